@@ -1,0 +1,38 @@
+"""What goes wrong, in the user's words: what was got, what was expected, what to do."""
+
+from __future__ import annotations
+
+
+class ArcwiseError(ValueError):
+    """A user's mistake, or a file that is not what it should be; one clear line."""
+
+
+class ImageError(ArcwiseError):
+    """One picture that cannot be used.
+
+    Batch jobs catch this one, count it and list it; everything else stops them.
+
+    Attributes:
+        name: the picture's file name, as the user knows it.
+        reason: what is wrong with it, without the name.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
+        return type(self), (self.name, self.reason)  # both arguments survive a worker process
+
+
+class BundleError(ArcwiseError):
+    """A model folder that is missing, damaged, or not what its own description says."""
+
+
+class GalleryError(ArcwiseError):
+    """A gallery that is missing, damaged, or bound to another model."""
+
+
+class NonFiniteError(ArcwiseError):
+    """A NaN or an infinity during training; names the step, the layer and the batch."""
