@@ -1,0 +1,68 @@
+"""Encoders: pictures in, embeddings out. `(N, 3, H, W) float -> (N, D) float`, not normalised.
+
+The length of an embedding carries information (quality, confidence), so it is left as it is here
+and removed by whoever measures an angle. One file per family; a family is imported, and torch
+with it, when one of its encoders is asked for.
+
+Legend of shapes: N samples, D dimensions, H and W height and width in pixels.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from arcwise.errors import ArcwiseError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_FAMILIES = {
+    "small": "small",
+    "mobilefacenet": "mobilefacenet",
+    "iresnet18": "iresnet",
+    "iresnet34": "iresnet",
+    "iresnet50": "iresnet",
+    "iresnet100": "iresnet",
+    "iresnet200": "iresnet",
+}
+
+NAMES: tuple[str, ...] = tuple(_FAMILIES)
+"""Every name that `create` knows."""
+
+
+def create(name: str, *, dim: int = 512, size: tuple[int, int] = (112, 112)) -> nn.Module:
+    """A new encoder, freshly initialised from torch's global generator, in training mode.
+
+    Args:
+        name: one of `NAMES`.
+        dim: D, the size of an embedding.
+        size: (H, W) of the pictures it will be given.
+
+    Returns:
+        A module from (N, 3, H, W) to (N, D), not normalised, with the attributes
+        `.name`, `.dim` and `.size` that a bundle stores to build it again.
+
+    Raises:
+        ArcwiseError: the name is unknown (close matches are suggested), or a size is not positive.
+    """
+    if name not in _FAMILIES:
+        close = difflib.get_close_matches(str(name), NAMES, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "choose one of them"
+        raise ArcwiseError(
+            f"no encoder is called {name!r}: {hint} (known: {', '.join(NAMES)})",
+        )
+    if dim < 1 or len(size) != 2 or min(size) < 1:
+        raise ArcwiseError(
+            f"an encoder with dim={dim} and size={tuple(size)} cannot be: give dim >= 1 and "
+            "size=(height, width) in pixels, both >= 1",
+        )
+    family = import_module(f"{__name__}.{_FAMILIES[name]}")
+    return family.build(name, dim=dim, size=(int(size[0]), int(size[1])))
+
+
+def architecture(encoder: nn.Module) -> dict[str, Any]:
+    """What `create` needs for an untrained twin, as JSON holds it: name, dim and size."""
+    fields: Any = encoder
+    return {"name": fields.name, "dim": fields.dim, "size": list(fields.size)}

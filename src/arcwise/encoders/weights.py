@@ -1,0 +1,50 @@
+"""State dict to numpy and back: the form in which weights are stored and sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from arcwise.errors import ArcwiseError
+
+
+def to_numpy(encoder: nn.Module) -> dict[str, np.ndarray]:
+    """Copies of every parameter and buffer, by state-dict key, in C order."""
+    return {
+        key: np.array(value.detach().cpu().numpy(), order="C", copy=True)
+        for key, value in encoder.state_dict().items()
+    }
+
+
+def load_numpy(encoder: nn.Module, state: Mapping[str, np.ndarray]) -> None:
+    """Copies the arrays into the encoder; every key and shape must fit.
+
+    Raises:
+        ArcwiseError: a key is missing, left over, or of another shape; some are named.
+    """
+    own = encoder.state_dict()
+    missing = sorted(own.keys() - state.keys())
+    extra = sorted(state.keys() - own.keys())
+    shapes = [
+        f"{key} {state[key].shape} instead of {tuple(own[key].shape)}"
+        for key in own.keys() & state.keys()
+        if tuple(own[key].shape) != state[key].shape
+    ]
+    problems = [
+        f"{len(found)} {what} ({', '.join(found[:3])}{', …' if len(found) > 3 else ''})"
+        for what, found in (
+            ("keys missing", missing),
+            ("unknown keys", extra),
+            ("of another shape", sorted(shapes)),
+        )
+        if found
+    ]
+    if problems:
+        raise ArcwiseError(
+            f"these weights are not of this {type(encoder).__name__}: {'; '.join(problems)}. "
+            "Create the encoder with the name, dim and size it was trained with",
+        )
+    encoder.load_state_dict({key: torch.from_numpy(np.array(state[key])) for key in own})
