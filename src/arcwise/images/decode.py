@@ -1,0 +1,94 @@
+"""Bytes of a picture file → upright RGB pixels, or one clear error."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePath
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from arcwise.errors import ImageError
+from arcwise.images.headers import ACCEPTED, Header, HeaderError, read_header
+
+MAX_PIXELS = 64 * 2**20
+"""More pixels than this are refused before decoding (a 192 MiB picture)."""
+
+if "OPENCV_LOG_LEVEL" not in os.environ:  # what OpenCV would print is raised here instead
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB pixels, the way up that the camera noted.
+
+    Grey, palette, 16-bit and CMYK pictures come out as 8-bit RGB; transparent ones are laid on
+    white; of a moving picture the first frame is taken.
+
+    Args:
+        data: the whole file: JPEG, PNG, WebP, BMP, GIF, TIFF or PNM.
+        name: what the user calls the file; it begins the error message.
+        max_pixels: a larger picture is refused before any memory is taken for it.
+
+    Raises:
+        ImageError: empty, cut short, damaged, too large, or not a picture.
+    """
+    if not data:
+        raise ImageError(name, "empty file")
+    try:
+        header = read_header(data)
+    except HeaderError as problem:
+        raise ImageError(name, str(problem)) from None
+    width, height, alpha = header[:3]
+    if width * height > max_pixels:
+        raise ImageError(
+            name,
+            f"{width} x {height} pixels, more than the {max_pixels:,} allowed; make it smaller",
+        )
+    flags = cv2.IMREAD_UNCHANGED if alpha else cv2.IMREAD_COLOR_RGB
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise ImageError(name, f"damaged: its pixels cannot be decoded ({ACCEPTED} expected)")
+    return _on_white(image, header) if alpha else image
+
+
+def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB pixels of a picture file on disk.
+
+    Raises:
+        ImageError: missing, unreadable, or not a picture (see `decode`).
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as problem:
+        raise ImageError(str(PurePath(path)), problem.strerror or str(problem)) from None
+    return decode(data, str(PurePath(path)))
+
+
+def _on_white(image: NDArray[np.generic], header: Header) -> NDArray[np.uint8]:
+    """What the picture looks like on a white page; OpenCV gave it as stored, in BGR order."""
+    scale = 65535.0 if image.dtype == np.uint16 else 255.0
+    pixels = image.astype(np.float32) / scale
+    if pixels.ndim == 2:
+        pixels = pixels[..., None].repeat(3, axis=2)
+    colour = pixels[..., 2::-1]
+    if pixels.shape[2] == 4:
+        cover = pixels[..., 3:]
+        colour = (colour if header.premultiplied else colour * cover) + (1.0 - cover)
+    upright = _turn(np.rint(np.clip(colour, 0.0, 1.0) * 255.0).astype(np.uint8), header.orientation)
+    return np.ascontiguousarray(upright)
+
+
+def _turn(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """The picture upright, from how the camera was held (EXIF orientation 1 to 8)."""
+    if orientation >= 5:
+        image = image.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return image
