@@ -1,0 +1,160 @@
+"""Thresholds for stated error rates, measured on pictures that training never saw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+from arcwise.errors import ArcwiseError
+from arcwise.evaluation import inputs
+from arcwise.evaluation.blocks import upper_blocks
+from arcwise.evaluation.intervals import DRAWS, multiplicities, percentile_interval
+from arcwise.evaluation.tail import ImpostorTail, impostor_tail
+from arcwise.evaluation.thresholds import resolved, weighted_threshold
+
+FARS = (1e-1, 1e-2, 1e-3, 1e-4)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A similarity above which two pictures count as one identity, and how that was measured.
+
+    Accepted means strictly greater than `threshold`.
+
+    Attributes:
+        far: false-accept rate, the fraction of impostor pairs accepted, at most.
+        threshold: cosine, the lowest that keeps the rate.
+        low: lower end of the threshold's 95 % interval, from drawing identities.
+        high: upper end of it.
+        resolved: whether the pairs suffice for this rate: at least ten accepted by chance.
+        impostors: impostor pairs it was measured on.
+        identities: identities these came from.
+        tar: true-accept rate at the threshold; None when no identity has two pictures.
+    """
+
+    far: float
+    threshold: float
+    low: float
+    high: float
+    resolved: bool
+    impostors: int
+    identities: int
+    tar: float | None
+
+    def as_dict(self) -> dict[str, float | int | bool | None]:
+        """Return the plain values for a `model.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, object]) -> Threshold:
+        """Return the threshold that `as_dict` described.
+
+        Raises:
+            ArcwiseError: a key is unknown or missing, or a value is of another kind.
+        """
+        names = [field.name for field in fields(cls)]
+        if not isinstance(values, dict) or sorted(map(str, values)) != sorted(names):
+            got = sorted(map(str, values)) if isinstance(values, dict) else type(values).__name__
+            raise ArcwiseError(
+                f"a threshold has {got}, expected exactly {sorted(names)}: "
+                "the file was written by another version or edited by hand"
+            )
+        return cls(**{name: _checked(name, values[name]) for name in names})  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        mark = "" if self.resolved else ", NOT RESOLVED: too few pairs for this rate"
+        tar = "" if self.tar is None else f", accepts {self.tar:.2%} of mated pairs"
+        return (
+            f"FAR {self.far:g}: similarity > {self.threshold:.4f} "
+            f"[{self.low:.4f}, {self.high:.4f}]{tar}{mark}"
+        )
+
+
+def calibrate(
+    embeddings: np.ndarray,
+    ids: inputs.Identities,
+    fars: Sequence[float] = FARS,
+    *,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> tuple[Threshold, ...]:
+    """Return one threshold for each false-accept rate, from all pairs of the embeddings.
+
+    The thresholds are exact. Their intervals come from drawing identities with replacement
+    `draws` times; beyond 131072 impostor pairs the deeper ones enter that through a random sample.
+
+    Args:
+        embeddings: (N, D) embeddings; scaled to unit length here.
+        ids: (N,) identities, none of them used in training.
+        fars: false-accept rates, above 0 and below 1.
+        seed: of the bootstrap.
+        draws: bootstrap samples.
+
+    Raises:
+        ArcwiseError: fewer than two identities, so that there is no impostor pair; or bad input.
+    """
+    unit = inputs.embeddings("embeddings", embeddings)
+    codes = inputs.codes("ids", ids, len(unit))
+    identities = int(codes.max()) + 1
+    if identities < 2:
+        raise ArcwiseError(
+            f"{len(unit)} picture(s) of {identities} identity, expected at least two identities: "
+            "a false-accept rate is measured on pairs of different identities"
+        )
+    rates = tuple(inputs.fraction("far", far) for far in fars)
+    if not rates or max(rates) >= 1:
+        raise ArcwiseError(f"fars is {tuple(fars)}, expected one or more rates between 0 and 1")
+
+    mated = np.concatenate([b.similarity[b.mated] for b in upper_blocks(unit, codes)])
+    tail = impostor_tail(unit, codes, rates, seed)
+    spread = _bootstrap(tail, np.bincount(codes), rates, draws, seed)
+    return tuple(
+        Threshold(
+            far=rate,
+            threshold=threshold,
+            low=min(low, threshold),
+            high=max(high, threshold),
+            resolved=resolved(rate, tail.impostors),
+            impostors=tail.impostors,
+            identities=identities,
+            tar=float(np.mean(mated > threshold)) if len(mated) else None,
+        )
+        for rate, threshold, (low, high) in zip(rates, tail.thresholds, spread, strict=True)
+    )
+
+
+def _bootstrap(
+    tail: ImpostorTail, sizes: np.ndarray, rates: tuple[float, ...], draws: int, seed: int
+) -> list[tuple[float, float]]:
+    """Return the interval of each rate's threshold when identities are drawn again."""
+    found = np.full((len(rates), draws), math.nan)
+    for draw, times in enumerate(multiplicities(len(sizes), draws, seed)):
+        pictures = sizes * times
+        total = (float(pictures.sum()) ** 2 - float((pictures**2).sum())) / 2
+        if total > 0:  # not one identity drawn every time
+            weight = tail.weight * times[tail.first] * times[tail.second]
+            for row, rate in enumerate(rates):
+                found[row, draw] = weighted_threshold(tail.similarity, weight, rate, total)
+    bounds = [percentile_interval(row) for row in found]
+    # No draw had two identities: nothing is known but that a cosine lies in [-1, 1].
+    return [(-1.0, 1.0) if math.isnan(low) else (low, high) for low, high in bounds]
+
+
+def _checked(name: str, value: object) -> object:
+    """Return the value of one field, refused when it is not what the field holds."""
+    if name == "resolved":
+        good = isinstance(value, bool)
+    elif name in ("impostors", "identities"):
+        good = isinstance(value, int) and not isinstance(value, bool)
+    elif name == "tar" and value is None:
+        return None
+    else:
+        good = isinstance(value, (int, float)) and not isinstance(value, bool)
+        good = good and math.isfinite(float(value))  # type: ignore[arg-type]
+        value = float(value) if good else value  # type: ignore[arg-type]
+    if not good:
+        raise ArcwiseError(f"a threshold's {name} is {value!r}, expected a number or a truth value")
+    return value

@@ -1,0 +1,69 @@
+"""What every protocol asks of its inputs, and the one sentence that says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from arcwise.errors import ArcwiseError
+
+Identities = Sequence[str] | Sequence[int] | np.ndarray
+"""(N,) identities: strings, or whole numbers."""
+
+
+def scores(name: str, values: np.ndarray, dimensions: int) -> np.ndarray:
+    """Return `values` as a finite floating array of so many dimensions; float32 stays float32."""
+    array = np.asarray(values)
+    if array.ndim != dimensions:
+        raise ArcwiseError(
+            f"{name} has shape {array.shape}, expected {dimensions} dimension(s): "
+            f"give {'a flat list of scores' if dimensions == 1 else 'one row per sample'}"
+        )
+    if array.dtype.kind not in "fiub":
+        raise ArcwiseError(f"{name} holds {array.dtype}, expected numbers: convert it first")
+    if array.dtype != np.float32:
+        array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        bad = int(np.count_nonzero(~np.isfinite(array)))
+        raise ArcwiseError(
+            f"{name} has {bad} value(s) that are NaN or infinite, expected finite numbers: "
+            "look for pictures that could not be read or a training run that diverged"
+        )
+    return array
+
+
+def embeddings(name: str, values: np.ndarray) -> np.ndarray:
+    """Return (N, D) float32 rows of unit length; a zero row stays zero."""
+    array = scores(name, values, 2).astype(np.float32)
+    if not array.size:
+        raise ArcwiseError(f"{name} has shape {array.shape}, expected at least one embedding")
+    length = np.linalg.norm(array.astype(np.float64), axis=1, keepdims=True)
+    return (array / np.where(length > 0, length, 1.0)).astype(np.float32)
+
+
+def identities(name: str, values: Identities, count: int) -> np.ndarray:
+    """Return (count,) identities as an array of strings or of integers."""
+    array = np.asarray(values)
+    if array.ndim != 1 or len(array) != count:
+        raise ArcwiseError(
+            f"{name} has shape {array.shape}, expected ({count},): one identity for each sample"
+        )
+    if array.dtype == object:
+        array = array.astype(str)
+    if array.dtype.kind not in "USiu":
+        raise ArcwiseError(f"{name} holds {array.dtype}, expected strings or whole numbers")
+    return array
+
+
+def codes(name: str, values: Identities, count: int) -> np.ndarray:
+    """Return (count,) int64 numbers 0 … I-1, the same number for the same identity."""
+    return np.unique(identities(name, values, count), return_inverse=True)[1].astype(np.int64)
+
+
+def fraction(name: str, value: float) -> float:
+    """Return `value` as a rate above 0 and at most 1."""
+    rate = float(value)
+    if not 0.0 < rate <= 1.0:
+        raise ArcwiseError(f"{name} is {value}, expected a rate above 0 and at most 1, like 1e-3")
+    return rate

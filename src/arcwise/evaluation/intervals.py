@@ -1,0 +1,105 @@
+"""How sure a measured number is: Wilson's interval, and the bootstrap over identities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+CONFIDENCE = 0.95
+_Z = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
+DRAWS = 200
+
+
+class Rate(float):
+    """A measured fraction that works as a float and carries its 95 % interval.
+
+    Attributes:
+        low: lower end of the interval.
+        high: upper end of the interval.
+        resolved: whether there were enough impostors to speak of the asked error rate at all;
+            a number that is not resolved belongs in no table.
+    """
+
+    __slots__ = ("high", "low", "resolved")
+    low: float
+    high: float
+    resolved: bool
+
+    def __new__(cls, value: float, low: float, high: float, resolved: bool = True) -> Rate:
+        """Return `value` with its interval."""
+        rate = super().__new__(cls, value)
+        rate.low, rate.high, rate.resolved = float(low), float(high), bool(resolved)
+        return rate
+
+    def __getnewargs__(self) -> tuple[float, float, float, bool]:  # type: ignore[override]
+        return float(self), self.low, self.high, self.resolved
+
+    def __repr__(self) -> str:
+        return f"Rate({float(self)!r}, {self.low!r}, {self.high!r}, resolved={self.resolved})"
+
+    def __str__(self) -> str:
+        mark = "" if self.resolved else " (not resolved)"
+        return f"{self:.4f} [{self.low:.4f}, {self.high:.4f}]{mark}"
+
+
+def wilson(successes: float, trials: int) -> tuple[float, float]:
+    """Return the 95 % interval of a proportion (Wilson, JASA 22, 1927).
+
+    It treats the trials as independent. Pairs that share a person are not: where the identities
+    are known, use `bootstrap`. Exact at 0 and at `trials`, where the usual normal interval has no
+    width. `trials` of 0 gives (0, 1): nothing is known.
+    """
+    if trials == 0:
+        return 0.0, 1.0
+    p, z2 = successes / trials, _Z * _Z
+    centre = (p + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = _Z * math.sqrt(p * (1 - p) / trials + z2 / (4 * trials * trials)) / (1 + z2 / trials)
+    return min(max(0.0, centre - half), p), max(min(1.0, centre + half), p)
+
+
+def multiplicities(identities: int, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield, `draws` times, how often each identity was drawn: (I,) int64 that sums to I.
+
+    Whole identities are drawn with replacement, because what an identity's pictures have in common
+    (one bad photograph, a twin) moves all its pairs together. A pair counts as often as both its
+    sides were drawn. For impostor pairs this errs on the wide side: a pair that shares nothing with
+    the others gets a variance of 2·2 - 1 = 3 instead of 1.
+    """
+    generator = np.random.default_rng(seed)
+    for _ in range(draws):
+        yield np.bincount(generator.integers(identities, size=identities), minlength=identities)
+
+
+def percentile_interval(values: list[float] | np.ndarray) -> tuple[float, float]:
+    """Return the middle 95 % of bootstrapped values; NaNs (draws without a value) do not count."""
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    if not len(known):
+        return math.nan, math.nan
+    low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def mean_over_identities(
+    values: np.ndarray, codes: np.ndarray, *, draws: int = DRAWS, seed: int = 0
+) -> Rate:
+    """Return the mean of `values` with an interval from drawing identities.
+
+    Args:
+        values: (N,) numbers, for instance whether a query was answered rightly.
+        codes: (N,) int64, the identity each belongs to.
+        draws: how many bootstrap samples.
+        seed: of the draws.
+    """
+    members = np.unique(codes, return_inverse=True)[1]
+    counts = np.bincount(members).astype(np.float64)
+    sums = np.bincount(members, weights=values)
+    means = [float(m @ sums / (m @ counts)) for m in multiplicities(len(counts), draws, seed)]
+    mean = float(np.mean(values))
+    low, high = percentile_interval(means)
+    # With no spread at all (all right, all wrong) the bootstrap has no width: Wilson's has.
+    if low == high and mean in (0.0, 1.0):
+        low, high = wilson(mean * len(counts), len(counts))
+    return Rate(mean, min(low, mean), max(high, mean))
