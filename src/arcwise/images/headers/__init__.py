@@ -6,6 +6,7 @@ when the file stops half-way. Reading the header first costs microseconds and an
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 
@@ -13,6 +14,16 @@ from arcwise.images.headers import bmp, gif, jpeg, png, pnm, tiff, webp
 from arcwise.images.headers.header import Header, HeaderError
 
 __all__ = ["ACCEPTED", "Header", "HeaderError", "read_header"]
+
+_READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], Header]], ...] = (
+    (re.compile(rb"\xff\xd8\xff"), jpeg.read),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), png.read),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), webp.read),
+    (re.compile(rb"BM"), bmp.read),
+    (re.compile(rb"GIF8[79]a"), gif.read),
+    (re.compile(rb"II[*+]\0|MM\0[*+]"), tiff.read),
+    (re.compile(rb"P[1-6]\s"), pnm.read),
+)
 
 ACCEPTED = "JPEG, PNG, WebP, BMP, GIF, TIFF or PNM"
 
@@ -32,26 +43,11 @@ def read_header(data: bytes) -> Header:
         HeaderError: not a picture, cut short, or of a kind that cannot be read.
     """
     try:
-        return _reader(data)(data)
+        for magic, read in _READERS:
+            if magic.match(data):
+                return read(data)
     except (IndexError, struct.error):
         raise HeaderError("cut short inside its header") from None
-
-
-def _reader(data: bytes) -> Callable[[bytes], Header]:
-    if data[:3] == b"\xff\xd8\xff":
-        return jpeg.read
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return png.read
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return webp.read
-    if data[:2] == b"BM":
-        return bmp.read
-    if data[:6] in (b"GIF87a", b"GIF89a"):
-        return gif.read
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return tiff.read
-    if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
-        return pnm.read
     raise HeaderError(_not_a_picture(data))
 
 

@@ -1,0 +1,175 @@
+"""Any table → the columns a manifest has, each of the type it has there."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from arcwise.errors import ArcwiseError
+
+_TEXT = ("image", "identity", "split", "domain", "template", "media")
+_NUMBERS = ("age", "quality")
+_LISTS = {"landmarks": 10, "box": 4}
+_OFTEN_CALLED = {
+    "image": ("path", "file", "filename", "file_name", "image_path", "img", "picture"),
+    "identity": ("label", "class", "person", "subject", "name", "item", "product", "id"),
+}
+
+
+def validated(
+    table: pa.Table,
+    title: str,
+    *,
+    image_column: str | None = None,
+    identity_column: str | None = None,
+    identities: bool = True,
+) -> pa.Table:
+    """The table with the columns of a manifest, checked.
+
+    Raises:
+        ArcwiseError: naming the table, the row (counted from 1 below the header), the column,
+            and what to do.
+    """
+    table = _renamed(table, title, "image", image_column)
+    table = _renamed(table, title, "identity", identity_column)
+    names = table.column_names
+    if "image" not in names and "vector" not in names:
+        raise _missing(title, "image", names)
+    if "identity" not in names and identities:
+        raise _missing(title, "identity", names)
+    if not table.num_rows:
+        raise ArcwiseError(f"{title}: has a header and no rows; expected one row an image")
+    for name in names:
+        if convert := _converter(name):
+            column = convert(table.column(name), title, name)
+            table = table.set_column(names.index(name), name, column)
+    required = [name for name in ("image", "identity") if name in names]
+    for name in required if identities else required[:1]:
+        _all_filled(table.column(name), title, name)
+    return table
+
+
+def _converter(name: str) -> Callable[[pa.ChunkedArray, str, str], pa.ChunkedArray] | None:
+    if name in _TEXT:
+        return _text
+    if name in _NUMBERS:
+        return _number
+    if name in _LISTS or name == "vector":
+        return _list
+    return None
+
+
+def _renamed(table: pa.Table, title: str, name: str, given: str | None) -> pa.Table:
+    if given is None or given == name:
+        return table
+    if given not in table.column_names:
+        raise _missing(title, given, table.column_names)
+    if name in table.column_names:
+        raise ArcwiseError(
+            f"{title}: has a column {name!r} besides {given!r}; rename one of the two"
+        )
+    return table.rename_columns([name if one == given else one for one in table.column_names])
+
+
+def _missing(title: str, name: str, names: list[str]) -> ArcwiseError:
+    known = _OFTEN_CALLED.get(name, ())
+    close = [one for one in names if one.lower() == name or one.lower() in known]
+    close += difflib.get_close_matches(name, names, n=1)
+    hint = ""
+    if close and name in _OFTEN_CALLED:
+        hint = f"; if {close[0]!r} is it, say --{name}-column {close[0]}"
+    elif close:
+        hint = f"; did you mean {close[0]!r}?"
+    return ArcwiseError(f"{title}: no column {name!r} among {', '.join(names)}{hint}")
+
+
+def _text(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_string(kind):
+        return column
+    texts = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    if texts or pa.types.is_integer(kind) or pa.types.is_null(kind):
+        return column.cast(pa.string())
+    raise ArcwiseError(f"{title}: column {name!r} holds {kind}; expected text or whole numbers")
+
+
+def _number(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
+    if pa.types.is_string(column.type):
+        column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
+    try:
+        return column.cast(pa.float64())
+    except pa.ArrowException:
+        row = _first(column, _is_no_number)
+        raise ArcwiseError(
+            f"{title}: row {row + 1}: {name} is {column[row].as_py()!r}; expected a number"
+        ) from None
+
+
+def _is_no_number(value: object) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return value is not None
+    return False
+
+
+def _list(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
+    """(rows, numbers) as lists of one length; text is split at blanks, commas or semicolons."""
+    if pa.types.is_string(column.type):
+        column = pa.chunked_array([_split(column, title, name)])
+    kind = column.type
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    if not lists and not pa.types.is_fixed_size_list(kind):
+        raise ArcwiseError(f"{title}: column {name!r} holds {kind}; expected a list of numbers")
+    lengths = pc.list_value_length(column)
+    length = _LISTS.get(name) or pc.max(lengths).as_py()
+    allowed_null = name in _LISTS  # a picture may have no landmarks; a row without a vector is none
+    wrong = pc.fill_null(pc.not_equal(lengths, length or 1), not allowed_null)
+    if pc.any(wrong).as_py():
+        row = pc.index(wrong, True).as_py()
+        got = lengths[row].as_py() or "no"
+        raise ArcwiseError(f"{title}: row {row + 1}: {name} has {got} numbers; expected {length}")
+    try:
+        column = column.cast(pa.list_(pa.float32(), length))
+    except pa.ArrowException:
+        raise ArcwiseError(f"{title}: column {name!r} holds {kind}; expected numbers") from None
+    for chunk in column.chunks:
+        values = chunk.drop_null().flatten()
+        if values.null_count or not np.isfinite(values.to_numpy(zero_copy_only=False)).all():
+            raise ArcwiseError(f"{title}: column {name!r} holds a NaN, an infinity or a gap")
+    return column
+
+
+def _split(column: pa.ChunkedArray, title: str, name: str) -> pa.Array:
+    rows = []
+    for row, text in enumerate(column.to_pylist()):
+        words = re.split(r"[\s,;]+", (text or "").strip(" []()\t"))
+        try:
+            rows.append([float(word) for word in words] if words != [""] else None)
+        except ValueError:
+            raise ArcwiseError(
+                f"{title}: row {row + 1}: {name} is {text!r}; expected numbers with blanks between"
+            ) from None
+    return pa.array(rows, pa.list_(pa.float32()))
+
+
+def _all_filled(column: pa.ChunkedArray, title: str, name: str) -> None:
+    empty = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True)
+    count = pc.sum(empty).as_py()
+    if count:
+        row = pc.index(empty, True).as_py() + 1
+        raise ArcwiseError(
+            f"{title}: row {row}: {name} is empty ({count} such rows); fill it in, or leave the "
+            "row out"
+        )
+
+
+def _first(column: pa.ChunkedArray, wrong: Callable[[object], bool]) -> int:
+    return next(row for row, value in enumerate(column.to_pylist()) if wrong(value))

@@ -1,0 +1,107 @@
+"""From a list of files to identities: what folders mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError
+
+PICTURES = frozenset(
+    f".{ending}"
+    for group in ("jpg jpeg jpe jfif", "png webp bmp gif tif tiff", "pgm ppm pbm pnm")
+    for ending in group.split()
+)
+"""The endings of files that `decode` may read."""
+
+OWN_TABLES = ("manifest.csv", "manifest.parquet")
+"""A table of this name inside a folder or archive describes it, and is believed."""
+
+SPLITS = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+}
+
+
+def arrange(
+    files: Iterable[str], root: Path, name: str, *, identities: bool = True, prefix: str = ""
+) -> Manifest:
+    """The manifest of files whose folders say whose they are.
+
+    The identity is the folder that directly holds the picture, with the folders above it
+    (`fruit/apple`). When the top folders are exactly splits (`train`, `val`, `test`) they are
+    taken as such, and not as part of the identity.
+
+    Args:
+        files: paths with forward slashes, relative to the data set.
+        root: what the manifest's images start from.
+        name: of the data set.
+        identities: whether a picture outside any folder is an error.
+        prefix: put before each path (`archive.zip/`).
+    """
+    pictures: list[str] = []
+    ignored: list[str] = []
+    for file in files:
+        usable = PurePosixPath(file).suffix.lower() in PICTURES and _is_text(file)
+        (pictures if usable and not _hidden(file) else ignored).append(file)
+    if not pictures:
+        raise ArcwiseError(f"{root / prefix}: no picture in it{_instead(ignored)}")
+    pictures.sort()
+    folders = [file.rpartition("/")[0] for file in pictures]
+    flat = [file for file, folder in zip(pictures, folders, strict=True) if not folder]
+    if flat and identities:
+        raise ArcwiseError(
+            f"{root / prefix}: {len(flat)} pictures lie in no folder ({flat[0]}), so whose they "
+            "are is unknown; put each into a folder named after its identity, or write a table "
+            "with the columns image and identity"
+        )
+    columns = {"image": [prefix + file for file in pictures]}
+    understood = "a flat folder of pictures"
+    if len(flat) < len(pictures):
+        splits = [SPLITS.get(file.partition("/")[0]) for file in pictures]
+        nested = all(folder.count("/") for folder in folders)
+        understood = "a folder per identity"
+        if nested and None not in splits:
+            columns["split"] = [split or "" for split in splits]
+            folders = [folder.partition("/")[2] for folder in folders]
+            found = ", ".join(sorted({file.partition("/")[0] for file in pictures}))
+            understood = f"the top folders as splits ({found}), below them a folder per identity"
+        columns["identity"] = folders
+        if any("/" in folder for folder in folders):
+            understood += ", nested folders written with /"
+    table = pa.table({key: pa.array(values, pa.string()) for key, values in columns.items()})
+    shown = tuple(_shown(file) for file in sorted(ignored))
+    return Manifest(table, root, name, shown, understood)
+
+
+def _hidden(file: str) -> bool:
+    """Whether a file is an operating system's own (`.DS_Store`, `._a.jpg`, `__MACOSX/`)."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in file.split("/"))
+
+
+def _is_text(file: str) -> bool:
+    try:
+        file.encode()
+    except UnicodeEncodeError:  # a file name in an encoding nobody knows any more
+        return False
+    return True
+
+
+def _shown(file: str) -> str:
+    return file.encode("utf-8", "backslashreplace").decode()
+
+
+def _instead(ignored: list[str]) -> str:
+    tables = [file for file in ignored if file.endswith((".csv", ".parquet", ".zip"))]
+    if tables:
+        return f", but {_shown(sorted(tables)[0])} is; did you mean that one?"
+    if ignored:
+        return f" among {len(ignored)} files ({_shown(sorted(ignored)[0])} …)"
+    return "; it is empty"

@@ -1,0 +1,110 @@
+"""A CSV or Parquet table that names the images (or holds the vectors)."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arcwise.data.formats.columns import validated
+from arcwise.data.formats.comma import parse_csv
+from arcwise.data.manifest import Manifest
+from arcwise.data.picture import picture_exists
+from arcwise.errors import ArcwiseError
+
+TABLES = frozenset((".csv", ".parquet"))
+
+_PROBES = 16
+
+
+def read_table(
+    path: Path,
+    *,
+    image_column: str | None = None,
+    identity_column: str | None = None,
+    identities: bool = True,
+    images: Path | None = None,
+    name: str | None = None,
+) -> Manifest:
+    """The manifest of a table on disk; its images start from the table's folder."""
+    try:
+        data = path.read_bytes() if path.suffix.lower() == ".csv" else path
+    except OSError as problem:
+        raise ArcwiseError(f"{path}: {problem.strerror}") from None
+    return _manifest(
+        data,
+        str(path),
+        root=path.parent if images is None else images,
+        name=name or path.stem,
+        image_column=image_column,
+        identity_column=identity_column,
+        identities=identities,
+    )
+
+
+def read_table_bytes(
+    data: bytes, title: str, *, root: Path, name: str, identities: bool = True
+) -> Manifest:
+    """The manifest of a table that lies inside an archive; its images start from the archive."""
+    return _manifest(data, title, root=root, name=name, identities=identities)
+
+
+def _manifest(
+    data: bytes | Path,
+    title: str,
+    *,
+    root: Path,
+    name: str,
+    image_column: str | None = None,
+    identity_column: str | None = None,
+    identities: bool = True,
+) -> Manifest:
+    table = parse_csv(data, title) if title.lower().endswith(".csv") else _parquet(data, title)
+    table = validated(
+        table,
+        title,
+        image_column=image_column,
+        identity_column=identity_column,
+        identities=identities,
+    )
+    if "image" in table.column_names:
+        table = _reachable(table, root, title)
+    return Manifest(table, root, name, understood=f"the table {Path(title).name}")
+
+
+def _parquet(data: bytes | Path, title: str) -> pa.Table:
+    source = io.BytesIO(data) if isinstance(data, bytes) else data
+    try:
+        with pq.ParquetFile(source) as file:
+            return file.read()
+    except (pa.ArrowException, OSError) as problem:
+        raise ArcwiseError(f"{title}: not a whole Parquet file ({_line(problem)})") from None
+
+
+def _reachable(table: pa.Table, root: Path, title: str) -> pa.Table:
+    """The table, when at least one of a few images is where it says; a wrong folder fails early.
+
+    Single missing pictures are for `check` to list, and for a batch job to count.
+    """
+    refs = table.column("image")
+    probes = [refs[row].as_py() for row in range(0, len(refs), -(-len(refs) // _PROBES))]
+    if any(picture_exists(root, ref) for ref in probes):
+        return table
+    if any(picture_exists(root, ref.replace("\\", "/")) for ref in probes):  # made on Windows
+        slashed = pa.array([ref.replace("\\", "/") for ref in refs.to_pylist()], pa.string())
+        return table.set_column(table.column_names.index("image"), "image", slashed)
+    raise ArcwiseError(
+        f"{title}: row 1: image {probes[0]!r} is not in {root}, nor are {len(probes) - 1} others "
+        f"tried; if they start elsewhere, name that folder or .zip with --images{_hint(root)}"
+    )
+
+
+def _hint(root: Path) -> str:
+    archives = sorted(root.glob("*.zip")) if root.is_dir() else []
+    return f" (beside it lies {archives[0].name})" if archives else ""
+
+
+def _line(problem: BaseException) -> str:
+    return str(problem).splitlines()[0] if str(problem) else type(problem).__name__

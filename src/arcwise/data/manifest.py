@@ -1,0 +1,157 @@
+"""The one description of a data set: a table with one row an image."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from arcwise.data.picture import read_picture
+from arcwise.errors import ArcwiseError
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """A data set: which images (or vectors) there are, and whose they are.
+
+    Attributes:
+        table: one row an image; `image` or `vector`, `identity`, and any of `split`, `domain`,
+            `template`, `media`, `age`, `quality`, `landmarks`, `box`; other columns are kept.
+        root: the folder that relative images start from.
+        name: what to call the data set in a report.
+        ignored: files that were there and are no pictures, or not usable as such.
+        understood: how the layout was read, in one line for the user.
+    """
+
+    table: pa.Table
+    root: Path
+    name: str
+    ignored: tuple[str, ...] = field(default=(), repr=False)
+    understood: str = ""
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    @property
+    def images(self) -> list[str]:
+        """The reference of every image, for `read_picture` with `root`."""
+        return self._required("image", "it holds vectors, not pictures")
+
+    @property
+    def identities(self) -> list[str]:
+        """The identity of every row."""
+        found = self._required("identity", "name the column that holds it (--identity-column)")
+        if not all(found):
+            raise ArcwiseError(
+                f"{self.name}: {sum(not one for one in found)} rows have no identity; "
+                "this needs one for every row (a folder per identity, or a table that names it)"
+            )
+        return found
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """(N, D) float32: the embedding of every row."""
+        if "vector" not in self.table.column_names:
+            raise ArcwiseError(f"{self.name} has no vectors; embed it first (arcwise embed)")
+        column = self.table.column("vector").combine_chunks()
+        return np.asarray(column.flatten(), np.float32).reshape(len(self), -1)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The identities there are, sorted; a label is a position in this list."""
+        return sorted(set(self.identities))
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """(N,) int64: the position of every row's identity in `classes`."""
+        positions = {identity: index for index, identity in enumerate(self.classes)}
+        return np.fromiter((positions[one] for one in self.identities), np.int64, len(self))
+
+    def column(self, name: str) -> list[Any] | None:
+        """The values of a column, or None where there is no such column."""
+        return self.table.column(name).to_pylist() if name in self.table.column_names else None
+
+    def select(self, indices: Sequence[int] | NDArray[np.integer]) -> Manifest:
+        """The manifest of these rows, in this order."""
+        rows = pa.array(np.asarray(indices, np.int64))
+        return Manifest(self.table.take(rows), self.root, self.name, self.ignored, self.understood)
+
+    def where(self, column: str, value: Any) -> Manifest:
+        """The manifest of the rows with this value, say `where("split", "test")`."""
+        if column not in self.table.column_names:
+            raise ArcwiseError(
+                f"{self.name} has no column {column!r}; it has {', '.join(self.table.column_names)}"
+            )
+        rows = pc.indices_nonzero(pc.fill_null(pc.equal(self.table.column(column), value), False))
+        return self.select(rows.to_numpy())
+
+    def read(self, index: int) -> bytes:
+        """The bytes of one row's picture file.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        return read_picture(self.root, self._image(index))
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of the table's content, in hexadecimal; the pictures are not read."""
+        digest = hashlib.sha256()
+        for name in sorted(self.table.column_names):
+            digest.update(f"{name}\0".encode())
+            for start in range(0, len(self), 65536):  # independent of how the table is chunked
+                values = self.table.column(name).slice(start, 65536).to_pylist()
+                digest.update(repr(values).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
+    def _image(self, index: int) -> str:
+        if "image" not in self.table.column_names:
+            raise ArcwiseError(f"{self.name} holds vectors, not pictures")
+        return self.table.column("image")[index].as_py()
+
+    def _required(self, name: str, mend: str) -> list[Any]:
+        values = self.column(name)
+        if values is None:
+            raise ArcwiseError(f"{self.name} has no column {name!r}; {mend}")
+        return values
+
+
+def open_manifest(
+    path: str | os.PathLike[str],
+    *,
+    image_column: str | None = None,
+    identity_column: str | None = None,
+    identities: bool = True,
+    images: str | os.PathLike[str] | None = None,
+) -> Manifest:
+    """The manifest of a data set, whatever form it has.
+
+    Args:
+        path: a folder or a `.zip` with one folder per identity, a `.csv` or `.parquet` table, or
+            (only without identities) a flat folder or a single picture.
+        image_column: the table's column of images, when it is not called `image`.
+        identity_column: the table's column of identities, when it is not called `identity`.
+        identities: whether every row must have one; queries have none.
+        images: the folder or `.zip` a table's images start from, when it is not the table's.
+
+    Raises:
+        ArcwiseError: there is nothing there, or it is not a data set; the message says where and
+            what to do.
+    """
+    from arcwise.data.formats import open_format  # the readers make manifests
+
+    return open_format(
+        Path(path),
+        image_column=image_column,
+        identity_column=identity_column,
+        identities=identities,
+        images=None if images is None else Path(images),
+    )
