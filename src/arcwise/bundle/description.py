@@ -1,0 +1,175 @@
+"""`model.json`: what may be in it, read strictly and written whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from arcwise.bundle.disk import sync
+from arcwise.errors import ArcwiseError, BundleError
+from arcwise.evaluation.calibration import Threshold
+from arcwise.images.preparation import Preparation
+
+FORMAT = 1
+DESCRIPTION, WEIGHTS, ONNX = "model.json", "encoder.safetensors", "encoder.onnx"
+USES = ("train", "choose", "calibrate")
+ALIGNMENTS = (None, "five-point")
+_KEYS = {
+    "format": int,
+    "kind": str,
+    "architecture": dict,
+    "preparation": dict,
+    "alignment": (str, type(None)),
+    "thresholds": list,
+    "measured_on": str,
+    "digests": dict,
+    "training": dict,
+    "licence": str,
+    "probe": list,
+    "files": dict,
+    "fingerprint": str,
+}
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """The content of `model.json`, with every field checked but the weight files unopened."""
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise BundleError(_what_is_there_instead(folder))
+    try:
+        about = json.loads(path.read_bytes(), object_pairs_hook=_once, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as problem:
+        raise BundleError(f"{path} is not valid JSON ({problem}): copy the model again") from None
+    try:
+        _check(about)
+    except ArcwiseError as problem:
+        raise BundleError(f"{path}: {problem}") from None
+    return about
+
+
+def write_description(folder: Path, about: Mapping[str, Any]) -> None:
+    """Writes `model.json` beside the old one and renames it into place."""
+    try:
+        text = json.dumps(about, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    except (TypeError, ValueError) as problem:
+        raise BundleError(f"the description is no JSON: {problem}") from None
+    beside = folder / f".{DESCRIPTION}.{uuid.uuid4().hex}"
+    beside.write_text(text, encoding="utf-8")
+    sync(beside)
+    os.replace(beside, folder / DESCRIPTION)
+    sync(folder)
+
+
+def fingerprint(about: Mapping[str, Any]) -> str:
+    """Hex sha256 of everything that decides what an embedding is."""
+    essence = {key: about[key] for key in ("kind", "architecture", "preparation", "alignment")}
+    essence["weights"] = about["files"][WEIGHTS]
+    return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
+
+
+def _check(about: Any) -> None:
+    """Nothing, if every field of a description is what it should be."""
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        got = about.get("format") if isinstance(about, dict) else type(about).__name__
+        raise BundleError(
+            f"format is {got!r}, this Arcwise reads {FORMAT}: use the Arcwise that wrote it, or "
+            "train and save again"
+        )
+    _same_keys("the description", about, _KEYS)
+    for key, kind in _KEYS.items():
+        if not isinstance(about[key], kind) or isinstance(about[key], bool):
+            raise BundleError(f"{key} is {about[key]!r:.80}, of the wrong type")
+    if about["kind"] != "encoder":
+        raise BundleError(f"kind is {about['kind']!r}, expected 'encoder': it embeds no pictures")
+    _check_architecture(about["architecture"], about["preparation"])
+    if about["alignment"] not in ALIGNMENTS:
+        raise BundleError(f"alignment is {about['alignment']!r}, expected one of {ALIGNMENTS}")
+    for values in about["thresholds"]:
+        Threshold.from_dict(values)
+    _same_keys("digests", about["digests"], USES)
+    for use, found in about["digests"].items():
+        if not isinstance(found, list) or not all(_is_hex(digest, 16) for digest in found):
+            raise BundleError(f"digests.{use} is no list of identity digests (16 hex digits each)")
+    _check_probe(about["probe"], about["architecture"]["dim"])
+    files = about["files"]
+    if WEIGHTS not in files or not files.keys() <= {WEIGHTS, ONNX}:
+        raise BundleError(f"files are {sorted(files)}, expected {WEIGHTS} and perhaps {ONNX}")
+    if not all(_is_hex(digest, 64) for digest in files.values()):
+        raise BundleError("files holds something that is no sha256")
+    if about["fingerprint"] != fingerprint(about):
+        raise BundleError(
+            "the fingerprint does not fit the weights, architecture and preparation: one of them "
+            "was edited. Take the original, or save the model again"
+        )
+
+
+def _check_architecture(architecture: Any, preparation: Any) -> None:
+    _same_keys("architecture", architecture, ("name", "dim", "size"))
+    prepared = Preparation.from_dict(preparation)
+    name, dim, size = architecture["name"], architecture["dim"], architecture["size"]
+    numbers = [dim, *size] if isinstance(size, list) else []
+    whole = all(type(number) is int and number >= 1 for number in numbers)
+    if not isinstance(name, str) or len(numbers) != 3 or not whole:
+        raise BundleError(
+            f"architecture is {architecture}, expected a name, dim >= 1 and size [height, width]"
+        )
+    if [prepared.height, prepared.width] != size:
+        raise BundleError(
+            f"pictures are prepared to {prepared.height} x {prepared.width} but the encoder takes "
+            f"{size[0]} x {size[1]}: give both the same size"
+        )
+
+
+def _check_probe(probe: list[Any], dim: int) -> None:
+    if len(probe) != dim or not all(type(value) is float for value in probe):
+        raise BundleError(f"probe has {len(probe)} values, expected {dim} numbers")
+    length = float(np.linalg.norm(probe))
+    if not abs(length - 1) <= 1e-3:  # so that NaN is refused too
+        raise BundleError(f"probe has length {length:.4f}, expected 1")
+
+
+def _same_keys(what: str, values: Any, expected: Iterable[str]) -> None:
+    expected = set(expected)
+    if not isinstance(values, dict) or values.keys() != expected:
+        got = set(values) if isinstance(values, dict) else set()
+        raise BundleError(
+            f"{what} has unknown keys {sorted(got - expected)} and lacks {sorted(expected - got)}:"
+            " it was edited by hand or written by another version of Arcwise"
+        )
+
+
+def _is_hex(value: Any, digits: int) -> bool:
+    return isinstance(value, str) and len(value) == digits and set(value) <= set("0123456789abcdef")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object, if no key comes twice: a second value would win unseen."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key comes twice")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _what_is_there_instead(folder: Path) -> str:
+    if folder.is_file():
+        return f"{folder} is a file, expected a model folder with {DESCRIPTION} in it"
+    if folder.is_dir():
+        inside = folder / "model"
+        if (inside / DESCRIPTION).is_file():
+            return f"{folder} is no model folder, but {inside} is: name that one"
+        return f"{folder} has no {DESCRIPTION}: it is no model folder, or was not written whole"
+    left = sorted(folder.parent.glob(f".{folder.name}.*.old")) if folder.parent.is_dir() else []
+    if left:
+        return f"{folder} was being replaced when that stopped: rename {left[-1]} back to it"
+    return f"there is no model folder {folder}: check the path"
