@@ -1,0 +1,27 @@
+"""Recipes: functions that return a complete training config, to be changed field by field."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from arcwise.errors import ArcwiseError
+from arcwise.recipes.casia import casia_resnet50
+from arcwise.recipes.small import faces, products
+from arcwise.training.config import TrainConfig
+
+RECIPES: dict[str, Callable[[], TrainConfig]] = {
+    "products": products,
+    "faces": faces,
+    "casia-resnet50": casia_resnet50,
+}
+"""By the name that `arcwise train --recipe` takes."""
+
+
+def recipe(name: str) -> TrainConfig:
+    """The config of a recipe; an unknown name is an error with a suggestion."""
+    if name not in RECIPES:
+        close = difflib.get_close_matches(name, RECIPES, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ArcwiseError(f"no recipe is called {name!r}{hint} (known: {', '.join(RECIPES)})")
+    return RECIPES[name]()

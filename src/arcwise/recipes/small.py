@@ -1,0 +1,41 @@
+"""Recipes for the small encoder: minutes on two cores, no accelerator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from arcwise.data.augment import Augment
+from arcwise.training.config import TrainConfig
+
+
+def products() -> TrainConfig:
+    """Photographs of things: the default."""
+    return TrainConfig(
+        encoder="small",
+        dim=256,
+        size=64,
+        resize="crop",
+        loss="arcface",
+        margin=0.2,
+        scale=0.0,
+        margin_from=0.1,
+        margin_full=0.5,
+        steps=3000,
+        batch=64,
+        rare_domains=0.125,
+        augment=Augment(zoom=0.3),
+        canvas=2.0,
+        lr=0.1,
+        average=0.998,
+    )
+
+
+def faces() -> TrainConfig:
+    """Aligned faces: little geometry to learn, and no hue to speak of."""
+    config = products()
+    return replace(
+        config,
+        resize="stretch",
+        augment=Augment(zoom=0.85, aspect=0.05, rotation=0.1, hue=0.0),
+        canvas=1.25,
+    )

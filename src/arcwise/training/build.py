@@ -1,0 +1,92 @@
+"""From a config to the parts of a run."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import torch
+from torch import nn
+
+from arcwise import encoders
+from arcwise.errors import ArcwiseError
+from arcwise.heads import CentreHead, LinearHead, scale_for
+from arcwise.images import Preparation
+from arcwise.margins import ArcFace, CosFace, Margin, NormSoftmax
+from arcwise.training.config import TrainConfig
+
+
+def preparation(config: TrainConfig) -> Preparation:
+    """How a picture becomes the encoder's input, in training as in the model folder."""
+    return Preparation(
+        height=config.size,
+        width=config.size,
+        resize=config.resize,
+        colour=config.colour,
+        mean=config.mean,
+        std=config.std,
+        flip=config.flip_average,
+    )
+
+
+def encoder(config: TrainConfig) -> nn.Module:
+    """The network, new or started from given weights."""
+    return encoders.create(config.encoder, dim=config.dim, size=(config.size, config.size))
+
+
+def head(config: TrainConfig, classes: int) -> CentreHead | LinearHead:
+    """The class centres and the loss over them."""
+    if config.loss == "softmax":
+        return LinearHead(classes, config.dim)
+    scale = config.scale or scale_for(classes)
+    return CentreHead(classes, config.dim, margin=margin(config), scale=scale)
+
+
+def margin(config: TrainConfig) -> Margin:
+    """What the target pays."""
+    if config.loss == "arcface":
+        return ArcFace(config.margin, config.gradient)
+    return CosFace(config.margin) if config.loss == "cosface" else NormSoftmax()
+
+
+def optimiser(config: TrainConfig, encoder: nn.Module, head: nn.Module) -> torch.optim.Optimizer:
+    """Over matrices and kernels (decayed), vectors (not), and the head at its own rate."""
+    weights = [p for p in encoder.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in weights if p.ndim > 1], "multiple": 1.0},
+        {"params": [p for p in weights if p.ndim <= 1], "multiple": 1.0, "weight_decay": 0.0},
+        {"params": list(head.parameters()), "multiple": config.head_lr},
+    ]
+    if config.optimiser == "adamw":
+        return torch.optim.AdamW(groups, config.lr, weight_decay=config.weight_decay)
+    return torch.optim.SGD(
+        groups,
+        config.lr,
+        momentum=config.momentum,
+        nesterov=config.nesterov and config.momentum > 0,
+        weight_decay=config.weight_decay,
+    )
+
+
+def device(config: TrainConfig) -> torch.device:
+    """Where to compute; asking for a GPU that is not there is an error, not a fallback."""
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ArcwiseError("--device cuda: torch sees no GPU; `arcwise doctor` says what there is")
+    chosen = config.device
+    if chosen == "auto":
+        chosen = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(chosen)
+
+
+def precision(config: TrainConfig, device: torch.device) -> str:
+    """fp32 or bf16: what "auto" means on this machine."""
+    if config.precision != "auto":
+        return config.precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    can = torch.cpu.get_capabilities()
+    return "bf16" if can.get("avx512_bf16") or can.get("amx_bf16") else "fp32"
+
+
+def autocast(config: TrainConfig, device: torch.device) -> AbstractContextManager[object]:
+    """The arithmetic inside the encoder; losses stay in float32 whatever it is."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision(config, device) == "bf16")

@@ -1,0 +1,198 @@
+"""Everything that decides what a run does, in one frozen value."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+from arcwise.data.augment import Augment
+from arcwise.errors import ArcwiseError
+
+Loss = Literal["arcface", "cosface", "normsoftmax", "softmax"]
+Gradient = Literal["exact", "detached"]
+Resize = Literal["stretch", "crop", "pad"]
+Colour = Literal["rgb", "bgr"]
+Sampling = Literal["shuffled", "balanced"]
+Optimiser = Literal["sgd", "adamw"]
+Schedule = Literal["cosine", "step"]
+Precision = Literal["auto", "fp32", "bf16"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A complete training run. Recipes return one; the command line overrides single fields.
+
+    Shares (of the steps) are between 0 and 1, so that a shorter run keeps the recipe's shape.
+    """
+
+    encoder: str = "small"
+    """Name of the network; see `arcwise.encoders.NAMES`."""
+    init: str = ""
+    """A model folder or weights file (.safetensors, .pth) to start the encoder from."""
+    dim: int = 256
+    """D, the dimension of the embedding."""
+    size: int = 96
+    """Height and width of the network's input, in pixels."""
+    resize: Resize = "crop"
+    """How a picture of another shape becomes square."""
+    colour: Colour = "rgb"
+    """Order of the colour planes that the network sees."""
+    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    """Subtracted from each colour, in units of 0 to 255."""
+    std: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    """Then divided by."""
+    flip_average: bool = True
+    """Whether an embedding is the mean over the picture and its mirror image."""
+
+    loss: Loss = "arcface"
+    """Which softmax; "softmax" is the plain linear one."""
+    margin: float = 0.5
+    """m: radians for arcface, cosine units for cosface."""
+    gradient: Gradient = "exact"
+    """ArcFace's slope: its derivative, or 1."""
+    scale: float = 64.0
+    """s, the inverse temperature; 0 finds it from the number of classes."""
+    margin_from: float = 0.0
+    """Share of the steps before the margin starts to grow."""
+    margin_full: float = 0.0
+    """Share of the steps after which it is whole."""
+
+    steps: int = 2000
+    """Updates of the weights."""
+    batch: int = 64
+    """Pictures a step, over all processes."""
+    sampling: Sampling = "shuffled"
+    """Every picture once an epoch, or identities in turn."""
+    pictures_per_identity: int = 4
+    """K of balanced sampling: pictures of one identity in a batch."""
+    rare_domains: float = 0.0
+    """Share of a batch kept for pictures outside the most frequent `domain`, say studio ones."""
+    augment: Augment = field(default_factory=Augment)
+    canvas: float = 1.25
+    """Size at which decoded pictures are kept, as a multiple of `size`."""
+
+    optimiser: Optimiser = "sgd"
+    lr: float = 0.1
+    """Learning rate at its highest."""
+    head_lr: float = 1.0
+    """The class centres' learning rate, as a multiple of `lr`."""
+    momentum: float = 0.9
+    """Of SGD."""
+    nesterov: bool = True
+    """Whether SGD looks ahead."""
+    weight_decay: float = 5e-4
+    """On matrices and kernels; not on biases and normalisation."""
+    schedule: Schedule = "cosine"
+    milestones: tuple[float, ...] = ()
+    """Shares of the steps at which the step schedule divides the rate by ten."""
+    warmup: float = 0.05
+    """Share of the steps over which the rate rises from near zero."""
+    clip: float = 0.0
+    """Largest norm of the gradient over encoder and head; 0 does not clip."""
+    average: float = 0.0
+    """Decay of the running average of the weights that is evaluated and kept; 0 keeps the last."""
+
+    precision: Precision = "auto"
+    """Arithmetic inside the encoder; "auto" takes bf16 where the processor has it."""
+    device: Device = "auto"
+    workers: int = 2
+    """Processes that read pictures; 0 reads in the training process."""
+    keep_gb: float = 4.0
+    """Memory for decoded pictures; a set that does not fit is decoded again each epoch."""
+
+    holdout: float = 0.2
+    """Share of the identities not trained on: half choose the checkpoint, half set thresholds."""
+    validate_every: int = 500
+    """Steps between validations on held-out identities."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints."""
+    log_every: int = 20
+    """Steps between rows of metrics.jsonl."""
+    tensorboard: bool = False
+    """Whether to write TensorBoard events too (pip install 'arcwise[logs]')."""
+    seed: int = 0
+    """Every random choice comes from here."""
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for config.json."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["augment"] = {f.name: getattr(self.augment, f.name) for f in fields(Augment)}
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """The config that `as_dict` gave; an unknown field is an error with a suggestion."""
+        values = dict(json.loads(json.dumps(values)))
+        _no_unknown(values, [f.name for f in fields(cls)])
+        augment = values.pop("augment", {})
+        _no_unknown(augment, [f.name for f in fields(Augment)])
+        for name in ("mean", "std", "milestones"):
+            if name in values:
+                values[name] = tuple(values[name])
+        return cls(augment=Augment(**augment), **values)
+
+    def replace(self, **changes: Any) -> TrainConfig:
+        """This config with some fields changed; unknown names are errors with a suggestion."""
+        _no_unknown(changes, [f.name for f in fields(self)])
+        return replace(self, **changes)
+
+
+def _no_unknown(values: dict[str, Any], known: list[str]) -> None:
+    for name in values:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
+            raise ArcwiseError(f"training config: unknown field {name!r}{hint}")
+
+
+def _check(config: TrainConfig) -> None:
+    choices = {
+        "loss": Loss,
+        "gradient": Gradient,
+        "resize": Resize,
+        "colour": Colour,
+        "sampling": Sampling,
+        "optimiser": Optimiser,
+        "schedule": Schedule,
+        "precision": Precision,
+        "device": Device,
+    }
+    for name, kind in choices.items():
+        if getattr(config, name) not in get_args(kind):
+            raise ArcwiseError(
+                f"training config: {name}={getattr(config, name)!r}; expected one of "
+                f"{', '.join(get_args(kind))}"
+            )
+    at_least = {
+        "dim": 2, "size": 16, "steps": 1, "batch": 2, "pictures_per_identity": 1, "workers": 0,
+        "validate_every": 1, "checkpoint_every": 1, "log_every": 1, "seed": 0, "canvas": 1,
+        "scale": 0, "clip": 0, "keep_gb": 0, "weight_decay": 0, "margin": 0,
+    }  # fmt: skip
+    for name, least in at_least.items():
+        if not getattr(config, name) >= least:
+            raise ArcwiseError(
+                f"training config: {name}={getattr(config, name)}; expected at least {least}"
+            )
+    shares = (
+        "rare_domains",
+        "margin_from",
+        "margin_full",
+        "warmup",
+        "holdout",
+        "momentum",
+        "average",
+    )
+    for name in shares:
+        if not 0 <= getattr(config, name) < 1:
+            raise ArcwiseError(
+                f"training config: {name}={getattr(config, name)}; expected 0 or more, under 1"
+            )
+    for name in ("lr", "head_lr"):
+        if not getattr(config, name) > 0:
+            raise ArcwiseError(f"training config: {name}={getattr(config, name)}; expected over 0")

@@ -1,0 +1,109 @@
+"""What a run leaves behind: rows, validations, checkpoints and encoders worth keeping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from torch import nn
+
+from arcwise import distributed
+from arcwise.data.loader import Pictures
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError
+from arcwise.images import Preparation
+from arcwise.training import build, checkpoint
+from arcwise.training.config import TrainConfig
+from arcwise.training.metrics import Metrics
+from arcwise.training.run import Run
+from arcwise.training.validation import Validation, validate
+
+Report = Callable[[int, dict[str, float]], None]
+"""Called with the number of updates done and what was measured."""
+
+Keep = Callable[[nn.Module, int, Validation | None, bool], None]
+"""Called with an encoder to keep, the updates done, its validation, and whether it is the last."""
+
+
+class Diary:
+    """Writes for the first rank; the others only wait where it takes its time.
+
+    As a context it closes the files at the end, and leaves a checkpoint when the run was stopped
+    early, by Ctrl-C or by an error that is not the machine's.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: Path,
+        run: Run,
+        choose: Manifest | None,
+        preparation: Preparation,
+        keep: Keep,
+        report: Report,
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.run = run
+        self.keep = keep
+        self.report = report
+        self.writes = distributed.rank() == 0
+        self.saved_at = run.step
+        self.held_out = None
+        if choose is not None and self.writes:
+            memory = int(config.keep_gb * 1e9)
+            self.held_out = Pictures(choose, choose.labels, preparation, memory)
+
+    def __enter__(self) -> Self:
+        self.metrics = (
+            Metrics(self.folder, start=self.run.step, tensorboard=self.config.tensorboard)
+            if self.writes
+            else None
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        stopped = kind is None or issubclass(kind, (ArcwiseError, KeyboardInterrupt))
+        if stopped and self.run.step > self.saved_at:
+            self.checkpoint()
+        if kind is None and self.writes and self.run.step >= self.config.steps:
+            last = self.run.best if self.run.best_step == self.run.step else None
+            self.keep(self.run.evaluated, self.run.step, last, True)
+        if self.metrics:
+            self.metrics.close()
+
+    def due(self, every: int) -> bool:
+        """Whether something done every so many steps is to be done after this one."""
+        return self.run.step % every == 0 or self.run.step == self.config.steps
+
+    def record(self, values: dict[str, float]) -> None:
+        """One row, and word to whoever watches."""
+        if self.metrics:
+            self.metrics.row(self.run.step, **values)
+            self.report(self.run.step, values)
+
+    def validate(self) -> None:
+        """Measure the network on identities it was not trained on; keep it if it is the best."""
+        run = self.run
+        if self.held_out is not None:
+            device = next(run.encoder.parameters()).device
+            autocast = build.autocast(self.config, device)
+            result = validate(run.evaluated, self.held_out, device, autocast)
+            self.record({"recall_at_1": result.recall_at_1, "tar": result.tar})
+            if run.best is None or result.score > run.best.score:
+                run.best, run.best_step = result, run.step
+                self.keep(run.evaluated, run.step, result, False)
+        distributed.wait()
+
+    def checkpoint(self) -> None:
+        """Save everything."""
+        if self.writes:
+            checkpoint.save(self.folder / "checkpoints", self.run.step, self.run.state())
+        self.saved_at = self.run.step

@@ -1,0 +1,210 @@
+"""The training loop: batches become steps, steps become checkpoints and model folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from arcwise import distributed
+from arcwise.data.augment import augment
+from arcwise.data.loader import Batch, Pictures, batches
+from arcwise.data.manifest import Manifest
+from arcwise.data.samplers import Balanced, Mixed, Sampler, Shuffled
+from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
+from arcwise.images import Preparation
+from arcwise.training import build, checkpoint
+from arcwise.training.clock import Clock
+from arcwise.training.config import TrainConfig
+from arcwise.training.diary import Diary, Keep, Report
+from arcwise.training.interrupt import interruptible
+from arcwise.training.run import Run
+from arcwise.training.schedule import margin_strength, rate
+from arcwise.training.step import sentence, update
+from arcwise.training.validation import Validation, normalise
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        steps: updates done.
+        finished: False when it was interrupted; a checkpoint is there to resume from.
+        best: validation of the kept checkpoint, None without held-out identities.
+        best_step: updates after which it was reached.
+        seconds: time of this process, validation included.
+        images_per_second: training throughput of this process, validation excluded.
+        waiting: share of the training time spent waiting for pictures.
+        failures: pictures that could not be read.
+    """
+
+    steps: int
+    finished: bool
+    best: Validation | None
+    best_step: int
+    seconds: float
+    images_per_second: float
+    waiting: float
+    failures: tuple[ImageError, ...]
+
+
+def train(
+    config: TrainConfig,
+    pictures: Manifest,
+    choose: Manifest | None,
+    folder: Path,
+    *,
+    preparation: Preparation,
+    keep: Keep,
+    report: Report,
+    resume: bool = False,
+) -> Outcome:
+    """Train on the pictures until the last step, or until interrupted.
+
+    Args:
+        config: the whole run.
+        pictures: what to train on.
+        choose: pictures of other identities, which choose the checkpoint that is kept.
+        folder: where metrics.jsonl and checkpoints/ go.
+        preparation: how a picture becomes the encoder's input.
+        keep: called with every encoder worth keeping: the best so far, and the last.
+        report: called after every logged step.
+        resume: whether to go on from the latest checkpoint.
+
+    Raises:
+        NonFiniteError: a loss or gradient was not finite; the last good step is checkpointed.
+        ArcwiseError: nothing to resume, or no readable picture.
+    """
+    device = build.device(config)
+    run = Run(config, len(pictures.classes), device)
+    if resume:
+        run.restore(*checkpoint.load(folder / "checkpoints"))
+    stream = _stream(config, pictures, preparation, run.step, device)
+    diary = Diary(config, folder, run, choose, preparation, keep, report)
+    names = pictures.images
+    failures: dict[str, ImageError] = {}
+    clock = Clock()
+
+    with diary, interruptible() as interrupted:
+        while run.step < config.steps and not interrupted():
+            with clock.waiting():
+                batch = next(stream)
+            failures.update({error.name: error for error in batch.failures})
+            if len(failures) == len(pictures):
+                raise ArcwiseError(
+                    f"{pictures.name}: none of {len(pictures)} pictures can be read; the first: "
+                    f"{next(iter(failures.values()))}"
+                )
+            values = {}
+            if len(batch.rows) >= 2:  # batch statistics need two
+                values = _step(config, run, batch, preparation, device, names)
+            run.step += 1
+            clock.pictures += len(batch.rows) * distributed.size()
+            if diary.due(config.log_every):
+                times = {"images_per_second": clock.rate(), "waiting": clock.share_waited()}
+                diary.record(values | times)
+            with clock.paused():
+                if diary.due(config.validate_every):
+                    diary.validate()
+                if diary.due(config.checkpoint_every):
+                    diary.checkpoint()
+    return Outcome(
+        steps=run.step,
+        finished=run.step >= config.steps,
+        best=run.best,
+        best_step=run.best_step,
+        seconds=clock.seconds(),
+        images_per_second=clock.rate(),
+        waiting=clock.share_waited(),
+        failures=tuple(failures.values()),
+    )
+
+
+def _step(
+    config: TrainConfig,
+    run: Run,
+    batch: Batch,
+    preparation: Preparation,
+    device: torch.device,
+    names: list[str],
+) -> dict[str, float]:
+    """One update; what was measured."""
+    rank = distributed.rank()
+    rng = np.random.default_rng((config.seed, 2, run.step, rank))
+    torch.manual_seed(int(rng.integers(2**63)))  # dropout: this step's own randomness
+    factor = rate(config, run.step)
+    for group in run.optimiser.param_groups:
+        group["lr"] = config.lr * factor * group["multiple"]
+    strength = margin_strength(config, run.step)
+    views = augment(
+        batch.pixels.to(device, non_blocking=True),
+        config.augment,
+        preparation.height,
+        preparation.width,
+        rng,
+    )
+    run.encoder.train()
+    try:
+        loss, norm = update(
+            run.encoder,
+            run.head,
+            run.optimiser,
+            normalise(views, preparation),
+            batch.labels.to(device, non_blocking=True),
+            strength=strength,
+            clip=config.clip,
+            autocast=build.autocast(config, device),
+        )
+    except NonFiniteError as error:
+        seen = [names[row] for row in batch.rows.tolist()]
+        raise sentence(error, run.step, seen) from None
+    if run.average:
+        run.average.update(run.encoder, run.step)
+    return {"loss": loss, "gradient": norm, "lr": config.lr * factor, "strength": strength}
+
+
+def _stream(
+    config: TrainConfig,
+    pictures: Manifest,
+    preparation: Preparation,
+    start: int,
+    device: torch.device,
+) -> Iterator[Batch]:
+    """This rank's part of every batch from step `start`, on the canvas that views are cut from."""
+    canvas = replace(
+        preparation,
+        height=round(preparation.height * config.canvas),
+        width=round(preparation.width * config.canvas),
+    )
+    source = Pictures(pictures, pictures.labels, canvas, int(config.keep_gb * 1e9))
+    sampler = _sampler(config, pictures)
+    plan = (distributed.share(sampler.batch(step)) for step in range(start, config.steps))
+    return batches(source, plan, workers=config.workers, pin=device.type == "cuda")
+
+
+def _sampler(config: TrainConfig, pictures: Manifest) -> Sampler:
+    if config.sampling == "balanced":
+        identities = config.batch // config.pictures_per_identity
+        return Balanced(pictures.labels, identities, config.pictures_per_identity, config.seed)
+    every = np.arange(len(pictures))
+    rare = _outside_the_most_frequent_domain(pictures)
+    extra = round(config.rare_domains * config.batch) if len(rare) else 0
+    if not extra:
+        return Shuffled(every, config.batch, config.seed)
+    return Mixed(
+        Shuffled(every, config.batch - extra, config.seed), Shuffled(rare, extra, config.seed)
+    )
+
+
+def _outside_the_most_frequent_domain(pictures: Manifest) -> np.ndarray:
+    domains = pictures.column("domain")
+    if domains is None:
+        return np.empty(0, np.int64)
+    names, codes, counts = np.unique(
+        [str(domain) for domain in domains], return_inverse=True, return_counts=True
+    )
+    return np.flatnonzero(codes != counts.argmax()) if len(names) > 1 else np.empty(0, np.int64)

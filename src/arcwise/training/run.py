@@ -1,0 +1,57 @@
+"""The state of a run: everything that changes from step to step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from arcwise import distributed
+from arcwise.training import build
+from arcwise.training.average import Average
+from arcwise.training.config import TrainConfig
+from arcwise.training.validation import Validation
+
+
+class Run:
+    """Encoder, head, optimiser and average, and how far they have come."""
+
+    def __init__(self, config: TrainConfig, classes: int, device: torch.device) -> None:
+        torch.manual_seed(config.seed)
+        self.encoder = build.encoder(config).to(device, memory_format=torch.channels_last)
+        self.head = build.head(config, classes).to(device)
+        distributed.same_start(self.encoder, self.head)
+        self.optimiser = build.optimiser(config, self.encoder, self.head)
+        self.average = Average(self.encoder, config.average) if config.average else None
+        self.step = 0
+        self.best: Validation | None = None
+        self.best_step = 0
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network that is measured and kept."""
+        return self.average.module if self.average else self.encoder
+
+    def state(self) -> dict[str, Any]:
+        """What to save."""
+        best = self.best and {"recall_at_1": self.best.recall_at_1, "tar": self.best.tar}
+        return {
+            "encoder": self.encoder.state_dict(),
+            "head": self.head.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average and self.average.module.state_dict(),
+            "best": best,
+            "best_step": self.best_step,
+        }
+
+    def restore(self, step: int, state: dict[str, Any]) -> None:
+        """Go back to a saved state."""
+        self.encoder.load_state_dict(state["encoder"])
+        self.head.load_state_dict(state["head"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average:
+            self.average.module.load_state_dict(state["average"])
+        self.best = Validation(**state["best"]) if state["best"] else None
+        self.best_step = state["best_step"]
+        self.step = step

@@ -1,0 +1,114 @@
+"""One step of training: a batch becomes a loss, a gradient and an update, or a clear error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from arcwise import distributed
+from arcwise.errors import NonFiniteError
+
+
+class Head(Protocol):
+    """What a step asks of a head."""
+
+    def loss(self, embeddings: Tensor, labels: Tensor, strength: float = 1.0) -> Tensor:
+        """(N, D), (N,) → scalar."""
+        ...
+
+
+def update(
+    encoder: nn.Module,
+    head: Head,
+    optimiser: torch.optim.Optimizer,
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    strength: float,
+    clip: float,
+    autocast: AbstractContextManager[object],
+) -> tuple[float, float]:
+    """Forward, backward and one step of the optimiser.
+
+    Args:
+        encoder: in training mode; (N, 3, H, W) → (N, D).
+        head: the class centres.
+        optimiser: over the parameters of both.
+        inputs: (N, 3, H, W).
+        labels: (N,) int64.
+        strength: fraction of the margin in force.
+        clip: largest norm of the whole gradient, 0 for any.
+        autocast: the arithmetic of the encoder.
+
+    Returns:
+        The loss and the norm of the gradient before clipping.
+
+    Raises:
+        NonFiniteError: a loss or gradient that is not finite; no weight has changed.
+    """
+    with autocast:
+        embeddings = encoder(inputs)
+    loss = head.loss(embeddings, labels, strength)
+    value = float(loss.detach())
+    if not torch.isfinite(loss):
+        raise NonFiniteError(f"the loss is {value} ({blame_output(encoder, inputs, autocast)})")
+    optimiser.zero_grad()
+    loss.backward()
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    distributed.average_gradients(parameters)
+    norm = torch.nn.utils.clip_grad_norm_(parameters, clip or float("inf"), foreach=True)
+    if not torch.isfinite(norm):
+        raise NonFiniteError(f"the gradient is not finite ({_blame_gradient(encoder, head)})")
+    optimiser.step()
+    return value, float(norm)
+
+
+@torch.no_grad()
+def blame_output(
+    encoder: nn.Module, inputs: Tensor, autocast: AbstractContextManager[object]
+) -> str:
+    """The first layer, in the order of computation, whose output is not finite, in words."""
+    found: list[str] = []
+
+    def watch(name: str):
+        def hook(module: nn.Module, args: object, output: object) -> None:
+            tensors: Sequence[object] = output if isinstance(output, tuple) else (output,)
+            broken = any(isinstance(t, Tensor) and not t.isfinite().all() for t in tensors)
+            if broken and not found:
+                found.append(name)
+
+        return hook
+
+    if not inputs.isfinite().all():
+        return "the pictures themselves are not finite"
+    leaves = [(n, m) for n, m in encoder.named_modules() if not list(m.children())]
+    handles = [module.register_forward_hook(watch(name)) for name, module in leaves]
+    try:
+        with autocast:
+            encoder(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return f"first in layer {found[0]}" if found else "the encoder's output is finite: in the head"
+
+
+def _blame_gradient(encoder: nn.Module, head: Head) -> str:
+    modules = {"encoder": encoder} | ({"head": head} if isinstance(head, nn.Module) else {})
+    for owner, module in reversed(modules.items()):
+        for name, parameter in reversed(list(module.named_parameters())):
+            if parameter.grad is not None and not parameter.grad.isfinite().all():
+                return f"first at layer {owner}.{name}"
+    return "in its norm only"
+
+
+def sentence(error: NonFiniteError, step: int, names: Sequence[str]) -> NonFiniteError:
+    """The error with its step and batch, and what to do."""
+    batch = ", ".join(names[:4]) + (f" … ({len(names)} pictures)" if len(names) > 4 else "")
+    return NonFiniteError(
+        f"step {step}: {error}; batch: {batch}. Lower --lr, set --clip 5, or train with "
+        "--precision fp32; the weights are those of the last good step"
+    )

@@ -1,0 +1,79 @@
+"""How good the network is on identities it was not trained on, during the run."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from arcwise import evaluation
+from arcwise.data.loader import Pictures
+from arcwise.images import Preparation
+
+FAR = 1e-2
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Leave-one-out recall@1, and the true-accept rate over all pairs at a false-accept rate.
+
+    Attributes:
+        recall_at_1: share of pictures whose nearest other picture shows the same identity.
+        tar: share of mated pairs accepted where 1 % of the others are.
+    """
+
+    recall_at_1: float
+    tar: float
+
+    @property
+    def score(self) -> float:
+        """What the kept checkpoint has the most of: the mean of both."""
+        return (self.recall_at_1 + self.tar) / 2
+
+
+def validate(
+    encoder: nn.Module,
+    pictures: Pictures,
+    device: torch.device,
+    autocast: AbstractContextManager[object],
+) -> Validation:
+    """Measure the encoder on these pictures; unreadable ones are left out."""
+    embeddings, labels = embed(encoder, pictures, device, autocast)
+    recall = float(evaluation.retrieval(embeddings, labels).recall_at(1))
+    (threshold,) = evaluation.calibrate(embeddings, labels, fars=(FAR,), draws=2)
+    return Validation(recall, threshold.tar or 0.0)
+
+
+@torch.no_grad()
+def embed(
+    encoder: nn.Module,
+    pictures: Pictures,
+    device: torch.device,
+    autocast: AbstractContextManager[object],
+) -> tuple[np.ndarray, np.ndarray]:
+    """(M, D) unit embeddings of the readable pictures and their (M,) labels."""
+    encoder.eval()
+    found, labels = [], []
+    for start in range(0, len(pictures), BATCH):
+        batch = pictures.__getitems__(list(range(start, min(start + BATCH, len(pictures)))))
+        if len(batch.rows):
+            inputs = normalise(batch.pixels.to(device).permute(0, 3, 1, 2), pictures.canvas)
+            with autocast:
+                embedding = encoder(inputs).float()
+                if pictures.canvas.flip:
+                    embedding = embedding + encoder(inputs.flip(3)).float()
+            found.append(torch.nn.functional.normalize(embedding).cpu())
+            labels.append(batch.labels)
+    return torch.cat(found).numpy(), torch.cat(labels).numpy()
+
+
+def normalise(planes: Tensor, preparation: Preparation) -> Tensor:
+    """(N, 3, H, W) RGB from 0 to 255 → what the encoder sees, channels last in memory."""
+    mean = torch.tensor(preparation.mean, device=planes.device)[:, None, None]
+    std = torch.tensor(preparation.std, device=planes.device)[:, None, None]
+    planes = planes.flip(1) if preparation.colour == "bgr" else planes
+    return ((planes.float() - mean) / std).contiguous(memory_format=torch.channels_last)
