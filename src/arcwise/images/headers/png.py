@@ -10,6 +10,8 @@ from arcwise.images.headers.header import Header, HeaderError
 
 _WITH_ALPHA = (4, 6)  # colour types: grey + alpha, RGB + alpha
 
+_MOST_CHUNKS = 200_000  # a hostile file could hold millions of empty ones
+
 
 def read(data: bytes) -> Header:
     """The header of a PNG file whose chunks are all there and undamaged."""
@@ -18,7 +20,7 @@ def read(data: bytes) -> Header:
     width, height = unpack_from(">II", data, 16)
     alpha, orientation, pixels = data[25] in _WITH_ALPHA, 1, False
     position, view = 8, memoryview(data)
-    while True:
+    for _ in range(_MOST_CHUNKS):
         length, kind = unpack_from(">I4s", data, position)
         end = position + 12 + length
         if end > len(data):
@@ -36,6 +38,8 @@ def read(data: bytes) -> Header:
         position = end
         if position == len(data):
             raise HeaderError("cut short: a PNG without its end chunk")
+    else:
+        raise HeaderError("damaged: a PNG of endless chunks")
     if not pixels:
         raise HeaderError("damaged: a PNG without pixels")
     return Header(width, height, alpha, orientation)

@@ -7,10 +7,12 @@ from struct import calcsize, error, unpack_from
 from arcwise.images.headers.header import Header, HeaderError
 
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 16: "Q"}
-_WIDTH, _HEIGHT, _EXTRA, _FORMAT, _BITS = 256, 257, 338, 339, 258
+_WIDTH, _HEIGHT, _BITS, _COLOURS, _SAMPLES, _EXTRA, _FORMAT = 256, 257, 258, 262, 277, 338, 339
 _STRIPS, _TILES = (273, 279), (324, 325)  # offsets, byte counts
-_WANTED = {_WIDTH, _HEIGHT, _EXTRA, _FORMAT, _BITS, *_STRIPS, *_TILES}
+_WANTED = {_WIDTH, _HEIGHT, _BITS, _COLOURS, _SAMPLES, _EXTRA, _FORMAT, *_STRIPS, *_TILES}
+_CHANNELS = {0: 1, 1: 1, 2: 3}  # of white-is-zero, black-is-zero, RGB; a further one is alpha
 _FLOAT = 3
+_MOST_ENTRIES, _MOST_STRIPS = 4096, 2**20  # a hostile file could claim billions
 
 
 def read(data: bytes) -> Header:
@@ -28,7 +30,8 @@ def read(data: bytes) -> Header:
         end = max(ends, default=0)
         if end > len(data):
             raise HeaderError(f"cut short: a TIFF with {len(data)} of at least {end} bytes")
-    alpha = _EXTRA in tags
+    samples = tags.get(_SAMPLES, (1,))[0]
+    alpha = samples == _CHANNELS.get(tags.get(_COLOURS, (1,))[0], samples) + 1
     premultiplied = alpha and max(tags.get(_BITS, (8,))) <= 8  # libtiff multiplies while reading
     return Header(tags[_WIDTH][0], tags[_HEIGHT][0], alpha, premultiplied=premultiplied)
 
@@ -39,7 +42,7 @@ def _directory(data: bytes) -> dict[int, tuple[int, ...]]:
     offset, counter, inline = ("Q", "Q", 8) if big else ("I", "H", 4)
     (start,) = unpack_from(order + offset, data, 8 if big else 4)
     (entries,) = unpack_from(order + counter, data, start)
-    if entries > 4096:
+    if entries > _MOST_ENTRIES:
         raise HeaderError(f"damaged: a TIFF with {entries} entries in its directory")
     tags: dict[int, tuple[int, ...]] = {}
     for index in range(entries):
@@ -50,7 +53,7 @@ def _directory(data: bytes) -> dict[int, tuple[int, ...]]:
         place = entry + 4 + inline
         if calcsize("<" + _TYPES[kind]) * count > inline:
             (place,) = unpack_from(order + offset, data, place)
-        if count > len(data):
-            raise error
+        if count > _MOST_STRIPS:
+            raise HeaderError(f"damaged: a TIFF tag with {count} values")
         tags[tag] = unpack_from(f"{order}{count}{_TYPES[kind]}", data, place)
     return tags
