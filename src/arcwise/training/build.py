@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 
+import numpy as np
 import torch
+from safetensors.numpy import load_file
 from torch import nn
 
 from arcwise import encoders
+from arcwise.bundle import read_bundle
+from arcwise.encoders.weights import load_numpy
 from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead, LinearHead, scale_for
 from arcwise.images import Preparation
@@ -30,7 +35,28 @@ def preparation(config: TrainConfig) -> Preparation:
 
 def encoder(config: TrainConfig) -> nn.Module:
     """The network, new or started from given weights."""
-    return encoders.create(config.encoder, dim=config.dim, size=(config.size, config.size))
+    network = encoders.create(config.encoder, dim=config.dim, size=(config.size, config.size))
+    if config.init:
+        load_numpy(network, read_weights(Path(config.init)))
+    return network
+
+
+def read_weights(path: Path) -> dict[str, np.ndarray]:
+    """The state dict in a model folder, a .safetensors file, or a .pth file of plain tensors."""
+    if path.is_dir():
+        return read_bundle(path).state()
+    if not path.is_file():
+        raise ArcwiseError(f"--init {path}: no such file or folder")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: tensor.numpy() for name, tensor in state.items()}
+    except Exception as error:  # damaged files raise whatever their parser raises
+        raise ArcwiseError(
+            f"--init {path}: no weights in it ({type(error).__name__}: {error}); expected a model "
+            "folder, a .safetensors file, or a .pth file that holds a plain state dict"
+        ) from error
 
 
 def head(config: TrainConfig, classes: int) -> CentreHead | LinearHead:

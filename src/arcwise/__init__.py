@@ -1,0 +1,50 @@
+"""Arcwise: train an embedding on the identities you have, recognise those it has never seen.
+
+The public names are loaded when they are first used: ``import arcwise`` imports no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from arcwise import encoders, evaluation, heads, margins, recipes
+    from arcwise.errors import ArcwiseError
+    from arcwise.gallery import open_gallery
+    from arcwise.runtime import load
+    from arcwise.softmax import margin_softmax
+
+_MODULES = ("encoders", "evaluation", "heads", "margins", "recipes")
+_NAMES = {
+    "ArcwiseError": "arcwise.errors",
+    "load": "arcwise.runtime",
+    "margin_softmax": "arcwise.softmax",
+    "open_gallery": "arcwise.gallery",
+}
+
+__all__ = [
+    "ArcwiseError",
+    "encoders",
+    "evaluation",
+    "heads",
+    "load",
+    "margin_softmax",
+    "margins",
+    "open_gallery",
+    "recipes",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"arcwise.{name}")
+    if name in _NAMES:
+        return getattr(import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'arcwise' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES, *_NAMES])

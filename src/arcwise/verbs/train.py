@@ -1,0 +1,224 @@
+"""Train: from pictures on disk to a run folder with a model that knows its own error rates."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+import arcwise
+from arcwise import distributed, encoders, evaluation, runtime
+from arcwise.bundle import Bundle, add_thresholds, write_bundle
+from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.split import Split, hold_out, identity_digest
+from arcwise.encoders.weights import to_numpy
+from arcwise.errors import ArcwiseError
+from arcwise.evaluation import Threshold
+from arcwise.training import build, loop
+from arcwise.training.config import TrainConfig
+from arcwise.training.diary import Report
+from arcwise.training.validation import Validation
+
+MODEL = "model"
+LAST = "last"
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A run that ended.
+
+    Attributes:
+        folder: the run folder.
+        config: what it did.
+        split: who was trained on, who chose the checkpoint, who set the thresholds.
+        outcome: how the loop ended.
+        thresholds: measured on the calibration identities; empty without them.
+    """
+
+    folder: Path
+    config: TrainConfig
+    split: Split
+    outcome: loop.Outcome
+    thresholds: tuple[Threshold, ...]
+
+    @property
+    def model(self) -> Path:
+        """The model folder: the best checkpoint by the held-out identities, or the last."""
+        return self.folder / MODEL
+
+
+def train(
+    data: str | Path | Manifest,
+    out: str | Path,
+    config: TrainConfig,
+    *,
+    resume: bool = False,
+    image_column: str | None = None,
+    identity_column: str | None = None,
+    announce: Callable[[Split, TrainConfig], None] = lambda split, config: None,
+    report: Report = lambda step, values: None,
+) -> TrainResult:
+    """Train on a data set and write a run folder.
+
+    Rows of a `split` other than "train" are left alone, where the data set has that column.
+
+    Args:
+        data: a folder of folders, a table, a zip, or a manifest.
+        out: the run folder; a new one, or with `resume` the one to go on with.
+        config: the run; with `resume` the saved one is used.
+        resume: go on from the latest checkpoint.
+        image_column: of a table that calls it otherwise.
+        identity_column: likewise.
+        announce: told the split and the resolved config before the first step.
+        report: told the step and the values after every logged step and validation.
+
+    Raises:
+        ArcwiseError: a run that is already there, data that do not fit, or a loss that is not
+            finite.
+    """
+    out = Path(out)
+    manifest = _training_rows(
+        data
+        if isinstance(data, Manifest)
+        else open_manifest(data, image_column=image_column, identity_column=identity_column)
+    )
+    config = _resumed(out, manifest) if resume else _resolved(config, manifest, out)
+    split = _split(manifest, config)
+    announce(split, config)
+    preparation = build.preparation(config)
+
+    def keep(encoder: nn.Module, step: int, result: Validation | None, last: bool) -> None:
+        names = [LAST] if last else [MODEL]
+        if last and split.choose is None:
+            names.append(MODEL)  # nobody chose: the last one is the model
+        for name in names:
+            write_bundle(
+                out / name,
+                to_numpy(encoder),
+                encoders.architecture(encoder),
+                preparation,
+                probe=runtime.probe_embedding(encoder, preparation),
+                digests=_digests(split),
+                training=_summary(config, manifest, step, result),
+            )
+
+    with distributed.started(build.device(config)):
+        if distributed.rank() == 0 and not resume:
+            _write_config(out, config, manifest)
+        outcome = loop.train(
+            config,
+            split.train,
+            split.choose,
+            out,
+            preparation=preparation,
+            keep=keep,
+            report=report,
+            resume=resume,
+        )
+        first = distributed.rank() == 0
+    thresholds: tuple[Threshold, ...] = ()
+    if outcome.finished and first and split.calibrate is not None:
+        thresholds = set_thresholds(out / MODEL, split.calibrate, config.seed).thresholds
+    return TrainResult(out, config, split, outcome, thresholds)
+
+
+def set_thresholds(model: Path, pictures: Manifest, seed: int) -> Bundle:
+    """The bundle with thresholds measured on these pictures, of identities not trained on."""
+    embedded = runtime.embed_manifest(runtime.load(model, runtime="torch"), pictures)
+    kept = pictures.select(embedded.rows)
+    thresholds = evaluation.calibrate(embedded.vectors, kept.identities, seed=seed)
+    measured_on = (
+        f"all pairs of {len(kept)} pictures of {len(kept.classes)} held-out identities of "
+        f"{pictures.name}"
+    )
+    digests = [identity_digest(identity) for identity in kept.classes]
+    return add_thresholds(model, thresholds, measured_on=measured_on, digests=digests)
+
+
+def _training_rows(manifest: Manifest) -> Manifest:
+    splits = manifest.column("split")
+    if splits is None or "train" not in splits:
+        return manifest
+    return manifest.where("split", "train")
+
+
+def _resolved(config: TrainConfig, manifest: Manifest, out: Path) -> TrainConfig:
+    """The config with what "auto" means here, after a look at the place to write to."""
+    if (out / "config.json").exists():
+        raise ArcwiseError(
+            f"{out}: there is a run already; go on with it (--resume), or give another --out"
+        )
+    classes = len(manifest.classes)
+    if classes < 2:
+        raise ArcwiseError(
+            f"{manifest.name}: got {classes} identity; expected at least 2 to tell apart"
+        )
+    return config.replace(precision=build.precision(config, build.device(config)))
+
+
+def _resumed(out: Path, manifest: Manifest) -> TrainConfig:
+    path = out / "config.json"
+    if not path.exists():
+        raise ArcwiseError(f"{out}: no run to resume (no config.json); train without --resume")
+    saved = json.loads(path.read_text())
+    if saved["data"]["fingerprint"] != manifest.fingerprint():
+        raise ArcwiseError(
+            f"{manifest.name}: not the data that {out} was trained on ({saved['data']['name']}, "
+            f"{saved['data']['pictures']} pictures); give the same data, or start a new run"
+        )
+    return TrainConfig.from_dict(saved["config"])
+
+
+def _write_config(out: Path, config: TrainConfig, manifest: Manifest) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    packages = ("torch", "numpy", "opencv-python-headless", "faiss-cpu")
+    content = {
+        "config": config.as_dict(),
+        "versions": {"arcwise": arcwise.__version__, "python": platform.python_version()}
+        | {name: version(name) for name in packages},
+        "data": {
+            "name": manifest.name,
+            "pictures": len(manifest),
+            "identities": len(manifest.classes),
+            "fingerprint": manifest.fingerprint(),
+        },
+    }
+    beside = out / "config.json.part"
+    beside.write_text(json.dumps(content, indent=2) + "\n")
+    beside.replace(out / "config.json")
+
+
+def _split(manifest: Manifest, config: TrainConfig) -> Split:
+    if config.holdout == 0:
+        return Split(train=manifest, choose=None, calibrate=None)
+    return hold_out(manifest, config.holdout, config.seed)
+
+
+def _digests(split: Split) -> dict[str, list[str]]:
+    parts = {"train": split.train, "choose": split.choose, "calibrate": split.calibrate}
+    return {
+        use: [identity_digest(identity) for identity in part.classes] if part else []
+        for use, part in parts.items()
+    }
+
+
+def _summary(
+    config: TrainConfig, manifest: Manifest, step: int, result: Validation | None
+) -> dict[str, Any]:
+    """What model.json says about its making."""
+    measured = {} if result is None else {"recall_at_1": result.recall_at_1, "tar": result.tar}
+    return {
+        "config": config.as_dict(),
+        "data": manifest.name,
+        "data_fingerprint": manifest.fingerprint(),
+        "pictures": len(manifest),
+        "identities": len(manifest.classes),
+        "step": step,
+        "validation": measured,
+    }
