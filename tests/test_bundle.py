@@ -18,8 +18,8 @@ from arcwise.errors import BundleError
 from arcwise.evaluation.calibration import Threshold
 from arcwise.images.preparation import Preparation
 
-PREPARATION = Preparation(height=48, width=40, resize="pad", flip=True)
-ARCHITECTURE = {"name": "small", "dim": 4, "size": (48, 40)}
+PREPARATION = Preparation(height=48, width=48, resize="pad", flip=True)
+ARCHITECTURE = {"name": "small", "dim": 4, "size": (48, 48)}
 THRESHOLD = Threshold(
     far=1e-2,
     threshold=0.4,
@@ -67,7 +67,7 @@ def test_comes_back_whole(tmp_path: Path) -> None:
     assert read == written
     assert read.path == tmp_path / "model"
     assert read.preparation == PREPARATION
-    assert read.architecture == {"name": "small", "dim": 4, "size": [48, 40]}
+    assert read.architecture == {"name": "small", "dim": 4, "size": [48, 48]}
     assert read.thresholds == (THRESHOLD,)
     assert read.measured_on == "shop.csv, 40 identities"
     assert read.digests == {"train": (DIGEST,), "choose": (), "calibrate": ()}
@@ -98,7 +98,7 @@ def test_fingerprint_follows_what_an_embedding_depends_on_and_nothing_else(tmp_p
     assert write(tmp_path / "b", training={"steps": 3}, thresholds=[THRESHOLD]).fingerprint == first
     assert write(tmp_path / "b", seed=1).fingerprint != first
     assert write(tmp_path / "b", alignment="five-point").fingerprint != first
-    flipped = Preparation(height=48, width=40, resize="pad")
+    flipped = Preparation(height=48, width=48, resize="pad")
     probe = [1.0, 0, 0, 0]
     other = write_bundle(tmp_path / "b", state(), ARCHITECTURE, flipped, probe=probe)
     assert other.fingerprint != first
@@ -146,6 +146,14 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "architecture": (lambda d: d["architecture"].pop("name"), r"lacks \['name'\]"),
     "size form": (lambda d: d["architecture"].update(size=48), "architecture is"),
     "alignment": (lambda d: d.update(alignment="68 points"), "alignment is '68 points'"),
+    "oblong": (
+        lambda d: (
+            d["architecture"].update(size=[48, 40]),
+            d["preparation"].update(width=40),
+            d.update(alignment="five-point"),
+        ),
+        "square crops",
+    ),
     "threshold": (lambda d: d.update(thresholds=[{"far": 1}]), "a threshold has"),
     "threshold form": (lambda d: d.update(thresholds=[3]), "a threshold has"),
     "digest": (lambda d: d["digests"].update(train=["Ann"]), "digests.train is no list"),

@@ -60,7 +60,8 @@ class Bundle:
         fingerprint: sha256 of weights, architecture and preparation. Thresholds, the training
             summary and the ONNX file are not in it: adding them keeps enrolled vectors valid.
         files: sha256 of each weight file, by name.
-        alignment: None, or "five-point": faces go through the 112 x 112 landmark template first.
+        alignment: None, or "five-point": where landmarks are known, the face is turned onto the
+            template of `images.landmarks` before the preparation; else it is taken as turned.
         thresholds: similarities for stated false-accept rates, with their intervals.
         measured_on: the data the thresholds were measured on.
         digests: digests of the identities used to train, choose and calibrate, by use.

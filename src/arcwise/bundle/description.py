@@ -91,6 +91,8 @@ def _check(about: Any) -> None:
     _check_architecture(about["architecture"], about["preparation"])
     if about["alignment"] not in ALIGNMENTS:
         raise BundleError(f"alignment is {about['alignment']!r}, expected one of {ALIGNMENTS}")
+    if about["alignment"] is not None and len(set(about["architecture"]["size"])) > 1:
+        raise BundleError("five-point alignment makes square crops, the encoder takes others")
     for values in about["thresholds"]:
         Threshold.from_dict(values)
     _same_keys("digests", about["digests"], USES)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from arcwise.encoders import create
 from arcwise.errors import ArcwiseError
 
 
@@ -47,4 +49,23 @@ def load_numpy(encoder: nn.Module, state: Mapping[str, np.ndarray]) -> None:
             f"these weights are not of this {type(encoder).__name__}: {'; '.join(problems)}. "
             "Create the encoder with the name, dim and size it was trained with",
         )
-    encoder.load_state_dict({key: torch.from_numpy(np.array(state[key])) for key in own})
+    copies = {key: torch.from_numpy(np.array(state[key])) for key in own}
+    encoder.load_state_dict(copies, assign=any(value.is_meta for value in own.values()))
+
+
+def rebuild(architecture: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> nn.Module:
+    """The encoder of that architecture with these weights, on the CPU, in training mode.
+
+    Args:
+        architecture: `encoders.architecture(encoder)`.
+        state: of `to_numpy`.
+
+    Raises:
+        ArcwiseError: the name is unknown, or the weights do not fit.
+    """
+    with torch.device("meta"):  # no random start: nothing to compute, the generator stays put
+        encoder = create(
+            architecture["name"], dim=architecture["dim"], size=tuple(architecture["size"])
+        )
+    load_numpy(encoder, state)
+    return encoder

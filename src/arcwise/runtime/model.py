@@ -1,0 +1,153 @@
+"""A loaded model: pictures in, points on the sphere out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from arcwise.bundle import Bundle, probe_image
+from arcwise.data.picture import read_picture
+from arcwise.errors import ArcwiseError, ImageError
+from arcwise.evaluation.calibration import Threshold
+from arcwise.images.decode import decode
+from arcwise.images.landmarks import align
+from arcwise.images.preparation import Preparation
+from arcwise.runtime.ahead import in_order
+from arcwise.runtime.engines import Engine, Floats, cores
+
+Picture = str | Path | bytes | NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Embeds pictures; made by `arcwise.load`. May be used from several threads.
+
+    Attributes:
+        name: for people: the architecture and the beginning of the fingerprint, or a file's name.
+        path: the model folder or file.
+        fingerprint: sha256 of what decides an embedding; vectors of equal ones are comparable.
+        dim: D, the size of an embedding.
+        preparation: how a picture becomes the network's input.
+        engine: the function behind it; `engine.kind` is "onnx" or "torch".
+        bundle: the model folder's description; None for a bare `.onnx`.
+    """
+
+    name: str
+    path: Path
+    fingerprint: str
+    dim: int
+    preparation: Preparation
+    engine: Engine = field(repr=False)
+    bundle: Bundle | None = field(default=None, repr=False)
+
+    @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """Similarities for stated false-accept rates; empty until the model is calibrated."""
+        return () if self.bundle is None else self.bundle.thresholds
+
+    def embed(self, items: Sequence[Picture], *, batch_size: int = 64) -> Floats:
+        """(N, D) float32 embeddings of unit length, in the order of the items.
+
+        Args:
+            items: paths (`archive.zip/member` too), encoded pictures as bytes, or decoded ones as
+                (H, W, 3) uint8 RGB arrays; mixed as you like.
+            batch_size: pictures computed at once; at most twice as many are held in memory.
+
+        Raises:
+            ImageError: a picture cannot be used. A job that must go on takes `embed_manifest`.
+            ArcwiseError: an item is of another kind, or its embedding is zero or not finite.
+        """
+        if isinstance(items, str | Path | bytes) or getattr(items, "ndim", 4) != 4:
+            raise ArcwiseError(
+                f"embed got one {type(items).__name__}, expected a list: write embed([picture])[0]"
+            )
+        found = [np.empty((0, self.dim), np.float32)]
+        batch: list[NDArray[np.uint8]] = []
+        names: list[str] = []
+        for name, pixels in in_order(
+            len(items), lambda i: self._prepared(items[i], i), workers=cores(), ahead=batch_size
+        ):
+            names.append(name)
+            batch.append(pixels)
+            if len(batch) == batch_size:
+                found.append(self.embed_pixels(np.stack(batch), names=names))
+                batch, names = [], []
+        if batch:
+            found.append(self.embed_pixels(np.stack(batch), names=names))
+        return np.concatenate(found)
+
+    def embed_pixels(
+        self,
+        pixels: NDArray[np.uint8],
+        *,
+        batch_size: int = 64,
+        names: Sequence[str] | None = None,
+    ) -> Floats:
+        """(N, D) float32 embeddings of unit length, of pictures that are prepared already.
+
+        Args:
+            pixels: (N, height, width, 3) uint8 RGB, from `preparation.pixels`.
+            batch_size: pictures computed at once.
+            names: what to call the pictures in an error.
+        """
+        found = [np.empty((0, self.dim), np.float32)]
+        for start in range(0, len(pixels), batch_size):
+            pictures = self.preparation.tensor(pixels[start : start + batch_size])
+            vectors = self.engine(pictures)
+            if self.preparation.flip:
+                vectors = vectors + self.engine(np.ascontiguousarray(pictures[..., ::-1]))
+            lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+            bad = np.flatnonzero(~(np.isfinite(lengths[:, 0]) & (lengths[:, 0] > 0)))
+            if len(bad):
+                first = start + int(bad[0])
+                raise ArcwiseError(
+                    f"{f'picture {first}' if names is None else names[first]}: its embedding by "
+                    f"{self.name} is zero or not finite, {len(bad)} of {len(vectors)} in the batch."
+                    " The weights are broken: check that training did not diverge, and export again"
+                )
+            found.append((vectors / lengths).astype(np.float32))
+        return np.concatenate(found)
+
+    def prepare(
+        self, image: NDArray[np.uint8], landmarks: ArrayLike | None = None
+    ) -> NDArray[np.uint8]:
+        """(height, width, 3) uint8 RGB: the picture as `embed_pixels` takes it.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            landmarks: (5, 2) or (10,) x, y in the picture. A model with "five-point" alignment
+                turns the face onto its template by them; without them, and for other models, the
+                picture is taken as it is.
+        """
+        if landmarks is not None and self.bundle is not None and self.bundle.alignment is not None:
+            image = align(image, landmarks, self.preparation.height)
+        return self.preparation.pixels(image)
+
+    def _prepared(self, item: Picture, index: int) -> tuple[str, NDArray[np.uint8]]:
+        name = str(item) if isinstance(item, str | Path) else f"picture {index}"
+        if isinstance(item, str | Path):
+            image = decode(read_picture("", name), name)
+        elif isinstance(item, bytes | bytearray | memoryview):
+            image = decode(bytes(item), name)
+        elif isinstance(item, np.ndarray):
+            image = item
+        else:
+            raise ArcwiseError(
+                f"{name} is of type {type(item).__name__}, expected a path, bytes or a uint8 array"
+            )
+        try:
+            return name, self.prepare(image)
+        except ArcwiseError as problem:
+            raise ImageError(name, str(problem)) from None
+
+
+def probe_embedding(engine: Engine, preparation: Preparation) -> Floats:
+    """(D,) unit-length embedding of the probe picture: what a bundle stores and loading checks."""
+    pixels = preparation.pixels(probe_image())[None]
+    dim = engine(preparation.tensor(pixels)).shape[1]
+    model = Model("this encoder", Path(), "", dim, preparation, engine)
+    return model.embed_pixels(pixels, names=["the probe picture"])[0]
