@@ -1,6 +1,26 @@
 """Protocols: pure functions from scores and labels to a frozen result that prints itself."""
 
+from arcwise.evaluation.angles import Angles, angles, angles_from_embeddings
 from arcwise.evaluation.calibration import Threshold, calibrate
+from arcwise.evaluation.identification import Identification, identification
 from arcwise.evaluation.intervals import Rate
+from arcwise.evaluation.pairs import all_pairs, verification_from_embeddings
+from arcwise.evaluation.retrieval import Retrieval, retrieval
+from arcwise.evaluation.verification import Verification, verification
 
-__all__ = ["Rate", "Threshold", "calibrate"]
+__all__ = [
+    "Angles",
+    "Identification",
+    "Rate",
+    "Retrieval",
+    "Threshold",
+    "Verification",
+    "all_pairs",
+    "angles",
+    "angles_from_embeddings",
+    "calibrate",
+    "identification",
+    "retrieval",
+    "verification",
+    "verification_from_embeddings",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def multiplicities(identities: int, draws: int, seed: int) -> Iterator[np.ndarra
         yield np.bincount(generator.integers(identities, size=identities), minlength=identities)
 
 
-def percentile_interval(values: list[float] | np.ndarray) -> tuple[float, float]:
+def percentile_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """Return the middle 95 % of bootstrapped values; NaNs (draws without a value) do not count."""
     known = np.asarray(values, dtype=np.float64)
     known = known[~np.isnan(known)]
@@ -80,6 +80,22 @@ def percentile_interval(values: list[float] | np.ndarray) -> tuple[float, float]
         return math.nan, math.nan
     low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
+
+
+def bootstrapped(
+    value: float, drawn: Sequence[float] | np.ndarray, identities: int, resolved: bool = True
+) -> Rate:
+    """Return the value with the middle 95 % of the drawn ones.
+
+    Where all draws agree on 0 or 1 (nothing went wrong, or everything) the bootstrap has no width;
+    the interval is then Wilson's, one trial for each of so many identities.
+    """
+    low, high = percentile_interval(drawn)
+    if math.isnan(low):
+        low, high = 0.0, 1.0
+    elif low == high and value in (0.0, 1.0):
+        low, high = wilson(value * identities, identities)
+    return Rate(value, min(low, value), max(high, value), resolved)
 
 
 def mean_over_identities(
@@ -96,10 +112,5 @@ def mean_over_identities(
     members = np.unique(codes, return_inverse=True)[1]
     counts = np.bincount(members).astype(np.float64)
     sums = np.bincount(members, weights=values)
-    means = [float(m @ sums / (m @ counts)) for m in multiplicities(len(counts), draws, seed)]
-    mean = float(np.mean(values))
-    low, high = percentile_interval(means)
-    # With no spread at all (all right, all wrong) the bootstrap has no width: Wilson's has.
-    if low == high and mean in (0.0, 1.0):
-        low, high = wilson(mean * len(counts), len(counts))
-    return Rate(mean, min(low, mean), max(high, mean))
+    drawn = [float(m @ sums / (m @ counts)) for m in multiplicities(len(counts), draws, seed)]
+    return bootstrapped(float(np.mean(values)), drawn, len(counts))

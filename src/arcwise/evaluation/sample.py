@@ -1,0 +1,70 @@
+"""Pairs with the identities of both sides: what the bootstrap over identities draws from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from arcwise.evaluation.curve import Curve
+from arcwise.evaluation.intervals import Rate, bootstrapped, multiplicities
+
+
+@dataclass(frozen=True)
+class PairSample:
+    """Mated and impostor pairs whose identities are known, I in all.
+
+    Attributes:
+        place: (P,) index of each mated pair's score among the U distinct mated scores.
+        mated: (P,) int64 identity of each mated pair.
+        before: (U,) how many of the kept impostors lie strictly above each distinct mated score.
+        upto: (U,) the same with those that tie.
+        first: (K,) int64 one side's identity of each kept impostor, most similar first.
+        second: (K,) int64 the other side's.
+        weight: (K,) how many impostor pairs each kept one stands for.
+        sizes: (I,) pictures of each identity where the pairs are all pairs; None for a list.
+        identities: I.
+        draws: bootstrap samples.
+        seed: of the bootstrap.
+    """
+
+    place: np.ndarray
+    mated: np.ndarray
+    before: np.ndarray
+    upto: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    weight: np.ndarray
+    sizes: np.ndarray | None
+    identities: int
+    draws: int
+    seed: int
+
+    def curves(self) -> Iterator[Curve]:
+        """Yield one curve for each draw of identities that has pairs of both kinds."""
+        for times in multiplicities(self.identities, self.draws, self.seed):
+            mated = np.bincount(self.place, times[self.mated], minlength=len(self.before))
+            passed = np.cumsum(self.weight * times[self.first] * times[self.second])
+            passed = np.concatenate([[0.0], passed])
+            if self.sizes is None:
+                total = float(passed[-1])
+            else:
+                pictures = self.sizes * times
+                total = (float(pictures.sum()) ** 2 - float((pictures**2).sum())) / 2
+            if total > 0 and mated.sum() > 0:
+                yield Curve(mated, passed[self.before], passed[self.upto], total)
+
+    def rate(
+        self, value: float, drawn: Sequence[float] | np.ndarray, resolved: bool = True
+    ) -> Rate:
+        """Return the value with the middle 95 % of the drawn ones."""
+        return bootstrapped(value, drawn, len(np.unique(self.mated)), resolved)
+
+
+def kept_above(scores: np.ndarray, descending: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many of the descending values are above, and at or above, each score (U,)."""
+    ascending = descending[::-1]
+    above = len(ascending) - np.searchsorted(ascending, scores, side="right")
+    at_or_above = len(ascending) - np.searchsorted(ascending, scores, side="left")
+    return above.astype(np.int64), at_or_above.astype(np.int64)

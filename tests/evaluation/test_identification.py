@@ -1,0 +1,191 @@
+"""Identification against a loop with ties, a gallery worked by hand, and published numbers."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arcwise import evaluation
+from arcwise.errors import ArcwiseError
+
+MODULE = importlib.import_module("arcwise.evaluation.identification")  # the name is the function's
+
+
+def slow_identification(
+    scores: np.ndarray, probe_ids: list[str], gallery_ids: list[str], fpir: float
+) -> tuple[list[int], float]:
+    """Return the ranks of known probes and the detection rate, trying every threshold."""
+    ranks, mates, unknown = [], [], []
+    for row, probe in zip(scores.tolist(), probe_ids, strict=True):
+        best = {g: max(s for s, h in zip(row, gallery_ids, strict=True) if h == g)
+                for g in gallery_ids}  # fmt: skip
+        if probe in best:
+            others = [s for g, s in best.items() if g != probe]
+            ranks.append(1 + sum(s >= best[probe] for s in others))
+            mates.append(best[probe])
+        else:
+            unknown.append(max(best.values()))
+    rates = [
+        sum(r == 1 and s > threshold for r, s in zip(ranks, mates, strict=True)) / len(ranks)
+        for threshold in [-np.inf, *unknown]
+        if sum(s > threshold for s in unknown) / len(unknown) <= fpir
+    ]
+    return ranks, max(rates)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_equals_a_loop_with_ties(data: st.DataObject) -> None:
+    probes, entries = data.draw(st.integers(2, 12)), data.draw(st.integers(1, 8))
+    count = probes * entries
+    values = data.draw(st.lists(st.integers(-3, 3), min_size=count, max_size=count))
+    scores = np.array(values, dtype=np.float32).reshape(probes, entries)
+    names = data.draw(st.lists(st.sampled_from("abcxy"), min_size=probes, max_size=probes))
+    held = data.draw(st.lists(st.sampled_from("abc"), min_size=entries, max_size=entries))
+    held[0], names[:2] = "a", ["a", "x"]
+    fpir = data.draw(st.sampled_from([0.01, 0.1, 0.29, 0.5, 1.0]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MODULE, "_BLOCK", 10)
+        found = evaluation.identification(scores, names, held, draws=5)
+    ranks, rate = slow_identification(scores, names, held, fpir)
+    assert found.rank_of_mate.tolist() == ranks
+    assert found.dir_at(fpir) == pytest.approx(rate)
+    assert found.dir_above(found.threshold_at(fpir)) == pytest.approx(rate)
+    assert found.fpir_above(found.threshold_at(fpir)) <= fpir
+    for k in (1, 2, 3):
+        assert found.rank(k) == pytest.approx(np.mean(np.array(ranks) <= k))
+    assert found.cmc(3) == pytest.approx([float(found.rank(k)) for k in (1, 2, 3)])
+    assert found.dir_at(fpir) <= found.rank(1)
+
+
+HAND = np.array(
+    [
+        [0.9, 0.2, 0.1, 0.3, 0.0, 0.1],  # a: right at .9
+        [0.1, 0.7, 0.1, 0.2, 0.3, 0.6],  # a: its second entry .7, right
+        [0.5, 0.1, 0.4, 0.1, 0.1, 0.2],  # b: .4 after a's .5, rank 2
+        [0.1, 0.1, 0.1, 0.1, 0.6, 0.6],  # d: .6, but c ties with it: rank 2
+        [0.8, 0.3, 0.2, 0.1, 0.1, 0.1],  # x: unknown, best .8
+        [0.1, 0.1, 0.3, 0.2, 0.1, 0.1],  # y: unknown, best .3
+    ]
+)
+
+
+def test_six_entries_by_hand() -> None:
+    found = evaluation.identification(HAND, list("aabdxy"), list("aabbcd"))
+    assert found.rank_of_mate.tolist() == [1, 1, 2, 2]
+    assert (found.rank(1), found.rank(2)) == (0.5, 1.0)
+    assert found.unknown.tolist() == [0.8, 0.3]
+    assert found.threshold_at(0.5) == 0.3  # only x may pass
+    assert found.dir_at(0.5) == 0.5
+    assert found.threshold_at(0.1) == 0.8  # nobody may
+    assert found.dir_at(0.1) == 0.25
+    assert found.dir_at(1.0) == 0.5
+    assert found.identities == 4
+    assert not found.dir_at(0.5).resolved
+    assert found.fpir_above(0.3) == 0.5
+
+
+def test_detection_rises_with_the_false_positive_rate() -> None:
+    generator = np.random.default_rng(0)
+    names = np.arange(400)
+    scores = generator.normal(size=(400, 200)) + 4 * (names[:, None] == np.arange(200))
+    found = evaluation.identification(scores, names, np.arange(200))
+    rates = found.dirs_at((0.01, 0.05, 0.1, 0.5, 1.0))
+    assert list(rates) == sorted(rates)
+    assert [rate.resolved for rate in rates] == [False, True, True, True, True]
+    assert all(rate.low <= rate <= rate.high for rate in rates)
+    assert rates[1].low < rates[1] < rates[1].high
+    assert rates[-1] == found.rank(1)
+    assert "DIR@0.1" in str(found)
+    assert "DIR@0.01" not in str(found)
+
+
+def test_what_cannot_be_measured_is_said() -> None:
+    known = evaluation.identification(HAND[:4], list("aabd"), list("aabbcd"))
+    with pytest.raises(ArcwiseError, match="should get no answer"):
+        known.dir_at(0.1)
+    with pytest.raises(ArcwiseError, match="should get no answer"):
+        known.fpir_above(0.1)
+    unknown = evaluation.identification(HAND[4:], list("xy"), list("aabbcd"))
+    with pytest.raises(ArcwiseError, match="spelt the same way"):
+        unknown.rank(1)
+    with pytest.raises(ArcwiseError, match="spelt the same way"):
+        unknown.dir_at(0.5)
+    with pytest.raises(ArcwiseError, match="1 or more"):
+        known.rank(0)
+    with pytest.raises(ArcwiseError, match="one identity for each"):
+        evaluation.identification(HAND, list("ab"), list("aabbcd"))
+    with pytest.raises(ArcwiseError, match="above 0"):
+        evaluation.identification(HAND, list("aabdxy"), list("aabbcd")).dir_at(1.5)
+    assert "0 unknown" in str(known)
+    assert "rank-1" not in str(unknown)
+
+
+def test_published_open_set_of_lfw(lfw: dict[str, np.ndarray], data_dir: Path) -> None:
+    """Image 0001 of 1 334 people against 9 228 probes, 3 525 of them of unknown people."""
+    file = data_dir / "features" / "lfw_results.json"
+    expected = json.loads(file.read_text())["open_set_shared"]
+    order = np.argsort(lfw["path"])
+    person = lfw["person"][order]
+    several = np.isin(person, [n for n, c in zip(*np.unique(person, return_counts=True),
+                                                 strict=True) if c > 1])  # fmt: skip
+    enrolled = np.zeros(len(person), bool)
+    enrolled[np.unique(person, return_index=True)[1]] = True
+    enrolled &= several
+    unit = lfw["unit"][order]
+    found = evaluation.identification(
+        unit[~enrolled] @ unit[enrolled].T, person[~enrolled], person[enrolled], draws=20
+    )
+    assert found.identities == expected["gallery"]
+    assert len(found.rank_of_mate) == expected["known_probes"]
+    assert len(found.unknown) == expected["unknown_probes"]
+    assert found.rank(1) == pytest.approx(expected["rank1"], abs=1e-9)
+    for fpir in (0.1, 0.01, 0.001):
+        assert found.dir_at(fpir) == pytest.approx(expected[f"dir_at_fpir_{fpir}"], abs=1e-9)
+    assert not found.dir_at(0.001).resolved  # 3.5 unknown probes: their label noise decides
+
+
+def _rows(probes: list[dict]) -> tuple[np.ndarray, list[str], list[str]]:
+    """Return bob.measure's lists as a matrix: column 0 is the mate of every known probe.
+
+    Each known probe gets a name of its own; an entry no list mentions lies below all scores.
+    """
+    width = max(len(probe["negatives"]) for probe in probes)
+    names = [f"p{i}" if probe["positives"] else "unknown" for i, probe in enumerate(probes)]
+    gallery = [f"p{i}" for i, p in enumerate(probes) if p["positives"]]
+    scores = np.full((len(probes), len(gallery) + width), -1e9)
+    for i, probe in enumerate(probes):
+        if probe["positives"]:
+            scores[i, gallery.index(f"p{i}")] = max(probe["positives"])
+        scores[i, len(gallery) : len(gallery) + len(probe["negatives"])] = probe["negatives"]
+    return scores, names, gallery + [f"other{j}" for j in range(width)]
+
+
+@pytest.mark.parametrize("case", ["open_set_0", "open_set_1", "open_set_2"])
+def test_published_open_set_cases(data_dir: Path, case: str) -> None:
+    """Detection and false alarms at threshold 0.5, from bob.measure (BSD)."""
+    cases = json.loads((data_dir / "reference" / "scores" / "bob_measure.json").read_text())
+    expected = cases[case]["expected"]
+    found = evaluation.identification(*_rows(cases[case]["probes"]))
+    assert found.dir_above(0.5) == pytest.approx(expected["dir_at_0_5"])
+    assert found.fpir_above(0.5) == pytest.approx(expected["false_alarm_at_0_5"])
+    # Theirs divides by all probes, unknown ones included; ours by the known ones.
+    share = len(found.rank_of_mate) / len(cases[case]["probes"])
+    assert found.rank(1) * share == pytest.approx(expected["rank1_closed"])
+
+
+def test_published_cmc(data_dir: Path) -> None:
+    cases = json.loads((data_dir / "reference" / "scores" / "bob_measure.json").read_text())["cmc"]
+    probes = [
+        {"positives": p, "negatives": n}
+        for p, n in zip(cases["positives"], cases["negatives"], strict=True)
+    ]
+    found = evaluation.identification(*_rows(probes))
+    assert found.cmc(20) == pytest.approx(cases["expected"]["cmc"])
+    assert found.rank(1) == cases["expected"]["recognition_rate"]

@@ -1,0 +1,86 @@
+"""All pairs of embeddings: the block-by-block way equals the plain one."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arcwise import evaluation
+from arcwise.errors import ArcwiseError
+from arcwise.evaluation import blocks, pairs
+
+
+def test_all_pairs_equal_a_loop(halves: np.ndarray) -> None:
+    ids = list("aabbbcddddeefgha")
+    similarity, same = evaluation.all_pairs(halves * 3, ids)
+    expected = [
+        (float(halves[i] @ halves[j]), ids[i] == ids[j])
+        for i, j in itertools.combinations(range(16), 2)
+    ]
+    assert list(zip(similarity.tolist(), same.tolist(), strict=True)) == expected
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_blocks_change_nothing(halves: np.ndarray, data: st.DataObject) -> None:
+    rows = data.draw(st.lists(st.integers(0, 15), min_size=4, max_size=25))
+    ids = data.draw(st.lists(st.sampled_from("abcd"), min_size=len(rows), max_size=len(rows)))
+    ids[:3] = ["a", "a", "b"]
+    plain = evaluation.verification(*evaluation.all_pairs(halves[rows], ids), folds=None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_BLOCK", 7)
+        found = evaluation.verification_from_embeddings(halves[rows], ids, draws=3)
+    assert (found.auc, found.eer) == (plain.auc, plain.eer)
+    for far in (0.01, 0.1, 0.3, 1.0):
+        assert found.tar_at(far) == plain.tar_at(far)
+        assert found.threshold_at(far) == plain.threshold_at(far)
+
+
+def test_thinning_moves_intervals_little_and_values_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    ids = np.repeat(np.arange(50), 6)
+    vectors = generator.normal(size=(50, 16))[ids] + generator.normal(size=(300, 16))
+    whole = evaluation.verification_from_embeddings(vectors, ids)
+    monkeypatch.setattr("arcwise.evaluation.tail._KEEP", 2000)
+    monkeypatch.setattr(pairs, "_HIGHEST", 1000)
+    thinned = evaluation.verification_from_embeddings(vectors, ids)
+    assert whole.sample is not None
+    assert thinned.sample is not None
+    assert len(thinned.sample.weight) < len(whole.sample.weight) / 3
+    assert thinned.sample.weight.sum() == pytest.approx(whole.impostors, rel=0.1)
+    for one, other in ((whole.auc, thinned.auc), (whole.tar_at(0.1), thinned.tar_at(0.1))):
+        assert one == other
+        assert other.low == pytest.approx(one.low, abs=0.02)
+        assert other.high == pytest.approx(one.high, abs=0.02)
+    assert thinned.threshold_at(0.01) == whole.threshold_at(0.01)
+    assert thinned.far_above(whole.threshold_at(0.01)) == whole.far_above(whole.threshold_at(0.01))
+    with pytest.raises(ArcwiseError, match="ask for a lower rate"):
+        thinned.threshold_at(0.5)
+    with pytest.raises(ArcwiseError, match="ask for a higher threshold"):
+        thinned.far_above(-0.5)
+
+
+def test_it_agrees_with_the_pair_list_on_intervals() -> None:
+    generator = np.random.default_rng(0)
+    ids = np.repeat(np.arange(20), 4)
+    vectors = generator.normal(size=(20, 8))[ids] + generator.normal(size=(80, 8))
+    a, b = np.triu_indices(80, 1)
+    similarity, same = evaluation.all_pairs(vectors, ids)
+    listed = evaluation.verification(similarity, same, None, ids_a=ids[a], ids_b=ids[b])
+    found = evaluation.verification_from_embeddings(vectors, ids)
+    for one, other in ((listed.auc, found.auc), (listed.tar_at(0.05), found.tar_at(0.05))):
+        assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=1e-9)
+
+
+def test_what_cannot_be_measured_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ArcwiseError, match="some of both"):
+        evaluation.verification_from_embeddings(np.eye(3), list("abc"))
+    with pytest.raises(ArcwiseError, match="some of both"):
+        evaluation.verification_from_embeddings(np.eye(3), list("aaa"))
+    monkeypatch.setattr(pairs, "_ALL_PAIRS", 2)
+    with pytest.raises(ArcwiseError, match="verification_from_embeddings"):
+        evaluation.all_pairs(np.eye(3), list("abc"))
