@@ -32,9 +32,9 @@ def slow_identification(
         else:
             unknown.append(max(best.values()))
     rates = [
-        sum(r == 1 and s > threshold for r, s in zip(ranks, mates, strict=True)) / len(ranks)
-        for threshold in [-np.inf, *unknown]
-        if sum(s > threshold for s in unknown) / len(unknown) <= fpir
+        sum(r == 1 and s >= threshold for r, s in zip(ranks, mates, strict=True)) / len(ranks)
+        for threshold in [-np.inf, *np.nextafter(np.float32(unknown), np.float32(9))]
+        if sum(s >= threshold for s in unknown) / len(unknown) <= fpir
     ]
     return ranks, max(rates)
 
@@ -56,8 +56,8 @@ def test_equals_a_loop_with_ties(data: st.DataObject) -> None:
     ranks, rate = slow_identification(scores, names, held, fpir)
     assert found.rank_of_mate.tolist() == ranks
     assert found.dir_at(fpir) == pytest.approx(rate)
-    assert found.dir_above(found.threshold_at(fpir)) == pytest.approx(rate)
-    assert found.fpir_above(found.threshold_at(fpir)) <= fpir
+    assert found.dir_with(found.threshold_at(fpir)) == pytest.approx(rate)
+    assert found.fpir_with(found.threshold_at(fpir)) <= fpir
     for k in (1, 2, 3):
         assert found.rank(k) == pytest.approx(np.mean(np.array(ranks) <= k))
     assert found.cmc(3) == pytest.approx([float(found.rank(k)) for k in (1, 2, 3)])
@@ -81,14 +81,15 @@ def test_six_entries_by_hand() -> None:
     assert found.rank_of_mate.tolist() == [1, 1, 2, 2]
     assert (found.rank(1), found.rank(2)) == (0.5, 1.0)
     assert found.unknown.tolist() == [0.8, 0.3]
-    assert found.threshold_at(0.5) == 0.3  # only x may pass
+    assert found.threshold_at(0.5) == np.nextafter(0.3, 1)  # only x may pass
     assert found.dir_at(0.5) == 0.5
-    assert found.threshold_at(0.1) == 0.8  # nobody may
+    assert found.threshold_at(0.1) == np.nextafter(0.8, 1)  # nobody may
     assert found.dir_at(0.1) == 0.25
     assert found.dir_at(1.0) == 0.5
     assert found.identities == 4
     assert not found.dir_at(0.5).resolved
-    assert found.fpir_above(0.3) == 0.5
+    assert found.fpir_with(0.3) == 1.0
+    assert found.fpir_with(found.threshold_at(0.5)) == 0.5
 
 
 def test_detection_rises_with_the_false_positive_rate() -> None:
@@ -111,7 +112,7 @@ def test_what_cannot_be_measured_is_said() -> None:
     with pytest.raises(ArcwiseError, match="should get no answer"):
         known.dir_at(0.1)
     with pytest.raises(ArcwiseError, match="should get no answer"):
-        known.fpir_above(0.1)
+        known.fpir_with(0.1)
     unknown = evaluation.identification(HAND[4:], list("xy"), list("aabbcd"))
     with pytest.raises(ArcwiseError, match="spelt the same way"):
         unknown.rank(1)
@@ -173,8 +174,8 @@ def test_published_open_set_cases(data_dir: Path, case: str) -> None:
     cases = json.loads((data_dir / "reference" / "scores" / "bob_measure.json").read_text())
     expected = cases[case]["expected"]
     found = evaluation.identification(*_rows(cases[case]["probes"]))
-    assert found.dir_above(0.5) == pytest.approx(expected["dir_at_0_5"])
-    assert found.fpir_above(0.5) == pytest.approx(expected["false_alarm_at_0_5"])
+    assert found.dir_with(0.5) == pytest.approx(expected["dir_at_0_5"])
+    assert found.fpir_with(0.5) == pytest.approx(expected["false_alarm_at_0_5"])
     # Theirs divides by all probes, unknown ones included; ours by the known ones.
     share = len(found.rank_of_mate) / len(cases[case]["probes"])
     assert found.rank(1) * share == pytest.approx(expected["rank1_closed"])

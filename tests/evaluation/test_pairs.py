@@ -57,11 +57,11 @@ def test_thinning_moves_intervals_little_and_values_not(monkeypatch: pytest.Monk
         assert other.low == pytest.approx(one.low, abs=0.02)
         assert other.high == pytest.approx(one.high, abs=0.02)
     assert thinned.threshold_at(0.01) == whole.threshold_at(0.01)
-    assert thinned.far_above(whole.threshold_at(0.01)) == whole.far_above(whole.threshold_at(0.01))
+    assert thinned.far_with(whole.threshold_at(0.01)) == whole.far_with(whole.threshold_at(0.01))
     with pytest.raises(ArcwiseError, match="ask for a lower rate"):
         thinned.threshold_at(0.5)
     with pytest.raises(ArcwiseError, match="ask for a higher threshold"):
-        thinned.far_above(-0.5)
+        thinned.far_with(-0.5)
 
 
 def test_it_agrees_with_the_pair_list_on_intervals() -> None:

@@ -22,9 +22,9 @@ def slow_tar_and_threshold(scores: list[float], same: list[bool], far: float) ->
     mated = [s for s, t in zip(scores, same, strict=True) if t]
     impostor = [s for s, t in zip(scores, same, strict=True) if not t]
     options = []
-    for threshold in [-np.inf, *impostor]:
-        if sum(s > threshold for s in impostor) / len(impostor) <= far:
-            options.append((threshold, sum(s > threshold for s in mated) / len(mated)))
+    for threshold in [-np.inf, *(float(np.nextafter(s, 9)) for s in impostor)]:
+        if sum(s >= threshold for s in impostor) / len(impostor) <= far:
+            options.append((threshold, sum(s >= threshold for s in mated) / len(mated)))
     return min(options)[0], max(tar for _, tar in options)
 
 
@@ -45,11 +45,11 @@ def slow_fold_accuracy(scores: list[float], same: list[bool], folds: list[int]) 
         values = sorted({s for s, _ in train})
         middles = [(a + b) / 2 for a, b in itertools.pairwise(values)]
         options = [-np.inf, *middles, np.inf]
-        right = [sum((s > option) == t for s, t in train) for option in options]
+        right = [sum((s >= option) == t for s, t in train) for option in options]
         best = [o for o, r in zip(options, right, strict=True) if r == max(right)]
         threshold = best[(len(best) - 1) // 2]
         test = [(s, t) for s, t, f in zip(scores, same, folds, strict=True) if f == fold]
-        found.append(sum((s > threshold) == t for s, t in test) / len(test))
+        found.append(sum((s >= threshold) == t for s, t in test) / len(test))
     return found
 
 
@@ -68,8 +68,8 @@ def test_tar_and_threshold_equal_a_loop(pairs: tuple[list, list], far: float) ->
     threshold, tar = slow_tar_and_threshold(*pairs, far)
     assert found.tar_at(far) == tar
     assert found.threshold_at(far) == threshold
-    assert found.far_above(threshold) <= far
-    assert found.tar_above(threshold) == tar
+    assert found.far_with(threshold) <= far
+    assert found.tar_with(threshold) == tar
     assert found.tar_at(far).low <= tar <= found.tar_at(far).high
 
 

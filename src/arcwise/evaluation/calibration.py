@@ -20,9 +20,9 @@ FARS = (1e-1, 1e-2, 1e-3, 1e-4)
 
 @dataclass(frozen=True)
 class Threshold:
-    """A similarity above which two pictures count as one identity, and how that was measured.
+    """A similarity from which on two pictures count as one identity, and how that was measured.
 
-    Accepted means strictly greater than `threshold`.
+    Accepted means at or above `threshold`.
 
     Attributes:
         far: false-accept rate, the fraction of impostor pairs accepted, at most.
@@ -68,7 +68,7 @@ class Threshold:
         mark = "" if self.resolved else ", NOT RESOLVED: too few pairs for this rate"
         tar = "" if self.tar is None else f", accepts {self.tar:.2%} of mated pairs"
         return (
-            f"FAR {self.far:g}: similarity > {self.threshold:.4f} "
+            f"FAR {self.far:g}: similarity >= {self.threshold:.4f} "
             f"[{self.low:.4f}, {self.high:.4f}]{tar}{mark}"
         )
 
@@ -120,7 +120,7 @@ def calibrate(
             resolved=resolved(rate, tail.impostors),
             impostors=tail.impostors,
             identities=identities,
-            tar=float(np.mean(mated > threshold)) if len(mated) else None,
+            tar=float(np.mean(mated >= threshold)) if len(mated) else None,
         )
         for rate, threshold, (low, high) in zip(rates, tail.thresholds, spread, strict=True)
     )

@@ -29,8 +29,8 @@ class Curve:
     def accepted(self, budget: float) -> float:
         """Return the weight of the mated pairs accepted while `budget` impostors are.
 
-        A mated score is accepted when it is strictly above the threshold, so every impostor at or
-        above it may have to be accepted as well, and none else.
+        A threshold that accepts a mated score accepts every impostor that ties with it or lies
+        above.
         """
         return float(self.mated[self.at_or_above <= budget].sum())
 

@@ -18,7 +18,7 @@ class Folds:
     Attributes:
         names: (F,) the folds' labels, in their order.
         accuracy: (F,) fraction of the fold's pairs decided rightly.
-        threshold: (F,) chosen on the other folds; accepted means strictly greater.
+        threshold: (F,) chosen on the other folds; accepted means at or above.
         correct: (N,) bool, every pair decided with its own fold's threshold.
     """
 
@@ -46,7 +46,7 @@ def cross_validate(
     scores, truth, fold_of = similarity[order].astype(np.float64), same[order], member[order]
     thresholds = np.array([_best(scores[fold_of != f], truth[fold_of != f]) for f in names])
     position = np.searchsorted(names, member)
-    correct = (similarity > thresholds[position]) == same
+    correct = (similarity >= thresholds[position]) == same
     sizes = np.bincount(position)
     return Folds(names, np.bincount(position, weights=correct) / sizes, thresholds, correct)
 
@@ -88,4 +88,4 @@ def _best(scores: np.ndarray, truth: np.ndarray) -> float:
         return np.inf
     low, high = scores[cut - 1], scores[cut]
     middle = low + (high - low) / 2
-    return float(middle if middle < high else low)
+    return float(middle if middle > low else high)

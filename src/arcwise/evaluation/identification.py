@@ -63,8 +63,8 @@ class Identification:
     def dir_at(self, fpir: float) -> Rate:
         """Return how often a known probe is answered rightly when few unknown ones are answered.
 
-        Rightly: the right identity comes first and its score is strictly above the lowest threshold
-        at which at most a fraction `fpir` of the unknown probes gets any answer (ISO/IEC 19795-1,
+        Rightly: the right identity comes first and its score reaches the lowest threshold at
+        which at most a fraction `fpir` of the unknown probes gets any answer (ISO/IEC 19795-1,
         there called 1 - FNIR at rank 1).
         """
         return self.dirs_at((fpir,))[0]
@@ -84,7 +84,7 @@ class Identification:
         )
 
     def threshold_at(self, fpir: float) -> float:
-        """Return the lowest threshold that at most a fraction `fpir` of unknown probes exceed."""
+        """Return the lowest threshold that at most a fraction `fpir` of unknown probes reach."""
         if not len(self.unknown):
             raise ArcwiseError(
                 "every probe's identity is in the gallery, expected some that are not: "
@@ -92,21 +92,21 @@ class Identification:
             )
         return threshold_at(self.unknown, inputs.fraction("fpir", fpir))
 
-    def dir_above(self, threshold: float) -> Rate:
+    def dir_with(self, threshold: float) -> Rate:
         """Return how often a known probe is answered rightly at a threshold found elsewhere."""
         self._need_known()
         return mean_over_identities(
             self._hits(threshold), self.owner, draws=self.draws, seed=self.seed
         )
 
-    def fpir_above(self, threshold: float) -> Rate:
+    def fpir_with(self, threshold: float) -> Rate:
         """Return how often an unknown probe is answered at a threshold found elsewhere."""
         self.threshold_at(1.0)  # says what is wrong when there is no unknown probe
-        answered = int(np.count_nonzero(self.unknown > threshold))
+        answered = int(np.count_nonzero(self.unknown >= threshold))
         return Rate(answered / len(self.unknown), *wilson(answered, len(self.unknown)))
 
     def _hits(self, threshold: float) -> np.ndarray:
-        return (self.rank_of_mate == 1) & (self.score > threshold)
+        return (self.rank_of_mate == 1) & (self.score >= threshold)
 
     def _redrawn(self, fpirs: Sequence[float]) -> list[list[float]]:
         """Return one row of detection rates for each draw of the probes' identities."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from arcwise.evaluation.blocks import pair_counts, upper_blocks
-from arcwise.evaluation.thresholds import allowed
+from arcwise.evaluation.thresholds import allowed, just_above
 
 _BINS = 2**16
 _KEEP = 2**17  # pairs kept whole; below them, fewer and fewer
@@ -79,7 +79,7 @@ def impostor_tail(
     order = np.argsort(-similarity, kind="stable")
     ordered = {place: -np.sort(-np.concatenate(found)) for place, found in exact.items()}
     thresholds = tuple(
-        float(ordered[wanted[rank]][rank - (ends[wanted[rank]] - counts[wanted[rank]])])
+        just_above(ordered[wanted[rank]][rank - (ends[wanted[rank]] - counts[wanted[rank]])])
         if rank < impostors
         else -np.inf
         for rank in ranks

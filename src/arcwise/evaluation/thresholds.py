@@ -1,8 +1,9 @@
 """The threshold that keeps a false-accept rate, exactly, whatever the ties.
 
-One convention in the whole toolkit: **accepted means strictly greater than the threshold**, and the
-threshold is the lowest one whose false-accept rate does not exceed the target. Any lower threshold
-would let one more impostor in, so no other threshold within the target accepts more mated pairs.
+One convention in the whole toolkit: **accepted means at or above the threshold**, and the threshold
+is the lowest one whose false-accept rate does not exceed the target: the next float above the first
+impostor score that must be refused. Any lower threshold would let that impostor in, so no other one
+within the target accepts more mated pairs.
 """
 
 from __future__ import annotations
@@ -29,14 +30,23 @@ def allowed(count: int, rate: float) -> int:
 
 
 def threshold_at(descending: np.ndarray, rate: float) -> float:
-    """Return the lowest threshold that at most `rate` of the scores are strictly above.
+    """Return the lowest threshold that at most `rate` of the scores reach.
 
     Args:
         descending: (N,) impostor scores, largest first.
         rate: the target, 0 to 1. At 1 everything may pass and the threshold is minus infinity.
     """
     k = allowed(len(descending), rate)
-    return float(descending[k]) if k < len(descending) else -math.inf
+    return just_above(descending[k]) if k < len(descending) else -math.inf
+
+
+def just_above(score: np.floating) -> float:
+    """Return the lowest threshold that refuses this score: the next number of its own kind.
+
+    A float32 score gets the next float32, so that the threshold stays one for float32 scores after
+    it went through a file as a decimal number.
+    """
+    return float(np.nextafter(score, np.inf, dtype=score.dtype))
 
 
 def weighted_threshold(
@@ -50,7 +60,7 @@ def weighted_threshold(
     passed = np.cumsum(weight)
     # A relative 1e-9 absorbs the rounding of weights and keeps the whole-number case exact.
     k = int(np.searchsorted(passed, rate * total * (1 + 1e-9), side="right"))
-    return float(descending[min(k, len(descending) - 1)])
+    return just_above(descending[min(k, len(descending) - 1)])
 
 
 def resolved(rate: float, impostors: int) -> bool:

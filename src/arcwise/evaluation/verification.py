@@ -14,14 +14,14 @@ from arcwise.evaluation.curve import Curve
 from arcwise.evaluation.folds import Folds, cross_validate
 from arcwise.evaluation.intervals import DRAWS, Rate, wilson
 from arcwise.evaluation.sample import PairSample, kept_above
-from arcwise.evaluation.thresholds import allowed, resolved
+from arcwise.evaluation.thresholds import allowed, just_above, resolved
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Verification:
     """What verification measured; prints itself.
 
-    Accepted means strictly greater than a threshold. Intervals are 95 %. Those of `auc`, `eer` and
+    Accepted means at or above a threshold. Intervals are 95 %. Those of `auc`, `eer` and
     `tar_at` draw identities where the identities of the pairs are known; all others are Wilson's,
     which take pairs for independent and are too narrow when one person occurs in many.
 
@@ -117,16 +117,16 @@ class Verification:
                 f"the threshold at FAR {far} needs impostor {k + 1}, only the highest "
                 f"{len(self.impostor)} of {self.impostors} were kept: ask for a lower rate"
             )
-        return float(self.impostor[k]) if k < self.impostors else -math.inf
+        return just_above(self.impostor[k]) if k < self.impostors else -math.inf
 
-    def tar_above(self, threshold: float) -> Rate:
-        """Return the fraction of mated pairs strictly above a threshold found elsewhere."""
-        hits = int(np.count_nonzero(self.mated > threshold))
+    def tar_with(self, threshold: float) -> Rate:
+        """Return the fraction of mated pairs accepted by a threshold found elsewhere."""
+        hits = int(np.count_nonzero(self.mated >= threshold))
         return Rate(hits / len(self.mated), *wilson(hits, len(self.mated)))
 
-    def far_above(self, threshold: float) -> Rate:
-        """Return the fraction of impostor pairs strictly above a threshold found elsewhere."""
-        hits = int(np.count_nonzero(self.impostor > threshold))
+    def far_with(self, threshold: float) -> Rate:
+        """Return the fraction of impostor pairs accepted by a threshold found elsewhere."""
+        hits = int(np.count_nonzero(self.impostor >= threshold))
         if hits == len(self.impostor) < self.impostors:
             raise ArcwiseError(
                 f"threshold {threshold} lies below the highest {hits} of {self.impostors} impostor "
