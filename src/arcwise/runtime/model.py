@@ -129,20 +129,29 @@ class Model:
 
     def _prepared(self, item: Picture, index: int) -> tuple[str, NDArray[np.uint8]]:
         name = str(item) if isinstance(item, str | Path) else f"picture {index}"
-        if isinstance(item, str | Path):
-            image = decode(read_picture("", name), name)
-        elif isinstance(item, bytes | bytearray | memoryview):
-            image = decode(bytes(item), name)
-        elif isinstance(item, np.ndarray):
-            image = item
-        else:
-            raise ArcwiseError(
-                f"{name} is of type {type(item).__name__}, expected a path, bytes or a uint8 array"
-            )
+        image = open_picture(item, name)
         try:
             return name, self.prepare(image)
         except ArcwiseError as problem:
             raise ImageError(name, str(problem)) from None
+
+
+def open_picture(item: Picture, name: str) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB pixels of a path, encoded bytes, or an array, which comes back as it is.
+
+    Raises:
+        ImageError: the picture cannot be used.
+        ArcwiseError: the item is of another kind.
+    """
+    if isinstance(item, str | Path):
+        return decode(read_picture("", str(item)), name)
+    if isinstance(item, bytes | bytearray | memoryview):
+        return decode(bytes(item), name)
+    if isinstance(item, np.ndarray):
+        return item
+    raise ArcwiseError(
+        f"{name} is of type {type(item).__name__}, expected a path, bytes or a uint8 array"
+    )
 
 
 def probe_embedding(engine: Engine, preparation: Preparation) -> Floats:

@@ -1,0 +1,224 @@
+"""export: the bundle's network as ONNX, kept only if it computes what torch computes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from arcwise.bundle import add_onnx, probe_image
+from arcwise.errors import ArcwiseError
+from arcwise.images.decode import decode
+from arcwise.images.preparation import Preparation
+from arcwise.runtime import Picture, load
+from arcwise.runtime.engines import Engine, Floats, OnnxEngine, TorchEngine
+from arcwise.runtime.model import open_picture
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from arcwise.data.manifest import Manifest
+
+TOLERANCE = 1e-4  # of 1 - cosine; lengths may differ by ten times that, relatively
+OPSETS = range(18, 24)
+_BATCHES = (1, 17)  # alone, and a number nothing in the network is a multiple of
+_MOST = 64  # of the caller's pictures are compared
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """A network that was exported, and how far it is from torch.
+
+    Attributes:
+        path: the `.onnx` file, in the bundle.
+        opset: of ONNX.
+        bytes: size of the file.
+        compared: inputs that both were given, random ones and pictures.
+        cosine: the largest 1 - cosine between the two embeddings of an input.
+        length: the largest relative difference of their lengths.
+    """
+
+    path: Path
+    opset: int
+    bytes: int
+    compared: int
+    cosine: float
+    length: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} ({self.bytes / 2**20:.1f} MiB, opset {self.opset}): on {self.compared} "
+            f"inputs ONNX Runtime differs from torch by at most {self.cosine:.1e} in cosine and "
+            f"{self.length:.1e} in length"
+        )
+
+
+def export(
+    model_path: str | Path,
+    *,
+    opset: int = 18,
+    pictures: Manifest | Sequence[Picture] | None = None,
+) -> ExportReport:
+    """The report on an `encoder.onnx` that is now in the bundle; any batch size may be fed to it.
+
+    Args:
+        model_path: the bundle; its fingerprint stays.
+        opset: of ONNX, 18 to 23.
+        pictures: a manifest or pictures to compare on, of which 64 are taken; besides random
+            input and the built-in pictures, which are always used.
+
+    Raises:
+        ArcwiseError: the exported network differs from torch's (the bundle is then as before), a
+            library is not installed, or the opset is out of range.
+    """
+    if opset not in OPSETS:
+        raise ArcwiseError(f"opset is {opset}, expected {OPSETS[0]} to {OPSETS[-1]}")
+    wanted = ("torch", "onnx", "onnxscript", "onnxruntime")
+    if missing := [name for name in wanted if find_spec(name) is None]:
+        raise ArcwiseError(
+            f"export needs {', '.join(missing)}, not installed: pip install 'arcwise[export]'"
+        )
+    model = load(model_path, runtime="torch")
+    reference = model.engine
+    assert isinstance(reference, TorchEngine)
+    reference.encoder.cpu()
+    size = (model.preparation.height, model.preparation.width)
+    beside = model.path / f".encoder.{uuid.uuid4().hex}.onnx"
+    try:
+        write_onnx(reference.encoder, beside, size, opset)
+        inputs = [_noise(size), *_batches(model.preparation, built_in_pictures())]
+        if pictures is not None:
+            inputs += _batches(model.preparation, list(_opened(pictures)))
+        cosine, length = _differences(reference, OnnxEngine(beside, size), inputs)
+        if not (cosine <= TOLERANCE and length <= 10 * TOLERANCE):
+            raise ArcwiseError(
+                f"the exported network is not the model: its embeddings differ from torch's by "
+                f"{cosine:.2e} in cosine and {length:.2e} in length, allowed are {TOLERANCE:.0e} "
+                f"and {10 * TOLERANCE:.0e}. {model.path} is as before; try another opset or update "
+                "torch and onnxruntime"
+            )
+        bundle = add_onnx(model.path, beside)
+    finally:
+        beside.unlink(missing_ok=True)
+    assert bundle.onnx is not None
+    return ExportReport(
+        path=bundle.onnx,
+        opset=opset,
+        bytes=os.path.getsize(bundle.onnx),
+        compared=sum(map(len, inputs)),
+        cosine=cosine,
+        length=length,
+    )
+
+
+def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int) -> None:
+    """Writes `pictures (batch, 3, H, W) -> embeddings (batch, D)`, without a trace of this machine.
+
+    The exporter notes the source line of every operation, with its path; that is removed.
+    """
+    import torch
+
+    example = torch.zeros(2, 3, *size)
+    with _quiet():
+        program: Any = torch.onnx.export(
+            encoder.eval(),
+            (example,),
+            dynamo=True,
+            opset_version=opset,
+            input_names=["pictures"],
+            output_names=["embeddings"],
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            verbose=False,
+        )
+        graph = program.model.graph
+        for one in [graph, *graph, *graph.inputs, *graph.initializers.values()]:
+            one.metadata_props.clear()
+        for node in graph:
+            node.doc_string = None
+            for value in node.outputs:
+                value.metadata_props.clear()
+        program.save(path, external_data=False)
+
+
+def built_in_pictures() -> list[np.ndarray]:
+    """17 pictures of many sizes: the probe picture cut, turned, mirrored, dimmed and recoloured."""
+    probe = probe_image()
+    turned = [np.rot90(probe, turns) for turns in range(4)]
+    mirrored = [image[:, ::-1] for image in turned]
+    cut = [probe[y : y + 40, x : x + 40] for y in (0, 50) for x in (0, 45, 90)]
+    coloured = [probe[..., ::-1], probe // 3, 255 - probe]
+    return [np.ascontiguousarray(image) for image in (*turned, *mirrored, *cut, *coloured)]
+
+
+def _noise(size: tuple[int, int]) -> Floats:
+    """(17, 3, H, W) normal noise, the same in every run."""
+    shape = (_BATCHES[-1], 3, *size)
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+def _batches(preparation: Preparation, images: Sequence[np.ndarray]) -> list[Floats]:
+    """Prepared pictures in batches of the two sizes: the first alone, then the others."""
+    alone, many = _BATCHES
+    starts = [0, *range(alone, len(images), many)] if images else []
+    ends = [*starts[1:], len(images)]
+    return [
+        preparation.tensor(np.stack([preparation.pixels(image) for image in images[start:end]]))
+        for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+def _opened(pictures: Manifest | Sequence[Picture]) -> Iterator[np.ndarray]:
+    """The first of the caller's pictures, decoded; one that cannot be read stops the export."""
+    from arcwise.data.manifest import Manifest
+
+    if isinstance(pictures, Manifest):
+        for row in range(min(len(pictures), _MOST)):
+            yield decode(pictures.read(row), pictures.images[row])
+        return
+    if isinstance(pictures, str | Path | bytes | np.ndarray):
+        raise ArcwiseError("pictures is one picture, expected a list or a manifest")
+    for index, item in enumerate(islice(pictures, _MOST)):
+        yield open_picture(item, f"picture {index}")
+
+
+def _differences(torch_: Engine, onnx: Engine, inputs: Sequence[Floats]) -> tuple[float, float]:
+    """The largest 1 - cosine and relative difference of length, over all batches and each's first.
+
+    Every batch's first input is also given alone, so that both batch sizes see everything.
+    """
+    worst_cosine, worst_length = 0.0, 0.0
+    for batch in (part for whole in inputs for part in (whole, whole[:1])):
+        a, b = torch_(batch).astype(np.float64), onnx(batch).astype(np.float64)
+        if a.shape != b.shape:
+            raise ArcwiseError(f"the exported network gives {b.shape}, torch {a.shape}: not kept")
+        length_a, length_b = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
+        with np.errstate(all="ignore"):  # a NaN fails the comparison that follows
+            cosine = 1 - (a * b).sum(axis=1) / (length_a * length_b)
+            length = np.abs(length_a - length_b) / length_a
+        worst_cosine = float(np.maximum(worst_cosine, cosine.max()))
+        worst_length = float(np.maximum(worst_length, length.max()))
+    return worst_cosine, worst_length
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter without its chatter about libraries nobody asked for."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
