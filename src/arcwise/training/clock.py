@@ -16,12 +16,9 @@ class Clock:
 
     def __init__(self) -> None:
         self.pictures = 0
+        self.began = time.perf_counter()
         self.waited = 0.0
         self.out = 0.0
-
-    def start(self) -> None:
-        """From now on."""
-        self.began = time.perf_counter()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:

@@ -8,16 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
 import arcwise
-from arcwise import distributed, encoders, evaluation, runtime
-from arcwise.bundle import Bundle, add_thresholds, write_bundle
+from arcwise import distributed, evaluation, runtime
+from arcwise.bundle import Bundle, add_thresholds
 from arcwise.data.manifest import Manifest, open_manifest
-from arcwise.data.split import Split, hold_out, identity_digest
-from arcwise.encoders.weights import to_numpy
+from arcwise.data.split import hold_out, identity_digest
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Threshold
 from arcwise.training import build, loop
@@ -29,6 +28,14 @@ MODEL = "model"
 LAST = "last"
 
 
+class Parts(NamedTuple):
+    """Who does what: manifests without a common identity; None where nobody was held out."""
+
+    train: Manifest
+    choose: Manifest | None
+    calibrate: Manifest | None
+
+
 @dataclass(frozen=True)
 class TrainResult:
     """A run that ended.
@@ -36,14 +43,14 @@ class TrainResult:
     Attributes:
         folder: the run folder.
         config: what it did.
-        split: who was trained on, who chose the checkpoint, who set the thresholds.
+        parts: who was trained on, who chose the checkpoint, who set the thresholds.
         outcome: how the loop ended.
         thresholds: measured on the calibration identities; empty without them.
     """
 
     folder: Path
     config: TrainConfig
-    split: Split
+    parts: Parts
     outcome: loop.Outcome
     thresholds: tuple[Threshold, ...]
 
@@ -61,7 +68,7 @@ def train(
     resume: bool = False,
     image_column: str | None = None,
     identity_column: str | None = None,
-    announce: Callable[[Split, TrainConfig], None] = lambda split, config: None,
+    announce: Callable[[Parts, TrainConfig], None] = lambda parts, config: None,
     report: Report = lambda step, values: None,
 ) -> TrainResult:
     """Train on a data set and write a run folder.
@@ -75,7 +82,7 @@ def train(
         resume: go on from the latest checkpoint.
         image_column: of a table that calls it otherwise.
         identity_column: likewise.
-        announce: told the split and the resolved config before the first step.
+        announce: told the parts and the resolved config before the first step.
         report: told the step and the values after every logged step and validation.
 
     Raises:
@@ -89,22 +96,20 @@ def train(
         else open_manifest(data, image_column=image_column, identity_column=identity_column)
     )
     config = _resumed(out, manifest) if resume else _resolved(config, manifest, out)
-    split = _split(manifest, config)
-    announce(split, config)
+    parts = _parts(manifest, config)
+    announce(parts, config)
     preparation = build.preparation(config)
 
     def keep(encoder: nn.Module, step: int, result: Validation | None, last: bool) -> None:
         names = [LAST] if last else [MODEL]
-        if last and split.choose is None:
+        if last and parts.choose is None:
             names.append(MODEL)  # nobody chose: the last one is the model
         for name in names:
-            write_bundle(
+            runtime.save(
                 out / name,
-                to_numpy(encoder),
-                encoders.architecture(encoder),
+                encoder,
                 preparation,
-                probe=runtime.probe_embedding(encoder, preparation),
-                digests=_digests(split),
+                digests=_digests(parts),
                 training=_summary(config, manifest, step, result),
             )
 
@@ -113,8 +118,8 @@ def train(
             _write_config(out, config, manifest)
         outcome = loop.train(
             config,
-            split.train,
-            split.choose,
+            parts.train,
+            parts.choose,
             out,
             preparation=preparation,
             keep=keep,
@@ -123,9 +128,9 @@ def train(
         )
         first = distributed.rank() == 0
     thresholds: tuple[Threshold, ...] = ()
-    if outcome.finished and first and split.calibrate is not None:
-        thresholds = set_thresholds(out / MODEL, split.calibrate, config.seed).thresholds
-    return TrainResult(out, config, split, outcome, thresholds)
+    if outcome.finished and first and parts.calibrate is not None:
+        thresholds = set_thresholds(out / MODEL, parts.calibrate, config.seed).thresholds
+    return TrainResult(out, config, parts, outcome, thresholds)
 
 
 def set_thresholds(model: Path, pictures: Manifest, seed: int) -> Bundle:
@@ -194,17 +199,16 @@ def _write_config(out: Path, config: TrainConfig, manifest: Manifest) -> None:
     beside.replace(out / "config.json")
 
 
-def _split(manifest: Manifest, config: TrainConfig) -> Split:
+def _parts(manifest: Manifest, config: TrainConfig) -> Parts:
     if config.holdout == 0:
-        return Split(train=manifest, choose=None, calibrate=None)
-    return hold_out(manifest, config.holdout, config.seed)
+        return Parts(manifest, None, None)
+    return Parts(*hold_out(manifest, config.holdout, config.seed))
 
 
-def _digests(split: Split) -> dict[str, list[str]]:
-    parts = {"train": split.train, "choose": split.choose, "calibrate": split.calibrate}
+def _digests(parts: Parts) -> dict[str, list[str]]:
     return {
         use: [identity_digest(identity) for identity in part.classes] if part else []
-        for use, part in parts.items()
+        for use, part in parts._asdict().items()
     }
 
 
