@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from arcwise.data.picture import read_picture
@@ -42,6 +41,11 @@ class Manifest:
         return self.table.num_rows
 
     @property
+    def has_images(self) -> bool:
+        """Whether there are pictures, not only vectors."""
+        return "image" in self.table.column_names
+
+    @property
     def images(self) -> list[str]:
         """The reference of every image, for `read_picture` with `root`."""
         return self._required("image", "it holds vectors, not pictures")
@@ -62,8 +66,8 @@ class Manifest:
         """(N, D) float32: the embedding of every row."""
         if "vector" not in self.table.column_names:
             raise ArcwiseError(f"{self.name} has no vectors; embed it first (arcwise embed)")
-        column = self.table.column("vector").combine_chunks()
-        return np.asarray(column.flatten(), np.float32).reshape(len(self), -1)
+        chunks = [np.asarray(one.flatten()) for one in self.table.column("vector").chunks]
+        return np.concatenate(chunks).astype(np.float32, copy=False).reshape(len(self), -1)
 
     @cached_property
     def classes(self) -> list[str]:
@@ -91,8 +95,14 @@ class Manifest:
             raise ArcwiseError(
                 f"{self.name} has no column {column!r}; it has {', '.join(self.table.column_names)}"
             )
-        rows = pc.indices_nonzero(pc.fill_null(pc.equal(self.table.column(column), value), False))
-        return self.select(rows.to_numpy())
+        values = self.table.column(column).to_pylist()
+        return self.select([row for row, found in enumerate(values) if found == value])
+
+    def image(self, index: int) -> str:
+        """The reference of one row's image."""
+        if not self.has_images:
+            raise ArcwiseError(f"{self.name} holds vectors, not pictures")
+        return self.table.column("image")[index].as_py()
 
     def read(self, index: int) -> bytes:
         """The bytes of one row's picture file.
@@ -100,7 +110,7 @@ class Manifest:
         Raises:
             ImageError: it cannot be read.
         """
-        return read_picture(self.root, self._image(index))
+        return read_picture(self.root, self.image(index))
 
     def fingerprint(self) -> str:
         """The SHA-256 of the table's content, in hexadecimal; the pictures are not read."""
@@ -111,11 +121,6 @@ class Manifest:
                 values = self.table.column(name).slice(start, 65536).to_pylist()
                 digest.update(repr(values).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
-
-    def _image(self, index: int) -> str:
-        if "image" not in self.table.column_names:
-            raise ArcwiseError(f"{self.name} holds vectors, not pictures")
-        return self.table.column("image")[index].as_py()
 
     def _required(self, name: str, mend: str) -> list[Any]:
         values = self.column(name)

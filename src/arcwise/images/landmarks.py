@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,4 +80,6 @@ def align(image: NDArray[np.uint8], landmarks: ArrayLike, size: int = 112) -> ND
     if points.size != 10:
         raise ArcwiseError(f"a face has 5 landmarks (10 numbers); got {points.size} numbers")
     matrix = umeyama(points.reshape(5, 2), template(size))
-    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=0)
+    flags = cv2.INTER_LINEAR
+    crop: NDArray[Any] = cv2.warpAffine(image, matrix, (size, size), flags=flags, borderValue=0)
+    return crop

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +18,13 @@ def scale(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8
     rows, columns = image.shape[:2]
     if (rows, columns) == (height, width):
         return np.ascontiguousarray(image)
+    scaled: NDArray[Any] = image
     shrunk = (min(rows, height), min(columns, width))
     if shrunk != (rows, columns):
-        image = cv2.resize(image, shrunk[::-1], interpolation=cv2.INTER_AREA)
+        scaled = cv2.resize(scaled, shrunk[::-1], interpolation=cv2.INTER_AREA)
     if shrunk != (height, width):
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    return image
+        scaled = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(scaled, np.uint8)
 
 
 def fit(height: int, width: int, inside_height: int, inside_width: int) -> tuple[int, int]:

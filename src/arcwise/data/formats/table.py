@@ -30,11 +30,14 @@ def read_table(
 ) -> Manifest:
     """The manifest of a table on disk; its images start from the table's folder."""
     try:
-        data = path.read_bytes() if path.suffix.lower() == ".csv" else path
+        if path.suffix.lower() == ".csv":
+            table = parse_csv(path.read_bytes(), str(path))
+        else:
+            table = _parquet(path, str(path))
     except OSError as problem:
         raise ArcwiseError(f"{path}: {problem.strerror}") from None
     return _manifest(
-        data,
+        table,
         str(path),
         root=path.parent if images is None else images,
         name=name or path.stem,
@@ -48,11 +51,12 @@ def read_table_bytes(
     data: bytes, title: str, *, root: Path, name: str, identities: bool = True
 ) -> Manifest:
     """The manifest of a table that lies inside an archive; its images start from the archive."""
-    return _manifest(data, title, root=root, name=name, identities=identities)
+    table = parse_csv(data, title) if title.endswith(".csv") else _parquet(data, title)
+    return _manifest(table, title, root=root, name=name, identities=identities)
 
 
 def _manifest(
-    data: bytes | Path,
+    table: pa.Table,
     title: str,
     *,
     root: Path,
@@ -61,7 +65,6 @@ def _manifest(
     identity_column: str | None = None,
     identities: bool = True,
 ) -> Manifest:
-    table = parse_csv(data, title) if title.lower().endswith(".csv") else _parquet(data, title)
     table = validated(
         table,
         title,
