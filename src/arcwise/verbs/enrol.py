@@ -1,0 +1,79 @@
+"""Enrol: pictures of known identities into a gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from arcwise import runtime
+from arcwise.data.manifest import open_manifest
+from arcwise.errors import ImageError
+from arcwise.gallery import open_gallery
+from arcwise.verbs.model_of import model_of
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """What was enrolled.
+
+    Attributes:
+        templates: pictures enrolled.
+        identities: of how many identities.
+        replaced: older templates that they replaced.
+        total: templates in the gallery now.
+        failures: pictures that could not be read, and are not enrolled.
+        ignored: files that are not pictures.
+    """
+
+    templates: int
+    identities: int
+    replaced: int
+    total: int
+    failures: tuple[ImageError, ...]
+    ignored: tuple[str, ...]
+
+
+def enrol(
+    gallery: str | Path,
+    data: str | Path,
+    *,
+    model: str | Path | None = None,
+    replace: bool = False,
+    image_column: str | None = None,
+    identity_column: str | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Enrolled:
+    """Embed a data set and enrol it: every readable picture, or none if anything goes wrong.
+
+    Args:
+        gallery: the file; it is created, for `model`, where there is none.
+        data: pictures with identities, in any form that `open_manifest` reads.
+        model: the model folder; an existing gallery knows its own.
+        replace: whether an identity's older templates go.
+        image_column: of a table that calls it otherwise.
+        identity_column: likewise.
+        progress: told (pictures done, pictures in all).
+
+    Raises:
+        ArcwiseError: no model, no pictures, or a gallery of another model.
+    """
+    manifest = open_manifest(data, image_column=image_column, identity_column=identity_column)
+    identities = manifest.identities  # complain before embedding
+    loaded = model_of(gallery, model)
+    embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
+    images = manifest.images
+    items = [
+        (identities[row], vector, {"image": images[row]})
+        for row, vector in zip(embedded.rows, embedded.vectors, strict=True)
+    ]
+    with open_gallery(gallery, create=True, model=loaded) as store:
+        receipt = store.enrol(items, replace=replace)
+        return Enrolled(
+            templates=len(receipt),
+            identities=len({identity for identity, _, _ in items}),
+            replaced=receipt.replaced,
+            total=len(store),
+            failures=tuple(embedded.failures),
+            ignored=manifest.ignored,
+        )

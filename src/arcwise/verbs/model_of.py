@@ -1,0 +1,38 @@
+"""The model that a gallery's vectors come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from arcwise import runtime
+from arcwise.errors import ArcwiseError, GalleryError
+from arcwise.gallery import open_gallery
+from arcwise.runtime import Model
+
+
+def model_of(gallery: str | Path, model: str | Path | None) -> Model:
+    """The model named, or else the one that the gallery recorded; its fingerprint must fit.
+
+    Raises:
+        ArcwiseError: no model is named or recorded, or it is not where it was.
+        GalleryError: the gallery belongs to another model.
+    """
+    if model is not None:
+        return runtime.load(model)
+    if not Path(gallery).exists():
+        raise GalleryError(f"{gallery}: no such gallery; to make one, say --model runs/…/model")
+    with open_gallery(gallery, mode="r") as store:
+        recorded, fingerprint = store.model_path, store.fingerprint
+    if recorded is None:
+        raise ArcwiseError(f"{gallery}: made without a model, so say which embeds: --model …")
+    if not Path(recorded).exists():
+        raise ArcwiseError(
+            f"{gallery}: its model was at {recorded} and is not there; say where it is: --model …"
+        )
+    loaded = runtime.load(recorded)
+    if fingerprint != loaded.fingerprint:
+        raise GalleryError(
+            f"{recorded}: not the model that {gallery} was enrolled with (its fingerprint is "
+            "another); it was trained again: enrol into a new gallery, or name the old model"
+        )
+    return loaded

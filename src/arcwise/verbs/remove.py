@@ -1,0 +1,17 @@
+"""Remove: an identity leaves a gallery, and its vectors leave the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from arcwise.gallery import open_gallery
+
+
+def remove(gallery: str | Path, identity: str) -> int:
+    """Remove an identity; returns how many templates it had.
+
+    Raises:
+        GalleryError: no gallery, or no such identity in it.
+    """
+    with open_gallery(gallery) as store:
+        return store.remove(identity)

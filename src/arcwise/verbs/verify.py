@@ -1,0 +1,68 @@
+"""Verify: is this picture of the identity it is said to be?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from arcwise.data.manifest import open_manifest
+from arcwise.errors import ArcwiseError
+from arcwise.evaluation import Threshold
+from arcwise.gallery import open_gallery
+from arcwise.verbs.model_of import model_of
+from arcwise.verbs.threshold import threshold_for
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A claim, checked.
+
+    Attributes:
+        accepted: whether the similarity reaches the threshold.
+        similarity: largest cosine to the identity's templates.
+        templates: how many it has.
+        threshold: what decided.
+    """
+
+    accepted: bool
+    similarity: float
+    templates: int
+    threshold: Threshold
+
+
+def verify(
+    gallery: str | Path,
+    identity: str,
+    image: str | Path,
+    *,
+    far: float | None = None,
+    model: str | Path | None = None,
+) -> Verified:
+    """Compare one picture with one enrolled identity.
+
+    Args:
+        gallery: the file.
+        identity: who it is said to be.
+        image: the picture file.
+        far: false-accept rate; by default the lowest that the model resolves.
+        model: where the gallery's model is now, if it moved.
+
+    Raises:
+        ArcwiseError: the identity is not enrolled, the picture cannot be read, or the model has
+            no threshold.
+    """
+    loaded = model_of(gallery, model)
+    threshold = threshold_for(loaded, far)
+    if threshold is None:
+        raise ArcwiseError(
+            f"{loaded.path}: the model has no thresholds, so nothing can be accepted; train it "
+            "with identities held out (--holdout 0.2)"
+        )
+    picture = open_manifest(image, identities=False)
+    if len(picture) != 1:
+        raise ArcwiseError(f"{image}: got {len(picture)} pictures; verify takes one")
+    (vector,) = loaded.embed([picture.read(0)])
+    with open_gallery(gallery, mode="r", model=loaded) as store:
+        result = store.verify(identity, vector)
+    accepted = result.similarity >= threshold.threshold
+    return Verified(accepted, result.similarity, result.templates, threshold)
