@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -44,7 +45,8 @@ def state(seed: int = 0) -> dict[str, np.ndarray]:
 
 def write(folder: Path, seed: int = 0, **fields: Any) -> Bundle:
     about: dict[str, Any] = {"probe": np.array([1, 0, 0, 0], np.float32), **fields}
-    return write_bundle(folder, state(seed), ARCHITECTURE, PREPARATION, **about)
+    architecture = about.pop("architecture", ARCHITECTURE)
+    return write_bundle(folder, state(seed), architecture, PREPARATION, **about)
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -219,6 +221,8 @@ def test_bad_values_are_never_written(tmp_path: Path) -> None:
         {"training": {"path": tmp_path}},
         {"digests": {"test": []}},
         {"alignment": "mesh"},
+        {"architecture": {**ARCHITECTURE, "dim": np.int64(4)}},
+        {"architecture": {"name": "small"}},
     ):
         with pytest.raises(BundleError):
             write(tmp_path / "m", **fields)
@@ -236,6 +240,29 @@ def test_something_else_is_not_replaced(tmp_path: Path) -> None:
         write(tmp_path / "file")
     (tmp_path / "empty").mkdir()
     write(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("call", ["replace", "rename", "fsync"])
+def test_a_disk_error_is_one_line_and_leaves_the_old_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    old = write(tmp_path / "model")
+    (tmp_path / "new.onnx").write_bytes(b"graph")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(BundleError, match=r"cannot be written \(No space left"):
+            write(tmp_path / "model", seed=1)
+        if call != "rename":
+            with pytest.raises(BundleError, match="cannot be written"):
+                add_onnx(tmp_path / "model", tmp_path / "new.onnx")
+    assert read_bundle(tmp_path / "model") == old
+    assert not list(tmp_path.rglob(".*"))
+    with pytest.raises(BundleError, match="cannot be written"):
+        write(tmp_path / "new.onnx" / "inside")
 
 
 class Killed(BaseException):

@@ -152,6 +152,7 @@ def test_items_of_every_kind(linear: Path, tmp_path: Path) -> None:
     assert vectors.shape == (5, D)
     assert np.ptp(vectors, axis=0).max() == 0
     assert np.array_equal(model.embed(np.stack([image, image])), vectors[:2])
+    assert np.array_equal(model.embed(iter([image, image])), vectors[:2])
     assert model.embed([]).shape == (0, D)
     assert model.embed_pixels(np.empty((0, 32, 40, 3), np.uint8)).shape == (0, D)
 

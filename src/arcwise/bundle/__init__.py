@@ -32,7 +32,7 @@ from arcwise.bundle.description import (
     read_description,
     write_description,
 )
-from arcwise.bundle.disk import sha256, swap, sync
+from arcwise.bundle.disk import disk, sha256, swap, sync
 from arcwise.bundle.probe import probe_image
 from arcwise.errors import BundleError
 from arcwise.evaluation.calibration import Threshold
@@ -104,6 +104,9 @@ class Bundle:
             ) from None
 
 
+_NO_DIGESTS: dict[str, Iterable[str]] = dict.fromkeys(USES, ())
+
+
 def write_bundle(
     folder: str | Path,
     state: Mapping[str, np.ndarray],
@@ -148,32 +151,33 @@ def write_bundle(
         raise BundleError(f"{folder} is a file: name a folder for the model")
     if folder.exists() and not (folder / DESCRIPTION).is_file() and any(folder.iterdir()):
         raise BundleError(f"{folder} holds something that is no bundle: name an empty place")
-    digests = digests or {}
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    about = {
+        "format": FORMAT,
+        "kind": "encoder",
+        "architecture": {**architecture, "size": list(architecture.get("size", ()))},
+        "preparation": preparation.as_dict(),
+        "alignment": alignment,
+        "thresholds": [threshold.as_dict() for threshold in thresholds],
+        "measured_on": measured_on,
+        "digests": {
+            use: sorted(found) for use, found in ({**_NO_DIGESTS, **(digests or {})}).items()
+        },
+        "training": dict(training or {}),
+        "licence": licence,
+        "probe": [float(value) for value in probe],
+    }
     beside = folder.parent / f".{folder.name}.{uuid.uuid4().hex}.new"
-    beside.mkdir()
     try:
-        # Not `save_file`: that leaves a file which only this account may read.
-        (beside / WEIGHTS).write_bytes(save({k: _c_order(v) for k, v in state.items()}))
-        sync(beside / WEIGHTS)
-        about = {
-            "format": FORMAT,
-            "kind": "encoder",
-            "architecture": {**architecture, "size": list(architecture.get("size", ()))},
-            "preparation": preparation.as_dict(),
-            "alignment": alignment,
-            "thresholds": [threshold.as_dict() for threshold in thresholds],
-            "measured_on": measured_on,
-            "digests": {use: sorted(digests.get(use, ())) for use in (*USES, *digests)},
-            "training": dict(training or {}),
-            "licence": licence,
-            "probe": [float(value) for value in probe],
-            "files": {WEIGHTS: sha256(beside / WEIGHTS)},
-        }
-        about["fingerprint"] = fingerprint(about)
-        write_description(beside, about)
-        bundle = read_bundle(beside)  # what is refused when read is refused when written
-        swap(beside, folder)
+        with disk(folder, "written"):
+            beside.mkdir(parents=True)
+            # Not `save_file`: that leaves a file which only this account may read.
+            (beside / WEIGHTS).write_bytes(save({k: _c_order(v) for k, v in state.items()}))
+            sync(beside / WEIGHTS)
+            about["files"] = {WEIGHTS: sha256(beside / WEIGHTS)}
+            about["fingerprint"] = fingerprint(about)
+            write_description(beside, about)
+            bundle = read_bundle(beside)  # what is refused when read is refused when written
+            swap(beside, folder)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
@@ -187,16 +191,10 @@ def read_bundle(folder: str | Path) -> Bundle:
         BundleError: there is none, it is damaged, or it was written by another version.
     """
     folder = Path(folder)
-    about = read_description(folder)
-    for name, digest in about["files"].items():
-        path = folder / name
-        if not path.is_file():
-            raise BundleError(f"{folder} lacks {name}: copy the model folder again, whole")
-        if sha256(path) != digest:
-            raise BundleError(
-                f"{path} is not the file that {DESCRIPTION} describes (its sha256 differs): copy "
-                "the model folder again, whole" + ("" if name == WEIGHTS else ", or export again")
-            )
+    with disk(folder, "read"):
+        about = read_description(folder)
+        for name, digest in about["files"].items():
+            _verify(folder / name, digest)
     return Bundle(
         path=folder,
         architecture=about["architecture"],
@@ -234,7 +232,8 @@ def add_thresholds(
     about["thresholds"] = [threshold.as_dict() for threshold in thresholds]
     about["measured_on"] = measured_on
     about["digests"]["calibrate"] = sorted(digests)
-    write_description(folder, about)
+    with disk(folder, "written"):
+        write_description(folder, about)
     return read_bundle(folder)
 
 
@@ -246,14 +245,28 @@ def add_onnx(folder: str | Path, file: Path) -> Bundle:
     """
     folder = Path(folder)
     about = read_description(folder)
-    digest = sha256(file)
-    if about["files"].pop(ONNX, None) is not None:
+    with disk(folder, "written"):
+        digest = sha256(file)
+        if about["files"].pop(ONNX, None) is not None:
+            write_description(folder, about)
+        sync(file)
+        os.replace(file, folder / ONNX)
+        about["files"][ONNX] = digest
         write_description(folder, about)
-    sync(file)
-    os.replace(file, folder / ONNX)
-    about["files"][ONNX] = digest
-    write_description(folder, about)
     return read_bundle(folder)
+
+
+def _verify(path: Path, digest: str) -> None:
+    """Nothing, if the weight file is there and has that digest."""
+    again = "copy the model folder again, whole" + (
+        ", or export again" if path.name == ONNX else ""
+    )
+    if not path.is_file():
+        raise BundleError(f"{path.parent} lacks {path.name}: {again}")
+    if sha256(path) != digest:
+        raise BundleError(
+            f"{path} is not the file that {DESCRIPTION} describes (its sha256 differs): {again}"
+        )
 
 
 def _c_order(array: np.ndarray) -> np.ndarray:

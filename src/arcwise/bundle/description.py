@@ -61,9 +61,12 @@ def write_description(folder: Path, about: Mapping[str, Any]) -> None:
     except (TypeError, ValueError) as problem:
         raise BundleError(f"the description is no JSON: {problem}") from None
     beside = folder / f".{DESCRIPTION}.{uuid.uuid4().hex}"
-    beside.write_text(text, encoding="utf-8")
-    sync(beside)
-    os.replace(beside, folder / DESCRIPTION)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        sync(beside)
+        os.replace(beside, folder / DESCRIPTION)
+    finally:
+        beside.unlink(missing_ok=True)
     sync(folder)
 
 
@@ -71,7 +74,10 @@ def fingerprint(about: Mapping[str, Any]) -> str:
     """Hex sha256 of everything that decides what an embedding is."""
     essence = {key: about[key] for key in ("kind", "architecture", "preparation", "alignment")}
     essence["weights"] = about["files"][WEIGHTS]
-    return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
+    try:
+        return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
+    except TypeError as problem:
+        raise BundleError(f"the architecture is no JSON: {problem}") from None
 
 
 def _check(about: Any) -> None:

@@ -6,7 +6,23 @@ import hashlib
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from arcwise.errors import BundleError
+
+
+@contextmanager
+def disk(folder: Path, doing: str) -> Iterator[None]:
+    """A block whose disk errors (no space, no permission) are one clear line about the folder."""
+    try:
+        yield
+    except OSError as problem:
+        raise BundleError(
+            f"the model folder {folder} cannot be {doing} ({problem.strerror or problem}): check "
+            "the path, the permissions and the free space"
+        ) from problem
 
 
 def sha256(path: Path) -> str:
@@ -34,6 +50,8 @@ def swap(beside: Path, folder: Path) -> None:
 
 def sync(path: Path) -> None:
     """Asks the disk to have the file or folder before we go on."""
+    if os.name == "nt":  # which syncs no handle that was opened for reading, and no folder
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

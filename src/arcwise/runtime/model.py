@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class Model:
         """Similarities for stated false-accept rates; empty until the model is calibrated."""
         return () if self.bundle is None else self.bundle.thresholds
 
-    def embed(self, items: Sequence[Picture], *, batch_size: int = 64) -> Floats:
+    def embed(self, items: Iterable[Picture], *, batch_size: int = 64) -> Floats:
         """(N, D) float32 embeddings of unit length, in the order of the items.
 
         Args:
@@ -65,19 +65,24 @@ class Model:
             raise ArcwiseError(
                 f"embed got one {type(items).__name__}, expected a list: write embed([picture])[0]"
             )
+        pictures = list(items)
         found = [np.empty((0, self.dim), np.float32)]
         batch: list[NDArray[np.uint8]] = []
         names: list[str] = []
         for name, pixels in in_order(
-            len(items), lambda i: self._prepared(items[i], i), workers=cores(), ahead=batch_size
+            len(pictures),
+            lambda index: self._prepared(pictures[index], index),
+            workers=cores(),
+            ahead=batch_size,
         ):
             names.append(name)
             batch.append(pixels)
-            if len(batch) == batch_size:
-                found.append(self.embed_pixels(np.stack(batch), names=names))
-                batch, names = [], []
-        if batch:
-            found.append(self.embed_pixels(np.stack(batch), names=names))
+            if len(batch) == batch_size or len(names) == len(pictures):
+                called = names[-len(batch) :]
+                found.append(
+                    self.embed_pixels(np.stack(batch), batch_size=batch_size, names=called)
+                )
+                batch = []
         return np.concatenate(found)
 
     def embed_pixels(
