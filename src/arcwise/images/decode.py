@@ -24,7 +24,8 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[n
     """(H, W, 3) uint8 RGB pixels, the way up that the camera noted.
 
     Grey, palette, 16-bit and CMYK pictures come out as 8-bit RGB; transparent ones are laid on
-    white; of a moving picture the first frame is taken.
+    white; of a moving picture the first frame is taken. Transparency that OpenCV does not read is
+    not seen: that of BMP, of grey TIFF, and of grey PNG by a single colour.
 
     Args:
         data: the whole file: JPEG, PNG, WebP, BMP, GIF, TIFF or PNM.

@@ -1,0 +1,105 @@
+"""Alignment: exact on points that fit, least squares on others, and the published crops."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from zipfile import ZipFile
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from arcwise.errors import ArcwiseError
+from arcwise.images import decode
+from arcwise.images.landmarks import TEMPLATE, align, template, umeyama
+
+POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+angles = st.floats(-np.pi, np.pi)
+shifts = st.tuples(st.floats(-500, 500), st.floats(-500, 500))
+
+
+def similarity(angle: float, scale: float, shift: tuple[float, float]) -> NDArray[np.float64]:
+    cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
+    return np.array([[cosine, -sine, shift[0]], [sine, cosine, shift[1]]])
+
+
+def moved(points: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+@given(angles, st.floats(0.1, 10), shifts)
+def test_a_similarity_is_found_again(
+    angle: float, scale: float, shift: tuple[float, float]
+) -> None:
+    matrix = similarity(angle, scale, shift)
+    np.testing.assert_allclose(umeyama(TEMPLATE, moved(TEMPLATE, matrix)), matrix, atol=1e-6)
+
+
+@given(st.integers(0, 10_000), angles, st.floats(-0.2, 0.2), shifts)
+def test_no_other_similarity_is_nearer(
+    seed: int, angle: float, change: float, shift: tuple[float, float]
+) -> None:
+    rng = np.random.default_rng(seed)
+    source, target = rng.normal(size=(5, 2)) * 50, rng.normal(size=(5, 2)) * 50
+    found = umeyama(source, target)
+    error = ((moved(source, found) - target) ** 2).sum()
+    other = similarity(angle, np.hypot(*found[:, 0]) * (1 + change), shift)
+    assert error <= ((moved(source, other) - target) ** 2).sum() + 1e-6
+    near = found + similarity(angle, 1e-3, (shift[0] * 1e-3, shift[1] * 1e-3))
+    assert error <= ((moved(source, near) - target) ** 2).sum() + 1e-6
+
+
+def test_a_mirrored_face_is_not_mirrored_back() -> None:
+    matrix = umeyama(TEMPLATE * (-1, 1), TEMPLATE)
+    assert np.linalg.det(matrix[:, :2]) > 0
+
+
+def test_templates_of_other_sizes() -> None:
+    assert (template() == TEMPLATE).all()
+    np.testing.assert_allclose(template(224), TEMPLATE * 2)
+    np.testing.assert_allclose(template(128), TEMPLATE + np.array([8, 0]))
+    np.testing.assert_allclose(template(256), (TEMPLATE + np.array([8, 0])) * 2)
+
+
+def test_a_face_on_the_template_is_left_alone_and_outside_is_black() -> None:
+    image = np.random.default_rng(0).integers(1, 256, (112, 112, 3), np.uint8)
+    assert (align(image, TEMPLATE) == image).all()
+    shifted = align(image, TEMPLATE + np.array([30, 0]))
+    assert (shifted[:, :82] == image[:, 30:]).all()
+    assert (shifted[:, 82:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    "landmarks",
+    [np.zeros((5, 2)), np.ones((5, 2)) * 1e6, np.full((5, 2), np.nan), TEMPLATE[:4], np.zeros(11)],
+)
+def test_points_no_face_can_have_are_refused(landmarks: NDArray[np.float64]) -> None:
+    with pytest.raises(ArcwiseError, match="landmarks"):
+        align(np.zeros((9, 9, 3), np.uint8), landmarks)
+
+
+def test_the_published_crops_come_out_to_the_last_bit(data_dir: Path) -> None:
+    """LFW's crops were packed as JPEG of quality 90: ours, packed so too, are the same."""
+    folder = data_dir / "lfw112"
+    with open(folder / "images.csv", newline="") as file:
+        rows = {row["path"]: row for row in csv.DictReader(file)}
+    archives = {name: ZipFile(folder / name) for name in ("images_1.zip", "images_2.zip")}
+    differences = []
+    with ZipFile(folder / "raw_sample_250.zip") as photographs:
+        for name in photographs.namelist():
+            row = rows[name]
+            points = [[float(row[f"{point}_{axis}"]) for axis in "xy"] for point in POINTS]
+            crop = align(decode(photographs.read(name), name), points)
+            packed = decode(archives[row["zip"]].read(name), name)
+            differences.append(np.abs(crop.astype(int) - packed).mean())
+            quality = [cv2.IMWRITE_JPEG_QUALITY, 90]
+            again = cv2.imencode(".jpg", crop[..., ::-1], quality)[1].tobytes()
+            assert (decode(again, name) == packed).all()
+    for archive in archives.values():
+        archive.close()
+    assert len(differences) == 300
+    assert np.mean(differences) < 2  # JPEG loss alone
