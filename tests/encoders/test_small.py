@@ -10,10 +10,18 @@ from arcwise import encoders
 
 
 def test_about_a_million_parameters_without_depthwise() -> None:
-    encoder = encoders.create("small", dim=256)
-    assert 0.8e6 < sum(p.numel() for p in encoder.parameters()) < 1.3e6
+    encoder = encoders.create("small")
+    assert 0.8e6 < sum(p.numel() for p in encoder.parameters() if p.requires_grad) < 1.3e6
     convolutions = [m for m in encoder.modules() if isinstance(m, torch.nn.Conv2d)]
     assert all(m.groups == 1 and m.kernel_size == (3, 3) for m in convolutions)
+
+
+@pytest.mark.parametrize("dim", [16, 704, 800])
+def test_projection_is_orthogonal_and_stays(dim: int) -> None:
+    weight = encoders.create("small", dim=dim).fc.weight
+    assert not weight.requires_grad
+    gram = weight @ weight.T if dim <= 704 else weight.T @ weight
+    assert torch.allclose(gram, torch.eye(len(gram)), atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (80, 96), (112, 112), (33, 57)])

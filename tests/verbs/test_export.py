@@ -142,8 +142,8 @@ def test_another_function_is_refused_and_nothing_is_left(
         else:  # right for a picture alone, mixed with its neighbours in a batch
             constant = np.array([0])
             nodes = [
-                ("ReduceMean", ["inner", "constant"], "mean"),
-                ("Mean", ["inner", "mean"], "embeddings"),
+                ("ReduceMean", ["inner", "constant"], "of_batch"),
+                ("Mean", ["inner", "of_batch"], "embeddings"),
             ]
         graph.initializer.append(numpy_helper.from_array(np.asarray(constant), "constant"))
         graph.node.extend(helper.make_node(kind, ins, [out]) for kind, ins, out in nodes)

@@ -1,9 +1,11 @@
 """Small: about a million parameters that a laptop's CPU trains in minutes.
 
 Plain 3 x 3 convolutions only: with `channels_last` memory and bfloat16 autocast they run on a
-CPU's matrix units, where the depthwise convolutions of phone networks do not. The last three
-stages are averaged over the picture and concatenated, so that texture (early, many positions) and
-shape (late) both reach the embedding; any picture size of 32 pixels or more will do.
+CPU's matrix units, where the depthwise convolutions of phone networks do not. The means and the
+maxima of the last three stages over the picture are put side by side, so that colour and texture
+(early, many positions) as well as shape (late) reach the embedding, and normalised. What follows
+is a fixed projection, not a learned one: with few identities to learn from, a learned layer drops
+the directions in which those do not differ, and the new ones may.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from arcwise.encoders.batch import check_batch, full_precision
+from arcwise.errors import ArcwiseError
 
 _WIDTHS = (32, 64, 128, 160)  # channels of the stages; every stage halves the picture
 _BLOCKS = (0, 1, 1, 1)  # residual blocks in each
@@ -55,6 +58,8 @@ class Small(nn.Module):
 
     name = "small"
 
+    projection: Tensor
+
     def __init__(self, *, dim: int = 512, size: tuple[int, int] = (112, 112)) -> None:
         super().__init__()
         self.dim, self.size = dim, size
@@ -65,25 +70,29 @@ class Small(nn.Module):
             stage += [Residual(width) for _ in range(blocks)]
             self.stages.append(nn.Sequential(*stage))
             channels = width
-        pooled = sum(_WIDTHS[-_POOLED:])
+        pooled = 2 * sum(_WIDTHS[-_POOLED:])
         self.norm = nn.BatchNorm1d(pooled)
         self.fc = nn.Linear(pooled, dim, bias=False)
+        if not self.fc.weight.is_meta:  # of a meta tensor only the shape is wanted
+            nn.init.orthogonal_(self.fc.weight)
+        self.fc.weight.requires_grad = False
         self.embedding = nn.BatchNorm1d(dim, affine=False)
 
     def pooled(self, pictures: Tensor) -> Tensor:
-        """(N, 352): the averages of the last stages over the picture, in float32."""
-        averages, x = [], pictures
-        for stage in self.stages:
+        """(N, 704): means and maxima of the last stages over the picture, in float32."""
+        found, x = [], pictures
+        for number, stage in enumerate(self.stages):
             x = stage(x)
-            averages.append(x.float().mean((2, 3)))
-        return torch.cat(averages[-_POOLED:], dim=1)
+            if number >= len(_WIDTHS) - _POOLED:
+                found += [x.mean((2, 3), dtype=torch.float32), x.amax((2, 3)).float()]
+        return torch.cat(found, dim=1)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(N, D) embeddings of (N, 3, H, W) prepared pictures."""
         check_batch(pictures, size=None, training=self.training)
         x = self.pooled(pictures)
         with full_precision(x):
-            return self.embedding(self.fc(self.norm(x)))
+            return self.embedding(F.linear(self.norm(x), self.projection))
 
 
 def build(name: str, *, dim: int, size: tuple[int, int]) -> Small:
