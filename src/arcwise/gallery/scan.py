@@ -1,0 +1,228 @@
+"""Exact search over vectors in memory: every template is compared, every identity counts once.
+
+Shapes: N queries, D dimensions, K neighbours, G gallery entries (templates).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+_SHORT = 256  # rows on a short list for an identity's many templates; more are not worth it
+_LARGE_K = 1024  # neighbours from which short lists cost more than the second pass
+_BLOCK = 2**24  # float32 similarities held at once by the second pass: 64 MiB
+_ROWS = 4096  # rows scored in float64 at once
+
+Found = tuple[float, int]
+"""Similarity and row."""
+
+
+class Scan:
+    """A matrix (G, D) of unit vectors without holes, and who owns each row.
+
+    A first pass asks FAISS for a short list of rows. A list is enough when it names K identities
+    that beat, beyond rounding, whatever was left out; queries whose list is not enough (ties, or
+    an identity with very many templates) get a second pass over every row, with the largest
+    similarity of each identity taken before the K best. Either way the rows that can matter are
+    scored again in float64, one by one, so an answer never depends on its neighbours in a batch.
+    """
+
+    def __init__(self, dim: int) -> None:
+        self._dim = dim
+        self._size = 0
+        self._vectors = np.empty((0, dim), np.float32)
+        self._templates = np.empty(0, np.int64)
+        self._owners = np.empty(0, np.int64)  # a number for each identity, never used again
+        self._metadata: list[str] = []
+        self._numbers = itertools.count()
+        self._number_of: dict[str, int] = {}
+        self._identity_of: dict[int, str] = {}
+        self._count_of: dict[int, int] = {}
+        self._most = 0  # at least the templates of the identity that has most
+        self._groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        # Float32 dot products of unit vectors, in any order of summation, are this exact.
+        self._error = (dim + 8) * 2.0**-24
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __contains__(self, identity: str) -> bool:
+        return identity in self._number_of
+
+    def identities(self) -> list[str]:
+        """Every identity once, sorted."""
+        return sorted(self._number_of)
+
+    def templates(self, identity: str) -> list[int]:
+        """Ids of an identity's templates, ascending; none for an unknown identity."""
+        return np.sort(self._templates[self._rows(identity)]).tolist()
+
+    def identity(self, row: int) -> str:
+        """Who owns a row."""
+        return self._identity_of[int(self._owners[row])]
+
+    def template(self, row: int) -> int:
+        """The id of a row's template."""
+        return int(self._templates[row])
+
+    def metadata(self, row: int) -> str:
+        """The JSON text of a row's template."""
+        return self._metadata[row]
+
+    def reserve(self, size: int) -> None:
+        """Nothing; makes room for that many templates in all, in one allocation."""
+        if size > len(self._templates):
+            self._resize(size)
+
+    def append(
+        self,
+        templates: NDArray[np.int64],
+        identities: Sequence[str],
+        vectors: NDArray[np.float32],
+        metadata: Sequence[str],
+    ) -> None:
+        """Nothing; adds the unit vectors (N, D) of N templates whose ids are new."""
+        start, stop = self._size, self._size + len(templates)
+        if stop > len(self._templates):
+            self._resize(stop + stop // 4)
+        self._vectors[start:stop] = vectors
+        self._templates[start:stop] = templates
+        self._owners[start:stop] = [self._owner(identity) for identity in identities]
+        self._metadata.extend(metadata)
+        self._size = stop
+        self._groups = None
+
+    def remove(self, templates: Sequence[int]) -> None:
+        """Nothing; drops the templates that are there and fills the holes with the last rows."""
+        dead = np.isin(self._templates[: self._size], np.asarray(templates, np.int64))
+        for owner in self._owners[: self._size][dead].tolist():
+            self._count_of[owner] -= 1
+            if not self._count_of[owner]:
+                del self._count_of[owner]
+                del self._number_of[self._identity_of.pop(owner)]
+        size = self._size - int(dead.sum())
+        holes = np.flatnonzero(dead[:size])
+        movers = size + np.flatnonzero(~dead[size:])
+        for array in (self._vectors, self._templates, self._owners):
+            array[holes] = array[movers]
+        for hole, mover in zip(holes.tolist(), movers.tolist(), strict=True):
+            self._metadata[hole] = self._metadata[mover]
+        del self._metadata[size:]
+        self._size = size
+        self._groups = None
+        if size < len(self._templates) // 4:
+            self._resize(size)
+
+    def similarities(self, identity: str, query: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Cosines of one unit query (D,) with every template of an identity."""
+        return self._score(self._rows(identity), query)
+
+    def search(self, queries: NDArray[np.float64], k: int) -> list[list[Found]]:
+        """The best row of each of the K closest identities, closest first, for queries (N, D)."""
+        k = min(k, len(self._number_of))
+        if not k or not len(queries):
+            return [[] for _ in queries]
+        narrow = queries.astype(np.float32)
+        if k > _LARGE_K:
+            return self._search_all(queries, narrow, k)
+        width = min(self._size, k + 16 + min(self._most, _SHORT))
+        rough, rows = faiss.knn(
+            narrow, self._vectors[: self._size], width, metric=faiss.METRIC_INNER_PRODUCT
+        )
+        answers: list[list[Found]] = []
+        unsure: list[int] = []
+        for number, query in enumerate(queries):
+            cut = self._cut_of_list(rough[number], rows[number], k)
+            if cut is None:
+                unsure.append(number)
+                answers.append([])
+            else:
+                answers.append(self._rank(rows[number][rough[number] >= cut], query, k))
+        if unsure:
+            for number, answer in zip(
+                unsure, self._search_all(queries[unsure], narrow[unsure], k), strict=True
+            ):
+                answers[number] = answer
+        return answers
+
+    def _cut_of_list(
+        self, rough: NDArray[np.float32], rows: NDArray[np.int64], k: int
+    ) -> float | None:
+        """The similarity above which a row can matter; None where rows below the list can."""
+        _, firsts = np.unique(self._owners[rows], return_index=True)
+        if len(firsts) < k:
+            return None
+        kth = float(rough[np.partition(firsts, k - 1)[k - 1]])  # the list is in descending order
+        cut = kth - 2 * self._error
+        return cut if len(rows) == self._size or cut > rough[-1] else None
+
+    def _search_all(
+        self, queries: NDArray[np.float64], narrow: NDArray[np.float32], k: int
+    ) -> list[list[Found]]:
+        order, starts = self._grouped()
+        step = max(1, _BLOCK // self._size)
+        answers: list[list[Found]] = []
+        for first in range(0, len(queries), step):
+            scores = narrow[first : first + step] @ self._vectors[: self._size].T
+            for query, rough in zip(queries[first : first + step], scores, strict=True):
+                best = np.maximum.reduceat(rough[order], starts)
+                cut = float(np.partition(best, len(best) - k)[len(best) - k]) - 2 * self._error
+                answers.append(self._rank(np.flatnonzero(rough >= cut), query, k))
+        return answers
+
+    def _rank(self, rows: NDArray[np.int64], query: NDArray[np.float64], k: int) -> list[Found]:
+        """Rows that hold the K best identities' best templates, scored and put in order."""
+        scored = zip(self._score(rows, query).tolist(), rows.tolist(), strict=True)
+        ordered = sorted(
+            (-similarity, self.identity(row), self.template(row), row) for similarity, row in scored
+        )
+        best: dict[str, Found] = {}
+        for negative, identity, _, row in ordered:
+            best.setdefault(identity, (-negative, row))
+            if len(best) == k:
+                break
+        return list(best.values())
+
+    def _score(self, rows: NDArray[np.int64], query: NDArray[np.float64]) -> NDArray[np.float64]:
+        # Multiply and sum, not a matrix product: each row is summed in the same order wherever
+        # it stands, so equal vectors get equal similarities to the last bit, and tie.
+        parts = []
+        for start in range(0, len(rows), _ROWS):
+            vectors = self._vectors[rows[start : start + _ROWS]].astype(np.float64)
+            lengths = np.sqrt(np.square(vectors).sum(axis=1))  # 1 but for float32's rounding
+            parts.append((vectors * query).sum(axis=1) / lengths)
+        return np.clip(np.concatenate(parts), -1.0, 1.0)
+
+    def _rows(self, identity: str) -> NDArray[np.int64]:
+        return np.flatnonzero(self._owners[: self._size] == self._number_of.get(identity, -1))
+
+    def _grouped(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows in the order of their owners, and where in it each owner starts."""
+        if self._groups is None:
+            owners = self._owners[: self._size]
+            order = np.argsort(owners)
+            starts = np.flatnonzero(np.diff(owners[order], prepend=-1))
+            self._groups = order, starts
+        return self._groups
+
+    def _owner(self, identity: str) -> int:
+        number = self._number_of.get(identity)
+        if number is None:
+            number = next(self._numbers)
+            self._number_of[identity] = number
+            self._identity_of[number] = identity
+        count = self._count_of.get(number, 0) + 1
+        self._count_of[number] = count
+        self._most = max(self._most, count)
+        return number
+
+    def _resize(self, capacity: int) -> None:
+        for name in ("_vectors", "_templates", "_owners"):
+            old = getattr(self, name)
+            new = np.empty((capacity, *old.shape[1:]), old.dtype)
+            new[: self._size] = old[: self._size]
+            setattr(self, name, new)

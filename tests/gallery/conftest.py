@@ -1,0 +1,26 @@
+"""Galleries in temporary folders, and unit vectors to put into them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "shop.gallery"
+
+
+@pytest.fixture
+def unit() -> Callable[..., NDArray[np.float32]]:
+    """A maker of vectors (n, dim), float32, of length 1."""
+
+    def make(n: int, dim: int = 16, seed: int = 0) -> NDArray[np.float32]:
+        vectors = np.random.default_rng(seed).normal(size=(n, dim))
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    return make
