@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 LUMA = (0.299, 0.587, 0.114)
+WHITE = 235.0
+"""Darkest colour value that still counts as a white background."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,8 @@ class Augment:
     """Range of saturation."""
     hue: float = 0.2
     """Largest turn of the hue circle, in radians."""
+    backdrop: float = 0.0
+    """Probability that the white around a studio picture gives way to another picture."""
     cutout: float = 0.0
     """Probability that a rectangle of the view is covered by its mean colour."""
 
@@ -54,6 +58,8 @@ def augment(
     affine = torch.from_numpy(_affine(n, settings, rng)).to(planes.device)
     grid = functional.affine_grid(affine, [n, 3, height, width], align_corners=False)
     views = functional.grid_sample(planes, grid, padding_mode="reflection", align_corners=False)
+    if settings.backdrop:
+        views = _fill_white(views, _on_white(planes), settings.backdrop, rng)
     views = _recolour(views, settings, rng)
     return _cut(views, settings.cutout, rng) if settings.cutout else views
 
@@ -95,6 +101,22 @@ def _hue_rotation(angle: np.ndarray) -> np.ndarray:
     cross = axis * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
     cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
     return cos * np.eye(3) + (1 - cos) / 3 + sin * cross
+
+
+def _on_white(planes: Tensor) -> Tensor:
+    """(N,) bool: whether nine tenths of a picture's rim are near white, as in a studio picture."""
+    rim = [planes[:, :, 0], planes[:, :, -1], planes[:, :, :, 0], planes[:, :, :, -1]]
+    return (torch.cat(rim, 2).amin(1) > WHITE).float().mean(1) > 0.9
+
+
+def _fill_white(
+    views: Tensor, on_white: Tensor, probability: float, rng: np.random.Generator
+) -> Tensor:
+    chosen = torch.from_numpy(rng.random(len(views)) < probability).to(views.device) & on_white
+    rows = chosen.nonzero().squeeze(1)
+    others = torch.from_numpy(rng.permutation(len(views))).to(views.device)[rows]
+    white = ((views[rows].amin(1, keepdim=True) - WHITE) / (255 - WHITE) * 2).clamp(0, 1)
+    return views.index_copy(0, rows, views[rows] * (1 - white) + views[others] * white)
 
 
 def _cut(views: Tensor, probability: float, rng: np.random.Generator) -> Tensor:

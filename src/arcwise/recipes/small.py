@@ -12,7 +12,7 @@ def products() -> TrainConfig:
     """Photographs of things: the default."""
     return TrainConfig(
         encoder="small",
-        dim=256,
+        dim=512,
         size=64,
         resize="crop",
         loss="arcface",
@@ -23,7 +23,7 @@ def products() -> TrainConfig:
         steps=3000,
         batch=64,
         rare_domains=0.125,
-        augment=Augment(zoom=0.3),
+        augment=Augment(zoom=0.4, backdrop=0.5),
         canvas=2.0,
         lr=0.1,
         average=0.998,

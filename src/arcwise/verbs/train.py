@@ -36,6 +36,10 @@ class Parts(NamedTuple):
     calibrate: Manifest | None
 
 
+Announce = Callable[[Parts, TrainConfig], None]
+"""Told who does what, and the resolved config, before the first step."""
+
+
 @dataclass(frozen=True)
 class TrainResult:
     """A run that ended.
@@ -46,6 +50,7 @@ class TrainResult:
         parts: who was trained on, who chose the checkpoint, who set the thresholds.
         outcome: how the loop ended.
         thresholds: measured on the calibration identities; empty without them.
+        report: the page about the run; None where matplotlib or jinja2 are missing.
     """
 
     folder: Path
@@ -53,6 +58,7 @@ class TrainResult:
     parts: Parts
     outcome: loop.Outcome
     thresholds: tuple[Threshold, ...]
+    report: Path | None
 
     @property
     def model(self) -> Path:
@@ -68,7 +74,7 @@ def train(
     resume: bool = False,
     image_column: str | None = None,
     identity_column: str | None = None,
-    announce: Callable[[Parts, TrainConfig], None] = lambda parts, config: None,
+    announce: Announce = lambda parts, config: None,
     report: Report = lambda step, values: None,
 ) -> TrainResult:
     """Train on a data set and write a run folder.
@@ -130,7 +136,7 @@ def train(
     thresholds: tuple[Threshold, ...] = ()
     if outcome.finished and first and parts.calibrate is not None:
         thresholds = set_thresholds(out / MODEL, parts.calibrate, config.seed).thresholds
-    return TrainResult(out, config, parts, outcome, thresholds)
+    return TrainResult(out, config, parts, outcome, thresholds, None)
 
 
 def set_thresholds(model: Path, pictures: Manifest, seed: int) -> Bundle:

@@ -1,0 +1,22 @@
+"""`arcwise doctor`."""
+
+from __future__ import annotations
+
+from arcwise.verbs.doctor import doctor
+
+
+def command() -> int:
+    """Say what this machine can do, and what is missing for the rest."""
+    machine = doctor()
+    memory = f", {machine.memory_gb:.0f} GB of memory" if machine.memory_gb else ""
+    print(f"Python {machine.python} on {machine.system}, {machine.cores} cores{memory}")
+    print(f"GPU: {', '.join(machine.gpus) or 'none'}")
+    if machine.bf16 is not None:
+        print(f"training on the processor: {'bfloat16' if machine.bf16 else 'float32'}")
+    for part in machine.parts:
+        found = ", ".join(f"{package} {version}" for package, version in part.found)
+        if part.missing:
+            print(f"  missing  {part.name}: {', '.join(part.missing)}; {part.mend}")
+        else:
+            print(f"  ready    {part.name}: {found}")
+    return 0

@@ -1,0 +1,20 @@
+"""`arcwise remove`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from arcwise.verbs.remove import remove
+
+
+def command(gallery: Positional[Path], identity: Positional[str]) -> int:
+    """Take an identity out of a gallery, and its vectors out of the file.
+
+    Args:
+        gallery: The gallery's file.
+        identity: Whom to remove.
+    """
+    print(f"{gallery}: removed {identity} ({remove(gallery, identity)} pictures)")
+    return 0

@@ -1,0 +1,53 @@
+"""What commands print in the same way: progress, and what was left out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+SHOWN = 5
+"""How many left-out files are named before the rest is counted."""
+
+
+class Rate(ProgressColumn):
+    """Units a second."""
+
+    def render(self, task: Task) -> Text:
+        """The speed, or nothing before it is known."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with a rate and the time left, on a terminal; (done, total) moves it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate())
+    with Progress(*columns, TimeRemainingColumn(), disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task(what, total=None)
+
+        def move(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield move
+
+
+def left_out(what: str, items: Sequence[object]) -> None:
+    """Count and name files that were not used; nothing when there are none."""
+    if items:
+        print(f"{len(items)} {what}:")
+        for item in items[:SHOWN]:
+            print(f"  {item}")
+        if len(items) > SHOWN:
+            print(f"  … and {len(items) - SHOWN} more")

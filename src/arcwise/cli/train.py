@@ -1,0 +1,128 @@
+"""`arcwise train`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tyro.conf import Positional
+
+from arcwise.cli.screen import left_out
+from arcwise.errors import ArcwiseError
+from arcwise.recipes import recipe as named
+from arcwise.training.config import TrainConfig
+from arcwise.training.diary import Report
+from arcwise.verbs.train import Announce, Parts, TrainResult, train
+
+DEFAULT = "products"
+
+
+def command_for(words: Sequence[str]) -> Callable[..., int]:
+    """The command with the defaults of the recipe that the words name."""
+    name = DEFAULT
+    for place, word in enumerate(words):
+        if word == "--recipe" and place + 1 < len(words):
+            name = words[place + 1]
+        elif word.startswith("--recipe="):
+            name = word.partition("=")[2]
+    chosen = named(name)
+
+    def command(
+        data: Positional[Path],
+        config: Annotated[TrainConfig, tyro.conf.arg(name="")] = chosen,
+        out: Path = Path("runs/run"),
+        recipe: str = name,
+        resume: bool = False,
+        image_column: str | None = None,
+        identity_column: str | None = None,
+    ) -> int:
+        """Train an encoder on the identities you have; write a run folder with a model in it.
+
+        Args:
+            data: A folder of folders, a CSV or Parquet table, or a zip.
+            config: The run, field by field.
+            out: The run folder.
+            recipe: What the fields below start from.
+            resume: Go on with the run in --out from its last checkpoint.
+            image_column: The column of the pictures, in a table that calls it otherwise.
+            identity_column: The column of the identities, likewise.
+        """
+        if resume and config != chosen:
+            raise ArcwiseError(
+                f"{out}: a resumed run keeps the config it began with; leave out all options but "
+                "--out and --resume"
+            )
+        with training_progress() as (announce, report):
+            result = train(
+                data,
+                out,
+                config,
+                resume=resume,
+                image_column=image_column,
+                identity_column=identity_column,
+                announce=announce,
+                report=report,
+            )
+        return conclude(result)
+
+    return command
+
+
+@contextmanager
+def training_progress() -> Iterator[tuple[Announce, Report]]:
+    """A bar with the loss, the rate and the time left, and a line a validation."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    more = (TextColumn("{task.fields[state]}"), TimeRemainingColumn())
+    with Progress(*columns, *more, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task("training", total=None, state="")
+
+        def announce(parts: Parts, config: TrainConfig) -> None:
+            bar.update(task, total=config.steps)
+            size = f"{len(parts.train)} pictures of {len(parts.train.classes)} identities"
+            bar.console.print(f"training {config.encoder} with {config.loss} on {size}")
+            if parts.choose and parts.calibrate:
+                bar.console.print(
+                    f"held out: {len(parts.choose.classes)} identities choose the checkpoint, "
+                    f"{len(parts.calibrate.classes)} set the thresholds"
+                )
+            left_out("files are not pictures", parts.train.ignored)
+
+        def report(step: int, values: dict[str, float]) -> None:
+            if "loss" in values:
+                state = f"loss {values['loss']:.3f}  {values['images_per_second']:,.0f} pictures/s"
+                bar.update(task, completed=step, state=state)
+            elif "recall_at_1" in values:
+                bar.console.print(
+                    f"step {step}: recall@1 {values['recall_at_1']:.3f}, TAR at FAR 1% "
+                    f"{values['tar']:.3f} on held-out identities",
+                    highlight=False,
+                )
+
+        yield announce, report
+
+
+def conclude(result: TrainResult) -> int:
+    """Say how the run ended, and what to do next."""
+    outcome = result.outcome
+    left_out("pictures could not be read and were not trained on", outcome.failures)
+    if not outcome.finished:
+        print(
+            f"stopped after step {outcome.steps} of {result.config.steps}; go on with: "
+            f"arcwise train DATA --out {result.folder} --resume"
+        )
+        return 130
+    print(
+        f"{outcome.steps} steps in {outcome.seconds:.0f} s, {outcome.images_per_second:,.0f} "
+        f"pictures/s, {outcome.waiting:.1%} of the time waiting for pictures"
+    )
+    for threshold in result.thresholds:
+        print(f"  {threshold}")
+    print(f"model: {result.model}")
+    if result.report:
+        print(f"report: {result.report}")
+    return 0
