@@ -8,12 +8,14 @@ generator given, on the CPU, so the same seed gives the same views on any device
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from arcwise.errors import ArcwiseError
 
 LUMA = (0.299, 0.587, 0.114)
 WHITE = 235.0
@@ -47,6 +49,18 @@ class Augment:
     """Probability that the white around a studio picture gives way to another picture."""
     cutout: float = 0.0
     """Probability that a rectangle of the view is covered by its mean colour."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "zoom":
+                good, expected = 0 < value <= 1, "over 0, at most 1"
+            elif field.name in ("flip", "cutout"):
+                good, expected = 0 <= value <= 1, "a probability, 0 to 1"
+            else:
+                good, expected = 0 <= value < math.inf, "a finite number, at least 0"
+            if not good:
+                raise ArcwiseError(f"augment: {field.name}={value}; expected {expected}")
 
 
 def augment(
@@ -88,10 +102,10 @@ def _recolour(views: Tensor, settings: Augment, rng: np.random.Generator) -> Ten
     saturation = factors(settings.saturation)
     grey = np.tile(np.array(LUMA), (3, 1))
     matrix = saturation * np.eye(3) + (1 - saturation) * grey
-    matrix = _hue_rotation(rng.uniform(-settings.hue, settings.hue, n)) @ matrix * bright * contrast
-    gain = torch.from_numpy(matrix.astype(np.float32)).to(views.device)
-    keep = torch.from_numpy((bright * (1 - contrast)).astype(np.float32)).to(views.device)
-    shift = keep * views.mean((2, 3))[:, :, None]
+    matrix = _hue_rotation(rng.uniform(-settings.hue, settings.hue, n)) @ matrix * bright
+    gain = torch.from_numpy((matrix * contrast).astype(np.float32)).to(views.device)
+    keep = torch.from_numpy((matrix * (1 - contrast)).astype(np.float32)).to(views.device)
+    shift = keep @ views.mean((2, 3))[:, :, None]  # the mean, in its new colour, stays the mean
     return torch.baddbmm(shift, gain, views.flatten(2)).view_as(views).clamp_(0, 255)
 
 

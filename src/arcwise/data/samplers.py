@@ -65,7 +65,7 @@ class Balanced:
     """
 
     def __init__(self, labels: np.ndarray, identities: int, pictures: int, seed: int) -> None:
-        counts = np.bincount(labels)
+        _, counts = np.unique(labels, return_counts=True)
         if identities < 2 or pictures < 1:
             raise ArcwiseError(
                 f"Balanced: got {identities} identities × {pictures} pictures; expected at least "

@@ -39,7 +39,8 @@ def load(folder: Path) -> tuple[int, dict[str, Any]]:
     saved = _saved(folder)
     if not saved:
         raise ArcwiseError(
-            f"{folder}: no checkpoint to resume from; train without --resume to start a new run"
+            f"{folder}: no checkpoint to resume from, the run stopped before its first; delete "
+            f"{folder.parent} and train again, or give another --out"
         )
     path = saved[-1]
     try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from arcwise.data.augment import Augment
 from arcwise.errors import ArcwiseError
@@ -151,48 +152,47 @@ def _no_unknown(values: dict[str, Any], known: list[str]) -> None:
             raise ArcwiseError(f"training config: unknown field {name!r}{hint}")
 
 
+_WORDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text"}
+_LEAST = {
+    "dim": 2, "size": 16, "steps": 1, "batch": 2, "pictures_per_identity": 1, "workers": 0,
+    "validate_every": 1, "checkpoint_every": 1, "log_every": 1, "seed": 0, "canvas": 1,
+    "scale": 0, "clip": 0, "keep_gb": 0, "weight_decay": 0, "margin": 0,
+}  # fmt: skip
+_SHARES = (
+    "rare_domains", "margin_from", "margin_full", "warmup", "holdout", "momentum", "average",
+)  # fmt: skip
+
+
 def _check(config: TrainConfig) -> None:
-    choices = {
-        "loss": Loss,
-        "gradient": Gradient,
-        "resize": Resize,
-        "colour": Colour,
-        "sampling": Sampling,
-        "optimiser": Optimiser,
-        "schedule": Schedule,
-        "precision": Precision,
-        "device": Device,
-    }
-    for name, kind in choices.items():
-        if getattr(config, name) not in get_args(kind):
+    def expect(good: bool, name: str, expected: str) -> None:
+        if not good:
             raise ArcwiseError(
-                f"training config: {name}={getattr(config, name)!r}; expected one of "
-                f"{', '.join(get_args(kind))}"
+                f"training config: {name}={getattr(config, name)!r}; expected {expected}"
             )
-    at_least = {
-        "dim": 2, "size": 16, "steps": 1, "batch": 2, "pictures_per_identity": 1, "workers": 0,
-        "validate_every": 1, "checkpoint_every": 1, "log_every": 1, "seed": 0, "canvas": 1,
-        "scale": 0, "clip": 0, "keep_gb": 0, "weight_decay": 0, "margin": 0,
-    }  # fmt: skip
-    for name, least in at_least.items():
-        if not getattr(config, name) >= least:
-            raise ArcwiseError(
-                f"training config: {name}={getattr(config, name)}; expected at least {least}"
-            )
-    shares = (
-        "rare_domains",
-        "margin_from",
-        "margin_full",
-        "warmup",
-        "holdout",
-        "momentum",
-        "average",
-    )
-    for name in shares:
-        if not 0 <= getattr(config, name) < 1:
-            raise ArcwiseError(
-                f"training config: {name}={getattr(config, name)}; expected 0 or more, under 1"
-            )
+
+    for name, kind in get_type_hints(TrainConfig).items():
+        value = getattr(config, name)
+        if get_origin(kind) is Literal:
+            expect(value in get_args(kind), name, f"one of {', '.join(get_args(kind))}")
+        elif kind in _WORDS:
+            expect(_is(value, kind), name, _WORDS[kind])
+    for name, least in _LEAST.items():
+        expect(getattr(config, name) >= least, name, f"at least {least}")
+    for name in _SHARES:
+        expect(0 <= getattr(config, name) < 1, name, "0 or more, under 1")
     for name in ("lr", "head_lr"):
-        if not getattr(config, name) > 0:
-            raise ArcwiseError(f"training config: {name}={getattr(config, name)}; expected over 0")
+        expect(getattr(config, name) > 0, name, "over 0")
+    shares = all(_is(one, float) and 0 < one < 1 for one in config.milestones)
+    expect(shares, "milestones", "shares of the steps, between 0 and 1")
+    full = config.margin_full
+    expect(config.margin_from <= full, "margin_from", f"at most margin_full={full}")
+    if config.sampling == "balanced":
+        each = config.pictures_per_identity
+        expect(config.batch % each == 0, "batch", f"a multiple of pictures_per_identity={each}")
+
+
+def _is(value: object, kind: type) -> bool:
+    if kind is float:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return number and math.isfinite(value)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
