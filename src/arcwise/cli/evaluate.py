@@ -1,0 +1,66 @@
+"""`arcwise evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from tyro.conf import Positional
+
+from arcwise.cli.screen import left_out, progress
+from arcwise.verbs.evaluate import Evaluation, evaluate
+
+
+def command(
+    model: Positional[Path],
+    data: Positional[Path],
+    out: Path | None = None,
+    pairs: Path | None = None,
+    seed: int = 0,
+    image_column: str | None = None,
+    identity_column: str | None = None,
+) -> int:
+    """Measure a model on identities it was not trained on.
+
+    Args:
+        model: A model folder.
+        data: A folder of folders, a CSV or Parquet table, or a zip.
+        out: Folder for results.json and report.html; by default "evaluation" beside the model.
+        pairs: A CSV of a, b, same and perhaps fold: pairs to verify.
+        seed: Of the choice of galleries and of the intervals.
+        image_column: The column of the pictures, in a table that calls it otherwise.
+        identity_column: The column of the identities, likewise.
+    """
+    folder = out or model.parent / "evaluation"
+    with progress("embedding") as move:
+        result = evaluate(
+            model,
+            data,
+            out=folder,
+            pairs=pairs,
+            seed=seed,
+            image_column=image_column,
+            identity_column=identity_column,
+            progress=move,
+        )
+    left_out("pictures could not be read and were not measured", result.failures)
+    left_out("files are not pictures", result.ignored)
+    show(result)
+    print(f"report: {folder / 'report.html'}")
+    return 0
+
+
+def show(result: Evaluation) -> None:
+    """Print the table, and what it was measured on."""
+    print(
+        f"{result.model} on {len(result.manifest)} pictures of {len(result.manifest.classes)} "
+        f"identities of {result.data}; {result.left_out} identities left out because the model "
+        "was made with them"
+    )
+    if result.used:
+        print(f"mind: these identities were {result.used}")
+    table = Table("measure", "value", "95 % interval")
+    for name, rate in result.rates():
+        table.add_row(name, f"{rate:.1%}", f"{rate.low:.1%} – {rate.high:.1%}")
+    Console().print(table)
