@@ -86,10 +86,14 @@ class Preparation:
                 f"got {pixels.dtype} of {pixels.shape}"
             )
         out = np.empty((len(pixels), 3, self.height, self.width), np.float32)
-        for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
-            source = channel if self.colour == "rgb" else 2 - channel
-            np.subtract(pixels[..., source], np.float32(mean), out=out[:, channel])
-            out[:, channel] /= np.float32(std)
+        mean = np.array(self.mean, np.float32).reshape(3, 1, 1)
+        std = np.array(self.std, np.float32).reshape(3, 1, 1)
+        order = (0, 1, 2) if self.colour == "rgb" else (2, 1, 0)
+        for image, planes in zip(pixels, out, strict=True):  # one by one: they stay in the cache
+            for channel, source in enumerate(order):
+                planes[channel] = image[..., source]
+            np.subtract(planes, mean, out=planes)
+            np.divide(planes, std, out=planes)
         return out
 
     def as_dict(self) -> dict[str, Any]:
