@@ -124,6 +124,10 @@ def test_what_cannot_be_measured_is_said() -> None:
         evaluation.identification(HAND, list("ab"), list("aabbcd"))
     with pytest.raises(ArcwiseError, match="above 0"):
         evaluation.identification(HAND, list("aabdxy"), list("aabbcd")).dir_at(1.5)
+    with pytest.raises(ArcwiseError, match="a probe and an entry"):
+        evaluation.identification(np.zeros((0, 3)), [], list("abc"))
+    with pytest.raises(ArcwiseError, match="strings or whole numbers"):
+        evaluation.identification(np.zeros((1, 2)), [0.5], list("ab"))
     assert "0 unknown" in str(known)
     assert "rank-1" not in str(unknown)
 

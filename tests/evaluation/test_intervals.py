@@ -31,6 +31,7 @@ def test_a_rate_is_a_float_that_survives_copies() -> None:
     assert rate + 1 == 1.5
     assert f"{rate:.1%}" == "50.0%"
     assert str(rate) == "0.5000 [0.4000, 0.6000] (not resolved)"
+    assert repr(rate) == "Rate(0.5, 0.4, 0.6, resolved=False)"
     for twin in (copy.deepcopy(rate), pickle.loads(pickle.dumps(rate))):
         assert (twin, twin.low, twin.high, twin.resolved) == (0.5, 0.4, 0.6, False)
 
