@@ -55,7 +55,7 @@ class Augment:
             value = getattr(self, field.name)
             if field.name == "zoom":
                 good, expected = 0 < value <= 1, "over 0, at most 1"
-            elif field.name in ("flip", "cutout"):
+            elif field.name in ("flip", "backdrop", "cutout"):
                 good, expected = 0 <= value <= 1, "a probability, 0 to 1"
             else:
                 good, expected = 0 <= value < math.inf, "a finite number, at least 0"

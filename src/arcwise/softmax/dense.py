@@ -44,7 +44,7 @@ def unit(rows: Tensor) -> tuple[Tensor, Tensor]:
     zero and has gradient zero.
     """
     largest = rows.detach().abs().amax(1, keepdim=True)
-    alive = largest > TINY
+    alive = ~(largest <= TINY)  # a NaN is not zero: it stays one, for whoever watches the loss
     scaled = torch.where(alive, rows / torch.where(alive, largest, 1.0), 0.0)
     length = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
     directions = torch.where(alive, scaled / torch.where(alive, length, 1.0), 0.0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from arcwise import distributed
 from arcwise.errors import NonFiniteError
@@ -48,27 +50,36 @@ def update(
         The loss and the norm of the gradient before clipping.
 
     Raises:
-        NonFiniteError: a loss or gradient that is not finite; no weight has changed.
+        NonFiniteError: a loss or gradient that is not finite; no weight or statistic has changed.
     """
-    with autocast:
-        embeddings = encoder(inputs)
-    loss = head.loss(embeddings, labels, strength)
-    value = float(loss.detach())
-    if not torch.isfinite(loss):
-        raise NonFiniteError(f"the loss is {value} ({blame_output(encoder, inputs, autocast)})")
-    optimiser.zero_grad()
-    loss.backward()
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    distributed.average_gradients(parameters)
-    norm = torch.nn.utils.clip_grad_norm_(parameters, clip or float("inf"), foreach=True)
-    if not torch.isfinite(norm):
-        raise NonFiniteError(f"the gradient is not finite ({_blame_gradient(encoder, head)})")
+    before = [buffer.clone() for buffer in encoder.buffers()]  # the forward pass moves them
+    try:
+        with autocast:
+            embeddings = encoder(inputs)
+        loss = head.loss(embeddings, labels, strength)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            where = _blame_output(encoder, inputs, autocast)
+            raise NonFiniteError(f"the loss is {value} ({where})")
+        optimiser.zero_grad()
+        loss.backward()
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        distributed.average_gradients(parameters)
+        norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if not math.isfinite(norm):
+            raise NonFiniteError(f"the gradient is not finite ({_blame_gradient(encoder, head)})")
+    except NonFiniteError:
+        for buffer, kept in zip(encoder.buffers(), before, strict=True):
+            buffer.copy_(kept)
+        raise
+    if clip:
+        clip_grads_with_norm_(parameters, clip, norm)
     optimiser.step()
     return value, float(norm)
 
 
 @torch.no_grad()
-def blame_output(
+def _blame_output(
     encoder: nn.Module, inputs: Tensor, autocast: AbstractContextManager[object]
 ) -> str:
     """The first layer, in the order of computation, whose output is not finite, in words."""
@@ -89,11 +100,15 @@ def blame_output(
     handles = [module.register_forward_hook(watch(name)) for name, module in leaves]
     try:
         with autocast:
-            encoder(inputs)
+            output = encoder(inputs)
     finally:
         for handle in handles:
             handle.remove()
-    return f"first in layer {found[0]}" if found else "the encoder's output is finite: in the head"
+    if found:
+        return f"first in layer {found[0]}"
+    if not output.isfinite().all():
+        return "after the encoder's last layer"
+    return "the encoder's output is finite: in the head"
 
 
 def _blame_gradient(encoder: nn.Module, head: Head) -> str:

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+
+import pytest
+import torch
+from torch import nn
+
+from arcwise.errors import NonFiniteError
+from arcwise.heads import CentreHead
+from arcwise.margins import ArcFace
+from arcwise.training.step import sentence, update
+
+
+class Spoil(nn.Module):
+    """Passes its input on, times a value, and the gradient back, times another."""
+
+    def __init__(self, forward: float = 1.0, backward: float = 1.0) -> None:
+        super().__init__()
+        self.factors = forward, backward
+
+    def forward(self, x):
+        return Scaled.apply(x, *self.factors)
+
+
+class Scaled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, forward, backward):
+        ctx.backward_factor = backward
+        return x * forward
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * ctx.backward_factor, None, None
+
+
+def parts(spoil=None):
+    """An encoder with a place to spoil between two layers, a head, and their optimiser."""
+    torch.manual_seed(0)
+    encoder = nn.Sequential()
+    encoder.add_module("first", nn.Conv2d(3, 4, 3, bias=False))
+    encoder.add_module("norm", nn.BatchNorm2d(4))
+    encoder.add_module("middle", spoil or nn.Identity())
+    encoder.add_module("flat", nn.Flatten())
+    encoder.add_module("last", nn.Linear(36, 6))
+    head = CentreHead(5, 6, margin=ArcFace(0.3), scale=16.0)
+    parameters = [*encoder.parameters(), *head.parameters()]
+    return encoder, head, torch.optim.SGD(parameters, 0.1, momentum=0.9)
+
+
+def batch():
+    torch.manual_seed(1)
+    return torch.randn(8, 3, 5, 5), torch.arange(8) % 5
+
+
+def step(encoder, head, optimiser, *, clip=0.0, strength=1.0, inputs=None):
+    pictures, labels = batch()
+    return update(
+        encoder,
+        head,
+        optimiser,
+        pictures if inputs is None else inputs,
+        labels,
+        strength=strength,
+        clip=clip,
+        autocast=nullcontext(),
+    )
+
+
+def everything(encoder, head, optimiser):
+    """Copies of all that a step may change."""
+    state = {f"encoder.{k}": v.clone() for k, v in encoder.state_dict().items()}
+    state |= {f"head.{k}": v.clone() for k, v in head.state_dict().items()}
+    for number, values in optimiser.state_dict()["state"].items():
+        state[f"momentum.{number}"] = values["momentum_buffer"].clone()
+    return state
+
+
+def gradients(encoder, head, strength=1.0):
+    """What a plain backward pass gives."""
+    pictures, labels = batch()
+    loss = head.loss(encoder(pictures), labels, strength)
+    return loss.item(), torch.autograd.grad(loss, [*encoder.parameters(), *head.parameters()])
+
+
+def test_a_step_is_forward_backward_and_the_optimiser_s_update():
+    expected_loss, expected = gradients(*parts()[:2])
+    encoder, head, optimiser = parts()
+    before = [p.detach().clone() for p in (*encoder.parameters(), *head.parameters())]
+    loss, norm = step(encoder, head, optimiser)
+    assert loss == pytest.approx(expected_loss)
+    assert norm == pytest.approx(math.sqrt(sum(float(g.square().sum()) for g in expected)))
+    after = [*encoder.parameters(), *head.parameters()]
+    for old, gradient, new in zip(before, expected, after, strict=True):
+        torch.testing.assert_close(new.detach(), old - 0.1 * gradient)
+
+
+def test_a_second_step_starts_from_no_gradient():
+    encoder, head, optimiser = parts()
+    step(encoder, head, optimiser)
+    _, expected = gradients(encoder, head)
+    step(encoder, head, optimiser)
+    for p, gradient in zip((*encoder.parameters(), *head.parameters()), expected, strict=True):
+        torch.testing.assert_close(p.grad, gradient)
+
+
+def test_the_strength_of_the_margin_reaches_the_head():
+    losses = [step(*parts(), strength=strength)[0] for strength in (0.0, 0.5, 1.0)]
+    assert losses == sorted(losses)
+    assert losses[0] < losses[2]
+    assert losses[1] == pytest.approx(gradients(*parts()[:2], strength=0.5)[0])
+
+
+def test_without_clip_gradients_are_left_alone():
+    expected = gradients(*parts()[:2])[1]
+    encoder, head, optimiser = parts()
+    step(encoder, head, optimiser, clip=0.0)
+    for p, gradient in zip((*encoder.parameters(), *head.parameters()), expected, strict=True):
+        assert torch.equal(p.grad, gradient)
+
+
+def test_clip_shortens_the_gradient_of_encoder_and_head_together():
+    full, expected = step(*parts())[1], gradients(*parts()[:2])[1]
+    encoder, head, optimiser = parts()
+    _, reported = step(encoder, head, optimiser, clip=full / 4)
+    found = [p.grad for p in (*encoder.parameters(), *head.parameters())]
+    total = math.sqrt(sum(float(g.square().sum()) for g in found))
+    assert reported == pytest.approx(full)  # as it was before
+    assert total == pytest.approx(full / 4, rel=1e-4)
+    for gradient, whole in zip(found, expected, strict=True):  # one factor for all
+        torch.testing.assert_close(gradient, whole / 4, rtol=1e-4, atol=1e-8)
+
+
+def test_a_gradient_shorter_than_the_clip_is_left_alone():
+    expected = gradients(*parts()[:2])[1]
+    encoder, head, optimiser = parts()
+    step(encoder, head, optimiser, clip=1e6)
+    for p, gradient in zip((*encoder.parameters(), *head.parameters()), expected, strict=True):
+        assert torch.equal(p.grad, gradient)
+
+
+FAULTS = {
+    "nan in a layer": (lambda: Spoil(forward=math.nan), "layer middle"),
+    "infinity in a layer": (lambda: Spoil(forward=math.inf), "layer middle"),
+    "nan in the gradient": (lambda: Spoil(backward=math.nan), "layer encoder.norm"),
+    "infinity in the gradient": (lambda: Spoil(backward=math.inf), "layer encoder.norm"),
+}
+
+
+@pytest.mark.parametrize("clip", [0.0, 5.0])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_not_finite_stops_the_step_and_names_its_layer(fault, clip):
+    spoil, layer = FAULTS[fault]
+    encoder, head, optimiser = parts(spoil())
+    with pytest.raises(NonFiniteError, match=layer):
+        step(encoder, head, optimiser, clip=clip)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_not_finite_changes_nothing(fault):
+    encoder, head, optimiser = parts()
+    step(encoder, head, optimiser)  # momentum and running statistics are there to be spoilt
+    encoder.middle = FAULTS[fault][0]()
+    before = everything(encoder, head, optimiser)
+    with pytest.raises(NonFiniteError):
+        step(encoder, head, optimiser)
+    after = everything(encoder, head, optimiser)
+    assert [name for name in before if not torch.equal(before[name], after[name])] == []
+
+
+def test_an_infinite_weight_is_found_in_its_layer():
+    encoder, head, optimiser = parts()
+    with torch.no_grad():
+        encoder.first.weight[0, 0, 0, 0] = math.inf
+    with pytest.raises(NonFiniteError, match="layer first"):
+        step(encoder, head, optimiser)
+
+
+def test_an_infinite_picture_is_not_blamed_on_a_layer():
+    inputs = batch()[0]
+    inputs[3, 0, 2, 2] = math.nan
+    with pytest.raises(NonFiniteError, match="the pictures themselves are not finite"):
+        step(*parts(), inputs=inputs)
+
+
+def test_an_infinite_centre_is_found_in_the_head():
+    encoder, head, optimiser = parts()
+    with torch.no_grad():
+        head.centres[2, 0] = math.nan
+    with pytest.raises(NonFiniteError, match="in the head"):
+        step(encoder, head, optimiser)
+
+
+def test_a_fault_outside_every_layer_is_not_blamed_on_the_head():
+    class Outside(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x) / 0.0
+
+    encoder, head, optimiser = parts()
+    encoder.__class__ = Outside
+    with pytest.raises(NonFiniteError, match="after the encoder's last layer"):
+        step(encoder, head, optimiser)
+
+
+def test_looking_for_the_layer_leaves_no_hook_behind():
+    encoder, head, optimiser = parts(Spoil(forward=math.nan))
+    with pytest.raises(NonFiniteError):
+        step(encoder, head, optimiser)
+    assert not any(module._forward_hooks for module in encoder.modules())
+
+
+def test_the_message_names_the_step_and_the_batch_and_says_what_to_do():
+    error = sentence(NonFiniteError("the loss is nan"), 17, [f"{n}.jpg" for n in range(6)])
+    assert str(error).startswith("step 17: the loss is nan; batch: 0.jpg, 1.jpg, 2.jpg, 3.jpg … ")
+    assert "(6 pictures)" in str(error)
+    assert "Lower --lr" in str(error)
