@@ -65,7 +65,7 @@ def test_gradient_reaches_every_parameter(encoder: nn.Module) -> None:
     (out * torch.randn(out.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
     for key, parameter in encoder.named_parameters():
         if not parameter.requires_grad:
-            assert key in ("features.weight", "fc.weight")  # of IResNet, of the small one
+            assert key == "features.weight"
             continue
         assert parameter.grad is not None, key
         assert torch.isfinite(parameter.grad).all(), key
@@ -114,7 +114,7 @@ def test_weights_travel_through_numpy(encoder: nn.Module) -> None:
 
 def test_weights_of_another_encoder_are_refused() -> None:
     state = to_numpy(encoders.create("small", dim=8))
-    with pytest.raises(ArcwiseError, match=r"1 of another shape \(fc.weight \(8, 704\)"):
+    with pytest.raises(ArcwiseError, match=r"1 of another shape \(projection \(8, 704\)"):
         load_numpy(
             encoders.create("small", dim=9, size=(64, 64)),
             {
@@ -123,8 +123,8 @@ def test_weights_of_another_encoder_are_refused() -> None:
                 "embedding.running_var": np.ones(9),
             },
         )
-    state["head.weight"] = state.pop("fc.weight")
-    with pytest.raises(ArcwiseError, match=r"1 keys missing \(fc.weight\); 1 unknown keys"):
+    state["head.weight"] = state.pop("projection")
+    with pytest.raises(ArcwiseError, match=r"1 keys missing \(projection\); 1 unknown keys"):
         load_numpy(encoders.create("small", dim=8), state)
 
 

@@ -52,16 +52,21 @@ class Small(nn.Module):
     """(N, 3, H, W) -> (N, D), not normalised.
 
     Args:
-        dim: D.
+        dim: D, at most 704, the number of features it is projected from.
         size: (H, W) it is meant for; recorded, not required.
+
+    Raises:
+        ArcwiseError: dim is larger.
     """
 
     name = "small"
-
     projection: Tensor
 
     def __init__(self, *, dim: int = 512, size: tuple[int, int] = (112, 112)) -> None:
         super().__init__()
+        pooled = 2 * sum(_WIDTHS[-_POOLED:])
+        if dim > pooled:
+            raise ArcwiseError(f"the small encoder has {pooled} features: give dim <= {pooled}")
         self.dim, self.size = dim, size
         self.stages = nn.ModuleList()
         channels = 3
@@ -70,12 +75,11 @@ class Small(nn.Module):
             stage += [Residual(width) for _ in range(blocks)]
             self.stages.append(nn.Sequential(*stage))
             channels = width
-        pooled = 2 * sum(_WIDTHS[-_POOLED:])
         self.norm = nn.BatchNorm1d(pooled)
-        self.fc = nn.Linear(pooled, dim, bias=False)
-        if not self.fc.weight.is_meta:  # of a meta tensor only the shape is wanted
-            nn.init.orthogonal_(self.fc.weight)
-        self.fc.weight.requires_grad = False
+        projection = torch.empty(dim, pooled)
+        if not projection.is_meta:  # of a meta tensor only the shape is wanted
+            nn.init.orthogonal_(projection)
+        self.register_buffer("projection", projection)
         self.embedding = nn.BatchNorm1d(dim, affine=False)
 
     def pooled(self, pictures: Tensor) -> Tensor:
@@ -84,7 +88,9 @@ class Small(nn.Module):
         for number, stage in enumerate(self.stages):
             x = stage(x)
             if number >= len(_WIDTHS) - _POOLED:
-                found += [x.mean((2, 3), dtype=torch.float32), x.amax((2, 3)).float()]
+                # Not `amax`: its gradient takes a CPU eight times as long.
+                largest = F.adaptive_max_pool2d(x, 1).flatten(1)
+                found += [x.mean((2, 3), dtype=torch.float32), largest.float()]
         return torch.cat(found, dim=1)
 
     def forward(self, pictures: Tensor) -> Tensor:
