@@ -84,7 +84,7 @@ def calibrate(
     """Return one threshold for each false-accept rate, from all pairs of the embeddings.
 
     The thresholds are exact. Their intervals come from drawing identities with replacement
-    `draws` times; beyond 131072 impostor pairs the deeper ones enter that through a random sample.
+    `draws` times; beyond 32768 impostor pairs the deeper ones enter that through a random sample.
 
     Args:
         embeddings: (N, D) embeddings; scaled to unit length here.

@@ -48,7 +48,7 @@ def verification_from_embeddings(
     """Return the verification of all pairs, exact, without the N×N matrix.
 
     Accuracy is not measured: among all pairs nearly all are impostors, and saying "no" to
-    everything would look excellent. Intervals draw identities; beyond 131072 impostor pairs the
+    everything would look excellent. Intervals draw identities; beyond 32768 impostor pairs the
     less similar ones enter them through a random sample, the values themselves never.
 
     Args:

@@ -10,7 +10,7 @@ from arcwise.evaluation.blocks import pair_counts, upper_blocks
 from arcwise.evaluation.thresholds import allowed, just_above
 
 _BINS = 2**16
-_KEEP = 2**17  # pairs kept whole; below them, fewer and fewer
+_KEEP = 2**15  # pairs kept whole; below them, fewer and fewer
 _REACH = 4.0  # how far below the largest rate the bootstrap may have to look
 
 
@@ -21,7 +21,7 @@ class ImpostorTail:
     Attributes:
         thresholds: one exact threshold for each asked rate.
         similarity: (K,) float32, descending. The highest are all here; deeper, a pair at rank r is
-            kept with probability about 131072 / r.
+            kept with probability about 32768 / r.
         first: (K,) int64, one side's identity.
         second: (K,) int64, the other side's identity.
         weight: (K,) float64, how many pairs each kept one stands for.
