@@ -19,6 +19,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.verbs.data_check import check as check_verb
 
 AFolder = Callable[..., Path]
+NAMES = ("Ba", "Ri", "Ca", "Ra", "Ch", "Su")
 
 
 def test_a_clean_data_set_has_no_problems(a_folder: AFolder) -> None:
@@ -151,10 +152,12 @@ def test_suspects_are_spellings_and_not_neighbours() -> None:
 
 def test_the_known_flaws_of_a_real_data_set_are_found(data_dir: Path) -> None:
     """LFW: the same photograph under two names, twice; people under two spellings."""
-    folder = data_dir / "lfw112"
-    report = check(
-        open_manifest(folder / "images_1.zip"), against=[open_manifest(folder / "images_2.zip")]
-    )
+    parts = [open_manifest(data_dir / "lfw112" / f"images_{n}.zip") for n in (1, 2)]
+    some = [
+        part.select([row for row, name in enumerate(part.identities) if name[:2] in NAMES])
+        for part in parts
+    ]
+    report = check(some[0], against=some[1:])
     assert report.unreadable == ()
     assert [group.identities for group in report.mislabelled] == [
         ("Bart_Hendricks", "Ricky_Ray"),

@@ -128,6 +128,7 @@ def test_unknown_forms_and_vectors_as_pictures_are_refused(
         assert open_manifest(tmp_path / name).vectors.tolist() == [[1.0]]
 
 
+@settings(deadline=None)
 @given(names)
 def test_a_safe_name_is_one_name(text: str) -> None:
     name = safe_part(text)

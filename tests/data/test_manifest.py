@@ -14,7 +14,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcwise.data.manifest import Manifest, open_manifest
@@ -179,6 +179,21 @@ def test_a_damaged_zip_is_refused_or_its_members_are(a_folder: AFolder, tmp_path
         open_manifest(path).read(0)
 
 
+def test_members_that_are_bombs_or_locked_are_refused(
+    a_zip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = a_zip({"Al/1.png": bytes(5000), "Al/2.png": b"x"})
+    monkeypatch.setattr("arcwise.data.picture.MAX_BYTES", 4999)
+    with pytest.raises(ImageError, match="5,000 bytes; refused"):
+        open_manifest(path).read(0)
+    locked = bytearray(path.read_bytes())
+    place = locked.rindex(b"PK\x01\x02") + 8  # the flags of the last member
+    locked[place] |= 1
+    path.write_bytes(locked)
+    with pytest.raises(ImageError, match=r"cannot be read.*encrypted"):
+        open_manifest(path).read(1)
+
+
 def test_an_archive_written_anew_is_read_anew(tmp_path: Path) -> None:
     path = tmp_path / "set.zip"
     for data in (b"first", b"second, longer"):
@@ -192,7 +207,14 @@ def test_missing_pictures_are_errors_with_their_name(a_folder: AFolder, tmp_path
     with ZipFile(tmp_path / "set.zip", "w") as file:
         file.writestr("Al/1.png", b"x")
     table = tmp_path / "set.csv"
-    refs = ("photos/Al/1.png", "photos/none.png", "set.zip/none.png", "photos/Al", "none.zip/a.png")
+    refs = (
+        "photos/Al/1.png",
+        "photos/none.png",
+        "set.zip/none.png",
+        "photos/Al",
+        "none.zip/a.png",
+        "nul\0.png",
+    )
     table.write_text("image,identity\n" + "".join(f"{ref},a\n" for ref in refs))
     manifest = open_manifest(table)
     assert manifest.read(0) == (root / "Al/1.png").read_bytes()
@@ -229,6 +251,7 @@ def test_pickling_and_selecting_keep_everything(a_folder: AFolder) -> None:
         manifest.where("fold", "1")
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(), st.text(min_size=1)), min_size=1, max_size=9), st.data())
 def test_the_fingerprint_is_of_the_content(
     table: list[tuple[str, str]], data: st.DataObject

@@ -86,6 +86,7 @@ def test_a_fraction_out_of_range_is_an_error(fraction: float) -> None:
         hold_out(manifest({f"p{n}": 2 for n in range(9)}), fraction, 0)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_digest_is_16_hexadecimal_characters(identity: str) -> None:
     assert re.fullmatch("[0-9a-f]{16}", identity_digest(identity))

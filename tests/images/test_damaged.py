@@ -209,10 +209,34 @@ def test_damage_gives_a_picture_or_an_error_and_nothing_else(
     assert image.shape[2] == 3
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400), st.sampled_from([b"", b"\xff\xd8\xff", b"II*\0", b"BM", b"GIF89a"]))
 def test_noise_is_an_error(noise: bytes, begin: bytes) -> None:
     with pytest.raises(ImageError):
         decode(begin + noise, "noise")
+
+
+@pytest.mark.parametrize(
+    "block", [b"", b"II", b"XX*\0\x08\0\0\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\0\x09"]
+)
+def test_damaged_notes_of_the_camera_do_not_cost_the_picture(
+    picture: Pixels, encoded: Callable[..., bytes], block: bytes
+) -> None:
+    data = encoded(picture, "PNG")
+    end = data.index(b"IDAT") - 4
+    assert (decode(data[:end] + chunk(b"eXIf", block) + data[end:], "x") == picture).all()
+    alpha = encoded(np.dstack([picture, picture[..., 0] | 255]), "PNG")
+    assert (decode(alpha[:end] + chunk(b"eXIf", block) + alpha[end:], "x") == picture).all()
+
+
+def test_the_oldest_bmp_is_read() -> None:
+    """The 12-byte header of OS/2: 2 x 2 pixels, rows from below, padded to 4 bytes."""
+    rows = bytes([1, 2, 3, 4, 5, 6, 0, 0, 7, 8, 9, 10, 11, 12, 0, 0])
+    header = b"BM" + struct.pack("<IHHI", 42, 0, 0, 26) + struct.pack("<IHHHH", 12, 2, 2, 1, 24)
+    image = decode(header + rows, "old.bmp")
+    assert image.tolist() == [[[9, 8, 7], [12, 11, 10]], [[3, 2, 1], [6, 5, 4]]]
+    with pytest.raises(ImageError, match="cut short: a BMP with 41 of its 42 bytes"):
+        decode((header + rows)[:-1], "old.bmp")
 
 
 def test_a_floating_point_tiff_says_what_to_do(encoded: Callable[..., bytes]) -> None:

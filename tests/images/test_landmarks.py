@@ -9,7 +9,7 @@ from zipfile import ZipFile
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -31,6 +31,7 @@ def moved(points: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[n
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
+@settings(deadline=None)
 @given(angles, st.floats(0.1, 10), shifts)
 def test_a_similarity_is_found_again(
     angle: float, scale: float, shift: tuple[float, float]
@@ -39,6 +40,7 @@ def test_a_similarity_is_found_again(
     np.testing.assert_allclose(umeyama(TEMPLATE, moved(TEMPLATE, matrix)), matrix, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), angles, st.floats(-0.2, 0.2), shifts)
 def test_no_other_similarity_is_nearer(
     seed: int, angle: float, change: float, shift: tuple[float, float]

@@ -47,6 +47,7 @@ def test_any_picture_comes_out_in_the_size_asked_for(
     assert (preparation.pixels(noise(height, width)) == pixels).all()
 
 
+@settings(deadline=None)
 @given(policies, sides, sides)
 def test_a_picture_of_the_right_size_is_left_alone(policy: Any, height: int, width: int) -> None:
     image = noise(height, width)
@@ -128,6 +129,7 @@ def test_the_tensor_is_what_the_fields_say(preparation: Preparation, count: int)
     np.testing.assert_allclose(tensor, expected.transpose(0, 3, 1, 2), rtol=1e-5, atol=1e-4)
 
 
+@settings(deadline=None)
 @given(preparations)
 def test_a_description_comes_back_from_json(preparation: Preparation) -> None:
     assert Preparation.from_dict(json.loads(json.dumps(preparation.as_dict()))) == preparation
