@@ -174,6 +174,7 @@ def test_vectors(table: Table, kind: pa.DataType) -> None:
     assert manifest.vectors.dtype == np.float32
     assert (manifest.vectors == vectors).all()
     assert (manifest.select([3, 1]).vectors == vectors[[3, 1]]).all()
+    assert manifest.where("identity", "3").vectors.shape[0] == 0
     assert manifest.classes == ["1", "2"]
     assert not manifest.has_images
     for ask in (lambda: manifest.images, lambda: manifest.read(0)):

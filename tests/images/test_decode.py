@@ -81,6 +81,13 @@ def test_a_transparent_colour_is_white(picture: Pixels, encoded: Callable[..., b
     assert (image[~hidden] == picture[~hidden]).all()
 
 
+def test_a_tall_transparent_picture_is_seamless() -> None:
+    image = np.zeros((600, 2, 4), np.uint8)
+    image[..., 3] = np.arange(600).reshape(600, 1) % 256
+    data = cv2.imencode(".png", image)[1].tobytes()
+    assert (decode(data, "x") == 255 - image[..., 3:]).all()
+
+
 @pytest.mark.parametrize("extension", [".png", ".tiff"])
 def test_16_bits_become_8(picture: Pixels, extension: str) -> None:
     deep = picture.astype(np.uint16) * 257

@@ -67,7 +67,8 @@ class Manifest:
         if "vector" not in self.table.column_names:
             raise ArcwiseError(f"{self.name} has no vectors; embed it first (arcwise embed)")
         chunks = [np.asarray(one.flatten()) for one in self.table.column("vector").chunks]
-        return np.concatenate(chunks).astype(np.float32, copy=False).reshape(len(self), -1)
+        flat = np.concatenate([np.empty(0, np.float32), *chunks]).astype(np.float32, copy=False)
+        return flat.reshape(len(self), -1) if len(self) else flat.reshape(0, 0)
 
     @cached_property
     def classes(self) -> list[str]:

@@ -16,6 +16,8 @@ from arcwise.images.headers import ACCEPTED, Header, HeaderError, read_header
 MAX_PIXELS = 64 * 2**20
 """More pixels than this are refused before decoding (a 192 MiB picture)."""
 
+_STRIP = 256  # rows
+
 if "OPENCV_LOG_LEVEL" not in os.environ:  # what OpenCV would print is raised here instead
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
@@ -71,18 +73,25 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     return decode(data, str(PurePath(path)))
 
 
-def _on_white(image: NDArray[np.generic], header: Header) -> NDArray[np.uint8]:
+def _on_white(image: NDArray[Any], header: Header) -> NDArray[np.uint8]:
     """What the picture looks like on a white page; OpenCV gave it as stored, in BGR order."""
-    scale = 65535.0 if image.dtype == np.uint16 else 255.0
-    pixels = image.astype(np.float32) / scale
-    if pixels.ndim == 2:
-        pixels = pixels[..., None].repeat(3, axis=2)
+    if image.ndim == 2:
+        image = image[..., None].repeat(3, axis=2)
+    page = np.empty((*image.shape[:2], 3), np.uint8)
+    for start in range(0, len(image), _STRIP):  # in strips: floats of a large picture are many
+        page[start : start + _STRIP] = _blend(image[start : start + _STRIP], header.premultiplied)
+    return np.ascontiguousarray(_turn(page, header.orientation))
+
+
+def _blend(strip: NDArray[Any], premultiplied: bool) -> NDArray[Any]:
+    if strip.dtype == np.uint8 and (strip.shape[2] == 3 or strip[..., 3].min() == 255):
+        return strip[..., 2::-1]  # most pictures that could be transparent are not
+    pixels = strip.astype(np.float32) / (257.0 if strip.dtype == np.uint16 else 1.0)
     colour = pixels[..., 2::-1]
     if pixels.shape[2] == 4:
-        cover = pixels[..., 3:]
-        colour = (colour if header.premultiplied else colour * cover) + (1.0 - cover)
-    upright = _turn(np.rint(np.clip(colour, 0.0, 1.0) * 255.0).astype(np.uint8), header.orientation)
-    return np.ascontiguousarray(upright)
+        cover = pixels[..., 3:] / 255.0
+        colour = (colour if premultiplied else colour * cover) + 255.0 * (1.0 - cover)
+    return np.rint(np.clip(colour, 0.0, 255.0))
 
 
 def _turn(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
