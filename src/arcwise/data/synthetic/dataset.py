@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import csv
-import os
-import zipfile
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 
 from arcwise.data.synthetic.nuisance import DOMAINS, Nuisance
 from arcwise.data.synthetic.renderer import Renderer, identity_name
+from arcwise.data.writing import beside, new_zip
 from arcwise.errors import ArcwiseError
+
+ARCHIVE = "images.zip"
 
 COLUMNS = ("image", "identity", "domain", "quality", *(field.name for field in fields(Nuisance)))
 
@@ -33,7 +34,7 @@ def render_dataset(
     finds the photos it lists.
 
     Args:
-        folder: where to; made if it does not exist. A data set already there is replaced.
+        folder: where to; made if it does not exist. Nothing in it is overwritten.
         identities: how many (numbered from 0), or which.
         shots: shop photos of each identity.
         studio: studio photos of each identity.
@@ -42,11 +43,13 @@ def render_dataset(
         progress: called with (photos done, photos in all) after each photo.
 
     Raises:
-        ArcwiseError: for no identities, no photos, or a size out of range.
+        ArcwiseError: for no identities, no photos, a size out of range, or a data set that is
+            already there.
     """
     numbers = list(range(identities)) if isinstance(identities, int) else list(identities)
     if not numbers:
-        raise ArcwiseError(f"got {identities} identities; expected at least 1; ask for more")
+        count = identities if isinstance(identities, int) else 0
+        raise ArcwiseError(f"got {count} identities; expected at least 1; ask for more")
     if len(set(numbers)) < len(numbers):
         raise ArcwiseError("got an identity twice; expected each once; remove the repetitions")
     if min(shots, studio) < 0 or shots + studio == 0:
@@ -56,41 +59,29 @@ def render_dataset(
         )
     renderer = Renderer(seed, size)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    archive, manifest = folder / "images.zip", folder / "manifest.csv"
-    new_archive, new_manifest = folder / ".images.zip.part", folder / ".manifest.csv.part"
     counts = dict(zip(DOMAINS, (studio, shots), strict=True))
     digits = max(2, len(str(max(shots, studio) - 1)))
     total, done = len(numbers) * (shots + studio), 0
-    try:
-        with (
-            zipfile.ZipFile(new_archive, "w", zipfile.ZIP_STORED) as photos,
-            open(new_manifest, "w", newline="", encoding="utf-8") as text,
-        ):
-            table = csv.writer(text, lineterminator="\n")
-            table.writerow(COLUMNS)
-            for identity in numbers:
-                for domain, count in counts.items():
-                    for shot in range(count):
-                        data, truth = renderer.file(identity, shot, domain)
-                        name = f"{domain}/{identity_name(identity)}/{shot:0{digits}d}.jpg"
-                        # A fixed date: the same photos are the same archive, byte for byte.
-                        photos.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
-                        table.writerow(
-                            [f"{archive.name}/{name}", identity_name(identity), domain]
-                            + [_number(v) for v in (truth.quality, *truth.values().values())]
-                        )
-                        done += 1
-                        if progress is not None:
-                            progress(done, total)
-        manifest.unlink(missing_ok=True)  # never an old manifest beside new photos
-        os.replace(new_archive, archive)
-        os.replace(new_manifest, manifest)
-    finally:
-        for part in (new_archive, new_manifest):
-            with suppress(FileNotFoundError):
-                part.unlink()
-    return manifest
+    # Left in the reverse order: the archive is in its place before the manifest that lists it.
+    with (
+        beside(folder / "manifest.csv") as manifest,
+        new_zip(folder / ARCHIVE) as photos,
+        open(manifest, "x", newline="", encoding="utf-8") as text,
+    ):
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(COLUMNS)
+        for identity, (domain, count) in product(numbers, counts.items()):
+            for shot in range(count):
+                data, truth = renderer.file(identity, shot, domain)
+                name = f"{domain}/{identity_name(identity)}/{shot:0{digits}d}.jpg"
+                photos.add(name, data)
+                values = (truth.quality, *truth.values().values())
+                start = (f"{ARCHIVE}/{name}", identity_name(identity), domain)
+                table.writerow((*start, *map(_number, values)))
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+    return folder / "manifest.csv"
 
 
 def _number(value: float | int) -> str:

@@ -157,6 +157,15 @@ def design(seed: int, identity: int) -> Design:
     rng = np.random.default_rng((seed, 1, family))
     own = np.random.default_rng((seed, 2, identity))
 
+    # Everything a family shares is drawn before anything that depends on the sibling.
+    brand = brand_name(tuple(int(x) for x in rng.integers(0, 10_000, 5)))  # type: ignore[arg-type]
+    tint, tint_share, gold, cap_kind = (
+        rng.random(),
+        rng.uniform(0.25, 0.6),
+        rng.random(),
+        rng.integers(5),
+    )
+    ink_share = float(rng.uniform(0.2, 0.8))
     category = CATEGORIES[int(rng.integers(len(CATEGORIES)))]
     body = str(rng.choice(category.bodies))
     order = rng.permutation(len(category.flavours))
@@ -179,17 +188,15 @@ def design(seed: int, identity: int) -> Design:
         accent = house if mood != "bold" else mix(house, (255, 255, 255), 0.8)
     if sum(abs(x - y) for x, y in zip(base, accent, strict=True)) < 110:
         accent = mix(accent, (255, 255, 255) if luminance(base) < 0.55 else (20, 20, 40), 0.72)
-    second = mix(
-        base, (255, 255, 255) if rng.random() < 0.5 else house, float(rng.uniform(0.25, 0.6))
-    )
+    second = mix(base, (255, 255, 255) if tint < 0.5 else house, float(tint_share))
     dark = luminance(base) < 0.56
-    ink = (252, 250, 244) if dark else mix(house, (10, 10, 30), float(rng.uniform(0.2, 0.8)))
-    if dark and mood == "dark" and rng.random() < 0.6:
+    ink = (252, 250, 244) if dark else mix(house, (10, 10, 30), ink_share)
+    if dark and mood == "dark" and gold < 0.6:
         ink = (226, 190, 112)  # gold on dark: the premium shelf
-    cap = [house, accent, (245, 245, 245), (28, 28, 30), base][int(rng.integers(5))]
+    cap = (house, accent, (245, 245, 245), (28, 28, 30), base)[int(cap_kind)]
 
     return Design(
-        family=brand_name(tuple(int(x) for x in rng.integers(0, 10_000, 5))),  # type: ignore[arg-type]
+        family=brand,
         flavour=flavour,
         body=body,
         width=width,

@@ -25,45 +25,51 @@ def _capsule(mask: Canvas, ends: list[tuple[float, float]], width: float) -> Non
     cv2.polylines(mask, fixed, False, 255, max(1, round(width)), cv2.LINE_AA, 3)
 
 
-def _rounded(mask: Canvas, thick: float) -> tuple[Plane, Plane]:
-    """Fall of light and coverage of a shape inflated to `thick` pixels."""
+def _around(mask: Canvas, margin: int) -> tuple[slice, slice]:
+    """The part of a sheet that a shape takes, and a margin; most of a sheet is empty."""
+    x, y, width, height = cv2.boundingRect(mask)
+    return (
+        slice(max(0, y - margin), y + height + margin),
+        slice(max(0, x - margin), x + width + margin),
+    )
+
+
+def _rounded(mask: Canvas, thick: float) -> Plane:
+    """Fall of light on a shape inflated to `thick` pixels."""
     inside = cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, 3)
     up = np.minimum(inside / thick, 1)
     rise = cv2.GaussianBlur(np.sqrt(1 - (1 - up) ** 2) * thick, (0, 0), 2.0)
-    slope_x, slope_y = cv2.Sobel(rise, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(rise, cv2.CV_32F, 0, 1) / 8
+    slope_x = cv2.Sobel(rise, cv2.CV_32F, 1, 0) / 8
+    slope_y = cv2.Sobel(rise, cv2.CV_32F, 0, 1) / 8
     length = np.sqrt(1 + slope_x**2 + slope_y**2)
     fall = (0.75 + 0.35 * slope_x + 0.75 * slope_y) / length  # light from above and from the left
-    return np.clip(0.3 + 0.75 * fall, 0.1, 1.2), mask.astype(np.float32) / 255
+    return np.clip(0.3 + 0.75 * fall, 0.1, 1.2)
 
 
-def _over(under: Plane, colour: Plane, fall: Plane, coverage: Plane) -> None:
-    under *= (1 - coverage)[..., None]
-    under[..., :3] += colour * (fall * coverage)[..., None]
-    under[..., 3] += coverage
+def _lay(under: Plane, mask: Canvas, colour: Plane, thick: float) -> None:
+    """A shape of skin or cloth, inflated and lit, over what is already there."""
+    place = _around(mask, 6)
+    part = under[place]
+    fall, coverage = _rounded(mask[place], thick), mask[place].astype(np.float32) / 255
+    part *= (1 - coverage)[..., None]
+    part[..., :3] += colour * (fall * coverage)[..., None]
+    part[..., 3] += coverage
 
 
 def _shadow(under: Plane, mask: Canvas) -> None:
     """Darken what lies just under a shape, so that one finger shades the next."""
-    soft = cv2.GaussianBlur(np.roll(mask, (5, 3), (0, 1)), (0, 0), 5).astype(np.float32) / 255
-    under[..., :3] *= (1 - 0.55 * soft)[..., None]
+    place = _around(mask, 18)
+    moved = np.roll(mask[place], (5, 3), (0, 1))
+    soft = cv2.GaussianBlur(moved, (0, 0), 5).astype(np.float32) / 255
+    under[place][..., :3] *= (1 - 0.55 * soft)[..., None]
 
 
 def _nail(
-    under: Plane,
-    skin: Plane,
-    fall: Plane,
-    tip: tuple[float, float],
-    half: tuple[int, int],
-    angle: float,
+    under: Plane, skin: Plane, tip: tuple[float, float], half: tuple[int, int], angle: float
 ) -> None:
     nail = np.zeros((_SIDE, _SIDE), np.uint8)
     cv2.ellipse(nail, (round(tip[0]), round(tip[1])), half, angle, 0, 360, 200, -1, cv2.LINE_AA)
-    _over(
-        under,
-        np.minimum(skin * np.float32(1.25) + np.float32(0.06), 1),
-        fall,
-        nail.astype(np.float32) / 255,
-    )
+    _lay(under, nail, np.minimum(skin * np.float32(1.15) + np.float32(0.05), 1), 12)
 
 
 def _fingers(front: Plane, skin: Plane, rng: np.random.Generator) -> None:
@@ -78,9 +84,8 @@ def _fingers(front: Plane, skin: Plane, rng: np.random.Generator) -> None:
         tip = (c - length, y + rise + float(rng.normal(0, 3)))
         _capsule(mask, [(c + 26, y - 5), (c + 2, y - 3), (c - length * 0.5, y), tip], width)
         _shadow(front, mask)
-        fall, coverage = _rounded(mask, width / 2)
-        _over(front, skin, fall, coverage)
-        _nail(front, skin, fall, (tip[0] - 2, tip[1] - 1), (6, 5), 8)
+        _lay(front, mask, skin, width / 2)
+        _nail(front, skin, (tip[0] - 2, tip[1] - 1), (6, 5), 8)
 
 
 def _thumb(front: Plane, skin: Plane, rng: np.random.Generator) -> None:
@@ -90,9 +95,8 @@ def _thumb(front: Plane, skin: Plane, rng: np.random.Generator) -> None:
     _capsule(mask, [(c + 30, c + 34), (c + 4, c + 20), ((c + tip[0]) / 2, tip[1] + 16), tip], 27)
     cv2.ellipse(mask, (round(c + 26), round(c + 36)), (26, 30), -35, 0, 360, 255, -1, cv2.LINE_AA)
     _shadow(front, mask)
-    fall, coverage = _rounded(mask, 14)
-    _over(front, skin, fall, coverage)
-    _nail(front, skin, fall, (tip[0] - 2, tip[1] - 2), (9, 7), 40)
+    _lay(front, mask, skin, 14)
+    _nail(front, skin, (tip[0] - 2, tip[1] - 2), (9, 7), 40)
 
 
 def paint_hand(seed: int, number: int, size: int) -> tuple[Layer, Layer]:
@@ -117,8 +121,7 @@ def paint_hand(seed: int, number: int, size: int) -> tuple[Layer, Layer]:
         (palm, skin * 0.9, 26),
         (sleeve, cloth, 30),
     ):
-        fall, coverage = _rounded(mask, thick)
-        _over(behind, colour, fall, coverage)
+        _lay(behind, mask, colour, thick)
 
     if number % 3 == 2:
         _thumb(front, skin, rng)

@@ -11,24 +11,21 @@ import cv2
 import numpy as np
 
 from arcwise.data.synthetic import camera, scene
-from arcwise.data.synthetic.backdrop import KINDS, Plate, plate
 from arcwise.data.synthetic.bodies import draw
 from arcwise.data.synthetic.design import Design, design
-from arcwise.data.synthetic.hand import paint_hand
 from arcwise.data.synthetic.layers import Layer
 from arcwise.data.synthetic.light import ball, room
 from arcwise.data.synthetic.nuisance import DOMAINS, Nuisance, draw_nuisance, override
 from arcwise.data.synthetic.paint import Skin, paint
 from arcwise.data.synthetic.pixels import Canvas, Plane
 from arcwise.data.synthetic.pose import Pose
-from arcwise.data.synthetic.stock import Stock
+from arcwise.data.synthetic.world import world
 from arcwise.errors import ArcwiseError
 
 # Things are drawn this much larger and averaged down, for smooth edges; at one and a half, bilinear
 # weights average every pixel.
 _OVERSAMPLE = 1.5
 _MARGIN = 0.3  # of the photo's side: drawn around it, so that what the edge cuts off is measured
-_HANDS = 10
 
 
 @dataclass(frozen=True)
@@ -79,9 +76,7 @@ class Renderer:
             raise ArcwiseError(f"got seed {seed}; expected 0 or more; choose another seed")
         self.seed = index(seed)
         self.size = index(size)
-        self._stock = Stock(self.seed, self.size)
-        self._plates: dict[int, Plate] = {}
-        self._hands: list[tuple[Layer, Layer]] = []
+        self._world = world(self.seed, self.size)
         self._skin = lru_cache(maxsize=skins)(self._paint)
 
     def design(self, identity: int) -> Design:
@@ -151,16 +146,6 @@ class Renderer:
         this = design(self.seed, identity)
         return this, paint(this, 1.6 * self.size)
 
-    def _plate(self, number: int) -> Plate:
-        if number not in self._plates:
-            self._plates[number] = plate(self.seed, number % len(KINDS), self._stock, self.size)
-        return self._plates[number]
-
-    def _all_hands(self) -> list[tuple[Layer, Layer]]:
-        if not self._hands:
-            self._hands = [paint_hand(self.seed, number, self.size) for number in range(_HANDS)]
-        return self._hands
-
     def _thing(
         self, identity: int, how: Nuisance, rng: np.random.Generator, studio: bool
     ) -> tuple[Layer, tuple[float, float]]:
@@ -206,9 +191,9 @@ class Renderer:
             ground = scene.studio(self.size, foot, thing, mask, how)
             scene.compose(ground, thing, [], [], 1.0)
             return ground, scene.hidden(thing, [], self.size)
-        this = scene.plan(rng, how.clutter, _HANDS)
-        ground = scene.shop(self.size, this, self._plate(this.plate), foot, mask, how)
-        behind, before = scene.fronts(self.size, this, self._stock, self._all_hands(), thing, how)
+        this = scene.plan(rng, how.clutter)
+        ground = scene.shop(self.size, this, self._world.plate(this.plate), foot, mask, how)
+        behind, before = scene.fronts(self.size, this, self._world, thing, how)
         if clear_view:
             before = []
         scene.compose(ground, thing, behind, before, this.dim)

@@ -15,6 +15,7 @@ from arcwise.data.synthetic.layers import Layer, coverage_on, lay, resized
 from arcwise.data.synthetic.nuisance import Nuisance
 from arcwise.data.synthetic.pixels import Plane
 from arcwise.data.synthetic.stock import Stock
+from arcwise.data.synthetic.world import World
 
 
 @dataclass(frozen=True)
@@ -42,20 +43,20 @@ class Plan:
     held: tuple[int, int] | None
 
 
-def plan(rng: np.random.Generator, clutter: float, hands: int) -> Plan:
+def plan(rng: np.random.Generator, clutter: float) -> Plan:
     """A plan for a shop photo with this much clutter."""
     number = int(
         np.clip(
-            (0.12 + 0.88 * clutter) * len(backdrop.KINDS) + rng.normal(0, 2.5),
+            (0.12 + 0.88 * clutter) * World.PLATES + rng.normal(0, 2.5),
             0,
-            len(backdrop.KINDS) - 1,
+            World.PLATES - 1,
         )
     )
     kind = backdrop.KINDS[number]
     front: list[tuple[str, int, int, float]] = []
     grip = None
     if kind in ("aisle", "shelf") and (rng.random() < (0.75 if kind == "aisle" else 0.2)):
-        grip = (int(rng.integers(hands)), int(rng.integers(2)) * 2 - 1)
+        grip = (int(rng.integers(World.HANDS)), int(rng.integers(2)) * 2 - 1)
     elif clutter > 0.3:
         for side in (-1, 1):
             if rng.random() < 0.3:
@@ -175,8 +176,7 @@ def shop(
 def fronts(
     size: int,
     this: Plan,
-    stock: Stock,
-    hands: list[tuple[Layer, Layer]],
+    world: World,
     thing: Layer,
     how: Nuisance,
 ) -> tuple[list[Layer], list[Layer]]:
@@ -187,7 +187,7 @@ def fronts(
     middle = (left + right) / 2
     for kind, number, side, amount in this.front:
         if kind == "thing":
-            other = stock.thing(number, number)
+            other = world.stock.thing(number, number)
             factor = how.scale / Stock.UNIT * (0.85 + 0.5 * amount)
             half = other.light.shape[1] * factor / 2
             edge = (right if side > 0 else left) - side * amount * 0.55 * width
@@ -195,7 +195,7 @@ def fronts(
                 resized(other, factor, (edge + side * half, bottom + (0.02 + 0.1 * amount) * size))
             )
         else:
-            tag = stock.tag(number)
+            tag = world.stock.tag(number)
             factor = how.scale / Stock.UNIT * 0.8
             sticker = number % 3 == 2
             x = middle + side * amount * 0.3 * width
@@ -203,7 +203,7 @@ def fronts(
             before.append(resized(tag, factor, (x, y)))
     if this.held is not None:
         number, side = this.held
-        back, front = hands[number]
+        back, front = world.hand(number)
         edge = (
             (right if side > 0 else left) - side * 0.03 * width,
             thing.top + height * (0.48 + 0.3 * this.depth),

@@ -32,8 +32,8 @@ def draw_turned(
     radius, tilt = profile(design)
     widest = float(radius.max()) * across
     grow = 1 + pose.perspective * abs(sin)
-    half_width, half_height = widest * grow, (design.height / 2 * cos + widest * abs(sin)) * grow
-    box = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * (half_width, half_height)
+    tall = design.height / 2 * cos + widest * abs(sin)
+    box = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * (widest * grow, tall * grow)
     window = frame(pose.on_picture(box[:, 0], box[:, 1]), size)
     if window is None:
         return None
@@ -49,9 +49,9 @@ def draw_turned(
     out = cv2.sqrt(1 - side * side)
 
     coverage = unit((here - np.abs(x)) * np.float32(across / pixel) + np.float32(0.5))
-    tall = np.float32(design.height * cos / pixel / (STEPS - 1))
     left = last - at
-    coverage *= unit(np.minimum(left, at) * tall + np.float32(0.5))
+    to_pixels = np.float32(design.height * cos / pixel / (STEPS - 1))
+    coverage *= unit(np.minimum(left, at) * to_pixels + np.float32(0.5))
 
     angle = np.take(_ARCSINE, ((side + 1) * (_SINES / 2)).astype(np.int32))
     rows, around = skin.wrap.shape[:2]
@@ -63,10 +63,9 @@ def draw_turned(
 
     lean = np.take(tilt, step, mode="clip")
     length = np.float32(1) / cv2.sqrt(1 + lean * lean)
-    nx = side * length
     ny = (lean * np.float32(cos) + out * np.float32(sin)) * length
     dim = unit(left * np.float32(9 / (STEPS - 1)) + np.float32(0.45))  # the foot's own shadow
-    planes = shade(texture, nx, ny, answers, dim)
+    planes = shade(texture, side * length, ny, answers, dim)
 
     light = join(planes, coverage)
     if sin > 0.03:
