@@ -6,6 +6,7 @@ views from there. While they fit the memory set aside for them, a second epoch d
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -59,7 +60,7 @@ class Pictures(Dataset[Batch]):
 
     def __getitems__(self, rows: list[int]) -> Batch:
         """The batch of these rows; unreadable pictures are left out of it and listed."""
-        index = torch.tensor(rows)
+        index = torch.tensor(rows, dtype=torch.int64)
         if self.kept is not None and bool(self.is_kept[index].all()):
             return Batch(index, self.kept[index], self.labels[index], ())
         pixels, good, failures = [], [], []
@@ -98,7 +99,7 @@ def batches(
         batch_sampler=(rows.tolist() for rows in plan),  # type: ignore[arg-type]
         num_workers=workers,
         collate_fn=_as_it_is,
-        worker_init_fn=_quiet_worker,
+        worker_init_fn=_start_worker,
         prefetch_factor=4 if workers else None,
         pin_memory=pin,
     )
@@ -109,7 +110,8 @@ def _as_it_is(batch: Batch) -> Batch:
     return batch
 
 
-def _quiet_worker(worker: int) -> None:
-    """One thread a worker: the cores belong to the network."""
+def _start_worker(worker: int) -> None:
+    """One thread a worker: the cores belong to the network. Ctrl-C is the training process's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -31,7 +31,7 @@ class Diary:
     """Writes for the first rank; the others only wait where it takes its time.
 
     As a context it closes the files at the end, and leaves a checkpoint when the run was stopped
-    early, by Ctrl-C or by an error that is not the machine's.
+    early between two steps, by the first Ctrl-C or by an error that is not the machine's.
     """
 
     def __init__(
@@ -70,7 +70,8 @@ class Diary:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        stopped = kind is None or issubclass(kind, (ArcwiseError, KeyboardInterrupt))
+        # A second Ctrl-C comes at any point, in the middle of an update too: nothing to keep.
+        stopped = kind is None or issubclass(kind, ArcwiseError)
         if stopped and self.run.step > self.saved_at:
             self.checkpoint()
         if kind is None and self.writes and self.run.step >= self.config.steps:

@@ -80,7 +80,8 @@ def train(
         ArcwiseError: nothing to resume, or no readable picture.
     """
     device = build.device(config)
-    run = Run(config, len(pictures.classes), device)
+    # A resumed run has its weights in the checkpoint: what it once started from may be gone.
+    run = Run(config.replace(init="") if resume else config, len(pictures.classes), device)
     if resume:
         run.restore(*checkpoint.load(folder / "checkpoints"))
     stream = _stream(config, pictures, preparation, run.step, device)
