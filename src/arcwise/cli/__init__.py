@@ -11,6 +11,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from arcwise import __version__
+from arcwise.errors import ArcwiseError
+
 VERBS = {
     "demo": "the whole journey on built-in pictures; minutes on two cores",
     "data check": "look at a data set before training on it",
@@ -33,34 +36,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(_help())
-        return 0
-    if words[0] == "--version":
-        from arcwise import __version__
-
-        print(__version__)
+    if not words or words[0] in ("-h", "--help", "help", "--version"):
+        print(__version__ if words[:1] == ["--version"] else _help())
         return 0
     verb = next((v for v in VERBS if words[: len(v.split())] == v.split()), None)
     if verb is None:
         return _unknown(words)
-    from arcwise.errors import ArcwiseError
-
     try:
-        import tyro
-
-        module = import_module(f"arcwise.cli.{verb.replace(' ', '_')}")
-        words = words[len(verb.split()) :]
-        command = module.command_for(words) if verb == "train" else module.command
-        return tyro.cli(command, prog=f"arcwise {verb}", args=words)
-    except ArcwiseError as error:
-        return _complain(str(error), debug)
-    except ImportError as error:
-        if error.name is None or error.name.startswith("arcwise"):
+        return _run(verb, words[len(verb.split()) :])
+    except (ArcwiseError, ImportError) as error:
+        if debug or not (isinstance(error, ArcwiseError) or _missing(error)):
             raise
-        return _complain(
-            f"this needs the package {error.name!r}: `arcwise doctor` says how to get it", debug
-        )
+        print(f"arcwise: {' '.join(_said(error).split())}", file=sys.stderr)
+        return 2
     except BrokenPipeError:  # the reader of a pipe had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -69,11 +57,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _complain(message: str, debug: bool) -> int:
-    if debug:
-        raise  # noqa: PLE0704  called while the error is being handled
-    print(f"arcwise: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+def _run(verb: str, words: list[str]) -> int:
+    import tyro
+
+    module = import_module(f"arcwise.cli.{verb.replace(' ', '_')}")
+    command = module.command_for(words) if verb == "train" else module.command
+    return tyro.cli(command, prog=f"arcwise {verb}", args=words)
+
+
+def _missing(error: Exception) -> bool:
+    """Whether an import failed for a package that is not installed."""
+    name = getattr(error, "name", None)
+    return isinstance(error, ModuleNotFoundError) and bool(name) and "arcwise" not in str(name)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"this needs the package {error.name!r}: `arcwise doctor` says how to get it"
+    return str(error)
 
 
 def _unknown(words: list[str]) -> int:

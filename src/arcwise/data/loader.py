@@ -98,7 +98,7 @@ def batches(
         pictures,
         batch_sampler=(rows.tolist() for rows in plan),  # type: ignore[arg-type]
         num_workers=workers,
-        collate_fn=_as_it_is,
+        collate_fn=_as_it_is,  # type: ignore[arg-type]
         worker_init_fn=_start_worker,
         prefetch_factor=4 if workers else None,
         pin_memory=pin,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Average:
@@ -25,8 +25,8 @@ class Average:
     def update(self, module: nn.Module, step: int) -> None:
         """Move the average towards the module after this step (counted from 0)."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        own, new = list(self.module.parameters()), list(module.parameters())
-        torch._foreach_lerp_(own, [p.detach() for p in new], weight)
+        own: list[Tensor] = list(self.module.parameters())
+        torch._foreach_lerp_(own, [p.detach() for p in module.parameters()], weight)
         for kept, buffer in zip(self.module.buffers(), module.buffers(), strict=True):
             if buffer.dtype.is_floating_point:
                 kept.lerp_(buffer, weight)

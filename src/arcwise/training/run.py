@@ -19,7 +19,7 @@ class Run:
 
     def __init__(self, config: TrainConfig, classes: int, device: torch.device) -> None:
         torch.manual_seed(config.seed)
-        self.encoder = build.encoder(config).to(device, memory_format=torch.channels_last)
+        self.encoder = build.encoder(config, device)
         self.head = build.head(config, classes).to(device)
         distributed.same_start(self.encoder, self.head)
         self.optimiser = build.optimiser(config, self.encoder, self.head)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arcwise import runtime
-from arcwise.data.manifest import open_manifest
+from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.errors import ImageError
 from arcwise.gallery import open_gallery
 from arcwise.verbs.model_of import model_of
@@ -36,7 +36,7 @@ class Enrolled:
 
 def enrol(
     gallery: str | Path,
-    data: str | Path,
+    data: str | Path | Manifest,
     *,
     model: str | Path | None = None,
     replace: bool = False,
@@ -58,7 +58,11 @@ def enrol(
     Raises:
         ArcwiseError: no model, no pictures, or a gallery of another model.
     """
-    manifest = open_manifest(data, image_column=image_column, identity_column=identity_column)
+    manifest = (
+        data
+        if isinstance(data, Manifest)
+        else open_manifest(data, image_column=image_column, identity_column=identity_column)
+    )
     identities = manifest.identities  # complain before embedding
     loaded = model_of(gallery, model)
     embedded = runtime.embed_manifest(loaded, manifest, progress=progress)

@@ -85,7 +85,7 @@ def hardest(manifest: Manifest, vectors: np.ndarray, count: int = 6) -> list[Sec
     similarity = vectors[rows] @ vectors[rows].T
     a, b = np.triu_indices(len(rows), 1)
     scores, same = similarity[a, b], labels[a] == labels[b]
-    found = []
+    found: list[Section] = []
     for title, wanted, sign in (
         ("Different identities that look alike", ~same, -1),
         ("Pictures of one identity that do not", same, 1),

@@ -52,7 +52,7 @@ class Found:
 
 def search(
     gallery: str | Path,
-    images: Sequence[str | Path],
+    images: Sequence[str | Path | Manifest],
     *,
     k: int = 5,
     far: float | None = None,
@@ -73,7 +73,9 @@ def search(
     """
     loaded = model_of(gallery, model)
     threshold = threshold_for(loaded, far)
-    manifests = [open_manifest(path, identities=False) for path in images]
+    manifests = [
+        one if isinstance(one, Manifest) else open_manifest(one, identities=False) for one in images
+    ]
     names, vectors, failures = _embed(loaded, manifests)
     with open_gallery(gallery, mode="r", model=loaded) as store:
         found = store.search(vectors, k=max(k, 2)) if names else []

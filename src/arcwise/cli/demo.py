@@ -1,0 +1,66 @@
+"""`arcwise demo`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from arcwise.training.config import TrainConfig
+from arcwise.training.diary import Report
+from arcwise.verbs.demo import QUICK, Demonstration, Scale, demo
+
+
+def command(out: Path = Path("runs/demo"), quick: bool = False, seed: int = 0) -> int:
+    """Go the whole journey on built-in pictures: train, measure, enrol, search, report.
+
+    Args:
+        out: A folder for everything; an earlier demo there is replaced.
+        quick: A fifth of the pictures and a tenth of the training, to see that it works.
+        seed: Of the pictures and the training.
+    """
+    start = time.perf_counter()
+
+    def say(line: str) -> None:
+        print(f"[{time.perf_counter() - start:4.0f} s] {line}", flush=True)
+
+    show(demo(out, scale=QUICK if quick else Scale(), seed=seed, say=say, watch=watch))
+    print(f"{time.perf_counter() - start:.0f} s in all")
+    return 0
+
+
+def watch(loss: str, config: TrainConfig) -> Report:
+    """Rewrites one line with the step, the loss and the rate, on a terminal."""
+
+    def report(step: int, values: dict[str, float]) -> None:
+        if sys.stdout.isatty() and "loss" in values:
+            rate = values["images_per_second"]
+            left = (config.steps - step) * config.batch / max(rate, 1)
+            end = "\n" if step == config.steps else ""
+            print(
+                f"\r  {loss}: step {step}/{config.steps}, loss {values['loss']:.3f}, "
+                f"{rate:,.0f} pictures/s, {left:.0f} s left ",
+                end=end,
+                flush=True,
+            )
+
+    return report
+
+
+def show(result: Demonstration) -> None:
+    """Print the comparison and what the search said."""
+    table = Table("on products never trained on", *result.evaluations)
+    columns = [dict(e.rates()) for e in result.evaluations.values()]
+    for name in columns[-1]:
+        table.add_row(name, *(f"{c[name]:.1%}" if name in c else "" for c in columns))
+    Console().print(table)
+    known, strangers = result.right[~result.stranger], result.right[result.stranger]
+    print(
+        f"search: {known.sum()} of {len(known)} shop pictures of enrolled products recognised, "
+        f"{strangers.sum()} of {len(strangers)} of others called unknown"
+    )
+    print(f"decided at {result.found.threshold}")
+    print(f"report: {result.report}")

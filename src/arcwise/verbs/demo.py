@@ -1,0 +1,175 @@
+"""Demo: the whole journey on built-in pictures, down to an answer about a new one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.synthetic import render_dataset
+from arcwise.errors import ArcwiseError
+from arcwise.recipes import recipe
+from arcwise.training.config import TrainConfig
+from arcwise.verbs.enrol import Enrolled, enrol
+from arcwise.verbs.evaluate import Evaluation, evaluate
+from arcwise.verbs.export import ExportReport, export
+from arcwise.verbs.search import Found, search
+from arcwise.verbs.train import TrainResult, train
+
+LOSSES = ("softmax", "arcface")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much the demo does.
+
+    Attributes:
+        identities: products rendered; two thirds are trained on, the rest never.
+        shots: shop pictures of each.
+        size: height and width of the pictures.
+        steps: of each training.
+    """
+
+    identities: int = 300
+    shots: int = 14
+    size: int = 96
+    steps: int = 800
+
+
+QUICK = Scale(identities=60, shots=8, size=64, steps=60)
+
+
+@dataclass(frozen=True, eq=False)
+class Demonstration:
+    """What the demo found.
+
+    Attributes:
+        runs: the training of each loss.
+        evaluations: of each loss, on products never trained on.
+        exported: the chosen model as ONNX.
+        enrolled: studio pictures of half of the new products.
+        queries: shop pictures of all of them, half unknown to the gallery.
+        found: the answers to the queries.
+        right: (Q,) bool, whether the answer is right: the product, or unknown for a stranger.
+        stranger: (Q,) bool, whether the product is not enrolled.
+        report: the page.
+    """
+
+    runs: dict[str, TrainResult]
+    evaluations: dict[str, Evaluation]
+    exported: ExportReport
+    enrolled: Enrolled
+    queries: Manifest
+    found: Found
+    right: np.ndarray
+    stranger: np.ndarray
+    report: Path
+
+
+def demo(
+    out: str | Path,
+    *,
+    scale: Scale | None = None,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda line: None,
+    watch: Callable[[str, TrainConfig], Callable[[int, dict[str, float]], None]] | None = None,
+) -> Demonstration:
+    """Render, train two losses, compare, export, enrol, search, report.
+
+    Args:
+        out: a folder for everything; one of an earlier demo is replaced.
+        scale: how much to do.
+        seed: of the pictures and the training.
+        say: told what happens, a line at a time.
+        watch: given a loss and its config, returns what is told the training's steps.
+
+    Raises:
+        ArcwiseError: `out` holds something else.
+    """
+    out, scale = Path(out), scale or Scale()
+    _make_room(out)
+    say(f"rendering {scale.identities} products, {scale.shots + 1} pictures each")
+    table = render_dataset(
+        out / "pictures",
+        identities=scale.identities,
+        shots=scale.shots,
+        studio=1,
+        size=scale.size,
+        seed=seed,
+    )
+    known, new = _halves(open_manifest(table), 2 / 3)
+    runs, evaluations = {}, {}
+    for loss in LOSSES:
+        config = replace(
+            recipe("products"),
+            loss=loss,
+            steps=scale.steps,
+            validate_every=max(scale.steps // 4, 1),
+            checkpoint_every=scale.steps,
+            seed=seed,
+        )
+        say(f"training {loss} on {len(known.classes)} products, {scale.steps} steps")
+        report = watch(loss, config) if watch else lambda step, values: None
+        runs[loss] = train(known, out / loss, config, report=report)
+        if not runs[loss].outcome.finished:
+            raise ArcwiseError("the demo was stopped")
+        say(f"measuring {loss} on {len(new.classes)} products it has never seen")
+        evaluations[loss] = evaluate(runs[loss].model, new, out=out / loss / "evaluation")
+    model = runs["arcface"].model
+    say("exporting the ArcFace model to ONNX, and comparing it with torch")
+    exported = export(model)
+    catalogue, queries = _counter(new)
+    say(f"enrolling {len(catalogue)} studio pictures, searching with {len(queries)} shop pictures")
+    gallery = out / "shop.gallery"
+    enrolled = enrol(gallery, catalogue, model=model)
+    found = search(gallery, [queries])
+    right, stranger = _judge(queries, found, set(catalogue.identities))
+    from arcwise.verbs.demo_report import write_demo_report
+
+    result = Demonstration(
+        runs, evaluations, exported, enrolled, queries, found, right, stranger, out / "report.html"
+    )
+    write_demo_report(result)
+    return result
+
+
+def _make_room(out: Path) -> None:
+    """An empty folder, or one that only an earlier demo has written to."""
+    if out.exists() and any(out.iterdir()):
+        if not (out / "pictures" / "manifest.csv").is_file():
+            raise ArcwiseError(f"{out}: holds something that is no demo; name another --out")
+        shutil.rmtree(out)
+
+
+def _halves(manifest: Manifest, share: float) -> tuple[Manifest, Manifest]:
+    """Two parts without a common identity: the first `share` of them, and the rest."""
+    first = round(share * len(manifest.classes))
+    labels = manifest.labels
+    return manifest.select(np.flatnonzero(labels < first)), manifest.select(
+        np.flatnonzero(labels >= first)
+    )
+
+
+def _counter(new: Manifest) -> tuple[Manifest, Manifest]:
+    """Studio pictures of every second product, and shop pictures of all."""
+    studio = np.array(new.column("domain")) == "studio"
+    return new.select(np.flatnonzero(studio & (new.labels % 2 == 0))), new.select(
+        np.flatnonzero(~studio)
+    )
+
+
+def _judge(
+    queries: Manifest, found: Found, enrolled: Sequence[str] | set[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(Q,) whether each answer is right, (Q,) whether each query is a stranger."""
+    stranger = np.array([identity not in enrolled for identity in queries.identities])
+    said = [answer.decision.identity if answer.decision else None for answer in found.answers]
+    right = [
+        answer == (None if unknown else truth)
+        for answer, truth, unknown in zip(said, queries.identities, stranger, strict=True)
+    ]
+    return np.array(right), stranger

@@ -1,0 +1,112 @@
+"""The page about the demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from arcwise import evaluation
+from arcwise.report import (
+    Number,
+    Numbers,
+    Picture,
+    Pictures,
+    Plot,
+    Section,
+    Strip,
+    Table,
+    plots,
+    write_report,
+)
+from arcwise.training import metrics
+from arcwise.verbs.evaluate_report import facts, hardest, picture
+
+if TYPE_CHECKING:
+    from arcwise.gallery import Hit
+    from arcwise.verbs.demo import Demonstration
+
+SHOWN = 8
+"""Searches shown of each kind."""
+
+
+def write_demo_report(result: Demonstration) -> Path:
+    """Write the comparison, the curves, the hardest pairs and the searches."""
+    chosen = result.evaluations["arcface"]
+    angles = {
+        loss: evaluation.angles_from_embeddings(e.vectors, e.manifest.labels)
+        for loss, e in result.evaluations.items()
+    }
+    sections: list[Section] = [
+        Numbers("ArcFace on new products", [Number(name, r) for name, r in chosen.rates()[:3]]),
+        compared(result),
+        facts(chosen),
+        Plot(
+            "Same or not",
+            plots.roc(
+                {loss: e.verification for loss, e in result.evaluations.items() if e.verification}
+            ),
+        ),
+        Plot("Angles between pictures", plots.angles(angles)),
+        Plot(
+            "Finding a product among strangers",
+            plots.detection({loss: e.open for loss, e in result.evaluations.items() if e.open}),
+        ),
+    ]
+    for loss, run in result.runs.items():
+        rows = metrics.read(run.folder / "metrics.jsonl")
+        sections.append(Plot(f"Training with {loss}", plots.training(rows)))
+    sections += searches(result)
+    sections += hardest(chosen.manifest, chosen.vectors)
+    known = result.right[~result.stranger].mean()
+    rejected = result.right[result.stranger].mean()
+    summary = (
+        f"Trained on {len(result.runs['arcface'].parts.train.classes)} rendered products, measured "
+        f"on {len(chosen.manifest.classes)} others. From one studio picture each, {known:.0%} of "
+        f"shop pictures of enrolled products were recognised and {rejected:.0%} of those of other "
+        "products called unknown."
+    )
+    return write_report(result.report, "Arcwise demo", sections, summary)
+
+
+def compared(result: Demonstration) -> Table:
+    """One row a measure, one column a loss."""
+    columns = {loss: dict(e.rates()) for loss, e in result.evaluations.items()}
+    names = [name for name in columns["arcface"] if name in columns["softmax"]]
+    rows = [[name, *(columns[loss][name] for loss in columns)] for name in names]
+    return Table("Two losses, one budget", ["measure", *columns], rows)
+
+
+def searches(result: Demonstration) -> list[Section]:
+    """Queries with what was found for them, right and wrong framed."""
+    where = {}
+    for row, image in enumerate(result.evaluations["arcface"].manifest.images):
+        where[image] = row
+    pictures = result.evaluations["arcface"].manifest
+
+    def hit(found: Hit, truth: str) -> Picture:
+        shown = picture(pictures, where[found.metadata["image"]])
+        frame = "right" if found.identity == truth else "wrong"
+        return Picture(shown.image, f"{found.identity} {found.similarity:.2f}", frame)
+
+    sections: list[Section] = []
+    for title, chosen in (
+        ("Enrolled products", ~result.stranger),
+        ("Products that are not enrolled", result.stranger),
+        ("Wrong answers", ~result.right),
+    ):
+        rows = np.flatnonzero(chosen)
+        strips = []
+        for row in rows[np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).astype(int)]:
+            answer, truth = result.found.answers[row], result.queries.identities[row]
+            said = answer.decision.identity if answer.decision else None
+            query = picture(result.queries, int(row))
+            frame = "right" if result.right[row] else "wrong"
+            asked = Picture(query.image, f"query: {truth}", frame)
+            label = f"answer: {said or 'unknown'}"
+            strips.append(Strip([asked, *(hit(h, truth) for h in answer.hits[:4])], label))
+        if strips:
+            note = "" if result.found.threshold is None else str(result.found.threshold)
+            sections.append(Pictures(title, strips, note))
+    return sections
