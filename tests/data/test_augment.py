@@ -243,3 +243,37 @@ def test_cutout_hits_its_share_of_the_pictures():
     pixels = pictures(n=400, side=16)
     hit = (views(pixels, cutout=0.3) != views(pixels)).any(1).any(1).any(1)
     assert 80 < int(hit.sum()) < 160
+
+
+def studio(n=6, side=16):
+    """Coloured squares in the middle of white pictures."""
+    pixels = torch.full((n, side, side, 3), 255, dtype=torch.uint8)
+    colours = torch.randint(0, 200, (n, 3), dtype=torch.uint8)
+    pixels[:, 5:11, 5:11] = colours[:, None, None]
+    return pixels
+
+
+def test_the_white_around_a_studio_picture_gives_way_to_other_pictures():
+    pixels = torch.cat([studio(), pictures(n=6, side=16)])
+    found = views(pixels, backdrop=1.0)
+    rim = found[:6, :, 0].flatten(1)
+    assert (rim < 250).any(1).sum() >= 2  # the others drew another studio picture
+    torch.testing.assert_close(found[:6, :, 6:10, 6:10], planes(pixels)[:6, :, 6:10, 6:10])
+
+
+def test_the_new_backdrop_is_a_picture_of_the_batch():
+    pixels = torch.cat([studio(1), torch.full((1, 16, 16, 3), 90, dtype=torch.uint8)])
+    rims = {views(pixels, backdrop=1.0, seed=seed)[0, :, 0].mean().item() for seed in range(8)}
+    assert rims == {90.0, 255.0}  # the other picture, or itself
+
+
+def test_a_picture_that_is_not_on_white_keeps_its_backdrop():
+    pixels = torch.cat([studio(), pictures(n=6, side=16)])
+    found = views(pixels, backdrop=1.0)
+    torch.testing.assert_close(found[6:], planes(pixels)[6:], rtol=0, atol=2e-2)
+
+
+def test_the_backdrop_changes_for_its_share_of_the_pictures():
+    pixels = torch.cat([studio(200), torch.full((600, 16, 16, 3), 90, dtype=torch.uint8)])
+    changed = views(pixels, backdrop=0.4)[:200, :, 0].mean((1, 2)) < 200
+    assert 35 < int(changed.sum()) < 85  # 200 × 0.4 × 3/4 = 60
