@@ -176,7 +176,7 @@ def test_bad_queries_are_refused(path, query, message):
 def test_k_is_a_count(path, unit, k):
     with (
         open_gallery(path, create=True, dim=16) as gallery,
-        pytest.raises(GalleryError, match="k is .* 1 or more"),
+        pytest.raises(GalleryError, match=r"k is .* 1 or more"),
     ):
         gallery.search(unit(1), k=k)
 
@@ -229,7 +229,7 @@ def test_openings_that_are_refused_create_nothing(path, options, message):
 
 
 def test_a_missing_folder_and_an_address_of_another_kind_are_refused(path):
-    with pytest.raises(GalleryError, match="the folder .* does not exist"):
+    with pytest.raises(GalleryError, match=r"the folder .* does not exist"):
         open_gallery(path / "deeper", create=True, dim=16)
     with pytest.raises(GalleryError, match="milvus:// addresses are not supported"):
         open_gallery("milvus://host:19530/shop", create=True, dim=16)
@@ -260,17 +260,11 @@ def test_a_closed_gallery_says_so(path, unit):
 def test_a_new_gallery_has_the_settings_it_promises(path):
     with open_gallery(path, create=True, dim=16) as gallery:
         connection = gallery._connection
-        settings = {
-            name: connection.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in (
-                "page_size",
-                "journal_mode",
-                "synchronous",
-                "secure_delete",
-                "application_id",
-            )
-        }
-    assert settings == {
-        "page_size": 16384, "journal_mode": "wal", "synchronous": 2, "secure_delete": 1,
-        "application_id": 0x41726377,
-    }  # fmt: skip
+        for name, value in {
+            "page_size": 16384,
+            "journal_mode": "wal",
+            "synchronous": 2,
+            "secure_delete": 1,
+            "application_id": 0x41726377,
+        }.items():
+            assert connection.execute(f"PRAGMA {name}").fetchone() == (value,)

@@ -65,7 +65,7 @@ def as_tuples(hits):
     return [(hit.identity, hit.similarity, hit.template, hit.metadata) for hit in hits]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(step, max_size=9), st.integers(1, 7), st.booleans())
 def test_any_sequence_of_changes(steps, k, compacting):
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

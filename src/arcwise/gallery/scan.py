@@ -12,7 +12,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-_SHORT = 256  # rows on a short list for an identity's many templates; more are not worth it
+_SHORT = 1024  # rows on a short list for an identity's many templates; more cost too much
 _LARGE_K = 1024  # neighbours from which short lists cost more than the second pass
 _BLOCK = 2**24  # float32 similarities held at once by the second pass: 64 MiB
 _ROWS = 4096  # rows scored in float64 at once
@@ -44,8 +44,8 @@ class Scan:
         self._count_of: dict[int, int] = {}
         self._most = 0  # at least the templates of the identity that has most
         self._groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
-        # Float32 dot products of unit vectors, in any order of summation, are this exact.
-        self._error = (dim + 8) * 2.0**-24
+        # Twice the error of a float32 dot product of unit vectors, in any order of summation.
+        self._slack = np.float32((dim + 8) * 2.0**-23)
 
     def __len__(self) -> int:
         return self._size
@@ -136,12 +136,12 @@ class Scan:
         answers: list[list[Found]] = []
         unsure: list[int] = []
         for number, query in enumerate(queries):
-            cut = self._cut_of_list(rough[number], rows[number], k)
-            if cut is None:
+            near = self._near(rough[number], rows[number], k)
+            if near is None:
                 unsure.append(number)
                 answers.append([])
             else:
-                answers.append(self._rank(rows[number][rough[number] >= cut], query, k))
+                answers.append(self._rank(near, query, k))
         if unsure:
             for number, answer in zip(
                 unsure, self._search_all(queries[unsure], narrow[unsure], k), strict=True
@@ -149,16 +149,21 @@ class Scan:
                 answers[number] = answer
         return answers
 
-    def _cut_of_list(
+    def _near(
         self, rough: NDArray[np.float32], rows: NDArray[np.int64], k: int
-    ) -> float | None:
-        """The similarity above which a row can matter; None where rows below the list can."""
-        _, firsts = np.unique(self._owners[rows], return_index=True)
+    ) -> NDArray[np.int64] | None:
+        """The rows of a list that matter; None where rows that are not on it may matter too.
+
+        A row matters if it may be its identity's best, and that one of the K best.
+        """
+        _, firsts, owners = np.unique(self._owners[rows], return_index=True, return_inverse=True)
         if len(firsts) < k:
             return None
-        kth = float(rough[np.partition(firsts, k - 1)[k - 1]])  # the list is in descending order
-        cut = kth - 2 * self._error
-        return cut if len(rows) == self._size or cut > rough[-1] else None
+        kth = rough[np.partition(firsts, k - 1)[k - 1]]  # the list is in descending order
+        cut = kth - self._slack
+        if len(rows) < self._size and cut <= rough[-1]:
+            return None
+        return rows[rough >= np.maximum(rough[firsts[owners]] - self._slack, cut)]
 
     def _search_all(
         self, queries: NDArray[np.float64], narrow: NDArray[np.float32], k: int
@@ -169,9 +174,12 @@ class Scan:
         for first in range(0, len(queries), step):
             scores = narrow[first : first + step] @ self._vectors[: self._size].T
             for query, rough in zip(queries[first : first + step], scores, strict=True):
-                best = np.maximum.reduceat(rough[order], starts)
-                cut = float(np.partition(best, len(best) - k)[len(best) - k]) - 2 * self._error
-                answers.append(self._rank(np.flatnonzero(rough >= cut), query, k))
+                grouped = rough[order]
+                best = np.maximum.reduceat(grouped, starts)
+                kth = np.partition(best, len(best) - k)[len(best) - k]
+                cuts = np.maximum(best, kth) - self._slack
+                near = grouped >= np.repeat(cuts, np.diff(starts, append=self._size))
+                answers.append(self._rank(order[near], query, k))
         return answers
 
     def _rank(self, rows: NDArray[np.int64], query: NDArray[np.float64], k: int) -> list[Found]:
