@@ -54,12 +54,13 @@ def test_linear_head_ignores_rows_without_a_class():
     assert head.loss(x, torch.tensor([-1, -1, -1])).item() == 0
 
 
-@pytest.mark.parametrize(("classes", "probability"), [(2, 0.9), (50, 0.99), (100_000, 0.999)])
-def test_scale_reaches_the_probability_on_a_simplex(classes, probability):
-    s = scale_for(classes, probability)
-    # On a regular simplex the target's cosine is 1 and every other's -1/(C-1).
-    other = math.exp(-s / (classes - 1) - s)
-    assert 1 / (1 + (classes - 1) * other) == pytest.approx(probability)
+def test_scale_grows_with_the_classes_as_adacos_does():
+    start = math.sqrt(2) * math.log(9_999)  # AdaCos at 10,000 classes
+    assert scale_for(10_000) == pytest.approx(2.5 * start)
+    scales = [scale_for(c) for c in (2, 5, 50, 500, 5_000, 1_000_000)]
+    assert scales == sorted(scales)
+    assert scales[0] == 8
+    assert 45 < scales[-1] < 64  # what the field uses by hand for a million
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,6 @@ def test_scale_reaches_the_probability_on_a_simplex(classes, probability):
         lambda: LinearHead(1, 4),
         lambda: CentreHead(5, 4, margin=ArcFace(), scale=0),
         lambda: scale_for(1),
-        lambda: scale_for(10, 1.0),
     ],
 )
 def test_what_cannot_be_is_refused(make):

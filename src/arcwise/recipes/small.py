@@ -16,7 +16,7 @@ def products() -> TrainConfig:
         size=64,
         resize="crop",
         loss="arcface",
-        margin=0.2,
+        margin=0.35,
         scale=0.0,
         margin_from=0.1,
         margin_full=0.5,
