@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import time
@@ -199,7 +200,11 @@ def test_many_things_of_any_number_are_drawn(renderer: Renderer) -> None:
     assert len(bodies) == 12
 
 
-@pytest.mark.parametrize("size", [32, 33, 100, 161])
+def test_a_renderer_goes_to_a_worker_process(renderer: Renderer) -> None:
+    assert pickle.loads(pickle.dumps(renderer)).photo(4, 2).jpeg == renderer.photo(4, 2).jpeg
+
+
+@pytest.mark.parametrize("size", [32, 33, 161])
 def test_odd_sizes(size: int) -> None:
     renderer = Renderer(seed=0, size=size)
     for identity, domain in ((0, "shop"), (5, "studio"), (11, "shop"), (14, "shop")):

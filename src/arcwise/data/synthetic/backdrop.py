@@ -125,7 +125,7 @@ def table(rng: np.random.Generator, size: int) -> Plate:
     """A table, worktop, cloth or tiled counter before a wall."""
     height, width, horizon = 2 * size, 4 * size, size
     light = np.empty((height, width, 3), np.float32)
-    wall = _tone(rng, 0.15, 0.8, 0.24)
+    wall = _tone(rng, 0.15, 0.8, 0.15)
     light[:horizon] = wall * (1 + 0.1 * _clouds(rng, horizon, width, (2, 4)))[..., None]
     style = int(rng.integers(4))
     if style == 0:  # wall tiles
@@ -162,7 +162,7 @@ def table(rng: np.random.Generator, size: int) -> Plate:
         y, x = np.mgrid[0:rows, 0:width]
         period = size * rng.uniform(0.1, 0.2)
         weave = ((x / period) % 1 < 0.5).astype(np.float32) + ((y / period * 1.8) % 1 < 0.5)
-        cloth = _tone(rng, 0.2, 0.5, 0.8)
+        cloth = _tone(rng, 0.15, 0.5, 0.6)
         top = 0.75 * (1 - weave[..., None] * 0.5) + cloth * weave[..., None] * 0.5
     else:  # laminate
         top = _tone(rng, 0.2, 0.85, 0.1) * (1 + 0.03 * _clouds(rng, rows, width, (4, 8)))[..., None]
@@ -215,7 +215,7 @@ def wall(rng: np.random.Generator, size: int) -> Plate:
     turn = rng.uniform(0, 2 * math.pi)
     slope = 1 + 0.5 * (x * math.cos(turn) + y * math.sin(turn))
     grain = 1 + 0.04 * _clouds(rng, side, side, (3, 3))
-    light = _tone(rng, 0.1, 0.85, 0.35) * (slope * grain)[..., None]
+    light = _tone(rng, 0.1, 0.85, 0.22) * (slope * grain)[..., None]
     return Plate(_encode(light), "wall", ((0.6 * side, 0.7 * side),))
 
 

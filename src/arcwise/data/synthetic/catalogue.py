@@ -128,7 +128,7 @@ def brand_name(picks: tuple[int, int, int, int, int]) -> str:
     """A pronounceable brand in capitals, from five non-negative numbers.
 
     >>> brand_name((13, 4, 11, 3, 11))
-    'LUVOLO'
+    'SUVOLO'
     """
     first, vowel, middle, second, coda = picks
     name = _ONSETS[first % len(_ONSETS)] + _VOWELS[vowel % len(_VOWELS)]

@@ -42,7 +42,8 @@ PATTERNS = (
 class Design:
     """Everything that stays the same in every photo of one identity.
 
-    Lengths are in object units: the larger of height and width is 1. Colours are sRGB, 0..255.
+    Lengths are in object units: the larger of height and width is 1, or 1.1 for slim things.
+    Colours are sRGB, 0..255.
     """
 
     family: str
@@ -174,6 +175,8 @@ def design(seed: int, identity: int) -> Design:
     if body == "box" and rng.random() < 0.3:
         aspect = 1 / aspect  # lying boxes: tea, tissues, biscuits
     height, width = (1.0, aspect) if aspect <= 1 else (1 / aspect, 1.0)
+    if aspect < 0.45:  # one steps closer to a slim thing
+        height, width = 1.1, 1.1 * aspect
     depth = width * float(rng.uniform(0.3, 0.55)) if body == "box" else width
     if body == "flask":
         depth = width * float(rng.uniform(0.5, 0.7))

@@ -55,24 +55,43 @@ def _under(panel: Panel, x: float, y: float) -> Colour:
     return red, green, blue
 
 
+def _rim(panel: Panel, mask: Canvas, where: tuple[float, float], ink: Colour, share: float) -> None:
+    """An outline behind letters, `share` of their height wide, in what can be read beside them."""
+    tone: Colour = (28, 24, 34) if luminance(ink) > 0.5 else (252, 250, 246)
+    shift = max(1.0, min(mask.shape) * share)
+    for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        brush.stamp(panel.canvas, mask, (where[0] + dx * shift, where[1] + dy * shift), tone)
+
+
+def _print(panel: Panel, mask: Canvas, where: tuple[float, float], ink: Colour) -> None:
+    """Letters in one ink; outlined where they run over a field they would be lost on."""
+    reach_x, reach_y = mask.shape[1] / 2, mask.shape[0] / 2
+    under = panel.canvas[
+        max(0, int(where[1] - reach_y)) : int(where[1] + reach_y) + 1,
+        max(0, int(where[0] - reach_x)) : int(where[0] + reach_x) + 1,
+    ]
+    if under.size:
+        brightness = under.astype(np.float32) @ np.array((0.299, 0.587, 0.114), np.float32) / 255
+        if (np.abs(brightness - luminance(ink)) < 0.2).mean() > 0.12:
+            _rim(panel, mask, where, ink, 0.06)
+    brush.stamp(panel.canvas, mask, where, ink)
+
+
 def _brand(panel: Panel, d: Design, x: float, y: float, w: float, h: float, ink: Colour) -> None:
     mask = brush.lettering(
         d.family, w * panel.width, h * panel.height, d.weight, d.slant, d.arch, d.stretch
     )
     where = panel.at(x, y)
     if d.outline:
-        rim = _readable(ink, mix(d.base, (0, 0, 0), 0.6))
-        shift = max(1.0, mask.shape[0] * 0.09)
-        for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1), (1, 1.4)):
-            brush.stamp(panel.canvas, mask, (where[0] + dx * shift, where[1] + dy * shift), rim)
-    brush.stamp(panel.canvas, mask, where, ink)
+        _rim(panel, mask, where, ink, 0.09)
+    _print(panel, mask, where, ink)
 
 
 def _flavour(panel: Panel, d: Design, x: float, y: float, w: float, h: float, ink: Colour) -> None:
     mask = brush.lettering(
         d.flavour.word, w * panel.width, h * panel.height, max(2, d.weight - 2), stretch=1.3
     )
-    brush.stamp(panel.canvas, mask, panel.at(x, y), ink)
+    _print(panel, mask, panel.at(x, y), ink)
 
 
 def _picture(panel: Panel, d: Design, x: float, y: float, side: float) -> None:
@@ -148,8 +167,8 @@ def _badge(panel: Panel, d: Design) -> None:
 
 def _billboard(panel: Panel, d: Design) -> None:
     _brand(panel, d, 0.5, 0.17, 0.94, 0.22, _readable(_under(panel, 0.5, 0.17), d.ink))
-    _flavour(panel, d, 0.5, 0.34, 0.7, 0.08, _readable(_under(panel, 0.5, 0.34), d.accent))
-    _picture(panel, d, 0.5, 0.66, 0.8)
+    _flavour(panel, d, 0.5, 0.345, 0.7, 0.085, _readable(_under(panel, 0.5, 0.345), d.accent))
+    _picture(panel, d, 0.5, 0.71, 0.66)
 
 
 def _vertical(panel: Panel, d: Design) -> None:
@@ -164,10 +183,10 @@ def _vertical(panel: Panel, d: Design) -> None:
         d.family, turned.width * 0.72, turned.height * 0.5, d.weight, d.slant, 0.0, d.stretch
     )
     ink = _readable(_under(panel, 0.36, 0.42), d.ink)
-    brush.stamp(panel.canvas, np.ascontiguousarray(np.rot90(mask)), panel.at(0.36, 0.42), ink)
+    _print(panel, np.ascontiguousarray(np.rot90(mask)), panel.at(0.36, 0.42), ink)
     word = brush.lettering(d.flavour.word, turned.width * 0.5, turned.height * 0.17, 4)
-    beside = _readable(_under(panel, 0.76, 0.4), d.accent)
-    brush.stamp(panel.canvas, np.ascontiguousarray(np.rot90(word)), panel.at(0.78, 0.42), beside)
+    beside = _readable(_under(panel, 0.78, 0.42), d.ink)
+    _print(panel, np.ascontiguousarray(np.rot90(word)), panel.at(0.78, 0.42), beside)
     _picture(panel, d, 0.5, 0.87, 0.42)
 
 

@@ -22,7 +22,7 @@ class Nuisance:
         yaw: the thing turned about its upright axis; 0 shows its front.
         pitch: the camera looking down on it.
         roll: the camera turned about its line of sight.
-        scale: the thing's larger dimension over the photo's side.
+        scale: the thing's larger dimension over the photo's side; slim things are a tenth larger.
         shift_x: offset of its middle to the right of the photo's, over the photo's side.
         shift_y: the same, downwards.
         perspective: the thing's larger dimension over its distance to the camera.

@@ -79,6 +79,10 @@ class Renderer:
         self._world = world(self.seed, self.size)
         self._skin = lru_cache(maxsize=skins)(self._paint)
 
+    def __reduce__(self) -> tuple[type[Renderer], tuple[int, int, int]]:
+        # A worker process paints for itself: what is kept here is many times what it takes to say.
+        return type(self), (self.seed, self.size, self._skin.cache_info().maxsize or 0)
+
     def design(self, identity: int) -> Design:
         """What an identity looks like."""
         return design(self.seed, self._checked(identity, "identity"))
