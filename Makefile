@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types layers tests clean
+.PHONY: demo test tree lint types layers tests clean
 
 demo: .venv/installed
 	$(BIN)/arcwise demo --out runs/demo
@@ -12,6 +12,10 @@ test: lint types layers tests
 lint: .venv/installed
 	$(BIN)/ruff check src tests studies benchmarks
 	$(BIN)/ruff format --check src tests studies benchmarks
+	$(BIN)/python studies/tree.py --check
+
+tree: .venv/installed
+	$(BIN)/python studies/tree.py
 
 types: .venv/installed
 	$(BIN)/pyrefly check

@@ -21,6 +21,14 @@ def rank() -> int:
     return dist.get_rank() if _many() else 0
 
 
+def first() -> bool:
+    """Whether this process speaks for all: it is the first of those `torchrun` started, or alone.
+
+    Unlike `rank`, it is known before the processes have met.
+    """
+    return os.environ.get("RANK", "0") == "0"
+
+
 def size() -> int:
     """How many processes train together."""
     return dist.get_world_size() if _many() else 1
@@ -32,7 +40,9 @@ def started(device: torch.device) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # "cuda" is then this rank's own
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield
     finally:
@@ -62,6 +72,15 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
                 parameter.grad = torch.zeros_like(parameter)
             dist.all_reduce(parameter.grad)
             parameter.grad /= size()
+
+
+def anywhere(here: bool) -> bool:
+    """Whether something is so on any rank: what stops one has to stop all of them."""
+    if not _many():
+        return here
+    found = torch.tensor(int(here))
+    dist.all_reduce(found, dist.ReduceOp.MAX)
+    return bool(found)
 
 
 def wait() -> None:

@@ -12,6 +12,7 @@ import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tyro.conf import Positional
 
+from arcwise import distributed
 from arcwise.cli.screen import left_out
 from arcwise.errors import ArcwiseError
 from arcwise.recipes import recipe as named
@@ -68,7 +69,7 @@ def command_for(words: Sequence[str]) -> Callable[..., int]:
                 announce=announce,
                 report=report,
             )
-        return conclude(result)
+        return conclude(result) if distributed.first() else 0
 
     return command
 
@@ -78,7 +79,9 @@ def training_progress() -> Iterator[tuple[Announce, Report]]:
     """A bar with the loss, the rate and the time left, and a line a validation."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     more = (TextColumn("{task.fields[state]}"), TimeRemainingColumn())
-    with Progress(*columns, *more, disable=not sys.stdout.isatty()) as bar:
+    with Progress(
+        *columns, *more, disable=not (sys.stdout.isatty() and distributed.first())
+    ) as bar:
         task = bar.add_task("training", total=None, state="")
 
         def announce(parts: Parts, config: TrainConfig) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from arcwise.errors import ArcwiseError
 from arcwise.recipes.casia import casia_resnet50
-from arcwise.recipes.small import faces, products
+from arcwise.recipes.small import drawings, faces, products
 from arcwise.training.config import TrainConfig
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "products": products,
     "faces": faces,
+    "drawings": drawings,
     "casia-resnet50": casia_resnet50,
 }
 """By the name that `arcwise train --recipe` takes."""

@@ -39,3 +39,24 @@ def faces() -> TrainConfig:
         augment=Augment(zoom=0.85, aspect=0.05, rotation=0.1, hue=0.0),
         canvas=1.25,
     )
+
+
+def drawings() -> TrainConfig:
+    """Handwriting and drawings: no colour, and a mirror image is another sign."""
+    config = products()
+    return replace(
+        config,
+        resize="stretch",
+        flip_average=False,
+        augment=Augment(
+            zoom=0.8,
+            aspect=0.2,
+            rotation=0.2,
+            flip=0.0,
+            brightness=0.1,
+            contrast=0.1,
+            saturation=0.0,
+            hue=0.0,
+        ),
+        canvas=1.5,
+    )

@@ -103,7 +103,8 @@ def train(
     )
     config = _resumed(out, manifest) if resume else _resolved(config, manifest, out)
     parts = _parts(manifest, config)
-    announce(parts, config)
+    if distributed.first():
+        announce(parts, config)
     preparation = build.preparation(config)
 
     def keep(encoder: nn.Module, step: int, result: Validation | None, last: bool) -> None:
@@ -161,7 +162,7 @@ def _training_rows(manifest: Manifest) -> Manifest:
 
 def _resolved(config: TrainConfig, manifest: Manifest, out: Path) -> TrainConfig:
     """The config with what "auto" means here, after a look at the place to write to."""
-    if (out / "config.json").exists():
+    if distributed.first() and (out / "config.json").exists():
         raise ArcwiseError(
             f"{out}: there is a run already; go on with it (--resume), or give another --out"
         )
