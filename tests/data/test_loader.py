@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from tests import pictures
 
 from arcwise.data import loader
 from arcwise.data.loader import Pictures, batches
 from arcwise.data.manifest import open_manifest
 from arcwise.images import Preparation, decode
+from tests import pictures
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from tests import pictures
 
 from arcwise.data.manifest import Manifest
+from tests import pictures
 
 
 @pytest.fixture(autouse=True)

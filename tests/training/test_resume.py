@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.training import runs
 from torch import nn
 
 from arcwise import encoders
 from arcwise.errors import ArcwiseError
 from arcwise.training import checkpoint
 from arcwise.training.metrics import read
+from tests.training import runs
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 

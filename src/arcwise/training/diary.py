@@ -12,7 +12,7 @@ from torch import nn
 from arcwise import distributed
 from arcwise.data.loader import Pictures
 from arcwise.data.manifest import Manifest
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import Preparation
 from arcwise.training import build, checkpoint
 from arcwise.training.config import TrainConfig
@@ -52,6 +52,7 @@ class Diary:
         self.writes = distributed.rank() == 0
         self.saved_at = run.step
         self.held_out = None
+        self.failures: tuple[ImageError, ...] = ()
         if choose is not None and self.writes:
             memory = int(config.keep_gb * 1e9)
             self.held_out = Pictures(choose, choose.labels, preparation, memory)
@@ -96,7 +97,7 @@ class Diary:
         if self.held_out is not None:
             device = next(run.encoder.parameters()).device
             autocast = build.autocast(self.config, device)
-            result = validate(run.evaluated, self.held_out, device, autocast)
+            result, self.failures = validate(run.evaluated, self.held_out, device, autocast)
             self.record({"recall_at_1": result.recall_at_1, "tar": result.tar})
             if run.best is None or result.score > run.best.score:
                 run.best, run.best_step = result, run.step

@@ -77,8 +77,14 @@ def train(
 
     Raises:
         NonFiniteError: a loss or gradient was not finite; the last good step is checkpointed.
-        ArcwiseError: nothing to resume, or no readable picture.
+        ArcwiseError: nothing to resume, no two readable pictures, or a batch that the processes
+            cannot share.
     """
+    if config.batch % distributed.size() or config.batch < 2 * distributed.size():
+        raise ArcwiseError(
+            f"--batch {config.batch} over {distributed.size()} processes; expected a multiple of "
+            "their number, and at least 2 pictures for each"
+        )
     device = build.device(config)
     # A resumed run has its weights in the checkpoint: what it once started from may be gone.
     run = Run(config.replace(init="") if resume else config, len(pictures.classes), device)
@@ -87,21 +93,23 @@ def train(
     stream = _stream(config, pictures, preparation, run.step, device)
     diary = Diary(config, folder, run, choose, preparation, keep, report)
     names = pictures.images
+    different = len(set(names))
     failures: dict[str, ImageError] = {}
     clock = Clock()
 
     with diary, interruptible() as interrupted:
-        while run.step < config.steps and not interrupted():
+        while run.step < config.steps and not distributed.anywhere(interrupted()):
             with clock.waiting():
                 batch = next(stream)
             failures.update({error.name: error for error in batch.failures})
-            if len(failures) == len(pictures):
+            if len(failures) > different - 2:
+                first = next(iter(failures.values()))
                 raise ArcwiseError(
-                    f"{pictures.name}: none of {len(pictures)} pictures can be read; the first: "
-                    f"{next(iter(failures.values()))}"
+                    f"{pictures.name}: {len(failures)} of {different} pictures cannot be read, "
+                    f"expected at least 2 that can; the first: {first}"
                 )
             values = {}
-            if len(batch.rows) >= 2:  # batch statistics need two
+            if not distributed.anywhere(len(batch.rows) < 2):  # batch statistics need two
                 values = _step(config, run, batch, preparation, device, names)
             run.step += 1
             clock.pictures += len(batch.rows) * distributed.size()
@@ -121,7 +129,7 @@ def train(
         seconds=clock.seconds(),
         images_per_second=clock.rate(),
         waiting=clock.share_waited(),
-        failures=tuple(failures.values()),
+        failures=(*failures.values(), *diary.failures),
     )
 
 

@@ -58,7 +58,9 @@ def update(
             embeddings = encoder(inputs)
         loss = head.loss(embeddings, labels, strength)
         value = float(loss.detach())
-        if not math.isfinite(value):
+        if distributed.anywhere(not math.isfinite(value)):
+            if math.isfinite(value):
+                raise NonFiniteError("the loss of another process is not finite")
             where = _blame_output(encoder, inputs, autocast)
             raise NonFiniteError(f"the loss is {value} ({where})")
         optimiser.zero_grad()

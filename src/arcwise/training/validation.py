@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from arcwise import evaluation
 from arcwise.data.loader import Pictures
+from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import Preparation
 
 FAR = 1e-2
@@ -40,12 +41,12 @@ def validate(
     pictures: Pictures,
     device: torch.device,
     autocast: AbstractContextManager[object],
-) -> Validation:
-    """Measure the encoder on these pictures; unreadable ones are left out."""
-    embeddings, labels = embed(encoder, pictures, device, autocast)
+) -> tuple[Validation, tuple[ImageError, ...]]:
+    """What the encoder does on these pictures, and the unreadable ones, which are left out."""
+    embeddings, labels, failures = embed(encoder, pictures, device, autocast)
     recall = float(evaluation.retrieval(embeddings, labels).recall_at(1))
     (threshold,) = evaluation.calibrate(embeddings, labels, fars=(FAR,), draws=2)
-    return Validation(recall, threshold.tar or 0.0)
+    return Validation(recall, threshold.tar or 0.0), failures
 
 
 @torch.no_grad()
@@ -54,12 +55,17 @@ def embed(
     pictures: Pictures,
     device: torch.device,
     autocast: AbstractContextManager[object],
-) -> tuple[np.ndarray, np.ndarray]:
-    """(M, D) unit embeddings of the readable pictures and their (M,) labels."""
+) -> tuple[np.ndarray, np.ndarray, tuple[ImageError, ...]]:
+    """(M, D) unit embeddings of the readable pictures, their (M,) labels, and the other pictures.
+
+    Raises:
+        ArcwiseError: none can be read.
+    """
     encoder.eval()
-    found, labels = [], []
+    found, labels, failures = [], [], []
     for start in range(0, len(pictures), BATCH):
         batch = pictures.__getitems__(list(range(start, min(start + BATCH, len(pictures)))))
+        failures += batch.failures
         if len(batch.rows):
             inputs = normalise(batch.pixels.to(device).permute(0, 3, 1, 2), pictures.canvas)
             with autocast:
@@ -68,7 +74,12 @@ def embed(
                     embedding = embedding + encoder(inputs.flip(3)).float()
             found.append(torch.nn.functional.normalize(embedding).cpu())
             labels.append(batch.labels)
-    return torch.cat(found).numpy(), torch.cat(labels).numpy()
+    if not found:
+        raise ArcwiseError(
+            f"{pictures.manifest.name}, held out: {len(failures)} of {len(pictures)} pictures "
+            f"cannot be read; the first: {failures[0]}"
+        )
+    return torch.cat(found).numpy(), torch.cat(labels).numpy(), tuple(failures)
 
 
 def normalise(planes: Tensor, preparation: Preparation) -> Tensor:

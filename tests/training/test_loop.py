@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from arcwise import encoders
+from arcwise.data.augment import Augment
+from arcwise.data.manifest import open_manifest
+from arcwise.errors import ArcwiseError, NonFiniteError
+from arcwise.training import loop
+from arcwise.training.metrics import read
+from tests import pictures
+from tests.training import runs
+from tests.training.test_step import Spoil
+
+STILL = Augment(zoom=1, aspect=0, rotation=0, flip=0, brightness=0, contrast=0, saturation=0, hue=0)
+
+
+class Kept:
+    """Remembers what a run gave away to keep."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, encoder, step, result, last):
+        weight = next(encoder.parameters()).detach().clone()
+        self.calls.append((step, result, last, weight))
+
+
+def test_a_run_learns_its_identities(patterns, tmp_path):
+    config = runs.config(
+        steps=40, batch=16, size=32, margin=0.2, augment=STILL, lr=0.05, checkpoint_every=100
+    )
+    outcome = runs.train(config, patterns, tmp_path)
+    losses = [row["loss"] for row in read(tmp_path / "metrics.jsonl")]
+    assert (outcome.finished, outcome.steps, len(losses)) == (True, 40, 40)
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) / 2
+
+
+def test_every_row_says_what_was_measured_at_its_step(patterns, tmp_path):
+    told = []
+    config = runs.config(warmup=0.25, margin_full=0.5)
+    runs.train(config, patterns, tmp_path, report=lambda *row: told.append(row))
+    rows = read(tmp_path / "metrics.jsonl")
+    assert [row["step"] for row in rows] == list(range(1, 9))
+    assert all(
+        row.keys() == {"step", "loss", "gradient", "lr", "strength", *runs.TIMINGS} for row in rows
+    )
+    assert [row["lr"] for row in rows[:3]] == pytest.approx([0.05, 0.1, 0.1])
+    assert [row["strength"] for row in rows] == [0, 0.25, 0.5, 0.75, 1, 1, 1, 1]
+    assert all(0 <= row["waiting"] <= 1 for row in rows)
+    assert [step for step, _ in told] == [row["step"] for row in rows]
+
+
+def test_rows_come_every_so_many_steps_and_at_the_end(patterns, tmp_path):
+    runs.train(runs.config(log_every=3), patterns, tmp_path)
+    assert [row["step"] for row in runs.rows(tmp_path)] == [3, 6, 8]
+
+
+def test_the_rate_reaches_the_optimiser_and_the_head_has_its_own(patterns, tmp_path):
+    config = runs.config(steps=1, warmup=0.0, head_lr=3.0)
+    runs.train(config, patterns, tmp_path)
+    groups = {k: v for k, v in runs.state(tmp_path)[1].items() if "/param_groups/" in k}
+    rates = [groups[f"/optimiser/param_groups/{n}/lr"] for n in range(3)]
+    assert rates == pytest.approx([0.1, 0.1, 0.3])
+
+
+def test_the_best_by_the_others_is_kept_and_the_last(patterns, others, tmp_path):
+    kept = Kept()
+    outcome = runs.train(runs.config(), patterns, tmp_path, choose=others, keep=kept)
+    validated = {row["step"]: row for row in runs.rows(tmp_path) if "recall_at_1" in row}
+    assert list(validated) == [4, 8]
+    *bests, last = kept.calls
+    assert bests[0][:3] == (4, bests[0][1], False)  # the first is the best so far
+    assert last[0] == 8
+    assert last[2]
+    for step, result, _, _ in bests:
+        assert result.recall_at_1 == pytest.approx(validated[step]["recall_at_1"], abs=1e-5)
+        assert result.tar == pytest.approx(validated[step]["tar"], abs=1e-5)
+    assert (outcome.best_step, outcome.best) == bests[-1][:2]
+    assert last[1] == (outcome.best if outcome.best_step == 8 else None)
+
+
+def test_without_others_only_the_last_is_kept(patterns, tmp_path):
+    kept = Kept()
+    outcome = runs.train(runs.config(), patterns, tmp_path, keep=kept)
+    assert [(step, result, last) for step, result, last, _ in kept.calls] == [(8, None, True)]
+    assert outcome.best is None
+
+
+def test_an_interrupted_run_keeps_no_last(patterns, tmp_path):
+    kept = Kept()
+    runs.train(runs.config(), patterns, tmp_path, keep=kept, report=runs.press_ctrl_c_at(3))
+    assert kept.calls == []
+
+
+@pytest.mark.parametrize(("average", "source"), [(0.9, "average"), (0.0, "encoder")])
+def test_what_is_kept_is_the_average_where_there_is_one(average, source, patterns, tmp_path):
+    kept = Kept()
+    runs.train(runs.config(average=average), patterns, tmp_path, keep=kept)
+    _, _, _, weight = kept.calls[-1]
+    saved = loop.checkpoint.load(tmp_path / "checkpoints")[1][source]
+    assert torch.equal(weight, saved["stages.0.0.weight"])
+
+
+def spoilt_at(monkeypatch, step, **factors):
+    """The encoder has a layer that goes wrong at this step of training, and stays so."""
+    plain = encoders.create
+
+    class Spoiling(Spoil):
+        seen = 0
+
+        def forward(self, x):
+            if not self.training:
+                return x
+            self.seen += 1
+            return super().forward(x) if self.seen > step else x
+
+    def create(name, **fields):
+        encoder = plain(name, **fields)
+        encoder.stages[2].append(Spoiling(**factors))
+        return encoder
+
+    monkeypatch.setattr(encoders, "create", create)
+
+
+@pytest.mark.parametrize(
+    ("factors", "message"),
+    [
+        ({"forward": math.nan}, r"step 5: the loss is nan \(first in layer stages\.2\.4\)"),
+        ({"backward": math.inf}, r"step 5: the gradient is not finite \(first at layer encoder\.s"),
+    ],
+)
+def test_a_nan_stops_the_run_at_the_last_good_step(
+    factors, message, patterns, others, tmp_path, monkeypatch
+):
+    config = runs.config()
+    good = tmp_path / "good"
+    runs.train(config, patterns, good, choose=others, report=runs.press_ctrl_c_at(5))
+    with monkeypatch.context() as patched:
+        spoilt_at(patched, 5, **factors)
+        with pytest.raises(NonFiniteError, match=message) as caught:
+            runs.train(config, patterns, tmp_path / "spoilt", choose=others)
+    batch = str(caught.value).split("batch: ")[1].split(" … ")[0].split(", ")
+    assert len(batch) == 4
+    assert set(batch) <= set(patterns.images)
+    found = runs.differences(tmp_path / "spoilt", good)
+    assert [name for name in found if not name.endswith("/lr")] == []  # the schedule sets it anew
+    assert runs.rows(tmp_path / "spoilt") == runs.rows(good)
+
+
+def test_a_run_stopped_by_a_nan_can_be_resumed(patterns, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        spoilt_at(patched, 5, forward=math.inf)
+        with pytest.raises(NonFiniteError):
+            runs.train(runs.config(), patterns, tmp_path / "spoilt")
+    runs.train(runs.config(), patterns, tmp_path / "spoilt", resume=True)
+    runs.train(runs.config(), patterns, tmp_path / "whole")
+    assert runs.differences(tmp_path / "spoilt", tmp_path / "whole") == []
+
+
+def test_unreadable_pictures_are_left_out_and_listed(tmp_path, others):
+    manifest = pictures.write(tmp_path / "data")
+    for name in ("id03/1.png", "id05/2.png"):
+        (tmp_path / "data" / name).write_bytes(b"not a picture")
+    outcome = runs.train(runs.config(steps=12), manifest, tmp_path / "run")
+    assert outcome.finished
+    assert sorted(error.name for error in outcome.failures) == ["id03/1.png", "id05/2.png"]
+
+
+def test_unreadable_pictures_of_the_others_are_listed_too(tmp_path, patterns):
+    others = pictures.write(tmp_path / "others", identities=3, each=4)
+    (tmp_path / "others/id01/0.png").write_bytes(b"not a picture")
+    outcome = runs.train(runs.config(), patterns, tmp_path / "run", choose=others)
+    assert [error.name for error in outcome.failures] == ["id01/0.png"]
+
+
+def test_others_that_cannot_be_read_at_all_are_one_clear_error(tmp_path, patterns):
+    others = pictures.write(tmp_path / "others", identities=3, each=2)
+    for path in (tmp_path / "others").rglob("*.png"):
+        path.write_bytes(b"not a picture")
+    with pytest.raises(ArcwiseError, match=r"6 of 6 pictures cannot be read.*id00/0\.png"):
+        runs.train(runs.config(), patterns, tmp_path / "run", choose=others)
+
+
+@pytest.mark.parametrize("readable", [0, 1])
+def test_a_run_without_two_readable_pictures_stops(readable, tmp_path):
+    pictures.write(tmp_path / "data", identities=2, each=3)
+    paths = sorted((tmp_path / "data").rglob("*.png"))
+    for path in paths[readable:]:
+        path.write_bytes(b"not a picture")
+    message = rf"data: {6 - readable} of 6 pictures cannot be read.*not a picture|{paths[-1].name}"
+    with pytest.raises(ArcwiseError, match=message):
+        runs.train(runs.config(), open_manifest(tmp_path / "data"), tmp_path / "run")
+
+
+def test_a_batch_of_one_readable_picture_is_passed_over(tmp_path):
+    """Batch statistics need two; the run goes on."""
+    pictures.write(tmp_path / "data", identities=2, each=2)
+    (tmp_path / "data/id00/0.png").write_bytes(b"not a picture")
+    manifest = open_manifest(tmp_path / "data")
+    outcome = runs.train(runs.config(batch=2, steps=6), manifest, tmp_path / "run")
+    with_loss = ["loss" in row for row in runs.rows(tmp_path / "run")]
+    assert outcome.finished
+    assert with_loss.count(False) == 3  # once in each of three epochs
+
+
+def with_domains(manifest, domains):
+    table = manifest.table.append_column("domain", [domains])
+    return type(manifest)(table, manifest.root, manifest.name)
+
+
+def test_rare_domains_have_their_share_of_every_batch(patterns):
+    rare = set(range(0, 48, 8))
+    domains = ["studio" if row in rare else "shelf" for row in range(48)]
+    sampler = loop._sampler(runs.config(rare_domains=0.25), with_domains(patterns, domains))
+    for step in range(10):
+        kept, reserved = np.split(sampler.batch(step), [6])
+        assert len(kept) == 6
+        assert set(reserved.tolist()) <= rare
+        assert len(reserved) == 2
+
+
+def test_without_rare_domains_every_picture_comes_once_an_epoch(patterns):
+    one_domain = with_domains(patterns, ["shelf"] * 48)
+    for manifest in (patterns, one_domain):
+        sampler = loop._sampler(runs.config(rare_domains=0.25), manifest)
+        drawn = np.concatenate([sampler.batch(step) for step in range(6)])
+        assert sorted(drawn.tolist()) == list(range(48))
+
+
+def test_balanced_sampling_gives_k_pictures_of_each_identity(patterns):
+    config = runs.config(sampling="balanced", pictures_per_identity=4)
+    rows = loop._sampler(config, patterns).batch(0)
+    labels = patterns.labels[rows].reshape(2, 4)
+    assert (labels == labels[:, :1]).all()
+
+
+def test_bf16_is_the_encoder_s_arithmetic_only(patterns, tmp_path):
+    outcome = runs.train(runs.config(precision="bf16", steps=2), patterns, tmp_path)
+    assert outcome.finished
+    saved = loop.checkpoint.load(tmp_path / "checkpoints")[1]
+    kinds = {v.dtype for v in saved["encoder"].values() if v.is_floating_point()}
+    assert kinds == {torch.float32}
+
+
+def test_the_network_trains_in_training_mode_after_a_validation(
+    patterns, others, tmp_path, monkeypatch
+):
+    modes = []
+    real = loop.update
+
+    def watch(encoder, *args, **fields):
+        modes.append(encoder.training)
+        assert isinstance(encoder, nn.Module)
+        return real(encoder, *args, **fields)
+
+    monkeypatch.setattr(loop, "update", watch)
+    runs.train(runs.config(average=0.0, validate_every=2), patterns, tmp_path, choose=others)
+    assert modes == [True] * 8
