@@ -6,7 +6,10 @@ views from there. While they fit the memory set aside for them, a second epoch d
 
 from __future__ import annotations
 
+import math
+import shutil
 import signal
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -50,7 +53,7 @@ class Pictures(Dataset[Batch]):
         self.canvas = canvas
         shape = (len(manifest), canvas.height, canvas.width, 3)
         self.kept: Tensor | None = None
-        if int(np.prod(shape)) <= keep_bytes:
+        if math.prod(shape) <= min(keep_bytes, _shared_memory()):
             # Shared by the workers: whichever decodes a picture first decodes it for all.
             self.kept = torch.empty(shape, dtype=torch.uint8).share_memory_()
             self.is_kept = torch.zeros(len(manifest), dtype=torch.bool).share_memory_()
@@ -104,6 +107,14 @@ def batches(
         pin_memory=pin,
     )
     return iter(loader)
+
+
+def _shared_memory() -> int:
+    """Bytes that worker processes can share; a container often has little, and dies beyond it."""
+    try:
+        return int(0.8 * shutil.disk_usage("/dev/shm").free)
+    except OSError:  # a system that shares memory in another way
+        return sys.maxsize
 
 
 def _as_it_is(batch: Batch) -> Batch:
