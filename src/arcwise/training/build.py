@@ -37,7 +37,11 @@ def encoder(config: TrainConfig, device: torch.device) -> nn.Module:
     """The network on its device, new or started from given weights."""
     network = encoders.create(config.encoder, dim=config.dim, size=(config.size, config.size))
     if config.init:
-        load_numpy(network, read_weights(Path(config.init)))
+        weights = read_weights(Path(config.init))
+        try:
+            load_numpy(network, weights)
+        except ArcwiseError as error:
+            raise ArcwiseError(f"--init {config.init}: {error}") from None
     # Kernels with the channels last are what processors multiply fastest.
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -52,7 +56,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: tensor.numpy() for name, tensor in state.items()}
+        return {name: tensor.detach().numpy() for name, tensor in state.items()}
     except Exception as error:  # damaged files raise whatever their parser raises
         raise ArcwiseError(
             f"--init {path}: no weights in it ({type(error).__name__}: {error}); expected a model "

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from arcwise import encoders
+from arcwise.errors import ArcwiseError
+from arcwise.recipes import RECIPES, recipe
+from arcwise.training import build
+from arcwise.training.config import TrainConfig
+from tests import pictures
+from tests.training import runs
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_a_complete_config_that_survives_json(name):
+    config = recipe(name)
+    assert isinstance(config, TrainConfig)
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.as_dict()))) == config
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_names_an_encoder_there_is_and_pictures_that_can_be_prepared(name):
+    config = recipe(name)
+    assert config.encoder in encoders.NAMES
+    assert build.preparation(config).height == config.size
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_given_twice_is_the_same(name):
+    assert recipe(name) == recipe(name)
+
+
+@pytest.mark.parametrize(
+    ("asked", "suggested"), [("product", "'products'"), ("casia-resnet-50", "'casia-resnet50'")]
+)
+def test_an_unknown_recipe_is_an_error_with_a_suggestion(asked, suggested):
+    with pytest.raises(ArcwiseError, match=f"did you mean {suggested}"):
+        recipe(asked)
+
+
+def test_an_unknown_recipe_like_no_other_lists_them_all():
+    with pytest.raises(ArcwiseError, match=f"known: {', '.join(RECIPES)}"):
+        recipe("qqqq")
+
+
+def test_casia_resnet50_has_the_paper_s_numbers():
+    """ArcFace (arXiv 1801.07698), section 3.1, and the mirror image its only augmentation."""
+    config = recipe("casia-resnet50")
+    assert (config.encoder, config.dim, config.size) == ("iresnet50", 512, 112)
+    assert (config.loss, config.scale, config.margin) == ("arcface", 64.0, 0.5)
+    assert (config.margin_from, config.margin_full) == (0.0, 0.0)
+    assert (config.steps, config.batch, config.sampling) == (32_000, 512, "shuffled")
+    assert (config.optimiser, config.lr, config.head_lr, config.warmup) == ("sgd", 0.1, 1.0, 0.0)
+    assert (config.momentum, config.nesterov, config.weight_decay) == (0.9, False, 5e-4)
+    assert config.schedule == "step"
+    assert [share * config.steps for share in config.milestones] == [20_000, 28_000]
+    assert (config.clip, config.average, config.canvas) == (0.0, 0.0, 1.0)
+    seen = config.augment
+    assert (seen.flip, seen.zoom) == (0.5, 1.0)
+    others = (
+        seen.aspect, seen.rotation, seen.brightness, seen.contrast, seen.saturation, seen.hue,
+        seen.cutout, seen.backdrop,
+    )  # fmt: skip
+    assert others == (0,) * 8
+
+
+def shrunk(name):
+    """A recipe's two first steps, small enough for one core."""
+    return recipe(name).replace(
+        steps=2, batch=4, size=48, workers=0, precision="fp32", keep_gb=0.1, log_every=1
+    )
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_trains(name, tmp_path):
+    manifest = pictures.write(tmp_path / "data", identities=4, each=3)
+    outcome = runs.train(shrunk(name), manifest, tmp_path / "run")
+    assert (outcome.finished, outcome.steps) == (True, 2)
+    assert len(runs.rows(tmp_path / "run")) == 2
