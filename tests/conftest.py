@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+
+from arcwise.data.manifest import Manifest, open_manifest
+
+if TYPE_CHECKING:
+    from arcwise.verbs.train import TrainResult
+
+TRAINED_ON = 24
+"""Of the rendered products, how many the tiny model's data set has; the others are new to it."""
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +26,60 @@ def data_dir() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("real data: set ARCWISE_DATA to the folder that holds the data sets")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def products(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of 36 rendered products: one studio picture and five shop pictures of each."""
+    from arcwise.data.synthetic import render_dataset
+
+    folder = tmp_path_factory.mktemp("rendered") / "products"
+    return render_dataset(folder, identities=36, shots=5, studio=1, size=48).parent
+
+
+@pytest.fixture(scope="session")
+def known(products: Path) -> Manifest:
+    """The 24 products that the tiny model was made with."""
+    every = open_manifest(products)
+    return every.select(np.flatnonzero(every.labels < TRAINED_ON))
+
+
+@pytest.fixture(scope="session")
+def new(products: Path) -> Manifest:
+    """The 12 products that it has never seen."""
+    every = open_manifest(products)
+    return every.select(np.flatnonzero(every.labels >= TRAINED_ON))
+
+
+@pytest.fixture(scope="session")
+def trained(known: Manifest, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    """A run of 30 steps: a real model, if not a good one. Nobody may change its folder."""
+    import torch
+
+    from arcwise.recipes import recipe
+    from arcwise.verbs.train import train
+
+    torch.set_num_threads(1)
+    config = recipe("products").replace(
+        size=32,
+        dim=32,
+        steps=30,
+        batch=16,
+        workers=0,
+        holdout=0.4,
+        validate_every=15,
+        checkpoint_every=15,
+        log_every=5,
+    )
+    return train(known, tmp_path_factory.mktemp("runs") / "run", config)
+
+
+@pytest.fixture(scope="session")
+def served(trained: TrainResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model as a server has it: with encoder.onnx. Nobody may change its folder."""
+    from arcwise.verbs.export import export
+
+    folder = tmp_path_factory.mktemp("served") / "model"
+    shutil.copytree(trained.model, folder)
+    export(folder)
+    return folder

@@ -6,8 +6,10 @@ A user's mistake is one line and exit status 2; `--debug` shows where it was fou
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -33,28 +35,41 @@ VERBS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
+    for stream in (sys.stdout, sys.stderr):  # no name of a file or identity stops a command
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    if not words or words[0] in ("-h", "--help", "help", "--version"):
-        print(__version__ if words[:1] == ["--version"] else _help())
-        return 0
-    verb = next((v for v in VERBS if words[: len(v.split())] == v.split()), None)
-    if verb is None:
-        return _unknown(words)
     try:
-        return _run(verb, words[len(verb.split()) :])
-    except (ArcwiseError, ImportError) as error:
-        if debug or not (isinstance(error, ArcwiseError) or _missing(error)):
-            raise
-        print(f"arcwise: {' '.join(_said(error).split())}", file=sys.stderr)
-        return 2
+        status = _answer(words)
+        sys.stdout.flush()  # a closed pipe shows here, not at the interpreter's end
+        return status
     except BrokenPipeError:  # the reader of a pipe had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+    except (ArcwiseError, ImportError, OSError) as error:
+        if debug:
+            traceback.print_exc()
+        elif (said := _said(error)) is None:
+            raise
+        else:
+            print(f"arcwise: {' '.join(said.split())}", file=sys.stderr)
+        return 2
+
+
+def _answer(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help", "--version"):
+        print(f"arcwise {__version__}" if words[:1] == ["--version"] else _help())
+        return 0
+    if words[0] == "data" and words[1:2] in ([], ["-h"], ["--help"]):
+        print(_help("data "))
+        return 0 if words[1:] else 2
+    verb = next((v for v in VERBS if words[: len(v.split())] == v.split()), None)
+    return _unknown(words) if verb is None else _run(verb, words[len(verb.split()) :])
 
 
 def _run(verb: str, words: list[str]) -> int:
@@ -65,29 +80,36 @@ def _run(verb: str, words: list[str]) -> int:
     return tyro.cli(command, prog=f"arcwise {verb}", args=words)
 
 
-def _missing(error: Exception) -> bool:
-    """Whether an import failed for a package that is not installed."""
-    name = getattr(error, "name", None)
-    return isinstance(error, ModuleNotFoundError) and bool(name) and "arcwise" not in str(name)
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError):
+def _said(error: Exception) -> str | None:
+    """A mistake in one line; None for an error that is ours."""
+    if isinstance(error, ArcwiseError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, ModuleNotFoundError) and "arcwise" not in str(error.name):
         return f"this needs the package {error.name!r}: `arcwise doctor` says how to get it"
-    return str(error)
+    return None
 
 
 def _unknown(words: list[str]) -> int:
-    said = " ".join(words[:2]) if words[0] == "data" else words[0]
+    said = " ".join(words[: 2 if words[0] == "data" else 1])
     close = difflib.get_close_matches(said, VERBS, 1)
     hint = f"did you mean `arcwise {close[0]}`?" if close else "`arcwise --help` lists them"
     print(f"arcwise: no command {said!r}; {hint}", file=sys.stderr)
     return 2
 
 
-def _help() -> str:
+def _help(under: str = "") -> str:
     width = max(map(len, VERBS))
-    lines = ["Open-set recognition: train on the identities you have, recognise new ones.", ""]
-    lines += [f"  arcwise {verb:<{width}}  {about}" for verb, about in VERBS.items()]
-    lines += ["", "`arcwise COMMAND --help` says what a command takes; --debug shows tracebacks."]
-    return "\n".join(lines)
+    lines = [
+        f"  arcwise {v:<{width}}  {about}" for v, about in VERBS.items() if v.startswith(under)
+    ]
+    return "\n".join(
+        [
+            "Open-set recognition: train on the identities you have, recognise new ones.",
+            "",
+            *lines,
+            "",
+            "`arcwise COMMAND --help` says what a command takes; --debug shows tracebacks.",
+        ]
+    )

@@ -12,6 +12,7 @@ from rich.table import Table
 from arcwise.training.config import TrainConfig
 from arcwise.training.diary import Report
 from arcwise.verbs.demo import QUICK, Demonstration, Scale, demo
+from arcwise.verbs.reporting import NO_REPORT
 
 
 def command(out: Path = Path("runs/demo"), quick: bool = False, seed: int = 0) -> int:
@@ -63,4 +64,4 @@ def show(result: Demonstration) -> None:
         f"{strangers.sum()} of {len(strangers)} of others called unknown"
     )
     print(f"decided at {result.found.threshold}")
-    print(f"report: {result.report}")
+    print(f"report: {result.report}" if result.report else NO_REPORT)

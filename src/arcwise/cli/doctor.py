@@ -13,6 +13,8 @@ def command() -> int:
     print(f"GPU: {', '.join(machine.gpus) or 'none'}")
     if machine.bf16 is not None:
         print(f"training on the processor: {'bfloat16' if machine.bf16 else 'float32'}")
+    if machine.problem:
+        print(f"torch is installed and does not load: {machine.problem}")
     for part in machine.parts:
         found = ", ".join(f"{package} {version}" for package, version in part.found)
         if part.missing:

@@ -10,6 +10,7 @@ from tyro.conf import Positional
 
 from arcwise.cli.screen import left_out, progress
 from arcwise.verbs.evaluate import Evaluation, evaluate
+from arcwise.verbs.reporting import NO_REPORT
 
 
 def command(
@@ -47,7 +48,8 @@ def command(
     left_out("pictures could not be read and were not measured", result.failures)
     left_out("files are not pictures", result.ignored)
     show(result)
-    print(f"report: {folder / 'report.html'}")
+    print(f"results: {folder / 'results.json'}")
+    print(f"report: {result.report}" if result.report else NO_REPORT)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.recipes import recipe as named
 from arcwise.training.config import TrainConfig
 from arcwise.training.diary import Report
+from arcwise.verbs.reporting import NO_REPORT
 from arcwise.verbs.train import Announce, Parts, TrainResult, train
 
 DEFAULT = "products"
@@ -25,12 +27,12 @@ DEFAULT = "products"
 
 def command_for(words: Sequence[str]) -> Callable[..., int]:
     """The command with the defaults of the recipe that the words name."""
-    name = DEFAULT
+    name, given = DEFAULT, False
     for place, word in enumerate(words):
         if word == "--recipe" and place + 1 < len(words):
-            name = words[place + 1]
+            name, given = words[place + 1], True
         elif word.startswith("--recipe="):
-            name = word.partition("=")[2]
+            name, given = word.partition("=")[2], True
     chosen = named(name)
 
     def command(
@@ -53,10 +55,10 @@ def command_for(words: Sequence[str]) -> Callable[..., int]:
             image_column: The column of the pictures, in a table that calls it otherwise.
             identity_column: The column of the identities, likewise.
         """
-        if resume and config != chosen:
+        if resume and (given or config != chosen):
             raise ArcwiseError(
                 f"{out}: a resumed run keeps the config it began with; leave out all options but "
-                "--out and --resume"
+                "--out, --resume and those that name columns"
             )
         with training_progress() as (announce, report):
             result = train(
@@ -69,7 +71,12 @@ def command_for(words: Sequence[str]) -> Callable[..., int]:
                 announce=announce,
                 report=report,
             )
-        return conclude(result) if distributed.first() else 0
+        if not distributed.first():
+            return 0
+        again = ["arcwise", "train", str(data), "--out", str(out), "--resume"]
+        again += ["--image-column", image_column] if image_column else []
+        again += ["--identity-column", identity_column] if identity_column else []
+        return conclude(result, shlex.join(again))
 
     return command
 
@@ -109,15 +116,12 @@ def training_progress() -> Iterator[tuple[Announce, Report]]:
         yield announce, report
 
 
-def conclude(result: TrainResult) -> int:
-    """Say how the run ended, and what to do next."""
+def conclude(result: TrainResult, again: str) -> int:
+    """Say how the run ended, and what to do next: `again` resumes it."""
     outcome = result.outcome
-    left_out("pictures could not be read and were not trained on", outcome.failures)
+    left_out("pictures could not be read and were not used", result.failures)
     if not outcome.finished:
-        print(
-            f"stopped after step {outcome.steps} of {result.config.steps}; go on with: "
-            f"arcwise train DATA --out {result.folder} --resume"
-        )
+        print(f"stopped after step {outcome.steps} of {result.config.steps}; go on with: {again}")
         return 130
     print(
         f"{outcome.steps} steps in {outcome.seconds:.0f} s, {outcome.images_per_second:,.0f} "
@@ -126,6 +130,5 @@ def conclude(result: TrainResult) -> int:
     for threshold in result.thresholds:
         print(f"  {threshold}")
     print(f"model: {result.model}")
-    if result.report:
-        print(f"report: {result.report}")
+    print(f"report: {result.report}" if result.report else NO_REPORT)
     return 0

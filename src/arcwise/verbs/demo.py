@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,18 @@ from arcwise.training.config import TrainConfig
 from arcwise.verbs.enrol import Enrolled, enrol
 from arcwise.verbs.evaluate import Evaluation, evaluate
 from arcwise.verbs.export import ExportReport, export
+from arcwise.verbs.reporting import can_report
 from arcwise.verbs.search import Found, search
 from arcwise.verbs.train import TrainResult, train
 
 LOSSES = ("softmax", "arcface")
+
+MARK = "demo.json"
+"""The file by which a folder is known to be a demo's, and may be replaced."""
+
+GALLERY = "shop.gallery"
+OWN = ("pictures", *LOSSES, GALLERY, f"{GALLERY}-wal", f"{GALLERY}-shm", "report.html", MARK)
+"""What a demo writes, and all that a later one deletes."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ class Demonstration:
         found: the answers to the queries.
         right: (Q,) bool, whether the answer is right: the product, or unknown for a stranger.
         stranger: (Q,) bool, whether the product is not enrolled.
-        report: the page.
+        report: the page; None where matplotlib or jinja2 are missing.
     """
 
     runs: dict[str, TrainResult]
@@ -67,7 +76,7 @@ class Demonstration:
     found: Found
     right: np.ndarray
     stranger: np.ndarray
-    report: Path
+    report: Path | None = None
 
 
 def demo(
@@ -89,9 +98,10 @@ def demo(
 
     Raises:
         ArcwiseError: `out` holds something else.
+        KeyboardInterrupt: a training was stopped by Ctrl-C.
     """
     out, scale = Path(out), scale or Scale()
-    _make_room(out)
+    _make_room(out, scale, seed)
     say(f"rendering {scale.identities} products, {scale.shots + 1} pictures each")
     table = render_dataset(
         out / "pictures",
@@ -101,7 +111,7 @@ def demo(
         size=scale.size,
         seed=seed,
     )
-    known, new = _halves(open_manifest(table), 2 / 3)
+    known, new = _halves(open_manifest(table.parent), 2 / 3)
     runs, evaluations = {}, {}
     for loss in LOSSES:
         config = replace(
@@ -116,7 +126,7 @@ def demo(
         report = watch(loss, config) if watch else lambda step, values: None
         runs[loss] = train(known, out / loss, config, report=report)
         if not runs[loss].outcome.finished:
-            raise ArcwiseError("the demo was stopped")
+            raise KeyboardInterrupt
         say(f"measuring {loss} on {len(new.classes)} products it has never seen")
         evaluations[loss] = evaluate(runs[loss].model, new, out=out / loss / "evaluation")
     model = runs["arcface"].model
@@ -124,25 +134,31 @@ def demo(
     exported = export(model)
     catalogue, queries = _counter(new)
     say(f"enrolling {len(catalogue)} studio pictures, searching with {len(queries)} shop pictures")
-    gallery = out / "shop.gallery"
+    gallery = out / GALLERY
     enrolled = enrol(gallery, catalogue, model=model)
     found = search(gallery, [queries])
     right, stranger = _judge(queries, found, set(catalogue.identities))
+    result = Demonstration(runs, evaluations, exported, enrolled, queries, found, right, stranger)
+    if not can_report():
+        return result
     from arcwise.verbs.demo_report import write_demo_report
 
-    result = Demonstration(
-        runs, evaluations, exported, enrolled, queries, found, right, stranger, out / "report.html"
-    )
-    write_demo_report(result)
-    return result
+    return replace(result, report=write_demo_report(out / "report.html", result))
 
 
-def _make_room(out: Path) -> None:
-    """An empty folder, or one that only an earlier demo has written to."""
-    if out.exists() and any(out.iterdir()):
-        if not (out / "pictures" / "manifest.csv").is_file():
+def _make_room(out: Path, scale: Scale, seed: int) -> None:
+    """A folder marked as a demo's, without anything of an earlier demo in it."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if not (out / MARK).is_file():
             raise ArcwiseError(f"{out}: holds something that is no demo; name another --out")
-        shutil.rmtree(out)
+        for name in OWN:
+            place = out / name
+            if place.is_dir():
+                shutil.rmtree(place)
+            else:
+                place.unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARK).write_text(json.dumps(asdict(scale) | {"seed": seed}) + "\n")
 
 
 def _halves(manifest: Manifest, share: float) -> tuple[Manifest, Manifest]:

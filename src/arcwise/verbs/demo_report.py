@@ -31,7 +31,7 @@ SHOWN = 8
 """Searches shown of each kind."""
 
 
-def write_demo_report(result: Demonstration) -> Path:
+def write_demo_report(path: Path, result: Demonstration) -> Path:
     """Write the comparison, the curves, the hardest pairs and the searches."""
     chosen = result.evaluations["arcface"]
     angles = {
@@ -44,9 +44,7 @@ def write_demo_report(result: Demonstration) -> Path:
         facts(chosen),
         Plot(
             "Same or not",
-            plots.roc(
-                {loss: e.verification for loss, e in result.evaluations.items() if e.verification}
-            ),
+            plots.roc({loss: e.verification for loss, e in result.evaluations.items()}),
         ),
         Plot("Angles between pictures", plots.angles(angles)),
         Plot(
@@ -67,7 +65,7 @@ def write_demo_report(result: Demonstration) -> Path:
         f"shop pictures of enrolled products were recognised and {rejected:.0%} of those of other "
         "products called unknown."
     )
-    return write_report(result.report, "Arcwise demo", sections, summary)
+    return write_report(path, "Arcwise demo", sections, summary)
 
 
 def compared(result: Demonstration) -> Table:

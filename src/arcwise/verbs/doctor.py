@@ -55,6 +55,7 @@ class Machine:
         memory_gb: physical memory, 0 where the system does not say.
         gpus: names of the accelerators torch sees.
         bf16: whether training on the processor uses bfloat16; None without torch.
+        problem: why torch, which is installed, cannot be loaded; empty if it can or is not there.
         parts: what can be done.
     """
 
@@ -64,22 +65,14 @@ class Machine:
     memory_gb: float
     gpus: tuple[str, ...]
     bf16: bool | None
+    problem: str
     parts: tuple[Part, ...]
 
 
 def doctor() -> Machine:
     """Look at this machine; nothing is changed."""
     parts = tuple(_part(name, needs) for name, needs in PARTS.items())
-    gpus: tuple[str, ...] = ()
-    bf16 = None
-    if _version("torch"):
-        import torch
-
-        from arcwise.training import build
-        from arcwise.training.config import TrainConfig
-
-        gpus = tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-        bf16 = build.precision(TrainConfig(), torch.device("cpu")) == "bf16"
+    gpus, bf16, problem = _torch() if _version("torch") else ((), None, "")
     return Machine(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
@@ -87,8 +80,22 @@ def doctor() -> Machine:
         memory_gb=_memory_gb(),
         gpus=gpus,
         bf16=bf16,
+        problem=problem,
         parts=parts,
     )
+
+
+def _torch() -> tuple[tuple[str, ...], bool | None, str]:
+    """The accelerators' names, whether bfloat16 is used, and what is wrong with torch."""
+    try:
+        import torch
+
+        from arcwise.training import build
+        from arcwise.training.config import TrainConfig
+    except (ImportError, OSError) as error:  # half an installation, or libraries that do not fit
+        return (), None, str(error)
+    gpus = tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+    return gpus, build.precision(TrainConfig(), torch.device("cpu")) == "bf16", ""
 
 
 def _part(name: str, needs: tuple[str, ...]) -> Part:

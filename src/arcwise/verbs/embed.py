@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from arcwise import runtime
-from arcwise.data.manifest import open_manifest
+from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.writing import write_table
 from arcwise.errors import ArcwiseError, ImageError
 
 
@@ -58,21 +60,34 @@ def embed(
         ArcwiseError: no model, no pictures, or a file in the way.
     """
     out = Path(out)
-    if out.exists():
-        raise ArcwiseError(f"{out}: there already; name another file, or delete it first")
-    manifest = open_manifest(
-        data, image_column=image_column, identity_column=identity_column, identities=False
-    )
-    loaded = runtime.load(model)
-    embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
-    flat = pa.array(embedded.vectors.reshape(-1), pa.float32())
-    vectors = pa.FixedSizeListArray.from_arrays(flat, loaded.dim)
-    table = manifest.select(embedded.rows).table.append_column("vector", vectors)
-    about = {"arcwise.fingerprint": loaded.fingerprint, "arcwise.model": loaded.name}
-    table = table.replace_schema_metadata((table.schema.metadata or {}) | about)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = out.with_name(out.name + ".part")
-    pq.write_table(table, beside)
-    beside.replace(out)
+    if out.suffix.lower() != ".parquet":
+        raise ArcwiseError(f"{out}: embeddings go to a Parquet file; end the name in .parquet")
+    with write_table(out) as put:  # refuses before the work, not after it
+        manifest = open_manifest(
+            data, image_column=image_column, identity_column=identity_column, identities=False
+        )
+        loaded = runtime.load(model)
+        embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
+        table = _table(manifest.select(embedded.rows), embedded.vectors, out)
+        about = {"arcwise.fingerprint": loaded.fingerprint, "arcwise.model": loaded.name}
+        put(table.replace_schema_metadata((table.schema.metadata or {}) | about))
     failures = tuple(embedded.failures)
     return EmbeddedFile(out, len(embedded.rows), loaded.dim, failures, manifest.ignored)
+
+
+def _table(manifest: Manifest, vectors: np.ndarray, out: Path) -> pa.Table:
+    """The manifest's table with these vectors, its images found from the file they go to."""
+    table = manifest.table
+    if "vector" in table.column_names:  # of another model
+        table = table.drop_columns("vector")
+    flat = pa.array(vectors.reshape(-1), pa.float32())
+    places = pa.array([_seen_from(out, manifest.root, one) for one in manifest.images], pa.string())
+    table = table.set_column(table.column_names.index("image"), "image", places)
+    return table.append_column("vector", pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]))
+
+
+def _seen_from(out: Path, root: Path, image: str) -> str:
+    """Where a picture is: below the folder of the file if it is, otherwise from the root."""
+    place = Path(os.path.abspath(os.path.join(root, image)))
+    folder = Path(os.path.abspath(out)).parent
+    return (place.relative_to(folder) if place.is_relative_to(folder) else place).as_posix()

@@ -64,7 +64,7 @@ def enrol(
         else open_manifest(data, image_column=image_column, identity_column=identity_column)
     )
     identities = manifest.identities  # complain before embedding
-    loaded = model_of(gallery, model)
+    loaded = model_of(gallery, model, create=True)
     embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
     images = manifest.images
     items = [

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from arcwise import evaluation, runtime
+from arcwise.data.formats.comma import parse_csv
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.split import identity_digest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import Identification, Rate, Retrieval, Verification
+from arcwise.verbs.reporting import can_report
 
 FAR = 1e-2
 FPIR = 1e-1
@@ -35,10 +36,12 @@ class Evaluation:
         failures: pictures that could not be read.
         ignored: files that are not pictures.
         verification: of the pairs given, or of all.
-        retrieval: leave one out; None where no identity has two pictures.
+        retrieval: leave one out.
         closed: every identity in the gallery; None without a second picture to search with.
         open: half of the identities in the gallery, the others unknown.
         gallery: in words, which pictures the gallery is.
+        report: the page about it; None where none was asked for, or matplotlib or jinja2 are
+            missing.
     """
 
     model: str
@@ -49,28 +52,26 @@ class Evaluation:
     left_out: int
     failures: tuple[ImageError, ...]
     ignored: tuple[str, ...]
-    verification: Verification | None
-    retrieval: Retrieval | None
+    verification: Verification
+    retrieval: Retrieval
     closed: Identification | None
     open: Identification | None
     gallery: str
+    report: Path | None = None
 
     def rates(self) -> list[tuple[str, Rate]]:
         """The table: what was measured, and its value with its interval."""
-        rows: list[tuple[str, Rate]] = []
-        if self.retrieval:
-            rows += [
-                ("recall@1, leave one out", self.retrieval.recall_at(1)),
-                ("MAP@R, leave one out", self.retrieval.map_at_r),
-            ]
-        if self.verification:
-            if self.verification.folds:
-                rows.append(("accuracy over the folds", self.verification.accuracy))
-            rows += [
-                (f"TAR at FAR {FAR:g}", self.verification.tar_at(FAR)),
-                (f"TAR at FAR {FAR / 10:g}", self.verification.tar_at(FAR / 10)),
-                ("equal-error rate", self.verification.eer),
-            ]
+        rows = [
+            ("recall@1, leave one out", self.retrieval.recall_at(1)),
+            ("MAP@R, leave one out", self.retrieval.map_at_r),
+        ]
+        if self.verification.folds:
+            rows.append(("accuracy over the folds", self.verification.accuracy))
+        rows += [
+            (f"TAR at FAR {FAR:g}", self.verification.tar_at(FAR)),
+            (f"TAR at FAR {FAR / 10:g}", self.verification.tar_at(FAR / 10)),
+            ("equal-error rate", self.verification.eer),
+        ]
         if self.closed:
             rows.append((f"rank 1, gallery: {self.gallery}", self.closed.rank(1)))
         if self.open:
@@ -141,12 +142,15 @@ def evaluate(
             f"{manifest.name}: got {len(kept.classes)} readable identity to measure on; expected "
             "2 or more"
         )
+    if not several:
+        raise ArcwiseError(
+            f"{manifest.name}: got one readable picture of each of {len(kept.classes)} identities "
+            "to measure on; expected two or more of some, to compare"
+        )
     if pairs is not None:
         verification = _verify_pairs(Path(pairs), kept, vectors)
     else:
-        verification = (
-            evaluation.verification_from_embeddings(vectors, ids, seed=seed) if several else None
-        )
+        verification = evaluation.verification_from_embeddings(vectors, ids, seed=seed)
     closed, open_, gallery = _identify(kept, vectors, ids, seed)
     result = Evaluation(
         model=loaded.name,
@@ -158,25 +162,25 @@ def evaluate(
         failures=tuple(embedded.failures),
         ignored=manifest.ignored,
         verification=verification,
-        retrieval=evaluation.retrieval(vectors, ids, seed=seed) if several else None,
+        retrieval=evaluation.retrieval(vectors, ids, seed=seed),
         closed=closed,
         open=open_,
         gallery=gallery,
     )
-    if out is not None:
-        write(result, Path(out))
-    return result
+    return result if out is None else write(result, Path(out))
 
 
-def write(result: Evaluation, folder: Path) -> None:
-    """Put results.json, and report.html where matplotlib and jinja2 are there, into a folder."""
+def write(result: Evaluation, folder: Path) -> Evaluation:
+    """Put results.json, and report.html where it can be made, into a folder; say where it is."""
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / "results.json.part"
     beside.write_text(json.dumps(result.as_dict(), indent=2) + "\n")
     beside.replace(folder / "results.json")
+    if not can_report():
+        return result
     from arcwise.verbs.evaluate_report import write_evaluation_report
 
-    write_evaluation_report(folder / "report.html", result)
+    return replace(result, report=write_evaluation_report(folder / "report.html", result))
 
 
 def _not_used(manifest: Manifest, model: runtime.Model) -> tuple[Manifest, str, int]:
@@ -245,33 +249,34 @@ def _rare_domain(manifest: Manifest, ids: np.ndarray) -> np.ndarray | None:
 def _verify_pairs(path: Path, manifest: Manifest, vectors: np.ndarray) -> Verification:
     """Verification of listed pairs; each side names a picture as the data set does."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+        table = parse_csv(path.read_bytes(), str(path))
     except OSError as error:
         raise ArcwiseError(f"{path}: cannot be read ({error.strerror})") from None
-    lacking = {"a", "b", "same"} - set(rows[0] if rows else ())
-    if lacking:
+    lacking = sorted({"a", "b", "same"} - set(table.column_names))
+    if lacking or not table.num_rows:
+        found = f"no column {', '.join(lacking)}" if lacking else "no pair in it"
         raise ArcwiseError(
-            f"{path}: no column {', '.join(sorted(lacking))}; expected a, b and same (1 or 0), "
-            "and perhaps fold"
+            f"{path}: {found}; expected a, b and same (1 or 0), and perhaps fold, a line a pair"
         )
+    columns = {name: table.column(name).to_pylist() for name in table.column_names}
     place = {image: row for row, image in enumerate(manifest.images)}
-    for number, row in enumerate(rows, start=2):
-        for side in "ab":
-            if row[side] not in place:
-                raise ArcwiseError(
-                    f"{path}, line {number}: {row[side]!r} is not a readable picture of "
-                    f"{manifest.name}"
-                )
-        if row["same"] not in ("0", "1"):
-            raise ArcwiseError(f"{path}, line {number}: same is {row['same']!r}; expected 1 or 0")
-    a = np.array([place[row["a"]] for row in rows])
-    b = np.array([place[row["b"]] for row in rows])
+    for side in "ab":
+        strange = [row for row, image in enumerate(columns[side]) if image not in place]
+        if strange:
+            raise ArcwiseError(
+                f"{path}: row {strange[0] + 1}: {columns[side][strange[0]]!r} is not one of the "
+                f"{len(manifest)} pictures of {manifest.name} that are measured; it is missing, "
+                "unreadable, or of an identity that the model was made with"
+            )
+    for row, same in enumerate(columns["same"]):
+        if same not in ("0", "1"):
+            raise ArcwiseError(f"{path}: row {row + 1}: same is {same!r}; expected 1 or 0")
+    a, b = (np.array([place[image] for image in columns[side]]) for side in "ab")
     ids = np.array(manifest.identities)
-    folds = [row["fold"] for row in rows] if "fold" in rows[0] else None
+    folds = columns.get("fold")
     return evaluation.verification(
         np.einsum("nd,nd->n", vectors[a], vectors[b]),
-        np.array([row["same"] == "1" for row in rows]),
+        np.array(columns["same"]) == "1",
         10 if folds is None else np.unique(folds, return_inverse=True)[1],
         ids_a=ids[a],
         ids_b=ids[b],

@@ -39,17 +39,14 @@ def write_evaluation_report(path: Path, result: Evaluation) -> Path:
         Numbers("Results", [Number(label, rate) for label, rate in rates[:3]]),
         facts(result),
         Table("Measures", ["measure", "value, 95 % interval"], [list(row) for row in rates]),
-    ]
-    if result.verification:
-        sections.append(Plot("Same or not", plots.roc({name: result.verification})))
-    sections.append(
+        Plot("Same or not", plots.roc({name: result.verification})),
         Plot(
             "Angles between pictures",
             plots.angles(
                 {name: evaluation.angles_from_embeddings(result.vectors, result.manifest.labels)}
             ),
-        )
-    )
+        ),
+    ]
     if result.closed:
         sections.append(Plot("Finding the identity", plots.cmc({name: result.closed})))
     if result.open:

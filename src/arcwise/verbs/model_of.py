@@ -10,17 +10,32 @@ from arcwise.gallery import open_gallery
 from arcwise.runtime import Model
 
 
-def model_of(gallery: str | Path, model: str | Path | None) -> Model:
+def model_of(gallery: str | Path, model: str | Path | None, *, create: bool = False) -> Model:
     """The model named, or else the one that the gallery recorded; its fingerprint must fit.
+
+    What can be wrong with the gallery is found here, before any picture is embedded.
+
+    Args:
+        gallery: the file.
+        model: the model folder, or None for the one recorded.
+        create: whether the gallery may be missing, and is then about to be made.
 
     Raises:
         ArcwiseError: no model is named or recorded, or it is not where it was.
-        GalleryError: the gallery belongs to another model.
+        GalleryError: no gallery, or one of another model.
     """
-    if model is not None:
-        return runtime.load(model)
     if not Path(gallery).exists():
-        raise GalleryError(f"{gallery}: no such gallery; to make one, say --model runs/…/model")
+        if not create:
+            raise GalleryError(f"{gallery}: no such gallery; `arcwise enrol` makes one")
+        if model is None:
+            raise GalleryError(f"{gallery}: no such gallery; to make one, say --model runs/…/model")
+        if not Path(gallery).parent.is_dir():
+            raise GalleryError(f"{gallery}: no folder {Path(gallery).parent}; make it first")
+        return runtime.load(model)
+    if model is not None:
+        loaded = runtime.load(model)
+        with open_gallery(gallery, mode="r", model=loaded):  # refuses another model
+            return loaded
     with open_gallery(gallery, mode="r") as store:
         recorded, fingerprint = store.model_path, store.fingerprint
     if recorded is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from arcwise.errors import GalleryError
 from arcwise.gallery import open_gallery
 
 
@@ -13,5 +14,7 @@ def remove(gallery: str | Path, identity: str) -> int:
     Raises:
         GalleryError: no gallery, or no such identity in it.
     """
+    if not Path(gallery).exists():
+        raise GalleryError(f"{gallery}: no such gallery; `arcwise enrol` makes one")
     with open_gallery(gallery) as store:
         return store.remove(identity)

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from arcwise import runtime
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import Threshold
 from arcwise.gallery import Decision, Hit, decide, expected_fpir, open_gallery
 from arcwise.verbs.model_of import model_of
+from arcwise.verbs.queries import embed_queries, queries
 from arcwise.verbs.threshold import threshold_for
 
 
@@ -22,7 +20,7 @@ class Answer:
     """What a picture is.
 
     Attributes:
-        image: the query, as it was named.
+        image: the query's path.
         hits: the closest identities, closest first.
         decision: which of them it is, or unknown; None when the model has no threshold.
     """
@@ -71,41 +69,18 @@ def search(
         ImageError: the only picture asked about cannot be read.
         ArcwiseError: no gallery, no model, or no threshold for the rate.
     """
+    if k < 1:
+        raise ArcwiseError(f"k is {k}; expected 1 or more: how many identities to show")
+    pictures = queries(images)
     loaded = model_of(gallery, model)
     threshold = threshold_for(loaded, far)
-    manifests = [
-        one if isinstance(one, Manifest) else open_manifest(one, identities=False) for one in images
-    ]
-    names, vectors, failures = _embed(loaded, manifests)
+    embedded = embed_queries(loaded, pictures)
     with open_gallery(gallery, mode="r", model=loaded) as store:
-        found = store.search(vectors, k=max(k, 2)) if names else []
+        found = store.search(embedded.vectors, k=max(k, 2))  # the decision looks at the runner-up
         enrolled = len(store.identities())
     answers = []
-    for name, hits in zip(names, found, strict=True):
+    for row, hits in zip(embedded.rows, found, strict=True):
         decision = decide(hits, threshold.threshold, threshold.far) if threshold else None
-        answers.append(Answer(name, tuple(hits[:k]), decision))
+        answers.append(Answer(pictures.image(row), tuple(hits[:k]), decision))
     wrong = expected_fpir(threshold.far, enrolled) if threshold else None
-    return Found(tuple(answers), threshold, wrong, failures)
-
-
-def _embed(
-    model: runtime.Model, manifests: Sequence[Manifest]
-) -> tuple[list[str], np.ndarray, tuple[ImageError, ...]]:
-    names: list[str] = []
-    vectors = [np.empty((0, model.dim), np.float32)]
-    failures: list[ImageError] = []
-    alone = sum(len(manifest) for manifest in manifests) == 1
-    for manifest in manifests:
-        if alone:
-            name = manifest.images[0]
-            vectors.append(model.embed([manifest.read(0)]))  # raises what is wrong with it
-            names.append(name)
-            continue
-        embedded = runtime.embed_manifest(model, manifest)
-        images = manifest.images
-        names += [images[row] for row in embedded.rows]
-        vectors.append(embedded.vectors)
-        failures += embedded.failures
-    if not names and not failures:
-        raise ArcwiseError("no picture to search for; name one or more files or folders")
-    return names, np.concatenate(vectors), tuple(failures)
+    return Found(tuple(answers), threshold, wrong, tuple(embedded.failures))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,15 +14,16 @@ from torch import nn
 
 import arcwise
 from arcwise import distributed, evaluation, runtime
-from arcwise.bundle import Bundle, add_thresholds
+from arcwise.bundle import add_thresholds
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.split import hold_out, identity_digest
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import Threshold
 from arcwise.training import build, loop
 from arcwise.training.config import TrainConfig
 from arcwise.training.diary import Report
 from arcwise.training.validation import Validation
+from arcwise.verbs.reporting import can_report
 
 MODEL = "model"
 LAST = "last"
@@ -50,7 +51,9 @@ class TrainResult:
         parts: who was trained on, who chose the checkpoint, who set the thresholds.
         outcome: how the loop ended.
         thresholds: measured on the calibration identities; empty without them.
-        report: the page about the run; None where matplotlib or jinja2 are missing.
+        failures: pictures that could not be read, held-out ones included.
+        report: the page about the run; None for a run that did not finish, and where matplotlib
+            or jinja2 are missing.
     """
 
     folder: Path
@@ -58,7 +61,8 @@ class TrainResult:
     parts: Parts
     outcome: loop.Outcome
     thresholds: tuple[Threshold, ...]
-    report: Path | None
+    failures: tuple[ImageError, ...]
+    report: Path | None = None
 
     @property
     def model(self) -> Path:
@@ -133,15 +137,28 @@ def train(
             report=report,
             resume=resume,
         )
-        first = distributed.rank() == 0
     thresholds: tuple[Threshold, ...] = ()
-    if outcome.finished and first and parts.calibrate is not None:
-        thresholds = set_thresholds(out / MODEL, parts.calibrate, config.seed).thresholds
-    return TrainResult(out, config, parts, outcome, thresholds, None)
+    failures = outcome.failures
+    done = outcome.finished and distributed.first()
+    if done and parts.calibrate is not None:
+        thresholds, unread = set_thresholds(out / MODEL, parts.calibrate, config.seed)
+        failures += unread
+    result = TrainResult(out, config, parts, outcome, thresholds, failures)
+    if not (done and can_report()):
+        return result
+    from arcwise.verbs.train_report import write_train_report
+
+    return replace(result, report=write_train_report(out / "report.html", result))
 
 
-def set_thresholds(model: Path, pictures: Manifest, seed: int) -> Bundle:
-    """The bundle with thresholds measured on these pictures, of identities not trained on."""
+def set_thresholds(
+    model: Path, pictures: Manifest, seed: int
+) -> tuple[tuple[Threshold, ...], tuple[ImageError, ...]]:
+    """Measure thresholds on pictures of identities not trained on, and put them into the bundle.
+
+    Returns:
+        The thresholds, and the pictures that could not be read.
+    """
     embedded = runtime.embed_manifest(runtime.load(model, runtime="torch"), pictures)
     kept = pictures.select(embedded.rows)
     thresholds = evaluation.calibrate(embedded.vectors, kept.identities, seed=seed)
@@ -150,22 +167,34 @@ def set_thresholds(model: Path, pictures: Manifest, seed: int) -> Bundle:
         f"{pictures.name}"
     )
     digests = [identity_digest(identity) for identity in kept.classes]
-    return add_thresholds(model, thresholds, measured_on=measured_on, digests=digests)
+    add_thresholds(model, thresholds, measured_on=measured_on, digests=digests)
+    return thresholds, tuple(embedded.failures)
 
 
 def _training_rows(manifest: Manifest) -> Manifest:
-    splits = manifest.column("split")
-    if splits is None or "train" not in splits:
+    """The rows to train on; a data set of nothing but test pictures has none."""
+    if not manifest.has_images:
+        raise ArcwiseError(f"{manifest.name}: holds vectors; a model is trained on pictures")
+    named = sorted({split for split in manifest.column("split") or () if split})
+    if not named:
         return manifest
+    if "train" not in named:
+        raise ArcwiseError(
+            f"{manifest.name}: its column split has {', '.join(named)} and no train; name the rows "
+            "to train on, or leave the column out"
+        )
     return manifest.where("split", "train")
 
 
 def _resolved(config: TrainConfig, manifest: Manifest, out: Path) -> TrainConfig:
     """The config with what "auto" means here, after a look at the place to write to."""
-    if distributed.first() and (out / "config.json").exists():
+    # A config.json alone is of a run that stopped before its first step.
+    if distributed.first() and (out / "metrics.jsonl").exists():
         raise ArcwiseError(
             f"{out}: there is a run already; go on with it (--resume), or give another --out"
         )
+    if out.exists() and not out.is_dir():
+        raise ArcwiseError(f"{out}: a file; --out is the folder of the run, a new one")
     classes = len(manifest.classes)
     if classes < 2:
         raise ArcwiseError(
@@ -176,15 +205,22 @@ def _resolved(config: TrainConfig, manifest: Manifest, out: Path) -> TrainConfig
 
 def _resumed(out: Path, manifest: Manifest) -> TrainConfig:
     path = out / "config.json"
-    if not path.exists():
+    if not path.is_file():
         raise ArcwiseError(f"{out}: no run to resume (no config.json); train without --resume")
-    saved = json.loads(path.read_text())
-    if saved["data"]["fingerprint"] != manifest.fingerprint():
+    try:
+        saved = json.loads(path.read_bytes())
+        data, config = saved["data"], saved["config"]
+        known, name, pictures = (data[key] for key in ("fingerprint", "name", "pictures"))
+    except (ValueError, LookupError, TypeError):
         raise ArcwiseError(
-            f"{manifest.name}: not the data that {out} was trained on ({saved['data']['name']}, "
-            f"{saved['data']['pictures']} pictures); give the same data, or start a new run"
+            f"{path}: damaged, not what a run writes; restore it, or train into another --out"
+        ) from None
+    if known != manifest.fingerprint():
+        raise ArcwiseError(
+            f"{manifest.name}: not the data that {out} was trained on ({name}, {pictures} "
+            "pictures); give the same data, or start a new run"
         )
-    return TrainConfig.from_dict(saved["config"])
+    return TrainConfig.from_dict(config)
 
 
 def _write_config(out: Path, config: TrainConfig, manifest: Manifest) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Threshold
 from arcwise.gallery import open_gallery
 from arcwise.verbs.model_of import model_of
+from arcwise.verbs.queries import embed_queries, queries
 from arcwise.verbs.threshold import threshold_for
 
 
@@ -51,6 +51,9 @@ def verify(
         ArcwiseError: the identity is not enrolled, the picture cannot be read, or the model has
             no threshold.
     """
+    pictures = queries([image])
+    if len(pictures) != 1:
+        raise ArcwiseError(f"{image}: got {len(pictures)} pictures; verify takes one")
     loaded = model_of(gallery, model)
     threshold = threshold_for(loaded, far)
     if threshold is None:
@@ -58,10 +61,7 @@ def verify(
             f"{loaded.path}: the model has no thresholds, so nothing can be accepted; train it "
             "with identities held out (--holdout 0.2)"
         )
-    picture = open_manifest(image, identities=False)
-    if len(picture) != 1:
-        raise ArcwiseError(f"{image}: got {len(picture)} pictures; verify takes one")
-    (vector,) = loaded.embed([picture.read(0)])
+    (vector,) = embed_queries(loaded, pictures).vectors
     with open_gallery(gallery, mode="r", model=loaded) as store:
         result = store.verify(identity, vector)
     accepted = result.similarity >= threshold.threshold

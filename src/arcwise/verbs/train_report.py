@@ -1,0 +1,100 @@
+"""The page about a training run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from arcwise.evaluation import Threshold
+from arcwise.report import Facts, Number, Numbers, Plot, Section, Table, plots, write_report
+from arcwise.report.sections import Cell
+from arcwise.training import metrics
+
+if TYPE_CHECKING:
+    from arcwise.verbs.train import TrainResult
+
+LISTED = 20
+"""Unreadable pictures named before the rest is counted."""
+
+
+def write_train_report(path: Path, result: TrainResult) -> Path:
+    """Write who was trained on, how it went, and what the model's scores mean."""
+    config, outcome, parts = result.config, result.outcome, result.parts
+    sections: list[Section] = []
+    if outcome.best:
+        note = f"held-out identities, step {outcome.best_step}"
+        sections.append(
+            Numbers(
+                "The model kept",
+                [
+                    Number("recall@1, leave one out", f"{outcome.best.recall_at_1:.1%}", note),
+                    Number("TAR at FAR 1 %", f"{outcome.best.tar:.1%}", note),
+                ],
+                "The best of several by the same identities: a little too good. Measure on others "
+                "with `arcwise evaluate`.",
+            )
+        )
+    rows = metrics.read(result.folder / "metrics.jsonl")
+    if rows:
+        sections.append(Plot("How it went", plots.training(rows)))
+    sections.append(run(result))
+    if result.thresholds:
+        sections.append(thresholds(result.thresholds))
+    sections.append(Facts("Config, the whole of it in config.json", highlights(result)))
+    if result.failures:
+        sections.append(unreadable(result))
+    summary = (
+        f"{config.encoder} with {config.loss} on {len(parts.train):,} pictures of "
+        f"{len(parts.train.classes):,} identities, {outcome.steps:,} steps."
+    )
+    return write_report(path, f"Training on {parts.train.name}", sections, summary)
+
+
+def run(result: TrainResult) -> Facts:
+    """Who did what, and how long it took."""
+    outcome = result.outcome
+    uses = ("trained on", "chose the checkpoint", "set the thresholds")
+    items: list[tuple[str, Cell]] = [("data", result.parts.train.name)]
+    items += [
+        (use, "nobody" if part is None else f"{len(part.classes)} identities, {len(part)} pictures")
+        for use, part in zip(uses, result.parts, strict=True)
+    ]
+    items += [
+        ("pictures that could not be read", len(result.failures)),
+        ("time of the last start", f"{outcome.seconds:.0f} s"),
+        ("throughput", f"{outcome.images_per_second:,.0f} pictures/s"),
+        ("of the time waiting for pictures", f"{outcome.waiting:.1%}"),
+    ]
+    return Facts("The run", items)
+
+
+def highlights(result: TrainResult) -> list[tuple[str, Cell]]:
+    """The fields of the config that readers ask for."""
+    names = ("encoder", "dim", "size", "loss", "margin", "steps", "batch", "optimiser", "lr")
+    names += ("precision", "seed", "holdout")
+    return [(name, getattr(result.config, name)) for name in names]
+
+
+def thresholds(found: tuple[Threshold, ...]) -> Table:
+    """One row a false-accept rate."""
+    rows = [
+        [
+            f"{one.far:g}",
+            f"{one.threshold:.4f}",
+            f"{one.low:.4f} – {one.high:.4f}" if one.resolved else "not resolved: too few pairs",
+            "" if one.tar is None else f"{one.tar:.1%}",
+        ]
+        for one in found
+    ]
+    header = ["false-accept rate", "similarity at least", "95 % interval", "mated pairs accepted"]
+    pairs, identities = found[0].impostors, found[0].identities
+    note = f"From {pairs:,} pairs of {identities:,} identities that were not trained on."
+    return Table("Thresholds", header, rows, note)
+
+
+def unreadable(result: TrainResult) -> Table:
+    """The pictures that could not be read, and why."""
+    rows = [[error.name, error.reason] for error in result.failures[:LISTED]]
+    more = len(result.failures) - LISTED
+    note = f"and {more} more" if more > 0 else ""
+    return Table("Pictures that could not be read", ["picture", "reason"], rows, note)
