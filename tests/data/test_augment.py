@@ -147,6 +147,13 @@ def test_rotation_turns_by_up_to_its_angle_either_way_and_keeps_lengths():
     np.testing.assert_allclose(np.linalg.det(affine[:, :, :2]), 1, rtol=1e-5)
 
 
+def test_a_mirrored_view_is_turned_and_not_skewed():
+    turned = affine_of(200, 0, rotation=0.4, flip=1.0)[:, :, :2]
+    square = np.broadcast_to(np.eye(2), turned.shape)
+    np.testing.assert_allclose(turned @ turned.transpose(0, 2, 1), square, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.det(turned), -1, rtol=1e-5)
+
+
 def test_aspect_stretches_one_side_as_much_as_it_squeezes_the_other():
     affine = affine_of(500, 0, aspect=0.2)
     np.testing.assert_allclose(affine[:, 0, 0] * affine[:, 1, 1], 1, rtol=1e-5)
@@ -267,8 +274,10 @@ def test_the_new_backdrop_is_a_picture_of_the_batch():
     assert rims == {90.0, 255.0}  # the other picture, or itself
 
 
-def test_a_picture_that_is_not_on_white_keeps_its_backdrop():
-    pixels = torch.cat([studio(), pictures(n=6, side=16)])
+def test_a_picture_that_is_not_on_white_keeps_its_white():
+    shelf = 255 - studio()  # white things on black
+    shelf[:, 5:11, 5:11] = 255
+    pixels = torch.cat([studio(), shelf])
     found = views(pixels, backdrop=1.0)
     torch.testing.assert_close(found[6:], planes(pixels)[6:], rtol=0, atol=2e-2)
 

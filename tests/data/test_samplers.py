@@ -106,6 +106,14 @@ def test_balanced_repeats_no_picture_of_an_identity_that_has_enough():
             assert len(set(rows.tolist())) == min(4, of[rows[0]] + 1)
 
 
+def test_balanced_draws_other_pictures_of_an_identity_each_time():
+    of = np.repeat([0, 1], 20)
+    sampler = Balanced(of, 2, 4, 0)
+    drawn = {tuple(sorted(sampler.batch(step))) for step in range(60)}
+    assert len(drawn) == 60
+    assert len(set().union(*drawn)) == 40  # and all of them in the end
+
+
 def test_balanced_repeats_the_pictures_of_a_short_identity_as_evenly_as_it_can():
     sampler = Balanced(np.array([0, 0, 1, 1]), 2, 5, 0)
     for rows in sampler.batch(0).reshape(2, 5):

@@ -51,6 +51,19 @@ def test_a_crash_while_writing_leaves_the_old_checkpoint_as_it_was(tmp_path, mon
     assert checkpoint.load(tmp_path)[0] == 5
 
 
+def test_a_checkpoint_appears_under_its_name_only_once_it_is_whole(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path, 5, state(5))
+
+    def crash(self, target):
+        raise OSError("power failure")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(tmp_path), "replace", crash)
+        with pytest.raises(OSError, match="power failure"):
+            checkpoint.save(tmp_path, 10, state(10))
+    assert steps(tmp_path) == [5]
+
+
 def test_a_checkpoint_of_the_same_step_is_replaced(tmp_path):
     checkpoint.save(tmp_path, 5, state(1))
     checkpoint.save(tmp_path, 5, state(2))

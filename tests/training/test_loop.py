@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from arcwise import encoders
-from arcwise.data.augment import Augment
+from arcwise.data.augment import Augment, augment
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.training import loop
@@ -262,3 +262,20 @@ def test_the_network_trains_in_training_mode_after_a_validation(
     monkeypatch.setattr(loop, "update", watch)
     runs.train(runs.config(average=0.0, validate_every=2), patterns, tmp_path, choose=others)
     assert modes == [True] * 8
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_step_of_every_seed_sees_its_own_views(seed, patterns, tmp_path, monkeypatch):
+    drawn = []
+
+    def watch(pixels, settings, height, width, rng):
+        drawn.append(rng.random())
+        return augment(pixels, settings, height, width, rng)
+
+    monkeypatch.setattr(loop, "augment", watch)
+    runs.train(runs.config(seed=seed), patterns, tmp_path)
+    expected = [np.random.default_rng((seed, 2, step, 0)) for step in range(8)]
+    for rng in expected:
+        rng.integers(2**63)  # dropout's own seed
+    assert drawn == [rng.random() for rng in expected]
+    assert len(set(drawn)) == 8
