@@ -46,17 +46,21 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     options = parser.parse_args()
     folder = options.out / options.set
-    runs = json.loads(RUNS.read_text()) if RUNS.exists() else []
+    runs = known_runs()
     for seed in options.seeds:
         for loss in options.losses:
             key = {"set": options.set, "loss": loss, "seed": seed}
             if any(key.items() <= run.items() for run in runs):
                 continue
-            runs.append(key | measure(folder, config_for(options.set, loss, seed)))
-            print(json.dumps(runs[-1]), flush=True)
-            DOCS.mkdir(exist_ok=True)
+            run = key | measure(folder, config_for(options.set, loss, seed))
+            print(json.dumps(run), flush=True)
+            runs = [*known_runs(), run]  # another process may have added to them
             RUNS.write_text(json.dumps(runs, indent=1) + "\n")
     (DOCS / "unseen.md").write_text(page(runs))
+
+
+def known_runs() -> list[dict[str, Any]]:
+    return json.loads(RUNS.read_text()) if RUNS.exists() else []
 
 
 def config_for(name: str, loss: str, seed: int) -> TrainConfig:

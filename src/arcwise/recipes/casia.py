@@ -10,13 +10,15 @@ def casia_resnet50() -> TrainConfig:
     """ResNet-50 on aligned 112×112 faces, as ArcFace (arXiv 1801.07698) section 3.1 has it.
 
     Batch 512, learning rate 0.1 divided by ten at 20k and 28k, 32k steps, momentum 0.9, weight
-    decay 5e-4, s = 64, m = 0.5, D = 512, mirror images the only augmentation.
+    decay 5e-4, s = 64, m = 0.5, D = 512, pixels (p - 127.5)/128, mirror images the only
+    augmentation.
     """
     return TrainConfig(
         encoder="iresnet50",
         dim=512,
         size=112,
         resize="stretch",
+        std=(128.0, 128.0, 128.0),
         loss="arcface",
         margin=0.5,
         scale=64.0,

@@ -20,7 +20,7 @@ def products() -> TrainConfig:
         scale=0.0,
         margin_from=0.1,
         margin_full=0.5,
-        steps=3000,
+        steps=2000,
         batch=64,
         rare_domains=0.125,
         augment=Augment(zoom=0.4, backdrop=0.5),
@@ -36,6 +36,7 @@ def faces() -> TrainConfig:
     return replace(
         config,
         resize="stretch",
+        steps=4000,
         augment=Augment(zoom=0.85, aspect=0.05, rotation=0.1, hue=0.0),
         canvas=1.25,
     )
@@ -48,6 +49,8 @@ def drawings() -> TrainConfig:
         config,
         resize="stretch",
         flip_average=False,
+        steps=3000,
+        batch=128,
         augment=Augment(
             zoom=0.8,
             aspect=0.2,
