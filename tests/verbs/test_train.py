@@ -151,7 +151,7 @@ def test_without_held_out_identities_there_is_no_decision(
     assert (found.threshold, found.expected_fpir) == (None, None)
     assert found.answers[0].decision is None
     assert found.answers[0].hits[0].identity == known.identities[0]
-    with pytest.raises(ArcwiseError, match="no threshold for FAR 0.01; the model has none"):
+    with pytest.raises(ArcwiseError, match=r"no threshold for FAR 0\.01; the model has none"):
         search(tmp_path / "g", [known.select([0])], far=0.01)
 
 

@@ -10,6 +10,7 @@ import math
 import shutil
 import signal
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -97,16 +98,18 @@ def batches(
     The order of batches and of rows within them does not depend on the number of workers; with 0
     the pictures are read in this process.
     """
-    loader = DataLoader(
-        pictures,
-        batch_sampler=(rows.tolist() for rows in plan),  # type: ignore[arg-type]
-        num_workers=workers,
-        collate_fn=_as_it_is,  # type: ignore[arg-type]
-        worker_init_fn=_start_worker,
-        prefetch_factor=4 if workers else None,
-        pin_memory=pin,
-    )
-    return iter(loader)
+    with warnings.catch_warnings():  # more workers than cores are the user's choice
+        warnings.filterwarnings("ignore", "This DataLoader will create")
+        loader = DataLoader(
+            pictures,
+            batch_sampler=(rows.tolist() for rows in plan),  # type: ignore[arg-type]
+            num_workers=workers,
+            collate_fn=_as_it_is,  # type: ignore[arg-type]
+            worker_init_fn=_start_worker,
+            prefetch_factor=4 if workers else None,
+            pin_memory=pin,
+        )
+        return iter(loader)
 
 
 def _shared_memory() -> int:

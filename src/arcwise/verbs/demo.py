@@ -14,6 +14,7 @@ from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.synthetic import render_dataset
 from arcwise.errors import ArcwiseError
 from arcwise.recipes import recipe
+from arcwise.runtime.engines import cores
 from arcwise.training.config import TrainConfig
 from arcwise.verbs.enrol import Enrolled, enrol
 from arcwise.verbs.evaluate import Evaluation, evaluate
@@ -120,6 +121,7 @@ def demo(
             steps=scale.steps,
             validate_every=max(scale.steps // 4, 1),
             checkpoint_every=scale.steps,
+            workers=2 if cores() > 1 else 0,  # one core has enough to do
             seed=seed,
         )
         say(f"training {loss} on {len(known.classes)} products, {scale.steps} steps")

@@ -46,7 +46,6 @@ def write_demo_report(path: Path, result: Demonstration) -> Path:
             "Same or not",
             plots.roc({loss: e.verification for loss, e in result.evaluations.items()}),
         ),
-        Plot("Angles between pictures", plots.angles(angles)),
         Plot(
             "Finding a product among strangers",
             plots.detection({loss: e.open for loss, e in result.evaluations.items() if e.open}),
@@ -55,6 +54,7 @@ def write_demo_report(path: Path, result: Demonstration) -> Path:
     for loss, run in result.runs.items():
         rows = metrics.read(run.folder / "metrics.jsonl")
         sections.append(Plot(f"Training with {loss}", plots.training(rows)))
+    sections.append(Plot("Angles between pictures", plots.angles(angles)))
     sections += searches(result)
     sections += hardest(chosen.manifest, chosen.vectors)
     known = result.right[~result.stranger].mean()
@@ -77,7 +77,7 @@ def compared(result: Demonstration) -> Table:
 
 
 def searches(result: Demonstration) -> list[Section]:
-    """Queries with what was found for them, right and wrong framed."""
+    """Queries, framed as they were answered, with what was found; the right product framed too."""
     where = {}
     for row, image in enumerate(result.evaluations["arcface"].manifest.images):
         where[image] = row
@@ -85,7 +85,7 @@ def searches(result: Demonstration) -> list[Section]:
 
     def hit(found: Hit, truth: str) -> Picture:
         shown = picture(pictures, where[found.metadata["image"]])
-        frame = "right" if found.identity == truth else "wrong"
+        frame = "right" if found.identity == truth else "neutral"
         return Picture(shown.image, f"{found.identity} {found.similarity:.2f}", frame)
 
     sections: list[Section] = []
@@ -103,7 +103,7 @@ def searches(result: Demonstration) -> list[Section]:
             frame = "right" if result.right[row] else "wrong"
             asked = Picture(query.image, f"query: {truth}", frame)
             label = f"answer: {said or 'unknown'}"
-            strips.append(Strip([asked, *(hit(h, truth) for h in answer.hits[:4])], label))
+            strips.append(Strip([asked, *(hit(h, truth) for h in answer.hits[:3])], label))
         if strips:
             note = "" if result.found.threshold is None else str(result.found.threshold)
             sections.append(Pictures(title, strips, note))

@@ -212,8 +212,10 @@ def _identify(
     each identity; open, half of the identities are left out of it and become unknown.
     """
     rng = np.random.default_rng(seed)
-    first, gallery = _rare_domain(manifest, ids), "the rarer domain"
-    if first is None:
+    first = _rare_domain(manifest, ids)
+    if first is not None:
+        gallery = f"{(manifest.column('domain') or [])[int(first.argmax())]} pictures"
+    else:
         gallery = "one picture each"
         order = rng.permutation(len(ids))
         first = np.zeros(len(ids), bool)

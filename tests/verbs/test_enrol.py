@@ -1,0 +1,94 @@
+"""Every readable picture is enrolled, the others are counted and listed, mistakes come first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from arcwise import runtime
+from arcwise.errors import ArcwiseError, GalleryError
+from arcwise.gallery import open_gallery
+from arcwise.verbs.enrol import enrol
+from arcwise.verbs.remove import remove
+from tests.verbs.conftest import Shop
+
+
+@pytest.fixture
+def folder(stock: Shop, tmp_path: Path) -> Path:
+    """Two products with two pictures each, a broken one, and a file that is no picture."""
+    for name, row in (("a b", 0), ("图", 5)):
+        place = tmp_path / "photos" / name
+        place.mkdir(parents=True)
+        for shot in range(2):
+            (place / f"{shot}.jpg").write_bytes(stock.photos.read(row + shot))
+    (tmp_path / "photos" / "a b" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    (tmp_path / "photos" / "图" / "notes.txt").write_text("")
+    return tmp_path / "photos"
+
+
+def test_a_broken_picture_is_listed_and_the_rest_enrolled(
+    stock: Shop, folder: Path, tmp_path: Path
+) -> None:
+    seen: list[tuple[int, int]] = []
+    result = enrol(
+        tmp_path / "g", folder, model=stock.model, progress=lambda *told: seen.append(told)
+    )
+    assert (result.templates, result.identities, result.replaced, result.total) == (4, 2, 0, 4)
+    assert [error.name for error in result.failures] == ["a b/broken.jpg"]
+    assert result.ignored == ("图/notes.txt",)
+    assert seen[-1] == (5, 5)
+    with open_gallery(tmp_path / "g", mode="r") as gallery:
+        assert gallery.identities() == ["a b", "图"]
+        assert gallery.fingerprint == runtime.load(stock.model).fingerprint
+        assert gallery.model_path == str(stock.model)
+
+
+def test_adding_and_replacing(stock: Shop, folder: Path, tmp_path: Path) -> None:
+    enrol(tmp_path / "g", folder, model=stock.model)
+    again = enrol(tmp_path / "g", folder)  # the gallery knows its model
+    assert (again.templates, again.replaced, again.total) == (4, 0, 8)
+    for shot in (folder / "a b").iterdir():
+        shot.unlink()
+    new = enrol(tmp_path / "g", folder, replace=True)
+    assert (new.templates, new.identities, new.replaced, new.total) == (2, 1, 4, 6)
+
+
+def test_nothing_readable_enrols_nothing(stock: Shop, tmp_path: Path) -> None:
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    (tmp_path / "photos" / "a" / "0.jpg").write_text("text")
+    with pytest.raises(ArcwiseError, match=r"none of the 1 pictures .* could be read \(a/0.jpg"):
+        enrol(tmp_path / "g", tmp_path / "photos", model=stock.model)
+    assert not (tmp_path / "g").exists()
+
+
+def test_mistakes_are_found_before_anything_is_embedded(
+    shop: Shop, folder: Path, retrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def embeds(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a picture was embedded")
+
+    monkeypatch.setattr(runtime, "embed_manifest", embeds)
+    with pytest.raises(GalleryError, match="no such gallery; to make one, say --model"):
+        enrol(tmp_path / "new", folder)
+    with pytest.raises(GalleryError, match=r"no folder .*; make it first"):
+        enrol(tmp_path / "none" / "new", folder, model=shop.model)
+    with pytest.raises(GalleryError, match="belongs to the model"):
+        enrol(shop.gallery, folder, model=retrained)
+    with pytest.raises(ArcwiseError, match="lie in no folder"):
+        enrol(shop.gallery, folder / "图")
+    (tmp_path / "text").write_text("x" * 4096)
+    with pytest.raises(GalleryError, match="not a gallery"):
+        enrol(tmp_path / "text", folder, model=shop.model)
+
+
+def test_remove(shop: Shop) -> None:
+    name = shop.catalogue.identities[0]
+    assert remove(shop.gallery, name) == 1
+    with open_gallery(shop.gallery, mode="r") as gallery:
+        assert name not in gallery.identities()
+        assert len(gallery) == 5
+    with pytest.raises(GalleryError, match="is not enrolled; did you mean"):
+        remove(shop.gallery, name)
+    with pytest.raises(GalleryError, match="no such gallery"):
+        remove(shop.gallery.with_name("none"), name)

@@ -1,0 +1,181 @@
+"""A picture's closest identities, and which of them it is at a stated error rate, or none."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from arcwise import runtime
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError, GalleryError, ImageError
+from arcwise.gallery import expected_fpir, open_gallery
+from arcwise.verbs.search import search
+from tests.verbs.conftest import Shop
+
+
+@pytest.fixture
+def photo(stock: Shop, tmp_path: Path) -> Path:
+    """A file of an enrolled picture, with a name like people give."""
+    path = tmp_path / "mit Ümlaut und Leerzeichen 图.jpg"
+    path.write_bytes(stock.catalogue.read(0))
+    return path
+
+
+def test_the_same_picture_is_found(stock: Shop, photo: Path) -> None:
+    found = search(stock.gallery, [photo])
+    (answer,) = found.answers
+    assert answer.image == str(photo)
+    assert answer.hits[0].identity == stock.catalogue.identities[0]
+    assert answer.hits[0].similarity == pytest.approx(1, abs=1e-5)
+    assert answer.hits[0].metadata == {"image": stock.catalogue.images[0]}
+    assert len(answer.hits) == 5
+    assert answer.decision is not None
+    assert answer.decision.identity == stock.catalogue.identities[0]
+
+
+def test_answers_are_the_galleries(stock: Shop) -> None:
+    """Row by row what embedding and searching by hand give, for every photo of the shop."""
+    found = search(stock.gallery, [stock.photos], k=3)
+    vectors = runtime.embed_manifest(runtime.load(stock.model), stock.photos).vectors
+    with open_gallery(stock.gallery, mode="r") as gallery:
+        direct = gallery.search(vectors, k=3)
+    assert [list(answer.hits) for answer in found.answers] == direct
+    names = [str(stock.photos.root / image) for image in stock.photos.images]
+    assert [answer.image for answer in found.answers] == names
+
+
+def test_the_lowest_resolved_rate_decides(stock: Shop) -> None:
+    found = search(stock.gallery, [stock.photos])
+    assert found.threshold is not None
+    assert found.threshold.far == 0.001  # 1e-4 is there, and not resolved
+    assert found.expected_fpir == expected_fpir(0.001, 6)
+    for answer in found.answers:
+        assert answer.decision is not None
+        assert answer.decision.identity is None  # nothing comes within 0.9999 of it
+        assert answer.decision.margin is not None
+
+
+def test_a_lax_rate_takes_everybody_for_somebody(stock: Shop) -> None:
+    found = search(stock.gallery, [stock.photos], far=0.1)
+    for answer in found.answers:
+        assert answer.decision is not None
+        assert answer.decision.identity == answer.hits[0].identity
+
+
+@pytest.mark.parametrize("far", [0.05, 0, -1, float("nan")])
+def test_a_rate_that_the_model_lacks(stock: Shop, far: float) -> None:
+    with pytest.raises(ArcwiseError, match=r"no threshold for FAR .*; the model has 0.0001, 0.001"):
+        search(stock.gallery, [stock.photos], far=far)
+
+
+def test_k(stock: Shop, photo: Path) -> None:
+    one = search(stock.gallery, [photo], k=1).answers[0]
+    assert len(one.hits) == 1
+    assert one.decision is not None
+    assert one.decision.margin is not None  # the runner-up was looked at all the same
+    assert len(search(stock.gallery, [photo], k=100).answers[0].hits) == 6
+    for k in (0, -1):
+        with pytest.raises(ArcwiseError, match="expected 1 or more"):
+            search(stock.gallery, [photo], k=k)
+
+
+def test_files_folders_and_tables_together(stock: Shop, photo: Path) -> None:
+    folder = photo.parent / "more"
+    folder.mkdir()
+    for row in range(2):
+        (folder / f"{row}.jpg").write_bytes(stock.catalogue.read(row + 1))
+    found = search(stock.gallery, [photo, folder, stock.catalogue.select([4])])
+    names = [str(photo), str(folder / "0.jpg"), str(folder / "1.jpg")]
+    assert [answer.image for answer in found.answers[:3]] == names
+    wanted = [stock.catalogue.identities[row] for row in (0, 1, 2, 4)]
+    assert [answer.hits[0].identity for answer in found.answers] == wanted
+
+
+def test_a_broken_picture_among_others_is_listed(stock: Shop, photo: Path) -> None:
+    broken = photo.with_name("broken.jpg")
+    broken.write_bytes(photo.read_bytes()[:200])
+    found = search(stock.gallery, [broken, photo])
+    assert [answer.image for answer in found.answers] == [str(photo)]
+    assert [error.name for error in found.failures] == [str(broken)]
+
+
+def test_the_only_picture_is_broken(stock: Shop, tmp_path: Path) -> None:
+    for name, content in (("text.jpg", b"hello"), ("empty.png", b"")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ImageError, match=name):
+            search(stock.gallery, [tmp_path / name])
+
+
+def test_landmarks_of_a_query_are_kept(stock: Shop, tmp_path: Path) -> None:
+    """One query or many, a table's landmarks reach the preparation."""
+    from arcwise.verbs.queries import queries
+
+    points = [float(number) for number in range(10)]
+    table = pa.table({"image": ["a.jpg"], "landmarks": pa.array([points], pa.list_(pa.float32()))})
+    joined = queries([stock.photos.select([0]), Manifest(table, tmp_path, "one")])
+    assert joined.column("landmarks") == [None, points]
+
+
+def test_no_pictures(stock: Shop, tmp_path: Path) -> None:
+    with pytest.raises(ArcwiseError, match="name one or more files or folders"):
+        search(stock.gallery, [])
+    with pytest.raises(ArcwiseError, match="no picture in it"):
+        search(stock.gallery, [tmp_path])
+    with pytest.raises(ArcwiseError, match="no such file"):
+        search(stock.gallery, [tmp_path / "none.jpg"])
+
+
+def test_an_empty_gallery_knows_nobody(shop: Shop, photo: Path) -> None:
+    with open_gallery(shop.gallery) as gallery:
+        for identity in gallery.identities():
+            gallery.remove(identity)
+    found = search(shop.gallery, [photo], far=0.1)
+    assert found.answers[0].hits == ()
+    assert found.answers[0].decision is not None
+    assert found.answers[0].decision.identity is None
+    assert found.expected_fpir == 0
+
+
+class TestWhichModel:
+    """The gallery knows its model; `model` says where that is now, never which."""
+
+    def test_moved(self, shop: Shop, photo: Path) -> None:
+        moved = shop.model.with_name("elsewhere")
+        shutil.move(shop.model, moved)
+        with pytest.raises(ArcwiseError, match=r"was at .*model and is not there; .* --model"):
+            search(shop.gallery, [photo])
+        answer = search(shop.gallery, [photo], model=moved).answers[0]
+        assert answer.hits[0].similarity == pytest.approx(1, abs=1e-5)
+
+    def test_retrained_in_its_place(self, shop: Shop, photo: Path, retrained: Path) -> None:
+        shutil.rmtree(shop.model)
+        shutil.move(retrained, shop.model)
+        with pytest.raises(GalleryError, match=r"not the model that .* was enrolled with"):
+            search(shop.gallery, [photo])
+        with pytest.raises(GalleryError, match="belongs to the model"):
+            search(shop.gallery, [photo], model=shop.model)
+
+    def test_no_gallery(self, shop: Shop, photo: Path) -> None:
+        for model in (None, shop.model):
+            with pytest.raises(GalleryError, match="no such gallery; `arcwise enrol` makes one"):
+                search(shop.gallery.with_name("other"), [photo], model=model)
+
+    def test_a_gallery_made_without_a_model(self, shop: Shop, photo: Path, tmp_path: Path) -> None:
+        path = tmp_path / "bare.gallery"
+        vector = np.eye(32, dtype=np.float32)[0]
+        with open_gallery(path, create=True, dim=32) as gallery:
+            gallery.enrol([("somebody", vector)])
+        with pytest.raises(ArcwiseError, match="made without a model, so say which embeds"):
+            search(path, [photo])
+        assert search(path, [photo], model=shop.model).answers[0].hits[0].identity == "somebody"
+
+    def test_something_else(self, shop: Shop, photo: Path, tmp_path: Path) -> None:
+        cv2.imwrite(str(tmp_path / "picture.png"), np.zeros((8, 8, 3), np.uint8))
+        for path in (tmp_path, tmp_path / "picture.png"):
+            with pytest.raises(GalleryError, match="gallery"):
+                search(path, [photo])
