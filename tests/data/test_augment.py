@@ -29,7 +29,7 @@ def pictures(n=4, side=24, seed=0) -> Tensor:
 
 def views(pixels, side=None, seed=0, **settings):
     side = side or pixels.shape[1]
-    return augment(pixels, Augment(**STILL | settings), side, side, np.random.default_rng(seed))
+    return augment(pixels, Augment(**STILL | settings), side, np.random.default_rng(seed))
 
 
 def planes(pixels):
@@ -61,7 +61,7 @@ def test_a_larger_canvas_is_shrunk_to_the_view():
 @pytest.mark.parametrize("side", [16, 24, 40])
 def test_views_are_float_planes_from_0_to_255(side):
     pixels = torch.randint(0, 256, (6, 24, 24, 3), dtype=torch.uint8)
-    found = augment(pixels, Augment(cutout=0.5), side, side, np.random.default_rng(1))
+    found = augment(pixels, Augment(cutout=0.5), side, np.random.default_rng(1))
     assert found.shape == (6, 3, side, side)
     assert found.dtype == torch.float32
     assert found.min() >= 0
@@ -71,21 +71,21 @@ def test_views_are_float_planes_from_0_to_255(side):
 def test_the_pictures_are_not_changed():
     pixels = pictures()
     before = pixels.clone()
-    augment(pixels, Augment(cutout=1.0), 24, 24, np.random.default_rng(1))
+    augment(pixels, Augment(cutout=1.0), 24, np.random.default_rng(1))
     assert torch.equal(pixels, before)
 
 
 def test_the_same_generator_gives_the_same_views():
     pixels, settings = pictures(), Augment(cutout=0.5)
     one, same, other = (
-        augment(pixels, settings, 24, 24, np.random.default_rng(seed)) for seed in (3, 3, 4)
+        augment(pixels, settings, 24, np.random.default_rng(seed)) for seed in (3, 3, 4)
     )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
 
 
 def test_every_picture_of_a_batch_has_its_own_view():
-    found = augment(pictures(1).repeat(4, 1, 1, 1), Augment(), 24, 24, np.random.default_rng(0))
+    found = augment(pictures(1).repeat(4, 1, 1, 1), Augment(), 24, np.random.default_rng(0))
     assert len({tuple(view.flatten().tolist()) for view in found}) == 4
 
 

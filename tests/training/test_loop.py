@@ -268,9 +268,9 @@ def test_the_network_trains_in_training_mode_after_a_validation(
 def test_every_step_of_every_seed_sees_its_own_views(seed, patterns, tmp_path, monkeypatch):
     drawn = []
 
-    def watch(pixels, settings, height, width, rng):
+    def watch(pixels, settings, size, rng):
         drawn.append(rng.random())
-        return augment(pixels, settings, height, width, rng)
+        return augment(pixels, settings, size, rng)
 
     monkeypatch.setattr(loop, "augment", watch)
     runs.train(runs.config(seed=seed), patterns, tmp_path)

@@ -63,14 +63,12 @@ class Augment:
                 raise ArcwiseError(f"augment: {field.name}={value}; expected {expected}")
 
 
-def augment(
-    pixels: Tensor, settings: Augment, height: int, width: int, rng: np.random.Generator
-) -> Tensor:
-    """(N, h, w, 3) uint8 pictures → (N, 3, height, width) float32 views, 0 to 255."""
+def augment(pixels: Tensor, settings: Augment, size: int, rng: np.random.Generator) -> Tensor:
+    """(N, h, w, 3) uint8 pictures → (N, 3, size, size) float32 views, 0 to 255."""
     n = len(pixels)
     planes = pixels.permute(0, 3, 1, 2).float()
     affine = torch.from_numpy(_affine(n, settings, rng)).to(planes.device)
-    grid = functional.affine_grid(affine, [n, 3, height, width], align_corners=False)
+    grid = functional.affine_grid(affine, [n, 3, size, size], align_corners=False)
     views = functional.grid_sample(planes, grid, padding_mode="reflection", align_corners=False)
     if settings.backdrop:
         views = _fill_white(views, _on_white(planes), settings.backdrop, rng)

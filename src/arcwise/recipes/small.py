@@ -13,7 +13,8 @@ def products() -> TrainConfig:
     return TrainConfig(
         encoder="small",
         dim=512,
-        size=64,
+        size=96,
+        view=64,
         resize="crop",
         loss="arcface",
         margin=0.35,
@@ -35,6 +36,8 @@ def faces() -> TrainConfig:
     config = products()
     return replace(
         config,
+        size=64,
+        view=0,
         resize="stretch",
         steps=4000,
         augment=Augment(zoom=0.85, aspect=0.05, rotation=0.1, hue=0.0),
@@ -47,6 +50,8 @@ def drawings() -> TrainConfig:
     config = products()
     return replace(
         config,
+        size=64,
+        view=0,
         resize="stretch",
         flip_average=False,
         steps=3000,

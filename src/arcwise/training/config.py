@@ -37,6 +37,9 @@ class TrainConfig:
     """D, the dimension of the embedding."""
     size: int = 96
     """Height and width of the network's input, in pixels."""
+    view: int = 0
+    """Height and width of a training view, 0 for `size`. Views that zoom in show things larger than
+    they are met later; a smaller view makes up for it (arXiv 1906.06423), and trains faster."""
     resize: Resize = "crop"
     """How a picture of another shape becomes square."""
     colour: Colour = "rgb"
@@ -73,7 +76,7 @@ class TrainConfig:
     """Share of a batch kept for pictures outside the most frequent `domain`, say studio ones."""
     augment: Augment = field(default_factory=Augment)
     canvas: float = 1.25
-    """Size at which decoded pictures are kept, as a multiple of `size`."""
+    """Size at which decoded pictures are kept, as a multiple of the view's."""
 
     optimiser: Optimiser = "sgd"
     lr: float = 0.1
@@ -154,7 +157,7 @@ def _no_unknown(values: dict[str, Any], known: list[str]) -> None:
 
 _WORDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text"}
 _LEAST = {
-    "dim": 2, "size": 16, "steps": 1, "batch": 2, "pictures_per_identity": 1, "workers": 0,
+    "dim": 2, "size": 16, "view": 0, "steps": 1, "batch": 2, "pictures_per_identity": 1, "workers": 0,
     "validate_every": 1, "checkpoint_every": 1, "log_every": 1, "seed": 0, "canvas": 1,
     "scale": 0, "clip": 0, "keep_gb": 0, "weight_decay": 0, "margin": 0,
 }  # fmt: skip

@@ -152,8 +152,7 @@ def _step(
     views = augment(
         batch.pixels.to(device, non_blocking=True),
         config.augment,
-        preparation.height,
-        preparation.width,
+        config.view or config.size,
         rng,
     )
     run.encoder.train()
@@ -184,11 +183,8 @@ def _stream(
     device: torch.device,
 ) -> Iterator[Batch]:
     """This rank's part of every batch from step `start`, on the canvas that views are cut from."""
-    canvas = replace(
-        preparation,
-        height=round(preparation.height * config.canvas),
-        width=round(preparation.width * config.canvas),
-    )
+    side = round((config.view or config.size) * config.canvas)
+    canvas = replace(preparation, height=side, width=side)
     source = Pictures(pictures, pictures.labels, canvas, int(config.keep_gb * 1e9))
     sampler = _sampler(config, pictures)
     plan = (distributed.share(sampler.batch(step)) for step in range(start, config.steps))
