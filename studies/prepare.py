@@ -7,9 +7,11 @@ grocery   train.csv  products at positions not divisible by 5 in the sorted clas
           tune.csv   of those, positions 1 modulo 5: what recipes are chosen on
           tune_train.csv  the rest of train.csv, for that
           test.csv   positions divisible by 5: never trained on, never chosen on
-omniglot  train.csv  background characters; test.csv evaluation characters
-lfw       train.csv  people of folds 1 to 6 with at least two pictures; pairs.csv and test.csv the
-          pairs of folds 7 and 8 and their pictures
+omniglot  train.csv  background characters; test.csv evaluation characters; tune.csv and
+          tune_train.csv every fifth background alphabet and the others
+lfw       train.csv  people of folds 1 to 6 with at least two pictures; test.csv and pairs.csv the
+          pictures and pairs of folds 7 and 8; tune.csv and tune_pairs.csv those of fold 6, and
+          tune_train.csv the people of folds 1 to 5
 """
 
 from __future__ import annotations
@@ -67,16 +69,20 @@ def grocery(data: Path, out: Path) -> dict[str, Rows]:
 def omniglot(data: Path, out: Path) -> dict[str, Rows]:
     arrays = np.load(data / "omniglot" / "omniglot.npz")
     ink = np.unpackbits(arrays["ink"], axis=2)[:, :, :105]
-    found: dict[str, Rows] = {"train.csv": [], "test.csv": []}
+    alphabets = arrays["alphabet"]
+    tuned = set(np.unique(alphabets[~arrays["evaluation"]])[::5])
+    found: dict[str, Rows] = {"train": [], "test": [], "tune": [], "tune_train": []}
     with zipfile.ZipFile(out / "images.zip", "w", zipfile.ZIP_STORED) as archive:
-        for picture, char, drawer, evaluation in zip(
-            ink, arrays["char"], arrays["drawer"], arrays["evaluation"], strict=True
+        for picture, char, drawer, alphabet, evaluation in zip(
+            ink, arrays["char"], arrays["drawer"], alphabets, arrays["evaluation"], strict=True
         ):
             name = f"{char:04d}/{drawer:02d}.png"
             archive.writestr(name, cv2.imencode(".png", 255 * (1 - picture))[1].tobytes())
             row = {"image": f"images.zip/{name}", "identity": f"{char:04d}"}
-            found["test.csv" if evaluation else "train.csv"].append(row)
-    return found
+            choice = "tune" if alphabet in tuned else "tune_train"
+            for part in ["test"] if evaluation else ["train", choice]:
+                found[part].append(row)
+    return {f"{part}.csv": rows for part, rows in found.items()}
 
 
 def lfw(data: Path, out: Path) -> dict[str, Rows]:
@@ -84,21 +90,34 @@ def lfw(data: Path, out: Path) -> dict[str, Rows]:
     images = read(folder / "images.csv")
     where = {row["path"]: f"{folder}/{row['zip']}/{row['path']}" for row in images}
     person = {row["path"]: row["person"] for row in images}
-    learn = [row for row in images if row["fold"] in "123456"]
-    pictures = Counter(row["person"] for row in learn)
-    train = [
-        {"image": where[row["path"]], "identity": row["person"]}
-        for row in learn
-        if pictures[row["person"]] >= 2
-    ]
-    pairs = [row for row in read(folder / "pairs.csv") if row["fold"] in "78"]
-    used = sorted({row[side] for row in pairs for side in ("path_a", "path_b")})
-    test = [{"image": where[path], "identity": person[path]} for path in used]
-    listed = [
-        {"a": where[r["path_a"]], "b": where[r["path_b"]], "same": r["same"], "fold": r["fold"]}
-        for r in pairs
-    ]
-    return {"train.csv": train, "test.csv": test, "pairs.csv": listed}
+    pictures = Counter(row["person"] for row in images)
+
+    def people(folds: str) -> Rows:
+        return [
+            {"image": where[row["path"]], "identity": row["person"]}
+            for row in images
+            if row["fold"] in folds and pictures[row["person"]] >= 2
+        ]
+
+    def pairs(folds: str) -> tuple[Rows, Rows]:
+        chosen = [row for row in read(folder / "pairs.csv") if row["fold"] in folds]
+        used = sorted({row[side] for row in chosen for side in ("path_a", "path_b")})
+        return [{"image": where[path], "identity": person[path]} for path in used], [
+            {"a": where[r["path_a"]], "b": where[r["path_b"]], "same": r["same"], "fold": r["fold"]}
+            for r in chosen
+        ]
+
+    test, test_pairs = pairs("78")
+    tune, tune_pairs = pairs("6")
+    halves = [row | {"fold": str(number % 2)} for number, row in enumerate(tune_pairs)]
+    return {
+        "train.csv": people("123456"),
+        "tune_train.csv": people("12345"),
+        "tune.csv": tune,
+        "tune_pairs.csv": halves,
+        "test.csv": test,
+        "pairs.csv": test_pairs,
+    }
 
 
 def read(path: Path) -> Rows:

@@ -157,9 +157,9 @@ def _no_unknown(values: dict[str, Any], known: list[str]) -> None:
 
 _WORDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text"}
 _LEAST = {
-    "dim": 2, "size": 16, "view": 0, "steps": 1, "batch": 2, "pictures_per_identity": 1, "workers": 0,
-    "validate_every": 1, "checkpoint_every": 1, "log_every": 1, "seed": 0, "canvas": 1,
-    "scale": 0, "clip": 0, "keep_gb": 0, "weight_decay": 0, "margin": 0,
+    "dim": 2, "size": 16, "view": 0, "steps": 1, "batch": 2, "pictures_per_identity": 1,
+    "workers": 0, "validate_every": 1, "checkpoint_every": 1, "log_every": 1, "seed": 0,
+    "canvas": 1, "scale": 0, "clip": 0, "keep_gb": 0, "weight_decay": 0, "margin": 0,
 }  # fmt: skip
 _SHARES = (
     "rare_domains", "margin_from", "margin_full", "warmup", "holdout", "momentum", "average",
