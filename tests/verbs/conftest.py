@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from arcwise import runtime
-from arcwise.bundle import add_thresholds
+from arcwise.bundle import add_thresholds, read_bundle
 from arcwise.data.manifest import Manifest
 from arcwise.evaluation import Threshold
 from arcwise.verbs.enrol import enrol
@@ -33,7 +33,8 @@ def model(served: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("thresholds") / "model"
     shutil.copytree(served, folder)
     chosen = (threshold(0.1, -1.0), threshold(0.001, 0.9999), threshold(1e-4, 1.0, resolved=False))
-    add_thresholds(folder, chosen, measured_on="nothing")
+    used = read_bundle(served).digests["calibrate"]
+    add_thresholds(folder, chosen, measured_on="nothing", digests=used)
     return folder
 
 

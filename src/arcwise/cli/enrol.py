@@ -11,7 +11,7 @@ from arcwise.verbs.enrol import enrol
 
 
 def command(
-    gallery: Positional[Path],
+    gallery: Positional[str],
     data: Positional[Path],
     model: Path | None = None,
     replace: bool = False,

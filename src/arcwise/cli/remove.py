@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tyro.conf import Positional
 
 from arcwise.verbs.remove import remove
 
 
-def command(gallery: Positional[Path], identity: Positional[str]) -> int:
+def command(gallery: Positional[str], identity: Positional[str]) -> int:
     """Take an identity out of a gallery, and its vectors out of the file.
 
     Args:

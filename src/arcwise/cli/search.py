@@ -11,7 +11,7 @@ from arcwise.verbs.search import search
 
 
 def command(
-    gallery: Positional[Path],
+    gallery: Positional[str],
     images: Positional[tuple[Path, ...]],
     k: int = 5,
     far: float | None = None,

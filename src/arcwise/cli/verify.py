@@ -10,7 +10,7 @@ from arcwise.verbs.verify import verify
 
 
 def command(
-    gallery: Positional[Path],
+    gallery: Positional[str],
     identity: Positional[str],
     image: Positional[Path],
     far: float | None = None,

@@ -124,6 +124,8 @@ def evaluate(
     Raises:
         ArcwiseError: no identity that was not trained on, or nothing to measure.
     """
+    if out is not None and Path(out).exists() and not Path(out).is_dir():
+        raise ArcwiseError(f"{out}: a file; expected a folder for results.json and report.html")
     manifest = (
         data
         if isinstance(data, Manifest)
@@ -189,6 +191,8 @@ def _not_used(manifest: Manifest, model: runtime.Model) -> tuple[Manifest, str, 
     trained = set(digests.get("train", ()))
     held = {*digests.get("choose", ()), *digests.get("calibrate", ())}
     of = {identity: identity_digest(identity) for identity in manifest.classes}
+    if len(of) < 2:
+        raise ArcwiseError(f"{manifest.name}: got {len(of)} identity; expected 2 or more")
     for excluded, used in (
         (trained | held, ""),
         (trained, "not trained on, but they chose the checkpoint or set the thresholds"),

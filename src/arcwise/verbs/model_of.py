@@ -24,7 +24,7 @@ def model_of(gallery: str | Path, model: str | Path | None, *, create: bool = Fa
         ArcwiseError: no model is named or recorded, or it is not where it was.
         GalleryError: no gallery, or one of another model.
     """
-    if not Path(gallery).exists():
+    if not there(gallery):
         if not create:
             raise GalleryError(f"{gallery}: no such gallery; `arcwise enrol` makes one")
         if model is None:
@@ -51,3 +51,8 @@ def model_of(gallery: str | Path, model: str | Path | None, *, create: bool = Fa
             "another); it was trained again: enrol into a new gallery, or name the old model"
         )
     return loaded
+
+
+def there(gallery: str | Path) -> bool:
+    """Whether there may be a gallery: a file, or an address, which only opening can tell."""
+    return "://" in str(gallery) or Path(gallery).exists()

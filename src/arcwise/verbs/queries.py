@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def queries(images: Sequence[str | Path | Manifest]) -> Manifest:
     landmarks: list[list[float] | None] = []
     for one in images:
         found = one if isinstance(one, Manifest) else open_manifest(one, identities=False)
-        names += [os.path.join(found.root, image) for image in found.images]
+        names += [str(found.root / image) for image in found.images]
         landmarks += found.column("landmarks") or [None] * len(found)
     if not names:
         raise ArcwiseError("no picture to ask about; name one or more files or folders")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from arcwise.errors import GalleryError
 from arcwise.gallery import open_gallery
+from arcwise.verbs.model_of import there
 
 
 def remove(gallery: str | Path, identity: str) -> int:
@@ -14,7 +15,7 @@ def remove(gallery: str | Path, identity: str) -> int:
     Raises:
         GalleryError: no gallery, or no such identity in it.
     """
-    if not Path(gallery).exists():
+    if not there(gallery):
         raise GalleryError(f"{gallery}: no such gallery; `arcwise enrol` makes one")
     with open_gallery(gallery) as store:
         return store.remove(identity)

@@ -1,0 +1,136 @@
+"""What each command prints, and its exit status."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from arcwise.bundle import add_thresholds, read_bundle
+from arcwise.cli import main
+from arcwise.data.manifest import Manifest
+from arcwise.evaluation import Threshold
+from arcwise.verbs.train import TrainResult
+
+
+@pytest.fixture
+def place(served: Path, new: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's folder: a model, a table of photos with one broken, a photo with a blank."""
+    shutil.copytree(served, tmp_path / "model")
+    strict = Threshold(0.01, 0.9999, 0.9999, 0.9999, True, 1000, 10, 0.5)
+    used = read_bundle(served).digests["calibrate"]
+    add_thresholds(tmp_path / "model", [strict], measured_on="", digests=used)
+    with (tmp_path / "photos.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "item"])
+        for row in (0, 1, 6, 7):
+            (tmp_path / f"{row} 图.jpg").write_bytes(new.read(row))
+            table.writerow([f"{row} 图.jpg", f"Ärtikel {row // 6}"])
+        (tmp_path / "broken.jpg").write_text("text")
+        table.writerow(["broken.jpg", "Ärtikel 0"])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+COLUMNS = ["--image-column", "path", "--identity-column", "item"]
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str:
+    assert main(words) == status
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "\x1b" not in out  # no bar, no colour: this is no terminal
+    assert "\r" not in out
+    return out
+
+
+def test_a_gallery(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
+    assert out.splitlines()[0] == "1 pictures could not be read and are not enrolled:"
+    assert "  broken.jpg: " in out
+    assert out.endswith("g: enrolled 4 pictures of 2 identities; 4 in all\n")
+    out = run(capsys, "enrol", "g", "photos.csv", "--replace", *COLUMNS)
+    assert out.endswith("2 identities, 4 older ones replaced; 4 in all\n")
+
+    out = run(capsys, "search", "g", "0 图.jpg", "broken.jpg", "--k", "1")
+    lines = out.splitlines()
+    assert lines[0] == "0 图.jpg: Ärtikel 0"
+    assert re.fullmatch(r"   [01]\.\d{4}  Ärtikel 0  0 图\.jpg", lines[1])
+    assert lines[2] == "1 pictures could not be read:"
+    assert lines[-2].startswith("decided at FAR 0.01: similarity >= 0.9999")
+    assert "of unknown pictures, about 2.0%" in lines[-1]
+
+    out = run(capsys, "verify", "g", "Ärtikel 0", "1 图.jpg")
+    assert out.startswith("accepted: similarity 1.0000 to Ärtikel 0 (2 pictures)\n")
+    out = run(capsys, "verify", "g", "Ärtikel 1", "1 图.jpg", status=1)
+    assert out.startswith("rejected: similarity ")
+
+    assert run(capsys, "remove", "g", "Ärtikel 0") == "g: removed Ärtikel 0 (2 pictures)\n"
+    out = run(capsys, "search", "g", "0 图.jpg")
+    assert out.startswith("0 图.jpg: unknown\n")
+
+
+def test_without_thresholds(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_thresholds(place / "model", [], measured_on="")
+    run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
+    out = run(capsys, "search", "g", "0 图.jpg")
+    assert out.startswith("0 图.jpg\n")
+    assert out.endswith("no decision: the model has no thresholds (it was trained with "
+                        "--holdout 0)\n")  # fmt: skip
+
+
+def test_embed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = run(capsys, "embed", "model", "photos.csv", *COLUMNS)
+    assert "1 pictures could not be read and have no row:" in out
+    assert out.endswith("embeddings.parquet: 4 vectors of 32 dimensions\n")
+    assert (place / "embeddings.parquet").is_file()
+
+
+def test_evaluate(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = run(capsys, "evaluate", "model", str(products))
+    assert "on 72 pictures of 12 identities of products; 24 identities left out" in out
+    assert re.search(r"│ equal-error rate +│ +\d+\.\d% │ +\d+\.\d% – \d+\.\d% │", out)
+    assert "results: evaluation/results.json\nreport: evaluation/report.html\n" in out
+    assert (place / "evaluation" / "report.html").is_file()
+
+
+def test_evaluate_on_held_out_ones_says_so(
+    place: Path, known: Manifest, trained: TrainResult, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (known.root / "known.csv").open("w", newline="") as file:
+        rows = zip(known.images, known.identities, strict=True)
+        csv.writer(file).writerows([("image", "identity"), *rows])
+    try:
+        out = run(capsys, "evaluate", "model", str(known.root / "known.csv"), "--out", "e")
+    finally:
+        (known.root / "known.csv").unlink()
+    assert "mind: these identities were not trained on, but they chose the checkpoint" in out
+    assert "14 identities left out" in out
+
+
+def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
+    out = run(capsys, "doctor")
+    assert re.match(r"Python 3\.\d+\.\d+ on \w+ \w+, \d+ cores", out)
+    assert re.search(r"^GPU: ", out, re.MULTILINE)
+    assert re.search(r"^  ready    train: torch \d", out, re.MULTILINE)
+
+
+def test_train(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the recipe's fields on the command line to the three lines that end a run."""
+    out = run(
+        capsys, "train", str(products), "--out", "run", "--size", "32", "--dim", "16",
+        "--steps", "2", "--batch", "8", "--workers", "0", "--holdout", "0.2", "--loss", "cosface",
+        "--augment.zoom", "0.9",
+    )  # fmt: skip
+    lines = out.splitlines()
+    assert lines[0] == "training small with cosface on 174 pictures of 29 identities"
+    assert lines[1] == "held out: 4 identities choose the checkpoint, 3 set the thresholds"
+    assert lines[2].startswith("step 2: recall@1 ")
+    assert re.match(r"2 steps in \d+ s, [\d,]+ pictures/s, \d+\.\d% of the time waiting", lines[3])
+    assert [line.split(":")[0].strip() for line in lines[4:8]] == [
+        "FAR 0.1", "FAR 0.01", "FAR 0.001", "FAR 0.0001",
+    ]  # fmt: skip
+    assert lines[8:] == ["model: run/model", "report: run/report.html"]

@@ -1,0 +1,154 @@
+"""Whatever a user points a command at, the answer is one line, never a traceback."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from arcwise.cli import main
+from arcwise.data.manifest import Manifest
+from arcwise.gallery import open_gallery
+
+
+@pytest.fixture
+def place(served: Path, new: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model, a gallery and a photo that are good, and a zoo of things that are not."""
+    shutil.copytree(served, tmp_path / "model")
+    (tmp_path / "good.jpg").write_bytes(new.read(0))
+    (tmp_path / "good" / "a").mkdir(parents=True)
+    (tmp_path / "good" / "b").mkdir()
+    for row, name in ((0, "a/0"), (1, "a/1"), (6, "b/0"), (7, "b/1")):
+        (tmp_path / "good" / f"{name}.jpg").write_bytes(new.read(row))
+    assert main(["enrol", str(tmp_path / "g"), str(tmp_path / "good"), "--model", str(served)]) == 0
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "zero.csv").write_bytes(b"")
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
+    (tmp_path / "zero.parquet").write_bytes(b"")
+    (tmp_path / "zero.zip").write_bytes(b"")
+    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "zero.jpg").write_bytes(b"")
+    (tmp_path / "text").write_text("nothing")
+    (tmp_path / "texts" / "who").mkdir(parents=True)
+    (tmp_path / "texts" / "who" / "0.jpg").write_text("no picture")
+    (tmp_path / "one" / "who").mkdir(parents=True)
+    (tmp_path / "one" / "who" / "0.jpg").write_bytes(new.read(0))
+    (tmp_path / "half").mkdir()
+    shutil.copy(served / "model.json", tmp_path / "half")
+    (tmp_path / "json").mkdir()
+    (tmp_path / "json" / "model.json").write_text("[1, 2")
+    with open_gallery(tmp_path / "other.gallery", create=True, dim=7) as gallery:
+        gallery.enrol([("x", np.eye(7, dtype=np.float32)[0])])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+DATA = [
+    "none", "empty", "zero.csv", "binary.csv", "zero.parquet", "zero.zip", "text", "good.jpg",
+    "texts", "model", "g",
+]  # fmt: skip
+MODELS = ["none", "empty", "text", "good.jpg", "half", "json", "g", "model/encoder.onnx"]
+GALLERIES = ["none", "empty", "text", "good.jpg", "zero.csv", "model/model.json", "other.gallery"]
+PICTURES = ["none.jpg", "empty", "zero.jpg", "text.jpg", "text", "zero.zip", "texts"]
+RUN = "--holdout 0 --steps 2 --batch 4 --workers 0 --size 16 --dim 8 --out run"
+
+COMMANDS = [
+    *(f"train {data} {RUN}" for data in (*DATA, "one")),
+    f"train good {RUN} --out text",
+    f"train good {RUN} --out text/run",
+    f"train good {RUN} --encoder smal",
+    f"train good {RUN} --init none",
+    f"train good {RUN} --init text",
+    f"train good {RUN} --init half",
+    f"train good {RUN} --device cuda",
+    f"train good {RUN} --image-column x",
+    f"train good {RUN} --holdout 0.5",
+    "train good --resume --out empty",
+    "train good --resume --out text",
+    *(f"evaluate model {data} --out e" for data in (*DATA, "one")),
+    *(f"evaluate {model} good --out e" for model in MODELS),
+    *(f"evaluate model good --pairs {pairs} --out e" for pairs in ("none", "empty", "binary.csv")),
+    "evaluate model good --out text",
+    "evaluate model good --out text/e",
+    *(f"embed model {data} --out v.parquet" for data in DATA if data != "good.jpg"),
+    *(f"embed {model} good --out v.parquet" for model in MODELS),
+    "embed model good --out v.csv",
+    "embed model good --out zero.parquet",
+    "embed model good --out text/v.parquet",
+    *(f"enrol g {data}" for data in DATA),
+    *(f"enrol new {data} --model model" for data in DATA),
+    *(f"enrol new good --model {model}" for model in MODELS),
+    *(f"enrol {gallery} good --model model" for gallery in GALLERIES if gallery != "none"),
+    "enrol none/new good --model model",
+    "enrol text/new good --model model",
+    "enrol redis://host/x good --model model",
+    *(f"search g {picture}" for picture in PICTURES),
+    *(f"search {gallery} good.jpg" for gallery in GALLERIES),
+    *(f"search {gallery} good.jpg --model model" for gallery in GALLERIES),
+    *(f"search g good.jpg --model {model}" for model in MODELS),
+    "search g good.jpg --far 0.5",
+    "search g good.jpg --k 0",
+    *(f"verify g a {picture}" for picture in (*PICTURES, "good")),
+    *(f"verify {gallery} a good.jpg" for gallery in GALLERIES),
+    "verify g nobody good.jpg",
+    *(f"remove {gallery} a" for gallery in GALLERIES),
+    "remove g nobody",
+    *(f"data check {data}" for data in DATA if data not in ("good.jpg", "texts", "model", "g")),
+    *(f"data convert {data} new.csv" for data in DATA),
+    "data convert good text",
+    "data align good new",
+    *(f"export {model}" for model in MODELS),
+    "demo --out good",
+    "demo --out text",
+]
+
+
+def test_one_line_and_status_2(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(path.name for path in place.iterdir())
+    wrong = []
+    capsys.readouterr()
+    for command in COMMANDS:
+        try:
+            status: object = main(command.split())
+        except Exception as error:
+            status = f"{type(error).__name__}: {error}"
+        out, err = capsys.readouterr()
+        if status != 2 or not err.startswith("arcwise: ") or err.count("\n") != 1 or len(err) < 20:
+            wrong.append((command, status, err, out))
+        shutil.rmtree(place / "run", ignore_errors=True)  # of a mistake found when training began
+    gc.collect()  # a file or a gallery left open would warn now, and fail
+    assert wrong == []
+    after = sorted(path.name for path in place.iterdir())
+    assert [name for name in after if name not in before] == []
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything"
+)
+@pytest.mark.parametrize(
+    "command", ["train good --out run", "embed model good", "search g good/a/0.jpg"]
+)
+def test_without_permission(place: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    for path in [*(place / "good").rglob("*.jpg"), place / "good"]:
+        path.chmod(0)
+    try:
+        assert main(command.split()) == 2
+        assert "Permission denied" in capsys.readouterr().err
+    finally:
+        (place / "good").chmod(0o700)
+
+
+def test_names_with_blanks_and_other_letters(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = "-- ./ünï cödé 图 'q' $(x)"
+    (place / odd / "who is, this").mkdir(parents=True)
+    shutil.copy("good.jpg", place / odd / "who is, this" / "a b.jpg")
+    assert main(["enrol", f"./{odd}/g", f"./{odd}", "--model", "model"]) == 0
+    assert main(["search", f"./{odd}/g", f"./{odd}/who is, this/a b.jpg"]) == 0
+    assert "who is, this" in capsys.readouterr().out
+    assert main(["remove", f"./{odd}/g", "who is, this"]) == 0
