@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,3 +137,28 @@ def test_train(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) 
         "FAR 0.1", "FAR 0.01", "FAR 0.001", "FAR 0.0001",
     ]  # fmt: skip
     assert lines[8:] == ["model: run/model", "report: run/report.html"]
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no pseudo-terminals here")
+def test_a_bar_on_a_terminal(place: Path, products: Path) -> None:
+    """The counterpart of `run`, which finds none elsewhere: a real terminal gets bar and rate."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "arcwise", "embed", "model", str(products)]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:  # Linux says so when the other side is closed
+            part = b""
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    assert process.wait() == 0
+    assert b"embedding" in shown
+    assert b"216/216" in shown
+    assert b"/s" in shown
+    assert b"\x1b[" in shown

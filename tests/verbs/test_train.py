@@ -84,8 +84,12 @@ def test_the_kept_model_is_the_best_by_validation(trained: TrainResult) -> None:
 def test_the_report(trained: TrainResult) -> None:
     assert trained.report == trained.folder / "report.html"
     page = trained.report.read_text()
-    for title in ("The model kept", "How it went", "The run", "Thresholds", "Config"):
-        assert f"<h2>{title}" in page
+    for title in ("The model kept", "Training", "Held-out identities", "The run", "Config"):
+        assert f"<h2>{title}</h2>" in page
+    assert page.count("<svg") == 2
+    sure = [one for one in trained.thresholds if one.resolved]
+    assert 0 < page.count("not resolved") == len(trained.thresholds) - len(sure)
+    assert f"{sure[0].threshold:.4f}" in page
     assert "14 identities, 84 pictures" in page
     assert "Training on products" in page
 

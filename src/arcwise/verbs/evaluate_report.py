@@ -53,7 +53,10 @@ def write_evaluation_report(path: Path, result: Evaluation) -> Path:
         sections.append(Plot("Finding it among strangers", plots.detection({name: result.open})))
     sections += hardest(result.manifest, result.vectors)
     title = f"{name} on {result.data}"
-    summary = ", ".join(f"{label} {rate:.1%}" for label, rate in rates[:3])
+    summary = (
+        f"Measured on {len(result.manifest.classes):,} identities that the model was not trained "
+        f"on, {len(result.manifest):,} pictures."
+    )
     return write_report(path, title, sections, summary)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from arcwise.evaluation import Threshold
 from arcwise.report import Facts, Number, Numbers, Plot, Section, Table, plots, write_report
@@ -27,20 +27,18 @@ def write_train_report(path: Path, result: TrainResult) -> Path:
             Numbers(
                 "The model kept",
                 [
-                    Number("recall@1, leave one out", f"{outcome.best.recall_at_1:.1%}", note),
-                    Number("TAR at FAR 1 %", f"{outcome.best.tar:.1%}", note),
+                    Number("recall@1, leave one out", _percent(outcome.best.recall_at_1), note),
+                    Number("TAR at FAR 1 %", _percent(outcome.best.tar), note),
                 ],
-                "The best of several by the same identities: a little too good. Measure on others "
-                "with `arcwise evaluate`.",
+                "The best of several by the same identities: a little too good. The command "
+                "arcwise evaluate measures on others.",
             )
         )
-    rows = metrics.read(result.folder / "metrics.jsonl")
-    if rows:
-        sections.append(Plot("How it went", plots.training(rows)))
+    sections += curves(metrics.read(result.folder / "metrics.jsonl"))
     sections.append(run(result))
     if result.thresholds:
         sections.append(thresholds(result.thresholds))
-    sections.append(Facts("Config, the whole of it in config.json", highlights(result)))
+    sections.append(Facts("Config", highlights(result), "The whole of it is in config.json."))
     if result.failures:
         sections.append(unreadable(result))
     summary = (
@@ -48,6 +46,16 @@ def write_train_report(path: Path, result: TrainResult) -> Path:
         f"{len(parts.train.classes):,} identities, {outcome.steps:,} steps."
     )
     return write_report(path, f"Training on {parts.train.name}", sections, summary)
+
+
+def curves(rows: list[dict[str, Any]]) -> list[Section]:
+    """The loss, and what was measured on held-out identities, by step."""
+    found: list[Section] = []
+    if any("loss" in row for row in rows):
+        found.append(Plot("Training", plots.training(rows, metrics=())))
+    if any("tar" in row for row in rows):
+        found.append(Plot("Held-out identities", plots.training(rows, losses=())))
+    return found
 
 
 def run(result: TrainResult) -> Facts:
@@ -63,7 +71,7 @@ def run(result: TrainResult) -> Facts:
         ("pictures that could not be read", len(result.failures)),
         ("time of the last start", f"{outcome.seconds:.0f} s"),
         ("throughput", f"{outcome.images_per_second:,.0f} pictures/s"),
-        ("of the time waiting for pictures", f"{outcome.waiting:.1%}"),
+        ("of the time waiting for pictures", _percent(outcome.waiting)),
     ]
     return Facts("The run", items)
 
@@ -80,9 +88,9 @@ def thresholds(found: tuple[Threshold, ...]) -> Table:
     rows = [
         [
             f"{one.far:g}",
-            f"{one.threshold:.4f}",
-            f"{one.low:.4f} – {one.high:.4f}" if one.resolved else "not resolved: too few pairs",
-            "" if one.tar is None else f"{one.tar:.1%}",
+            f"{one.threshold:.4f}" if one.resolved else "not resolved: too few pairs",
+            f"{one.low:.4f} – {one.high:.4f}" if one.resolved else "",
+            _percent(one.tar) if one.resolved and one.tar is not None else "",
         ]
         for one in found
     ]
@@ -98,3 +106,7 @@ def unreadable(result: TrainResult) -> Table:
     more = len(result.failures) - LISTED
     note = f"and {more} more" if more > 0 else ""
     return Table("Pictures that could not be read", ["picture", "reason"], rows, note)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}\u202f%"
