@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
+from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import left_out, progress
 from arcwise.verbs.embed import embed
 
@@ -14,8 +15,7 @@ def command(
     model: Positional[Path],
     data: Positional[Path],
     out: Path = Path("embeddings.parquet"),
-    image_column: str | None = None,
-    identity_column: str | None = None,
+    naming: NamingOptions = USUAL,
 ) -> int:
     """Write the embeddings of a data set to a Parquet file.
 
@@ -23,16 +23,13 @@ def command(
         model: A model folder.
         data: A folder, table or zip of pictures.
         out: The file to write.
-        image_column: The column of the pictures, in a table that calls it otherwise.
-        identity_column: The column of the identities, likewise.
+        naming: How a table calls things.
     """
     with progress("embedding") as move:
         result = embed(
             model,
-            data,
+            naming.open(data, identities=False),
             out,
-            image_column=image_column,
-            identity_column=identity_column,
             progress=move,
         )
     left_out("pictures could not be read and have no row", result.failures)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
+from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import left_out, progress
 from arcwise.verbs.enrol import enrol
 
@@ -15,8 +16,7 @@ def command(
     data: Positional[Path],
     model: Path | None = None,
     replace: bool = False,
-    image_column: str | None = None,
-    identity_column: str | None = None,
+    naming: NamingOptions = USUAL,
 ) -> int:
     """Put pictures of known identities into a gallery.
 
@@ -25,17 +25,14 @@ def command(
         data: A folder of folders, a CSV or Parquet table, or a zip.
         model: The model folder; an existing gallery knows its own.
         replace: Whether older pictures of the same identities go.
-        image_column: The column of the pictures, in a table that calls it otherwise.
-        identity_column: The column of the identities, likewise.
+        naming: How a table calls things.
     """
     with progress("embedding") as move:
         result = enrol(
             gallery,
-            data,
+            naming.open(data),
             model=model,
             replace=replace,
-            image_column=image_column,
-            identity_column=identity_column,
             progress=move,
         )
     left_out("pictures could not be read and are not enrolled", result.failures)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
+from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import left_out, progress
 from arcwise.verbs.evaluate import Evaluation, evaluate
 from arcwise.verbs.reporting import NO_REPORT
@@ -19,8 +20,7 @@ def command(
     out: Path | None = None,
     pairs: Path | None = None,
     seed: int = 0,
-    image_column: str | None = None,
-    identity_column: str | None = None,
+    naming: NamingOptions = USUAL,
 ) -> int:
     """Measure a model on identities it was not trained on.
 
@@ -30,19 +30,16 @@ def command(
         out: Folder for results.json and report.html; by default "evaluation" beside the model.
         pairs: A CSV of a, b, same and perhaps fold: pairs to verify.
         seed: Of the choice of galleries and of the intervals.
-        image_column: The column of the pictures, in a table that calls it otherwise.
-        identity_column: The column of the identities, likewise.
+        naming: How a table calls things.
     """
     folder = out or model.parent / "evaluation"
     with progress("embedding") as move:
         result = evaluate(
             model,
-            data,
+            naming.open(data),
             out=folder,
             pairs=pairs,
             seed=seed,
-            image_column=image_column,
-            identity_column=identity_column,
             progress=move,
         )
     left_out("pictures could not be read and were not measured", result.failures)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tyro.conf import Positional
 
 from arcwise import distributed
+from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import left_out
 from arcwise.errors import ArcwiseError
 from arcwise.recipes import recipe as named
@@ -41,8 +42,7 @@ def command_for(words: Sequence[str]) -> Callable[..., int]:
         out: Path = Path("runs/run"),
         recipe: str = name,
         resume: bool = False,
-        image_column: str | None = None,
-        identity_column: str | None = None,
+        naming: NamingOptions = USUAL,
     ) -> int:
         """Train an encoder on the identities you have; write a run folder with a model in it.
 
@@ -52,8 +52,7 @@ def command_for(words: Sequence[str]) -> Callable[..., int]:
             out: The run folder.
             recipe: What the fields below start from.
             resume: Go on with the run in --out from its last checkpoint.
-            image_column: The column of the pictures, in a table that calls it otherwise.
-            identity_column: The column of the identities, likewise.
+            naming: How a table calls things.
         """
         if resume and (given or config != chosen):
             raise ArcwiseError(
@@ -62,21 +61,17 @@ def command_for(words: Sequence[str]) -> Callable[..., int]:
             )
         with training_progress() as (announce, report):
             result = train(
-                data,
+                naming.open(data),
                 out,
                 config,
                 resume=resume,
-                image_column=image_column,
-                identity_column=identity_column,
                 announce=announce,
                 report=report,
             )
         if not distributed.first():
             return 0
         again = ["arcwise", "train", str(data), "--out", str(out), "--resume"]
-        again += ["--image-column", image_column] if image_column else []
-        again += ["--identity-column", identity_column] if identity_column else []
-        return conclude(result, shlex.join(again))
+        return conclude(result, shlex.join(again + naming.words()))
 
     return command
 

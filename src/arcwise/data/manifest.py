@@ -131,7 +131,7 @@ class Manifest:
 
 
 def open_manifest(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Manifest,
     *,
     image_column: str | None = None,
     identity_column: str | None = None,
@@ -142,7 +142,7 @@ def open_manifest(
 
     Args:
         path: a folder or a `.zip` with one folder per identity, a `.csv` or `.parquet` table, or
-            (only without identities) a flat folder or a single picture.
+            (only without identities) a flat folder or a single picture. A manifest is itself.
         image_column: the table's column of images, when it is not called `image`.
         identity_column: the table's column of identities, when it is not called `identity`.
         identities: whether every row must have one; queries have none.
@@ -152,6 +152,8 @@ def open_manifest(
         ArcwiseError: there is nothing there, or it is not a data set; the message says where and
             what to do.
     """
+    if isinstance(path, Manifest):
+        return path
     from arcwise.data.formats import open_format  # the readers make manifests
 
     return open_format(

@@ -83,7 +83,7 @@ def align(
     Raises:
         ArcwiseError: neither landmarks nor a detector, or no face in any picture.
     """
-    manifest = source if isinstance(source, Manifest) else open_manifest(source, identities=False)
+    manifest = open_manifest(source, identities=False)
     if encoding not in _ENCODINGS:
         raise ArcwiseError(f"encoding is {encoding!r}; expected {' or '.join(_ENCODINGS)}")
     if not 16 <= size <= 1024:

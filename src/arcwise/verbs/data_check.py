@@ -27,8 +27,5 @@ def check(
     Raises:
         ArcwiseError: one of them is not a data set.
     """
-    return look(_opened(source), against=[_opened(one) for one in against], progress=progress)
-
-
-def _opened(source: Manifest | str | os.PathLike[str]) -> Manifest:
-    return source if isinstance(source, Manifest) else open_manifest(source, identities=False)
+    first, *others = (open_manifest(one, identities=False) for one in (source, *against))
+    return look(first, against=others, progress=progress)

@@ -67,7 +67,7 @@ def convert(
     Raises:
         ArcwiseError: the destination exists, its form is unknown, or no picture can be used.
     """
-    manifest = source if isinstance(source, Manifest) else open_manifest(source, identities=False)
+    manifest = open_manifest(source, identities=False)
     target = Path(destination)
     form = "" if os.fspath(destination).endswith(("/", os.sep)) else target.suffix.lower()
     if form not in (*_TABLES, *_COPIES):

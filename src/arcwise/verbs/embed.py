@@ -37,11 +37,9 @@ class EmbeddedFile:
 
 def embed(
     model: str | Path,
-    data: str | Path,
+    data: str | Path | Manifest,
     out: str | Path,
     *,
-    image_column: str | None = None,
-    identity_column: str | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> EmbeddedFile:
     """Write the manifest's columns and a `vector` of D float32 for every readable picture.
@@ -52,8 +50,6 @@ def embed(
         model: the model folder.
         data: pictures, with identities or without.
         out: the .parquet file; it must not be there yet.
-        image_column: of a table that calls it otherwise.
-        identity_column: likewise.
         progress: told (pictures done, pictures in all).
 
     Raises:
@@ -63,9 +59,7 @@ def embed(
     if out.suffix.lower() != ".parquet":
         raise ArcwiseError(f"{out}: embeddings go to a Parquet file; end the name in .parquet")
     with write_table(out) as put:  # refuses before the work, not after it
-        manifest = open_manifest(
-            data, image_column=image_column, identity_column=identity_column, identities=False
-        )
+        manifest = open_manifest(data, identities=False)
         loaded = runtime.load(model)
         embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
         table = _table(manifest.select(embedded.rows), embedded.vectors, out)

@@ -40,8 +40,6 @@ def enrol(
     *,
     model: str | Path | None = None,
     replace: bool = False,
-    image_column: str | None = None,
-    identity_column: str | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Enrolled:
     """Embed a data set and enrol it: every readable picture, or none if anything goes wrong.
@@ -51,18 +49,12 @@ def enrol(
         data: pictures with identities, in any form that `open_manifest` reads.
         model: the model folder; an existing gallery knows its own.
         replace: whether an identity's older templates go.
-        image_column: of a table that calls it otherwise.
-        identity_column: likewise.
         progress: told (pictures done, pictures in all).
 
     Raises:
         ArcwiseError: no model, no pictures, or a gallery of another model.
     """
-    manifest = (
-        data
-        if isinstance(data, Manifest)
-        else open_manifest(data, image_column=image_column, identity_column=identity_column)
-    )
+    manifest = open_manifest(data)
     identities = manifest.identities  # complain before embedding
     loaded = model_of(gallery, model, create=True)
     embedded = runtime.embed_manifest(loaded, manifest, progress=progress)

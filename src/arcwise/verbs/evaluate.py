@@ -102,8 +102,6 @@ def evaluate(
     out: str | Path | None = None,
     pairs: str | Path | None = None,
     seed: int = 0,
-    image_column: str | None = None,
-    identity_column: str | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
     """Measure a model on the identities of a data set that it was not made with.
@@ -117,8 +115,6 @@ def evaluate(
         out: a folder for results.json and report.html.
         pairs: a CSV of `a`, `b`, `same` and perhaps `fold`: verification is of these pairs.
         seed: of the choice of galleries and of the intervals.
-        image_column: of a table that calls it otherwise.
-        identity_column: likewise.
         progress: told (pictures done, pictures in all).
 
     Raises:
@@ -126,11 +122,7 @@ def evaluate(
     """
     if out is not None and Path(out).exists() and not Path(out).is_dir():
         raise ArcwiseError(f"{out}: a file; expected a folder for results.json and report.html")
-    manifest = (
-        data
-        if isinstance(data, Manifest)
-        else open_manifest(data, image_column=image_column, identity_column=identity_column)
-    )
+    manifest = open_manifest(data)
     if "test" in (manifest.column("split") or ()):
         manifest = manifest.where("split", "test")
     loaded = runtime.load(model)

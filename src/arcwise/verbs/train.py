@@ -76,8 +76,6 @@ def train(
     config: TrainConfig,
     *,
     resume: bool = False,
-    image_column: str | None = None,
-    identity_column: str | None = None,
     announce: Announce = lambda parts, config: None,
     report: Report = lambda step, values: None,
 ) -> TrainResult:
@@ -90,8 +88,6 @@ def train(
         out: the run folder; a new one, or with `resume` the one to go on with.
         config: the run; with `resume` the saved one is used.
         resume: go on from the latest checkpoint.
-        image_column: of a table that calls it otherwise.
-        identity_column: likewise.
         announce: told the parts and the resolved config before the first step.
         report: told the step and the values after every logged step and validation.
 
@@ -100,11 +96,7 @@ def train(
             finite.
     """
     out = Path(out)
-    manifest = _training_rows(
-        data
-        if isinstance(data, Manifest)
-        else open_manifest(data, image_column=image_column, identity_column=identity_column)
-    )
+    manifest = _training_rows(open_manifest(data))
     config = _resumed(out, manifest) if resume else _resolved(config, manifest, out)
     parts = _parts(manifest, config)
     if distributed.first():

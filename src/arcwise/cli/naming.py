@@ -1,0 +1,49 @@
+"""What most commands ask of a data set that is a table: how it calls things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from arcwise.data.manifest import Manifest, open_manifest
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How a table calls its columns, and where its pictures are."""
+
+    image_column: str | None = None
+    """The column of the pictures, in a table that calls it otherwise."""
+    identity_column: str | None = None
+    """The column of the identities, likewise."""
+    images: Path | None = None
+    """The folder or .zip that a table's pictures start from, when it is not the table's."""
+
+    def open(self, data: Path, *, identities: bool = True) -> Manifest:
+        """The manifest of the data set."""
+        return open_manifest(
+            data,
+            image_column=self.image_column,
+            identity_column=self.identity_column,
+            images=self.images,
+            identities=identities,
+        )
+
+    def words(self) -> list[str]:
+        """The options as they were typed."""
+        given = {
+            "--image-column": self.image_column,
+            "--identity-column": self.identity_column,
+            "--images": self.images,
+        }
+        return [str(word) for pair in given.items() if pair[1] is not None for word in pair]
+
+
+NamingOptions = Annotated[Naming, tyro.conf.arg(name="")]
+"""A `Naming` whose fields are options of the command itself."""
+
+USUAL = Naming()
+"""Columns called `image` and `identity`, pictures beside the table."""
