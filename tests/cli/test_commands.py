@@ -77,7 +77,7 @@ def test_a_gallery(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_without_thresholds(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    add_thresholds(place / "model", [], measured_on="")
+    add_thresholds(place / "model", [], measured_on="", digests=())
     run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
     out = run(capsys, "search", "g", "0 图.jpg")
     assert out.startswith("0 图.jpg\n")

@@ -36,7 +36,7 @@ def test_at_the_threshold_is_accepted(shop: Shop, photo: Path) -> None:
     other = shop.catalogue.identities[1]
     similarity = verify(shop.gallery, other, photo).similarity
     for value, accepted in ((similarity, True), (similarity + 1e-7, False)):
-        add_thresholds(shop.model, [threshold(0.01, value)], measured_on="")
+        add_thresholds(shop.model, [threshold(0.01, value)], measured_on="", digests=())
         assert verify(shop.gallery, other, photo).accepted is accepted
 
 
@@ -55,7 +55,7 @@ def test_what_cannot_be_verified(stock: Shop, photo: Path, tmp_path: Path) -> No
 
 
 def test_a_model_without_thresholds_accepts_nothing(shop: Shop, photo: Path) -> None:
-    add_thresholds(shop.model, [], measured_on="")
+    add_thresholds(shop.model, [], measured_on="", digests=())
     with pytest.raises(ArcwiseError, match="no thresholds, so nothing can be accepted"):
         verify(shop.gallery, shop.catalogue.identities[0], photo)
 
@@ -64,5 +64,5 @@ def test_which_threshold(shop: Shop) -> None:
     assert threshold_for(load(shop.model), 0.1) == threshold(0.1, -1.0)
     assert threshold_for(load(shop.model), 1e-4).resolved is False  # type: ignore[union-attr]
     rough = [threshold(0.1, 0.5, resolved=False), threshold(0.01, 0.6, resolved=False)]
-    add_thresholds(shop.model, rough, measured_on="")
+    add_thresholds(shop.model, rough, measured_on="", digests=())
     assert threshold_for(load(shop.model), None) == rough[0]  # none is resolved: the surest

@@ -217,7 +217,7 @@ def add_thresholds(
     thresholds: Iterable[Threshold],
     *,
     measured_on: str,
-    digests: Iterable[str] = (),
+    digests: Iterable[str],
 ) -> Bundle:
     """The bundle with these thresholds instead of its own; the fingerprint stays.
 
