@@ -107,6 +107,11 @@ def test_an_unknown_field_is_an_error_with_a_suggestion(call, suggestion):
             "batch=10",
             "a multiple of pictures_per_identity=4",
         ),
+        (
+            {"sampling": "balanced", "rare_domains": 0.125},
+            "rare_domains=0.125",
+            "0 where sampling=balanced",
+        ),
     ],
 )
 def test_a_bad_value_is_refused_with_what_was_got_and_expected(bad, got, expected):

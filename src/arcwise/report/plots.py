@@ -104,7 +104,7 @@ def angles(results: Mapping[str, Angles]) -> str:
         last = max(_last(result) for result in results.values())
         grid[-1].set_xlim(0, min(180.0, math.ceil((last + 4) / 10) * 10))
         grid[-1].set_xlabel("angle between two pictures, degrees")
-        legend(grid[0], loc="upper left")
+        legend(grid[0], loc="best")
         return svg(figure, f"Angles between pictures under {', '.join(results)}")
 
 

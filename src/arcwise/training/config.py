@@ -192,6 +192,7 @@ def _check(config: TrainConfig) -> None:
     if config.sampling == "balanced":
         each = config.pictures_per_identity
         expect(config.batch % each == 0, "batch", f"a multiple of pictures_per_identity={each}")
+        expect(not config.rare_domains, "rare_domains", "0 where sampling=balanced fills the batch")
 
 
 def _is(value: object, kind: type) -> bool:
