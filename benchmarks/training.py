@@ -36,7 +36,7 @@ def main() -> None:
     epoch = len(manifest) // recipe("products").batch + 1
     total = epoch + options.rounds * options.steps
     config = replace(
-        recipe("products"), size=options.size, steps=total, holdout=0.0,
+        recipe("products"), size=options.size, view=0, canvas=1.25, steps=total, holdout=0.0,
         validate_every=total, checkpoint_every=total,
     )  # fmt: skip
     limits: list[float] = []

@@ -39,7 +39,7 @@ def faces() -> TrainConfig:
         size=64,
         view=0,
         resize="stretch",
-        steps=4000,
+        steps=4500,
         augment=Augment(zoom=0.85, aspect=0.05, rotation=0.1, hue=0.0),
         canvas=1.25,
     )
@@ -54,7 +54,7 @@ def drawings() -> TrainConfig:
         view=0,
         resize="stretch",
         flip_average=False,
-        steps=3000,
+        steps=2300,
         batch=128,
         augment=Augment(
             zoom=0.8,
