@@ -50,6 +50,22 @@ def test_nested_folders_are_one_identity_with_slashes(a_folder: AFolder) -> None
     assert "nested" in manifest.understood
 
 
+def test_a_zip_of_a_folder_names_the_same_identities(a_folder: AFolder, tmp_path: Path) -> None:
+    root = a_folder("Al/1.png", "Bob/2.png", "deep/er/3.png")
+    with ZipFile(tmp_path / "all.zip", "w") as file:  # as file managers and `zip -r` pack it
+        for path in sorted(root.rglob("*.*")):
+            file.write(path, Path("photos") / path.relative_to(root))
+    manifest = open_manifest(tmp_path / "all.zip")
+    assert manifest.identities == open_manifest(root).identities == ["Al", "Bob", "deep/er"]
+    assert "inside photos" in manifest.understood
+
+
+def test_splits_inside_one_folder_are_still_splits(a_folder: AFolder) -> None:
+    manifest = open_manifest(a_folder("all/train/Al/1.png", "all/test/Bob/1.png"))
+    assert manifest.identities == ["Bob", "Al"]
+    assert manifest.column("split") == ["test", "train"]
+
+
 def test_top_folders_that_are_splits_are_taken_as_such(a_folder: AFolder) -> None:
     manifest = open_manifest(a_folder("train/Al/1.png", "valid/Al/2.png", "test/Bob/1.png"))
     assert manifest.identities == ["Bob", "Al", "Al"]

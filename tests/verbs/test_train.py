@@ -101,6 +101,15 @@ def test_no_second_run_into_the_same_folder(trained: TrainResult, known: Manifes
     assert (trained.folder / "config.json").read_bytes() == before
 
 
+def test_a_folder_that_holds_something_else_is_no_run_folder(
+    trained: TrainResult, known: Manifest, tmp_path: Path
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"mine")
+    with pytest.raises(ArcwiseError, match="holds something that is no run"):
+        train(known, tmp_path, quick(trained.config))
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
 def test_a_mistake_before_the_first_step_does_not_block_the_folder(
     trained: TrainResult, known: Manifest, tmp_path: Path
 ) -> None:

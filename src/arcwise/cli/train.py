@@ -25,6 +25,9 @@ from arcwise.verbs.train import Announce, Parts, TrainResult, train
 
 DEFAULT = "products"
 
+FEW = 10
+"""Identities under which thresholds are not worth much."""
+
 
 def command_for(words: Sequence[str]) -> Callable[..., int]:
     """The command with the defaults of the recipe that the words name."""
@@ -124,6 +127,12 @@ def conclude(result: TrainResult, again: str) -> int:
     )
     for threshold in result.thresholds:
         print(f"  {threshold}")
+    few = result.thresholds[0].identities if result.thresholds else FEW
+    if few < FEW:
+        print(
+            f"mind: the thresholds rest on {few} identities, too few to decide by; hold out more "
+            "(--holdout), or bring more identities"
+        )
     print(f"model: {result.model}")
     print(f"report: {result.report}" if result.report else NO_REPORT)
     return 0

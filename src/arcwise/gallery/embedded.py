@@ -291,7 +291,9 @@ class EmbeddedGallery:
     def _templates(self, identity: str, *, known: bool = False) -> list[int]:
         if known and identity not in self._scan:
             close = difflib.get_close_matches(str(identity), self._scan.identities(), n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "identities() lists who is"
+            hint = (
+                f"did you mean {close[0]!r}?" if close else f"{len(self.identities())} others are"
+            )
             raise GalleryError(f"{self.path}: {identity!r} is not enrolled; {hint}")
         return self._scan.templates(identity)
 

@@ -187,6 +187,11 @@ def _resolved(config: TrainConfig, manifest: Manifest, out: Path) -> TrainConfig
         )
     if out.exists() and not out.is_dir():
         raise ArcwiseError(f"{out}: a file; --out is the folder of the run, a new one")
+    foreign = out.is_dir() and any(out.iterdir()) and not (out / "config.json").exists()
+    if distributed.first() and foreign:
+        raise ArcwiseError(
+            f"{out}: holds something that is no run; --out is a new folder of the run's own"
+        )
     classes = len(manifest.classes)
     if classes < 2:
         raise ArcwiseError(

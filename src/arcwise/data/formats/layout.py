@@ -36,8 +36,9 @@ def arrange(
     """The manifest of files whose folders say whose they are.
 
     The identity is the folder that directly holds the picture, with the folders above it
-    (`fruit/apple`). When the top folders are exactly splits (`train`, `val`, `test`) they are
-    taken as such, and not as part of the identity.
+    (`fruit/apple`); a single folder around all of them is no part of it, so that a folder and a
+    zip of it name the same identities. When the top folders are exactly splits (`train`, `val`,
+    `test`) they are taken as such, and not as part of the identity.
 
     Args:
         files: paths with forward slashes, relative to the data set.
@@ -65,13 +66,17 @@ def arrange(
     columns = {"image": [prefix + file for file in pictures]}
     understood = "a flat folder of pictures"
     if len(flat) < len(pictures):
-        splits = [SPLITS.get(file.partition("/")[0]) for file in pictures]
-        nested = all(folder.count("/") for folder in folders)
         understood = "a folder per identity"
-        if nested and None not in splits:
+        tops = sorted({folder.partition("/")[0] for folder in folders})
+        if len(tops) == 1 and tops[0] not in SPLITS and _nested(folders):
+            folders = [folder.partition("/")[2] for folder in folders]
+            understood = f"a folder per identity, all inside {tops[0]}"
+            tops = sorted({folder.partition("/")[0] for folder in folders})
+        splits = [SPLITS.get(folder.partition("/")[0]) for folder in folders]
+        if _nested(folders) and None not in splits:
             columns["split"] = [split or "" for split in splits]
             folders = [folder.partition("/")[2] for folder in folders]
-            found = ", ".join(sorted({file.partition("/")[0] for file in pictures}))
+            found = ", ".join(tops)
             understood = f"the top folders as splits ({found}), below them a folder per identity"
         columns["identity"] = folders
         if any("/" in folder for folder in folders):
@@ -79,6 +84,11 @@ def arrange(
     table = pa.table({key: pa.array(values, pa.string()) for key, values in columns.items()})
     shown = tuple(_shown(file) for file in sorted(ignored))
     return Manifest(table, root, name, shown, understood)
+
+
+def _nested(folders: list[str]) -> bool:
+    """Whether there is a folder around every folder that holds pictures."""
+    return all("/" in folder for folder in folders)
 
 
 def _hidden(file: str) -> bool:
