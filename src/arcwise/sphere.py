@@ -1,4 +1,4 @@
-"""Rows of any length become directions, without overflow, underflow or NaN."""
+"""Directions and the angles between them, without overflow, underflow or NaN."""
 
 from __future__ import annotations
 
@@ -27,3 +27,21 @@ def unit(rows: Tensor) -> tuple[Tensor, Tensor]:
 def wide(values: Tensor) -> Tensor:
     """The same values in float32, or in float64 where they are that already."""
     return values if values.dtype == torch.float64 else values.float()
+
+
+def snap(cosines: Tensor) -> Tensor:
+    """Cosines of which those that rounding keeps from ±1 are ±1: equal rows are at exactly 0."""
+    near = 1 - cosines.abs() <= 64 * torch.finfo(cosines.dtype).eps
+    return torch.where(near, cosines.detach().sign(), cosines)
+
+
+def angle(cosines: Tensor) -> Tensor:
+    """Angles in radians, same shape. At 0 and π, where no direction is the one to turn, slope 0.
+
+    Elsewhere the derivative is -1/sin θ: times the tangent of length sin θ from one direction to
+    the other it is a pull of length 1, however close the two are.
+    """
+    fixed = cosines.detach()
+    sine = ((1 - fixed) * (1 + fixed)).clamp_min(0).sqrt()
+    slope = torch.where(sine > 0, -1 / sine, 0.0)
+    return torch.acos(fixed) + slope * (cosines - fixed)

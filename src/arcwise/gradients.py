@@ -1,0 +1,31 @@
+"""A loss whose gradient was found with it, for passes too large for autograd to remember."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arcwise.errors import ArcwiseError
+
+
+def with_gradient(loss: Tensor, variable: Tensor, gradient: Tensor) -> Tensor:
+    """The scalar `loss`, which autograd takes to have this gradient by this variable."""
+    return _Known.apply(loss, variable, gradient)
+
+
+class _Known(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, loss: Tensor, variable: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[None, Tensor, None]:
+        if torch.is_grad_enabled():  # a second derivative would be wrong without a word
+            raise ArcwiseError(
+                "this loss has first derivatives only: got create_graph=True; leave it out"
+            )
+        (upstream,), (gradient,) = grad_outputs, ctx.saved_tensors
+        return None, (upstream * gradient).to(gradient.dtype), None
