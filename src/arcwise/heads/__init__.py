@@ -2,6 +2,8 @@
 
 from arcwise.heads.centre import CentreHead
 from arcwise.heads.linear import LinearHead
+from arcwise.heads.optimiser import CentreSGD
 from arcwise.heads.scale import scale_for
+from arcwise.heads.selection import All, Sampled
 
-__all__ = ["CentreHead", "LinearHead", "scale_for"]
+__all__ = ["All", "CentreHead", "CentreSGD", "LinearHead", "Sampled", "scale_for"]

@@ -7,30 +7,45 @@ from torch import Tensor
 from torch.nn import functional
 
 from arcwise.margins import Margin, State
-from arcwise.sphere import unit, wide
+from arcwise.sphere import unit
 
 
 def dense(
-    embeddings: Tensor, centres: Tensor, labels: Tensor, margin: Margin, scale: float, state: State
+    embeddings: Tensor,
+    centres: Tensor,
+    labels: Tensor,
+    margin: Margin,
+    scale: float,
+    state: State,
+    offsets: Tensor | None = None,
 ) -> Tensor:
     """The scalar loss of `arcwise.softmax.margin_softmax`, whose arguments these are."""
+    dtype = torch.promote_types(torch.promote_types(embeddings.dtype, centres.dtype), torch.float32)
     with torch.autocast(embeddings.device.type, enabled=False):
-        x, norm = unit(wide(embeddings))
-        w, _ = unit(wide(centres))
         rows = torch.nonzero(labels >= 0).squeeze(1)
-        x, norm, labels = x[rows], norm[rows], labels[rows]
-
-        cosines = x @ w.T
+        labels = labels[rows]
+        x, norm = unit(embeddings[rows].to(dtype))
+        w, _ = unit(centres.reshape(-1, centres.shape[-1]).to(dtype))
+        cosines = (x @ w.T).view(len(rows), *centres.shape[:-1])
+        if centres.ndim == 3:
+            cosines = cosines.amax(2)
         cos = cosines.gather(1, labels[:, None]).squeeze(1)
+
         value, slope, norm_slope = margin.target(cos.detach(), norm.detach(), state)
         target = _linear(value, slope, cos)
         if norm_slope is not None:
             target = target + norm_slope * (norm - norm.detach())
-        other, other_slope = margin.others(cosines.detach(), value, state)
-        if other_slope is not None:
-            cosines = _linear(other, other_slope, cosines)
-        logits = scale * cosines.scatter(1, labels[:, None], target[:, None])
+        others, others_slope = margin.others(cosines.detach(), value, state)
+        if others_slope is not None:
+            cosines = _linear(others, others_slope, cosines)
+        logits = scale * cosines
+        if offsets is not None:
+            logits = logits + offsets
+        logits = logits.scatter(1, labels[:, None], scale * target[:, None])
         loss = functional.cross_entropy(logits, labels, reduction="sum")
+        penalty = margin.penalty(norm.detach())
+        if penalty is not None:
+            loss = loss + _linear(*penalty, norm).sum()
         return loss / max(len(rows), 1)
 
 

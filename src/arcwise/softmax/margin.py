@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -11,8 +11,26 @@ from torch import Tensor
 from arcwise.errors import ArcwiseError
 from arcwise.margins import Margin
 from arcwise.softmax.dense import dense
+from arcwise.softmax.function import differentiable
+from arcwise.softmax.outcome import Pass
+from arcwise.softmax.problem import Problem, prepare
+from arcwise.softmax.streaming import Streaming
+from arcwise.softmax.workspace import Workspace
 
-Implementation = Literal["auto", "dense"]
+Name = Literal["auto", "dense", "streaming"]
+
+
+class Sweeping(Protocol):
+    """An object that makes passes over the classes."""
+
+    def run(
+        self, problem: Problem, *, gradients: bool = True, workspace: Workspace | None = None
+    ) -> Pass:
+        """The pass; `gradients=False` where only the loss is wanted."""
+        ...
+
+
+Implementation = Name | Sweeping
 
 
 def margin_softmax(
@@ -32,32 +50,68 @@ def margin_softmax(
 
     Args:
         embeddings: (N, D), any float type, any length; directions are what counts.
-        centres: (C, D), likewise.
+        centres: (C, D), likewise; or (C, K, D), K sub-centres a class, of which the nearest counts
+            (Sub-center ArcFace, ECCV 2020).
         labels: (N,) int64 in 0..C-1, or -1 for a row without a class, which adds nothing; the
             mean is over the others, and 0 when there are none.
         margin: what the target pays; see `arcwise.margins`.
         scale: s, the inverse temperature.
-        impl: how it is computed; ``"auto"`` chooses, the numbers are the same.
+        impl: how it is computed. ``"dense"`` is the readable reference, all N·C logits at once;
+            ``"streaming"`` passes over the classes in chunks; ``"auto"`` chooses. The numbers are
+            the same. An object, say ``Streaming(keep="none")``, settles how in detail.
         state: the margin's running statistics, where it has some.
 
     Returns:
-        A scalar in float32 or, for float64 embeddings, float64; gradients reach both inputs. A
-        zero row has cosine 0 to everything and gradient 0.
+        A scalar in float32 or, for float64 inputs, float64; gradients reach both inputs. A zero
+        row has cosine 0 to everything and gradient 0.
 
     Raises:
-        ArcwiseError: shapes that do not fit, or an unknown implementation.
+        ArcwiseError: shapes or labels that do not fit, or an unknown implementation.
     """
-    if embeddings.ndim != 2 or centres.ndim != 2 or embeddings.shape[1] != centres.shape[1]:
+    check(embeddings, centres, labels)
+    statistics = state or {}
+    if impl == "dense":
+        return dense(embeddings, centres, labels, margin, scale, statistics)
+    how = implementation(impl, centres.device)
+    needed = torch.is_grad_enabled() and (embeddings.requires_grad or centres.requires_grad)
+
+    def start() -> Pass:
+        problem = prepare(embeddings, centres, labels, margin, scale, statistics)
+        return how.run(problem, gradients=needed)
+
+    return differentiable(embeddings, centres, start)
+
+
+def implementation(impl: Implementation, device: torch.device) -> Sweeping:
+    """The object that makes the pass on this device."""
+    if not isinstance(impl, str):
+        return impl
+    if impl not in get_args(Name):
+        known = ", ".join(f'"{name}"' for name in get_args(Name))
+        raise ArcwiseError(f"margin_softmax: impl={impl!r}; expected one of {known}")
+    return Streaming()
+
+
+def check(embeddings: Tensor, centres: Tensor, labels: Tensor) -> None:
+    """Whether the three fit together."""
+    if (
+        embeddings.ndim != 2
+        or centres.ndim not in (2, 3)
+        or embeddings.shape[1] != centres.shape[-1]
+    ):
         raise ArcwiseError(
             f"margin_softmax: got embeddings {tuple(embeddings.shape)} and centres "
-            f"{tuple(centres.shape)}; expected (N, D) and (C, D) with the same D"
+            f"{tuple(centres.shape)}; expected (N, D) and (C, D) or (C, K, D) with the same D"
         )
     if labels.shape != embeddings.shape[:1] or labels.dtype != torch.int64:
         raise ArcwiseError(
             f"margin_softmax: got labels {tuple(labels.shape)} of {labels.dtype}; expected "
             f"({embeddings.shape[0]},) of torch.int64"
         )
-    if impl not in get_args(Implementation):
-        known = ", ".join(f'"{name}"' for name in get_args(Implementation))
-        raise ArcwiseError(f"margin_softmax: impl={impl!r}; expected one of {known}")
-    return dense(embeddings, centres, labels, margin, scale, state or {})
+    if len(labels):
+        least, most = (int(end) for end in labels.aminmax())
+        if least < -1 or most >= len(centres):
+            raise ArcwiseError(
+                f"margin_softmax: got labels from {least} to {most}; expected 0 to "
+                f"{len(centres) - 1} for {len(centres)} classes, or -1 for none"
+            )

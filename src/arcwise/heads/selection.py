@@ -1,0 +1,84 @@
+"""Which classes take part in a step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from arcwise.errors import ArcwiseError
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The classes of a step.
+
+    Attributes:
+        classes: (S,) ascending.
+        labels: (N,) positions in `classes`, -1 for no class.
+        offsets: (S,) added to the logit of a class where it is not the target, or None.
+    """
+
+    classes: Tensor
+    labels: Tensor
+    offsets: Tensor | None
+
+
+class Selection(Protocol):
+    """Chooses the classes of a step."""
+
+    def choose(self, labels: Tensor, classes: int) -> Chosen | None:
+        """(N,) labels among C classes → who takes part; None for all of them."""
+        ...
+
+
+@dataclass(frozen=True)
+class All:
+    """Every class, in every step."""
+
+    def choose(self, labels: Tensor, classes: int) -> None:
+        """All of them."""
+        return None
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The classes of the batch and random others (Partial FC, arXiv 2203.15565, section 3.2).
+
+    A class that does not take part is left as it is, bit for bit: neither weight decay nor momentum
+    moves it. Random choices come from torch's global generator.
+
+    Attributes:
+        rate: share of all classes that take part; those of the batch always do.
+        correction: whether log(1/r) is added to the logits of sampled others, r the share of them
+            that was taken: the sum of exponentials then has the right expectation. Published
+            without; the gradient is biased then.
+    """
+
+    rate: float = 0.1
+    correction: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate <= 1:
+            raise ArcwiseError(
+                f"Sampled: rate={self.rate!r}; expected a share of the classes, over 0, at most 1"
+            )
+
+    def choose(self, labels: Tensor, classes: int) -> Chosen:
+        """The batch's classes, and of the others as many as the rate leaves room for."""
+        positive = torch.zeros(classes, dtype=torch.bool, device=labels.device)
+        positive[labels[labels >= 0]] = True
+        positives = int(positive.sum())
+        others = classes - positives
+        room = min(max(round(self.rate * classes) - positives, 0), others)
+        order = torch.rand(classes, device=labels.device).masked_fill_(positive, 2.0)
+        taken = order.topk(positives + room).indices.sort().values
+        place = torch.full((classes,), -1, device=labels.device)
+        place[taken] = torch.arange(len(taken), device=labels.device)
+        offsets = None
+        if self.correction and room:
+            offsets = torch.where(positive[taken], 0.0, math.log(others / room))
+        return Chosen(taken, torch.where(labels >= 0, place[labels], -1), offsets)

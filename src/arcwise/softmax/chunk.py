@@ -1,0 +1,90 @@
+"""One chunk of classes: its logits, and what they weigh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from arcwise.softmax.problem import Chunk, Problem
+from arcwise.sphere import unit
+
+PLAIN = (1e-12, 1e12)
+"""Row lengths whose squares float32 holds with all their digits: no row has to be scaled first."""
+
+
+@dataclass(frozen=True)
+class Centres:
+    """The rows of a chunk, ready for a product.
+
+    Attributes:
+        rows: (R, D) in the dtype of the pass: the centres themselves, or their directions.
+        inverse: (R,) what makes the rows directions; 1 where they are.
+        extra: (R,) the rest of 1/‖w‖, or None for 1: what a gradient has to be divided by too.
+    """
+
+    rows: Tensor
+    inverse: Tensor
+    extra: Tensor | None
+
+    @classmethod
+    def of(cls, problem: Problem, chunk: Chunk) -> Centres:
+        """The chunk's centres, divided by their length only where they are too long or short.
+
+        Everywhere else the length is left to the N×R products, which are cheaper to scale.
+        """
+        rows = problem.centres[chunk.rows].to(problem.x.dtype)
+        length = torch.linalg.vector_norm(rows, dim=1)
+        shortest, longest = length.aminmax()
+        if shortest > PLAIN[0] and longest < PLAIN[1]:
+            return cls(rows, length.reciprocal_(), None)
+        rows, length = unit(rows)
+        extra = torch.where(length > 0, 1 / length, 0.0)
+        return cls(rows, torch.ones_like(length), extra)
+
+
+def logits(problem: Problem, chunk: Chunk, centres: Centres, out: Tensor) -> tuple[Tensor, Gain]:
+    """(n, B) logits of a chunk's classes, -inf where a class is the target; how to differentiate.
+
+    The cosines go to `out`, (n, R); the logits may be the same memory.
+    """
+    cosines = torch.mm(problem.x, centres.rows.T, out=out).mul_(centres.inverse)
+    winner = None
+    if problem.subcentres > 1:
+        split = cosines.view(len(cosines), -1, problem.subcentres)
+        cosines, winner = split.max(2)
+    value = problem.target.value.to(cosines.dtype)
+    others, slope = problem.margin.others(cosines, value, problem.state)
+    z = others.mul_(problem.scale) if others is cosines else others * problem.scale
+    if problem.offsets is not None:
+        z += problem.offsets[chunk.start : chunk.end]
+    mine = chunk.samples
+    if mine.stop > mine.start:
+        samples = torch.arange(mine.start, mine.stop, device=z.device)
+        z[samples, problem.labels[mine] - chunk.start] = -torch.inf
+    return z, Gain(slope, winner, problem.subcentres)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How a logit answers to the cosines it was made of.
+
+    Attributes:
+        slope: (n, B) of the margin's others, or None for 1.
+        winner: (n, B) which sub-centre was nearest, or None where there is one.
+        subcentres: K.
+    """
+
+    slope: Tensor | None
+    winner: Tensor | None
+    subcentres: int
+
+    def carry(self, weights: Tensor) -> Tensor:
+        """(n, B) weights of the logits → (n, R) weights of the cosines; may change its input."""
+        if self.slope is not None:
+            weights.mul_(self.slope)
+        if self.winner is None:
+            return weights
+        spread = weights.new_zeros(*weights.shape, self.subcentres)
+        return spread.scatter_(2, self.winner[:, :, None], weights[:, :, None]).flatten(1)
