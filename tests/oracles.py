@@ -10,6 +10,18 @@ import numpy as np
 Psi = Callable[[float], float]
 """Angle in radians → target value ψ(cos θ)."""
 
+LengthPsi = Callable[[float, float], float]
+"""Angle and length of the embedding → target value."""
+
+Others = Callable[[float, float], float]
+"""Cosine to another class and the target's value → the other class's value."""
+
+
+def falling(phi: float) -> float:
+    """The cosine of an angle, reflected at every multiple of π so that it goes on falling."""
+    k = math.floor(phi / math.pi)
+    return (-1) ** k * math.cos(phi) - 2 * k
+
 
 def normsoftmax(theta: float) -> float:
     return math.cos(theta)
@@ -28,21 +40,98 @@ def arcface(m: float) -> Psi:
     return psi
 
 
+def arcface_linear(m: float) -> Psi:
+    def psi(theta: float) -> float:
+        if theta + m < math.pi:
+            return math.cos(theta + m)
+        return math.cos(theta) - m * math.sin(m)
+
+    return psi
+
+
+def arcface_easy(m: float) -> Psi:
+    return lambda theta: arcface(m)(theta) if theta < math.pi / 2 else math.cos(theta)
+
+
+def combined(m1: float, m2: float, m3: float) -> Psi:
+    return lambda theta: falling(m1 * theta + m2) - m3
+
+
+def sphereface(m: float, plain: float = 0.0) -> Psi:
+    return lambda theta: (plain * math.cos(theta) + falling(m * theta)) / (1 + plain)
+
+
+def annealing(step: int, base: float, gamma: float, power: float, least: float) -> float:
+    return max(least, base / (1 + gamma * step) ** power)
+
+
+def adaface(m: float, h: float, mean: float, std: float) -> LengthPsi:
+    def psi(theta: float, length: float) -> float:
+        z = h * (min(100.0, max(0.001, length)) - mean) / (std + 0.001)
+        z = min(1.0, max(-1.0, z))
+        return falling(theta - m * z) - (m * z + m)
+
+    return psi
+
+
+def magface_margin(length: float, l_a: float, u_a: float, l_m: float, u_m: float) -> float:
+    a = min(u_a, max(l_a, length))
+    return l_m + (u_m - l_m) * (a - l_a) / (u_a - l_a)
+
+
+def magface(l_a: float, u_a: float, l_m: float, u_m: float) -> LengthPsi:
+    return lambda theta, length: falling(theta + magface_margin(length, l_a, u_a, l_m, u_m))
+
+
+def magface_penalty(l_a: float, u_a: float, weight: float) -> Callable[[float], float]:
+    def penalty(length: float) -> float:
+        a = min(u_a, max(l_a, length))
+        return weight * (1 / a + a / u_a**2)
+
+    return penalty
+
+
+def supportvector(t: float) -> Others:
+    return lambda u, value: t * u + t - 1 if u > value else u
+
+
+def curricularface(t: float) -> Others:
+    return lambda u, value: u * (t + u) if u > value else u
+
+
+def filtered(threshold: float, abnormal: float) -> Others:
+    return lambda u, value: abnormal if u > threshold else u
+
+
 def margin_softmax(
-    embeddings: np.ndarray, centres: np.ndarray, labels: Sequence[int], psi: Psi, scale: float
+    embeddings: np.ndarray,
+    centres: np.ndarray,
+    labels: Sequence[int],
+    psi: Psi | LengthPsi,
+    scale: float,
+    *,
+    with_length: bool = False,
+    others: Others = lambda u, value: u,
+    penalty: Callable[[float], float] = lambda length: 0.0,
 ) -> float:
-    """The loss, one sample and one class at a time."""
+    """The loss, one sample and one class at a time; psi takes the length too if so said."""
     total, counted = 0.0, 0
     for embedding, label in zip(embeddings, labels, strict=True):
         if label < 0:
             continue
-        logits = []
-        for j, centre in enumerate(centres):
-            lengths = math.hypot(*embedding) * math.hypot(*centre)
+        length = math.hypot(*embedding)
+        cosines = []
+        for centre in centres:
+            lengths = length * math.hypot(*centre)
             cosine = math.fsum(embedding * centre) / lengths if lengths else 0.0
-            cosine = min(1.0, max(-1.0, cosine))
-            logits.append(scale * (psi(math.acos(cosine)) if j == label else cosine))
+            cosines.append(min(1.0, max(-1.0, cosine)))
+        theta = math.acos(cosines[label])
+        value = psi(theta, length) if with_length else psi(theta)  # type: ignore[call-arg]
+        logits = [
+            scale * (value if j == label else others(u, value)) for j, u in enumerate(cosines)
+        ]
         top = max(logits)
         total += top + math.log(math.fsum(math.exp(z - top) for z in logits)) - logits[label]
+        total += penalty(length)
         counted += 1
     return total / max(counted, 1)

@@ -62,7 +62,8 @@ class SphereFace(Margin):
             return value, slope, None
         step = {**self.initial(), **state}["step"].to(cos)
         plain = (self.base * (1.0 + self.gamma * step) ** -self.power).clamp_min(self.lambda_min)
-        return (plain * cos + value) / (1.0 + plain), (plain + slope) / (1.0 + plain), None
+        share = 1.0 / (1.0 + plain)
+        return cos + share * (value - cos), 1.0 + share * (slope - 1.0), None
 
     def at(self, strength: float) -> Self:
         """The factor m as far from 1; the schedule is its own warm-up and stays."""

@@ -39,10 +39,9 @@ class SupportVector(Around):
         if self.t == 1.0:
             return u, slope
         hard = u > value[:, None]
-        weight = torch.where(hard, self.t, 1.0).to(u)
-        return torch.where(hard, self.t * u + (self.t - 1.0), u), (
-            weight if slope is None else weight * slope
-        )
+        weight = torch.ones_like(u).masked_fill(hard, self.t)
+        counts = torch.where(hard, self.t * u + (self.t - 1.0), u)
+        return counts, weight if slope is None else weight * slope
 
     def at(self, strength: float) -> Self:
         """The inner margin at that strength, and t as far from 1."""
