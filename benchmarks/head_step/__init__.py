@@ -1,0 +1,1 @@
+"""One step of a margin-softmax head: what `benchmarks/margin_softmax.py` measures, and how."""

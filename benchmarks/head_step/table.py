@@ -1,0 +1,162 @@
+"""From the measured records to the Markdown of docs/performance.md: no figure is typed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import goals
+from .lines import LINES
+
+BEGIN = "<!-- measured: written by benchmarks/margin_softmax.py -->"
+END = "<!-- end of what was measured -->"
+
+Record = dict[str, Any]
+
+
+def write(path: Path, records: Sequence[Record]) -> None:
+    """Put the tables between the page's two marks, at its end where it has none."""
+    text = path.read_text() if path.exists() else "# Performance\n"
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    path.write_text(f"{head.rstrip()}\n\n{BEGIN}\n\n{page(records)}\n{END}\n{tail.lstrip()}")
+
+
+def page(records: Sequence[Record]) -> str:
+    """Every table for which there are records."""
+    parts = [_machines(records)]
+    parts += [
+        _steps([r for r in records if r["kind"] == "step" and _group(r) == group], *group)
+        for group in sorted({_group(r) for r in records if r["kind"] == "step"})
+    ]
+    for kind, make in (
+        ("threads", _threads), ("errors", _errors), ("resampled", _resampled), ("gpu", _gpu),
+    ):  # fmt: skip
+        found = [record for record in records if record["kind"] == kind]
+        parts += [make(found)] if found else []
+    return "\n".join(parts)
+
+
+def _group(record: Record) -> tuple[bool, int, int]:
+    return record["data"] != "init", record["classes"], record["batch"]
+
+
+def _machines(records: Sequence[Record]) -> str:
+    lines = dict.fromkeys(
+        f"Measured {record['date']} on {record['machine']}, torch {record['torch']}."
+        for record in records
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _steps(records: Sequence[Record], trained: bool, classes: int, batch: int) -> str:
+    data = ", centres and embeddings resampled from a trained model" if trained else ""
+    rows = []
+    order = ["floor", *LINES]
+    for record in sorted(records, key=lambda r: order.index(r["line"])):
+        line = record["line"]
+        if "absent" in record:
+            rows.append([LINES[line].title, record["absent"], *[""] * 6])
+            continue
+        if line == "floor":
+            rows.append(["three fp32 products", "", _seconds(record["floor"]), "1", *[""] * 4])
+            continue
+        ratio, extra = record["seconds"] / record["floor"], record["extra_bytes"]
+        share = record.get("share_kept")
+        rows.append(
+            [
+                LINES[line].title,
+                _seconds(record["seconds"]),
+                _seconds(record["floor"]),
+                f"{ratio:.2f}",
+                _goal(ratio, goals.ratio(line, batch, classes), "{:.2f}"),
+                _mib(extra),
+                _goal(extra, goals.memory(line, batch, classes, share), "{:.0f}", goals.MIB),
+                str(record["repetitions"]),
+            ]
+        )
+    extra = "extra memory, MiB"
+    names = ["line", "step, s", "floor, s", "step / floor", "goal", extra, "goal", "times"]
+    head = f"## N = {batch}, C = {classes:,}{data}\n\n"
+    return head + _markdown(names, rows) + _left_out(records)
+
+
+def _left_out(records: Iterable[Record]) -> str:
+    return "".join(
+        f"\n{LINES[r['line']].title}: error of dX {r['errors']['dx']:.1e}, of dW "
+        f"{r['errors']['dw']:.1e}, of dW's rows that are no target {r['errors']['others']:.1e}; "
+        f"{100 * r['share_kept']:.2f} % of the probabilities reach tau.\n"
+        for r in records
+        if "errors" in r
+    )
+
+
+def _threads(records: Sequence[Record]) -> str:
+    rows = []
+    found = {(r["line"], r["batch"], r["classes"], r["threads"]): r for r in records}
+    for (line, batch, classes, threads), record in found.items():
+        one = found.get((line, batch, classes, 1))
+        if threads == 1 or one is None:
+            continue
+        gain = one["seconds"] / record["seconds"]
+        mark = "✓" if gain >= goals.SPEEDUP else "✗"
+        rows.append(
+            [LINES[line].title, f"{batch}", f"{classes:,}", _seconds(one["seconds"]), f"{threads}",
+             _seconds(record["seconds"]), f"{gain:.2f}", f"≥ {goals.SPEEDUP} {mark}"]
+        )  # fmt: skip
+    names = ["line", "N", "C", "one thread, s", "threads", "with them, s", "times faster", "goal"]
+    return "## Threads, wall time\n\n" + _markdown(names, rows)
+
+
+def _errors(records: Sequence[Record]) -> str:
+    entries = records[-1]["entries"]
+    regimes = list(dict.fromkeys(entry["regime"] for entry in entries))
+    rows: dict[str, list[str]] = {}
+    for entry in entries:
+        against = "" if entry["against"] == "exact" else f" (against {entry['against']})"
+        cell = " / ".join(f"{entry[name]:.1e}" for name in ("dx", "dw", "others"))
+        rows.setdefault(LINES[entry["line"]].title + against, []).append(cell)
+    about = (
+        "dX / dW / rows of dW that are no target, relative in Frobenius norm; N = 96, C = 5,003."
+    )
+    body = _markdown(["line", *regimes], [[name, *cells] for name, cells in rows.items()])
+    return f"## Gradients against float64\n\n{about}\n\n{body}"
+
+
+def _resampled(records: Sequence[Record]) -> str:
+    entries = records[-1]["entries"]
+    names = ["cosine", "side", *(f"{100 * q:g} %" for q in records[-1]["levels"])]
+    order = list(dict.fromkeys(entry["of"] for entry in entries))
+    rows = [
+        [entry["of"], entry["side"], *(f"{value:.3f}" for value in entry["quantiles"])]
+        for entry in sorted(entries, key=lambda e: order.index(e["of"]))
+    ]
+    about = f"{records[-1]['trained']:,} trained centres; quantiles of cosines.\n\n"
+    return "## The resampled centres beside the trained ones\n\n" + about + _markdown(names, rows)
+
+
+def _gpu(records: Sequence[Record]) -> str:
+    record = records[-1]
+    rows = [[name, *values] for name, values in record["rows"]]
+    about = f"{record['device']}; N = {record['batch']}, C = {record['classes']:,}.\n\n"
+    return "## GPU\n\n" + about + _markdown(["", "ms", "of the bound", "peak, GiB"], rows)
+
+
+def _goal(value: float | None, goal: float | None, form: str, unit: int = 1) -> str:
+    if goal is None or value is None:
+        return ""
+    return f"≤ {form.format(goal / unit)} {'✓' if value <= goal else '✗'}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def _mib(value: int | None) -> str:
+    return "not measured" if value is None else f"{value / goals.MIB:,.0f}"
+
+
+def _markdown(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    table = [names, ["---"] * len(names), *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in table) + "\n"
