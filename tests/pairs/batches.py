@@ -6,6 +6,8 @@ import math
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from arcwise import pairs
 
@@ -54,3 +56,16 @@ def waves(n: int = 12, d: int = 4) -> tuple[Tensor, Tensor]:
     """A batch that needs no generator: what another implementation says of it stays true."""
     x = [[math.cos(1.7 * i + 0.9 * j * j + 0.3 * i * j) for j in range(d)] for i in range(n)]
     return torch.tensor(x, dtype=torch.float64), torch.tensor([0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4])
+
+
+class Largest(TorchDispatchMode):
+    """How many elements the largest tensor has that anything makes."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(made):
+            if isinstance(leaf, torch.Tensor):
+                self.elements = max(self.elements, leaf.numel())
+        return made
