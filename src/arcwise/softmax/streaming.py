@@ -19,6 +19,7 @@ from arcwise.softmax.chunk import Centres, logits
 from arcwise.softmax.outcome import Softened, embedding_gradient
 from arcwise.softmax.problem import Chunk, Problem
 from arcwise.softmax.shift import Shift
+from arcwise.softmax.tangent import CentreGradients
 from arcwise.softmax.workspace import Workspace
 
 Keep = Literal["auto", "none", "bf16", "fp32"]
@@ -116,13 +117,9 @@ class StreamingPass:
 
     def centre_gradients(self) -> Iterator[tuple[slice, Tensor]]:
         """The second sweep."""
-        problem, target = self.problem, self.problem.target
+        problem = self.problem
         per_sample = problem.scale / max(len(problem.x), 1)
-        owed = (-per_sample * self._softened.rest * target.slope)[:, None]
-        owed = owed.to(problem.x.dtype) * target.towards_sample
-        width = min(self.how.chunk, problem.classes) * problem.subcentres
-        out = problem.x.new_empty(width, problem.x.shape[1])
-        scratch = torch.empty_like(out)
+        finished = CentreGradients(problem, self._softened, self.how.chunk)
         x, before = problem.x, None
         for i, chunk in enumerate(problem.chunks(self.how.chunk)):
             centres = Centres.of(problem, chunk)
@@ -132,21 +129,12 @@ class StreamingPass:
                 x = (problem.x * share[:, None].to(problem.x.dtype)).to(self._product)
                 before = under
             weights = self._recall(chunk, centres, under)
-            gradient, rest = out[: len(centres.rows)], scratch[: len(centres.rows)]
+            gradient = finished.out[: len(centres.rows)]
             if weights.dtype == gradient.dtype == x.dtype:
                 torch.mm(weights.T, x, out=gradient)
             else:
                 gradient.copy_(weights.to(x.dtype).T @ x)
-            mine = chunk.samples
-            if mine.stop > mine.start:
-                rows = target.row[mine] - chunk.rows.start
-                gradient.index_add_(0, rows, owed[mine] * centres.inverse[rows, None])
-            along = torch.mul(gradient, centres.rows, out=rest).sum(1)
-            along.mul_(centres.inverse.square_())
-            gradient.addcmul_(centres.rows, along[:, None], value=-1.0)
-            if centres.extra is not None:
-                gradient.mul_(centres.extra[:, None])
-            yield chunk.rows, gradient
+            yield chunk.rows, finished.finish(chunk, centres, gradient)
         self.workspace.give(self._kept)
         self._kept = None
 
