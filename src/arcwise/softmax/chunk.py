@@ -10,8 +10,8 @@ from torch import Tensor
 from arcwise.softmax.problem import Chunk, Problem
 from arcwise.sphere import unit
 
-PLAIN = (1e-12, 1e12)
-"""Row lengths whose squares float32 holds with all their digits: no row has to be scaled first."""
+PLAIN = (1e-3, 1e3)
+"""Row lengths by which an exponential can be divided and stays in range: see `shift.SPARE`."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def dense(
         w, _ = unit(centres.reshape(-1, centres.shape[-1]).to(dtype))
         cosines = (x @ w.T).view(len(rows), *centres.shape[:-1])
         if centres.ndim == 3:
-            cosines = cosines.amax(2)
+            cosines = cosines.max(2).values  # of equal ones, one learns
         cos = cosines.gather(1, labels[:, None]).squeeze(1)
 
         value, slope, norm_slope = margin.target(cos.detach(), norm.detach(), state)

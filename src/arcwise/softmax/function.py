@@ -59,7 +59,7 @@ class _Loss(torch.autograd.Function):
             if ctx.later is not None:
                 ctx.later(multiple)
             elif ctx.needs_input_grad[1]:
-                dw = torch.empty_like(centres)
+                dw = torch.empty_like(centres, memory_format=torch.contiguous_format)
                 flat = dw.view(-1, centres.shape[-1])
                 for rows, chunk in ctx.swept.centre_gradients():
                     flat[rows] = chunk.mul_(multiple)

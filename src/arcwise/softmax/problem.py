@@ -76,7 +76,7 @@ class Problem:
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         """All classes, `size` at a time."""
-        starts = range(0, max(self.classes, 1), size)
+        starts = range(0, self.classes, size)
         edges = torch.tensor([*starts, self.classes], device=self.labels.device)
         bounds = torch.searchsorted(self.labels, edges).tolist()
         for i, start in enumerate(starts):

@@ -12,6 +12,9 @@ from arcwise.softmax.problem import Problem
 LARGEST = 87.0
 """e^87 and e^-87 are float32 numbers with all their digits; e^89 is infinity."""
 
+SPARE = 10.0
+"""An exponential may still be multiplied by e^10: by 1/‖w‖ of a short centre, and a slope."""
+
 
 class Shift:
     """The shift of each sample: fixed where the logits are known to stay in range, else running.
@@ -30,10 +33,10 @@ class Shift:
 
     @classmethod
     def for_(cls, problem: Problem) -> Shift:
-        """Fixed for s up to about 80, running beyond."""
+        """Fixed for s up to about 75, running beyond."""
         own = problem.target.logit
         top, low = _bounds(problem)
-        headroom = LARGEST - math.log(max(problem.classes, 1))
+        headroom = LARGEST - SPARE - math.log(max(problem.classes, 1))
         fixed = bool(((top - low) <= headroom + LARGEST).all())
         shift = torch.maximum(own, top - headroom) if fixed else own
         return cls(shift.to(problem.x.dtype), fixed)
