@@ -32,16 +32,16 @@ def wide(values: Tensor) -> Tensor:
 def snap(cosines: Tensor) -> Tensor:
     """Cosines of which those that rounding keeps from ±1 are ±1: equal rows are at exactly 0."""
     near = 1 - cosines.abs() <= 64 * torch.finfo(cosines.dtype).eps
-    return torch.where(near, cosines.detach().sign(), cosines)
+    return torch.where(near, cosines.sign(), cosines)
 
 
 def angle(cosines: Tensor) -> Tensor:
-    """Angles in radians, same shape. At 0 and π, where no direction is the one to turn, slope 0.
+    """Angles in radians of cosines in -1..1. At 0 and π, where no direction leads on, slope 0.
 
     Elsewhere the derivative is -1/sin θ: times the tangent of length sin θ from one direction to
     the other it is a pull of length 1, however close the two are.
     """
     fixed = cosines.detach()
-    sine = ((1 - fixed) * (1 + fixed)).clamp_min(0).sqrt()
+    sine = ((1 - fixed) * (1 + fixed)).sqrt()
     slope = torch.where(sine > 0, -1 / sine, 0.0)
     return torch.acos(fixed) + slope * (cosines - fixed)

@@ -40,6 +40,6 @@ def squared_chord(cosines: Tensor) -> Tensor:
 def chord(cosines: Tensor) -> Tensor:
     """‖a - b‖ of unit vectors, 0 to 2; slope 0 where the two coincide, as for `angle`."""
     fixed = cosines.detach()
-    length = (2 - 2 * fixed).clamp_min(0).sqrt()
+    length = (2 - 2 * fixed).sqrt()
     slope = torch.where(length > 0, -1 / length, 0.0)
     return length + slope * (cosines - fixed)

@@ -62,7 +62,7 @@ def triplet(
     if mean not in ("active", "all"):
         raise ArcwiseError(f'triplet: got mean={mean!r}; expected one of "active", "all"')
     if isinstance(mining, Tensor):
-        terms = _given(_checked(mining, len(labels)), measure, margin, mean)
+        terms = _given(_checked(mining, labels), measure, margin, mean)
     elif mining == "all":
         terms = _every(measure, margin, mean)
     elif mining in ("semi-hard", "hard"):
@@ -124,15 +124,15 @@ def _every(measure: Callable[[Tensor], Tensor], margin: float, mean: str) -> Ter
     return terms
 
 
-def _checked(triplets: Tensor, rows: int) -> Tensor:
+def _checked(triplets: Tensor, labels: Tensor) -> Tensor:
     if triplets.ndim != 2 or triplets.shape[1] != 3 or triplets.dtype != torch.int64:
         raise ArcwiseError(
             f"triplet: got mining {tuple(triplets.shape)} of {triplets.dtype}; expected (T, 3) of "
             "torch.int64: anchor, positive, negative"
         )
-    if len(triplets) and not 0 <= int(triplets.min()) <= int(triplets.max()) < rows:
+    if len(triplets) and not 0 <= int(triplets.min()) <= int(triplets.max()) < len(labels):
         raise ArcwiseError(
             f"triplet: got mining with rows {int(triplets.min())} to {int(triplets.max())}; "
-            f"expected 0 to {rows - 1}, the rows of the embeddings"
+            f"expected 0 to {len(labels) - 1}, the rows of the embeddings"
         )
-    return triplets
+    return triplets.to(labels.device)
