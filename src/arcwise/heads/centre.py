@@ -94,20 +94,23 @@ class CentreHead(nn.Module):
                 chosen.labels,
                 chosen.offsets,
             )
+        if self.impl == "dense" and self.swept:
+            raise ArcwiseError(
+                'CentreHead: impl="dense" under a CentreSGD, which needs a pass in chunks; '
+                'expected impl="auto" or "streaming"'
+            )
+        # Copies: a later step moves the buffers, maybe before this one's backward pass.
+        state = {name: kept.clone() for name, kept in self.statistics.named_buffers()}
         problem = prepare(
-            embeddings, centres, labels, margin, self.scale, dict(self.statistics.named_buffers()),
-            offsets, observe=self.training,
-        )  # fmt: skip
-        if self.training:
-            self._remember(problem)
+            embeddings, centres, labels, margin, self.scale, state, offsets, observe=self.training
+        )
         if self.impl == "dense":
-            if self.swept:
-                raise ArcwiseError(
-                    'CentreHead: impl="dense" under a CentreSGD, which needs a pass in chunks; '
-                    'expected impl="auto" or "streaming"'
-                )
-            return dense(embeddings, centres, labels, margin, self.scale, problem.state, offsets)
-        return self._swept(embeddings, problem, chosen)
+            loss = dense(embeddings, centres, labels, margin, self.scale, problem.state, offsets)
+        else:
+            loss = self._swept(embeddings, problem, chosen)
+        if self.training:
+            self._remember(problem, loss.detach().isfinite())
+        return loss
 
     def _swept(self, embeddings: Tensor, problem: Problem, chosen: Chosen | None) -> Tensor:
         made: list[Pass] = []
@@ -122,19 +125,19 @@ class CentreHead(nn.Module):
                     "CentreHead: a second backward pass before CentreSGD.step(); accumulating "
                     "gradients needs the ordinary mode, a torch.optim optimiser over the centres"
                 )
-            self.pending = Pending(made[0], chosen, multiple)
+            self.pending = Pending(made[0], chosen, multiple, self.centres._version)
 
         how = implementation(self.impl, self.centres.device)
         learning = torch.is_grad_enabled()
-        loss = differentiable(embeddings, self.centres, start, later if self.swept else None)
+        moves = self.swept and self.centres.requires_grad
+        loss = differentiable(embeddings, self.centres, start, later if moves else None)
         self.report = made[0].report
         return loss
 
-    def _remember(self, problem: Problem) -> None:
-        """Keep the statistics that this step reached, unless the step went wrong."""
+    def _remember(self, problem: Problem, well: Tensor) -> None:
+        """Keep the statistics that this step reached, unless its loss is not a number."""
         for name, kept in self.statistics.named_buffers():
-            reached = problem.state[name]
-            kept.copy_(torch.where(reached.isfinite(), reached, kept))
+            kept.copy_(torch.where(well, problem.state[name], kept))
 
 
 @dataclass(frozen=True)
@@ -145,8 +148,10 @@ class Pending:
         swept: the pass.
         chosen: the classes that took part, None for all.
         multiple: scalar dL'/dloss of whatever was made of the loss.
+        version: how often the centres had been changed by then, as autograd counts.
     """
 
     swept: Pass
     chosen: Chosen | None
     multiple: Tensor
+    version: int

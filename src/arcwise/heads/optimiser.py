@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +11,9 @@ from torch.optim.sgd import sgd
 
 from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.heads.centre import CentreHead, Pending
+
+FIXED: dict[str, Any] = {"dampening": 0.0, "maximize": False}
+"""What ``torch.optim.SGD`` has besides, at the only values there are here; saved, as it does."""
 
 
 class CentreSGD(torch.optim.Optimizer):
@@ -25,11 +29,11 @@ class CentreSGD(torch.optim.Optimizer):
         lr: learning rate.
         momentum: 0 for none.
         weight_decay: of the centres. Their length changes nothing but the size of a step.
-        nesterov: as in ``torch.optim.SGD``.
+        nesterov: as in ``torch.optim.SGD``; it needs a momentum.
         sphere: whether centres return to unit length after each step; they have no decay then.
 
     Raises:
-        ArcwiseError: decay on the sphere.
+        ArcwiseError: decay on the sphere, nesterov without momentum, or a negative number.
     """
 
     def __init__(
@@ -47,9 +51,13 @@ class CentreSGD(torch.optim.Optimizer):
                 f"CentreSGD: weight_decay={weight_decay!r} on the sphere; expected 0, as every "
                 "step ends at unit length"
             )
-        defaults = {
-            "lr": lr, "momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov,
-        }  # fmt: skip
+        if nesterov and not momentum:
+            raise ArcwiseError("CentreSGD: nesterov=True with momentum=0; expected a momentum")
+        defaults: dict[str, Any] = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        for name, value in defaults.items():
+            if value < 0:
+                raise ArcwiseError(f"CentreSGD: {name}={value!r}; expected 0 or more")
+        defaults |= {"nesterov": nesterov, **FIXED}
         super().__init__([head.centres], defaults)
         self.head = head
         self.sphere = sphere
@@ -58,51 +66,90 @@ class CentreSGD(torch.optim.Optimizer):
             with torch.no_grad():
                 _to_sphere(head.centres)
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state of this class or of ``torch.optim.SGD`` over the same centres.
+
+        Raises:
+            ArcwiseError: it was made with dampening or maximize.
+        """
+        for group in state_dict["param_groups"]:
+            for name, value in FIXED.items():
+                if group.get(name, value) != value:
+                    raise ArcwiseError(
+                        f"CentreSGD: got a state with {name}={group[name]!r}; expected {value!r}, "
+                        "as it has no other"
+                    )
+        super().load_state_dict(state_dict)
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients that no step has used."""
         super().zero_grad(set_to_none)
         self.head.pending = None
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Move the centres by the gradient of the last loss; nothing when there is none.
+
+        Returns:
+            What the closure returned, if there is one: it is called first.
 
         Raises:
             NonFiniteError: the loss is not finite; no centre has changed.
+            ArcwiseError: somebody else changed the centres since the backward pass.
         """
+        result = None
+        if closure is not None:
+            with torch.enable_grad():
+                result = closure()
         pending, self.head.pending = self.head.pending, None
         if pending is None:
-            return
+            return result
         if not (pending.swept.loss * pending.multiple).isfinite():
             raise NonFiniteError(f"the loss is {float(pending.swept.loss)}; no centre has changed")
-        centres, momentum = self.head.centres, self._momentum()
+        centres = self.head.centres
+        if centres._version != pending.version:
+            raise ArcwiseError(
+                "CentreSGD: the centres changed between backward() and step(), which would move "
+                "them by another point's gradient; expected nobody else to change them"
+            )
+        momentum = self._momentum()
         if pending.chosen is None:
             self._sweep(pending, centres, momentum)
-            return
-        taken = pending.chosen.classes
-        some, its_momentum = centres[taken], momentum[taken]
-        self._sweep(pending, some, its_momentum)
-        centres[taken] = some
-        momentum[taken] = its_momentum
+        else:
+            taken = pending.chosen.classes
+            some = centres[taken]
+            some_momentum = None if momentum is None else momentum[taken]
+            self._sweep(pending, some, some_momentum)
+            centres[taken] = some
+            if momentum is not None and some_momentum is not None:
+                momentum[taken] = some_momentum
+        # The fused update does not say so: a loss of the old centres must not pass for a new one.
+        torch.autograd.graph.increment_version(centres)
+        return result
 
-    def _sweep(self, pending: Pending, centres: Tensor, momentum: Tensor) -> None:
+    def _sweep(self, pending: Pending, centres: Tensor, momentum: Tensor | None) -> None:
         group = self.param_groups[0]
         rule = {name: group[name] for name in ("lr", "momentum", "weight_decay", "nesterov")}
-        flat, moving = (part.view(-1, part.shape[-1]) for part in (centres, momentum))
+        flat = centres.view(-1, centres.shape[-1])
+        moving = None if momentum is None else momentum.view_as(flat)
         multiple = float(pending.multiple)
+        fused = flat.dtype.itemsize > 2  # torch's own is wrong on a CPU for 16 bits
         for rows, gradient in pending.swept.centre_gradients():
             if multiple != 1.0:
                 gradient.mul_(multiple)
             sgd(
-                [flat[rows]], [gradient], [moving[rows]],
-                fused=True, maximize=False, dampening=0.0, **rule,
+                [flat[rows]], [gradient.to(flat.dtype)], [None if moving is None else moving[rows]],
+                fused=fused, foreach=False, **FIXED, **rule,
             )  # fmt: skip
             if self.sphere:
                 _to_sphere(flat[rows])
 
-    def _momentum(self) -> Tensor:
+    def _momentum(self) -> Tensor | None:
+        """The buffer of all centres, None without momentum."""
+        if not self.param_groups[0]["momentum"]:
+            return None
         state = self.state[self.head.centres]
-        if "momentum_buffer" not in state:
+        if state.get("momentum_buffer") is None:
             state["momentum_buffer"] = torch.zeros_like(self.head.centres)
         return state["momentum_buffer"]
 
