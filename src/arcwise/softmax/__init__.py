@@ -2,5 +2,6 @@
 
 from arcwise.softmax.margin import margin_softmax
 from arcwise.softmax.streaming import Streaming
+from arcwise.softmax.truncated import Truncated
 
-__all__ = ["Streaming", "margin_softmax"]
+__all__ = ["Streaming", "Truncated", "margin_softmax"]

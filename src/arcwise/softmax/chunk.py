@@ -15,33 +15,53 @@ PLAIN = (1e-3, 1e3)
 
 
 @dataclass(frozen=True)
+class Lengths:
+    """What makes a chunk's rows directions.
+
+    Attributes:
+        inverse: (R,) factor that products with the rows as they are have to be multiplied by.
+        outside: (R,) the rest of 1/‖w‖ where lengths are out of float32's comfort, and the rows
+            have to be made directions first; None where they are not.
+    """
+
+    inverse: Tensor
+    outside: Tensor | None
+
+
+@dataclass(frozen=True)
 class Centres:
     """The rows of a chunk, ready for a product.
 
     Attributes:
         rows: (R, D) in the dtype of the pass: the centres themselves, or their directions.
-        inverse: (R,) what makes the rows directions; 1 where they are.
-        extra: (R,) the rest of 1/‖w‖, or None for 1: what a gradient has to be divided by too.
+        lengths: theirs.
     """
 
     rows: Tensor
-    inverse: Tensor
-    extra: Tensor | None
+    lengths: Lengths
+
+    @property
+    def inverse(self) -> Tensor:
+        """(R,) factor for products with the rows."""
+        return self.lengths.inverse
 
     @classmethod
-    def of(cls, problem: Problem, chunk: Chunk) -> Centres:
+    def of(cls, problem: Problem, chunk: Chunk, lengths: Lengths | None = None) -> Centres:
         """The chunk's centres, divided by their length only where they are too long or short.
 
-        Everywhere else the length is left to the N×R products, which are cheaper to scale.
+        Everywhere else the length is left to the N×R products, which are cheaper to scale. Lengths
+        that are known from an earlier sweep are not computed again.
         """
         rows = problem.centres[chunk.rows].to(problem.x.dtype)
+        if lengths is not None:
+            return cls(rows if lengths.outside is None else unit(rows)[0], lengths)
         length = torch.linalg.vector_norm(rows, dim=1)
         shortest, longest = length.aminmax()
         if shortest > PLAIN[0] and longest < PLAIN[1]:
-            return cls(rows, length.reciprocal_(), None)
+            return cls(rows, Lengths(length.reciprocal_(), None))
         rows, length = unit(rows)
-        extra = torch.where(length > 0, 1 / length, 0.0)
-        return cls(rows, torch.ones_like(length), extra)
+        outside = torch.where(length > 0, 1 / length, 0.0)
+        return cls(rows, Lengths(torch.ones_like(length), outside))
 
 
 def logits(problem: Problem, chunk: Chunk, centres: Centres, out: Tensor) -> tuple[Tensor, Gain]:
@@ -50,6 +70,11 @@ def logits(problem: Problem, chunk: Chunk, centres: Centres, out: Tensor) -> tup
     The cosines go to `out`, (n, R); the logits may be the same memory.
     """
     cosines = torch.mm(problem.x, centres.rows.T, out=out).mul_(centres.inverse)
+    return from_cosines(problem, chunk, cosines)
+
+
+def from_cosines(problem: Problem, chunk: Chunk, cosines: Tensor) -> tuple[Tensor, Gain]:
+    """What `logits` gives, from (n, R) cosines that may be lost."""
     winner = None
     if problem.subcentres > 1:
         split = cosines.view(len(cosines), -1, problem.subcentres)

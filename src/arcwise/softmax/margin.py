@@ -15,9 +15,10 @@ from arcwise.softmax.function import differentiable
 from arcwise.softmax.outcome import Pass
 from arcwise.softmax.problem import Problem, prepare
 from arcwise.softmax.streaming import Streaming
+from arcwise.softmax.truncated import Truncated
 from arcwise.softmax.workspace import Workspace
 
-Name = Literal["auto", "dense", "streaming"]
+Name = Literal["auto", "dense", "streaming", "truncated"]
 
 
 class Sweeping(Protocol):
@@ -57,8 +58,9 @@ def margin_softmax(
         margin: what the target pays; see `arcwise.margins`.
         scale: s, the inverse temperature.
         impl: how it is computed. ``"dense"`` is the readable reference, all N·C logits at once;
-            ``"streaming"`` passes over the classes in chunks; ``"auto"`` chooses. The numbers are
-            the same. An object, say ``Streaming(keep="none")``, settles how in detail.
+            ``"streaming"`` passes over the classes in chunks; ``"auto"`` chooses among these. The
+            numbers are the same. ``"truncated"`` has the same loss and leaves the smallest entries
+            out of the gradient. An object, say ``Streaming(keep="none")``, settles how in detail.
         state: the margin's running statistics, where it has some.
 
     Returns:
@@ -89,7 +91,7 @@ def implementation(impl: Implementation, device: torch.device) -> Sweeping:
     if impl not in get_args(Name):
         known = ", ".join(f'"{name}"' for name in get_args(Name))
         raise ArcwiseError(f"margin_softmax: impl={impl!r}; expected one of {known}")
-    return Streaming()
+    return Truncated() if impl == "truncated" else Streaming()
 
 
 def check(embeddings: Tensor, centres: Tensor, labels: Tensor) -> None:

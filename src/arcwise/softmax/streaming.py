@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from arcwise.errors import ArcwiseError
-from arcwise.softmax.chunk import Centres, logits
+from arcwise.softmax.chunk import Centres, Lengths, logits
 from arcwise.softmax.outcome import Softened, embedding_gradient
 from arcwise.softmax.problem import Chunk, Problem
 from arcwise.softmax.shift import Shift
@@ -89,6 +89,7 @@ class StreamingPass:
         dtype = how.kept(problem) if gradients else None
         self._kept = None if dtype is None else workspace.take(n * rows, dtype, problem.x.device)
         self._shifts: list[Tensor] = []
+        self._lengths: list[Lengths] = []
         self._logits = problem.x.new_empty(n * width)
 
         shift = Shift.for_(problem)
@@ -96,6 +97,7 @@ class StreamingPass:
         pull = torch.zeros_like(problem.x)
         for chunk in problem.chunks(how.chunk):
             centres = Centres.of(problem, chunk)
+            self._lengths.append(centres.lengths)
             weights, fade = self._exponentials(chunk, centres, shift, total)
             if not gradients:
                 continue
@@ -122,7 +124,7 @@ class StreamingPass:
         finished = CentreGradients(problem, self._softened, self.how.chunk)
         x, before = problem.x, None
         for i, chunk in enumerate(problem.chunks(self.how.chunk)):
-            centres = Centres.of(problem, chunk)
+            centres = Centres.of(problem, chunk, self._lengths[i])
             under = self._shift if self._kept is None else self._shifts[i]
             if under is not before:
                 share = per_sample * torch.exp(under.double() - self._softened.log_total)

@@ -39,6 +39,6 @@ class CentreGradients:
         along = torch.mul(gradient, centres.rows, out=self._scratch[: len(gradient)]).sum(1)
         along *= centres.inverse * centres.inverse
         gradient.addcmul_(centres.rows, along[:, None], value=-1.0)
-        if centres.extra is not None:
-            gradient *= centres.extra[:, None]
+        if centres.lengths.outside is not None:
+            gradient *= centres.lengths.outside[:, None]
         return gradient
