@@ -74,6 +74,16 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
             parameter.grad /= size()
 
 
+@torch.no_grad()
+def average_statistics(module: nn.Module) -> None:
+    """Replace every running statistic of a module by its mean over the ranks."""
+    if _many():
+        for buffer in module.buffers():
+            if buffer.dtype.is_floating_point:
+                dist.all_reduce(buffer)
+                buffer.div_(size())
+
+
 def anywhere(here: bool) -> bool:
     """Whether something is so on any rank: what stops one has to stop all of them."""
     if not _many():
