@@ -17,7 +17,7 @@ from arcwise import distributed
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead
-from arcwise.margins import ArcFace
+from arcwise.margins import ArcFace, CurricularFace
 from arcwise.training.step import update
 from tests.training import runs
 
@@ -44,6 +44,15 @@ def step(encoder, head, rows, **fields):
         autocast=nullcontext(),
     )  # fmt: skip
     return {"loss": loss, "norm": norm, "gradients": [p.grad for p in parameters]}
+
+
+def statistics() -> list[torch.Tensor]:
+    """Of a margin's, after a step in which each rank had pictures of its own."""
+    encoder, _ = network(0)
+    torch.manual_seed(1)
+    head = CentreHead(5, 4, margin=CurricularFace(alpha=0.5), scale=8.0)
+    step(encoder, head, distributed.share(torch.arange(10)))
+    return list(head.buffers())
 
 
 def one_nan() -> str:
@@ -81,11 +90,14 @@ def main(folder: Path) -> None:
             "rows": rows,
             "weights": weights,
             "step": step(encoder, head, rows),
+            "statistics": statistics(),
             "nan": one_nan(),
             "anywhere": [distributed.anywhere(rank == 1), distributed.anywhere(False)],
         }
         whole, broken = (open_manifest(folder / name) for name in ("whole", "broken"))
         seen["odd batch"] = refused(runs.config(batch=9), whole, folder / "odd")
+        swept = runs.config(centre_step="swept")
+        seen["swept"] = refused(swept, whole, folder / "swept")
         # Each of these waits for the other rank for ever where the two do not do the same.
         outcome = runs.train(runs.config(batch=4), broken, folder / "broken run")
         seen["broken"] = (outcome.finished, [error.name for error in outcome.failures])

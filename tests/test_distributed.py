@@ -62,6 +62,7 @@ def test_alone_every_row_is_ours_and_nothing_changes():
     before = layer.weight.detach().clone()
     distributed.same_start(layer)
     distributed.average_gradients(layer.parameters())
+    distributed.average_statistics(layer)
     assert torch.equal(layer.weight, before)
     assert torch.equal(layer.weight.grad, torch.ones(2, 2))
     assert layer.bias.grad is None
@@ -91,6 +92,21 @@ def test_the_averaged_gradient_is_that_of_the_whole_batch(ranks):
         assert one["step"]["norm"] == pytest.approx(alone["norm"], rel=1e-5)
     losses = [one["step"]["loss"] for one in ranks]
     assert sum(losses) / 2 == pytest.approx(alone["loss"])
+
+
+def test_a_margin_s_statistics_are_those_of_the_whole_batch_on_both_ranks(ranks):
+    alone = distributed_child.statistics()
+    assert len(alone) == 1
+    assert alone[0].item() != 0
+    for one in ranks:
+        torch.testing.assert_close(one["statistics"], alone)
+    assert torch.equal(*(one["statistics"][0] for one in ranks))
+
+
+def test_a_sweep_over_the_centres_that_two_ranks_cannot_share_is_refused(ranks):
+    for one in ranks:
+        assert one["swept"].startswith("--centre-step swept over 2 processes")
+        assert one["swept"].endswith("or --centre-step ordinary")
 
 
 def test_what_is_so_on_one_rank_is_so_anywhere(ranks):

@@ -8,8 +8,9 @@ from safetensors.numpy import save_file
 from arcwise import encoders, runtime
 from arcwise.encoders.weights import to_numpy
 from arcwise.errors import ArcwiseError
-from arcwise.heads import CentreHead, LinearHead, scale_for
-from arcwise.margins import ArcFace, CosFace, NormSoftmax
+from arcwise.heads import All, CentreHead, CentreSGD, LinearHead, Sampled, scale_for
+from arcwise.margins import ArcFace
+from arcwise.softmax import Streaming
 from arcwise.training import build
 from arcwise.training.run import Run
 from tests.training import runs
@@ -133,20 +134,28 @@ def test_a_mean_of_two_numbers_is_refused():
         build.preparation(runs.config(mean=(1.0, 2.0)))
 
 
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"loss": "arcface", "margin": 0.3}, ArcFace(0.3, "exact")),
-        ({"loss": "arcface", "gradient": "detached"}, ArcFace(0.5, "detached")),
-        ({"loss": "cosface", "margin": 0.35}, CosFace(0.35)),
-        ({"loss": "normsoftmax"}, NormSoftmax()),
-    ],
-)
-def test_a_centre_head_has_the_config_s_margin_and_scale(changes, expected):
-    head = build.head(runs.config(scale=30.0, **changes), 7)
+def test_a_centre_head_has_the_config_s_margin_and_scale():
+    head = build.head(runs.config(scale=30.0, margin=0.3, gradient="detached"), 7)
     assert isinstance(head, CentreHead)
-    assert (head.margin, head.scale) == (expected, 30.0)
+    assert (head.margin, head.scale) == (ArcFace(0.3, "detached"), 30.0)
     assert head.centres.shape == (7, 16)
+    assert (head.selection, head.impl) == (All(), "auto")
+
+
+def test_a_centre_head_has_the_config_s_sub_centres_classes_and_softmax():
+    config = runs.config(
+        subcentres=3, classes_per_step=0.5, sampled_correction=True, centre_step="swept",
+        softmax="streaming",
+    )  # fmt: skip
+    head = build.head(config, 7)
+    assert head.centres.shape == (7, 3, 16)
+    assert (head.selection, head.impl) == (Sampled(0.5, correction=True), "streaming")
+
+
+@pytest.mark.parametrize("softmax", ["auto", "streaming"])
+def test_gradient_products_in_bf16_are_the_streaming_softmax_s(softmax):
+    config = runs.config(softmax=softmax, gradient_products="bf16")
+    assert build.head(config, 7).impl == Streaming(gradients="bf16")
 
 
 def test_scale_0_is_found_from_the_number_of_classes():
@@ -178,6 +187,22 @@ def test_matrices_decay_and_vectors_do_not(name):
     decays = [group["weight_decay"] for group in (kernels, vectors, centres)]
     assert decays == [0.01, 0.0, 0.01]
     assert [group["multiple"] for group in (kernels, vectors, centres)] == [1.0, 1.0, 2.0]
+
+
+def test_swept_centres_have_an_optimiser_of_their_own_with_the_same_numbers():
+    config = runs.config(weight_decay=0.01, head_lr=2.0, momentum=0.8, centre_step="swept")
+    encoder, head = build.encoder(config, CPU), build.head(config, 7)
+    swept, ordinary = build.centre_optimiser(config, head), build.optimiser(config, encoder, head)
+    assert isinstance(swept, CentreSGD)
+    held = [p for group in ordinary.param_groups for p in group["params"]]
+    assert {id(p) for p in held} == {id(p) for p in encoder.parameters()}
+    plain = config.replace(centre_step="ordinary")
+    assert build.centre_optimiser(plain, head) is None
+    expected = build.optimiser(plain, encoder, head).param_groups[2]
+    (found,) = swept.param_groups
+    assert [id(p) for p in found["params"]] == [id(p) for p in expected["params"]]
+    names = ("lr", "momentum", "weight_decay", "nesterov", "multiple")
+    assert [found[name] for name in names] == [expected[name] for name in names]
 
 
 def test_frozen_weights_are_left_to_themselves():

@@ -15,6 +15,9 @@ def test_a_config_survives_json():
     config = TrainConfig(
         encoder="mobilefacenet",
         mean=(1.0, 2.0, 3.0),
+        loss="combined",
+        margin="published",
+        combined=(0.9, 0.4, 0.15),
         milestones=(0.25, 0.75),
         schedule="step",
         augment=Augment(zoom=0.7, cutout=0.1),
@@ -69,7 +72,7 @@ def test_an_unknown_field_is_an_error_with_a_suggestion(call, suggestion):
 @pytest.mark.parametrize(
     ("bad", "got", "expected"),
     [
-        ({"loss": "arcfase"}, "loss='arcfase'", "arcface, cosface"),
+        ({"loss": "arcfase"}, "loss='arcfase'", "cosface, arcface"),
         ({"gradient": "straight"}, "gradient='straight'", "exact, detached"),
         ({"resize": "squash"}, "resize='squash'", "stretch, crop, pad"),
         ({"colour": "grb"}, "colour='grb'", "rgb, bgr"),
@@ -86,6 +89,19 @@ def test_an_unknown_field_is_an_error_with_a_suggestion(call, suggestion):
         ({"clip": math.nan}, "clip=nan", "a finite number"),
         ({"clip": -1.0}, "clip=-1.0", "at least 0"),
         ({"margin": -0.5}, "margin=-0.5", "at least 0"),
+        ({"margin": "paper"}, "margin='paper'", "a finite number or published"),
+        ({"margin": math.nan}, "margin=nan", "a finite number or published"),
+        ({"combined": (1.0, 0.3)}, "combined=(1.0, 0.3)", "three numbers"),
+        ({"combined": (1.0, 0.3, "x")}, "combined=(1.0, 0.3, 'x')", "three numbers"),
+        ({"hard_negatives": 0.9}, "hard_negatives=0.9", "at least 1"),
+        ({"interclass_filter": 1.5}, "interclass_filter=1.5", "from 0 to 1"),
+        ({"interclass_filter": -0.1}, "interclass_filter=-0.1", "at least 0"),
+        ({"subcentres": 0}, "subcentres=0", "at least 1"),
+        ({"classes_per_step": 0.0}, "classes_per_step=0.0", "over 0, at most 1"),
+        ({"classes_per_step": 1.1}, "classes_per_step=1.1", "over 0, at most 1"),
+        ({"softmax": "sparse"}, "softmax='sparse'", "auto, dense, streaming"),
+        ({"gradient_products": "fp16"}, "gradient_products='fp16'", "fp32, bf16"),
+        ({"centre_step": "swepped"}, "centre_step='swepped'", "ordinary, swept"),
         ({"momentum": 1.0}, "momentum=1.0", "under 1"),
         ({"average": 1.0}, "average=1.0", "under 1"),
         ({"holdout": 1.0}, "holdout=1.0", "under 1"),
@@ -137,6 +153,35 @@ def test_a_bad_augmentation_is_refused_with_what_was_got_and_expected(bad, got, 
         Augment(**bad)
     assert got in str(caught.value)
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"clip": 5.0, "centre_step": "swept"}, "clip=5.0; expected 0 with .*=ordinary"),
+        ({"optimiser": "adamw", "centre_step": "swept"}, "optimiser='adamw'.* sgd .*=ordinary"),
+        ({"softmax": "dense", "centre_step": "swept"}, "softmax='dense'.*=ordinary"),
+        ({"loss": "softmax", "centre_step": "swept"}, "centre_step='swept'; expected ordinary"),
+        ({"loss": "softmax", "subcentres": 3}, "subcentres=3; expected 1 for loss=softmax"),
+        ({"loss": "softmax", "softmax": "dense"}, "softmax='dense'; expected auto for loss"),
+        ({"classes_per_step": 0.1}, "classes_per_step=0.1; .*or centre_step=swept"),
+        ({"sampled_correction": True}, "sampled_correction=True; expected false"),
+        ({"softmax": "dense", "gradient_products": "bf16"}, "gradient_products='bf16'.*streaming"),
+        ({"loss": "sphereface"}, "m=0.5; expected 1 or more, or margin=published for 1.35"),
+        ({"loss": "adaface", "margin": 2}, "AdaFace: m=2; .* or margin=published for 0.4"),
+        ({"loss": "magface"}, "margin=0.5; expected margin=published, .*0.45 to 0.8"),
+        ({"loss": "combined"}, "margin=0.5; expected margin=published, .*field combined"),
+        (
+            {"loss": "combined", "margin": "published", "combined": (0, 0.3, 0.2)},
+            "Combined: m1=0; expected a factor above 0",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_one_line_that_says_what_does(bad, message):
+    with pytest.raises(ArcwiseError, match=message) as caught:
+        TrainConfig.from_dict(bad)
+    assert str(caught.value).startswith("training config: ")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_whole_number_will_do_where_a_number_is_expected():

@@ -11,8 +11,10 @@ from arcwise import encoders
 from arcwise.data.augment import Augment, augment
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError, NonFiniteError
-from arcwise.training import loop
+from arcwise.softmax import Streaming
+from arcwise.training import build, checkpoint, loop
 from arcwise.training.metrics import read
+from arcwise.training.run import Run
 from tests import pictures
 from tests.training import runs
 from tests.training.test_step import Spoil
@@ -56,6 +58,18 @@ def test_every_row_says_what_was_measured_at_its_step(patterns, tmp_path):
     assert [step for step, _ in told] == [row["step"] for row in rows]
 
 
+def test_what_the_softmax_reports_is_in_every_row(patterns, tmp_path, monkeypatch):
+    class Reporting(Streaming):
+        def run(self, *args, **fields):
+            found = super().run(*args, **fields)
+            found.report = {"dropped": 0.25}
+            return found
+
+    monkeypatch.setattr(build, "softmax", lambda config: Reporting())
+    runs.train(runs.config(steps=2), patterns, tmp_path)
+    assert [row["dropped"] for row in runs.rows(tmp_path)] == [0.25, 0.25]
+
+
 def test_rows_come_every_so_many_steps_and_at_the_end(patterns, tmp_path):
     runs.train(runs.config(log_every=3), patterns, tmp_path)
     assert [row["step"] for row in runs.rows(tmp_path)] == [3, 6, 8]
@@ -96,6 +110,30 @@ def test_an_interrupted_run_keeps_no_last(patterns, tmp_path):
     kept = Kept()
     runs.train(runs.config(), patterns, tmp_path, keep=kept, report=runs.press_ctrl_c_at(3))
     assert kept.calls == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"subcentres": 2, "momentum": 0.8, "nesterov": False}],
+    ids=["as it comes", "sub-centres, heavy ball"],
+)
+def test_swept_centres_make_the_same_run_as_ordinary_ones(changes, patterns, tmp_path):
+    """To the rounding of float32 over six steps: within 1e-4 of how far they went."""
+    found = {}
+    for mode in ("ordinary", "swept"):
+        config = runs.config(steps=6, head_lr=2.0, warmup=0.5, centre_step=mode, **changes)
+        runs.train(config, patterns, tmp_path / mode)
+        found[mode] = checkpoint.load(tmp_path / mode / "checkpoints")[1]
+    start = Run(config, 8, torch.device("cpu")).state()
+    for part, name in (("head", "centres"), ("encoder", "stages.0.0.weight")):
+        ordinary, swept = (found[mode][part][name] for mode in ("ordinary", "swept"))
+        moved = (ordinary - start[part][name]).norm()
+        assert (swept - ordinary).norm() < 1e-4 * moved
+    assert found["ordinary"]["centres"] is None
+    momentum = found["swept"]["centres"]["state"][0]["momentum_buffer"]
+    *_, last = found["ordinary"]["optimiser"]["state"].values()
+    expected = last["momentum_buffer"]
+    assert (momentum - expected).norm() < 1e-4 * expected.norm()
 
 
 @pytest.mark.parametrize(("average", "source"), [(0.9, "average"), (0.0, "encoder")])

@@ -28,6 +28,9 @@ KINDS = {
     },
     "plain softmax, no average": {"loss": "softmax", "average": 0.0},
     "AdamW, clipped": {"optimiser": "adamw", "lr": 0.01, "clip": 1.0},
+    "swept centres, sampled classes, statistics of the margin": {
+        "loss": "adaface", "centre_step": "swept", "classes_per_step": 0.9, "subcentres": 2,
+    },
     "nothing kept in memory, two workers": {"keep_gb": 0.0, "workers": 2},
     "kept in memory, two workers": {"workers": 2},
 }  # fmt: skip

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from arcwise.errors import NonFiniteError
-from arcwise.heads import CentreHead
-from arcwise.margins import ArcFace
+from arcwise.heads import CentreHead, CentreSGD
+from arcwise.margins import AdaFace, ArcFace
 from arcwise.training.step import sentence, update
 
 
@@ -49,12 +49,20 @@ def parts(spoil=None):
     return encoder, head, torch.optim.SGD(parameters, 0.1, momentum=0.9)
 
 
+def swept_parts(spoil=None):
+    """The same encoder, and a head with running statistics whose centres a sweep moves."""
+    encoder, _, _ = parts(spoil)
+    head = CentreHead(5, 6, margin=AdaFace(0.3), scale=16.0)
+    centres = CentreSGD(head, 0.1, 0.9, nesterov=True)
+    return encoder, head, torch.optim.SGD(encoder.parameters(), 0.1, momentum=0.9), centres
+
+
 def batch():
     torch.manual_seed(1)
     return torch.randn(8, 3, 5, 5), torch.arange(8) % 5
 
 
-def step(encoder, head, optimiser, *, clip=0.0, strength=1.0, inputs=None):
+def step(encoder, head, optimiser, centres=None, *, clip=0.0, strength=1.0, inputs=None):
     pictures, labels = batch()
     return update(
         encoder,
@@ -65,15 +73,17 @@ def step(encoder, head, optimiser, *, clip=0.0, strength=1.0, inputs=None):
         strength=strength,
         clip=clip,
         autocast=nullcontext(),
+        centres=centres,
     )
 
 
-def everything(encoder, head, optimiser):
+def everything(encoder, head, *optimisers):
     """Copies of all that a step may change."""
     state = {f"encoder.{k}": v.clone() for k, v in encoder.state_dict().items()}
     state |= {f"head.{k}": v.clone() for k, v in head.state_dict().items()}
-    for number, values in optimiser.state_dict()["state"].items():
-        state[f"momentum.{number}"] = values["momentum_buffer"].clone()
+    for which, optimiser in enumerate(optimisers):
+        for number, values in optimiser.state_dict()["state"].items():
+            state[f"momentum.{which}.{number}"] = values["momentum_buffer"].clone()
     return state
 
 
@@ -157,16 +167,34 @@ def test_what_is_not_finite_stops_the_step_and_names_its_layer(fault, clip):
         step(encoder, head, optimiser, clip=clip)
 
 
+@pytest.mark.parametrize("make", [parts, swept_parts])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_is_not_finite_changes_nothing(fault):
-    encoder, head, optimiser = parts()
-    step(encoder, head, optimiser)  # momentum and running statistics are there to be spoilt
-    encoder.middle = FAULTS[fault][0]()
-    before = everything(encoder, head, optimiser)
+def test_what_is_not_finite_changes_nothing(fault, make):
+    encoder, *rest = make()
+    step(encoder, *rest)  # momentum and running statistics are there to be spoilt
+    sound, encoder.middle = encoder.middle, FAULTS[fault][0]()
+    before = everything(encoder, *rest)
     with pytest.raises(NonFiniteError):
-        step(encoder, head, optimiser)
-    after = everything(encoder, head, optimiser)
+        step(encoder, *rest)
+    after = everything(encoder, *rest)
     assert [name for name in before if not torch.equal(before[name], after[name])] == []
+    encoder.middle = sound
+    step(encoder, *rest)
+    twin, *others = make()
+    for _ in range(2):
+        step(twin, *others)
+    found, expected = everything(encoder, *rest), everything(twin, *others)
+    assert [name for name in expected if not torch.equal(found[name], expected[name])] == []
+
+
+def test_a_step_moves_swept_centres_and_the_head_s_statistics():
+    encoder, *rest = swept_parts()
+    before = everything(encoder, *rest)
+    step(encoder, *rest)
+    after = everything(encoder, *rest)
+    for name in ("encoder.last.weight", "head.centres", "head.statistics.mean"):
+        assert not torch.equal(before[name], after[name])
+    assert rest[0].centres.grad is None
 
 
 def test_an_infinite_weight_is_found_in_its_layer():

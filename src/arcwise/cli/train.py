@@ -20,6 +20,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.recipes import recipe as named
 from arcwise.training.config import TrainConfig
 from arcwise.training.diary import Report
+from arcwise.training.losses import described
 from arcwise.verbs.reporting import NO_REPORT
 from arcwise.verbs.train import Announce, Parts, TrainResult, train
 
@@ -93,6 +94,8 @@ def training_progress() -> Iterator[tuple[Announce, Report]]:
             bar.update(task, total=config.steps)
             size = f"{len(parts.train)} pictures of {len(parts.train.classes)} identities"
             bar.console.print(f"training {config.encoder} with {config.loss} on {size}")
+            trained = described(config, len(parts.train.classes))
+            bar.console.print(f"loss: {trained}", soft_wrap=True, highlight=False)
             if parts.choose and parts.calibrate:
                 bar.console.print(
                     f"held out: {len(parts.choose.classes)} identities choose the checkpoint, "

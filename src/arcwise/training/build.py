@@ -14,9 +14,11 @@ from arcwise import encoders
 from arcwise.bundle import read_bundle
 from arcwise.encoders.weights import load_numpy
 from arcwise.errors import ArcwiseError
-from arcwise.heads import CentreHead, LinearHead, scale_for
+from arcwise.heads import All, CentreHead, CentreSGD, LinearHead, Sampled
 from arcwise.images import Preparation
-from arcwise.margins import ArcFace, CosFace, Margin, NormSoftmax
+from arcwise.softmax import Streaming
+from arcwise.softmax.margin import Implementation
+from arcwise.training import losses
 from arcwise.training.config import TrainConfig
 
 
@@ -68,25 +70,51 @@ def head(config: TrainConfig, classes: int) -> CentreHead | LinearHead:
     """The class centres and the loss over them."""
     if config.loss == "softmax":
         return LinearHead(classes, config.dim)
-    scale = config.scale or scale_for(classes)
-    return CentreHead(classes, config.dim, margin=margin(config), scale=scale)
+    part = config.classes_per_step
+    return CentreHead(
+        classes,
+        config.dim,
+        margin=losses.margin(config),
+        scale=losses.scale(config, classes),
+        selection=All() if part == 1 else Sampled(part, config.sampled_correction),
+        subcentres=config.subcentres,
+        impl=softmax(config),
+    )
 
 
-def margin(config: TrainConfig) -> Margin:
-    """What the target pays."""
-    if config.loss == "arcface":
-        return ArcFace(config.margin, config.gradient)
-    return CosFace(config.margin) if config.loss == "cosface" else NormSoftmax()
+def softmax(config: TrainConfig) -> Implementation:
+    """How the softmax over the classes is computed."""
+    return Streaming(gradients="bf16") if config.gradient_products == "bf16" else config.softmax
+
+
+def centre_optimiser(config: TrainConfig, head: nn.Module) -> CentreSGD | None:
+    """The centres' own, where a sweep moves them: the same SGD that `optimiser` would be."""
+    if config.centre_step == "ordinary":
+        return None
+    assert isinstance(head, CentreHead)  # the config has been checked
+    chosen = CentreSGD(
+        head,
+        config.lr,
+        config.momentum,
+        config.weight_decay,
+        nesterov=config.nesterov and config.momentum > 0,
+    )
+    chosen.param_groups[0]["multiple"] = config.head_lr
+    return chosen
 
 
 def optimiser(config: TrainConfig, encoder: nn.Module, head: nn.Module) -> torch.optim.Optimizer:
-    """Over matrices and kernels (decayed), vectors (not), and the head at its own rate."""
+    """Over matrices and kernels (decayed), vectors (not), and the head at its own rate.
+
+    Without the head, where `centre_optimiser` has it.
+    """
     weights = [p for p in encoder.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in weights if p.ndim > 1], "multiple": 1.0},
         {"params": [p for p in weights if p.ndim <= 1], "multiple": 1.0, "weight_decay": 0.0},
-        {"params": list(head.parameters()), "multiple": config.head_lr},
     ]
+    if config.centre_step == "ordinary":
+        groups.append({"params": list(head.parameters()), "multiple": config.head_lr})
     if config.optimiser == "adamw":
         return torch.optim.AdamW(groups, config.lr, weight_decay=config.weight_decay)
     return torch.optim.SGD(

@@ -5,14 +5,19 @@ from __future__ import annotations
 import difflib
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from arcwise.data.augment import Augment
 from arcwise.errors import ArcwiseError
+from arcwise.margins import Gradient
+from arcwise.softmax.margin import Name as Softmax
+from arcwise.softmax.streaming import Precision as Products
+from arcwise.training import losses
+from arcwise.training.losses import Loss, Published
 
-Loss = Literal["arcface", "cosface", "normsoftmax", "softmax"]
-Gradient = Literal["exact", "detached"]
+CentreStep = Literal["ordinary", "swept"]
 Resize = Literal["stretch", "crop", "pad"]
 Colour = Literal["rgb", "bgr"]
 Sampling = Literal["shuffled", "balanced"]
@@ -52,17 +57,40 @@ class TrainConfig:
     """Whether an embedding is the mean over the picture and its mirror image."""
 
     loss: Loss = "arcface"
-    """Which softmax; "softmax" is the plain linear one."""
-    margin: float = 0.5
-    """m: radians for arcface, cosine units for cosface."""
+    """Which member of the margin family; "softmax" is the plain linear one."""
+    margin: float | Published = 0.5
+    """m in the loss's own unit, or "published" for the one that its paper has."""
+    combined: tuple[float, float, float] = (1.0, 0.3, 0.2)
+    """m1, m2 and m3 of the combined margin: a factor on the angle, radians, cosine units."""
     gradient: Gradient = "exact"
-    """ArcFace's slope: its derivative, or 1."""
+    """An angular margin's slope: its derivative, or 1."""
+    hard_negatives: float = 1.0
+    """t of SV-X-softmax, over any margin: other classes that beat the target count for more; 1 for
+    no more than the rest."""
+    interclass_filter: float = 0.0
+    """Cosine above which another class is taken for the same identity under a second label, and
+    left out; 0 leaves none out."""
     scale: float = 64.0
     """s, the inverse temperature; 0 finds it from the number of classes."""
     margin_from: float = 0.0
     """Share of the steps before the margin starts to grow."""
     margin_full: float = 0.0
     """Share of the steps after which it is whole."""
+    subcentres: int = 1
+    """K, centres of one class, of which the nearest counts."""
+    classes_per_step: float = 1.0
+    """Share of the classes that take part in a step, those of the batch always; under 1 it needs
+    swept centres."""
+    sampled_correction: bool = False
+    """Whether the logits of sampled classes stand for those left out, too."""
+    softmax: Softmax = "auto"
+    """How the softmax over the classes is computed."""
+    gradient_products: Products = "fp32"
+    """Arithmetic of the streaming softmax's two gradient products; bf16 is faster where the
+    processor has it, at a relative error of about 1e-3."""
+    centre_step: CentreStep = "ordinary"
+    """Who moves the centres: the optimiser, or a sweep over the classes that is SGD without their
+    gradient in memory."""
 
     steps: int = 2000
     """Updates of the weights."""
@@ -95,7 +123,8 @@ class TrainConfig:
     warmup: float = 0.05
     """Share of the steps over which the rate rises from near zero."""
     clip: float = 0.0
-    """Largest norm of the gradient over encoder and head; 0 does not clip."""
+    """Largest norm of the gradient over encoder and head; 0 does not clip. Swept centres have no
+    gradient to clip."""
     average: float = 0.0
     """Decay of the running average of the weights that is evaluated and kept; 0 keeps the last."""
 
@@ -136,7 +165,7 @@ class TrainConfig:
         _no_unknown(values, [f.name for f in fields(cls)])
         augment = values.pop("augment", {})
         _no_unknown(augment, [f.name for f in fields(Augment)])
-        for name in ("mean", "std", "milestones"):
+        for name in ("mean", "std", "milestones", "combined"):
             if name in values:
                 values[name] = tuple(values[name])
         return cls(augment=Augment(**augment), **values)
@@ -159,11 +188,19 @@ _WORDS = {int: "a whole number", float: "a finite number", bool: "true or false"
 _LEAST = {
     "dim": 2, "size": 16, "view": 0, "steps": 1, "batch": 2, "pictures_per_identity": 1,
     "workers": 0, "validate_every": 1, "checkpoint_every": 1, "log_every": 1, "seed": 0,
-    "canvas": 1, "scale": 0, "clip": 0, "keep_gb": 0, "weight_decay": 0, "margin": 0,
+    "canvas": 1, "scale": 0, "clip": 0, "keep_gb": 0, "weight_decay": 0,
+    "hard_negatives": 1, "subcentres": 1, "interclass_filter": 0,
 }  # fmt: skip
 _SHARES = (
     "rare_domains", "margin_from", "margin_full", "warmup", "holdout", "momentum", "average",
 )  # fmt: skip
+
+
+_OF_CENTRES = (
+    "hard_negatives", "interclass_filter", "subcentres", "classes_per_step", "sampled_correction",
+    "softmax", "gradient_products", "centre_step",
+)  # fmt: skip
+_DEFAULTS = {one.name: one.default for one in fields(TrainConfig)}
 
 
 def _check(config: TrainConfig) -> None:
@@ -193,6 +230,44 @@ def _check(config: TrainConfig) -> None:
         each = config.pictures_per_identity
         expect(config.batch % each == 0, "batch", f"a multiple of pictures_per_identity={each}")
         expect(not config.rare_domains, "rare_domains", "0 where sampling=balanced fills the batch")
+    _check_loss(config, expect)
+
+
+def _check_loss(config: TrainConfig, expect: Callable[[bool, str, str], None]) -> None:
+    """Numbers of the loss that fit it; a head that can do what is asked of it."""
+    if config.margin != "published":
+        expect(_is(config.margin, float), "margin", "a finite number or published")
+        expect(config.margin >= 0, "margin", "at least 0, or published")
+    three = len(config.combined) == 3 and all(_is(one, float) for one in config.combined)
+    expect(three, "combined", "three numbers: a factor on the angle, radians, cosine units")
+    expect(config.interclass_filter <= 1, "interclass_filter", "a cosine from 0 to 1")
+    expect(0 < config.classes_per_step <= 1, "classes_per_step", "over 0, at most 1")
+    every, swept = config.classes_per_step == 1, config.centre_step == "swept"
+    if config.loss == "softmax":
+        for name in _OF_CENTRES:
+            plain = _DEFAULTS[name]
+            words = f"{plain} for loss=softmax, whose head is linear and has no centres"
+            expect(getattr(config, name) == plain, name, words)
+        return
+    losses.margin(config)
+    streams = config.softmax in ("auto", "streaming")
+    expect(streams or config.gradient_products == "fp32", "gradient_products",
+           f"fp32 with softmax={config.softmax}, or softmax=streaming")  # fmt: skip
+    expect(every or swept, "classes_per_step",
+           "1 with centre_step=ordinary, whose decay and momentum move every class; or "
+           "centre_step=swept")  # fmt: skip
+    expect(not (every and config.sampled_correction), "sampled_correction",
+           "false where classes_per_step=1 leaves no class out")  # fmt: skip
+    if swept:
+        for name, wanted, why in (
+            ("clip", 0, "as the sweep leaves no gradient to clip"),
+            ("optimiser", "sgd", "as the sweep is SGD"),
+        ):
+            good = getattr(config, name) == wanted
+            words = f"{wanted} with centre_step=swept, {why}; or centre_step=ordinary"
+            expect(good, name, words)
+        expect(config.softmax != "dense", "softmax",
+               "auto or streaming with centre_step=swept; or centre_step=ordinary")  # fmt: skip
 
 
 def _is(value: object, kind: type) -> bool:

@@ -15,6 +15,7 @@ from arcwise.data.loader import Batch, Pictures, batches
 from arcwise.data.manifest import Manifest
 from arcwise.data.samplers import Balanced, Mixed, Sampler, Shuffled
 from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
+from arcwise.heads import CentreHead
 from arcwise.images import Preparation
 from arcwise.training import build, checkpoint
 from arcwise.training.clock import Clock
@@ -77,13 +78,18 @@ def train(
 
     Raises:
         NonFiniteError: a loss or gradient was not finite; the last good step is checkpointed.
-        ArcwiseError: nothing to resume, no two readable pictures, or a batch that the processes
-            cannot share.
+        ArcwiseError: nothing to resume, no two readable pictures, or a batch or a sweep over the
+            centres that the processes cannot share.
     """
     if config.batch % distributed.size() or config.batch < 2 * distributed.size():
         raise ArcwiseError(
             f"--batch {config.batch} over {distributed.size()} processes; expected a multiple of "
             "their number, and at least 2 pictures for each"
+        )
+    if config.centre_step == "swept" and distributed.size() > 1:
+        raise ArcwiseError(
+            f"--centre-step swept over {distributed.size()} processes, whose gradients of the "
+            "centres have to meet; expected one process, or --centre-step ordinary"
         )
     device = build.device(config)
     # A resumed run has its weights in the checkpoint: what it once started from may be gone.
@@ -144,9 +150,10 @@ def _step(
     """One update; what was measured."""
     rank = distributed.rank()
     rng = np.random.default_rng((config.seed, 2, run.step, rank))
-    torch.manual_seed(int(rng.integers(2**63)))  # dropout: this step's own randomness
+    # Dropout, sampled classes, drawn margins: this step's own randomness.
+    torch.manual_seed(int(rng.integers(2**63)))
     factor = rate(config, run.step)
-    for group in run.optimiser.param_groups:
+    for group in run.groups:
         group["lr"] = config.lr * factor * group["multiple"]
     strength = margin_strength(config, run.step)
     views = augment(
@@ -166,13 +173,15 @@ def _step(
             strength=strength,
             clip=config.clip,
             autocast=build.autocast(config, device),
+            centres=run.centres,
         )
     except NonFiniteError as error:
         seen = [names[row] for row in batch.rows.tolist()]
         raise sentence(error, run.step, seen) from None
     if run.average:
         run.average.update(run.encoder, run.step)
-    return {"loss": loss, "gradient": norm, "lr": config.lr * factor, "strength": strength}
+    values = {"loss": loss, "gradient": norm, "lr": config.lr * factor, "strength": strength}
+    return values | (run.head.report if isinstance(run.head, CentreHead) else {})
 
 
 def _stream(

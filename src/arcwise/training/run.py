@@ -15,7 +15,7 @@ from arcwise.training.validation import Validation
 
 
 class Run:
-    """Encoder, head, optimiser and average, and how far they have come."""
+    """Encoder, head, optimisers and average, and how far they have come."""
 
     def __init__(self, config: TrainConfig, classes: int, device: torch.device) -> None:
         torch.manual_seed(config.seed)
@@ -23,10 +23,17 @@ class Run:
         self.head = build.head(config, classes).to(device)
         distributed.same_start(self.encoder, self.head)
         self.optimiser = build.optimiser(config, self.encoder, self.head)
+        self.centres = build.centre_optimiser(config, self.head)
         self.average = Average(self.encoder, config.average) if config.average else None
         self.step = 0
         self.best: Validation | None = None
         self.best_step = 0
+
+    @property
+    def groups(self) -> list[dict[str, Any]]:
+        """What has a learning rate of its own."""
+        swept = self.centres.param_groups if self.centres else []
+        return [*self.optimiser.param_groups, *swept]
 
     @property
     def evaluated(self) -> nn.Module:
@@ -40,6 +47,7 @@ class Run:
             "encoder": self.encoder.state_dict(),
             "head": self.head.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "centres": self.centres and self.centres.state_dict(),
             "average": self.average and self.average.module.state_dict(),
             "best": best,
             "best_step": self.best_step,
@@ -50,6 +58,8 @@ class Run:
         self.encoder.load_state_dict(state["encoder"])
         self.head.load_state_dict(state["head"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.centres:
+            self.centres.load_state_dict(state["centres"])
         if self.average:
             self.average.module.load_state_dict(state["average"])
         self.best = Validation(**state["best"]) if state["best"] else None

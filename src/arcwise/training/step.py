@@ -13,6 +13,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from arcwise import distributed
 from arcwise.errors import NonFiniteError
+from arcwise.heads import CentreSGD
 
 
 class Head(Protocol):
@@ -33,26 +34,29 @@ def update(
     strength: float,
     clip: float,
     autocast: AbstractContextManager[object],
+    centres: CentreSGD | None = None,
 ) -> tuple[float, float]:
-    """Forward, backward and one step of the optimiser.
+    """Forward, backward and one step of the optimisers.
 
     Args:
         encoder: in training mode; (N, 3, H, W) → (N, D).
         head: the class centres.
-        optimiser: over the parameters of both.
+        optimiser: over the parameters of both, or of the encoder only.
         inputs: (N, 3, H, W).
         labels: (N,) int64.
         strength: fraction of the margin in force.
         clip: largest norm of the whole gradient, 0 for any.
         autocast: the arithmetic of the encoder.
+        centres: over the head's, where a sweep moves them.
 
     Returns:
-        The loss and the norm of the gradient before clipping.
+        The loss and the norm of the gradient before clipping; of the encoder's with `centres`.
 
     Raises:
         NonFiniteError: a loss or gradient that is not finite; no weight or statistic has changed.
     """
-    before = [buffer.clone() for buffer in encoder.buffers()]  # the forward pass moves them
+    statistics = [*encoder.buffers(), *(head.buffers() if isinstance(head, nn.Module) else ())]
+    before = [buffer.clone() for buffer in statistics]  # the forward pass moves them
     try:
         with autocast:
             embeddings = encoder(inputs)
@@ -64,6 +68,8 @@ def update(
             where = _blame_output(encoder, inputs, autocast)
             raise NonFiniteError(f"the loss is {value} ({where})")
         optimiser.zero_grad()
+        if centres:
+            centres.zero_grad()
         loss.backward()
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         distributed.average_gradients(parameters)
@@ -71,12 +77,18 @@ def update(
         if not math.isfinite(norm):
             raise NonFiniteError(f"the gradient is not finite ({_blame_gradient(encoder, head)})")
     except NonFiniteError:
-        for buffer, kept in zip(encoder.buffers(), before, strict=True):
+        for buffer, kept in zip(statistics, before, strict=True):
             buffer.copy_(kept)
+        if centres:
+            centres.zero_grad()  # the sweep that this step will not make
         raise
+    if isinstance(head, nn.Module):
+        distributed.average_statistics(head)
     if clip:
         clip_grads_with_norm_(parameters, clip, norm)
     optimiser.step()
+    if centres:
+        centres.step()
     return value, float(norm)
 
 

@@ -22,6 +22,7 @@ from arcwise.evaluation import Threshold
 from arcwise.training import build, loop
 from arcwise.training.config import TrainConfig
 from arcwise.training.diary import Report
+from arcwise.training.losses import described
 from arcwise.training.validation import Validation
 from arcwise.verbs.reporting import can_report
 
@@ -113,12 +114,12 @@ def train(
                 encoder,
                 preparation,
                 digests=_digests(parts),
-                training=_summary(config, manifest, step, result),
+                training=_summary(config, manifest, parts.train, step, result),
             )
 
     with distributed.started(build.device(config)):
         if distributed.rank() == 0 and not resume:
-            _write_config(out, config, manifest)
+            _write_config(out, config, manifest, described(config, len(parts.train.classes)))
         outcome = loop.train(
             config,
             parts.train,
@@ -220,11 +221,12 @@ def _resumed(out: Path, manifest: Manifest) -> TrainConfig:
     return TrainConfig.from_dict(config)
 
 
-def _write_config(out: Path, config: TrainConfig, manifest: Manifest) -> None:
+def _write_config(out: Path, config: TrainConfig, manifest: Manifest, loss: str) -> None:
     out.mkdir(parents=True, exist_ok=True)
     packages = ("torch", "numpy", "opencv-python-headless", "faiss-cpu")
     content = {
         "config": config.as_dict(),
+        "loss": loss,
         "versions": {"arcwise": arcwise.__version__, "python": platform.python_version()}
         | {name: version(name) for name in packages},
         "data": {
@@ -253,12 +255,13 @@ def _digests(parts: Parts) -> dict[str, list[str]]:
 
 
 def _summary(
-    config: TrainConfig, manifest: Manifest, step: int, result: Validation | None
+    config: TrainConfig, manifest: Manifest, known: Manifest, step: int, result: Validation | None
 ) -> dict[str, Any]:
     """What model.json says about its making."""
     measured = {} if result is None else {"recall_at_1": result.recall_at_1, "tar": result.tar}
     return {
         "config": config.as_dict(),
+        "loss": described(config, len(known.classes)),
         "data": manifest.name,
         "data_fingerprint": manifest.fingerprint(),
         "pictures": len(manifest),

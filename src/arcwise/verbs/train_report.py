@@ -9,6 +9,7 @@ from arcwise.evaluation import Threshold
 from arcwise.report import Facts, Number, Numbers, Plot, Section, Table, plots, write_report
 from arcwise.report.sections import Cell
 from arcwise.training import metrics
+from arcwise.training.losses import described
 
 if TYPE_CHECKING:
     from arcwise.verbs.train import TrainResult
@@ -78,9 +79,10 @@ def run(result: TrainResult) -> Facts:
 
 def highlights(result: TrainResult) -> list[tuple[str, Cell]]:
     """The fields of the config that readers ask for."""
-    names = ("encoder", "dim", "size", "loss", "margin", "steps", "batch", "optimiser", "lr")
+    names = ("encoder", "dim", "size", "steps", "batch", "optimiser", "lr", "centre_step")
     names += ("precision", "seed", "holdout")
-    return [(name, getattr(result.config, name)) for name in names]
+    loss = described(result.config, len(result.parts.train.classes))
+    return [("loss", loss), *((name, getattr(result.config, name)) for name in names)]
 
 
 def thresholds(found: tuple[Threshold, ...]) -> Table:
