@@ -61,6 +61,12 @@ def test_trap_3_the_published_continuations_jump(beyond, edge, before, after):
     assert got == pytest.approx([before, after], abs=1e-8)
 
 
+@pytest.mark.parametrize(("beyond", "edge"), [("linear", -math.cos(0.5)), ("easy", 0.0)])
+def test_on_the_edge_itself_the_published_continuations_are_past_it(beyond, edge):
+    _, slope, _ = ArcFace(0.5, beyond=beyond).target(column(edge), column(1), {})
+    assert slope.item() == 1.0
+
+
 @pytest.mark.parametrize(("beyond", "theta"), [("linear", 2.9), ("easy", 1.6)])
 def test_past_their_edge_the_published_continuations_have_slope_one(beyond, theta):
     assert ask(ArcFace(0.5, beyond=beyond), theta)[1] == 1.0

@@ -181,3 +181,44 @@ def test_the_poles_hold_for_angles_that_round_to_them():
     assert ArcFace(0.5).target(cos, cos, {})[1].item() == pytest.approx(
         math.cos(0.5) + math.sin(0.5) / MIN_SINE
     )
+
+
+@pytest.mark.parametrize(
+    ("margin", "numbers"),
+    [
+        (CosFace(), {"m": 0.35}),
+        (ArcFace(), {"m": 0.5, "gradient": "exact", "beyond": "monotone"}),
+        (Combined(1, 0, 0), {"m1": 1, "m2": 0, "m3": 0, "gradient": "exact"}),
+        (
+            AdaFace(),
+            {"m": 0.4, "h": 0.333, "alpha": 0.01, "gradient": "exact", "beyond": "monotone"},
+        ),
+        (
+            ElasticFace(),
+            {"m": 0.5, "sigma": 0.0125, "form": "arc", "plus": False}
+            | {"gradient": "exact", "beyond": "monotone"},
+        ),
+        (
+            CurricularFace(),
+            {"m": 0.5, "alpha": 0.01, "gradient": "exact", "beyond": "monotone", "curriculum": 1},
+        ),
+        (
+            MagFace(),
+            {"l_a": 10, "u_a": 110, "l_m": 0.45, "u_m": 0.8, "weight": 35}
+            | {"gradient": "exact", "beyond": "monotone"},
+        ),
+        (
+            SphereFace(),
+            {"m": 1.35, "gradient": "exact", "annealed": False}
+            | {"base": 1000, "gamma": 0.12, "power": 1, "lambda_min": 5},
+        ),
+    ],
+    ids=lambda part: type(part).__name__,
+)
+def test_the_numbers_are_the_published_ones_unless_told_otherwise(margin, numbers):
+    assert dataclasses.asdict(margin) == numbers
+
+
+def test_wrapped_margins_have_the_published_numbers_too():
+    assert SupportVector(ArcFace()).t == 1.2
+    assert Filtered(ArcFace()) == Filtered(ArcFace(), 0.4, "zero")

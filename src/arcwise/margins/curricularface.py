@@ -62,7 +62,10 @@ class CurricularFace(Margin):
         return value, slope, None
 
     def others(self, cos: Tensor, value: Tensor, state: State) -> tuple[Tensor, Tensor | None]:
-        """Hard ones u(t + u) with slope t + 2u, the rest as they are."""
+        """Hard ones u(t + u) with slope t + 2u, the rest as they are.
+
+        While t is below 0, a hard one may be above the bound that `Margin.others` states, by |t|.
+        """
         if self.curriculum == 0.0:
             return cos, None
         t = {**self.initial(), **state}["t"]
