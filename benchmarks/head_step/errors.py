@@ -13,7 +13,7 @@ from torch.nn import functional
 from arcwise.margins import ArcFace
 from arcwise.softmax import margin_softmax
 
-from .lines import LINES, MARGIN, SCALE, TAU, Absent, Line
+from .lines import LINES, MARGIN, SCALE, Absent, Line
 
 N, C, DIM = 96, 5003, 512
 TARGETS = {"random initialisation": None, "target cosine 0.7": 0.7, "target cosine 0.85": 0.85}
@@ -90,24 +90,3 @@ def relative(got: Gradients, truth: Gradients, labels: Tensor) -> dict[str, floa
         name: float((a.to(b.dtype) - b).norm() / b.norm().clamp_min(1e-300))
         for name, (a, b) in pairs.items()
     }
-
-
-def share_kept(x: Tensor, labels: Tensor, centres: Tensor, chunk: int = 4096) -> float:
-    """Share of the N·C probabilities at or above `TAU`: what no truncation at it may leave out."""
-    x = functional.normalize(x)
-    own = (x * functional.normalize(centres[labels])).sum(1)
-    value, _, _ = ArcFace(MARGIN).target(own, torch.ones_like(own), {})
-    target = SCALE * value.double()
-
-    def logits(start: int) -> Tensor:
-        part = SCALE * (x @ functional.normalize(centres[start : start + chunk]).T).double()
-        rows = ((labels >= start) & (labels < start + chunk)).nonzero().squeeze(1)
-        part[rows, labels[rows] - start] = target[rows]
-        return part
-
-    total = torch.zeros(len(x), dtype=torch.float64)
-    for start in range(0, len(centres), chunk):
-        total += logits(start).exp().sum(1)
-    bar = (TAU * total).log()[:, None]
-    kept = sum(int((logits(s) >= bar).sum()) for s in range(0, len(centres), chunk))
-    return kept / (len(x) * len(centres))

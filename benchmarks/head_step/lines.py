@@ -1,7 +1,7 @@
 """What is measured: each line builds one step (loss, both gradients, update) of a head.
 
-Every head has the same problem: ArcFace with m = 0.5 rad and s = 64, SGD with lr 0.1, momentum 0.9
-and weight decay 5e-4. What a line needs is imported when it is built, so that a process holds its
+Every head has the same problem: ArcFace with m = 0.5 rad and s = 64, SGD with momentum 0.9 and
+weight decay 5e-4. What a line needs is imported when it is built, so that a process holds its
 own line and nothing else.
 """
 
@@ -17,7 +17,10 @@ from typing import Any
 from torch import Tensor
 
 MARGIN, SCALE = 0.5, 64.0
-SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
+SGD = {"lr": 1e-5, "momentum": 0.9, "weight_decay": 5e-4}
+"""The rate is so small that every repetition meets the same problem: at 0.1 a few steps on one
+batch have learnt it, and a truncated gradient has nothing left to keep. The work is the same."""
+
 TAU = 3e-5
 """Probability under which the truncated lines drop a gradient entry, or draw for it."""
 
@@ -35,11 +38,13 @@ class Step:
         update: the optimiser's part.
         gradients: gradients of the embeddings and of the centres, (N, D) and (C, D), after
             `loss`; None where the centres' gradient never exists.
+        report: what the last loss knows about its own error.
     """
 
     loss: Callable[[], Tensor]
     update: Callable[[], object]
     gradients: Callable[[], tuple[Tensor, Tensor]] | None = None
+    report: Callable[[], dict[str, float]] = dict
 
 
 Build = Callable[[Tensor, Tensor, Tensor], Step]
@@ -93,7 +98,8 @@ def ours(
             value.backward()
             return value.detach()
 
-        return Step(loss, sgd.step, None if fused else partial(_grads, embeddings, head.centres))
+        gradients = None if fused else partial(_grads, embeddings, head.centres)
+        return Step(loss, sgd.step, gradients, lambda: dict(head.report))
 
     return build
 

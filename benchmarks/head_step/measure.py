@@ -75,6 +75,7 @@ def run(job: Job) -> dict[str, Any]:
     times = [timed(step, clock) for _ in range(job.repetitions)]
     given = 4 * DIM * (job.batch + 2 * job.classes)
     extra = memory.peak() - before - given if memory.peak() else None
+    report = step.report()
     del step
 
     memory.settle()
@@ -88,6 +89,7 @@ def run(job: Job) -> dict[str, Any]:
         "loss": loss,
         "extra_bytes": extra,
         "memory_by": how,
+        "report": report,
     }
     if line.truncated and not job.wall:
         result |= left_out(line, *make(job.classes))
@@ -150,12 +152,9 @@ def timed(step: Step, clock: Clock) -> tuple[float, float, float]:
 
 
 def left_out(line: Line, x: Tensor, labels: Tensor, centres: Tensor) -> dict[str, Any]:
-    """What a truncated gradient misses: its error, and the share of entries at or above tau."""
+    """How far a truncated gradient is from the whole one."""
     truth = errors.gradients(LINES["fp32"], x, labels, centres)
     got = errors.gradients(line, x, labels, centres)
     assert truth is not None
     assert got is not None
-    return {
-        "errors": errors.relative(got, truth, labels),
-        "share_kept": errors.share_kept(x.detach(), labels, centres),
-    }
+    return {"errors": errors.relative(got, truth, labels)}

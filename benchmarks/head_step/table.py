@@ -63,7 +63,7 @@ def _steps(records: Sequence[Record], trained: bool, classes: int, batch: int) -
             rows.append(["three fp32 products", "", _seconds(record["floor"]), "1", *[""] * 4])
             continue
         ratio, extra = record["seconds"] / record["floor"], record["extra_bytes"]
-        share = record.get("share_kept")
+        share = record["report"].get("kept")
         rows.append(
             [
                 LINES[line].title,
@@ -86,7 +86,8 @@ def _left_out(records: Iterable[Record]) -> str:
     return "".join(
         f"\n{LINES[r['line']].title}: error of dX {r['errors']['dx']:.1e}, of dW "
         f"{r['errors']['dw']:.1e}, of dW's rows that are no target {r['errors']['others']:.1e}; "
-        f"{100 * r['share_kept']:.2f} % of the probabilities reach tau.\n"
+        f"{100 * r['report']['kept']:.2f} % of the entries kept; what the others weigh, a sample's "
+        f"mean: {r['report']['dropped']:.3f} of a probability of 1.\n"
         for r in records
         if "errors" in r
     )
