@@ -77,7 +77,7 @@ def from_cosines(problem: Problem, chunk: Chunk, cosines: Tensor) -> tuple[Tenso
     """What `logits` gives, from (n, R) cosines that may be lost."""
     winner = None
     if problem.subcentres > 1:
-        split = cosines.view(len(cosines), -1, problem.subcentres)
+        split = cosines.view(len(cosines), chunk.end - chunk.start, problem.subcentres)
         cosines, winner = split.max(2)
     value = problem.target.value.to(cosines.dtype)
     others, slope = problem.margin.others(cosines, value, problem.state)

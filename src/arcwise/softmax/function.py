@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from arcwise.errors import ArcwiseError
 from arcwise.softmax.outcome import Pass
 
 
@@ -46,10 +46,14 @@ class _Loss(torch.autograd.Function):
         return ctx.swept.loss.clone()
 
     @staticmethod
-    @once_differentiable
     def backward(  # type: ignore[override]
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor | None, Tensor | None, None, None]:
+        if torch.is_grad_enabled():  # a second derivative would be wrong without a word
+            raise ArcwiseError(
+                "margin_softmax: got create_graph=True; this loss has first derivatives only, "
+                'expected to do without, or impl="dense"'
+            )
         embeddings, centres = ctx.saved_tensors
         (multiple,) = grad_outputs
         dx = dw = None

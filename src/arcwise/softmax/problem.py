@@ -170,7 +170,7 @@ def _meant(x: Tensor, flat: Tensor, labels: Tensor, subcentres: int) -> tuple[Te
     if subcentres == 1:
         return _directions(flat[first])[0], first
     rows = first[:, None] + torch.arange(subcentres, device=first.device)
-    w = _directions(flat[rows.flatten()])[0].view(*rows.shape, -1)
+    w = _directions(flat[rows.flatten()])[0].view(*rows.shape, flat.shape[1])
     best = torch.einsum("nd,nkd->nk", x, w).argmax(1)
     each = torch.arange(len(first), device=first.device)
     return w[each, best], rows[each, best]
