@@ -206,9 +206,9 @@ def test_centres_by_hand():
 
 
 def test_centres_move_by_alpha_of_the_way():
-    loss = CentreLoss(3, 2, alpha=0.5)
-    loss(X, Y)
-    assert loss.centres.tolist() == [[1.0, 0.0], [0.0, 0.75], [0.0, 0.0]]
+    for loss in (CentreLoss(3, 2, alpha=0.5), CentreLoss(3, 2)):
+        loss(X, Y)
+        assert loss.centres.tolist() == [[1.0, 0.0], [0.0, 0.75], [0.0, 0.0]]
     still = CentreLoss(3, 2, alpha=0.0)
     still(X, Y)
     assert (still.centres == 0).all()
@@ -288,7 +288,7 @@ W = torch.zeros(3, 2)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: CentreLoss(0, 2), r"CentreLoss: got 0 classes, 2 dimensions"),
+        (lambda: CentreLoss(0, 2), r"CentreLoss: got 0 classes, 2 dimensions; expected at least 1"),
         (lambda: CentreLoss(2, 0), r"2 classes, 0 dimensions"),
         (lambda: CentreLoss(2, 2, alpha=1.1), r"alpha=1.1; expected 0 to 1"),
         (lambda: CentreLoss(2, 2, alpha=-0.1), r"alpha=-0.1"),

@@ -163,3 +163,14 @@ def test_satisfied_triplets_cost_nothing_and_pull_at_nothing():
     loss.backward()
     assert loss.item() == 0
     assert (x.grad == 0).all()
+
+
+def test_what_is_not_said_is_as_the_docstrings_say():
+    x, y = draw(9, 4, 3, 0)
+    assert pairs.contrastive(x, y) == pairs.contrastive(x, y, margin=1.0, distance="euclidean")
+    said = {"distance": "angular", "mining": "semi-hard", "mean": "active"}
+    losses = [
+        pairs.triplet(x, y, margin=0.5, **how, generator=torch.Generator().manual_seed(0))
+        for how in ({}, said)
+    ]
+    assert losses[0] == losses[1] > 0
