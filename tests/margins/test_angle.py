@@ -116,6 +116,12 @@ def test_at_the_poles_the_slope_is_held(m, pole):
     assert slope == pytest.approx(abs(math.cos(m) + pole * math.sin(m) / MIN_SINE), rel=1e-9)
 
 
+@pytest.mark.parametrize("pole", [1.0, -1.0])
+def test_past_a_pole_the_slope_is_the_poles(pole):
+    at_pole, *past = shifted(column(pole, 3 * pole, 1e300 * pole), 0.5, "exact", "monotone")[1]
+    assert past == [at_pole, at_pole]
+
+
 def test_a_held_slope_still_stays_below_its_bound():
     # |dz/dx| ∝ |ψ'| sin θ ≤ m₁, also where sin θ is below MIN_SINE.
     theta = torch.logspace(-9, 0, 400, dtype=torch.float64)

@@ -85,6 +85,10 @@ def test_strength_scales_margins_and_penalty():
     )
 
 
+def test_half_a_turn_and_lengths_below_one_are_possible():
+    assert MagFace(l_a=0.01, u_a=1, l_m=0, u_m=math.pi).u_m == math.pi
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -93,6 +93,11 @@ class TestAnnealed:
         got, _ = ask(margin, 1.0, state={"step": torch.tensor(3)})
         assert got == pytest.approx(oracles.sphereface(3, plain)(1.0))
 
+    def test_lambda_has_the_digits_of_the_cosines(self):
+        got, _ = ask(self.margin, 1.0, state={"step": torch.tensor(7)})
+        expected = oracles.sphereface(4, oracles.annealing(7, 1000, 0.12, 1, 5))(1.0)
+        assert got == pytest.approx(expected, rel=1e-14)
+
     def test_an_endless_lambda_is_no_margin(self):
         margin = SphereFace(4, annealed=True, base=1e12, lambda_min=1e12)
         assert ask(margin, 2.0) == pytest.approx((math.cos(2.0), 1.0), abs=1e-9)
@@ -129,7 +134,7 @@ def test_strength_moves_the_factor_to_one_and_keeps_the_schedule():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SphereFace(0.9), r"SphereFace: m=0.9; expected 1 or more"),
+        (lambda: SphereFace(0.9), r"SphereFace: m=0.9; expected 1 or more$"),
         (lambda: SphereFace(math.inf), r"m=inf"),
         (lambda: SphereFace(2, "both"), r"gradient='both'"),
         (lambda: SphereFace(base=-1), r"base=-1; expected 0 or more"),

@@ -77,4 +77,4 @@ class MagFace(Margin):
         )
 
     def _counts(self, norm: Tensor) -> Tensor:
-        return ((norm >= self.l_a) & (norm <= self.u_a)).to(norm)
+        return (norm >= self.l_a) & (norm <= self.u_a)
