@@ -11,6 +11,7 @@ from torch.optim.sgd import sgd
 
 from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.heads.centre import CentreHead, Pending
+from arcwise.softmax.outcome import Rule, SteppingPass
 
 FIXED: dict[str, Any] = {"dampening": 0.0, "maximize": False}
 """What ``torch.optim.SGD`` has besides, at the only values there are here; saved, as it does."""
@@ -133,6 +134,10 @@ class CentreSGD(torch.optim.Optimizer):
         flat = centres.view(-1, centres.shape[-1])
         moving = None if momentum is None else momentum.view_as(flat)
         multiple = float(pending.multiple)
+        if isinstance(pending.swept, SteppingPass):
+            whole = Rule(multiple=multiple, sphere=self.sphere, **rule)
+            pending.swept.step_centres(flat, moving, whole)
+            return
         fused = flat.dtype.itemsize > 2  # torch's own is wrong on a CPU for 16 bits
         for rows, gradient in pending.swept.centre_gradients():
             if multiple != 1.0:
