@@ -2,6 +2,7 @@
 
 from arcwise.softmax.margin import margin_softmax
 from arcwise.softmax.streaming import Streaming
+from arcwise.softmax.triton import Triton
 from arcwise.softmax.truncated import Truncated
 
-__all__ = ["Streaming", "Truncated", "margin_softmax"]
+__all__ = ["Streaming", "Triton", "Truncated", "margin_softmax"]
