@@ -102,6 +102,10 @@ class TestDraw:
     def test_has_the_cosines_dtype(self):
         assert ElasticFace().observe(column(0.1), column(1), {})["margins"].dtype == torch.float64
 
+    def test_is_left_to_chance_without_plus(self):
+        # The cosines ascend: with plus the margins would descend.
+        assert abs(torch.corrcoef(torch.stack([self.cos, self.draw()]))[0, 1]) < 0.1
+
     def test_plus_draws_the_same_numbers(self):
         assert torch.equal(self.draw().sort().values, self.draw(plus=True).sort().values)
 
