@@ -125,3 +125,13 @@ def test_a_loss_of_given_triplets():
 def test_mined_triplets_carry_no_gradient():
     x, y = draw(12, 3, 2, 0)
     assert not pairs.mine(x.requires_grad_(), y, margin=1.0).requires_grad
+
+
+def test_only_semi_hard_triplets_are_drawn():
+    x, y = draw(12, 3, 2, 0)
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    pairs.mine(x, y, margin=1.0, mining="hard")
+    pairs.triplet(x, y, margin=1.0, mining="all")
+    assert torch.rand(1) == expected
