@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from arcwise import margin_softmax
 from arcwise.errors import ArcwiseError
@@ -238,6 +239,62 @@ def test_a_pass_in_kernels_moves_centres_itself():
                       CosFace(), 16.0, {})  # fmt: skip
     assert isinstance(Triton().run(problem), SteppingPass)
     assert not isinstance(Streaming().run(problem), SteppingPass)
+
+
+class Waits(TorchDispatchMode):
+    """Counts what would make the host wait for a device."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func in (torch.ops.aten._local_scalar_dense.default,
+                               torch.ops.aten.nonzero.default)  # fmt: skip
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("margin", [ArcFace(), CurricularFace()])
+def test_the_host_waits_no_more_often_for_more_chunks(margin):
+    parts = [part.to(DEVICE) for part in draw(2, 9, 4, 0, torch.float32)]
+    counts = []
+    for chunk in (9, 3):
+        problem = prepare(*parts, margin, 16.0, margin.initial())
+        with Waits() as waits:
+            for _ in Triton(chunk=chunk).run(problem).centre_gradients():
+                pass
+        counts.append(waits.count)
+    assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.parametrize("chosen", ["ieee", "tf32"])
+def test_products_round_as_they_say_whatever_the_user_chose(monkeypatch, chosen):
+    from arcwise.softmax.triton.products import accumulate, product
+
+    matmul, seen, mm = torch.backends.cuda.matmul, [], torch.mm
+
+    def watched(*args, **options):
+        seen.append(matmul.fp32_precision)
+        return mm(*args, **options)
+
+    monkeypatch.setattr(torch, "mm", watched)
+    before, matmul.fp32_precision = matmul.fp32_precision, chosen
+    try:
+        a = torch.eye(3)
+        out = torch.empty(3, 3)
+        product(a, a, out)
+        product(a.half(), a.half(), out)
+        assert matmul.fp32_precision == chosen
+    finally:
+        matmul.fp32_precision = before
+    assert seen == ["ieee", "tf32"]  # float32 as it is; 16 bits, which tf32 holds, the fast way
+    assert torch.equal(accumulate(a.bfloat16(), a.bfloat16(), accumulate(a, a, out)), 3 * a)
+
+
+def test_rounded_weights_are_mended_by_no_more_than_rounding_takes():
+    from arcwise.softmax.triton.weights import mending
+
+    sums = torch.tensor([[1.0, 0, 1, 1], [2.0, 0, 1, -1], [2.004, 0, 3, 1]]).double()
+    expected = torch.tensor([2 / 2.004, 1, 1 - 2**-8, 1 - 2**-8]).double()
+    torch.testing.assert_close(mending(sums), expected)
 
 
 def test_the_same_bits_every_time():

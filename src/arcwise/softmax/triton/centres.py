@@ -109,7 +109,8 @@ def descend(
     grid, shape = tiles(centres)
     launch(
         _descend, grid, pulls, centres, *_owed(debts, chunk), *shape, momenta,
-        rule.multiple, rule.lr, rule.momentum, rule.weight_decay, rule.nesterov, rule.sphere,
+        *(float(number) for number in (rule.multiple, rule.lr, rule.momentum, rule.weight_decay)),
+        rule.nesterov, rule.sphere,
     )  # fmt: skip
 
 

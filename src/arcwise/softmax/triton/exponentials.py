@@ -69,7 +69,7 @@ def exponentials(
         _exponentials, (samples, -(-classes // block)),
         cosines, problem.labels, shift, None if offsets is None else offsets.contiguous(),
         weights, *(sums or (None, None)),
-        problem.scale, chunk.start, samples, classes, problem.subcentres, block,
+        float(problem.scale), chunk.start, samples, classes, problem.subcentres, block,
     )  # fmt: skip
 
 
