@@ -148,6 +148,7 @@ def test_the_dense_one_cannot_be_swept():
         ({"scale": 0.0}, "scale=0.0; expected a positive number"),
         ({"scale": -1.0}, "scale=-1.0"),
         ({"scale": math.nan}, "scale=nan"),
+        ({"scale": math.inf}, "scale=inf"),
         ({"subcentres": 0}, "subcentres=0; expected at least 1"),
     ],
 )

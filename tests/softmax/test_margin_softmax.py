@@ -152,6 +152,8 @@ def test_a_margin_may_weigh_the_other_classes(impl):
         ((2, 3), (3,), (2,), {}, r"centres \(3,\)"),
         ((3,), (4, 3), (3,), {}, r"embeddings \(3,\)"),
         ((2, 3), (4, 3), (3,), {}, r"labels \(3,\)"),
+        ((2, 3), (4, 3), (2,), {"scale": 0.0}, r"scale=0.0; expected a positive number"),
+        ((2, 3), (4, 3), (2,), {"scale": math.inf}, r"scale=inf"),
         ((2, 3), (4, 3), (2,), {"impl": "fast"}, r'impl=\'fast\'; expected one of "auto", "dense"'),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -46,7 +47,7 @@ class CentreHead(nn.Module):
         super().__init__()
         if classes < 2:
             raise ArcwiseError(f"CentreHead: got {classes} classes; a softmax needs at least 2")
-        if not scale > 0:
+        if not 0 < scale < math.inf:
             raise ArcwiseError(f"CentreHead: got scale={scale!r}; expected a positive number")
         if subcentres < 1:
             raise ArcwiseError(f"CentreHead: got subcentres={subcentres!r}; expected at least 1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal, Protocol, get_args
 
@@ -71,9 +72,11 @@ def margin_softmax(
         row has cosine 0 to everything and gradient 0.
 
     Raises:
-        ArcwiseError: shapes or labels that do not fit, or an unknown implementation.
+        ArcwiseError: shapes, labels or a scale that cannot be, or an unknown implementation.
     """
     check(embeddings, centres, labels)
+    if not 0 < scale < math.inf:
+        raise ArcwiseError(f"margin_softmax: got scale={scale!r}; expected a positive number")
     statistics = state or {}
     if impl == "dense":
         return dense(embeddings, centres, labels, margin, scale, statistics)
