@@ -214,6 +214,12 @@ def test_centres_move_by_alpha_of_the_way():
     assert (still.centres == 0).all()
 
 
+def test_centres_in_float64_move_in_float64():
+    loss = CentreLoss(3, 2, alpha=0.5).double()
+    loss(X.double(), Y)
+    assert loss.centres.tolist() == [[pytest.approx(1.0, rel=1e-15), 0], [0, 0.75], [0, 0]]
+
+
 def test_absent_classes_keep_every_bit():
     loss = CentreLoss(50, 3)
     loss.centres.normal_()

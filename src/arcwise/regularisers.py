@@ -60,7 +60,7 @@ class CentreLoss(nn.Module):
         present, which, counts = torch.unique(classes, return_inverse=True, return_counts=True)
         step = torch.zeros(len(present), difference.shape[1]).to(difference)
         step.index_add_(0, which, difference)
-        step *= self.alpha / (1 + counts)[:, None]
+        step *= self.alpha / (1 + counts.double())[:, None]
         self.centres[present] = (self.centres[present] + step).to(self.centres.dtype)
 
 
