@@ -14,7 +14,6 @@ from arcwise.heads import CentreHead, CentreSGD, Sampled
 from arcwise.margins import ArcFace, CosFace, CurricularFace, NormSoftmax
 from arcwise.softmax import Streaming, Triton
 from arcwise.softmax.margin import implementation
-from arcwise.softmax.outcome import SteppingPass
 from arcwise.softmax.problem import Chunk, prepare
 from tests.softmax.exact import Exact, exact
 from tests.softmax.family import FAMILY
@@ -232,13 +231,6 @@ def test_the_swept_step_on_the_sphere_of_sampled_subcentres():
         heads.append(head.centres.detach())
     torch.testing.assert_close(*heads, rtol=0, atol=2e-6)
     torch.testing.assert_close(heads[0].norm(dim=2), torch.ones(12, 2).to(DEVICE))
-
-
-def test_a_pass_in_kernels_moves_centres_itself():
-    problem = prepare(*(part.to(DEVICE) for part in draw(2, 3, 4, 0, torch.float32)),
-                      CosFace(), 16.0, {})  # fmt: skip
-    assert isinstance(Triton().run(problem), SteppingPass)
-    assert not isinstance(Streaming().run(problem), SteppingPass)
 
 
 class Waits(TorchDispatchMode):

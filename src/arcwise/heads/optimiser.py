@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.sgd import sgd
 
 from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.heads.centre import CentreHead, Pending
-from arcwise.softmax.outcome import Rule, SteppingPass
+from arcwise.softmax.rule import Rule, to_sphere
 
 FIXED: dict[str, Any] = {"dampening": 0.0, "maximize": False}
 """What ``torch.optim.SGD`` has besides, at the only values there are here; saved, as it does."""
@@ -65,7 +64,7 @@ class CentreSGD(torch.optim.Optimizer):
         head.swept = True
         if sphere:
             with torch.no_grad():
-                _to_sphere(head.centres)
+                to_sphere(head.centres)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a state of this class or of ``torch.optim.SGD`` over the same centres.
@@ -130,24 +129,11 @@ class CentreSGD(torch.optim.Optimizer):
 
     def _sweep(self, pending: Pending, centres: Tensor, momentum: Tensor | None) -> None:
         group = self.param_groups[0]
-        rule = {name: group[name] for name in ("lr", "momentum", "weight_decay", "nesterov")}
+        numbers = {name: group[name] for name in ("lr", "momentum", "weight_decay", "nesterov")}
+        rule = Rule(multiple=float(pending.multiple), sphere=self.sphere, **numbers)
         flat = centres.view(-1, centres.shape[-1])
         moving = None if momentum is None else momentum.view_as(flat)
-        multiple = float(pending.multiple)
-        if isinstance(pending.swept, SteppingPass):
-            whole = Rule(multiple=multiple, sphere=self.sphere, **rule)
-            pending.swept.step_centres(flat, moving, whole)
-            return
-        fused = flat.dtype.itemsize > 2  # torch's own is wrong on a CPU for 16 bits
-        for rows, gradient in pending.swept.centre_gradients():
-            if multiple != 1.0:
-                gradient.mul_(multiple)
-            sgd(
-                [flat[rows]], [gradient.to(flat.dtype)], [None if moving is None else moving[rows]],
-                fused=fused, foreach=False, **FIXED, **rule,
-            )  # fmt: skip
-            if self.sphere:
-                _to_sphere(flat[rows])
+        pending.swept.step_centres(flat, moving, rule)
 
     def _momentum(self) -> Tensor | None:
         """The buffer of all centres, None without momentum."""
@@ -157,8 +143,3 @@ class CentreSGD(torch.optim.Optimizer):
         if state.get("momentum_buffer") is None:
             state["momentum_buffer"] = torch.zeros_like(self.head.centres)
         return state["momentum_buffer"]
-
-
-def _to_sphere(centres: Tensor) -> None:
-    length = torch.linalg.vector_norm(centres, dim=-1, keepdim=True)
-    centres.div_(torch.where(length > 0, length, 1.0))

@@ -84,11 +84,16 @@ def from_cosines(problem: Problem, chunk: Chunk, cosines: Tensor) -> tuple[Tenso
     z = others.mul_(problem.scale) if others is cosines else others * problem.scale
     if problem.offsets is not None:
         z += problem.offsets[chunk.start : chunk.end]
+    leave_out_targets(problem, chunk, z)
+    return z, Gain(slope, winner, problem.subcentres)
+
+
+def leave_out_targets(problem: Problem, chunk: Chunk, z: Tensor) -> None:
+    """Set the logits of (n, B) classes that are the target to -inf."""
     mine = chunk.samples
     if mine.stop > mine.start:
         samples = torch.arange(mine.start, mine.stop, device=z.device)
         z[samples, problem.labels[mine] - chunk.start] = -torch.inf
-    return z, Gain(slope, winner, problem.subcentres)
 
 
 @dataclass(frozen=True)
@@ -101,9 +106,9 @@ class Gain:
         subcentres: K.
     """
 
-    slope: Tensor | None
-    winner: Tensor | None
-    subcentres: int
+    slope: Tensor | None = None
+    winner: Tensor | None = None
+    subcentres: int = 1
 
     def carry(self, weights: Tensor) -> Tensor:
         """(n, B) weights of the logits → (n, R) weights of the cosines; may change its input."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from arcwise.softmax.problem import Problem
+from arcwise.softmax.rule import Rule
 
 
 class Pass(Protocol):
@@ -32,42 +33,16 @@ class Pass(Protocol):
         """
         ...
 
-    @property
-    def report(self) -> dict[str, float]:
-        """What the pass knows about its own error; empty where it is rounding only."""
-        ...
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One step of SGD as ``torch.optim.SGD`` makes it, on a multiple of a pass's loss.
-
-    Attributes:
-        multiple: what the loss was multiplied by.
-        lr: learning rate.
-        momentum: 0 for none.
-        weight_decay: of the centres.
-        nesterov: whether the step looks ahead along the momentum.
-        sphere: whether centres return to unit length after it.
-    """
-
-    multiple: float
-    lr: float
-    momentum: float
-    weight_decay: float
-    nesterov: bool
-    sphere: bool
-
-
-@runtime_checkable
-class SteppingPass(Pass, Protocol):
-    """A pass that can move the centres itself, with no gradient in between."""
-
     def step_centres(self, centres: Tensor, momentum: Tensor | None, rule: Rule) -> None:
         """Move (C·K, D) centres, equal to the pass's, and their momentum in place.
 
-        In place of `centre_gradients`, and once only as it is.
+        In place of `centre_gradients`, with no gradient in between; once only as well.
         """
+        ...
+
+    @property
+    def report(self) -> dict[str, float]:
+        """What the pass knows about its own error; empty where it is rounding only."""
         ...
 
 

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from arcwise.errors import ArcwiseError
-from arcwise.softmax.chunk import Centres, Lengths, logits
+from arcwise.softmax.chunk import Centres, Lengths
+from arcwise.softmax.exponentials import Exponentials
 from arcwise.softmax.outcome import Softened, embedding_gradient
 from arcwise.softmax.problem import Chunk, Problem
-from arcwise.softmax.shift import Shift
+from arcwise.softmax.rule import Rule
 from arcwise.softmax.tangent import CentreGradients
 from arcwise.softmax.workspace import Workspace
 
@@ -83,35 +84,33 @@ class StreamingPass:
         self.how = how
         self.problem = problem
         self.workspace = workspace
-        n, rows = len(problem.x), len(problem.centres)
-        width = min(how.chunk, problem.classes) * problem.subcentres
         self._product = torch.bfloat16 if how.gradients == "bf16" else problem.x.dtype
         dtype = how.kept(problem) if gradients else None
-        self._kept = None if dtype is None else workspace.take(n * rows, dtype, problem.x.device)
+        size = len(problem.x) * len(problem.centres)
+        self._kept = None if dtype is None else workspace.take(size, dtype, problem.x.device)
         self._shifts: list[Tensor] = []
         self._lengths: list[Lengths] = []
-        self._logits = problem.x.new_empty(n * width)
+        self._exponentials = Exponentials(problem, how.chunk)
 
-        shift = Shift.for_(problem)
-        total = problem.x.new_zeros(n, dtype=torch.float64)
         pull = torch.zeros_like(problem.x)
         for chunk in problem.chunks(how.chunk):
             centres = Centres.of(problem, chunk)
+            weights, gain, fade = self._exponentials.first(chunk, centres)
             self._lengths.append(centres.lengths)
-            weights, fade = self._exponentials(chunk, centres, shift, total)
-            if not gradients:
-                continue
-            if fade is not None:
-                pull *= fade[:, None].to(pull.dtype)
-            self._multiply(self._keep(chunk, weights), centres.rows, pull)
-        self._shift = shift.current
-        self._softened = Softened.of(problem, self._shift.double() + total.log())
+            self._shifts.append(self._exponentials.shift.current)
+            if gradients:
+                if fade is not None:
+                    pull *= fade[:, None].to(pull.dtype)
+                weights = gain.carry(weights).mul_(centres.inverse)
+                self._multiply(self._keep(chunk, weights), centres.rows, pull)
+        self._shift = self._exponentials.shift.current
+        log_others = self._shift.double() + self._exponentials.total.log()
+        self._softened = Softened.of(problem, log_others)
         self.loss = self._softened.loss
         if gradients:
             factor = torch.exp(self._shift.double() - self._softened.log_total)
-            self._gradient = embedding_gradient(
-                problem, self._softened, pull * factor[:, None].to(pull.dtype)
-            )
+            pull *= factor[:, None].to(pull.dtype)
+            self._gradient = embedding_gradient(problem, self._softened, pull)
 
     def embedding_gradient(self) -> Tensor:
         """(N, D), there since the first sweep."""
@@ -119,9 +118,20 @@ class StreamingPass:
 
     def centre_gradients(self) -> Iterator[tuple[slice, Tensor]]:
         """The second sweep."""
+        finished = CentreGradients(self.problem, self._softened, self.how.chunk)
+        for chunk, centres, sums in self._sums(finished.out):
+            yield chunk.rows, finished.finish(chunk, centres, sums)
+
+    def step_centres(self, centres: Tensor, momentum: Tensor | None, rule: Rule) -> None:
+        """The second sweep, moving each chunk's centres before it goes on."""
+        finished = CentreGradients(self.problem, self._softened, self.how.chunk)
+        for chunk, rows, sums in self._sums(finished.out):
+            finished.step(chunk, rows, sums, rule, centres, momentum)
+
+    def _sums(self, out: Tensor) -> Iterator[tuple[Chunk, Centres, Tensor]]:
+        """Chunk by chunk, its centres and (R, D) sums over the samples, in the memory `out`."""
         problem = self.problem
         per_sample = problem.scale / max(len(problem.x), 1)
-        finished = CentreGradients(problem, self._softened, self.how.chunk)
         x, before = problem.x, None
         for i, chunk in enumerate(problem.chunks(self.how.chunk)):
             centres = Centres.of(problem, chunk, self._lengths[i])
@@ -130,32 +140,21 @@ class StreamingPass:
                 share = per_sample * torch.exp(under.double() - self._softened.log_total)
                 x = (problem.x * share[:, None].to(problem.x.dtype)).to(self._product)
                 before = under
-            weights = self._recall(chunk, centres, under)
-            gradient = finished.out[: len(centres.rows)]
-            if weights.dtype == gradient.dtype == x.dtype:
-                torch.mm(weights.T, x, out=gradient)
+            weights = self._recall(chunk, centres)
+            sums = out[: len(centres.rows)]
+            if weights.dtype == sums.dtype == x.dtype:
+                torch.mm(weights.T, x, out=sums)
             else:
-                gradient.copy_(weights.to(x.dtype).T @ x)
-            yield chunk.rows, finished.finish(chunk, centres, gradient)
+                sums.copy_(weights.to(x.dtype).T @ x)
+            yield chunk, centres, sums
         self.workspace.give(self._kept)
         self._kept = None
 
-    def _exponentials(
-        self, chunk: Chunk, centres: Centres, shift: Shift, total: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        """(n, R) exponentials that weigh the chunk's centres, summed into `total` on the way."""
-        z, gain = logits(self.problem, chunk, centres, self._buffer(centres))
-        fade = shift.cover(z)
-        if fade is not None:
-            total *= fade
-        weights = z.sub_(shift.current[:, None]).exp_()
-        total += weights.sum(1)
-        self._shifts.append(shift.current)
-        return gain.carry(weights).mul_(centres.inverse), fade
-
-    def _buffer(self, centres: Centres) -> Tensor:
-        n, width = len(self.problem.x), len(centres.rows)
-        return self._logits[: n * width].view(n, width)
+    def _recall(self, chunk: Chunk, centres: Centres) -> Tensor:
+        if self._kept is not None:
+            return self._place(chunk)
+        weights, gain = self._exponentials.again(chunk, centres, self._shift)
+        return gain.carry(weights).mul_(centres.inverse)
 
     def _keep(self, chunk: Chunk, weights: Tensor) -> Tensor:
         if self._kept is None:
@@ -166,12 +165,6 @@ class StreamingPass:
         assert self._kept is not None
         n, start, width = len(self.problem.x), chunk.rows.start, chunk.rows.stop - chunk.rows.start
         return self._kept[n * start : n * (start + width)].view(n, width)
-
-    def _recall(self, chunk: Chunk, centres: Centres, under: Tensor) -> Tensor:
-        if self._kept is not None:
-            return self._place(chunk)
-        z, gain = logits(self.problem, chunk, centres, self._buffer(centres))
-        return gain.carry(z.sub_(under[:, None]).exp_()).mul_(centres.inverse)
 
     def _multiply(self, weights: Tensor, rows: Tensor, pull: Tensor) -> None:
         if weights.dtype == rows.dtype == self._product:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from arcwise.softmax.chunk import Centres
+from arcwise.softmax.exponentials import compiled
 from arcwise.softmax.outcome import Softened
 from arcwise.softmax.problem import Chunk, Problem
+from arcwise.softmax.rule import Rule
 
 
 class CentreGradients:
@@ -27,18 +30,41 @@ class CentreGradients:
         self.out = problem.x.new_empty(width, problem.x.shape[1])
         self._scratch = torch.empty_like(self.out)
 
-    def finish(self, chunk: Chunk, centres: Centres, gradient: Tensor) -> Tensor:
-        """(R, D) sums over the samples to which the class is another, times `centres.inverse`.
+    def owe(self, chunk: Chunk, centres: Centres, sums: Tensor) -> None:
+        """Add to (R, D) sums over the samples what the targets among the chunk's classes owe.
 
-        Changed in place into the gradient of the chunk's centres.
+        The sums are over the samples to which a class is another, times `centres.inverse`.
         """
         mine = chunk.samples
         if mine.stop > mine.start:
             rows = self._problem.target.row[mine] - chunk.rows.start
-            gradient.index_add_(0, rows, self._own[mine] * centres.inverse[rows, None])
-        along = torch.mul(gradient, centres.rows, out=self._scratch[: len(gradient)]).sum(1)
+            sums.index_add_(0, rows, self._own[mine] * centres.inverse[rows, None])
+
+    def finish(self, chunk: Chunk, centres: Centres, sums: Tensor) -> Tensor:
+        """The sums become the gradient of the chunk's centres, (R, D), in place."""
+        self.owe(chunk, centres, sums)
+        along = torch.mul(sums, centres.rows, out=self._scratch[: len(sums)]).sum(1)
         along *= centres.inverse * centres.inverse
-        gradient.addcmul_(centres.rows, along[:, None], value=-1.0)
+        sums.addcmul_(centres.rows, along[:, None], value=-1.0)
         if centres.lengths.outside is not None:
-            gradient *= centres.lengths.outside[:, None]
-        return gradient
+            sums *= centres.lengths.outside[:, None]
+        return sums
+
+    def step(
+        self, chunk: Chunk, centres: Centres, sums: Tensor, rule: Rule, flat: Tensor,
+        momentum: Tensor | None,
+    ) -> None:  # fmt: skip
+        """Move the chunk's rows of (C·K, D) centres `flat`, and their momentum, by the sums."""
+        moved = flat[chunk.rows]
+        moving = None if momentum is None else momentum[chunk.rows]
+        loops = compiled(self._problem)
+        if loops is None or flat.dtype != sums.dtype or centres.lengths.outside is not None:
+            rule.step(moved, self.finish(chunk, centres, sums), moving)
+            return
+        self.owe(chunk, centres, sums)
+        numbers = (rule.multiple, rule.lr, rule.momentum, rule.weight_decay)
+        velocity = sums[:0] if moving is None else moving
+        loops.step(
+            sums.numpy(), moved.numpy(), velocity.numpy(), centres.inverse.numpy(),
+            *map(np.float32, numbers), rule.nesterov, rule.sphere,
+        )  # fmt: skip

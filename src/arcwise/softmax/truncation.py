@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from arcwise.softmax import sparse
-from arcwise.softmax.chunk import Centres, Gain, Lengths, logits
+from arcwise.softmax.chunk import Centres, Gain, Lengths
+from arcwise.softmax.exponentials import Exponentials
 from arcwise.softmax.outcome import Softened, embedding_gradient
-from arcwise.softmax.problem import Problem
-from arcwise.softmax.shift import Shift
+from arcwise.softmax.problem import Chunk, Problem
+from arcwise.softmax.rule import Rule
 from arcwise.softmax.tangent import CentreGradients
 from arcwise.softmax.truncated import Truncated
 
@@ -32,31 +33,25 @@ class TruncatedPass:
         self.how = how
         self.problem = problem
         self.report: dict[str, float] = {}
-        n, width = len(problem.x), min(how.chunk, problem.classes) * problem.subcentres
-        buffer = problem.x.new_empty(n * width)
-        fate = _random(how.below == "roulette", n, problem)
-        shift = Shift.for_(problem)
-        total = problem.x.new_zeros(n, dtype=torch.float64)
+        random = how.below == "roulette"
+        fate = _random(random, len(problem.x), problem)
+        exponentials = Exponentials(problem, how.chunk)
         found: list[Entries] = []
         self._lengths: list[Lengths] = []
         for chunk in problem.chunks(how.chunk):
             centres = Centres.of(problem, chunk)
+            weights, gain, _ = exponentials.first(chunk, centres)
             self._lengths.append(centres.lengths)
-            out = buffer[: n * len(centres.rows)].view(n, len(centres.rows))
-            z, gain = logits(problem, chunk, centres, out)
-            fade = shift.cover(z)
-            if fade is not None:
-                total *= fade
-            exponentials = z.sub_(shift.current[:, None]).exp_()
-            total += exponentials.sum(1)
             if gradients:
                 # The sum so far bounds the whole one from below: nothing of at least τ is missed.
-                so_far = total + torch.exp(problem.target.logit - shift.current)
-                least = (how.tau * so_far).to(exponentials.dtype).numpy()
-                turn = _random(how.below == "roulette", exponentials.shape[1], problem)
-                kept = sparse.at_least(exponentials.numpy(), least, turn, fate)
-                found.append(Entries.of(*kept, gain, shift.current))
-        self._softened = Softened.of(problem, shift.current.double() + total.log())
+                shift = exponentials.shift.current
+                so_far = exponentials.total + torch.exp(problem.target.logit - shift)
+                least = (how.tau * so_far).to(weights.dtype).numpy()
+                turn = _random(random, weights.shape[1], problem)
+                kept = sparse.at_least(weights.numpy(), least, turn, fate)
+                found.append(Entries.of(*kept, gain, shift))
+        log_others = exponentials.shift.current.double() + exponentials.total.log()
+        self._softened = Softened.of(problem, log_others)
         self.loss = self._softened.loss
         if gradients:
             self._truncate(found)
@@ -67,15 +62,26 @@ class TruncatedPass:
 
     def centre_gradients(self) -> Iterator[tuple[slice, Tensor]]:
         """The sparse products with the samples."""
+        finished = CentreGradients(self.problem, self._softened, self.how.chunk)
+        for chunk, centres, sums in self._sums(finished.out):
+            yield chunk.rows, finished.finish(chunk, centres, sums)
+
+    def step_centres(self, centres: Tensor, momentum: Tensor | None, rule: Rule) -> None:
+        """The same, moving each chunk's centres before it goes on."""
+        finished = CentreGradients(self.problem, self._softened, self.how.chunk)
+        for chunk, rows, sums in self._sums(finished.out):
+            finished.step(chunk, rows, sums, rule, centres, momentum)
+
+    def _sums(self, out: Tensor) -> Iterator[tuple[Chunk, Centres, Tensor]]:
+        """Chunk by chunk, its centres and (R, D) sums over the samples, in the memory `out`."""
         problem = self.problem
-        finished = CentreGradients(problem, self._softened, self.how.chunk)
         x = (problem.x * (problem.scale / max(len(problem.x), 1))).numpy()
         chunks = zip(problem.chunks(self.how.chunk), self._lengths, self._weights, strict=True)
         for chunk, lengths, weights in chunks:
             centres = Centres.of(problem, chunk, lengths)
-            gradient = finished.out[: len(centres.rows)].zero_()
-            sparse.add_transposed_product(*weights, x, gradient.numpy())
-            yield chunk.rows, finished.finish(chunk, centres, gradient)
+            sums = out[: len(centres.rows)].zero_()
+            sparse.add_transposed_product(*weights, x, sums.numpy())
+            yield chunk, centres, sums
 
     def _truncate(self, found: list[Entries]) -> None:
         """Settle, now that probabilities are known, which of the entries found are kept."""

@@ -8,8 +8,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from arcwise.softmax.outcome import Rule
 from arcwise.softmax.problem import Chunk
+from arcwise.softmax.rule import Rule
 from arcwise.softmax.triton.directions import direction
 from arcwise.softmax.triton.tiles import launch, tile, tiles
 

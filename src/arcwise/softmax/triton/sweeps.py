@@ -22,8 +22,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from arcwise.softmax.outcome import Rule, Softened, embedding_gradient
+from arcwise.softmax.outcome import Softened, embedding_gradient
 from arcwise.softmax.problem import Chunk, Problem
+from arcwise.softmax.rule import Rule
 from arcwise.softmax.triton.centres import Debts, descend, gradient
 from arcwise.softmax.triton.directions import directions
 from arcwise.softmax.triton.products import accumulate, product
