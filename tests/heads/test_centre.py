@@ -70,6 +70,10 @@ def test_centres_start_about_at_right_angles(subcentres, shape):
     assert cosines.abs().max() < 0.7
 
 
+def test_the_scale_is_arcfaces_unless_asked():
+    assert CentreHead(C, D, margin=ArcFace()).scale == 64
+
+
 def test_only_the_centres_learn_and_only_they_and_statistics_are_saved():
     owner = head()
     assert [name for name, _ in owner.named_parameters()] == ["centres"]

@@ -11,8 +11,9 @@ from torch import nn
 from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.heads import CentreSGD
 from arcwise.margins import AdaFace, ArcFace
-from arcwise.softmax import Streaming
+from arcwise.softmax import Streaming, Truncated, exponentials
 from tests.heads.batches import D, batch, head
+from tests.softmax.problems import LOOPS
 
 RULES = {
     "plain": {"momentum": 0.0},
@@ -20,7 +21,11 @@ RULES = {
     "decay": {"momentum": 0.9, "weight_decay": 0.05},
     "nesterov": {"momentum": 0.8, "weight_decay": 0.01, "nesterov": True},
 }
-HOW = {"kept": Streaming(keep="fp32", chunk=4), "recomputed": Streaming(keep="none", chunk=4)}
+HOW = {
+    "kept": Streaming(keep="fp32", chunk=4),
+    "recomputed": Streaming(keep="none", chunk=4),
+    "truncated": Truncated(tau=0, chunk=4),
+}
 
 
 def learn(swept, rule, *, steps=20, how="kept", sphere=False, subcentres=1, factor=1.0):
@@ -63,6 +68,7 @@ def to_sphere(owner):
         ("nesterov", "recomputed", 1),
         ("decay", "recomputed", 2),
         ("nesterov", "kept", 2),
+        ("decay", "truncated", 1),
     ],
 )
 def test_fifty_steps_are_those_of_torchs_sgd(rule, how, subcentres):
@@ -73,6 +79,36 @@ def test_fifty_steps_are_those_of_torchs_sgd(rule, how, subcentres):
     torch.testing.assert_close(got[0], expected[0], rtol=1e-9, atol=1e-10)
     torch.testing.assert_close(got[1], expected[1], rtol=1e-9, atol=1e-10)
     assert not torch.allclose(got[0], head(subcentres=subcentres).centres, atol=0.1)
+
+
+@pytest.mark.parametrize("threads", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize("length", [1.0, 1e-5])
+@pytest.mark.parametrize("rule", [*RULES, "sphere"])
+def test_in_float32_the_first_steps_are_right_to_the_last_digits(
+    rule, length, threads, monkeypatch
+):
+    monkeypatch.setattr(exponentials, "THREADS", threads)
+    sphere, rule = rule == "sphere", RULES.get(rule, RULES["momentum"])
+    swept, exact = head(dtype=torch.float32, impl=HOW["kept"]), head()
+    with torch.no_grad():
+        swept.centres.mul_(length)
+        exact.centres.copy_(swept.centres)
+    rate = 0.1 if sphere else 0.1 * length**2
+    optimiser = CentreSGD(swept, rate, **{"momentum": 0.9, **rule}, sphere=sphere)
+    if sphere:
+        to_sphere(exact)
+    start = swept.centres.detach().double()
+    expected = torch.optim.SGD([exact.centres], rate, **rule)
+    for step in range(3):
+        for owner, its in ((swept, optimiser), (exact, expected)):
+            its.zero_grad()
+            x, y = batch(step, owner.centres.dtype)
+            (-1.5 * owner.loss(x, y)).backward()
+            its.step()
+        if sphere:
+            to_sphere(exact)
+    moved = exact.centres.detach() - start
+    assert (swept.centres.detach() - start - moved).norm() < 3e-6 * moved.norm()
 
 
 @pytest.mark.parametrize("rule", ["plain", "momentum"])
@@ -217,6 +253,13 @@ def test_zero_grad_forgets_the_loss():
     optimiser.step()
     assert torch.equal(owner.centres, before)
     owner.loss(*batch(1)).backward()
+
+
+def test_zero_grad_forgets_what_an_ordinary_backward_left():
+    owner = head()
+    owner.loss(*batch(0)).backward()
+    CentreSGD(owner, 0.1).zero_grad()
+    assert owner.centres.grad is None
 
 
 def test_a_step_uses_its_loss_up():

@@ -17,6 +17,10 @@ def labels_of(*values):
     return torch.tensor(values, dtype=torch.int64)
 
 
+def test_a_tenth_takes_part_uncorrected_unless_asked():
+    assert Sampled() == Sampled(0.1, correction=False)
+
+
 def test_all_takes_everyone():
     assert All().choose(labels_of(1, 2), 5) is None
 

@@ -22,6 +22,10 @@ IMPLEMENTATIONS = {
 }
 
 
+LOOPS = {"tensor operations": 0, "compiled loops": 1000}
+"""Up to how many threads compiled loops are preferred."""
+
+
 def draw(n, c, d, seed, dtype=torch.float64, subcentres=None):
     """Embeddings, centres and labels; directions are uniform, lengths about √d."""
     generator = torch.Generator().manual_seed(seed)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from arcwise.margins import ArcFace
-from arcwise.softmax import Streaming
+from arcwise.softmax import Streaming, exponentials
 from tests.softmax.exact import exact
 from tests.softmax.family import BORDER, FAMILY
-from tests.softmax.problems import ask, at_cosine, draw, error
+from tests.softmax.problems import LOOPS, ask, at_cosine, draw, error
 
 PLACES = {
     "on its centre": 1.0,
@@ -40,6 +40,7 @@ class Asked:
     chunk: int
     keep: str
     detached: bool
+    threads: int
 
 
 @st.composite
@@ -70,7 +71,7 @@ def problems(pick, dtype):
         x.to(dtype), w.to(dtype), y, pick(st.sampled_from(sorted(FAMILY))),
         pick(st.sampled_from([1.0, 16.0, 64.0, 80.0, 100.0, 500.0])),
         pick(st.sampled_from([1, 7, 64, c])), pick(st.sampled_from(["none", "fp32"])),
-        pick(st.booleans()),
+        pick(st.booleans()), pick(st.sampled_from(sorted(LOOPS.values()))),
     )  # fmt: skip
 
 
@@ -98,7 +99,9 @@ def check(q: Asked, rounding: float) -> None:
     oracle = case.loss(q.x, q.w, q.y, q.scale)
     assert expected.loss.item() == pytest.approx(oracle, rel=1e-7, abs=1e-9)
     how = Streaming(keep=q.keep, chunk=q.chunk)
-    got = ask(q.x, q.w, q.y, margin=margin, scale=q.scale, state=state, impl=how)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exponentials, "THREADS", q.threads)
+        got = ask(q.x, q.w, q.y, margin=margin, scale=q.scale, state=state, impl=how)
     # A logit is wrong by s times the rounding of a cosine, and a share of the softmax by e to that.
     share = rounding * (10 + 4 * q.scale)
     assert abs(got.loss.double() - expected.loss) <= share * (1 + expected.loss)
@@ -129,9 +132,13 @@ def mislabelled(length):
     return x.float(), (w * length).float(), torch.tensor([0, 3])
 
 
+@pytest.mark.parametrize("threads", LOOPS.values(), ids=LOOPS)
 @pytest.mark.parametrize("keep", ["none", "fp32"])
 @pytest.mark.parametrize("length", [1e-13, 1e-11, 1e-5, 2e-3, 1e-2, 1.0, 9e2, 1e5, 1e13])
-def test_the_length_that_all_centres_share_does_not_overflow_the_exponentials(length, keep):
+def test_the_length_that_all_centres_share_does_not_overflow_the_exponentials(
+    length, keep, threads, monkeypatch
+):
+    monkeypatch.setattr(exponentials, "THREADS", threads)
     x, w, y = mislabelled(length)
     got = ask(x, w, y, margin=ArcFace(), scale=64.0, impl=Streaming(keep=keep))
     expected = exact(x, w, y, ArcFace(), 64.0)
@@ -146,6 +153,16 @@ def test_an_embeddings_length_is_only_its_gradients(size):
     expected = exact(x, w, y, ArcFace(), 64.0)
     assert got.loss.item() == pytest.approx(expected.loss.item(), rel=1e-6)
     assert error(got.dx.double() * size, expected.dx) < 2e-6
+
+
+@pytest.mark.parametrize("size", [1e-25, 1e200])
+def test_in_float64_squares_may_be_out_of_range(size):
+    x, w, y = draw(3, 4, 5, 0)
+    got = ask(x * size, w * size, y, margin=ArcFace(), scale=64.0)
+    expected = exact(x, w, y, ArcFace(), 64.0)
+    assert got.loss.item() == pytest.approx(expected.loss.item(), rel=1e-12)
+    assert error(got.dx * size, expected.dx) < 1e-12
+    assert error(got.dw * size, expected.dw) < 1e-12
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
@@ -182,7 +199,9 @@ def test_no_class_at_all_is_a_loss_of_zero():
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 @pytest.mark.parametrize("where", ["embedding", "centre"])
 @pytest.mark.parametrize("scale", [64.0, 500.0])
-def test_what_is_not_a_number_shows_in_the_loss(bad, where, scale):
+@pytest.mark.parametrize("threads", LOOPS.values(), ids=LOOPS)
+def test_what_is_not_a_number_shows_in_the_loss(bad, where, scale, threads, monkeypatch):
+    monkeypatch.setattr(exponentials, "THREADS", threads)
     x, w, y = draw(3, 9, 5, 0, torch.float32)
     (x if where == "embedding" else w)[1, 2] = bad
     assert not ask(x, w, y, margin=ArcFace(), scale=scale).loss.isfinite()

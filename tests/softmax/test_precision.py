@@ -8,13 +8,19 @@ from torch.nn import functional
 
 from arcwise import margin_softmax
 from arcwise.margins import ArcFace
-from arcwise.softmax import Streaming
+from arcwise.softmax import Streaming, exponentials
 from tests.softmax.exact import exact
-from tests.softmax.problems import ask, at_cosine, draw, error
+from tests.softmax.problems import LOOPS, ask, at_cosine, draw, error
 
 N, C, D = 96, 5003, 512
 PASSES = {"recomputed": Streaming(keep="none"), "kept": Streaming(keep="fp32")}
 passes = pytest.mark.parametrize("how", PASSES)
+
+
+@pytest.fixture(params=LOOPS)
+def loops(request, monkeypatch):
+    """Both ways to exponentials, whatever the threads of this machine."""
+    monkeypatch.setattr(exponentials, "THREADS", LOOPS[request.param])
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +44,7 @@ def regime():
 
 @passes
 @pytest.mark.parametrize("cosine", [None, 0.7])
-def test_float32_gradients_within_two_millionths(regime, cosine, how):
+def test_float32_gradients_within_two_millionths(regime, cosine, how, loops):
     x, w, y, expected = regime(cosine)
     got = ask(x, w, y, margin=ArcFace(), scale=64.0, impl=PASSES[how])
     assert error(got.loss, expected.loss) < 2e-6
@@ -66,7 +72,7 @@ def test_exponentials_kept_in_bf16_cost_two_thousandths(regime):
 
 @passes
 @pytest.mark.parametrize("cosine", [0.95, 0.99, 1.0])
-def test_late_in_training_what_is_left_to_learn_keeps_its_digits(regime, cosine, how):
+def test_late_in_training_what_is_left_to_learn_keeps_its_digits(regime, cosine, how, loops):
     x, w, y, expected = regime(cosine)
     assert expected.loss < 1e-12
     got = ask(x, w, y, margin=ArcFace(), scale=64.0, impl=PASSES[how])
