@@ -103,6 +103,18 @@ def test_a_loss_that_is_never_asked_for_its_gradient_disturbs_nobody():
     torch.testing.assert_close(owner.centres.grad, expected.dw)
 
 
+def test_a_graph_that_is_kept_does_not_read_memory_that_it_gave_back():
+    owner = head(impl=Streaming(keep="fp32"))
+    x, y = batch(0)
+    loss = owner.loss(x, y)
+    loss.backward(retain_graph=True)
+    owner.loss(*batch(1))  # takes the memory
+    owner.centres.grad = None
+    loss.backward()
+    expected = exact(x, owner.centres, y, owner.margin, owner.scale)
+    torch.testing.assert_close(owner.centres.grad, expected.dw)
+
+
 def test_autocast_does_not_reach_the_loss():
     owner = head(dtype=torch.float32, subcentres=2)
     x, y = batch(dtype=torch.float32)

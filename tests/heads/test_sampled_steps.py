@@ -112,6 +112,23 @@ def test_offsets_are_added_to_the_others_only(how, scale):
     torch.testing.assert_close(before - owner.centres.detach()[SOME], expected.dw)
 
 
+def test_offsets_count_towards_what_may_overflow():
+    owner = head(selection=These(tuple(SOME), offset=60.0), dtype=torch.float32, scale=40.0)
+    CentreSGD(owner, 1.0)
+    x, _ = batch(dtype=torch.float32, n=1)
+    with torch.no_grad():
+        owner.centres[1], owner.centres[4] = -x[0], x[0]  # its own opposite, another on it
+    y = torch.tensor([1])
+    chosen = owner.selection.choose(y, C)
+    wanted = exact(
+        x, owner.centres[SOME], chosen.labels, ArcFace(0.3), 40.0, offsets=chosen.offsets
+    )
+    loss = owner.loss(x, y)
+    loss.backward()
+    assert loss.item() == pytest.approx(wanted.loss.item(), rel=1e-6)
+    assert x.grad.isfinite().all()
+
+
 def test_a_share_that_rounds_to_no_class_at_all_is_a_step_of_nothing():
     owner = head(selection=Sampled(0.01))
     optimiser = CentreSGD(owner, 0.1)

@@ -134,6 +134,7 @@ def test_a_workspace_lends_a_piece_to_one_at_a_time():
     space.give(smaller)
     whole = space.take(10, torch.float32, torch.device("cpu"))
     assert (whole.data_ptr(), len(whole)) == (first.data_ptr(), 10)
+    assert space.take(10, torch.float32, torch.device("cpu")).data_ptr() != whole.data_ptr()
 
 
 @pytest.mark.parametrize(("size", "dtype"), [(11, torch.float32), (10, torch.bfloat16)])
