@@ -126,6 +126,14 @@ def test_edges_stay_finite(dtype):
     assert (w.grad[7] != 0).any()
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_narrow_types_are_computed_wide(dtype):
+    x, w, y = draw(8, 9, 5, 0, dtype)
+    narrow = [intra(x, w, y), inter(w, y)]
+    wide = [intra(x.double(), w.double(), y), inter(w.double(), y)]
+    assert [loss.item() for loss in narrow] == [loss.float().item() for loss in wide]
+
+
 @pytest.mark.parametrize("labels", [[], [-1], [-1, -1]], ids=str)
 def test_without_a_label_nothing_is_added(labels):
     x, w, _ = draw(len(labels), 3, 4, 0)
@@ -218,6 +226,10 @@ def test_centres_in_float64_move_in_float64():
     loss = CentreLoss(3, 2, alpha=0.5).double()
     loss(X.double(), Y)
     assert loss.centres.tolist() == [[pytest.approx(1.0, rel=1e-15), 0], [0, 0.75], [0, 0]]
+
+
+def test_one_row_is_not_averaged_with_nothing():
+    assert CentreLoss(3, 2)(X[:1], Y[:1]).item() == pytest.approx(4 / 2)
 
 
 def test_absent_classes_keep_every_bit():

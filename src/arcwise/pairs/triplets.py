@@ -87,7 +87,7 @@ def _given(
     triplets: Tensor, measure: Callable[[Tensor], Tensor], margin: float, mean: str
 ) -> Terms:
     """The loss of chosen triplets, (T, 3), each in the block of its anchor."""
-    anchors, order = triplets[:, 0].sort(stable=True)
+    anchors, order = triplets[:, 0].sort()
     positives, negatives = triplets[order, 1], triplets[order, 2]
 
     def terms(block: Block) -> list[tuple[Tensor, Tensor]]:
@@ -116,7 +116,7 @@ def _every(measure: Callable[[Tensor], Tensor], margin: float, mean: str) -> Ter
         ordered = far.masked_fill(~block.different, math.inf).sort(1).values
         first = torch.cat([torch.zeros_like(far[:, :1]), ordered.cumsum(1)], 1)
         reach = far + margin
-        active = torch.searchsorted(ordered.detach(), reach.detach()) * block.same
+        active = torch.searchsorted(ordered, reach) * block.same
         total = (active * reach - first.gather(1, active)).sum()
         counted = active if mean == "active" else block.same.sum(1) * block.different.sum(1)
         return [(total, counted.sum())]
