@@ -37,11 +37,12 @@ class Exponentials:
     """
 
     def __init__(self, problem: Problem, chunk: int) -> None:
-        n, width = len(problem.x), min(chunk, problem.classes) * problem.subcentres
+        n = len(problem.x)
         self.shift = Shift.for_(problem)
         self.total = problem.x.new_zeros(n, dtype=torch.float64)
         self._problem = problem
-        self._memory = problem.x.new_empty(n * width)
+        self._size = n * min(chunk, problem.classes) * problem.subcentres
+        self._memory = problem.x.new_empty(0)
         self._loops = compiled(problem) if self.shift.fixed and _as_they_are(problem) else None
 
     def first(self, chunk: Chunk, centres: Centres) -> tuple[Tensor, Gain, Tensor | None]:
@@ -65,6 +66,10 @@ class Exponentials:
         z, gain = logits(self._problem, chunk, centres, self._room(centres))
         return z.sub_(shift[:, None]).exp_(), gain
 
+    def free(self) -> None:
+        """Give the memory back until it is needed again."""
+        self._memory = self._problem.x.new_empty(0)
+
     def _compiled(
         self, loops: ModuleType, chunk: Chunk, centres: Centres, shift: Tensor, total: Tensor
     ) -> Tensor:
@@ -77,6 +82,8 @@ class Exponentials:
         return products
 
     def _room(self, centres: Centres) -> Tensor:
+        if len(self._memory) < self._size:
+            self._memory = self._problem.x.new_empty(self._size)
         n, width = len(self._problem.x), len(centres.rows)
         return self._memory[: n * width].view(n, width)
 

@@ -146,11 +146,11 @@ def prepare(
             penalty=penalty and (arranged(penalty[0]), arranged(penalty[1])),
             row=row[order],
             length=length[order],
-            towards_centre=(w - cos[:, None] * x)[order].to(dtype),
-            towards_sample=(x - cos[:, None] * w)[order].to(dtype),
+            towards_centre=torch.addcmul(w, cos[:, None], x, value=-1).to(dtype)[order],
+            towards_sample=torch.addcmul(x, cos[:, None], w, value=-1).to(dtype)[order],
         )
         return Problem(
-            x=x[order].to(dtype),
+            x=x.to(dtype)[order],
             labels=labels[order],
             order=kept[order],
             batch=len(embeddings),

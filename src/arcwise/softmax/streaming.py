@@ -103,6 +103,8 @@ class StreamingPass:
                     pull *= fade[:, None].to(pull.dtype)
                 weights = gain.carry(weights).mul_(centres.inverse)
                 self._multiply(self._keep(chunk, weights), centres.rows, pull)
+        if self._kept is not None:
+            self._exponentials.free()
         self._shift = self._exponentials.shift.current
         log_others = self._shift.double() + self._exponentials.total.log()
         self._softened = Softened.of(problem, log_others)

@@ -23,12 +23,12 @@ class CentreGradients:
     def __init__(self, problem: Problem, softened: Softened, chunk: int) -> None:
         target = problem.target
         per_sample = problem.scale / max(len(problem.x), 1)
-        own = (-per_sample * softened.rest * target.slope)[:, None].to(problem.x.dtype)
+        own = -per_sample * softened.rest * target.slope
         self._problem = problem
-        self._own = own * target.towards_sample
+        self._own = own[:, None].to(problem.x.dtype)
         width = min(chunk, problem.classes) * problem.subcentres
         self.out = problem.x.new_empty(width, problem.x.shape[1])
-        self._scratch = torch.empty_like(self.out)
+        self._scratch = self.out[:0]
 
     def owe(self, chunk: Chunk, centres: Centres, sums: Tensor) -> None:
         """Add to (R, D) sums over the samples what the targets among the chunk's classes owe.
@@ -37,12 +37,16 @@ class CentreGradients:
         """
         mine = chunk.samples
         if mine.stop > mine.start:
-            rows = self._problem.target.row[mine] - chunk.rows.start
-            sums.index_add_(0, rows, self._own[mine] * centres.inverse[rows, None])
+            target = self._problem.target
+            rows = target.row[mine] - chunk.rows.start
+            each = self._own[mine] * centres.inverse[rows, None]
+            sums.index_add_(0, rows, each * target.towards_sample[mine])
 
     def finish(self, chunk: Chunk, centres: Centres, sums: Tensor) -> Tensor:
         """The sums become the gradient of the chunk's centres, (R, D), in place."""
         self.owe(chunk, centres, sums)
+        if len(self._scratch) < len(sums):
+            self._scratch = torch.empty_like(self.out)
         along = torch.mul(sums, centres.rows, out=self._scratch[: len(sums)]).sum(1)
         along *= centres.inverse * centres.inverse
         sums.addcmul_(centres.rows, along[:, None], value=-1.0)
