@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from arcwise import encoders, evaluation, heads, margins, recipes
+    from arcwise import encoders, evaluation, heads, margins, pairs, recipes, regularisers
     from arcwise.errors import ArcwiseError
     from arcwise.gallery import open_gallery
     from arcwise.runtime import load
     from arcwise.softmax import margin_softmax
 
-_MODULES = ("encoders", "evaluation", "heads", "margins", "recipes")
+_MODULES = (
+    "encoders", "evaluation", "heads", "margins", "pairs", "recipes", "regularisers",
+)  # fmt: skip
 _NAMES = {
     "ArcwiseError": "arcwise.errors",
     "load": "arcwise.runtime",
@@ -34,7 +36,9 @@ __all__ = [
     "margin_softmax",
     "margins",
     "open_gallery",
+    "pairs",
     "recipes",
+    "regularisers",
 ]
 
 
