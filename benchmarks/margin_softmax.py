@@ -6,8 +6,8 @@
 
 A step is loss, both gradients and SGD with momentum and weight decay, at d = 512, s = 64 and
 ArcFace's m = 0.5. Each line runs in a process of its own on one core with one thread; times are
-CPU time, medians after a warm-up. The floor, three fp32 matrix products of the full size, is timed
-in the same process. Peak memory is the growth of resident memory beyond X, W and momentum.
+CPU time, medians after a warm-up. The floor, three fp32 matrix products of the full size, takes
+turns with the steps. Peak memory is the growth of resident memory beyond X, W and momentum.
 Results are appended as they come: a stopped run goes on where it was; `--again` measures anew.
 """
 
@@ -151,7 +151,7 @@ def summary(record: dict[str, Any]) -> str:
         extra = record["extra_bytes"]
         return (
             f"{record['seconds']:.3f} s, floor {record['floor']:.3f} s, ratio "
-            f"{record['seconds'] / record['floor']:.2f}, extra memory "
+            f"{record['ratio']:.2f}, extra memory "
             + (f"{extra / 2**20:.0f} MiB" if extra is not None else "not measured")
         )
     if "floor" in record:

@@ -1,7 +1,8 @@
 """One line in this process: CPU time of a step, its peak memory, and the floor under it.
 
 The floor is three fp32 matrix products of the full size into buffers that are already there:
-X·Wᵀ, G·W and Gᵀ·X. Half of its times are taken before the steps and half after them.
+X·Wᵀ, G·W and Gᵀ·X. It takes turns with the steps, so that a machine that is slow for a while is
+slow for both; the ratio is the median over the pairs.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ class Job:
 
     @property
     def repetitions(self) -> int:
-        """7 for milliseconds, 3 for seconds, 1 where a step takes a minute."""
-        limits = ((2_000_000, 7), (100_000_000, 3), (200_000_000, 2))
+        """11 for milliseconds, 5 for seconds, 1 where a step takes a minute."""
+        limits = ((6_000_000, 11), (100_000_000, 5), (200_000_000, 2))
         pairs = self.batch * self.classes
         return next((repeats for limit, repeats in limits if pairs <= limit), 1)
 
@@ -60,9 +61,10 @@ def run(job: Job) -> dict[str, Any]:
     torch.manual_seed(0)  # lines that sample classes
     clock = time.perf_counter if job.wall else time.process_time
     make = drawn(job)
-    floors = floor(*make(job.classes), job.repetitions, clock)
     if job.line == "floor":
-        return {"floor": statistics.median(floors), "repetitions": job.repetitions}
+        products = Floor(*make(job.classes))
+        floors = [products.timed(clock) for _ in range(job.repetitions + 1)]
+        return {"floor": statistics.median(floors[1:]), "repetitions": job.repetitions}
     line = LINES[job.line]
     timed(line.build(*make(job.classes if line.compiled else REHEARSAL)), clock)
     memory.settle()
@@ -72,20 +74,23 @@ def run(job: Job) -> dict[str, Any]:
     memory.settle()
     how = memory.reset_peak()
     _, _, loss = timed(step, clock)
-    times = [timed(step, clock) for _ in range(job.repetitions)]
+    if job.repetitions > 1:
+        timed(step, clock)
     given = 4 * DIM * (job.batch + 2 * job.classes)
     extra = memory.peak() - before - given if memory.peak() else None
-    report = step.report()
-    del step
 
-    memory.settle()
-    floors += floor(*make(job.classes), job.repetitions, clock)
+    products = Floor(*make(job.classes))
+    products.timed(clock)
+    pairs = [(products.timed(clock), *timed(step, clock)[:2]) for _ in range(job.repetitions)]
+    report = step.report()
+    del step, products
     result = {
-        "seconds": statistics.median(first + second for first, second, _ in times),
-        "loss_seconds": statistics.median(first for first, _, _ in times),
-        "update_seconds": statistics.median(second for _, second, _ in times),
+        "seconds": statistics.median(first + second for _, first, second in pairs),
+        "loss_seconds": statistics.median(first for _, first, _ in pairs),
+        "update_seconds": statistics.median(second for _, _, second in pairs),
+        "floor": statistics.median(floor for floor, _, _ in pairs),
+        "ratio": statistics.median((first + second) / floor for floor, first, second in pairs),
         "repetitions": job.repetitions,
-        "floor": statistics.median(floors),
         "loss": loss,
         "extra_bytes": extra,
         "memory_by": how,
@@ -127,19 +132,21 @@ def drawn(job: Job) -> Callable[[int], tuple[Tensor, Tensor, Tensor]]:
     return make
 
 
-def floor(x: Tensor, labels: Tensor, centres: Tensor, repeats: int, clock: Clock) -> list[float]:
-    """Times of the three products, after a first time that does not count."""
-    x = x.detach()
-    logits = torch.zeros(len(x), len(centres))
-    dx, dw = torch.zeros_like(x), torch.zeros_like(centres)
-    times = []
-    for _ in range(repeats + 1):
+class Floor:
+    """The three products, into buffers that are there."""
+
+    def __init__(self, x: Tensor, labels: Tensor, centres: Tensor) -> None:
+        self.x, self.centres = x.detach(), centres
+        self.logits = torch.zeros(len(x), len(centres))
+        self.dx, self.dw = torch.zeros_like(self.x), torch.zeros_like(centres)
+
+    def timed(self, clock: Clock) -> float:
+        """Seconds of all three."""
         start = clock()
-        torch.mm(x, centres.T, out=logits)
-        torch.mm(logits, centres, out=dx)
-        torch.mm(logits.T, x, out=dw)
-        times.append(clock() - start)
-    return times[1:]
+        torch.mm(self.x, self.centres.T, out=self.logits)
+        torch.mm(self.logits, self.centres, out=self.dx)
+        torch.mm(self.logits.T, self.x, out=self.dw)
+        return clock() - start
 
 
 def timed(step: Step, clock: Clock) -> tuple[float, float, float]:

@@ -55,8 +55,8 @@ class Trained:
         """(classes, D) unit centres, whose median nearest cosine is the measured one."""
         parents = self.centres[_rows(len(self.centres), classes, draw)]
         aside = _across(_coloured(self.centres, classes, draw), parents)
-        near = nearest(self.centres)[_rows(len(self.centres), classes, draw)]
-        wanted = nearest(self.centres).median()
+        measured = nearest(self.centres)
+        near, wanted = measured[_rows(len(measured), classes, draw)], measured.median()
         low, high = -1.0, 1.0
         for _ in range(8):
             shift = (low + high) / 2

@@ -62,7 +62,7 @@ def _steps(records: Sequence[Record], trained: bool, classes: int, batch: int) -
         if line == "floor":
             rows.append(["three fp32 products", "", _seconds(record["floor"]), "1", *[""] * 4])
             continue
-        ratio, extra = record["seconds"] / record["floor"], record["extra_bytes"]
+        ratio, extra = record["ratio"], record["extra_bytes"]
         share = record["report"].get("kept")
         rows.append(
             [

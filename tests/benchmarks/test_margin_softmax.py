@@ -80,8 +80,8 @@ def test_the_page_puts_goals_beside_what_was_measured(tmp_path: Path) -> None:
     page = tmp_path / "performance.md"
     page.write_text("# Speed\n\nBefore.\n\n" + table.BEGIN + "\nold\n" + table.END + "\n\nAfter.\n")
     records = [
-        record("fp32", seconds=0.6, extra_bytes=60 * goals.MIB),
-        record("none", seconds=1.0, extra_bytes=80 * goals.MIB),
+        record("fp32", seconds=0.6, ratio=1.2, extra_bytes=60 * goals.MIB),
+        record("none", seconds=1.0, ratio=2.0, extra_bytes=80 * goals.MIB),
         record("compile", absent="no compiler"),
     ]
     table.write(page, records)

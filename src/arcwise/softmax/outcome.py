@@ -77,7 +77,7 @@ class Softened:
 
 
 def embedding_gradient(problem: Problem, softened: Softened, pull: Tensor) -> Tensor:
-    """(N, D) dL/dembeddings from (n, D) pull, Σ_{j≠y} p_ij (dz_ij/du_ij)/s · w_j.
+    """(N, D) dL/dembeddings from (n, D) pull, Σ_{j≠y} p_ij (dz_ij/du_ij)/s · w_j, used up for it.
 
     dL/dx = s/n · [(pull - ⟨pull, x⟩x) - (1-p_y) ψ' (w_y - cos x)]/‖x‖, and along x what the margin
     owes to the length.
@@ -85,9 +85,9 @@ def embedding_gradient(problem: Problem, softened: Softened, pull: Tensor) -> Te
     x, target = problem.x, problem.target
     per_sample = problem.scale / max(len(x), 1)
     inside = torch.where(target.length > 0, target.length, torch.inf)
-    pull = pull - torch.linalg.vecdot(pull, x)[:, None] * x
+    rows = pull.addcmul_(x, torch.linalg.vecdot(pull, x)[:, None], value=-1.0)
     towards = (softened.rest * target.slope).to(x.dtype)
-    rows = pull.addcmul_(target.towards_centre, towards[:, None], value=-1.0)
+    rows.addcmul_(target.towards_centre, towards[:, None], value=-1.0)
     rows *= (per_sample / inside)[:, None].to(x.dtype)
     radial = _radial(problem, softened, per_sample)
     if radial is not None:

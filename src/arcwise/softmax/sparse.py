@@ -53,6 +53,25 @@ def at_least(
 
 
 @_compiled
+def prune(
+    starts: np.ndarray, columns: np.ndarray, values: np.ndarray, slopes: np.ndarray,
+    least: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Those of the entries whose value is at least (n,) `least`; with (E,) slopes, theirs."""
+    first = np.zeros_like(starts)
+    kept = np.empty(len(columns), np.int32)
+    at = 0
+    for i in range(len(starts) - 1):
+        for e in range(starts[i], starts[i + 1]):
+            if values[e] >= least[i]:
+                kept[at] = e
+                at += 1
+        first[i + 1] = at
+    some = kept[:at]
+    return first, columns[some], values[some], slopes[some] if len(slopes) > 0 else slopes
+
+
+@_compiled
 def settle(
     starts: np.ndarray, columns: np.ndarray, values: np.ndarray, slopes: np.ndarray,
     factor: np.ndarray, tau: float, chance: np.ndarray, inverse: np.ndarray, certain: np.ndarray,

@@ -50,6 +50,8 @@ class TruncatedPass:
                 turn = _random(random, weights.shape[1], problem)
                 kept = sparse.at_least(weights.numpy(), least, turn, fate)
                 found.append(Entries.of(*kept, gain, shift))
+                if how.below == "drop" and len(found).bit_count() == 1:  # as the sum doubles
+                    found = [entries.at_least(least, shift) for entries in found]
         log_others = exponentials.shift.current.double() + exponentials.total.log()
         self._softened = Softened.of(problem, log_others)
         self.loss = self._softened.loss
@@ -89,8 +91,9 @@ class TruncatedPass:
         pull = torch.zeros_like(problem.x)
         certain = np.zeros(n)
         self._weights: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        chunks = zip(problem.chunks(self.how.chunk), self._lengths, found, strict=True)
-        for chunk, lengths, entries in chunks:
+        found.reverse()
+        for chunk, lengths in zip(problem.chunks(self.how.chunk), self._lengths, strict=True):
+            entries = found.pop()  # gone as soon as it is settled
             centres = Centres.of(problem, chunk, lengths)
             factor = torch.exp(entries.shift.double() - self._softened.log_total).to(pull.dtype)
             chance = _random(self.how.below == "roulette", len(entries.values), problem)
@@ -143,6 +146,12 @@ class Entries:
                 winner = gain.winner.numpy()[samples, classes]
                 columns = (classes * gain.subcentres + winner).astype(np.int32)
         return cls(starts, columns, values, slopes, shift)
+
+    def at_least(self, least: np.ndarray, shift: Tensor) -> Entries:
+        """Those of at least (n,) `least` under another shift."""
+        least = least * torch.exp(shift - self.shift).numpy()
+        kept = sparse.prune(self.starts, self.columns, self.values, self.slopes, least)
+        return Entries(*kept, self.shift)
 
 
 def _random(wanted: bool, size: int, problem: Problem) -> np.ndarray:
