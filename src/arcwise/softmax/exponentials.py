@@ -29,7 +29,7 @@ def compiled(problem: Problem) -> ModuleType | None:
 
 
 class Exponentials:
-    """One chunk's at a time, always in the same memory, summed over the classes on the way.
+    """One chunk's at a time, in the same memory unless given another, summed over the classes.
 
     Attributes:
         shift: what is taken from the logits.
@@ -45,12 +45,22 @@ class Exponentials:
         self._memory = problem.x.new_empty(0)
         self._loops = compiled(problem) if self.shift.fixed and _as_they_are(problem) else None
 
-    def first(self, chunk: Chunk, centres: Centres) -> tuple[Tensor, Gain, Tensor | None]:
-        """(n, B) exponentials, how their logits answer to cosines, and how much older sums fade."""
+    def first(
+        self, chunk: Chunk, centres: Centres, place: Tensor | None = None
+    ) -> tuple[Tensor, Gain, Tensor | None]:
+        """(n, B) exponentials, how their logits answer to cosines, and how much older sums fade.
+
+        They are made in `place`, (n, R), where there is one of their type.
+        """
+        room = self._room(centres) if place is None or place.dtype != self._memory.dtype else place
         if self._loops is not None:
-            found = self._compiled(self._loops, chunk, centres, self.shift.current, self.total)
-            return found, Gain(), None
-        z, gain = logits(self._problem, chunk, centres, self._room(centres))
+            shift = self.shift.current
+            return (
+                self._compiled(self._loops, chunk, centres, shift, self.total, room),
+                Gain(),
+                None,
+            )
+        z, gain = logits(self._problem, chunk, centres, room)
         fade = self.shift.cover(z)
         if fade is not None:
             self.total *= fade
@@ -62,7 +72,8 @@ class Exponentials:
         """The same of a chunk seen before, under a given shift."""
         if self._loops is not None:
             unused = torch.empty_like(self.total)
-            return self._compiled(self._loops, chunk, centres, shift, unused), Gain()
+            room = self._room(centres)
+            return self._compiled(self._loops, chunk, centres, shift, unused, room), Gain()
         z, gain = logits(self._problem, chunk, centres, self._room(centres))
         return z.sub_(shift[:, None]).exp_(), gain
 
@@ -71,9 +82,10 @@ class Exponentials:
         self._memory = self._problem.x.new_empty(0)
 
     def _compiled(
-        self, loops: ModuleType, chunk: Chunk, centres: Centres, shift: Tensor, total: Tensor
-    ) -> Tensor:
-        products = torch.mm(self._problem.x, centres.rows.T, out=self._room(centres))
+        self, loops: ModuleType, chunk: Chunk, centres: Centres, shift: Tensor, total: Tensor,
+        room: Tensor,
+    ) -> Tensor:  # fmt: skip
+        products = torch.mm(self._problem.x, centres.rows.T, out=room)
         leave_out_targets(self._problem, chunk, products)
         scale = np.float32(self._problem.scale)
         loops.exponentials(

@@ -74,6 +74,10 @@ class Problem:
         """C."""
         return len(self.centres) // self.subcentres
 
+    def chunk(self, asked: int | None) -> int:
+        """Classes at a time: as asked, else so many that products are large and chunks in cache."""
+        return asked or min(max(4 * len(self.x), 512), 4096)
+
     def chunks(self, size: int) -> Iterator[Chunk]:
         """All classes, `size` at a time."""
         starts = range(0, self.classes, size)

@@ -37,13 +37,13 @@ class Streaming:
             the precision of the gradients when they fit `budget`.
         gradients: arithmetic of the two gradient products. bf16 is as fast again on processors
             that have it, at a relative error of about 1e-3; loss and logits stay in float32.
-        chunk: classes at a time.
+        chunk: classes at a time; None for four a sample, within reason.
         budget: bytes that ``keep="auto"`` may spend.
     """
 
     keep: Keep = "auto"
     gradients: Precision = "fp32"
-    chunk: int = 1024
+    chunk: int | None = None
     budget: int = 1 << 30
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class Streaming:
             raise ArcwiseError(
                 f'Streaming: gradients={self.gradients!r}; expected "fp32" or "bf16"'
             )
-        if self.chunk < 1:
+        if self.chunk is not None and self.chunk < 1:
             raise ArcwiseError(f"Streaming: chunk={self.chunk!r}; expected at least 1 class")
 
     def run(
@@ -90,19 +90,23 @@ class StreamingPass:
         self._kept = None if dtype is None else workspace.take(size, dtype, problem.x.device)
         self._shifts: list[Tensor] = []
         self._lengths: list[Lengths] = []
-        self._exponentials = Exponentials(problem, how.chunk)
+        self._chunk = problem.chunk(how.chunk)
+        self._exponentials = Exponentials(problem, self._chunk)
 
         pull = torch.zeros_like(problem.x)
-        for chunk in problem.chunks(how.chunk):
+        for chunk in problem.chunks(self._chunk):
             centres = Centres.of(problem, chunk)
-            weights, gain, fade = self._exponentials.first(chunk, centres)
+            place = None if self._kept is None else self._place(chunk)
+            weights, gain, fade = self._exponentials.first(chunk, centres, place)
             self._lengths.append(centres.lengths)
             self._shifts.append(self._exponentials.shift.current)
             if gradients:
                 if fade is not None:
                     pull *= fade[:, None].to(pull.dtype)
                 weights = gain.carry(weights).mul_(centres.inverse)
-                self._multiply(self._keep(chunk, weights), centres.rows, pull)
+                if place is not None and place.data_ptr() != weights.data_ptr():
+                    weights = place.copy_(weights)
+                self._multiply(weights, centres.rows, pull)
         if self._kept is not None:
             self._exponentials.free()
         self._shift = self._exponentials.shift.current
@@ -120,13 +124,13 @@ class StreamingPass:
 
     def centre_gradients(self) -> Iterator[tuple[slice, Tensor]]:
         """The second sweep."""
-        finished = CentreGradients(self.problem, self._softened, self.how.chunk)
+        finished = CentreGradients(self.problem, self._softened, self._chunk)
         for chunk, centres, sums in self._sums(finished.out):
             yield chunk.rows, finished.finish(chunk, centres, sums)
 
     def step_centres(self, centres: Tensor, momentum: Tensor | None, rule: Rule) -> None:
         """The second sweep, moving each chunk's centres before it goes on."""
-        finished = CentreGradients(self.problem, self._softened, self.how.chunk)
+        finished = CentreGradients(self.problem, self._softened, self._chunk)
         for chunk, rows, sums in self._sums(finished.out):
             finished.step(chunk, rows, sums, rule, centres, momentum)
 
@@ -135,7 +139,7 @@ class StreamingPass:
         problem = self.problem
         per_sample = problem.scale / max(len(problem.x), 1)
         x, before = problem.x, None
-        for i, chunk in enumerate(problem.chunks(self.how.chunk)):
+        for i, chunk in enumerate(problem.chunks(self._chunk)):
             centres = Centres.of(problem, chunk, self._lengths[i])
             under = self._shift if self._kept is None else self._shifts[i]
             if under is not before:
@@ -157,11 +161,6 @@ class StreamingPass:
             return self._place(chunk)
         weights, gain = self._exponentials.again(chunk, centres, self._shift)
         return gain.carry(weights).mul_(centres.inverse)
-
-    def _keep(self, chunk: Chunk, weights: Tensor) -> Tensor:
-        if self._kept is None:
-            return weights.to(self._product)
-        return self._place(chunk).copy_(weights)
 
     def _place(self, chunk: Chunk) -> Tensor:
         assert self._kept is not None

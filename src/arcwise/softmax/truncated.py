@@ -28,19 +28,19 @@ class Truncated:
         below: what becomes of entries under τ. ``"drop"`` leaves them out. ``"roulette"`` keeps
             one of probability p with chance p/τ, as τ: the gradient then is right on average. Its
             random choices come from torch's global generator.
-        chunk: classes at a time.
+        chunk: classes at a time; None for four a sample, within reason.
     """
 
     tau: float = 3e-5
     below: Below = "drop"
-    chunk: int = 1024
+    chunk: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.tau < 1:
             raise ArcwiseError(f"Truncated: tau={self.tau!r}; expected a probability, 0 or more")
         if self.below not in get_args(Below):
             raise ArcwiseError(f'Truncated: below={self.below!r}; expected "drop" or "roulette"')
-        if self.chunk < 1:
+        if self.chunk is not None and self.chunk < 1:
             raise ArcwiseError(f"Truncated: chunk={self.chunk!r}; expected at least 1 class")
 
     def run(

@@ -35,10 +35,11 @@ class TruncatedPass:
         self.report: dict[str, float] = {}
         random = how.below == "roulette"
         fate = _random(random, len(problem.x), problem)
-        exponentials = Exponentials(problem, how.chunk)
+        self._chunk = problem.chunk(how.chunk)
+        exponentials = Exponentials(problem, self._chunk)
         found: list[Entries] = []
         self._lengths: list[Lengths] = []
-        for chunk in problem.chunks(how.chunk):
+        for chunk in problem.chunks(self._chunk):
             centres = Centres.of(problem, chunk)
             weights, gain, _ = exponentials.first(chunk, centres)
             self._lengths.append(centres.lengths)
@@ -64,13 +65,13 @@ class TruncatedPass:
 
     def centre_gradients(self) -> Iterator[tuple[slice, Tensor]]:
         """The sparse products with the samples."""
-        finished = CentreGradients(self.problem, self._softened, self.how.chunk)
+        finished = CentreGradients(self.problem, self._softened, self._chunk)
         for chunk, centres, sums in self._sums(finished.out):
             yield chunk.rows, finished.finish(chunk, centres, sums)
 
     def step_centres(self, centres: Tensor, momentum: Tensor | None, rule: Rule) -> None:
         """The same, moving each chunk's centres before it goes on."""
-        finished = CentreGradients(self.problem, self._softened, self.how.chunk)
+        finished = CentreGradients(self.problem, self._softened, self._chunk)
         for chunk, rows, sums in self._sums(finished.out):
             finished.step(chunk, rows, sums, rule, centres, momentum)
 
@@ -78,7 +79,7 @@ class TruncatedPass:
         """Chunk by chunk, its centres and (R, D) sums over the samples, in the memory `out`."""
         problem = self.problem
         x = (problem.x * (problem.scale / max(len(problem.x), 1))).numpy()
-        chunks = zip(problem.chunks(self.how.chunk), self._lengths, self._weights, strict=True)
+        chunks = zip(problem.chunks(self._chunk), self._lengths, self._weights, strict=True)
         for chunk, lengths, weights in chunks:
             centres = Centres.of(problem, chunk, lengths)
             sums = out[: len(centres.rows)].zero_()
@@ -92,7 +93,7 @@ class TruncatedPass:
         certain = np.zeros(n)
         self._weights: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         found.reverse()
-        for chunk, lengths in zip(problem.chunks(self.how.chunk), self._lengths, strict=True):
+        for chunk, lengths in zip(problem.chunks(self._chunk), self._lengths, strict=True):
             entries = found.pop()  # gone as soon as it is settled
             centres = Centres.of(problem, chunk, lengths)
             factor = torch.exp(entries.shift.double() - self._softened.log_total).to(pull.dtype)
