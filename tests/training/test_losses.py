@@ -50,13 +50,13 @@ def test_published_is_the_paper_s_margin(loss):
     assert losses.margin(runs.config(loss=loss, margin="published")) == PUBLISHED[loss]
 
 
-@pytest.mark.parametrize("loss", SLOPED)
+@pytest.mark.parametrize("loss", sorted(SLOPED))
 def test_every_angular_one_has_the_slope_asked_for(loss):
     found = losses.margin(runs.config(loss=loss, margin="published", gradient="detached"))
     assert found.gradient == "detached"
 
 
-@pytest.mark.parametrize("loss", PUBLISHED.keys() - {"normsoftmax", "combined", "magface"})
+@pytest.mark.parametrize("loss", sorted(PUBLISHED.keys() - {"normsoftmax", "combined", "magface"}))
 def test_a_margin_given_is_the_loss_s_m(loss):
     assert losses.margin(runs.config(loss=loss, margin=1.2)).m == 1.2
 
