@@ -105,7 +105,10 @@ class CentreSGD(torch.optim.Optimizer):
         if pending is None:
             return result
         if not (pending.swept.loss * pending.multiple).isfinite():
-            raise NonFiniteError(f"the loss is {float(pending.swept.loss)}; no centre has changed")
+            raise NonFiniteError(
+                f"CentreSGD: the loss is {float(pending.swept.loss)}; no centre has changed, nor "
+                "has the encoder where this step comes before its own"
+            )
         centres = self.head.centres
         if centres._version != pending.version:
             raise ArcwiseError(
