@@ -28,6 +28,28 @@ class Lengths:
     outside: Tensor | None
 
 
+class KnownLengths:
+    """Those of all chunks, from one sweep for the next.
+
+    In one piece of memory: a small tensor a chunk, each made between large ones, keeps the pages
+    around it from being used again.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._inverse = problem.x.new_empty(len(problem.centres))
+        self._outside: dict[int, Tensor] = {}
+
+    def note(self, chunk: Chunk, lengths: Lengths) -> None:
+        """Remember a chunk's."""
+        self._inverse[chunk.rows] = lengths.inverse
+        if lengths.outside is not None:
+            self._outside[chunk.start] = lengths.outside
+
+    def of(self, chunk: Chunk) -> Lengths:
+        """A chunk's, as noted."""
+        return Lengths(self._inverse[chunk.rows], self._outside.get(chunk.start))
+
+
 @dataclass(frozen=True)
 class Centres:
     """The rows of a chunk, ready for a product.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from arcwise.errors import ArcwiseError
-from arcwise.softmax.chunk import Centres, Lengths
+from arcwise.softmax.chunk import Centres, KnownLengths
 from arcwise.softmax.exponentials import Exponentials
 from arcwise.softmax.outcome import Softened, embedding_gradient
 from arcwise.softmax.problem import Chunk, Problem
@@ -89,7 +89,7 @@ class StreamingPass:
         size = len(problem.x) * len(problem.centres)
         self._kept = None if dtype is None else workspace.take(size, dtype, problem.x.device)
         self._shifts: list[Tensor] = []
-        self._lengths: list[Lengths] = []
+        self._lengths = KnownLengths(problem)
         self._chunk = problem.chunk(how.chunk)
         self._exponentials = Exponentials(problem, self._chunk)
 
@@ -98,7 +98,7 @@ class StreamingPass:
             centres = Centres.of(problem, chunk)
             place = None if self._kept is None else self._place(chunk)
             weights, gain, fade = self._exponentials.first(chunk, centres, place)
-            self._lengths.append(centres.lengths)
+            self._lengths.note(chunk, centres.lengths)
             self._shifts.append(self._exponentials.shift.current)
             if gradients:
                 if fade is not None:
@@ -140,7 +140,7 @@ class StreamingPass:
         per_sample = problem.scale / max(len(problem.x), 1)
         x, before = problem.x, None
         for i, chunk in enumerate(problem.chunks(self._chunk)):
-            centres = Centres.of(problem, chunk, self._lengths[i])
+            centres = Centres.of(problem, chunk, self._lengths.of(chunk))
             under = self._shift if self._kept is None else self._shifts[i]
             if under is not before:
                 share = per_sample * torch.exp(under.double() - self._softened.log_total)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from arcwise.softmax import sparse
-from arcwise.softmax.chunk import Centres, Gain, Lengths
+from arcwise.softmax.chunk import Centres, Gain, KnownLengths
 from arcwise.softmax.exponentials import Exponentials
 from arcwise.softmax.outcome import Softened, embedding_gradient
 from arcwise.softmax.problem import Chunk, Problem
@@ -38,11 +38,11 @@ class TruncatedPass:
         self._chunk = problem.chunk(how.chunk)
         exponentials = Exponentials(problem, self._chunk)
         found: list[Entries] = []
-        self._lengths: list[Lengths] = []
+        self._lengths = KnownLengths(problem)
         for chunk in problem.chunks(self._chunk):
             centres = Centres.of(problem, chunk)
             weights, gain, _ = exponentials.first(chunk, centres)
-            self._lengths.append(centres.lengths)
+            self._lengths.note(chunk, centres.lengths)
             if gradients:
                 # The sum so far bounds the whole one from below: nothing of at least τ is missed.
                 shift = exponentials.shift.current
@@ -79,9 +79,8 @@ class TruncatedPass:
         """Chunk by chunk, its centres and (R, D) sums over the samples, in the memory `out`."""
         problem = self.problem
         x = (problem.x * (problem.scale / max(len(problem.x), 1))).numpy()
-        chunks = zip(problem.chunks(self._chunk), self._lengths, self._weights, strict=True)
-        for chunk, lengths, weights in chunks:
-            centres = Centres.of(problem, chunk, lengths)
+        for chunk, weights in zip(problem.chunks(self._chunk), self._weights, strict=True):
+            centres = Centres.of(problem, chunk, self._lengths.of(chunk))
             sums = out[: len(centres.rows)].zero_()
             sparse.add_transposed_product(*weights, x, sums.numpy())
             yield chunk, centres, sums
@@ -93,8 +92,9 @@ class TruncatedPass:
         certain = np.zeros(n)
         self._weights: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         found.reverse()
-        for chunk, lengths in zip(problem.chunks(self._chunk), self._lengths, strict=True):
+        for chunk in problem.chunks(self._chunk):
             entries = found.pop()  # gone as soon as it is settled
+            lengths = self._lengths.of(chunk)
             centres = Centres.of(problem, chunk, lengths)
             factor = torch.exp(entries.shift.double() - self._softened.log_total).to(pull.dtype)
             chance = _random(self.how.below == "roulette", len(entries.values), problem)
