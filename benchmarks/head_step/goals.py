@@ -32,10 +32,7 @@ def ratio(line: str, batch: int, classes: int) -> float | None:
 
 
 def memory(line: str, batch: int, classes: int, share_kept: float | None) -> float | None:
-    """The goal in bytes, where there is one; a kept entry of a truncated line may take 12.
-
-    Beside them 16 MiB for a chunk's own matrices, as where all exponentials are kept.
-    """
+    """The goal in bytes, where there is one; a kept entry of a truncated line may take 12."""
     pairs = batch * classes
     match line:
         case "none":
@@ -45,5 +42,5 @@ def memory(line: str, batch: int, classes: int, share_kept: float | None) -> flo
         case "bf16":
             return 2 * pairs + 35 * MIB
         case "truncated" | "roulette" if share_kept is not None:
-            return 12 * share_kept * pairs + 16 * MIB
+            return 12 * share_kept * pairs
     return None

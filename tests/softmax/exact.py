@@ -60,11 +60,11 @@ def exact(
     gx, gw = spread @ wh, spread.T @ xh
     dx = _tangent(gx, xh, x_length)
     if by_length is not None:
-        dx = dx - (scale / n * rest * by_length)[:, None] * xh
+        dx = dx - (scale / max(n, 1) * rest * by_length)[:, None] * xh
     penalty = margin.penalty(x_length)
     if penalty is not None:
         loss = loss + penalty[0].sum()
-        dx = dx + (penalty[1] / n)[:, None] * xh
+        dx = dx + (penalty[1] / max(n, 1))[:, None] * xh
     return Exact(
         loss / max(n, 1),
         torch.zeros_like(x).index_copy_(0, rows, dx),

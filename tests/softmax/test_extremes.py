@@ -88,7 +88,11 @@ def far_from_every_mask(q: Asked, case, distance) -> bool:
 
 
 def at_a_pole(q: Asked) -> bool:
-    """Whether an embedding lies on its centre or opposite to it, to float64's rounding."""
+    """Whether an embedding lies on its centre or opposite to it, to float64's rounding.
+
+    There sin θ = √(1 - cos² θ) is the root of what a few roundings of 1e-16 leave of the cosine:
+    up to 4e-8 where it is 0, on both sides of a comparison and differently.
+    """
     rows = q.y >= 0
     x, w = (functional.normalize(v.double(), eps=1e-200) for v in (q.x[rows], q.w[q.y[rows]]))
     return bool(((x * w).sum(1).abs() > 1 - 1e-12).any())
@@ -104,7 +108,7 @@ def check(q: Asked, rounding: float) -> None:
         margin = replace(margin, gradient="detached")
     expected = exact(q.x, q.w, q.y, margin, q.scale, state)
     oracle = case.loss(q.x, q.w, q.y, q.scale)
-    pole = 4e-8 * q.scale if at_a_pole(q) else 0.0  # sin θ is the root of what rounding leaves
+    pole = 4e-8 * q.scale if at_a_pole(q) else 0.0
     assert expected.loss.item() == pytest.approx(oracle, rel=1e-7, abs=1e-9 + pole)
     how = Streaming(keep=q.keep, chunk=q.chunk)
     with pytest.MonkeyPatch.context() as patch:
