@@ -125,6 +125,11 @@ def test_autocast_does_not_reach_the_loss():
     assert cast.item() == plain.item()
 
 
+def test_calling_it_is_asking_for_the_loss():
+    owner = head()
+    assert owner(*batch()).item() == owner.loss(*batch()).item()
+
+
 @implementations
 def test_without_gradients_the_loss_is_the_same(impl):
     owner = head(impl=impl)
@@ -166,6 +171,7 @@ def test_the_dense_one_cannot_be_swept():
         ({"scale": math.nan}, "scale=nan"),
         ({"scale": math.inf}, "scale=inf"),
         ({"subcentres": 0}, "subcentres=0; expected at least 1"),
+        ({"margin": 0.5}, r"margin=0.5; expected one of arcwise.margins"),
     ],
 )
 def test_what_cannot_be_is_refused(options, message):

@@ -94,6 +94,7 @@ def test_slope_by_the_length_is_none():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: ArcFace("0.5"), r"ArcFace: m='0.5'; expected 0 to 3.142 radians"),
         (lambda: ArcFace(-0.1), r"ArcFace: m=-0.1; expected 0 to 3.142 radians"),
         (lambda: ArcFace(28.6), r"radians"),  # degrees, as one library wants them
         (lambda: ArcFace(math.nan), r"m=nan"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +12,7 @@ from arcwise.heads.selection import All, Chosen, Selection
 from arcwise.margins import Margin
 from arcwise.softmax.dense import dense
 from arcwise.softmax.function import differentiable
-from arcwise.softmax.margin import Implementation, check, implementation
+from arcwise.softmax.margin import Implementation, check, check_rule, implementation
 from arcwise.softmax.outcome import Pass
 from arcwise.softmax.problem import Problem, prepare
 from arcwise.softmax.workspace import Workspace
@@ -47,8 +46,7 @@ class CentreHead(nn.Module):
         super().__init__()
         if classes < 2:
             raise ArcwiseError(f"CentreHead: got {classes} classes; a softmax needs at least 2")
-        if not 0 < scale < math.inf:
-            raise ArcwiseError(f"CentreHead: got scale={scale!r}; expected a positive number")
+        check_rule("CentreHead", margin, scale)
         if subcentres < 1:
             raise ArcwiseError(f"CentreHead: got subcentres={subcentres!r}; expected at least 1")
         self.margin = margin
@@ -98,7 +96,7 @@ class CentreHead(nn.Module):
         if self.impl == "dense" and self.swept:
             raise ArcwiseError(
                 'CentreHead: impl="dense" under a CentreSGD, which needs a pass in chunks; '
-                'expected impl="auto" or "streaming"'
+                'expected impl="auto", "streaming" or "truncated"'
             )
         # Copies: a later step moves the buffers, maybe before this one's backward pass.
         state = {name: kept.clone() for name, kept in self.statistics.named_buffers()}
@@ -112,6 +110,8 @@ class CentreHead(nn.Module):
         if self.training:
             self._remember(problem, loss.detach().isfinite())
         return loss
+
+    forward = loss
 
     def _swept(self, embeddings: Tensor, problem: Problem, chosen: Chosen | None) -> Tensor:
         made: list[Pass] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any, get_args
 
 from arcwise.errors import ArcwiseError
@@ -11,9 +12,9 @@ from arcwise.errors import ArcwiseError
 def check_range(
     margin: object, field: str, low: float, high: float = math.inf, unit: str = ""
 ) -> None:
-    """Refuse a field outside low..high, NaN included; without a high, infinity too."""
+    """Refuse a field that is no number in low..high, NaN included; without a high, infinity too."""
     value = getattr(margin, field)
-    if low <= value <= high and value < math.inf:
+    if isinstance(value, Real) and low <= value <= high and value < math.inf:
         return
     span = f"{low:.4g} to {high:.4g}" if high < math.inf else f"{low:.4g} or more"
     expected = f"{span} {unit}".rstrip()

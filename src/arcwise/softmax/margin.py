@@ -75,8 +75,7 @@ def margin_softmax(
         ArcwiseError: shapes, labels or a scale that cannot be, or an unknown implementation.
     """
     check(embeddings, centres, labels)
-    if not 0 < scale < math.inf:
-        raise ArcwiseError(f"margin_softmax: got scale={scale!r}; expected a positive number")
+    check_rule("margin_softmax", margin, scale)
     statistics = state or {}
     if impl == "dense":
         return dense(embeddings, centres, labels, margin, scale, statistics)
@@ -102,6 +101,16 @@ def implementation(impl: Implementation, device: torch.device) -> Sweeping:
     if impl == "triton" or (impl == "auto" and available(device)):
         return Triton()
     return Streaming()
+
+
+def check_rule(asker: str, margin: Margin, scale: float) -> None:
+    """Whether this margin and this scale make a softmax."""
+    if not isinstance(margin, Margin):
+        raise ArcwiseError(
+            f"{asker}: got margin={margin!r}; expected one of arcwise.margins, say ArcFace(0.5)"
+        )
+    if not 0 < scale < math.inf:
+        raise ArcwiseError(f"{asker}: got scale={scale!r}; expected a positive number")
 
 
 def check(embeddings: Tensor, centres: Tensor, labels: Tensor) -> None:
