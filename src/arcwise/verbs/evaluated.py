@@ -1,0 +1,226 @@
+"""What an evaluation found: every number, what it is, and what exactly it was measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ImageError
+from arcwise.evaluation import Identification, Rate, Retrieval, Threshold, Verification
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A way to measure, and whether these data could be measured so.
+
+    Attributes:
+        name: as the field calls it.
+        measured: whether it was.
+        why: what it was measured on, or what the data lack for it; one line for the user.
+    """
+
+    name: str
+    measured: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of the table.
+
+    Attributes:
+        protocol: the name of the `Protocol` it comes from.
+        name: what is measured, say "TAR at FAR 0.01".
+        rate: the value with its 95 % interval, and whether the data resolve it.
+        definition: what exactly was counted, in words.
+        counts: what it rests on, say {"mated pairs": 180, "impostor pairs": 2376}.
+        column: the column that the data were broken down by; empty for all of them.
+        group: the group of that column.
+    """
+
+    protocol: str
+    name: str
+    rate: Rate
+    definition: str
+    counts: Mapping[str, int]
+    column: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """What is compared with each other: the pictures, or templates pooled from them.
+
+    Attributes:
+        kind: "pictures", "templates", or "vectors" where there are no pictures.
+        vectors: (U, D) float32, unit length.
+        ids: (U,) str, their identities.
+        names: (U,) what a table of pairs calls them: image references, or template names.
+        rows: (U,) int64, for each a row of the manifest that shows it: of a template its first.
+    """
+
+    kind: str
+    vectors: np.ndarray
+    ids: np.ndarray
+    names: Sequence[str]
+    rows: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """The pairs of a table, with their scores by this model.
+
+    Attributes:
+        path: the table.
+        a: (P,) int64, each pair's first item, a position in `Items`.
+        b: (P,) int64, its second.
+        scores: (P,) float32 cosines.
+        same: (P,) bool, whether both are of one identity.
+        folds: (P,) labels of the folds; None where the table names none.
+        columns: the table's further columns, (P,) text each.
+    """
+
+    path: Path
+    a: np.ndarray
+    b: np.ndarray
+    scores: np.ndarray
+    same: np.ndarray
+    folds: np.ndarray | None
+    columns: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, eq=False)
+class Breakdown:
+    """Verification of each group of pairs.
+
+    Attributes:
+        column: what the pairs are grouped by.
+        definition: what puts a pair into a group, in words.
+        groups: by name, in their order.
+        unmeasured: groups whose pairs are all mated or all impostors, and how many they are.
+    """
+
+    column: str
+    definition: str
+    groups: Mapping[str, Verification]
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ThresholdHere:
+    """A threshold that the model was shipped with, and what it does to these data.
+
+    Attributes:
+        threshold: as calibrated, with the error rate that it promised.
+        far: how many impostor pairs it accepts here.
+        tar: how many mated pairs it accepts here.
+    """
+
+    threshold: Threshold
+    far: Rate
+    tar: Rate
+
+
+@dataclass(frozen=True, eq=False)
+class Provenance:
+    """What was measured on, the same for all models beside each other.
+
+    Attributes:
+        data: the data set's name.
+        fingerprint: SHA-256 of the table of what was measured.
+        rows: in words, which rows of the data set were taken.
+        used: in words, what these identities were used for before; empty for nothing.
+        left_out: identities not measured on, because a model was made with them.
+        failures: pictures that could not be read.
+        ignored: files that are not pictures.
+        pairs: the table of pairs; None for all pairs.
+        seed: of the choice of galleries, and of the intervals.
+        versions: of what computed this, by name.
+    """
+
+    data: str
+    fingerprint: str
+    rows: str
+    used: str
+    left_out: int
+    failures: tuple[ImageError, ...]
+    ignored: tuple[str, ...]
+    pairs: Path | None
+    seed: int
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """Another model on the same pictures.
+
+    Attributes:
+        evaluation: what it reached there.
+        comparison: the first model against it on the same pairs (`evaluation.compare`); None
+            where there are too few pairs of either kind.
+    """
+
+    evaluation: Evaluation
+    comparison: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What was measured, on what.
+
+    Attributes:
+        model: the model's name.
+        fingerprint: SHA-256 of what decides its embeddings; empty where only vectors are known.
+        path: where the model is; None where only vectors are known.
+        about: what was measured on.
+        protocols: every protocol there is: those that fit the data, and why the others do not.
+        manifest: the pictures (or vectors) measured on, without those that could not be read.
+        vectors: (N, D) their embeddings, a row each.
+        items: what the protocols compare: the pictures, or templates of them.
+        verification: of the listed pairs, or of all.
+        pairs: the listed pairs; None for all pairs.
+        breakdowns: verification in groups, a breakdown for each column.
+        retrieval: leave one out, or of the data set's own queries in its own gallery.
+        closed: identification with every identity in the gallery; None where no probe has one.
+        open: with some identities unknown to the gallery; None where that cannot be.
+        gallery: in words, which items the gallery is.
+        thresholds: what the model's own thresholds do to these data.
+        measures: every number of the table, resolved or not, in its order.
+        beside: other models on the same pictures, in the order they were named.
+        report: the page about it; None where none was asked for, or matplotlib or jinja2 are
+            missing.
+    """
+
+    model: str
+    fingerprint: str
+    path: Path | None
+    about: Provenance
+    protocols: tuple[Protocol, ...]
+    manifest: Manifest
+    vectors: np.ndarray
+    items: Items
+    verification: Verification
+    pairs: Pairs | None
+    breakdowns: tuple[Breakdown, ...]
+    retrieval: Retrieval
+    closed: Identification | None
+    open: Identification | None
+    gallery: str
+    thresholds: tuple[ThresholdHere, ...]
+    measures: tuple[Measure, ...]
+    beside: tuple[Beside, ...] = ()
+    report: Path | None = None
+
+    @property
+    def models(self) -> dict[str, Evaluation]:
+        """This evaluation and those beside it, by the model's name, this one first."""
+        return {one.model: one for one in (self, *(other.evaluation for other in self.beside))}
+
+    def rates(self) -> list[tuple[str, Rate]]:
+        """The names and values of what was measured on all data and is resolved."""
+        return [(m.name, m.rate) for m in self.measures if m.rate.resolved and not m.column]
