@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,7 @@ def test_six_entries_by_hand() -> None:
     assert found.dir_at(1.0) == 0.5
     assert found.identities == 4
     assert not found.dir_at(0.5).resolved
+    assert "DIR" not in str(found)
     assert found.fpir_with(0.3) == 1.0
     assert found.fpir_with(found.threshold_at(0.5)) == 0.5
 
@@ -130,6 +132,127 @@ def test_what_cannot_be_measured_is_said() -> None:
         evaluation.identification(np.zeros((1, 2)), [0.5], list("ab"))
     assert "0 unknown" in str(known)
     assert "rank-1" not in str(unknown)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_streamed_embeddings_give_the_same(data: st.DataObject, halves: np.ndarray) -> None:
+    """With vectors whose cosines are exact, ties are ties whatever the blocks."""
+    probes, entries = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 8))
+    rows = st.integers(0, 15)
+    queries = halves[data.draw(st.lists(rows, min_size=probes, max_size=probes))]
+    stored = halves[data.draw(st.lists(rows, min_size=entries, max_size=entries))]
+    names = data.draw(st.lists(st.sampled_from("abcxy"), min_size=probes, max_size=probes))
+    if data.draw(st.booleans()):
+        held = data.draw(st.lists(st.sampled_from("abc"), min_size=entries, max_size=entries))
+    else:  # one entry each
+        held = data.draw(st.permutations("abcdefgh"))[:entries]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MODULE, "_BLOCK", 3 * entries)
+        found = evaluation.identification_from_embeddings(3 * queries, names, stored, held)
+    whole = evaluation.identification(queries @ stored.T, names, held)
+    for name in ("rank_of_mate", "score", "owner", "unknown", "unknown_owner", "people", "gallery"):
+        assert getattr(found, name).tolist() == getattr(whole, name).tolist()
+
+
+def test_streaming_never_holds_all_scores() -> None:
+    generator = np.random.default_rng(0)
+    probes, gallery = (generator.normal(size=(6000, 4)).astype(np.float32) for _ in range(2))
+    tracemalloc.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MODULE, "_BLOCK", 2**18)
+        evaluation.identification_from_embeddings(
+            probes, np.arange(6000), gallery, np.arange(3000).repeat(2)
+        )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6000 * 6000 * 4 / 10
+
+
+def published_1n(
+    scores: np.ndarray, probe_ids: list[str], gallery_ids: list[str], fpir: float
+) -> tuple[float, int]:
+    """Return TPIR and rank-1 count as insightface's ijb_evals.py has them, line by line."""
+    positive, negative, outside, first = [], [], [], 0
+    for row, probe in zip(scores, probe_ids, strict=True):
+        if probe in gallery_ids:
+            label = gallery_ids.index(probe)
+            others = row[np.arange(len(row)) != label]
+            positive.append(row[label])
+            negative.append(others.max(initial=-np.inf))
+            first += bool(row[label] > others.max(initial=-np.inf))
+        else:
+            outside.append(row.max())
+    descending = np.sort(outside)[::-1]
+    threshold = descending[max(int(len(descending) * fpir) - 1, 0)]
+    mated, rivals = np.array(positive), np.array(negative)
+    return float(np.mean((mated > rivals) & (mated > threshold))), first
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_the_published_threshold_by_name(data: st.DataObject) -> None:
+    probes = data.draw(st.integers(2, 14))
+    values = data.draw(st.lists(st.integers(-3, 3), min_size=3 * probes, max_size=3 * probes))
+    scores = np.array(values, dtype=np.float32).reshape(probes, 3)
+    names = data.draw(st.lists(st.sampled_from("abcxy"), min_size=probes, max_size=probes))
+    names[:2] = "a", "x"
+    fpir = data.draw(st.sampled_from([0.01, 0.1, 0.29, 0.5, 1.0]))
+    found = evaluation.identification(scores, names, list("abc"), draws=5)
+    rate, first = published_1n(scores, names, list("abc"), fpir)
+    assert found.dir_at(fpir, "insightface") == pytest.approx(rate)
+    assert found.rank(1) == pytest.approx(first / len(found.rank_of_mate))
+    assert found.dir_at(fpir, "insightface") <= found.dir_at(fpir)  # one unknown probe fewer
+
+
+def test_the_two_thresholds_differ_by_one_probe() -> None:
+    scores = np.array([[0.5], [0.4], [0.3], [0.2], [0.1]])
+    found = evaluation.identification(scores, list("axyzw"), list("a"), draws=5)
+    assert found.threshold_at(0.5) == np.nextafter(0.2, 1)  # two of four may pass
+    assert found.threshold_at(0.5, "insightface") == np.nextafter(0.3, 1)
+    assert found.threshold_at(1.0) == -np.inf
+    assert found.threshold_at(1.0, "insightface") == np.nextafter(0.1, 1)
+    with pytest.raises(ArcwiseError, match="expected 'conservative' or 'insightface'"):
+        found.dir_at(0.5, "nist")  # type: ignore[arg-type]
+
+
+def test_what_the_protocol_calls_mated_is_checked() -> None:
+    mated = np.array([True, True, True, True, False, False])
+    plain = evaluation.identification(HAND, list("aabdxy"), list("aabbcd"))
+    stated = evaluation.identification(HAND, list("aabdxy"), list("aabbcd"), mated=mated)
+    assert stated.unknown.tolist() == plain.unknown.tolist()
+    for names, said, message in (
+        ("aabdxx", [*mated[:5], True], "identity x has mated and non-mated probes"),
+        ("aabdxy", [*mated[:4], False, True], "identity y is not in the gallery .* called mated"),
+        ("aabcxy", [*mated[:3], False, False, False], "identity c is in the gallery .* non-mated"),
+        ("aabdxy", mated[:4], "one for each probe"),
+        ("aabdxy", mated.astype(int), "truth values"),
+    ):
+        with pytest.raises(ArcwiseError, match=message):
+            evaluation.identification(HAND, list(names), list("aabbcd"), mated=np.array(said))
+    with pytest.raises(ArcwiseError, match="identity 7 is in the gallery"):
+        evaluation.identification_from_embeddings(
+            np.eye(2), [7, 8], np.eye(2), [7, 9], mated=np.array([False, False])
+        )
+
+
+@pytest.mark.parametrize(
+    ("probes", "probe_ids", "gallery", "gallery_ids", "message"),
+    [
+        (np.eye(2), ["a"], np.eye(2), ["a", "b"], "one identity for each"),
+        (np.eye(2), ["a", "b"], np.eye(2), ["a"], "one identity for each"),
+        (np.eye(2), ["a", "b"], np.eye(3), ["a", "b", "c"], "2 dimensions and the gallery 3"),
+        (np.full((2, 2), np.nan), ["a", "b"], np.eye(2), ["a", "b"], "probes has 4 .* NaN"),
+        (np.eye(2), ["a", "b"], np.zeros((0, 2)), [], "gallery .* at least one embedding"),
+        (np.zeros((0, 2)), [], np.eye(2), ["a", "b"], "probes .* at least one embedding"),
+        (np.eye(2), ["1", "2"], np.eye(2), [1, 2], "identities of one kind"),
+    ],
+)
+def test_bad_embeddings_are_named(
+    probes: np.ndarray, probe_ids: list, gallery: np.ndarray, gallery_ids: list, message: str
+) -> None:
+    with pytest.raises(ArcwiseError, match=message):
+        evaluation.identification_from_embeddings(probes, probe_ids, gallery, gallery_ids)
 
 
 def test_published_open_set_of_lfw(lfw: dict[str, np.ndarray], data_dir: Path) -> None:

@@ -2,10 +2,15 @@
 
 from arcwise.evaluation.angles import Angles, angles, angles_from_embeddings
 from arcwise.evaluation.calibration import Threshold, calibrate
-from arcwise.evaluation.identification import Identification, identification
+from arcwise.evaluation.identification import (
+    Identification,
+    identification,
+    identification_from_embeddings,
+)
 from arcwise.evaluation.intervals import Rate
 from arcwise.evaluation.pairs import all_pairs, verification_from_embeddings
 from arcwise.evaluation.retrieval import Retrieval, retrieval
+from arcwise.evaluation.two_galleries import TwoGalleries, two_galleries
 from arcwise.evaluation.verification import Verification, verification
 
 __all__ = [
@@ -14,13 +19,16 @@ __all__ = [
     "Rate",
     "Retrieval",
     "Threshold",
+    "TwoGalleries",
     "Verification",
     "all_pairs",
     "angles",
     "angles_from_embeddings",
     "calibrate",
     "identification",
+    "identification_from_embeddings",
     "retrieval",
+    "two_galleries",
     "verification",
     "verification_from_embeddings",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -17,9 +18,19 @@ from arcwise.evaluation.intervals import (
     multiplicities,
     wilson,
 )
-from arcwise.evaluation.thresholds import resolved, threshold_at, weighted_threshold
+from arcwise.evaluation.mates import Roster, check_mated, find_mates
+from arcwise.evaluation.thresholds import allowed, just_above, resolved, weighted_threshold
 
-_BLOCK = 2**22
+_BLOCK = 2**24  # scores in one block, 64 MiB
+
+Convention = Literal["conservative", "insightface"]
+"""How the threshold of a false-positive rate is chosen among n unknown probes' best scores.
+
+conservative: the lowest that at most a fraction f of them reach.
+insightface: above the score at place max(int(n f) - 1, 0), the highest being 0: what its
+`ijb_evals.py` (`evaluation_1N`) prints. It lets one probe fewer pass where n f is 1 or more. Its
+older `ijb_1n.py` is neither: it counts all wrong scores of both galleries, not probes.
+"""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,7 +43,8 @@ class Identification:
         owner: (M,) int64, the probe's identity.
         unknown: (U,) best score of each probe whose identity is not in the gallery, descending.
         unknown_owner: (U,) int64, its identity.
-        identities: number of identities in the gallery.
+        people: (O,) the probes' identities that the owners are numbers of.
+        gallery: (I,) the identities in the gallery.
         draws: bootstrap samples.
         seed: of the bootstrap.
     """
@@ -42,9 +54,15 @@ class Identification:
     owner: np.ndarray
     unknown: np.ndarray
     unknown_owner: np.ndarray
-    identities: int
+    people: np.ndarray
+    gallery: np.ndarray
     draws: int
     seed: int
+
+    @property
+    def identities(self) -> int:
+        """Number of identities in the gallery."""
+        return len(self.gallery)
 
     def rank(self, k: int) -> Rate:
         """Return how often the right identity is among the best k (closed set: known probes)."""
@@ -60,37 +78,36 @@ class Identification:
         counts = np.bincount(np.minimum(self.rank_of_mate, k + 1), minlength=k + 2)
         return np.cumsum(counts)[1 : k + 1] / len(self.rank_of_mate)
 
-    def dir_at(self, fpir: float) -> Rate:
+    def dir_at(self, fpir: float, convention: Convention = "conservative") -> Rate:
         """Return how often a known probe is answered rightly when few unknown ones are answered.
 
-        Rightly: the right identity comes first and its score reaches the lowest threshold at
-        which at most a fraction `fpir` of the unknown probes gets any answer (ISO/IEC 19795-1,
-        there called 1 - FNIR at rank 1).
+        Rightly: the right identity comes first and its score reaches the threshold at which at
+        most a fraction `fpir` of the unknown probes gets any answer (ISO/IEC 19795-1, there called
+        1 - FNIR at rank 1; also TPIR).
         """
-        return self.dirs_at((fpir,))[0]
+        return self.dirs_at((fpir,), convention)[0]
 
-    def dirs_at(self, fpirs: Sequence[float]) -> tuple[Rate, ...]:
+    def dirs_at(
+        self, fpirs: Sequence[float], convention: Convention = "conservative"
+    ) -> tuple[Rate, ...]:
         """Return `dir_at` for several rates in one pass over the draws."""
-        thresholds = [self.threshold_at(fpir) for fpir in fpirs]
-        self._need_known()
-        hits = [self._hits(threshold) for threshold in thresholds]
-        drawn = np.array(list(self._redrawn(fpirs))).reshape(-1, len(fpirs))
+        values = self.detected(fpirs, convention)
+        drawn = self.redrawn(self._times(), fpirs, convention)
         people = len(np.unique(self.owner))
         return tuple(
-            bootstrapped(
-                float(hit.mean()), drawn[:, column], people, resolved(fpir, len(self.unknown))
-            )
-            for column, (hit, fpir) in enumerate(zip(hits, fpirs, strict=True))
+            bootstrapped(value, drawn[:, column], people, resolved(fpir, len(self.unknown)))
+            for column, (value, fpir) in enumerate(zip(values, fpirs, strict=True))
         )
 
-    def threshold_at(self, fpir: float) -> float:
-        """Return the lowest threshold that at most a fraction `fpir` of unknown probes reach."""
+    def threshold_at(self, fpir: float, convention: Convention = "conservative") -> float:
+        """Return the threshold for a false-positive rate: at or above it a probe is answered."""
         if not len(self.unknown):
             raise ArcwiseError(
                 "every probe's identity is in the gallery, expected some that are not: "
                 "a false-positive rate is measured on probes that should get no answer"
             )
-        return threshold_at(self.unknown, inputs.fraction("fpir", fpir))
+        budget = _budget(len(self.unknown), inputs.fraction("fpir", fpir), convention)
+        return just_above(self.unknown[budget]) if budget < len(self.unknown) else -np.inf
 
     def dir_with(self, threshold: float) -> Rate:
         """Return how often a known probe is answered rightly at a threshold found elsewhere."""
@@ -105,30 +122,44 @@ class Identification:
         answered = int(np.count_nonzero(self.unknown >= threshold))
         return Rate(answered / len(self.unknown), *wilson(answered, len(self.unknown)))
 
+    def detected(
+        self, fpirs: Sequence[float], convention: Convention = "conservative"
+    ) -> list[float]:
+        """Return the values of `dirs_at` without their intervals."""
+        thresholds = [self.threshold_at(fpir, convention) for fpir in fpirs]
+        self._need_known()
+        return [float(self._hits(threshold).mean()) for threshold in thresholds]
+
+    def redrawn(
+        self, times: Iterable[np.ndarray], fpirs: Sequence[float], convention: Convention
+    ) -> np.ndarray:
+        """Return (T, F) the values of `dirs_at` when each of the people counts so often.
+
+        A draw without known or without unknown probes gives NaN.
+        """
+        rows = []
+        for drawn in times:
+            known, unknown = drawn[self.owner], drawn[self.unknown_owner]
+            if known.any() and unknown.any():
+                hits = [self._hits(self._drawn_threshold(unknown, f, convention)) for f in fpirs]
+                rows.append([float(known @ hit) / float(known.sum()) for hit in hits])
+            else:
+                rows.append([np.nan] * len(fpirs))
+        return np.array(rows).reshape(len(rows), len(fpirs))
+
+    def _drawn_threshold(self, weight: np.ndarray, fpir: float, convention: Convention) -> float:
+        """Return the threshold when the unknown probes count so often."""
+        total = int(weight.sum())
+        budget = _budget(total, fpir, convention)
+        if budget >= total:
+            return -np.inf
+        return weighted_threshold(self.unknown, weight, budget / total, total)
+
     def _hits(self, threshold: float) -> np.ndarray:
         return (self.rank_of_mate == 1) & (self.score >= threshold)
 
-    def _redrawn(self, fpirs: Sequence[float]) -> list[list[float]]:
-        """Return one row of detection rates for each draw of the probes' identities."""
-        people = int(max(self.owner.max(), self.unknown_owner.max())) + 1
-        rows = []
-        for times in multiplicities(people, self.draws, self.seed):
-            known, unknown = times[self.owner], times[self.unknown_owner]
-            if known.any() and unknown.any():
-                total = float(unknown.sum())
-                rows.append(
-                    [
-                        float(known @ self._hits(self._drawn_threshold(unknown, fpir, total)))
-                        / float(known.sum())
-                        for fpir in fpirs
-                    ]
-                )
-        return rows
-
-    def _drawn_threshold(self, weight: np.ndarray, fpir: float, total: float) -> float:
-        if fpir >= 1:
-            return -np.inf
-        return weighted_threshold(self.unknown, weight, fpir, total)
+    def _times(self) -> Iterator[np.ndarray]:
+        return multiplicities(len(self.people), self.draws, self.seed)
 
     def _need_known(self) -> None:
         if not len(self.rank_of_mate):
@@ -158,6 +189,7 @@ def identification(
     probe_ids: inputs.Identities,
     gallery_ids: inputs.Identities,
     *,
+    mated: np.ndarray | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Identification:
@@ -170,36 +202,85 @@ def identification(
         similarity: (P, G) scores of P probes with G gallery entries, higher is closer.
         probe_ids: (P,) identities; one that is not in the gallery is unknown.
         gallery_ids: (G,) identities, several entries of one identity allowed.
+        mated: (P,) bool, which probes the protocol calls mated, to be checked; the identities
+            decide alone where it is not given.
         draws: bootstrap samples.
         seed: of the bootstrap.
 
     Raises:
-        ArcwiseError: shapes differ or a score is not finite.
+        ArcwiseError: shapes differ, a score is not finite, or `mated` and the identities disagree.
     """
     scores = inputs.scores("similarity", similarity, 2)
-    probes, entries = scores.shape
-    if not probes or not entries:
+    if not scores.size:
         raise ArcwiseError(f"similarity has shape {scores.shape}, expected a probe and an entry")
-    asked = inputs.identities("probe_ids", probe_ids, probes)
-    held = inputs.identities("gallery_ids", gallery_ids, entries)
-    names, code = np.unique(held, return_inverse=True)
-    place = np.minimum(np.searchsorted(names, asked), len(names) - 1)
-    known = names[place] == asked
+    asked = inputs.identities("probe_ids", probe_ids, len(scores))
+    roster = Roster.of(inputs.identities("gallery_ids", gallery_ids, scores.shape[1]))
 
-    order = np.argsort(code, kind="stable")
-    starts = np.searchsorted(code[order], np.arange(len(names)))
-    mate, top = np.empty(probes, scores.dtype), np.empty(probes, scores.dtype)
-    rank = np.empty(probes, dtype=np.int64)
-    rows = max(1, _BLOCK // entries)
-    for start in range(0, probes, rows):
-        block = slice(start, start + rows)
-        best = np.maximum.reduceat(scores[block][:, order], starts, axis=1)
-        mate[block] = best[np.arange(len(best)), place[block]]
-        top[block] = best.max(axis=1)
-        # The right identity itself is one of those at or above its own score.
-        rank[block] = (best >= mate[block, None]).sum(axis=1)
+    def block_of(rows: slice) -> np.ndarray:
+        return scores[rows][:, roster.order]
 
-    owner = inputs.codes("probe_ids", asked, probes)
+    return _measure(block_of, asked, roster, mated, draws, seed)
+
+
+def identification_from_embeddings(
+    probes: np.ndarray,
+    probe_ids: inputs.Identities,
+    gallery: np.ndarray,
+    gallery_ids: inputs.Identities,
+    *,
+    mated: np.ndarray | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Identification:
+    """Return `identification` by cosine, a block of probes at a time: no (P, G) matrix.
+
+    Args:
+        probes: (P, D) embeddings; scaled to unit length here.
+        probe_ids: (P,) identities; one that is not in the gallery is unknown.
+        gallery: (G, D) embeddings; scaled to unit length here.
+        gallery_ids: (G,) identities, several entries of one identity allowed.
+        mated: (P,) bool, as in `identification`.
+        draws: bootstrap samples.
+        seed: of the bootstrap.
+
+    Raises:
+        ArcwiseError: shapes differ, a value is not finite, or `mated` and the identities disagree.
+    """
+    queries = inputs.embeddings("probes", probes)
+    entries = inputs.embeddings("gallery", gallery)
+    if queries.shape[1] != entries.shape[1]:
+        raise ArcwiseError(
+            f"probes have {queries.shape[1]} dimensions and the gallery {entries.shape[1]}, "
+            "expected the same: embed both with one model"
+        )
+    asked = inputs.identities("probe_ids", probe_ids, len(queries))
+    roster = Roster.of(inputs.identities("gallery_ids", gallery_ids, len(entries)))
+    entries = entries[roster.order]
+    # One piece of memory for all blocks: fresh pages would cost as much as a tenth of the product.
+    room = np.empty((_rows(len(entries), len(queries)), len(entries)), np.float32)
+
+    def block_of(rows: slice) -> np.ndarray:
+        block = queries[rows]
+        return np.matmul(block, entries.T, out=room[: len(block)])
+
+    return _measure(block_of, asked, roster, mated, draws, seed)
+
+
+def _measure(
+    block_of: Callable[[slice], np.ndarray],
+    asked: np.ndarray,
+    roster: Roster,
+    mated: np.ndarray | None,
+    draws: int,
+    seed: int,
+) -> Identification:
+    """Return the identification of probes whose scores come in blocks."""
+    place, known = roster.places(asked)
+    if mated is not None:
+        check_mated(mated, known, asked)
+    rows = _rows(len(roster.order), len(asked))
+    rank, mate, top = find_mates(block_of, place, roster, rows)
+    people, owner = np.unique(asked, return_inverse=True)
     falling = np.flatnonzero(~known)[np.argsort(-top[~known], kind="stable")]
     return Identification(
         rank_of_mate=rank[known],
@@ -207,7 +288,22 @@ def identification(
         owner=owner[known],
         unknown=top[falling],
         unknown_owner=owner[falling],
-        identities=len(names),
+        people=people,
+        gallery=roster.names,
         draws=draws,
         seed=seed,
     )
+
+
+def _rows(entries: int, probes: int) -> int:
+    """Return how many probes make a block."""
+    return min(probes, max(1, _BLOCK // entries))
+
+
+def _budget(probes: int, fpir: float, convention: Convention) -> int:
+    """Return how many of so many unknown probes may be answered."""
+    if convention == "conservative":
+        return allowed(probes, fpir)
+    if convention == "insightface":
+        return max(int(probes * fpir) - 1, 0)
+    raise ArcwiseError(f"convention is {convention!r}, expected 'conservative' or 'insightface'")
