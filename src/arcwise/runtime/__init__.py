@@ -15,6 +15,7 @@ import numpy as np
 from arcwise.bundle import Bundle, read_bundle, write_bundle
 from arcwise.errors import ArcwiseError, BundleError
 from arcwise.images.preparation import Preparation
+from arcwise.runtime.cache import EmbeddingCache
 from arcwise.runtime.engines import Engine, OnnxEngine, TorchEngine, available, torch_engine
 from arcwise.runtime.job import Embedded, embed_manifest
 from arcwise.runtime.model import Model, Picture, probe_embedding
@@ -22,7 +23,16 @@ from arcwise.runtime.model import Model, Picture, probe_embedding
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Embedded", "Model", "Picture", "embed_manifest", "load", "probe_embedding", "save"]
+__all__ = [
+    "Embedded",
+    "EmbeddingCache",
+    "Model",
+    "Picture",
+    "embed_manifest",
+    "load",
+    "probe_embedding",
+    "save",
+]
 
 _TOLERANCE = 1e-3  # of the probe's cosine: engines and devices differ by 1e-5, mistakes by 1e-1
 _EXTRA = {"onnx": "serve", "torch": "train"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images.decode import decode
 from arcwise.runtime.ahead import in_order
+from arcwise.runtime.cache import EmbeddingCache, content_key
 from arcwise.runtime.engines import Floats, cores
 from arcwise.runtime.model import Model
 
@@ -27,15 +28,24 @@ class Embedded:
         vectors: (M, D) float32, unit length.
         rows: (M,) int64, the manifest's row of each vector, ascending; rows that failed are absent.
         failures: why, one for each row that is absent.
+        reused: how many of the vectors were in the cache.
     """
 
     vectors: Floats
     rows: NDArray[np.int64]
     failures: list[ImageError]
+    reused: int = 0
 
     def __str__(self) -> str:
         text = f"{len(self.rows)} pictures embedded"
         return f"{text}, {len(self.failures)} could not be read" if self.failures else text
+
+
+class _Prepared(NamedTuple):
+    """A picture that waits for the network."""
+
+    key: bytes
+    pixels: NDArray[np.uint8]
 
 
 def embed_manifest(
@@ -45,6 +55,7 @@ def embed_manifest(
     batch_size: int = 64,
     workers: int | None = None,
     progress: Callable[[int, int], object] | None = None,
+    cache: EmbeddingCache | None = None,
 ) -> Embedded:
     """The embeddings of a manifest's pictures; unreadable ones are listed and passed over.
 
@@ -53,7 +64,8 @@ def embed_manifest(
         manifest: one that has pictures; its `landmarks` serve a model with alignment.
         batch_size: pictures computed at once; about twice as many are held in memory.
         workers: threads that decode; by default one for each core.
-        progress: called with (rows done, rows in all) after every batch.
+        progress: called with (rows done, rows in all), about once a batch.
+        cache: the model's; what is in it is not computed, and every batch is put there.
 
     Raises:
         ArcwiseError: every picture failed, or an embedding is zero or not finite.
@@ -61,40 +73,61 @@ def embed_manifest(
     names = manifest.images
     landmarks = manifest.column("landmarks") or [None] * len(names)
 
-    def prepared(row: int) -> NDArray[np.uint8] | ImageError:
+    def prepared(row: int) -> Floats | _Prepared | ImageError:
         try:
-            return model.prepare(decode(manifest.read(row), names[row]), landmarks[row])
+            content, key = manifest.read(row), b""
+            if cache is not None:
+                key = content_key(content, landmarks[row] if model.aligns else None)
+                if (known := cache.get(key)) is not None:
+                    return known
+            return _Prepared(key, model.prepare(decode(content, names[row]), landmarks[row]))
         except ImageError as problem:
             return problem
         except ArcwiseError as problem:
             return ImageError(names[row], str(problem))
 
-    vectors = [np.empty((0, model.dim), np.float32)]
-    rows: list[int] = []
+    vectors = np.empty((len(names), model.dim), np.float32)
+    embedded = np.zeros(len(names), bool)
     failures: list[ImageError] = []
-    batch: list[NDArray[np.uint8]] = []
+    batch: dict[int, _Prepared] = {}
+    reused = 0
     pictures = in_order(
         len(names), prepared, workers=cores() if workers is None else workers, ahead=batch_size
     )
     for row, found in enumerate(pictures):
         if isinstance(found, ImageError):
             failures.append(found)
+        elif isinstance(found, _Prepared):
+            batch[row] = found
         else:
-            batch.append(found)
-            rows.append(row)
-        if len(batch) == batch_size or row + 1 == len(names):
-            if batch:
-                called = [names[one] for one in rows[-len(batch) :]]
-                vectors.append(
-                    model.embed_pixels(np.stack(batch), batch_size=batch_size, names=called)
-                )
-                batch = []
-            if progress is not None:
-                progress(row + 1, len(names))
-    if failures and not rows:
+            vectors[row], embedded[row] = found, True
+            reused += 1
+        full, last = len(batch) == batch_size, row + 1 == len(names)
+        if batch and (full or last):
+            waiting = list(batch)
+            vectors[waiting], embedded[waiting] = _computed(model, batch, names, cache), True
+            batch = {}
+        steady = reused > 0 and row % batch_size == 0  # where all is known no batch fills
+        if progress is not None and (full or last or steady):
+            progress(row + 1, len(names))
+    rows = np.flatnonzero(embedded)
+    if failures and not len(rows):
         listed = "; ".join(str(failure) for failure in failures[:3])
         raise ArcwiseError(
             f"none of the {len(failures)} pictures of {manifest.name} could be read ({listed}"
             f"{'; …' if len(failures) > 3 else ''}): check the paths it holds"
         )
-    return Embedded(np.concatenate(vectors), np.asarray(rows, np.int64), failures)
+    return Embedded(vectors[rows] if failures else vectors, rows, failures, reused)
+
+
+def _computed(
+    model: Model, batch: dict[int, _Prepared], names: list[str], cache: EmbeddingCache | None
+) -> Floats:
+    """(B, D) embeddings of a batch, kept in the cache."""
+    pixels = np.stack([one.pixels for one in batch.values()])
+    vectors = model.embed_pixels(
+        pixels, batch_size=len(pixels), names=[names[row] for row in batch]
+    )
+    if cache is not None:
+        cache.put([one.key for one in batch.values()], vectors)
+    return vectors

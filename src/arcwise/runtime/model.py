@@ -49,6 +49,11 @@ class Model:
         """Similarities for stated false-accept rates; empty until the model is calibrated."""
         return () if self.bundle is None else self.bundle.thresholds
 
+    @property
+    def aligns(self) -> bool:
+        """Whether a picture is turned by its landmarks, where they are known."""
+        return self.bundle is not None and self.bundle.alignment is not None
+
     def embed(self, items: Iterable[Picture], *, batch_size: int = 64) -> Floats:
         """(N, D) float32 embeddings of unit length, in the order of the items.
 
@@ -128,7 +133,7 @@ class Model:
                 turns the face onto its template by them; without them, and for other models, the
                 picture is taken as it is.
         """
-        if landmarks is not None and self.bundle is not None and self.bundle.alignment is not None:
+        if landmarks is not None and self.aligns:
             image = align(image, landmarks, self.preparation.height)
         return self.preparation.pixels(image)
 
