@@ -1,0 +1,1 @@
+"""What the studies of ArcFace's own pictures share."""
