@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
 
 from arcwise import evaluation
 from arcwise.errors import ArcwiseError
@@ -15,52 +18,102 @@ from arcwise.errors import ArcwiseError
 MODULE = importlib.import_module("arcwise.evaluation.retrieval")  # the name is the function's
 
 
-def slow_retrieval(
-    queries: np.ndarray, ids: list[str], gallery: np.ndarray, held: list[str], alone: bool
-) -> tuple[list[int], list[float], int]:
-    """Return rank, average precision at R and the number left out, one query at a time."""
-    ranks, precisions, left_out = [], [], 0
+def slow_places(
+    queries: np.ndarray,
+    ids: list[str],
+    gallery: np.ndarray,
+    held: list[str],
+    left_out: Callable[[int, int], bool],
+) -> list[list[int]]:
+    """Return the places of each query's right answers, one query at a time."""
+    places = []
     for i, query in enumerate(queries):
         found = [
             (-float(query @ other), held[j] == ids[i])
             for j, other in enumerate(gallery)
-            if not (alone and i == j)
+            if not left_out(i, j)
         ]
         found.sort()  # nearest first; False before True: the wrong one first among equals
-        right = [match for _, match in found]
-        answers = sum(right)
-        if not answers:
-            left_out += 1
-            continue
-        ranks.append(right.index(True) + 1)
-        hits = [sum(right[: k + 1]) / (k + 1) for k in range(answers) if right[k]]
-        precisions.append(sum(hits) / answers)
-    return ranks, precisions, left_out
+        places.append([place for place, (_, right) in enumerate(found, start=1) if right])
+    return places
 
 
-@settings(max_examples=60, deadline=None)
+def mean(values: list[float]) -> object:
+    return pytest.approx(sum(values) / len(values))
+
+
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_equals_a_loop_with_ties(halves: np.ndarray, data: st.DataObject) -> None:
-    alone = data.draw(st.booleans())
+    alone, filmed = data.draw(st.booleans()), data.draw(st.booleans())
     rows = data.draw(st.lists(st.integers(0, 15), min_size=2, max_size=14))
-    ids = data.draw(st.lists(st.sampled_from("abcd"), min_size=len(rows), max_size=len(rows)))
     more = data.draw(st.lists(st.integers(0, 15), min_size=1, max_size=14))
-    held = data.draw(st.lists(st.sampled_from("abcd"), min_size=len(more), max_size=len(more)))
+    named = [
+        data.draw(st.lists(st.sampled_from(letters), min_size=len(side), max_size=len(side)))
+        for letters in ("abcd", "xyz")
+        for side in (rows, more)
+    ]
+    ids, held, media, held_media = named
     ids[:2], held[0] = ["a", "a"], "a"
+    media[:2], held_media[0] = ["x", "y"], "z"
+    options = {"media": media} if filmed else {}
     if alone:
-        more, held = rows, ids
-    given_gallery = {} if alone else {"gallery": halves[more], "gallery_ids": held}
+        more, held, held_media = rows, ids, media
+    else:
+        options |= {"gallery": halves[more], "gallery_ids": held}
+        options |= {"gallery_media": held_media} if filmed else {}
+
+    def left_out(i: int, j: int) -> bool:
+        return (alone and i == j) or (filmed and media[i] == held_media[j])
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MODULE, "_BLOCK", 20)
-        found = evaluation.retrieval(halves[rows], ids, **given_gallery, draws=5)
-    ranks, precisions, left_out = slow_retrieval(halves[rows], ids, halves[more], held, alone)
-    assert found.rank.tolist() == ranks
-    assert found.average_precision == pytest.approx(precisions)
-    assert (found.queries, found.left_out) == (len(ranks), left_out)
-    assert found.map_at_r == pytest.approx(np.mean(precisions))
+        patch.setattr(MODULE, "BLOCK", 20)
+        found = evaluation.retrieval(halves[rows], ids, **options, draws=5)
+    every = slow_places(halves[rows], ids, halves[more], held, left_out)
+    places = [each for each in every if each]
+    assert found.ranks.tolist() == [place for each in places for place in each]
+    assert found.rank.tolist() == [each[0] for each in places]
+    assert (found.queries, found.left_out) == (len(places), len(every) - len(places))
+    assert found.owner.tolist() == [
+        sorted({*ids, *held}).index(name) for name, each in zip(ids, every, strict=True) if each
+    ]
+
+    def precision(each: list[int], depth: float) -> float:
+        """The sum of precisions at the right answers down to a depth, over all R of them."""
+        return sum(n / place for n, place in enumerate(each, 1) if place <= depth) / len(each)
+
+    assert found.map == mean([precision(each, math.inf) for each in places])
+    assert found.map_at_r == mean([precision(each, len(each)) for each in places])
+    assert found.r_precision == mean([sum(p <= len(e) for p in e) / len(e) for e in places])
     for k in (1, 2, 5, 100):
-        assert found.recall_at(k) == pytest.approx(np.mean(np.array(ranks) <= k))
-    assert found.precision_at_1 == found.recall_at(1)
+        assert found.recall_at(k) == mean([each[0] <= k for each in places])
+        assert found.precision_at(k) == mean([sum(p <= k for p in each) / k for each in places])
+    assert found.precision_at_1 == found.recall_at(1) == found.precision_at(1)
+
+
+def test_map_without_ties_is_that_of_scikit_learn() -> None:
+    generator = np.random.default_rng(0)
+    ids = generator.integers(0, 8, 60)
+    vectors = generator.normal(size=(60, 6)) + 0.7 * np.eye(8, 6)[ids]
+    found = evaluation.retrieval(vectors, ids)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    expected = [
+        average_precision_score(np.delete(ids == ids[i], i), np.delete(unit @ unit[i], i))
+        for i in range(60)
+    ]
+    assert found.left_out == 0
+    assert found.map == mean(expected)
+
+
+def test_a_duplicate_of_the_same_medium_is_neither_right_nor_wrong() -> None:
+    """A burst of a at 0 and 1 degrees: found first, unless it is known as a burst."""
+    vectors, ids = _on_circle(0, 1, 40, 30), list("aaab")
+    assert evaluation.retrieval(vectors, ids).rank.tolist() == [1, 1, 2]
+    known = evaluation.retrieval(vectors, ids, media=["burst", "burst", "day", "other"])
+    assert known.rank.tolist() == [2, 2, 2]
+    assert known.ranks.tolist() == [2, 2, 2, 3]
+    everything = evaluation.retrieval(vectors[:3], list("aaa"), media=list("xxy"))
+    assert everything.answers.tolist() == [1, 1, 2]
 
 
 def _on_circle(*degrees: float) -> np.ndarray:
@@ -77,7 +130,8 @@ def test_six_pictures_by_hand() -> None:
     """
     found = evaluation.retrieval(_on_circle(0, 10, 40, 30, 100, 200), list("aaabbc"))
     assert found.rank.tolist() == [1, 1, 2, 4, 2]
-    assert found.average_precision.tolist() == [0.5, 0.5, 0.25, 0.0, 0.0]
+    assert found.answers.tolist() == [2, 2, 2, 1, 1]
+    assert found.r_precision == pytest.approx((1 / 2 + 1 / 2 + 1 / 2) / 5)
     assert found.recall_at(1) == 0.4
     assert found.recall_at(2) == 0.8
     assert found.map_at_r == 0.25
@@ -119,6 +173,20 @@ def test_separable_collapsed_and_random() -> None:
             "one model",
         ),
         (lambda: evaluation.retrieval(np.eye(2), list("aa")).recall_at(0), "1 or more"),
+        (lambda: evaluation.retrieval(np.eye(2), list("aa")).precision_at(0), "1 or more"),
+        (lambda: evaluation.retrieval(np.full((2, 2), np.nan), list("aa")), "NaN"),
+        (lambda: evaluation.retrieval(np.eye(2), list("aa"), media=list("xx")), "one medium"),
+        (lambda: evaluation.retrieval(np.eye(2), list("aa"), media=list("x")), "media has shape"),
+        (
+            lambda: evaluation.retrieval(np.eye(2), list("aa"), gallery_media=list("xy")),
+            "without a gallery",
+        ),
+        (
+            lambda: evaluation.retrieval(
+                np.eye(2), list("aa"), gallery=np.eye(2), gallery_ids=list("aa"), media=list("xy")
+            ),
+            "both or neither",
+        ),
     ],
 )
 def test_bad_input_is_named(call: object, message: str) -> None:

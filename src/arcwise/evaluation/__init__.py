@@ -9,15 +9,22 @@ from arcwise.evaluation.identification import (
 )
 from arcwise.evaluation.intervals import Rate
 from arcwise.evaluation.pairs import all_pairs, verification_from_embeddings
+from arcwise.evaluation.rerank import KReciprocal, QueryExpansion
 from arcwise.evaluation.retrieval import Retrieval, retrieval
+from arcwise.evaluation.search_calibration import SearchThreshold, calibrate_search
+from arcwise.evaluation.templates import Templates
 from arcwise.evaluation.two_galleries import TwoGalleries, two_galleries
 from arcwise.evaluation.verification import Verification, verification
 
 __all__ = [
     "Angles",
     "Identification",
+    "KReciprocal",
+    "QueryExpansion",
     "Rate",
     "Retrieval",
+    "SearchThreshold",
+    "Templates",
     "Threshold",
     "TwoGalleries",
     "Verification",
@@ -25,6 +32,7 @@ __all__ = [
     "angles",
     "angles_from_embeddings",
     "calibrate",
+    "calibrate_search",
     "identification",
     "identification_from_embeddings",
     "retrieval",

@@ -9,17 +9,19 @@ import numpy as np
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
 from arcwise.evaluation.intervals import DRAWS, Rate, mean_over_identities
-
-_BLOCK = 2**22  # similarities in one block
+from arcwise.evaluation.rerank import KReciprocal, QueryExpansion
+from arcwise.evaluation.search import BLOCK, ordered, sides
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Retrieval:
     """What retrieval measured; prints itself. Intervals are 95 %, from drawing identities.
 
+    Every measure follows from the places of the right answers, R of them for a query.
+
     Attributes:
-        rank: (Q,) position of the first right answer, 1 is the nearest.
-        average_precision: (Q,) average precision at R, R being the right answers a query has.
+        ranks: (A,) int64 place of every right answer, 1 is the nearest; ascending, query by query.
+        answers: (Q,) int64 how many of them are each query's: its R.
         owner: (Q,) int64, the query's identity.
         left_out: queries that have no right answer to find, and are therefore not counted.
         gallery: pictures searched in.
@@ -27,8 +29,8 @@ class Retrieval:
         seed: of the bootstrap.
     """
 
-    rank: np.ndarray
-    average_precision: np.ndarray
+    ranks: np.ndarray
+    answers: np.ndarray
     owner: np.ndarray
     left_out: int
     gallery: int
@@ -38,7 +40,12 @@ class Retrieval:
     @property
     def queries(self) -> int:
         """How many queries were counted."""
-        return len(self.rank)
+        return len(self.answers)
+
+    @property
+    def rank(self) -> np.ndarray:
+        """(Q,) place of the first right answer."""
+        return self.ranks[self._starts]
 
     @property
     def precision_at_1(self) -> Rate:
@@ -46,17 +53,44 @@ class Retrieval:
         return self.recall_at(1)
 
     @property
+    def r_precision(self) -> Rate:
+        """Share of right answers among the R nearest (Musgrave et al., ECCV 2020, section 3.2)."""
+        return self._mean(self._sum(self._within_r) / self.answers)
+
+    @property
     def map_at_r(self) -> Rate:
         """Mean average precision at R (Musgrave et al., ECCV 2020, section 3.2)."""
-        return self._mean(self.average_precision)
+        return self._mean(self._sum(self._precision * self._within_r) / self.answers)
+
+    @property
+    def map(self) -> Rate:
+        """Mean average precision over all right answers, however far down they are."""
+        return self._mean(self._sum(self._precision) / self.answers)
 
     def recall_at(self, k: int) -> Rate:
         """Return how often a right answer is among the k nearest."""
-        if k < 1:
-            raise ArcwiseError(
-                f"k is {k}, expected 1 or more: how many neighbours may be looked at"
-            )
-        return self._mean(self.rank <= k)
+        return self._mean(self.rank <= _neighbours(k))
+
+    def precision_at(self, k: int) -> Rate:
+        """Return the share of right answers among the k nearest; below 1 where R < k."""
+        return self._mean(self._sum(self.ranks <= _neighbours(k)) / k)
+
+    @property
+    def _starts(self) -> np.ndarray:
+        return np.cumsum(self.answers) - self.answers
+
+    @property
+    def _precision(self) -> np.ndarray:
+        """(A,) share of right answers down to each right answer."""
+        return (1 + np.arange(len(self.ranks)) - np.repeat(self._starts, self.answers)) / self.ranks
+
+    @property
+    def _within_r(self) -> np.ndarray:
+        return self.ranks <= np.repeat(self.answers, self.answers)
+
+    def _sum(self, values: np.ndarray) -> np.ndarray:
+        """Return (Q,) sums over each query's right answers, (A,)."""
+        return np.add.reduceat(values.astype(np.float64), self._starts)
 
     def _mean(self, values: np.ndarray) -> Rate:
         return mean_over_identities(values, self.owner, draws=self.draws, seed=self.seed)
@@ -68,7 +102,9 @@ class Retrieval:
                 f" ({self.left_out} left out: no other picture of theirs)",
                 f"  recall@1    {self.recall_at(1)}",
                 f"  recall@5    {self.recall_at(5)}",
+                f"  R-precision {self.r_precision}",
                 f"  MAP@R       {self.map_at_r}",
+                f"  mAP         {self.map}",
             ]
         )
 
@@ -81,6 +117,10 @@ def retrieval(
     *,
     gallery: np.ndarray | None = None,
     gallery_ids: inputs.Identities | None = None,
+    media: inputs.Identities | None = None,
+    gallery_media: inputs.Identities | None = None,
+    expand: QueryExpansion | None = None,
+    rerank: KReciprocal | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Retrieval:
@@ -94,77 +134,104 @@ def retrieval(
         ids: (N,) identities.
         gallery: (G, D) embeddings to search in; the queries themselves where it is not given.
         gallery_ids: (G,) identities.
+        media: (N,) which medium (video, burst, web page) each query is from. What the gallery has
+            of the same medium is a near-duplicate, neither right nor wrong: it is left out of that
+            query's ranking. A picture that has no duplicates has a medium of its own.
+        gallery_media: (G,) the gallery's media.
+        expand: how queries are expanded by what a first search finds; the gallery stays.
+        rerank: how similarities are replaced by what the neighbourhoods say.
         draws: bootstrap samples.
         seed: of the bootstrap.
 
     Raises:
         ArcwiseError: no query has anything to find; or bad input.
     """
-    queries = inputs.embeddings("embeddings", embeddings)
-    names = inputs.identities("ids", ids, len(queries))
     if (gallery is None) != (gallery_ids is None):
         raise ArcwiseError("one of gallery and gallery_ids is missing, expected both or neither")
-    alone = gallery is None or gallery_ids is None
-    if gallery is None or gallery_ids is None:
-        searched, searched_names = queries, names
-    else:
-        searched = inputs.embeddings("gallery", gallery)
-        searched_names = inputs.identities("gallery_ids", gallery_ids, len(searched))
-    if searched.shape[1] != queries.shape[1]:
-        raise ArcwiseError(
-            f"queries have {queries.shape[1]} dimensions and the gallery {searched.shape[1]}, "
-            "expected the same: embed both with one model"
-        )
-    both = np.concatenate([names, searched_names])
-    codes = np.unique(both, return_inverse=True)[1].astype(np.int64)
-    owner, codes = codes[: len(names)], codes[len(names) :]
-    answers = np.bincount(codes, minlength=int(owner.max()) + 1)[owner] - int(alone)
-    asked = np.flatnonzero(answers > 0)
+    alone = gallery is None
+    queries, searched = sides(embeddings, gallery)
+    owner, held = _codes("ids", ids, len(queries), gallery_ids, len(searched))
+    medium, held_medium = _media(media, gallery_media, len(queries), len(searched), alone)
+    answers = _occurrences(owner, held) - _occurrences(
+        np.stack([owner, medium], axis=1), np.stack([held, held_medium], axis=1)
+    )
+    asked = np.flatnonzero(answers)
     if not len(asked):
         raise ArcwiseError(
             f"none of {len(queries)} queries has a picture of its own identity to find, "
-            "expected some: at least one identity with two pictures"
+            "expected some: at least one identity with two pictures, not of one medium"
         )
 
-    rank = np.empty(len(asked), dtype=np.int64)
-    precision = np.empty(len(asked))
-    rows = max(1, _BLOCK // len(searched))
-    for start in range(0, len(asked), rows):
-        part = asked[start : start + rows]
-        same = owner[part, None] == codes[None, :]
-        keys = _keys(queries[part] @ searched.T, same)
-        if alone:
-            keys[np.arange(len(part)), part] = np.iinfo(np.int64).min  # not itself
-            same[np.arange(len(part)), part] = False
-        block = slice(start, start + len(part))
-        rank[block] = _first(keys, same)
-        precision[block] = _average_precision(keys, answers[part])
-    left_out = len(queries) - len(asked)
-    return Retrieval(rank, precision, owner[asked], left_out, len(searched), draws, seed)
+    if expand is not None:
+        queries = expand.expand(embeddings, gallery)
+        embeddings, gallery = queries, embeddings if gallery is None else gallery
+    reranked = None if rerank is None else rerank.fit(embeddings, gallery)
+    ranks = []
+    for part in np.split(asked, range(0, len(asked), max(1, BLOCK // len(searched)))[1:]):
+        score = queries[part] @ searched.T if reranked is None else -reranked.distance(part)
+        same = owner[part, None] == held
+        ranks.append(_ranks(score, same, medium[part, None] == held_medium))
+    return Retrieval(
+        np.concatenate(ranks), answers[asked], owner[asked], len(queries) - len(asked),
+        len(searched), draws, seed,
+    )  # fmt: skip
 
 
-def _keys(similarity: np.ndarray, same: np.ndarray) -> np.ndarray:
-    """Return (B, G) int64 that sort as the similarities do, right answers last among equals.
+def _codes(
+    name: str, asked: inputs.Identities, queries: int, held: inputs.Identities | None, entries: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (Q,) and (G,) int64 numbers, the same for the same name; one side twice alone."""
+    own = inputs.identities(name, asked, queries)
+    other = own if held is None else inputs.identities(f"gallery_{name}", held, entries)
+    both = inputs.codes(name, np.concatenate([own, other]), queries + entries)
+    return both[:queries], both[queries:]
 
-    The bits of a float, read as an integer, keep its order (negative ones reversed); the lowest bit
-    then says "wrong", so that one sort of plain integers carries both.
+
+def _media(
+    media: inputs.Identities | None,
+    gallery_media: inputs.Identities | None,
+    queries: int,
+    entries: int,
+    alone: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (Q,) and (G,) int64 media: what has the query's own is left out of its ranking."""
+    if media is not None and (gallery_media is None) == alone:
+        return _codes("media", media, queries, gallery_media, entries)
+    if media is not None or gallery_media is not None:
+        raise ArcwiseError(
+            "gallery_media is given without a gallery, expected media alone"
+            if alone
+            else "one of media and gallery_media is missing, expected both or neither"
+        )
+    if alone:  # nothing but the query itself
+        return np.arange(queries), np.arange(entries)
+    return np.full(queries, -1), np.full(entries, -2)
+
+
+def _occurrences(asked: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Return (Q,) how often each row of the one occurs in the other; (Q, …) and (G, …) int64."""
+    both = np.unique(np.concatenate([asked, held]), axis=0, return_inverse=True)[1].reshape(-1)
+    return np.bincount(both[len(asked) :], minlength=int(both.max()) + 1)[both[: len(asked)]]
+
+
+def _ranks(score: np.ndarray, same: np.ndarray, absent: np.ndarray) -> np.ndarray:
+    """Return (A,) the places of the right answers, ascending in each row, row by row.
+
+    The lowest bit of a sorted number says "wrong": one sort of plain integers carries both, and of
+    equal scores the wrong one is larger. A float32 has bits to spare; of a float64's 53 one goes.
+
+    Args:
+        score: (B, G) float32 or float64, higher is closer.
+        same: (B, G) bool, a right answer.
+        absent: (B, G) bool, in no place at all; below all others and wrong.
     """
-    bits = (similarity + np.float32(0)).view(np.int32).astype(np.int64)  # -0.0 becomes 0.0
-    ordered = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
-    return 2 * ordered + ~same
+    keys = (ordered(score.astype(np.float64)) | 1) - same
+    keys[absent] = np.iinfo(np.int64).min + 1
+    keys.sort(axis=1)
+    return 1 + np.nonzero(keys[:, ::-1] % 2 == 0)[1]
 
 
-def _first(keys: np.ndarray, same: np.ndarray) -> np.ndarray:
-    """Return (B,) the rank of each row's best right answer."""
-    best = np.where(same, keys, np.iinfo(np.int64).min).max(axis=1)
-    return 1 + (keys > best[:, None]).sum(axis=1)
-
-
-def _average_precision(keys: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """Return (B,) average precision at R, R = answers (B,)."""
-    depth = int(answers.max())
-    split = keys.shape[1] - depth
-    nearest = np.sort(np.partition(keys, split, axis=1)[:, split:], axis=1)[:, ::-1]
-    position = np.arange(1, depth + 1)
-    right = (nearest % 2 == 0) & (position <= answers[:, None])
-    return (right * np.cumsum(right, axis=1) / position).sum(axis=1) / answers
+def _neighbours(k: int) -> int:
+    if k < 1:
+        raise ArcwiseError(f"k is {k}, expected 1 or more: how many neighbours may be looked at")
+    return k

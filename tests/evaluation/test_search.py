@@ -1,0 +1,44 @@
+"""Nearest rows against a sort, and floats that are ordered as integers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from arcwise.evaluation import search
+
+
+@given(
+    st.sampled_from(["float32", "float64"]).flatmap(
+        lambda kind: arrays.arrays(kind, 6, elements={"allow_nan": False})
+    )
+)
+def test_integers_sort_as_the_floats_do(values: np.ndarray) -> None:
+    found = search.ordered(values)
+    assert found.dtype.itemsize == values.dtype.itemsize
+    assert ((found[:, None] < found) == (values[:, None] < values)).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_nearest_is_a_sort_with_the_lower_row_first(
+    halves: np.ndarray, data: st.DataObject
+) -> None:
+    alone = data.draw(st.booleans())
+    queries = halves[data.draw(st.lists(st.integers(0, 15), min_size=2, max_size=9))]
+    gallery = queries
+    if not alone:
+        gallery = halves[data.draw(st.lists(st.integers(0, 15), min_size=1, max_size=9))]
+    k = data.draw(st.integers(1, 10))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "BLOCK", 20)
+        found, cosine, lowest = search.nearest(queries, gallery, k, alone=alone)
+    for i, query in enumerate(queries):
+        rest = [(-query @ other, j) for j, other in enumerate(gallery) if not (alone and i == j)]
+        best = sorted(rest)[:k]
+        assert found[i].tolist() == [j for _, j in best]
+        assert cosine[i].tolist() == [-score for score, _ in best]
+    assert lowest.tolist() == (queries @ gallery.T).min(axis=1).tolist()
