@@ -16,7 +16,7 @@ from arcwise import report
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate, Verification
 from arcwise.report import plots
-from arcwise.report.html import data_uri
+from arcwise.report.pictures import data_uri
 
 from .conftest import HOSTILE
 

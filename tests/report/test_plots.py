@@ -6,12 +6,14 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Angles, Identification, Rate, Verification
 from arcwise.report import plots
 from arcwise.report.drawing import INK
+from arcwise.report.plots.marks import band
 
 from .conftest import HOSTILE
 
@@ -27,15 +29,21 @@ def drawn(
     names = ("plain", HOSTILE, "_underscore", "苹果")
     return {
         "roc": lambda: plots.roc(dict.fromkeys(names, verification)),
+        "det": lambda: plots.det(dict.fromkeys(names, verification)),
+        "scores": lambda: plots.scores(dict.fromkeys(names, verification), {"plain": {HOSTILE: 1}}),
         "detection": lambda: plots.detection(dict.fromkeys(names, identification)),
         "cmc": lambda: plots.cmc(dict.fromkeys(names, identification)),
         "angles": lambda: plots.angles(dict.fromkeys(names, angles)),
         "comparison": lambda: plots.comparison(dict.fromkeys(names, rate), HOSTILE),
+        "groups": lambda: plots.groups({HOSTILE: dict.fromkeys(names, rate)}, HOSTILE),
+        "thresholds": lambda: plots.thresholds({key: [(0.9, rate)] for key in names}, HOSTILE),
+        "reliability": lambda: plots.reliability({key: [(0.9, rate)] for key in names}),
         "training": lambda: plots.training(ROWS),
     }
 
 
-KINDS = ["roc", "detection", "cmc", "angles", "comparison", "training"]
+KINDS = ["roc", "det", "detection", "cmc", "scores", "angles", "comparison", "groups"]
+KINDS += ["thresholds", "reliability", "training"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -75,9 +83,46 @@ def test_references_stay_inside_their_plot(drawn: dict[str, Callable[[], str]]) 
                 assert seen.setdefault(name, kind) == kind
 
 
-def test_an_unresolved_rate_says_so() -> None:
-    text = plots.comparison({"a": Rate(0.5, 0.1, 0.9, resolved=False)}, "TAR at FAR 0.1 %")
-    assert "not resolved" in text
+def words(svg: str) -> list[str]:
+    return [text.strip() for text in ET.fromstring(svg).itertext() if text.strip()]
+
+
+def test_a_rate_that_is_not_resolved_is_no_number() -> None:
+    rates = {"a": Rate(0.515, 0.1, 0.9, resolved=False), "b": Rate(0.3, 0.2, 0.4)}
+    said = words(plots.comparison(rates, "TAR"))
+    assert "not resolved" in said
+    assert "30 %" in said
+    assert not [word for word in said if word.startswith("51")]
+
+
+def test_a_group_without_pairs_is_named() -> None:
+    said = words(plots.groups({"full": {"m": Rate(0.5, 0.4, 0.6)}, "empty": {"m": None}}, "TAR"))
+    assert {"full", "empty", "nothing to measure"} <= set(said)
+
+
+@pytest.mark.parametrize("groups", [{"one": {"m": None}}, {"one": {"m": None, "n": None}}])
+def test_groups_of_which_nothing_is_known_are_drawn(groups: dict) -> None:
+    assert "one" in words(plots.groups(groups, "TAR"))
+
+
+def test_a_band_never_opens_again(verification: Verification) -> None:
+    """At a false-accept rate of 1 nothing is uncertain, and Wilson's interval would be wide."""
+    rates = np.geomspace(0.01, 1, 30)
+    found = [*verification.tars_at(rates.tolist())[:-1], Rate(1.0, 0.9, 1.0)]
+    drawn = band(rates, found)
+    assert (np.diff(drawn.low) >= 0).all()
+    assert (np.diff(drawn.high) >= 0).all()
+    assert drawn.low[-1] > 0.9
+    assert (drawn.low <= drawn.value).all()
+    assert (drawn.value <= drawn.high).all()
+    narrow = [(rate.low, rate.high) for rate in found if rate.resolved][:-1]
+    np.testing.assert_array_equal(np.column_stack([drawn.low, drawn.high])[drawn.sure][:-1], narrow)
+
+
+def test_long_names_are_short_in_plots(verification: Verification) -> None:
+    first, second = (f"a model {'very ' * 30} long {end}" for end in ("first", "second"))
+    said = words(plots.roc({first: verification, second: verification}))
+    assert len([word for word in said if word.startswith("a model") and len(word) < 40]) == 2
 
 
 def test_training_draws_what_there_is() -> None:
@@ -87,7 +132,20 @@ def test_training_draws_what_there_is() -> None:
     assert "norm" in plots.training([{"step": 1, "norm": 3.0}], losses=("norm",), metrics=())
 
 
-@pytest.mark.parametrize("draw", [plots.roc, plots.detection, plots.cmc, plots.angles])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        plots.roc,
+        plots.det,
+        plots.detection,
+        plots.cmc,
+        plots.scores,
+        plots.angles,
+        plots.reliability,
+        lambda none: plots.groups(none, ""),
+        lambda none: plots.thresholds(none, ""),
+    ],
+)
 def test_a_plot_of_nothing_is_refused(draw: Callable[[dict], str]) -> None:
     with pytest.raises(ArcwiseError, match="nothing to plot"):
         draw({})

@@ -1,7 +1,9 @@
 """Plots as SVG, and a report as one HTML file that needs nothing else."""
 
 from arcwise.report.html import render, write_report
+from arcwise.report.pictures import shrunk
 from arcwise.report.sections import (
+    Difference,
     Facts,
     Number,
     Numbers,
@@ -14,6 +16,7 @@ from arcwise.report.sections import (
 )
 
 __all__ = [
+    "Difference",
     "Facts",
     "Number",
     "Numbers",
@@ -24,5 +27,6 @@ __all__ = [
     "Strip",
     "Table",
     "render",
+    "shrunk",
     "write_report",
 ]

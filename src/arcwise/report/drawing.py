@@ -20,6 +20,11 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0669a", "#c78500", "#4a9fd0")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 """One line style for each colour, for print without colours."""
 
+WIDTH = 4.1
+"""Inches of a plot: on a phone its letters are then as large as the page's small ones."""
+
+_LONGEST_NAME = 34  # letters in a legend
+
 INK = "#123457"
 """Stands for the page's text colour, and becomes `currentColor`: readable on white and on black."""
 
@@ -57,14 +62,17 @@ def look() -> Generator[None]:
         yield
 
 
-def axes(width: float = 5.4, height: float = 3.6) -> tuple[Figure, Axes]:
+def axes(width: float = WIDTH, height: float = 3.1) -> tuple[Figure, Axes]:
     """Return a figure of so many inches and its one pair of axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
 
 
 def label(name: str) -> str:
-    """Return a name as legends take it: one that starts with "_" would be left out."""
+    """Return a name as plots take it: short, and not left out for a "_" at its start."""
+    if len(name) > _LONGEST_NAME:
+        half = _LONGEST_NAME // 2
+        name = f"{name[:half]}…{name[-half:]}"
     return f"\u200b{name}" if name.startswith("_") else name
 
 
@@ -73,6 +81,14 @@ def legend(plot: Axes, **where: object) -> None:
     handles, names = plot.get_legend_handles_labels()
     if names:
         plot.legend(handles, names, **where)  # type: ignore[arg-type]
+
+
+def legend_above(figure: Figure) -> None:
+    """Say above the plot, in nobody's way, which line is which where there are several."""
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    if len(names) > 1:
+        columns = 1 if max(map(len, names)) > _LONGEST_NAME * 2 // 3 else 2
+        figure.legend(handles, names, loc="outside upper left", ncols=columns)
 
 
 def svg(figure: Figure, description: str) -> str:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 
-import cv2
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate
-from arcwise.report.sections import Cell, Section
-
-_LONGEST = 320  # pixels; a report shows pictures, it does not archive them
-_JPEG_QUALITY = 85
+from arcwise.report.drawing import COLOURS
+from arcwise.report.pictures import fitting
+from arcwise.report.sections import Cell, Difference, Pictures, Section
 
 
 def write_report(
@@ -52,52 +49,50 @@ def render(title: str, sections: Sequence[Section], summary: str = "") -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"uri": data_uri, "cell": cell, "is_number": is_number}
+    environment.filters |= {"cell": cell, "id": id, "is_number": is_number}
     page = environment.get_template("report.html")
     return page.render(
         title=title,
         summary=summary,
-        sections=[(type(section).__name__.lower(), section) for section in sections],
+        sections=list(zip(map(_kind, sections), _wide(sections), sections, strict=True)),
+        uris=_addresses(sections),
         svg=_svg,
     )
 
 
-def data_uri(image: np.ndarray) -> str:
-    """Return a picture as the address of itself, at most 320 pixels long.
+def _kind(section: Section) -> str:
+    return type(section).__name__.lower()
 
-    JPEG for photographs; PNG for small pictures, where it is exact.
 
-    Args:
-        image: (H, W, 3) uint8 RGB.
-    """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ArcwiseError(
-            f"a picture is {image.dtype} of shape {image.shape}, expected uint8 (H, W, 3): "
-            "decode it with arcwise.images first"
-        )
-    shrink = _LONGEST / max(image.shape[:2])
-    if shrink < 1:
-        size = tuple(max(1, round(side * shrink)) for side in image.shape[1::-1])
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    kind, options = ("jpeg", [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    if max(image.shape[:2]) <= 64:
-        kind, options = "png", []
-    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    done, data = cv2.imencode(f".{kind}", pixels, options)
-    assert done, "OpenCV encodes every uint8 picture"
-    return f"data:image/{kind};base64,{base64.b64encode(data.tobytes()).decode()}"
+def _wide(sections: Sequence[Section]) -> list[bool]:
+    """Return which sections take a whole row: all but plots, which stand in twos."""
+    wide: list[bool] = []
+    for kind, run in groupby(sections, _kind):
+        count = len(list(run))
+        wide += [kind != "plot"] * count
+        if count % 2:
+            wide[-1] = True  # nothing would stand beside it
+    return wide
+
+
+def _addresses(sections: Sequence[Section]) -> dict[int, str]:
+    """Return what stands for each picture object in the page, by its `id`."""
+    found = {
+        id(picture.image): picture.image
+        for section in sections
+        if isinstance(section, Pictures)
+        for strip in section.rows
+        for picture in strip.pictures
+    }
+    return dict(zip(found, fitting(list(found.values())), strict=True))
 
 
 def cell(value: Cell) -> Markup | str:
     """Return a value as it stands in a table: a rate in per cent, with its interval below."""
     if isinstance(value, Rate):
-        if not value.resolved:
-            return Markup('<span class="muted" title="{}">not resolved</span>').format(
-                "too few pairs for this error rate"
-            )
-        return Markup('{} <span class="interval">{} – {}</span>').format(
-            _percent(value), _percent(value.low), _percent(value.high)
-        )
+        return _measured(value, _percent)
+    if isinstance(value, Difference):
+        return _measured(value.rate, _points)
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, int) and not isinstance(value, bool):
@@ -105,13 +100,29 @@ def cell(value: Cell) -> Markup | str:
     return value
 
 
+def _measured(rate: Rate, said: Callable[[float], str]) -> Markup:
+    """Return a rate with its interval; no number where there were too few pairs for one."""
+    if not rate.resolved:
+        return Markup('<span class="muted" title="{}">not resolved</span>').format(
+            "too few pairs for this error rate"
+        )
+    return Markup('{} <span class="interval">{} – {}</span>').format(
+        said(rate), said(rate.low), said(rate.high)
+    )
+
+
 def is_number(value: Cell) -> bool:
     """Return whether a value stands on the right of its column."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float, Difference)) and not isinstance(value, bool)
 
 
 def _percent(value: float) -> str:
     return f"{100 * value:.2f}\u202f%"
+
+
+def _points(value: float) -> str:
+    """Return a difference of two rates in points of a per cent, with its sign."""
+    return f"{100 * value:+.2f}".replace("-", "\u2212")
 
 
 def _is_svg(text: str) -> bool:
@@ -124,4 +135,6 @@ def _svg(text: str) -> Markup:
         raise ArcwiseError(
             f"a plot begins with {text[:20]!r}, expected the SVG of a function in report.plots"
         )
+    for place, colour in enumerate(COLOURS, 1):  # the page has lighter ones on black
+        text = text.replace(colour, f"var(--curve-{place}, {colour})")
     return Markup(text)  # drawn by us, names in it escaped by the drawing library

@@ -11,8 +11,19 @@ import numpy as np
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate
 
-Cell = str | int | float | Rate
+
+@dataclass(frozen=True)
+class Difference:
+    """How much higher one rate is than another: shown in points of a per cent."""
+
+    rate: Rate
+
+
+Cell = str | int | float | Rate | Difference
 """A `Rate` shows as per cent with its interval; other floats with four digits."""
+
+Frame = Literal["neutral", "right", "wrong"]
+"""Whether the system was right: a colour, a kind of line, and a mark."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +98,22 @@ class Picture:
 
     image: np.ndarray
     caption: str = ""
-    frame: Literal["neutral", "right", "wrong"] = "neutral"
+    frame: Frame = "neutral"
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Pictures side by side: a pair, or a query and what was found for it."""
+    """Pictures side by side: a pair, or a query and what was found for it.
+
+    Attributes:
+        pictures: from left to right.
+        label: what is to be said about them together.
+        frame: whether the system was right about them together.
+    """
 
     pictures: Sequence[Picture]
     label: str = ""
+    frame: Frame = "neutral"
 
 
 @dataclass(frozen=True)
@@ -105,6 +123,11 @@ class Pictures:
     title: str
     rows: Sequence[Strip] = field(default_factory=tuple)
     note: str = ""
+
+    @property
+    def widest(self) -> int:
+        """Pictures in the longest strip."""
+        return max((len(strip.pictures) for strip in self.rows), default=0)
 
 
 Section = Numbers | Facts | Table | Plot | Pictures

@@ -1,0 +1,113 @@
+"""Two errors against each other: ROC, DET, and open-set identification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from matplotlib.axis import Axis
+from scipy.special import ndtr, ndtri
+
+from arcwise.evaluation import Identification, Verification
+from arcwise.evaluation.thresholds import RESOLVED_BY
+from arcwise.report.drawing import axes, legend_above, look, one_or_more, svg
+from arcwise.report.plots.marks import Band, band, draw, percent, rare, share_below
+
+_POINTS = 40
+_TICKS = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
+_DOTTED = f"dotted: under {RESOLVED_BY} cases"
+
+
+def roc(results: Mapping[str, Verification]) -> str:
+    """Return the true-accept rate over the false-accept rate, with 95 % bands.
+
+    A curve is dotted where fewer than ten impostor pairs are accepted: too few to rely on.
+    """
+    one_or_more(results)
+    with look():
+        figure, plot = axes()
+        for index, (name, result) in enumerate(results.items()):
+            rates = np.geomspace(_fewest(result.impostors), 1.0, _POINTS)
+            draw(plot, index, name, band(rates, result.tars_at(rates.tolist())))
+        rare(plot, _fewest(*(result.impostors for result in results.values())))
+        plot.set_xlabel(f"false-accept rate; {_DOTTED}")
+        plot.set_ylabel("true-accept rate")
+        share_below(plot)
+        legend_above(figure)
+        return svg(figure, f"ROC: true-accept over false-accept rate of {', '.join(results)}")
+
+
+def det(results: Mapping[str, Verification]) -> str:
+    """Return the false-reject rate over the false-accept rate on normal-deviate axes.
+
+    Where scores of both kinds are normal, such a curve is a straight line (Martin et al.,
+    Eurospeech 1997). It is dotted where fewer than ten pairs of either kind are decided wrongly.
+    """
+    one_or_more(results)
+    with look():
+        figure, plot = axes()
+        highest = 0.5
+        for index, (name, result) in enumerate(results.items()):
+            deviates = np.linspace(ndtri(_fewest(result.impostors)), ndtri(0.99), _POINTS)
+            rates = ndtr(deviates)
+            shown = _rejected(band(rates, result.tars_at(rates.tolist())), len(result.mated))
+            draw(plot, index, name, shown)
+            highest = max(highest, *ndtr(shown.value[shown.sure]))
+        plot.axline((0, 0), slope=1, color="#888888", linewidth=0.8)  # equal errors
+        lowest = _fewest(*(result.impostors for result in results.values()))
+        plot.set_xlim(*_deviates(plot.xaxis, lowest, 0.5))
+        lowest = _fewest(*(len(result.mated) for result in results.values()))
+        plot.set_ylim(*_deviates(plot.yaxis, lowest, highest))
+        plot.set_xlabel(f"false-accept rate; {_DOTTED}")
+        plot.set_ylabel("false-reject rate")
+        legend_above(figure)
+        return svg(figure, f"DET: false-reject over false-accept rate of {', '.join(results)}")
+
+
+def detection(results: Mapping[str, Identification]) -> str:
+    """Return the open-set curve: detection and identification rate over false-positive rate.
+
+    A curve is dotted where fewer than ten unknown probes are answered: too few to rely on.
+    """
+    one_or_more(results)
+    with look():
+        figure, plot = axes()
+        for index, (name, result) in enumerate(results.items()):
+            rates = np.geomspace(_fewest(len(result.unknown)), 1.0, _POINTS)
+            draw(plot, index, name, band(rates, result.dirs_at(rates.tolist())))
+        rare(plot, _fewest(*(len(result.unknown) for result in results.values())))
+        plot.set_xlabel(f"unknown answered (FPIR); {_DOTTED}")
+        plot.set_ylabel("known found (DIR)")
+        share_below(plot)
+        legend_above(figure)
+        return svg(figure, f"Open-set identification of {', '.join(results)}")
+
+
+def _rejected(accepted: Band, mated: int) -> Band:
+    """Return the normal deviates of the rates at which mated pairs are rejected."""
+    far, frr = accepted.at, 1.0 - accepted.value
+    lowest = 1e-3 / mated  # off the axis, not at minus infinity
+    value, low, high = (
+        ndtri(np.clip(rate, lowest, 1 - lowest))
+        for rate in (frr, 1.0 - accepted.high, 1.0 - accepted.low)
+    )
+    sure = accepted.sure & (frr * mated >= RESOLVED_BY)
+    return replace(accepted, at=ndtri(far), value=value, low=low, high=high, sure=sure)
+
+
+def _deviates(axis: Axis, low: float, high: float) -> tuple[float, float]:
+    """Return the ends of an axis of normal deviates, and label it with rates that fit on it."""
+    ends = float(ndtri(low)), float(ndtri(high))
+    shown: list[float] = []
+    for tick in _TICKS:
+        clear = not shown or ndtri(tick) - ndtri(shown[-1]) > 0.17 * (ends[1] - ends[0])
+        if low <= tick <= high and clear:
+            shown.append(tick)
+    axis.set_ticks(ndtri(shown).tolist(), [percent(tick) for tick in shown])
+    return ends
+
+
+def _fewest(*trials: int) -> float:
+    """Return the error rate of one in all trials, where a curve begins."""
+    return min(0.5, 1 / max(1, *trials))

@@ -1,0 +1,182 @@
+"""A page in a real browser: Debian's Chromium, spoken to over a pipe (DevTools protocol)."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+FLAGS = (
+    "--headless=new",
+    "--remote-debugging-pipe",
+    "--no-sandbox",  # CI runs as root
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+    "--hide-scrollbars",
+)
+PATIENCE = 60.0  # seconds for one answer
+
+
+def found() -> str | None:
+    """Return the path of a browser, if there is one."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@dataclass
+class Visit:
+    """What happened while a page was open.
+
+    Attributes:
+        errors: what the console would show as errors, and exceptions.
+        requests: addresses asked for, but the page's own and those that hold their own data.
+    """
+
+    browser: Browser
+    session: str
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def ask(self, script: str) -> Any:
+        """Return what a JavaScript expression says in the page."""
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Return the answer to a command of the protocol."""
+        return self.browser.call(method, self.session, **parameters)
+
+    def screenshot(self, path: Path) -> None:
+        """Write the whole page as a PNG."""
+        shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(shot["data"]))
+
+    def printed(self, path: Path) -> None:
+        """Write the page as it prints on A4."""
+        pdf = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)
+        path.write_bytes(base64.b64decode(pdf["data"]))
+
+
+class Browser:
+    """A running Chromium. Commands are numbered; what it tells unasked is kept."""
+
+    def __init__(self, program: str, profile: str) -> None:
+        to_read, self._write = os.pipe()
+        self._read, to_write = os.pipe()
+        # The protocol speaks over descriptors 3 and 4, which a shell puts in their places.
+        line = f'exec "$0" "$@" 3<&{to_read} 4>&{to_write}'
+        self._process = subprocess.Popen(
+            ["sh", "-c", line, program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            pass_fds=(to_read, to_write),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(to_read)
+        os.close(to_write)
+        self._number = 0
+        self._pending = b""
+        self.told: list[dict[str, Any]] = []
+
+    def close(self) -> None:
+        """End it."""
+        with contextlib.suppress(OSError, AssertionError):
+            self.call("Browser.close")
+        os.close(self._write)
+        os.close(self._read)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
+        """Return the answer to a command."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters}
+        if session:
+            message["sessionId"] = session
+        os.write(self._write, json.dumps(message).encode() + b"\0")
+        while (answer := self.next()).get("id") != self._number:
+            self.told.append(answer)
+        assert "error" not in answer, f"{method}: {answer.get('error')}"
+        return answer["result"]
+
+    def next(self) -> dict[str, Any]:
+        """Return the next message."""
+        until = time.monotonic() + PATIENCE
+        while b"\0" not in self._pending:
+            ready, _, _ = select.select([self._read], [], [], max(0.0, until - time.monotonic()))
+            assert ready, f"the browser said nothing for {PATIENCE:.0f} s"
+            data = os.read(self._read, 1 << 20)
+            assert data, "the browser ended"
+            self._pending += data
+        message, _, self._pending = self._pending.partition(b"\0")
+        return json.loads(message)
+
+    def visit(
+        self, page: Path, width: int, *, dark: bool = False, media: str = "", height: int = 800
+    ) -> Visit:
+        """Return a page that has loaded in a window so many pixels wide."""
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        visit = Visit(self, session)
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            visit.call(f"{domain}.enable")
+        visit.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        visit.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
+        self.told.clear()
+        visit.call("Page.navigate", url=page.as_uri())
+        while not any(one.get("method") == "Page.loadEventFired" for one in self.told):
+            self.told.append(self.next())
+        visit.ask("document.fonts.ready.then(() => 1) && 1")
+        self._sort(visit, page)
+        return visit
+
+    def _sort(self, visit: Visit, page: Path) -> None:
+        """Put what the browser told where it belongs."""
+        for one in self.told:
+            about, method = one.get("params", {}), one.get("method")
+            if method == "Runtime.exceptionThrown":
+                visit.errors.append(about["exceptionDetails"]["text"])
+            elif method == "Runtime.consoleAPICalled" and about["type"] in ("error", "assert"):
+                visit.errors.append(str(about["args"]))
+            elif method == "Log.entryAdded" and about["entry"]["level"] == "error":
+                visit.errors.append(about["entry"]["text"])
+            elif method == "Network.requestWillBeSent":
+                url = about["request"]["url"]
+                if url != page.as_uri() and not url.startswith("data:"):
+                    visit.requests.append(url)
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Browser]:
+    """A browser for as long as the block lasts."""
+    program = found()
+    assert program
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        browser = Browser(program, profile)
+        try:
+            yield browser
+        finally:
+            browser.close()
