@@ -2,6 +2,7 @@
 
 from arcwise.evaluation.angles import Angles, angles, angles_from_embeddings
 from arcwise.evaluation.calibration import Threshold, calibrate
+from arcwise.evaluation.clustering import Clustering, clustering
 from arcwise.evaluation.identification import (
     Identification,
     identification,
@@ -18,6 +19,7 @@ from arcwise.evaluation.verification import Verification, verification
 
 __all__ = [
     "Angles",
+    "Clustering",
     "Identification",
     "KReciprocal",
     "QueryExpansion",
@@ -33,6 +35,7 @@ __all__ = [
     "angles_from_embeddings",
     "calibrate",
     "calibrate_search",
+    "clustering",
     "identification",
     "identification_from_embeddings",
     "retrieval",
