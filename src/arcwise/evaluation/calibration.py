@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
 from arcwise.evaluation.blocks import upper_blocks
 from arcwise.evaluation.intervals import DRAWS, multiplicities, percentile_interval
+from arcwise.evaluation.plain import from_plain
 from arcwise.evaluation.tail import ImpostorTail, impostor_tail
 from arcwise.evaluation.thresholds import resolved, weighted_threshold
 
@@ -49,20 +50,13 @@ class Threshold:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, object]) -> Threshold:
+    def from_dict(cls, values: object) -> Threshold:
         """Return the threshold that `as_dict` described.
 
         Raises:
             ArcwiseError: a key is unknown or missing, or a value is of another kind.
         """
-        names = [field.name for field in fields(cls)]
-        if not isinstance(values, dict) or sorted(map(str, values)) != sorted(names):
-            got = sorted(map(str, values)) if isinstance(values, dict) else type(values).__name__
-            raise ArcwiseError(
-                f"a threshold has {got}, expected exactly {sorted(names)}: "
-                "the file was written by another version or edited by hand"
-            )
-        return cls(**{name: _checked(name, values[name]) for name in names})  # type: ignore[arg-type]
+        return from_plain(cls, values, "a threshold")
 
     def __str__(self) -> str:
         mark = "" if self.resolved else ", NOT RESOLVED: too few pairs for this rate"
@@ -141,20 +135,3 @@ def _bootstrap(
     bounds = [percentile_interval(row) for row in found]
     # No draw had two identities: nothing is known but that a cosine lies in [-1, 1].
     return [(-1.0, 1.0) if math.isnan(low) else (low, high) for low, high in bounds]
-
-
-def _checked(name: str, value: object) -> object:
-    """Return the value of one field, refused when it is not what the field holds."""
-    if name == "resolved":
-        good = isinstance(value, bool)
-    elif name in ("impostors", "identities"):
-        good = isinstance(value, int) and not isinstance(value, bool)
-    elif name == "tar" and value is None:
-        return None
-    else:
-        good = isinstance(value, (int, float)) and not isinstance(value, bool)
-        good = good and math.isfinite(float(value))  # type: ignore[arg-type]
-        value = float(value) if good else value  # type: ignore[arg-type]
-    if not good:
-        raise ArcwiseError(f"a threshold's {name} is {value!r}, expected a number or a truth value")
-    return value
