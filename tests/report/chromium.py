@@ -32,7 +32,9 @@ PATIENCE = 60.0  # seconds for one answer
 
 
 def found() -> str | None:
-    """Return the path of a browser, if there is one."""
+    """Return the path of a browser, if there is one, and what starts it."""
+    if not shutil.which("bash"):
+        return None
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
@@ -77,10 +79,10 @@ class Browser:
     def __init__(self, program: str, profile: str) -> None:
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
-        # The protocol speaks over descriptors 3 and 4, which a shell puts in their places.
+        # The protocol speaks over descriptors 3 and 4, which bash puts in their places.
         line = f'exec "$0" "$@" 3<&{to_read} 4>&{to_write}'
         self._process = subprocess.Popen(
-            ["sh", "-c", line, program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            ["bash", "-c", line, program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
             pass_fds=(to_read, to_write),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

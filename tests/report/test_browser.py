@@ -1,0 +1,148 @@
+"""The report in a real browser: no error, no request, nothing cut off, every picture there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from arcwise import evaluation, report
+from arcwise.report import plots
+
+from . import chromium
+from .conftest import HOSTILE
+
+pytestmark = pytest.mark.skipif(
+    chromium.found() is None, reason="no Chromium here: apt-get install chromium"
+)
+
+WIDTHS = (360, 1280)
+
+# Boxes of an SVG's words that leave the drawing, or meet one another by more than a hair.
+MISPLACED = """
+[...document.querySelectorAll("svg")].flatMap(svg => {
+  const frame = svg.getBoundingClientRect();
+  const words = [...svg.querySelectorAll("text")].filter(one => one.textContent.trim());
+  const boxes = words.map(one => [one.textContent, one.getBoundingClientRect()]);
+  const out = boxes.filter(([, box]) => box.left < frame.left - 1 || box.right > frame.right + 1
+    || box.top < frame.top - 1 || box.bottom > frame.bottom + 1).map(([word]) => word + " is cut");
+  const meet = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;
+  boxes.forEach(([word, box], place) => boxes.slice(place + 1).forEach(([other, beside]) => {
+    if (meet(box, beside)) out.push(word + " meets " + other);
+  }));
+  return out.map(fault => svg.getAttribute("aria-label").slice(0, 30) + ": " + fault);
+})
+"""
+
+# Words of the page, in drawings and out of them, by how large their letters are on the screen.
+TINY = """
+[...document.querySelectorAll("svg text, main *:not(svg):not(svg *)")].filter(one => {
+  const own = [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+  if (!own) return false;
+  const svg = one.closest("svg");
+  const scale = svg ? svg.getBoundingClientRect().width / svg.viewBox.baseVal.width : 1;
+  return parseFloat(getComputedStyle(one).fontSize) * scale < 9;
+}).map(one => one.textContent.trim())
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[chromium.Browser]:
+    with chromium.running() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(
+    verification: evaluation.Verification,
+    identification: evaluation.Identification,
+    angles: evaluation.Angles,
+    rate: evaluation.Rate,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A report with every kind of section, of two models, one with a long name."""
+    names = ("first", "a second model with a name that goes on and on")
+    generator = np.random.default_rng(0)
+    pictures = [generator.integers(0, 256, (90, 120, 3), dtype=np.uint8) for _ in range(6)]
+    frames = ("neutral", "right", "wrong", "wrong", "right", "neutral")
+    shown = [
+        report.Picture(picture, f"{HOSTILE} {'long' * 20}", frame)
+        for picture, frame in zip(pictures, frames, strict=True)
+    ]
+    lines = {name: {"FAR 1 %": 1.0, "FAR 0.1 %": 1.1} for name in names}
+    groups = {group: dict.fromkeys(names, rate) for group in (HOSTILE, "b", "c")}
+    drawn = {
+        "ROC": plots.roc(dict.fromkeys(names, verification)),
+        "DET": plots.det(dict.fromkeys(names, verification)),
+        "Similarities": plots.scores(dict.fromkeys(names, verification), lines),
+        "Angles": plots.angles(dict.fromkeys(names, angles)),
+        "CMC": plots.cmc(dict.fromkeys(names, identification)),
+        "Open set": plots.detection(dict.fromkeys(names, identification)),
+        "Groups": plots.groups(groups, "TAR at FAR 1 %"),
+        "Models": plots.comparison(dict.fromkeys(names, rate), "TAR at FAR 1 %"),
+        "Thresholds": plots.thresholds({key: [(0.9, rate), (0.01, rate)] for key in names}, "FAR"),
+        "Reliability": plots.reliability({key: [(0.1, rate), (0.9, rate)] for key in names}),
+        "Training": plots.training([{"step": step, "loss": 1 / (1 + step)} for step in range(9)]),
+    }
+    sections = [
+        report.Numbers("Results", [report.Number("recall@1", rate, "of 12 345 queries")] * 3),
+        report.Facts("Measured on", [("fingerprint", "0123456789abcdef" * 4), ("data", HOSTILE)]),
+        report.Table(
+            "Measures",
+            ["measure", *names, "difference"],
+            [["recall@1", rate, rate, report.Difference(rate)]] * 3,
+        ),
+        *(report.Plot(title, svg) for title, svg in drawn.items()),
+        report.Pictures("Searches", [report.Strip(shown, HOSTILE, "wrong")]),
+        report.Pictures("Pairs", [report.Strip(shown[:2], "a pair", "right")] * 3),
+    ]
+    return report.write_report(
+        tmp_path_factory.mktemp("browser") / "report.html", "A report", sections, HOSTILE
+    )
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_report_in_a_window(
+    browser: chromium.Browser, page: Path, width: int, dark: bool
+) -> None:
+    visit = browser.visit(page, width, dark=dark)
+    assert visit.errors == []
+    assert visit.requests == []
+    assert visit.ask("document.documentElement.scrollWidth") <= width
+    assert visit.ask("document.images.length") == 6 + 3 * 2
+    assert visit.ask("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
+    assert visit.ask(MISPLACED) == []
+    assert visit.ask(TINY) == []
+
+
+def test_colours_turn_with_the_light(browser: chromium.Browser, page: Path) -> None:
+    curve = """getComputedStyle(document.querySelector("[style*='stroke: var']")).stroke"""
+    for asked in ("getComputedStyle(document.body).backgroundColor", curve):
+        light, dark = (browser.visit(page, 360, dark=dark).ask(asked) for dark in (False, True))
+        assert light != dark
+
+
+def test_a_page_with_faults_is_found_out(browser: chromium.Browser, tmp_path: Path) -> None:
+    """What the tests above would miss, they could not vouch for."""
+    page = tmp_path / "faulty.html"
+    page.write_text(
+        '<!DOCTYPE html><img src="missing.png"><img src="data:image/png;base64,AAAA">'
+        '<div style="width: 900px">wide</div><p style="font-size: 5px">tiny</p>'
+        "<main><p style='font-size: 5px'>tiny</p></main>"
+        '<svg aria-label="s" width="100" viewBox="0 0 100 60"><text x="90" y="50">outside</text>'
+        '<text x="5" y="20">one</text><text x="7" y="22">other</text></svg>'
+        "<script>console.error('said'); undefined.field</script>"
+    )
+    visit = browser.visit(page, 360)
+    assert [url.rpartition("/")[2] for url in visit.requests] == ["missing.png"]
+    assert any("said" in error for error in visit.errors)
+    assert any("Uncaught" in error for error in visit.errors)
+    assert any("ERR_FILE_NOT_FOUND" in error for error in visit.errors)
+    assert visit.ask("document.documentElement.scrollWidth") > 360
+    assert not visit.ask("[...document.images].some(one => one.naturalWidth > 0)")
+    assert visit.ask(MISPLACED) == ["s: outside is cut", "s: one meets other"]
+    assert visit.ask(TINY) == ["tiny"]
