@@ -2,6 +2,7 @@
 
 from arcwise.evaluation.angles import Angles, angles, angles_from_embeddings
 from arcwise.evaluation.calibration import Threshold, calibrate
+from arcwise.evaluation.centre_angles import CentreAngles, centre_angles
 from arcwise.evaluation.clustering import Clustering, clustering
 from arcwise.evaluation.identification import (
     Identification,
@@ -19,6 +20,7 @@ from arcwise.evaluation.verification import Verification, verification
 
 __all__ = [
     "Angles",
+    "CentreAngles",
     "Clustering",
     "Identification",
     "KReciprocal",
@@ -35,6 +37,7 @@ __all__ = [
     "angles_from_embeddings",
     "calibrate",
     "calibrate_search",
+    "centre_angles",
     "clustering",
     "identification",
     "identification_from_embeddings",

@@ -68,6 +68,10 @@ def nearest(
         each = np.arange(len(similarity))
         if alone:
             similarity[each, start + each] = -np.inf
+        if k == 1:
+            found[part, 0] = similarity.argmax(axis=1)
+            cosine[part, 0] = similarity[each, found[part, 0]]
+            continue
         keys = ordered(similarity).astype(np.int64) * _PLACES + backwards
         best = np.sort(np.partition(keys, entries - k, axis=1)[:, entries - k :], axis=1)[:, ::-1]
         found[part] = _PLACES - 1 - best % _PLACES
