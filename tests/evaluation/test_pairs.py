@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from arcwise import evaluation
 from arcwise.errors import ArcwiseError
-from arcwise.evaluation import blocks, pairs
+from arcwise.evaluation import blocks, pairs, tail
+from arcwise.evaluation.pairs import pair_similarity
 
 
 def test_all_pairs_equal_a_loop(halves: np.ndarray) -> None:
@@ -33,11 +34,44 @@ def test_blocks_change_nothing(halves: np.ndarray, data: st.DataObject) -> None:
     plain = evaluation.verification(*evaluation.all_pairs(halves[rows], ids), folds=None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "_BLOCK", 7)
+        patch.setattr(tail, "_BINS", data.draw(st.sampled_from([2, 8, 2**20])))
         found = evaluation.verification_from_embeddings(halves[rows], ids, draws=3)
     assert (found.auc, found.eer) == (plain.auc, plain.eer)
     for far in (0.01, 0.1, 0.3, 1.0):
         assert found.tar_at(far) == plain.tar_at(far)
         assert found.threshold_at(far) == plain.threshold_at(far)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_listed_pairs_equal_a_loop(halves: np.ndarray, data: st.DataObject) -> None:
+    row = st.integers(0, 15)
+    rows = data.draw(st.lists(st.tuples(row, row), max_size=60))
+    first, second = np.array(rows, dtype=np.int64).reshape(-1, 2).T
+    expected = [float(halves[i] @ halves[j]) for i, j in rows]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pairs, "_BLOCK", data.draw(st.sampled_from([1, 40, 4096])))
+        patch.setattr(pairs, "_GATHERED", data.draw(st.sampled_from([1, 40, 4096])))
+        for cheaper in (0, 1000):  # gathered; by products
+            patch.setattr(pairs, "_CHEAPER", cheaper)
+            found = pair_similarity(halves * 5, first, second)
+            assert found.dtype == np.float32
+            assert found.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ([0, 1], [1], "first has 2 rows and second 1"),
+        ([0, 3], [1, 2], r"first\[1\] is 3, expected 0 to 2"),
+        ([0, 1], [1, -1], r"second\[1\] is -1, expected 0 to 2"),
+        ([0.0, 1.0], [1, 2], "first is float64 of shape"),
+        ([[0], [1]], [1, 2], "expected a flat list of row numbers"),
+    ],
+)
+def test_rows_that_are_not_there(first: list, second: list, message: str) -> None:
+    with pytest.raises(ArcwiseError, match=message):
+        pair_similarity(np.eye(3), np.array(first), np.array(second))
 
 
 def test_thinning_moves_intervals_little_and_values_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,57 @@ def upper_blocks(unit: np.ndarray, codes: np.ndarray) -> Iterator[Block]:
         start = stop
 
 
+@dataclass(frozen=True)
+class Tile:
+    """Some rows of the upper triangle, of pictures sorted by identity.
+
+    Attributes:
+        start: index of the first row, and of the first column.
+        impostor: (B, N - start) float32 cosines; minus infinity where the pair is mated, a picture
+            with itself, or a pair of the other triangle.
+        absent: how many are minus infinity.
+        mated: (M,) float32 cosines of the mated pairs.
+        owner: (M,) int64, the identity of each.
+    """
+
+    start: int
+    impostor: np.ndarray
+    absent: int
+    mated: np.ndarray
+    owner: np.ndarray
+
+
+def by_identity(unit: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (N, D) rows and their (N,) identities, those of one identity together."""
+    order = np.argsort(codes, kind="stable")
+    return unit[order], codes[order]
+
+
+def tiles(unit: np.ndarray, codes: np.ndarray) -> Iterator[Tile]:
+    """Yield tiles that together hold every pair of rows exactly once.
+
+    Sorted by identity, whatever is not an impostor pair stands at the left end of a row, so that no
+    mask as wide as the matrix is needed.
+
+    Args:
+        unit: (N, D) float32 unit rows.
+        codes: (N,) int64 identities, ascending.
+    """
+    start, count = 0, len(unit)
+    last = np.searchsorted(codes, codes, side="right")
+    while start < count:
+        stop = min(count, start + max(1, _BLOCK // (count - start)))
+        similarity = unit[start:stop] @ unit[start:].T
+        widths = (last[start:stop] - start)[:, None]
+        left = similarity[:, : widths.max()]
+        column, row = np.arange(left.shape[1]), np.arange(stop - start)[:, None]
+        mates = (column > row) & (column < widths)
+        mated, owner = left[mates], codes[start + np.nonzero(mates)[0]]
+        left[column < widths] = -np.inf
+        yield Tile(start, similarity, int(widths.sum()), mated, owner)
+        start = stop
+
+
 def pair_counts(codes: np.ndarray) -> tuple[int, int]:
     """Return how many mated and how many impostor pairs (N,) identities make."""
     sizes = np.bincount(codes)

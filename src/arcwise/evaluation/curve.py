@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Curve:
         A threshold that accepts a mated score accepts every impostor that ties with it or lies
         above.
         """
-        return float(self.mated[self.at_or_above <= budget].sum())
+        within = int(np.searchsorted(self.at_or_above[::-1], budget, side="right"))
+        return float(self.mated[len(self.mated) - within :].sum())
 
     def tar(self, far: float) -> float:
         """Return the largest true-accept rate whose false-accept rate is at most `far`."""
@@ -52,11 +54,33 @@ class Curve:
         far = np.stack([enter, leave], axis=1).ravel()
         return far[::-1], 1.0 - np.repeat(rejected, 2)[::-1]
 
+    def hull(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the corners (far, tar) of the smallest concave curve that lies on no point.
+
+        Each of its points is reached by a threshold, or by a toss between two of them
+        (Provost and Fawcett, Machine Learning 42, 2001). Pool-adjacent-violators finds it: along
+        the curve, the share of mated pairs may only fall.
+        """
+        steps = np.diff(np.stack(self.points()), axis=1)
+        steps = steps[:, steps.sum(axis=0) > 0]
+        length = steps.sum(axis=0)
+        corners = isotonic_regression(steps[1] / length, weights=length, increasing=False).blocks
+        far, tar = np.concatenate([[[0.0], [0.0]], np.cumsum(steps, axis=1)], axis=1)[:, corners]
+        return far, tar
+
     def eer(self) -> float:
         """Return the equal-error rate: where the curve, corners joined, meets FAR = 1 - TAR."""
-        far, tar = self.points()
-        frr = 1.0 - tar
-        after = int(np.argmax(far >= frr))
-        gap, next_gap = far[after - 1] - frr[after - 1], far[after] - frr[after]
-        share = gap / (gap - next_gap)
-        return float(far[after - 1] + share * (far[after] - far[after - 1]))
+        return _crossing(*self.points())
+
+    def eer_hull(self) -> float:
+        """Return the equal-error rate of the convex hull; never above `eer`."""
+        return _crossing(*self.hull())
+
+
+def _crossing(far: np.ndarray, tar: np.ndarray) -> float:
+    """Return the rate at which the joined corners meet FAR = 1 - TAR."""
+    frr = 1.0 - tar
+    after = int(np.argmax(far >= frr))
+    gap, next_gap = far[after - 1] - frr[after - 1], far[after] - frr[after]
+    share = gap / (gap - next_gap)
+    return float(far[after - 1] + share * (far[after] - far[after - 1]))

@@ -9,6 +9,8 @@ import numpy as np
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
+from arcwise.evaluation.intervals import Rate, bootstrapped, multiplicities, wilson
+from arcwise.evaluation.scored import Pairs
 
 
 @dataclass(frozen=True)
@@ -20,41 +22,77 @@ class Folds:
         accuracy: (F,) fraction of the fold's pairs decided rightly.
         threshold: (F,) chosen on the other folds; accepted means at or above.
         correct: (N,) bool, every pair decided with its own fold's threshold.
+        member: (N,) int64, the place of each pair's fold among the names.
+        pairs: the pairs.
     """
 
     names: np.ndarray
     accuracy: np.ndarray
     threshold: np.ndarray
     correct: np.ndarray
+    member: np.ndarray
+    pairs: Pairs
+
+    def mean(self, draws: int, seed: int) -> Rate:
+        """Return the mean accuracy; the interval draws identities, or is Wilson's without them."""
+        value = float(self.accuracy.mean())
+        people = self.pairs.people
+        if people is None:
+            low, high = wilson(int(self.correct.sum()), len(self.correct))
+            return Rate(value, min(low, value), max(high, value))
+        drawn = [self.drawn(times) for times in multiplicities(len(people.names), draws, seed)]
+        return bootstrapped(value, drawn, len(people.names))
+
+    def drawn(self, times: np.ndarray) -> float:
+        """Return the mean accuracy when identities (I,) count so many times; NaN without pairs."""
+        weight = self.pairs.weight(times)
+        counted = np.bincount(self.member, weight, minlength=len(self.names))
+        right = np.bincount(self.member, weight * self.correct, minlength=len(self.names))
+        if not counted.any():
+            return np.nan
+        return float((right[counted > 0] / counted[counted > 0]).mean())
 
 
-def cross_validate(
-    similarity: np.ndarray, same: np.ndarray, folds: int | Sequence[int] | np.ndarray
-) -> Folds:
+def cross_validate(pairs: Pairs, folds: int | Sequence[int] | np.ndarray) -> Folds:
     """Return the accuracy of each fold (the LFW protocol, Huang et al., UMass TR 07-49).
 
     Every threshold between two neighbouring scores of the other folds is tried, which is exact
-    where a grid of thresholds is not. Of several best ones the middle one is taken.
+    where a grid of thresholds is not. Of several best ones the middle one is taken. A fold may hold
+    pairs of one kind only; what is left without it may not.
 
     Args:
-        similarity: (N,) scores.
-        same: (N,) bool.
+        pairs: N scored pairs.
         folds: number of contiguous folds, or (N,) fold labels.
+
+    Raises:
+        ArcwiseError: fewer than two folds; an identity in two of them; or a fold whose others hold
+            pairs of one kind only.
     """
-    names, member = _membership(folds, len(similarity))
-    order = np.argsort(similarity, kind="stable")
-    scores, truth, fold_of = similarity[order].astype(np.float64), same[order], member[order]
-    thresholds = np.array([_best(scores[fold_of != f], truth[fold_of != f]) for f in names])
-    position = np.searchsorted(names, member)
-    correct = (similarity >= thresholds[position]) == same
-    sizes = np.bincount(position)
-    return Folds(names, np.bincount(position, weights=correct) / sizes, thresholds, correct)
+    names, member = _membership(folds, len(pairs.same))
+    _refuse_shared(names, member, pairs)
+    order = np.argsort(pairs.similarity, kind="stable")
+    scores = pairs.similarity[order].astype(np.float64)
+    truth, fold_of = pairs.same[order], member[order]
+    thresholds = np.empty(len(names))
+    for fold, name in enumerate(names):
+        rest = fold_of != fold
+        mated = int(np.count_nonzero(truth[rest]))
+        if mated in (0, int(np.count_nonzero(rest))):
+            raise ArcwiseError(
+                f"without fold {name} there are {mated} mated and "
+                f"{np.count_nonzero(rest) - mated} impostor pairs, expected some of both: the "
+                "fold's threshold is chosen on the others; spread both kinds over the folds"
+            )
+        thresholds[fold] = _best(scores[rest], truth[rest])
+    correct = (pairs.similarity >= thresholds[member]) == pairs.same
+    accuracy = np.bincount(member, weights=correct) / np.bincount(member)
+    return Folds(names, accuracy, thresholds, correct, member, pairs)
 
 
 def _membership(
     folds: int | Sequence[int] | np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sorted fold names (F,) and the fold of every pair (N,)."""
+    """Return the sorted fold names (F,) and the place of every pair's fold among them (N,)."""
     if isinstance(folds, (int, np.integer)):
         if not 2 <= folds <= count:
             raise ArcwiseError(
@@ -65,13 +103,33 @@ def _membership(
         member = np.repeat(np.arange(folds), sizes)
     else:
         member = inputs.identities("folds", folds, count)
-    names = np.unique(member)
+    names, place = inputs.numbered(member)
     if len(names) < 2:
         raise ArcwiseError(
             "folds holds one label, expected at least two: "
             "each fold's threshold is chosen on the other folds"
         )
-    return names, member
+    return names, place
+
+
+def _refuse_shared(names: np.ndarray, member: np.ndarray, pairs: Pairs) -> None:
+    """Refuse folds in which one identity occurs twice, where identities are known."""
+    if pairs.people is None:
+        return
+    low = np.full(len(pairs.people.names), len(names))
+    high = np.full(len(pairs.people.names), -1)
+    for side in (pairs.people.first, pairs.people.second):
+        np.minimum.at(low, side, member)
+        np.maximum.at(high, side, member)
+    shared = np.flatnonzero(low < high)
+    if len(shared):
+        one = shared[0]
+        raise ArcwiseError(
+            f"identity {pairs.people.names[one]!s} is in folds {names[low[one]]!s} and "
+            f"{names[high[one]]!s}, and so are {len(shared) - 1} more identities in two folds; "
+            "expected folds that share nobody: a threshold chosen on people it is tested on looks "
+            "too good; give folds=None to measure without accuracy"
+        )
 
 
 def _best(scores: np.ndarray, truth: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Pairs made of embeddings: all of them, at once for small sets, block by block for larger ones."""
+"""Pairs made of embeddings: listed ones, or all of them, without the N×N matrix."""
 
 from __future__ import annotations
 
@@ -6,15 +6,80 @@ import numpy as np
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
-from arcwise.evaluation.blocks import pair_counts, upper_blocks
+from arcwise.evaluation.blocks import by_identity, pair_counts, tiles
 from arcwise.evaluation.curve import Curve
 from arcwise.evaluation.intervals import DRAWS
-from arcwise.evaluation.sample import PairSample, kept_above
-from arcwise.evaluation.tail import impostor_tail
+from arcwise.evaluation.sample import kept_above, pair_sample
+from arcwise.evaluation.tail import Sample, bins, survey
 from arcwise.evaluation.verification import Verification
 
 _ALL_PAIRS = 2**25
 _HIGHEST = 2**24  # impostor scores kept for thresholds, 64 MiB
+_BLOCK = 2**22  # similarities in one product, 16 MiB
+_GATHERED = 2**21  # floats in one block of gathered rows, 8 MiB
+_CHEAPER = 32  # so many products of a block cost what one gathered pair costs
+
+
+def pair_similarity(embeddings: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the (P,) float32 cosines of listed pairs; memory is bounded whatever P.
+
+    Where the pairs are many among few rows, as in IJB-C's 15.7 million among 23 124 templates,
+    blocks of the whole product are cheaper than gathering two rows for each pair.
+
+    Args:
+        embeddings: (N, D) embeddings; scaled to unit length here.
+        first: (P,) row of one side.
+        second: (P,) row of the other side.
+
+    Raises:
+        ArcwiseError: the sides differ in length, or name a row that is not there.
+    """
+    unit = inputs.embeddings("embeddings", embeddings)
+    sides = [_rows(name, rows, len(unit)) for name, rows in (("first", first), ("second", second))]
+    if len(sides[0]) != len(sides[1]):
+        raise ArcwiseError(
+            f"first has {len(sides[0])} rows and second {len(sides[1])}, expected as many of both"
+        )
+    low, high = np.minimum(*sides), np.maximum(*sides)
+    if len(low) * _CHEAPER > len(unit) ** 2 / 2:
+        return _products(unit, low, high)
+    similarity = np.empty(len(low), dtype=np.float32)
+    step = max(1, _GATHERED // unit.shape[1])
+    for start in range(0, len(low), step):
+        block = slice(start, start + step)
+        np.einsum("pd,pd->p", unit[low[block]], unit[high[block]], out=similarity[block])
+    return similarity
+
+
+def _rows(name: str, rows: np.ndarray, count: int) -> np.ndarray:
+    """Return (P,) row numbers, refused when one is not there."""
+    array = np.asarray(rows)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ArcwiseError(
+            f"{name} is {array.dtype} of shape {array.shape}, expected a flat list of row numbers"
+        )
+    if len(array) and not 0 <= array.min() <= array.max() < count:
+        wrong = np.flatnonzero((array < 0) | (array >= count))[0]
+        raise ArcwiseError(
+            f"{name}[{wrong}] is {array[wrong]}, expected 0 to {count - 1}: a row of the embeddings"
+        )
+    return array
+
+
+def _products(unit: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return the cosines of pairs low <= high from the upper triangle, some rows at a time."""
+    rows = max(1, _BLOCK // len(unit))
+    # As 16-bit numbers they are sorted by counting, many times faster than by comparing.
+    block = (low // rows).astype(np.uint16 if len(unit) // rows < 2**16 else np.int64)
+    order = np.argsort(block, kind="stable")
+    ends = np.cumsum(np.bincount(block, minlength=1))
+    similarity = np.empty(len(low), dtype=np.float32)
+    for number, end in enumerate(ends):
+        taken = order[ends[number - 1] if number else 0 : end]
+        start = number * rows
+        product = unit[start : start + rows] @ unit[start:].T
+        similarity[taken] = product[low[taken] - start, high[taken] - start]
+    return similarity
 
 
 def all_pairs(embeddings: np.ndarray, ids: inputs.Identities) -> tuple[np.ndarray, np.ndarray]:
@@ -37,9 +102,8 @@ def all_pairs(embeddings: np.ndarray, ids: inputs.Identities) -> tuple[np.ndarra
             f"{len(unit)} embeddings make {sum(pair_counts(codes))} pairs, expected at most "
             f"{_ALL_PAIRS}: verification_from_embeddings measures them without storing them"
         )
-    parts = [(b.similarity[b.upper], b.same[b.upper]) for b in upper_blocks(unit, codes)]
-    similarity, same = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return similarity, same
+    upper = np.triu(np.ones((len(unit), len(unit)), dtype=bool), 1)
+    return (unit @ unit.T)[upper], (codes[:, None] == codes)[upper]
 
 
 def verification_from_embeddings(
@@ -61,58 +125,45 @@ def verification_from_embeddings(
         ArcwiseError: no identity has two pictures, or there is only one identity; or bad input.
     """
     unit = inputs.embeddings("embeddings", embeddings)
-    codes = inputs.codes("ids", ids, len(unit))
+    unit, codes = by_identity(unit, inputs.codes("ids", ids, len(unit)))
     pairs, impostors = pair_counts(codes)
     if not pairs or not impostors:
         raise ArcwiseError(
             f"{len(unit)} pictures make {pairs} mated and {impostors} impostor pairs, expected "
             "some of both: at least two identities, one of them with two pictures"
         )
-    mated, owner = _mated(unit, codes)
-    distinct, place, counts = np.unique(mated, return_inverse=True, return_counts=True)
-    above = np.zeros(len(distinct), dtype=np.int64)
-    at_or_above = np.zeros(len(distinct), dtype=np.int64)
-    highest: list[np.ndarray] = []
-    for block in upper_blocks(unit, codes):
-        scores = np.sort(block.similarity[block.impostor])[::-1]
-        block_above, block_at_or_above = kept_above(distinct, scores)
-        above += block_above
-        at_or_above += block_at_or_above
-        highest.append(scores)
-        if sum(map(len, highest)) > 2 * _HIGHEST:
-            highest = [_highest(highest)]
+    # The first pass counts impostors in fine bins; only those that share a bin with a mated score
+    # have to be compared with it, in the second.
+    found = survey(unit, codes)
+    order = np.argsort(found.mated, kind="stable")
+    mated, owner = found.mated[order], found.owner[order]
+    distinct, counts = np.unique(mated, return_counts=True)
+    place = bins(distinct)
+    shared = np.zeros(len(found.counts), dtype=bool)
+    shared[place] = True
+    above = at_or_above = np.cumsum(np.where(shared, 0, found.counts))[place]
+    kept = np.searchsorted(np.cumsum(found.counts), _HIGHEST)
 
-    tail = impostor_tail(unit, codes, (1.0,), seed)
-    before, upto = kept_above(distinct, tail.similarity)
+    sample, highest = Sample(found.edges(), seed), []
+    for tile in tiles(unit, codes):
+        sample.add(tile, codes)
+        similarity = tile.impostor.ravel()
+        in_bin = bins(similarity)
+        there = similarity > -np.inf
+        highest.append(similarity[(in_bin < kept) & there])
+        close_above, close_at_or_above = kept_above(
+            distinct, np.sort(similarity[shared[in_bin] & there])[::-1]
+        )
+        above, at_or_above = above + close_above, at_or_above + close_at_or_above
+
     sizes = np.bincount(codes)
     return Verification(
         mated=mated,
-        impostor=np.sort(_highest(highest))[::-1],
+        impostor=np.sort(np.concatenate(highest))[::-1],
         impostors=impostors,
         curve=Curve(counts, above, at_or_above, impostors),
         folds=None,
-        sample=PairSample(
-            place, owner, before, upto, tail.first, tail.second, tail.weight,
-            sizes, len(sizes), draws, seed,
-        ),
-    )  # fmt: skip
-
-
-def _highest(parts: list[np.ndarray]) -> np.ndarray:
-    """Return the highest scores, as many as are kept, in no order."""
-    scores = np.concatenate(parts)
-    if len(scores) <= _HIGHEST:
-        return scores
-    return np.partition(scores, len(scores) - _HIGHEST)[len(scores) - _HIGHEST :]
-
-
-def _mated(unit: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mated scores (P,), ascending, and the identity of each (P,)."""
-    scores, owners = [], []
-    for block in upper_blocks(unit, codes):
-        inside = block.mated
-        scores.append(block.similarity[inside])
-        owners.append(codes[block.start + np.nonzero(inside)[0]])
-    mated, owner = np.concatenate(scores), np.concatenate(owners)
-    order = np.argsort(mated, kind="stable")
-    return mated[order], owner[order]
+        draws=draws,
+        seed=seed,
+        sample=pair_sample(mated, owner, sample.tail(), len(sizes), draws, seed, sizes),
+    )

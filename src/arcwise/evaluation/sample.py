@@ -9,6 +9,7 @@ import numpy as np
 
 from arcwise.evaluation.curve import Curve
 from arcwise.evaluation.intervals import Rate, bootstrapped, multiplicities
+from arcwise.evaluation.tail import ImpostorTail
 
 
 @dataclass(frozen=True)
@@ -43,23 +44,62 @@ class PairSample:
 
     def curves(self) -> Iterator[Curve]:
         """Yield one curve for each draw of identities that has pairs of both kinds."""
-        for times in multiplicities(self.identities, self.draws, self.seed):
-            mated = np.bincount(self.place, times[self.mated], minlength=len(self.before))
-            passed = np.cumsum(self.weight * times[self.first] * times[self.second])
-            passed = np.concatenate([[0.0], passed])
-            if self.sizes is None:
-                total = float(passed[-1])
-            else:
-                pictures = self.sizes * times
-                total = (float(pictures.sum()) ** 2 - float((pictures**2).sum())) / 2
-            if total > 0 and mated.sum() > 0:
-                yield Curve(mated, passed[self.before], passed[self.upto], total)
+        for times in self.times():
+            curve = self.curve(times)
+            if curve is not None:
+                yield curve
+
+    def times(self) -> Iterator[np.ndarray]:
+        """Yield how often each identity (I,) was drawn, one draw after the other."""
+        return multiplicities(self.identities, self.draws, self.seed)
+
+    def curve(self, times: np.ndarray) -> Curve | None:
+        """Return the curve of one draw; None where it has pairs of one kind only."""
+        mated = np.bincount(self.place, times[self.mated], minlength=len(self.before))
+        passed = np.cumsum(self.weight * times[self.first] * times[self.second])
+        passed = np.concatenate([[0.0], passed])
+        if self.sizes is None:
+            total = float(passed[-1])
+        else:
+            pictures = self.sizes * times
+            total = (float(pictures.sum()) ** 2 - float((pictures**2).sum())) / 2
+        if total > 0 and mated.sum() > 0:
+            return Curve(mated, passed[self.before], passed[self.upto], total)
+        return None
 
     def rate(
         self, value: float, drawn: Sequence[float] | np.ndarray, resolved: bool = True
     ) -> Rate:
         """Return the value with the middle 95 % of the drawn ones."""
         return bootstrapped(value, drawn, len(np.unique(self.mated)), resolved)
+
+
+def pair_sample(
+    mated: np.ndarray,
+    owner: np.ndarray,
+    tail: ImpostorTail,
+    identities: int,
+    draws: int,
+    seed: int,
+    sizes: np.ndarray | None = None,
+) -> PairSample:
+    """Return the sample of mated scores (P,), their identities (P,), and impostors.
+
+    Args:
+        mated: (P,) scores.
+        owner: (P,) int64 identities.
+        tail: the impostors.
+        identities: I.
+        draws: bootstrap samples.
+        seed: of the bootstrap.
+        sizes: (I,) pictures of each identity where the pairs are all pairs.
+    """
+    distinct, place = np.unique(mated, return_inverse=True)
+    before, upto = kept_above(distinct, tail.similarity)
+    return PairSample(
+        place, owner, before, upto, tail.first, tail.second, tail.weight,
+        sizes, identities, draws, seed,
+    )  # fmt: skip
 
 
 def kept_above(scores: np.ndarray, descending: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

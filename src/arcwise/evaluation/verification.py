@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from arcwise.errors import ArcwiseError
-from arcwise.evaluation import inputs
+from arcwise.evaluation import conventions, inputs
+from arcwise.evaluation.conventions import Val
 from arcwise.evaluation.curve import Curve
 from arcwise.evaluation.folds import Folds, cross_validate
 from arcwise.evaluation.intervals import DRAWS, Rate, wilson
-from arcwise.evaluation.sample import PairSample, kept_above
+from arcwise.evaluation.sample import PairSample, kept_above, pair_sample
+from arcwise.evaluation.scored import scored_pairs
+from arcwise.evaluation.tail import listed_tail
 from arcwise.evaluation.thresholds import allowed, just_above, resolved
+
+Convention = Literal["conservative", "nearest"]
+
+TABLE = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+"""False-accept rates of the printed table, where the pairs resolve them."""
+
+
+class _Measure(NamedTuple):
+    """A value, how a drawn curve gives it, and its interval where identities are unknown."""
+
+    value: float
+    of: Callable[[Curve], float]
+    alone: tuple[float, float]
+    resolved: bool = True
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Verification:
     """What verification measured; prints itself.
 
-    Accepted means at or above a threshold. Intervals are 95 %. Those of `auc`, `eer` and
-    `tar_at` draw identities where the identities of the pairs are known; all others are Wilson's,
-    which take pairs for independent and are too narrow when one person occurs in many.
+    Accepted means at or above a threshold. Intervals are 95 %. Where the identities of the pairs
+    are known, those of `accuracy`, `auc`, `eer`, `eer_hull` and `tar_at` draw identities; all
+    others are Wilson's, which take pairs for independent and are too narrow when one person occurs
+    in many.
 
     Attributes:
         mated: (P,) scores of the mated pairs, ascending.
@@ -31,6 +50,8 @@ class Verification:
         impostors: number of impostor pairs.
         curve: the ROC.
         folds: accuracy by folds; None when it was not asked for.
+        draws: bootstrap samples.
+        seed: of the bootstrap.
         sample: the pairs with their identities; None when these are unknown.
     """
 
@@ -39,16 +60,14 @@ class Verification:
     impostors: int
     curve: Curve
     folds: Folds | None
+    draws: int
+    seed: int
     sample: PairSample | None = field(default=None)
 
     @property
     def accuracy(self) -> Rate:
-        """Mean accuracy of the folds, each with the threshold of the others; Wilson's interval."""
-        folds = self._folds()
-        correct = int(folds.correct.sum())
-        value = float(folds.accuracy.mean())
-        low, high = wilson(correct, len(folds.correct))
-        return Rate(value, min(low, value), max(high, value))
+        """Mean accuracy of the folds, each with the threshold of the others."""
+        return self._folds().mean(self.draws, self.seed)
 
     @property
     def accuracy_std(self) -> float:
@@ -61,53 +80,60 @@ class Verification:
 
         Without identities the interval is Hanley and McNeil's (Radiology 143, 1982).
         """
-        value = self.curve.auc()
-        if self.sample is not None:
-            return self.sample.rate(value, [curve.auc() for curve in self.sample.curves()])
-        p, n = len(self.mated), self.impostors
-        q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
-        variance = value * (1 - value) + (p - 1) * (q1 - value**2) + (n - 1) * (q2 - value**2)
-        half = 1.959964 * math.sqrt(max(0.0, variance) / (p * n))
-        return Rate(value, max(0.0, value - half), min(1.0, value + half))
+        return self._rates([self._auc()])[0]
 
     @property
     def eer(self) -> Rate:
         """Equal-error rate: where false accepts and false rejects are equally frequent.
 
-        Without identities the interval is Wilson's with the smaller of the two numbers of pairs.
+        The ROC's corners are joined. Without identities the interval is Wilson's with the smaller
+        of the two numbers of pairs.
         """
-        value = self.curve.eer()
-        if self.sample is not None:
-            return self.sample.rate(value, [curve.eer() for curve in self.sample.curves()])
-        trials = min(len(self.mated), self.impostors)
-        return Rate(value, *wilson(value * trials, trials))
+        return self._rates([self._eer(Curve.eer)])[0]
 
-    def tar_at(self, far: float) -> Rate:
-        """Return the largest true-accept rate whose false-accept rate is at most `far`.
+    @property
+    def eer_hull(self) -> Rate:
+        """Equal-error rate of the ROC's convex hull, what bob calls `eer_rocch`; at most `eer`."""
+        return self._rates([self._eer(Curve.eer_hull)])[0]
 
-        `resolved` is False when `far` is below ten in the number of impostor pairs. With identities
-        the interval draws them, and the threshold moves with each draw; without, it is Wilson's for
-        the threshold found.
+    def tar_at(self, far: float, convention: Convention = "conservative") -> Rate:
+        """Return the true-accept rate at a false-accept rate.
+
+        `resolved` is False when `far` is below ten in the number of impostor pairs.
+
+        Args:
+            far: the target, above 0 and at most 1.
+            convention: "conservative" is the largest true-accept rate whose false-accept rate is at
+                most `far`. With identities its interval draws them, and the threshold moves with
+                each draw; without, it is Wilson's for the threshold found. "nearest" is that of
+                insightface's IJB scripts: the point of scikit-learn's `roc_curve` whose rate is
+                nearest. It may lie above `far`, and then reports more than a system that keeps to
+                `far` achieves; use it to compare with published numbers only. Its interval is
+                Wilson's.
         """
-        return self.tars_at((far,))[0]
+        return self.tars_at((far,), convention)[0]
 
-    def tars_at(self, fars: Sequence[float]) -> tuple[Rate, ...]:
+    def tars_at(
+        self, fars: Sequence[float], convention: Convention = "conservative"
+    ) -> tuple[Rate, ...]:
         """Return `tar_at` for several rates in one pass over the draws."""
         rates = [inputs.fraction("far", far) for far in fars]
-        total = len(self.mated)
-        hits = [self.curve.accepted(allowed(self.impostors, rate)) for rate in rates]
-        enough = [resolved(rate, self.impostors) for rate in rates]
-        if self.sample is None:
-            bounds = [wilson(hit, total) for hit in hits]
-            return tuple(
-                Rate(hit / total, low, high, known)
-                for hit, (low, high), known in zip(hits, bounds, enough, strict=True)
+        if convention == "conservative":
+            return self._rates([self._tar(rate) for rate in rates])
+        if convention != "nearest":
+            raise ArcwiseError(
+                f"convention is {convention!r}, expected 'conservative' or 'nearest'"
             )
-        drawn = np.array([[curve.tar(r) for r in rates] for curve in self.sample.curves()])
-        return tuple(
-            self.sample.rate(hit / total, drawn[:, column] if len(drawn) else [], known)
-            for column, (hit, known) in enumerate(zip(hits, enough, strict=True))
-        )
+        total, found = len(self.mated), []
+        for rate in rates:
+            hits = conventions.nearest_accepted(self.mated, self.impostor, self.impostors, rate)
+            known = resolved(rate, self.impostors)
+            found.append(Rate(hits / total, *wilson(hits, total), known))
+        return tuple(found)
+
+    def val_at(self, far: float) -> Val:
+        """Return the VAL@FAR that LFW scripts print: see `conventions.val_at`."""
+        return conventions.val_at(self._folds(), far)
 
     def threshold_at(self, far: float) -> float:
         """Return the lowest threshold whose false-accept rate is at most `far`."""
@@ -124,6 +150,11 @@ class Verification:
         hits = int(np.count_nonzero(self.mated >= threshold))
         return Rate(hits / len(self.mated), *wilson(hits, len(self.mated)))
 
+    def frr_with(self, threshold: float) -> Rate:
+        """Return the fraction of mated pairs rejected by a threshold found elsewhere."""
+        misses = int(np.count_nonzero(self.mated < threshold))
+        return Rate(misses / len(self.mated), *wilson(misses, len(self.mated)))
+
     def far_with(self, threshold: float) -> Rate:
         """Return the fraction of impostor pairs accepted by a threshold found elsewhere."""
         hits = int(np.count_nonzero(self.impostor >= threshold))
@@ -138,19 +169,59 @@ class Verification:
         """Return (far, tar), the corners of the ROC from (0, 0) to (1, 1)."""
         return self.curve.points()
 
+    def det(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (far, frr), the corners of the DET curve from (0, 1) to (1, 0).
+
+        Its axes are usually probits (Martin et al., Eurospeech 1997): `scipy.special.ndtri`.
+        """
+        far, tar = self.curve.points()
+        return far, 1.0 - tar
+
+    def rows(self) -> list[tuple[str, Rate]]:
+        """Return the names and values of the table; no rate that the pairs do not resolve."""
+        fars = [far for far in TABLE if resolved(far, self.impostors)]
+        names = ["AUC", "EER", *(f"TAR@{far:g}" for far in fars)]
+        measures = [self._auc(), self._eer(Curve.eer), *map(self._tar, fars)]
+        rows = list(zip(names, self._rates(measures), strict=True))
+        return rows if self.folds is None else [("accuracy", self.accuracy), *rows]
+
     def __str__(self) -> str:
         lines = [f"verification: {len(self.mated)} mated, {self.impostors} impostor pairs"]
-        if self.folds is not None:
-            count = len(self.folds.names)
-            lines.append(f"  accuracy    {self.accuracy} ± {self.accuracy_std:.4f} ({count} folds)")
-        lines.append(f"  AUC         {self.auc}")
-        lines.append(f"  EER         {self.eer}")
-        rates = [rate for rate in (1e-2, 1e-3, 1e-4) if resolved(rate, self.impostors)]
-        for rate, tar in zip(rates, self.tars_at(rates), strict=True):
-            lines.append(f"  TAR@{rate:<7g} {tar}")
+        for name, rate in self.rows():
+            lines.append(f"  {name:<11} {rate}")
+            if self.folds is not None and name == "accuracy":
+                lines[-1] += f" ± {self.accuracy_std:.4f} ({len(self.folds.names)} folds)"
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _rates(self, measures: Sequence[_Measure]) -> tuple[Rate, ...]:
+        """Return each value with its interval, in one pass over the draws."""
+        if self.sample is None:
+            return tuple(Rate(m.value, *m.alone, m.resolved) for m in measures)
+        drawn = [[m.of(curve) for m in measures] for curve in self.sample.curves()]
+        columns = np.array(drawn).reshape(-1, len(measures)).T
+        return tuple(
+            self.sample.rate(m.value, column, m.resolved)
+            for m, column in zip(measures, columns, strict=True)
+        )
+
+    def _auc(self) -> _Measure:
+        value = self.curve.auc()
+        p, n = len(self.mated), self.impostors
+        q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
+        variance = value * (1 - value) + (p - 1) * (q1 - value**2) + (n - 1) * (q2 - value**2)
+        half = 1.959964 * math.sqrt(max(0.0, variance) / (p * n))
+        return _Measure(value, Curve.auc, (max(0.0, value - half), min(1.0, value + half)))
+
+    def _eer(self, of: Callable[[Curve], float]) -> _Measure:
+        value, trials = of(self.curve), min(len(self.mated), self.impostors)
+        return _Measure(value, of, wilson(value * trials, trials))
+
+    def _tar(self, far: float) -> _Measure:
+        hits, total = self.curve.accepted(allowed(self.impostors, far)), len(self.mated)
+        known = resolved(far, self.impostors)
+        return _Measure(hits / total, lambda curve: curve.tar(far), wilson(hits, total), known)
 
     def _folds(self) -> Folds:
         if self.folds is None:
@@ -170,76 +241,43 @@ def verification(
 ) -> Verification:
     """Return the accuracy, ROC, equal-error rate and thresholds of scored pairs.
 
+    Values are exact. Beyond 32768 impostors the less similar ones enter the intervals through a
+    random sample.
+
     Args:
         similarity: (N,) scores, higher is closer.
         same: (N,) bool, both pictures show one identity.
         folds: number of contiguous folds, or (N,) fold labels; None measures no accuracy.
-        ids_a: (N,) identity of each pair's first picture; with `ids_b`, intervals draw identities.
+        ids_a: (N,) identity of each pair's first picture; with `ids_b`, intervals draw identities,
+            and folds must share nobody.
         ids_b: (N,) identity of each pair's second picture.
         draws: bootstrap samples.
         seed: of the bootstrap.
 
     Raises:
-        ArcwiseError: lengths differ, a score is not finite, or all pairs are of one kind.
+        ArcwiseError: lengths differ, a score is not finite, all pairs are of one kind, identities
+            contradict `same`, or folds share one or leave pairs of one kind only.
     """
-    scores = inputs.scores("similarity", similarity, 1)
-    truth = _truth(same, len(scores))
-    order = np.argsort(scores, kind="stable")
-    rising, kind = scores[order], truth[order]
-    mated, impostor = rising[kind], rising[~kind][::-1]
-
-    distinct, place, counts = np.unique(mated, return_inverse=True, return_counts=True)
+    pairs = scored_pairs(similarity, same, ids_a, ids_b)
+    rows, others = np.flatnonzero(pairs.same), np.flatnonzero(~pairs.same)
+    rows = rows[np.argsort(pairs.similarity[rows], kind="stable")]
+    mated, unsorted = pairs.similarity[rows], pairs.similarity[others]
+    impostor = np.sort(unsorted)[::-1]
+    distinct, counts = np.unique(mated, return_counts=True)
     above, at_or_above = kept_above(distinct, impostor)
     sample = None
-    if (ids_a is None) != (ids_b is None):
-        raise ArcwiseError("one of ids_a and ids_b is missing, expected both or neither")
-    if ids_a is not None and ids_b is not None:
-        first, second = _pair_codes(ids_a, ids_b, truth)
-        first, second = first[order], second[order]
-        sample = PairSample(
-            place, first[kind], above, at_or_above, first[~kind][::-1], second[~kind][::-1],
-            np.ones(len(impostor)), None, int(max(first.max(), second.max())) + 1, draws, seed,
-        )  # fmt: skip
+    if pairs.people is not None:
+        first, second = pairs.people.first, pairs.people.second
+        tail = listed_tail(unsorted, first[others], second[others], impostor, seed)
+        people = len(pairs.people.names)
+        sample = pair_sample(mated, first[rows], tail, people, draws, seed)
     return Verification(
         mated=mated,
         impostor=impostor,
         impostors=len(impostor),
         curve=Curve(counts, above, at_or_above, len(impostor)),
-        folds=None if folds is None else cross_validate(scores, truth, folds),
+        folds=None if folds is None else cross_validate(pairs, folds),
+        draws=draws,
+        seed=seed,
         sample=sample,
     )
-
-
-def _truth(same: np.ndarray, count: int) -> np.ndarray:
-    """Return (N,) bool, refused when all pairs are of one kind."""
-    truth = np.asarray(same)
-    if truth.shape != (count,):
-        raise ArcwiseError(f"same has shape {truth.shape}, expected ({count},): one for each score")
-    if truth.dtype != bool:
-        if truth.dtype.kind not in "iuf" or not np.isin(truth, (0, 1)).all():
-            raise ArcwiseError("same holds other values than 0 and 1, expected truth values")
-        truth = truth.astype(bool)
-    mated = int(truth.sum())
-    if mated in (0, count):
-        raise ArcwiseError(
-            f"{mated} mated and {count - mated} impostor pairs, expected some of both: "
-            "a rate of errors needs pairs that can go wrong either way"
-        )
-    return truth
-
-
-def _pair_codes(
-    ids_a: inputs.Identities, ids_b: inputs.Identities, truth: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (N,) identity numbers of both sides, refused where they contradict `same`."""
-    count = len(truth)
-    sides = [inputs.identities("ids_a", ids_a, count), inputs.identities("ids_b", ids_b, count)]
-    joint = inputs.codes("ids_a and ids_b", np.concatenate(sides), 2 * count)
-    first, second = joint[:count], joint[count:]
-    wrong = np.flatnonzero((first == second) != truth)
-    if len(wrong):
-        raise ArcwiseError(
-            f"pair {wrong[0]} has identities {sides[0][wrong[0]]!r} and {sides[1][wrong[0]]!r} and "
-            f"same={bool(truth[wrong[0]])}, expected them to agree ({len(wrong)} such pairs)"
-        )
-    return first, second
