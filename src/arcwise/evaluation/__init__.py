@@ -11,6 +11,12 @@ from arcwise.evaluation.identification import (
 )
 from arcwise.evaluation.intervals import Rate
 from arcwise.evaluation.pairs import all_pairs, verification_from_embeddings
+from arcwise.evaluation.probability import (
+    Reliability,
+    ScoreMap,
+    calibrate_probability,
+    score_to_probability,
+)
 from arcwise.evaluation.rerank import KReciprocal, QueryExpansion
 from arcwise.evaluation.retrieval import Retrieval, retrieval
 from arcwise.evaluation.search_calibration import SearchThreshold, calibrate_search
@@ -26,7 +32,9 @@ __all__ = [
     "KReciprocal",
     "QueryExpansion",
     "Rate",
+    "Reliability",
     "Retrieval",
+    "ScoreMap",
     "SearchThreshold",
     "Templates",
     "Threshold",
@@ -36,12 +44,14 @@ __all__ = [
     "angles",
     "angles_from_embeddings",
     "calibrate",
+    "calibrate_probability",
     "calibrate_search",
     "centre_angles",
     "clustering",
     "identification",
     "identification_from_embeddings",
     "retrieval",
+    "score_to_probability",
     "two_galleries",
     "verification",
     "verification_from_embeddings",
