@@ -16,7 +16,7 @@ import pytest
 
 from arcwise.bundle import Bundle, add_onnx, add_thresholds, probe_image, read_bundle, write_bundle
 from arcwise.errors import BundleError
-from arcwise.evaluation.calibration import Threshold
+from arcwise.evaluation import ScoreMap, SearchThreshold, Threshold
 from arcwise.images.preparation import Preparation
 
 PREPARATION = Preparation(height=48, width=48, resize="pad", flip=True)
@@ -31,6 +31,18 @@ THRESHOLD = Threshold(
     identities=40,
     tar=0.9,
 )
+SEARCH = SearchThreshold(
+    fpir=1e-2,
+    gallery=20,
+    threshold=0.5,
+    low=0.4,
+    high=0.6,
+    resolved=True,
+    probes=2000,
+    identities=40,
+    dir=None,
+)
+SCORES = ScoreMap(12.5, -4.0, 0.5, 300, 5000, 0.01)
 DIGEST = "0123456789abcdef"
 
 
@@ -127,6 +139,34 @@ def test_thresholds_and_onnx_come_later_and_keep_the_fingerprint(tmp_path: Path)
     assert sorted(os.listdir(folder)) == ["encoder.onnx", "encoder.safetensors", "model.json"]
 
 
+def test_a_calibration_replaces_the_last_one(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    before = write(folder)
+    assert (before.search_thresholds, before.probability) == ((), None)
+    full = add_thresholds(
+        folder,
+        [THRESHOLD],
+        search_thresholds=[SEARCH],
+        probability=SCORES,
+        measured_on="shop",
+        digests=[DIGEST],
+    )
+    assert (full.search_thresholds, full.probability) == ((SEARCH,), SCORES)
+    assert full.fingerprint == before.fingerprint
+    assert full == read_bundle(folder)
+    less = add_thresholds(folder, [THRESHOLD], measured_on="shop", digests=[DIGEST])
+    assert (less.search_thresholds, less.probability) == ((), None)
+
+
+def test_a_bundle_from_before_there_were_search_thresholds_opens(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    write(folder)
+    add_thresholds(folder, [THRESHOLD], measured_on="shop", digests=[DIGEST])
+    edit(folder, lambda d: (d.pop("search_thresholds"), d.pop("probability")))
+    old = read_bundle(folder)
+    assert (old.thresholds, old.search_thresholds, old.probability) == ((THRESHOLD,), (), None)
+
+
 def test_an_unlisted_file_is_not_used(tmp_path: Path) -> None:
     write(tmp_path / "model")
     (tmp_path / "model" / "encoder.onnx").write_bytes(b"from nowhere")
@@ -158,6 +198,10 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     ),
     "threshold": (lambda d: d.update(thresholds=[{"far": 1}]), "a threshold has"),
     "threshold form": (lambda d: d.update(thresholds=[3]), "a threshold has"),
+    "search threshold": (lambda d: d.update(search_thresholds=[{}]), "a search threshold has"),
+    "search thresholds": (lambda d: d.update(search_thresholds=None), "of the wrong type"),
+    "probability": (lambda d: d.update(probability={"slope": 1}), "a probability map has"),
+    "probability form": (lambda d: d.update(probability=[]), "of the wrong type"),
     "digest": (lambda d: d["digests"].update(train=["Ann"]), "digests.train is no list"),
     "digest use": (lambda d: d["digests"].update(test=[]), r"unknown keys \['test'\]"),
     "probe length": (lambda d: d.update(probe=[1.0]), "probe has 1 values, expected 4"),

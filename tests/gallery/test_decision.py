@@ -32,6 +32,7 @@ def test_it_prints_itself_in_one_line():
         "ann: closest similarity 0.7500, 0.2500 ahead of the next, at or above the threshold "
         "0.6000, set for one false accept in 1,000"
     )
+    assert str(decide(HITS, 0.6, fpir=0.01)).endswith(", set to answer one unknown query in 100")
     assert str(decide(HITS[:1], 0.8)) == (
         "unknown: closest similarity 0.7500, below the threshold 0.8000"
     )
@@ -55,3 +56,5 @@ def test_expected_fpir():
             expected_fpir(far, identities)
     with pytest.raises(ArcwiseError, match="rate"):
         decide(HITS, 0.5, far=0)
+    with pytest.raises(ArcwiseError, match="rate"):
+        decide(HITS, 0.5, fpir=1.5)

@@ -10,7 +10,7 @@ import pytest
 from arcwise import runtime
 from arcwise.bundle import add_thresholds, read_bundle
 from arcwise.data.manifest import Manifest
-from arcwise.evaluation import Threshold
+from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.verbs.enrol import enrol
 
 
@@ -25,6 +25,14 @@ class Shop(NamedTuple):
 
 def threshold(far: float, similarity: float, *, resolved: bool = True) -> Threshold:
     return Threshold(far, similarity, similarity, similarity, resolved, 1000, 10, 0.9)
+
+
+def search_threshold(
+    fpir: float, gallery: int, similarity: float, *, resolved: bool = True
+) -> SearchThreshold:
+    return SearchThreshold(
+        fpir, gallery, similarity, similarity, similarity, resolved, 1000, 20, 0.9
+    )
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pytest
 
 from arcwise import runtime
+from arcwise.bundle import add_thresholds
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
 from arcwise.gallery import expected_fpir, open_gallery
 from arcwise.verbs.search import search
-from tests.verbs.conftest import Shop
+from tests.verbs.conftest import Shop, search_threshold, threshold
 
 
 @pytest.fixture
@@ -71,6 +72,61 @@ def test_a_lax_rate_takes_everybody_for_somebody(stock: Shop) -> None:
 def test_a_rate_that_the_model_lacks(stock: Shop, far: float) -> None:
     with pytest.raises(ArcwiseError, match=r"no threshold for FAR .*; the model has 0.0001, 0.001"):
         search(stock.gallery, [stock.photos], far=far)
+
+
+class TestWhatDecides:
+    """A rate measured in galleries as large as this one, or a single comparison's."""
+
+    @pytest.fixture
+    def searchable(self, shop: Shop) -> Shop:
+        """The six enrolled are covered by two of three thresholds for searches."""
+        add_thresholds(
+            shop.model,
+            [threshold(0.1, -1.0)],
+            search_thresholds=[
+                search_threshold(0.1, 6, 0.4),
+                search_threshold(0.1, 9, 0.5),
+                search_threshold(0.01, 9, 0.9, resolved=False),
+                search_threshold(0.01, 5, 0.6),
+            ],
+            measured_on="nothing",
+            digests=(),
+        )
+        return shop
+
+    def test_the_smallest_gallery_that_is_large_enough(self, searchable: Shop) -> None:
+        found = search(searchable.gallery, [searchable.photos])
+        assert found.threshold == search_threshold(0.1, 6, 0.4)
+        assert (found.enrolled, found.measured_for, found.expected_fpir) == (6, 9, None)
+        for answer in found.answers:
+            assert answer.decision is not None
+            assert answer.decision.fpir == 0.1
+            assert answer.decision.far is None
+            known = answer.decision.identity is not None
+            assert known == (answer.hits[0].similarity >= 0.4)
+
+    def test_what_is_asked_for(self, searchable: Shop, photo: Path) -> None:
+        found = search(searchable.gallery, [photo], fpir=0.01)
+        assert found.threshold == search_threshold(0.01, 9, 0.9, resolved=False)
+        found = search(searchable.gallery, [photo], far=0.1)
+        assert found.threshold == threshold(0.1, -1.0)
+        with pytest.raises(ArcwiseError, match="expected one of the two"):
+            search(searchable.gallery, [photo], far=0.1, fpir=0.1)
+        with pytest.raises(
+            ArcwiseError, match=r"FPIR 0.05 among 6 .* has 0.01 for up to 5, 0.01 for up to 9, 0.1"
+        ):
+            search(searchable.gallery, [photo], fpir=0.05)
+
+    def test_a_gallery_that_has_grown_larger(self, searchable: Shop, photo: Path) -> None:
+        vectors = np.eye(32, dtype=np.float32)[:4]
+        with open_gallery(searchable.gallery) as gallery:
+            gallery.enrol([(f"new {row}", vector) for row, vector in enumerate(vectors)])
+        found = search(searchable.gallery, [photo])
+        assert found.threshold == threshold(0.1, -1.0)
+        assert (found.enrolled, found.measured_for) == (10, 9)
+        assert found.expected_fpir == expected_fpir(0.1, 10)
+        with pytest.raises(ArcwiseError, match=r"calibrate --fpir 0\.1 --gallery-size 10"):
+            search(searchable.gallery, [photo], fpir=0.1)
 
 
 def test_k(stock: Shop, photo: Path) -> None:

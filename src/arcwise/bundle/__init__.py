@@ -35,7 +35,7 @@ from arcwise.bundle.description import (
 from arcwise.bundle.disk import disk, sha256, swap, sync
 from arcwise.bundle.probe import probe_image
 from arcwise.errors import BundleError
-from arcwise.evaluation.calibration import Threshold
+from arcwise.evaluation import ScoreMap, SearchThreshold, Threshold
 from arcwise.images.preparation import Preparation
 
 __all__ = [
@@ -63,7 +63,10 @@ class Bundle:
         alignment: None, or "five-point": where landmarks are known, the face is turned onto the
             template of `images.landmarks` before the preparation; else it is taken as turned.
         thresholds: similarities for stated false-accept rates, with their intervals.
-        measured_on: the data the thresholds were measured on.
+        search_thresholds: similarities for stated rates of unknown pictures answered, in galleries
+            of a stated size.
+        probability: what a similarity says as a probability; None where it was not measured.
+        measured_on: the data all three were measured on.
         digests: digests of the identities used to train, choose and calibrate, by use.
         training: a summary of the training; any JSON object.
         licence: under which the weights may be used.
@@ -78,6 +81,8 @@ class Bundle:
     files: Mapping[str, str]
     alignment: str | None = None
     thresholds: tuple[Threshold, ...] = ()
+    search_thresholds: tuple[SearchThreshold, ...] = ()
+    probability: ScoreMap | None = None
     measured_on: str = ""
     digests: Mapping[str, Sequence[str]] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -204,6 +209,8 @@ def read_bundle(folder: str | Path) -> Bundle:
         files=about["files"],
         alignment=about["alignment"],
         thresholds=tuple(Threshold.from_dict(values) for values in about["thresholds"]),
+        search_thresholds=tuple(map(SearchThreshold.from_dict, about["search_thresholds"])),
+        probability=about["probability"] and ScoreMap.from_dict(about["probability"]),
         measured_on=about["measured_on"],
         digests={use: tuple(found) for use, found in about["digests"].items()},
         training=about["training"],
@@ -216,20 +223,26 @@ def add_thresholds(
     folder: str | Path,
     thresholds: Iterable[Threshold],
     *,
+    search_thresholds: Iterable[SearchThreshold] = (),
+    probability: ScoreMap | None = None,
     measured_on: str,
     digests: Iterable[str],
 ) -> Bundle:
-    """The bundle with these thresholds instead of its own; the fingerprint stays.
+    """The bundle with this calibration instead of its own; the fingerprint stays.
 
     Args:
         folder: the bundle.
         thresholds: of `evaluation.calibrate`.
+        search_thresholds: of `evaluation.calibrate_search`.
+        probability: of `evaluation.calibrate_probability`.
         measured_on: the data they were measured on, in words.
         digests: digests of the identities they were measured on.
     """
     folder = Path(folder)
     about = read_description(folder)
     about["thresholds"] = [threshold.as_dict() for threshold in thresholds]
+    about["search_thresholds"] = [threshold.as_dict() for threshold in search_thresholds]
+    about["probability"] = probability and probability.as_dict()
     about["measured_on"] = measured_on
     about["digests"]["calibrate"] = sorted(digests)
     with disk(folder, "written"):

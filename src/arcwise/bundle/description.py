@@ -14,7 +14,7 @@ import numpy as np
 
 from arcwise.bundle.disk import sync
 from arcwise.errors import ArcwiseError, BundleError
-from arcwise.evaluation.calibration import Threshold
+from arcwise.evaluation import ScoreMap, SearchThreshold, Threshold
 from arcwise.images.preparation import Preparation
 
 FORMAT = 1
@@ -28,6 +28,8 @@ _KEYS = {
     "preparation": dict,
     "alignment": (str, type(None)),
     "thresholds": list,
+    "search_thresholds": list,
+    "probability": (dict, type(None)),
     "measured_on": str,
     "digests": dict,
     "training": dict,
@@ -36,6 +38,8 @@ _KEYS = {
     "files": dict,
     "fingerprint": str,
 }
+_LATER: dict[str, Any] = {"search_thresholds": [], "probability": None}
+"""What bundles written before these keys existed mean by their absence."""
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -47,6 +51,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         about = json.loads(path.read_bytes(), object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as problem:
         raise BundleError(f"{path} is not valid JSON ({problem}): copy the model again") from None
+    if isinstance(about, dict):
+        about = {**_LATER, **about}
     try:
         _check(about)
     except ArcwiseError as problem:
@@ -99,8 +105,7 @@ def _check(about: Any) -> None:
         raise BundleError(f"alignment is {about['alignment']!r}, expected one of {ALIGNMENTS}")
     if about["alignment"] is not None and len(set(about["architecture"]["size"])) > 1:
         raise BundleError("five-point alignment makes square crops, the encoder takes others")
-    for values in about["thresholds"]:
-        Threshold.from_dict(values)
+    _check_calibration(about)
     _same_keys("digests", about["digests"], USES)
     for use, found in about["digests"].items():
         if not isinstance(found, list) or not all(_is_hex(digest, 16) for digest in found):
@@ -116,6 +121,15 @@ def _check(about: Any) -> None:
             "the fingerprint does not fit the weights, architecture and preparation: one of them "
             "was edited. Take the original, or save the model again"
         )
+
+
+def _check_calibration(about: Any) -> None:
+    for values in about["thresholds"]:
+        Threshold.from_dict(values)
+    for values in about["search_thresholds"]:
+        SearchThreshold.from_dict(values)
+    if about["probability"] is not None:
+        ScoreMap.from_dict(about["probability"])
 
 
 def _check_architecture(architecture: Any, preparation: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from arcwise.cli.screen import left_out
-from arcwise.verbs.search import search
+from arcwise.verbs.search import Found, search
 
 
 def command(
@@ -15,6 +15,7 @@ def command(
     images: Positional[tuple[Path, ...]],
     k: int = 5,
     far: float | None = None,
+    fpir: float | None = None,
     model: Path | None = None,
 ) -> int:
     """Find whose picture this is, or that it is unknown.
@@ -23,22 +24,37 @@ def command(
         gallery: The gallery's file.
         images: Picture files, or folders of them.
         k: How many identities to show.
-        far: False-accept rate of one comparison; by default the lowest that the model resolves.
+        far: False-accept rate of one comparison, to decide by that.
+        fpir: Share of unknown pictures that may get any answer; by default the lowest that the
+            model was calibrated for at this size of gallery, and without one the lowest --far.
         model: Where the gallery's model is now, if it moved.
     """
-    found = search(gallery, images, k=k, far=far, model=model)
+    found = search(gallery, images, k=k, far=far, fpir=fpir, model=model)
     for answer in found.answers:
         verdict = "" if answer.decision is None else f": {answer.decision.identity or 'unknown'}"
         print(f"{answer.image}{verdict}")
         for hit in answer.hits:
             print(f"  {hit.similarity:7.4f}  {hit.identity}  {hit.metadata.get('image', '')}")
     left_out("pictures could not be read", found.failures)
+    explain(found)
+    return 0
+
+
+def explain(found: Found) -> None:
+    """Say what decided, and what it means for pictures of nobody enrolled."""
     if found.threshold is None:
         print("no decision: the model has no thresholds (it was trained with --holdout 0)")
-    else:
-        print(f"decided at {found.threshold}")
+        return
+    print(f"decided at {found.threshold}")
+    if found.expected_fpir is None:
+        return
+    print(
+        f"of unknown pictures, about {found.expected_fpir:.1%} would be taken for somebody "
+        "here, if comparisons were independent"
+    )
+    if 0 < found.measured_for < found.enrolled:
         print(
-            f"of unknown pictures, about {found.expected_fpir:.1%} would be taken for somebody "
-            "here, if comparisons were independent"
+            f"mind: what unknown pictures really get was measured for galleries of up to "
+            f"{found.measured_for} identities, here are {found.enrolled}: arcwise calibrate "
+            f"--gallery-size {found.enrolled}"
         )
-    return 0

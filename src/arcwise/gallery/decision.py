@@ -20,6 +20,8 @@ class Decision:
         margin: by how much that beats the runner-up; None without a runner-up among the hits.
         threshold: the smallest similarity that is accepted.
         far: false-accept rate of one comparison at that threshold; None where it is not known.
+        fpir: share of unknown queries that get any answer at that threshold, in a gallery of this
+            size; None where it was not measured.
     """
 
     identity: str | None
@@ -27,9 +29,12 @@ class Decision:
     margin: float | None
     threshold: float
     far: float | None = None
+    fpir: float | None = None
 
     def __str__(self) -> str:
         rate = "" if self.far is None else f", set for one false accept in {1 / self.far:,.0f}"
+        if self.fpir is not None:
+            rate = f", set to answer one unknown query in {1 / self.fpir:,.0f}"
         if self.similarity is None:
             return f"unknown: nothing to compare with (threshold {self.threshold:.4f}{rate})"
         lead = "" if self.margin is None else f", {self.margin:.4f} ahead of the next"
@@ -40,24 +45,28 @@ class Decision:
         )
 
 
-def decide(hits: Sequence[Hit], threshold: float, far: float | None = None) -> Decision:
+def decide(
+    hits: Sequence[Hit], threshold: float, far: float | None = None, fpir: float | None = None
+) -> Decision:
     """The decision for the hits of one query.
 
     Args:
         hits: what a search found for it; at least two, if the margin is wanted.
         threshold: cosine from which a hit is accepted, as the model's calibration gives it.
         far: the false-accept rate of one comparison at that threshold; carried along.
+        fpir: the share of unknown queries answered at that threshold; carried along.
 
     Raises:
         ArcwiseError: a threshold that is not a finite number, or a rate outside (0, 1].
     """
     if not math.isfinite(threshold):
         raise ArcwiseError(f"the threshold is {threshold}; expected a cosine, from -1 to 1")
-    if far is not None:
-        _check_rate(far)
+    for rate in (far, fpir):
+        if rate is not None:
+            _check_rate(rate)
     ordered = sorted(hits, key=lambda hit: (-hit.similarity, hit.identity))
     if not ordered:
-        return Decision(None, None, None, threshold, far)
+        return Decision(None, None, None, threshold, far, fpir)
     best = ordered[0]
     rivals = [hit.similarity for hit in ordered if hit.identity != best.identity]
     return Decision(
@@ -66,6 +75,7 @@ def decide(hits: Sequence[Hit], threshold: float, far: float | None = None) -> D
         margin=best.similarity - rivals[0] if rivals else None,
         threshold=threshold,
         far=far,
+        fpir=fpir,
     )
 
 
@@ -74,7 +84,7 @@ def expected_fpir(far: float, identities: int) -> float:
 
     It assumes that the G comparisons of a query err independently. They do not: a query that is
     close to one identity is close to others, and an identity's templates are alike, so this is a
-    first estimate. Measure the rate on your own unknown pictures before relying on it.
+    first estimate. `evaluation.calibrate_search` measures the rate on pictures.
 
     Args:
         far: false-accept rate of one comparison.
@@ -93,4 +103,4 @@ def expected_fpir(far: float, identities: int) -> float:
 
 def _check_rate(far: float) -> None:
     if not 0 < far <= 1:
-        raise ArcwiseError(f"the false-accept rate is {far}; expected more than 0 and at most 1")
+        raise ArcwiseError(f"the error rate is {far}; expected more than 0 and at most 1")

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from arcwise.bundle import Bundle, probe_image
 from arcwise.data.picture import read_picture
 from arcwise.errors import ArcwiseError, ImageError
-from arcwise.evaluation.calibration import Threshold
+from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.images.decode import decode
 from arcwise.images.landmarks import align
 from arcwise.images.preparation import Preparation
@@ -48,6 +48,11 @@ class Model:
     def thresholds(self) -> tuple[Threshold, ...]:
         """Similarities for stated false-accept rates; empty until the model is calibrated."""
         return () if self.bundle is None else self.bundle.thresholds
+
+    @property
+    def search_thresholds(self) -> tuple[SearchThreshold, ...]:
+        """Similarities for stated rates of unknown pictures answered, by size of the gallery."""
+        return () if self.bundle is None else self.bundle.search_thresholds
 
     @property
     def aligns(self) -> bool:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
-from arcwise.evaluation import Threshold
+from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.gallery import Decision, Hit, decide, expected_fpir, open_gallery
 from arcwise.verbs.model_of import model_of
 from arcwise.verbs.queries import embed_queries, queries
-from arcwise.verbs.threshold import threshold_for
+from arcwise.verbs.threshold import threshold_for_search
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,18 @@ class Found:
     Attributes:
         answers: one for every readable picture, in their order.
         threshold: what decides, and how it was measured; None when the model has none.
+        enrolled: identities in the gallery.
+        measured_for: the largest gallery that the model's search thresholds hold for; 0 without.
         expected_fpir: share of unknown pictures expected to be taken for somebody in a gallery of
-            this size, if comparisons were independent; None without a threshold.
+            this size, if comparisons were independent; None where no single comparison's
+            threshold decides.
         failures: pictures that could not be read.
     """
 
     answers: tuple[Answer, ...]
-    threshold: Threshold | None
+    threshold: Threshold | SearchThreshold | None
+    enrolled: int
+    measured_for: int
     expected_fpir: float | None
     failures: tuple[ImageError, ...]
 
@@ -54,6 +59,7 @@ def search(
     *,
     k: int = 5,
     far: float | None = None,
+    fpir: float | None = None,
     model: str | Path | None = None,
 ) -> Found:
     """Find each picture's closest identities and decide, at a stated error rate.
@@ -62,7 +68,9 @@ def search(
         gallery: the file.
         images: picture files, or folders, zips and tables of them.
         k: how many identities to return.
-        far: false-accept rate of one comparison; by default the lowest that the model resolves.
+        far: false-accept rate of one comparison.
+        fpir: share of unknown pictures that may get any answer. By default the lowest that was
+            measured for a gallery at least as large; without one, the lowest `far`.
         model: where the gallery's model is now, if it moved.
 
     Raises:
@@ -73,14 +81,31 @@ def search(
         raise ArcwiseError(f"k is {k}; expected 1 or more: how many identities to show")
     pictures = queries(images)
     loaded = model_of(gallery, model)
-    threshold = threshold_for(loaded, far)
-    embedded = embed_queries(loaded, pictures)
     with open_gallery(gallery, mode="r", model=loaded) as store:
-        found = store.search(embedded.vectors, k=max(k, 2))  # the decision looks at the runner-up
         enrolled = len(store.identities())
-    answers = []
-    for row, hits in zip(embedded.rows, found, strict=True):
-        decision = decide(hits, threshold.threshold, threshold.far) if threshold else None
-        answers.append(Answer(pictures.image(row), tuple(hits[:k]), decision))
-    wrong = expected_fpir(threshold.far, enrolled) if threshold else None
-    return Found(tuple(answers), threshold, wrong, tuple(embedded.failures))
+        threshold = threshold_for_search(loaded, enrolled, far, fpir)
+        embedded = embed_queries(loaded, pictures)
+        found = store.search(embedded.vectors, k=max(k, 2))  # the decision looks at the runner-up
+    answers = [
+        Answer(pictures.image(row), tuple(hits[:k]), _decide(hits, threshold))
+        for row, hits in zip(embedded.rows, found, strict=True)
+    ]
+    independent = None
+    if isinstance(threshold, Threshold):
+        independent = expected_fpir(threshold.far, enrolled)
+    return Found(
+        answers=tuple(answers),
+        threshold=threshold,
+        enrolled=enrolled,
+        measured_for=max((t.gallery for t in loaded.search_thresholds), default=0),
+        expected_fpir=independent,
+        failures=tuple(embedded.failures),
+    )
+
+
+def _decide(hits: Sequence[Hit], threshold: Threshold | SearchThreshold | None) -> Decision | None:
+    if threshold is None:
+        return None
+    if isinstance(threshold, Threshold):
+        return decide(hits, threshold.threshold, far=threshold.far)
+    return decide(hits, threshold.threshold, fpir=threshold.fpir)
