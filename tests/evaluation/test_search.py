@@ -1,4 +1,4 @@
-"""Nearest rows against a sort, and floats that are ordered as integers."""
+"""Nearest rows against a sort."""
 
 from __future__ import annotations
 
@@ -6,20 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 from arcwise.evaluation import search
-
-
-@given(
-    st.sampled_from(["float32", "float64"]).flatmap(
-        lambda kind: arrays.arrays(kind, 6, elements={"allow_nan": False})
-    )
-)
-def test_integers_sort_as_the_floats_do(values: np.ndarray) -> None:
-    found = search.ordered(values)
-    assert found.dtype.itemsize == values.dtype.itemsize
-    assert ((found[:, None] < found) == (values[:, None] < values)).all()
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,7 +10,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
 from arcwise.evaluation.intervals import DRAWS, Rate, mean_over_identities
 from arcwise.evaluation.rerank import KReciprocal, QueryExpansion
-from arcwise.evaluation.search import BLOCK, ordered, sides
+from arcwise.evaluation.search import BLOCK, sides
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -217,18 +217,20 @@ def _occurrences(asked: np.ndarray, held: np.ndarray) -> np.ndarray:
 def _ranks(score: np.ndarray, same: np.ndarray, absent: np.ndarray) -> np.ndarray:
     """Return (A,) the places of the right answers, ascending in each row, row by row.
 
-    The lowest bit of a sorted number says "wrong": one sort of plain integers carries both, and of
-    equal scores the wrong one is larger. A float32 has bits to spare; of a float64's 53 one goes.
+    Only the wrong ones at or above a row's last right one are sorted: few, for a good model.
 
     Args:
-        score: (B, G) float32 or float64, higher is closer.
-        same: (B, G) bool, a right answer.
-        absent: (B, G) bool, in no place at all; below all others and wrong.
+        score: (B, G) higher is closer.
+        same: (B, G) bool, of the query's identity.
+        absent: (B, G) bool, left out of the ranking; some right answer stays in each row.
     """
-    keys = (ordered(score.astype(np.float64)) | 1) - same
-    keys[absent] = np.iinfo(np.int64).min + 1
-    keys.sort(axis=1)
-    return 1 + np.nonzero(keys[:, ::-1] % 2 == 0)[1]
+    wrong, right = np.where(same | absent, -np.inf, score), same & ~absent
+    places = []
+    for row in range(len(score)):
+        good = np.sort(score[row, right[row]])[::-1]
+        above = np.sort(wrong[row, wrong[row] >= good[-1]])
+        places.append(len(above) - np.searchsorted(above, good) + np.arange(1, len(good) + 1))
+    return np.concatenate(places)
 
 
 def _neighbours(k: int) -> int:

@@ -10,8 +10,6 @@ from arcwise.evaluation import inputs
 BLOCK = 2**22
 """Similarities in one block, so that memory does not grow with queries × gallery."""
 
-_PLACES = 2**32  # of a gallery, in the lower half of a key
-
 
 def sides(queries: np.ndarray, gallery: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the unit rows of both sides, (Q, D) and (G, D) float32; without a gallery one twice.
@@ -29,21 +27,12 @@ def sides(queries: np.ndarray, gallery: np.ndarray | None) -> tuple[np.ndarray, 
     return asked, searched
 
 
-def ordered(values: np.ndarray) -> np.ndarray:
-    """Return int32 or int64 that sort as the float32 or float64 values do, -0.0 being 0.0.
-
-    The bits of a float, read as an integer, keep its order; those of negative ones are reversed.
-    """
-    bits = (values + values.dtype.type(0)).view(np.dtype(f"i{values.dtype.itemsize}"))
-    return np.where(bits < 0, bits ^ np.iinfo(bits.dtype).max, bits)
-
-
 def nearest(
     queries: np.ndarray, gallery: np.ndarray, k: int, *, alone: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the K = min(k, how many there are) nearest gallery rows of each query.
 
-    The nearest comes first, of equals the lower row: a similarity and its row are one integer.
+    The nearest comes first, of equals the lower row.
 
     Args:
         queries: (Q, D) float32 unit rows.
@@ -54,26 +43,29 @@ def nearest(
     Returns:
         (Q, K) int64 rows, (Q, K) float32 cosines, and (Q,) float32 each query's lowest cosine.
     """
-    entries = len(gallery)
-    k = min(k, entries - int(alone))
-    rows = max(1, BLOCK // entries)
+    k = min(k, len(gallery) - int(alone))
+    rows = max(1, BLOCK // len(gallery))
     found = np.empty((len(queries), k), dtype=np.int64)
     cosine = np.empty((len(queries), k), dtype=np.float32)
     lowest = np.empty(len(queries), dtype=np.float32)
-    backwards = _PLACES - 1 - np.arange(entries, dtype=np.int64)
     for start in range(0, len(queries), rows):
         part = slice(start, start + rows)
         similarity = queries[part] @ gallery.T
         lowest[part] = similarity.min(axis=1)
-        each = np.arange(len(similarity))
         if alone:
-            similarity[each, start + each] = -np.inf
-        if k == 1:
-            found[part, 0] = similarity.argmax(axis=1)
-            cosine[part, 0] = similarity[each, found[part, 0]]
-            continue
-        keys = ordered(similarity).astype(np.int64) * _PLACES + backwards
-        best = np.sort(np.partition(keys, entries - k, axis=1)[:, entries - k :], axis=1)[:, ::-1]
-        found[part] = _PLACES - 1 - best % _PLACES
+            own = np.arange(len(similarity))
+            similarity[own, start + own] = -np.inf
+        found[part] = _highest(similarity, k)
         cosine[part] = np.take_along_axis(similarity, found[part], axis=1)
     return found, cosine, lowest
+
+
+def _highest(values: np.ndarray, k: int) -> np.ndarray:
+    """Return (B, k) int64 places of each row's highest values, of equals the first."""
+    if k == 1:
+        return values.argmax(axis=1)[:, None]
+    last = values.shape[1] - k
+    row, column = np.nonzero(values >= np.partition(values, last, axis=1)[:, last, None])
+    order = np.lexsort((-values[row, column], row))  # stable: of equals the first stays first
+    starts = np.searchsorted(row, np.arange(len(values)))
+    return column[order][starts[:, None] + np.arange(k)]
