@@ -96,8 +96,10 @@ def test_evaluate(place: Path, products: Path, capsys: pytest.CaptureFixture[str
     out = run(capsys, "evaluate", "model", str(products))
     assert "on 72 pictures of 12 identities of products; 24 identities left out" in out
     assert re.search(r"│ equal-error rate +│ +\d+\.\d% │ +\d+\.\d% – \d+\.\d% │", out)
-    assert "results: evaluation/results.json\nreport: evaluation/report.html\n" in out
-    assert (place / "evaluation" / "report.html").is_file()
+    assert "results: evaluation/products/results.json, results.csv\n" in out
+    assert out.endswith("report: evaluation/products/report.html\n")
+    assert (place / "evaluation" / "products" / "report.html").is_file()
+    assert "not measured: templates: no columns 'template' and 'media'\n" in out
 
 
 def test_evaluate_on_held_out_ones_says_so(

@@ -11,7 +11,14 @@ import numpy as np
 
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ImageError
-from arcwise.evaluation import Identification, Rate, Retrieval, Threshold, Verification
+from arcwise.evaluation import (
+    Identification,
+    Rate,
+    Retrieval,
+    Threshold,
+    TwoGalleries,
+    Verification,
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class Measure:
         rate: the value with its 95 % interval, and whether the data resolve it.
         definition: what exactly was counted, in words.
         counts: what it rests on, say {"mated pairs": 180, "impostor pairs": 2376}.
+        std: the standard deviation over folds, where there are some.
         column: the column that the data were broken down by; empty for all of them.
         group: the group of that column.
     """
@@ -48,6 +56,7 @@ class Measure:
     rate: Rate
     definition: str
     counts: Mapping[str, int]
+    std: float | None = None
     column: str = ""
     group: str = ""
 
@@ -141,6 +150,8 @@ class Provenance:
         pairs: the table of pairs; None for all pairs.
         seed: of the choice of galleries, and of the intervals.
         versions: of what computed this, by name.
+        reused: embeddings that were in the cache.
+        notes: what the user should know of how it went, a line each.
     """
 
     data: str
@@ -153,6 +164,8 @@ class Provenance:
     pairs: Path | None
     seed: int
     versions: Mapping[str, str]
+    reused: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,8 +221,8 @@ class Evaluation:
     pairs: Pairs | None
     breakdowns: tuple[Breakdown, ...]
     retrieval: Retrieval
-    closed: Identification | None
-    open: Identification | None
+    closed: Identification | TwoGalleries | None
+    open: Identification | TwoGalleries | None
     gallery: str
     thresholds: tuple[ThresholdHere, ...]
     measures: tuple[Measure, ...]
@@ -220,6 +233,26 @@ class Evaluation:
     def models(self) -> dict[str, Evaluation]:
         """This evaluation and those beside it, by the model's name, this one first."""
         return {one.model: one for one in (self, *(other.evaluation for other in self.beside))}
+
+    @property
+    def data(self) -> str:
+        """The data set's name."""
+        return self.about.data
+
+    @property
+    def used(self) -> str:
+        """In words, what these identities were used for before."""
+        return self.about.used
+
+    @property
+    def left_out(self) -> int:
+        """Identities not measured on."""
+        return self.about.left_out
+
+    @property
+    def failures(self) -> tuple[ImageError, ...]:
+        """Pictures that could not be read."""
+        return self.about.failures
 
     def rates(self) -> list[tuple[str, Rate]]:
         """The names and values of what was measured on all data and is resolved."""

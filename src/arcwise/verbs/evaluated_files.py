@@ -1,0 +1,158 @@
+"""An evaluation as files for other programs: results.json, and results.csv with a number a row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from arcwise.errors import ArcwiseError
+from arcwise.evaluation import Rate
+from arcwise.runtime import Model
+from arcwise.verbs.evaluated import Evaluation, Measure, Provenance
+
+FORMAT = 2
+JSON, CSV = "results.json", "results.csv"
+
+
+def claim(folder: Path, model: Model | None, data: str, pairs: Path | None) -> None:
+    """Nothing, if results of this model on these data may go to a folder: it has none of others.
+
+    A model that was trained anew replaces what the older one left in its own run folder.
+
+    Raises:
+        ArcwiseError: there is a file, or the results of something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ArcwiseError(f"{folder}: a file; expected a folder for {JSON} and report.html")
+    if not (folder / JSON).exists():
+        return
+    try:
+        there = json.loads((folder / JSON).read_bytes())
+        measured = there["data"]["name"], there["data"]["pairs"]
+        name, fingerprint = there["models"][0]["name"], there["models"][0]["fingerprint"]
+    except (OSError, ValueError, LookupError, TypeError):
+        raise ArcwiseError(
+            f"{folder / JSON}: not what an evaluation writes; name another --out, or remove it"
+        ) from None
+    own = model is not None and folder.resolve().is_relative_to(model.path.resolve().parent)
+    if measured != (data, _name(pairs)) or not (own or fingerprint == _fingerprint(model)):
+        raise ArcwiseError(
+            f"{folder}: holds the results of {name} on {measured[0]}"
+            f"{f' with {measured[1]}' if measured[1] else ''}; name another --out, or remove them"
+        )
+
+
+def write_results(folder: Path, result: Evaluation) -> None:
+    """Put results.json and results.csv into a folder, each beside first and then renamed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (
+        (CSV, as_csv(result)),
+        (JSON, json.dumps(as_dict(result), indent=2, allow_nan=False, ensure_ascii=False) + "\n"),
+    ):
+        beside = folder / f".{name}.{os.getpid()}.part"
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(folder / name)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def as_dict(result: Evaluation) -> dict[str, Any]:
+    """Plain values: what was measured on, and every number of every model."""
+    return {
+        "format": FORMAT,
+        "data": _about(result.about)
+        | {
+            "items": result.items.kind,
+            "rows": len(result.manifest),
+            "identities": len(result.manifest.classes),
+        },
+        "versions": dict(result.about.versions),
+        "seed": result.about.seed,
+        "models": [_model(one) for one in result.models.values()],
+    }
+
+
+def as_csv(result: Evaluation) -> str:
+    """A table with a row for every number of every model."""
+    text = io.StringIO(newline="")
+    names = ["model", "fingerprint", "data", "data_fingerprint", *_COLUMNS]
+    table = csv.DictWriter(text, names, lineterminator="\n")
+    table.writeheader()
+    for one in result.models.values():
+        for measure in one.measures:
+            counts = "; ".join(f"{name}: {count}" for name, count in measure.counts.items())
+            table.writerow(
+                {
+                    "model": one.model,
+                    "fingerprint": one.fingerprint,
+                    "data": one.about.data,
+                    "data_fingerprint": one.about.fingerprint,
+                }
+                | _measure(measure)
+                | {"counts": counts}
+            )
+    return text.getvalue()
+
+
+def _about(about: Provenance) -> dict[str, Any]:
+    return {
+        "name": about.data,
+        "fingerprint": about.fingerprint,
+        "taken": about.rows,
+        "pairs": _name(about.pairs),
+        "identities_left_out": about.left_out,
+        "used_before": about.used,
+        "pictures_unreadable": len(about.failures),
+        "files_ignored": len(about.ignored),
+    }
+
+
+def _model(one: Evaluation) -> dict[str, Any]:
+    return {
+        "name": one.model,
+        "fingerprint": one.fingerprint,
+        "protocols": [
+            {"name": p.name, "measured": p.measured, "why": p.why} for p in one.protocols
+        ],
+        "results": [_measure(measure) for measure in one.measures],
+    }
+
+
+def _measure(measure: Measure) -> dict[str, Any]:
+    return {
+        "protocol": measure.protocol,
+        "column": measure.column,
+        "group": measure.group,
+        "measure": measure.name,
+        **_rate(measure.rate),
+        "std": measure.std,
+        "definition": measure.definition,
+        "counts": dict(measure.counts),
+    }
+
+
+_COLUMNS = (
+    "protocol", "column", "group", "measure", "value", "low", "high", "resolved", "std",
+    "definition", "counts",
+)  # fmt: skip
+
+
+def _rate(rate: Rate) -> dict[str, Any]:
+    values = {"value": float(rate), "low": rate.low, "high": rate.high}
+    return {name: value if math.isfinite(value) else None for name, value in values.items()} | {
+        "resolved": rate.resolved
+    }
+
+
+def _name(pairs: Path | None) -> str:
+    return "" if pairs is None else pairs.name
+
+
+def _fingerprint(model: Model | None) -> str:
+    return "" if model is None else model.fingerprint

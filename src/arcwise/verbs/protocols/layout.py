@@ -1,0 +1,130 @@
+"""What is compared with each other: every picture, or templates pooled from several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError
+from arcwise.evaluation import templates
+from arcwise.verbs.evaluated import Items
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The items of a data set before they have vectors.
+
+    Attributes:
+        kind: "pictures", "templates", or "vectors" where there are no pictures.
+        manifest: its N rows.
+        names: (U,) what tables of pairs call the items.
+        rows: (U,) int64, the first row of each.
+        template: (N,) the template of each row; None where every row is an item.
+        media: (N,) the medium that each row comes from; None where that is not known.
+    """
+
+    kind: str
+    manifest: Manifest
+    names: Sequence[str]
+    rows: np.ndarray
+    template: np.ndarray | None
+    media: np.ndarray | None
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """(U,) the identity of each item."""
+        return np.array(self.manifest.identities)[self.rows]
+
+    def items(self, vectors: np.ndarray) -> Items:
+        """The items with their vectors, of (N, D) embeddings of the rows."""
+        if self.template is not None:
+            assert self.media is not None, "templates are refused without media"
+            vectors = templates.pool(vectors, self.template, self.media).vectors
+        return Items(self.kind, vectors, self.ids, self.names, self.rows)
+
+    def column(self, name: str) -> list[Any] | None:
+        """(U,) each item's value of a column; None for a template whose rows disagree."""
+        values = self.manifest.column(name)
+        if values is None or self.template is None:
+            return values
+        first = dict(zip(self.names, self.rows.tolist(), strict=True))
+        torn = {
+            one
+            for one, value in zip(self.template, values, strict=True)
+            if value != values[first[one]]
+        }
+        return [None if one in torn else values[row] for one, row in first.items()]
+
+
+def named(manifest: Manifest) -> Manifest:
+    """The manifest, its rows counted in a column `name` where nothing else names them."""
+    columns = manifest.table.column_names
+    if manifest.has_images or {"template", "name"} & set(columns):
+        return manifest
+    numbers = pa.array([str(number) for number in range(1, len(manifest) + 1)])
+    table = manifest.table.append_column("name", numbers)
+    return Manifest(table, manifest.root, manifest.name, manifest.ignored, manifest.understood)
+
+
+def names(manifest: Manifest) -> list[str]:
+    """(N,) what tables of pairs call each row: its template, its picture, or its `name`."""
+    for column in ("template", "image", "name"):
+        if (found := manifest.column(column)) is not None:
+            return [str(one) for one in found]
+    raise AssertionError("rows are named first")
+
+
+def layout(manifest: Manifest) -> Layout:
+    """The templates of a manifest that has such a column, otherwise its rows.
+
+    Raises:
+        ArcwiseError: templates without media, rows without a template, or a template of several
+            identities or splits.
+    """
+    called, media = names(manifest), _media(manifest)
+    if manifest.column("template") is None:
+        kind = "pictures" if manifest.has_images else "vectors"
+        return Layout(kind, manifest, called, np.arange(len(manifest)), None, media)
+    _complete(manifest)
+    template = np.array(called)
+    found, rows = np.unique(template, return_index=True)
+    made = Layout("templates", manifest, found.tolist(), rows, template, media)
+    for column in ("identity", "split"):
+        values = manifest.column(column) or [""] * len(manifest)
+        for name, row, value in zip(found, rows, made.column(column) or (), strict=False):
+            if value is None and values[row] is not None:
+                raise ArcwiseError(
+                    f"{manifest.name}: template {name} has pictures of more than one {column}; "
+                    "expected one"
+                )
+    return made
+
+
+def _complete(manifest: Manifest) -> None:
+    """Nothing, if every row has a template and a medium."""
+    if manifest.column("media") is None:
+        raise ArcwiseError(
+            f"{manifest.name}: has templates and no column 'media'; expected the still or video "
+            "that each picture comes from (every still a value of its own)"
+        )
+    for column in ("template", "media"):
+        lacking = sum(not value for value in manifest.column(column) or ())
+        if lacking:
+            raise ArcwiseError(
+                f"{manifest.name}: {column} is empty in {lacking} of {len(manifest)} rows; "
+                "expected one for every picture of a data set of templates"
+            )
+
+
+def _media(manifest: Manifest) -> np.ndarray | None:
+    """(N,) media; a row that names none has one of its own."""
+    values = manifest.column("media")
+    if values is None:
+        return None
+    return np.array([f"m{value}" if value else f"r{row}" for row, value in enumerate(values)])

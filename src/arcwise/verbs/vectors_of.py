@@ -1,0 +1,195 @@
+"""Where the vectors of a data set come from: a model and its cache, or the data set itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from arcwise import runtime
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError, ImageError
+from arcwise.evaluation import Threshold
+from arcwise.images.preparation import Preparation
+from arcwise.runtime import Embedded, EmbeddingCache, Model
+
+NO_MODEL = "-"
+"""What a user types for vectors that no model here has made."""
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """What is measured: a model, or whatever made the vectors of a data set.
+
+    Attributes:
+        name: for people; no two systems beside each other share it.
+        model: None for a data set's own vectors.
+    """
+
+    name: str
+    model: Model | None
+
+    @property
+    def fingerprint(self) -> str:
+        """The model's; empty without one."""
+        return "" if self.model is None else self.model.fingerprint
+
+    @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """The model's own."""
+        return () if self.model is None else self.model.thresholds
+
+
+def open_systems(
+    models: Sequence[str | Path | Model], preparation: str | Path | Preparation | None
+) -> list[System]:
+    """The systems, each with a name of its own.
+
+    Args:
+        models: model folders, bare `.onnx` files, loaded models, or "-" for the data set's vectors.
+        preparation: of bare `.onnx` files, or a JSON file with its fields.
+
+    Raises:
+        ArcwiseError: a model is not usable, or two are one.
+    """
+    if isinstance(preparation, str | Path):
+        preparation = _read_preparation(Path(preparation))
+    found: list[System] = []
+    for one in models:
+        model = _open(one, preparation)
+        name = "vectors" if model is None else model.name
+        fingerprint = "" if model is None else model.fingerprint
+        if any(other.fingerprint == fingerprint for other in found):
+            raise ArcwiseError(f"{one}: named twice; expected different models beside each other")
+        if any(other.name == name for other in found):
+            name = f"{name}-{fingerprint[:8]}"
+        found.append(System(name, model))
+    return found
+
+
+class Vectors(NamedTuple):
+    """The vectors of several systems, of the rows that all of them could embed.
+
+    Attributes:
+        vectors: (M, D) float32 for each system, unit length; each may have its own D.
+        rows: (M,) int64, the manifest's row of each vector.
+        failures: why the other rows have none.
+        reused: how many vectors were in a cache.
+        notes: what is to be said about the caches.
+    """
+
+    vectors: list[np.ndarray]
+    rows: np.ndarray
+    failures: tuple[ImageError, ...]
+    reused: int
+    notes: tuple[str, ...]
+
+
+def vectors_of(
+    systems: Sequence[System],
+    manifest: Manifest,
+    *,
+    cached: bool,
+    progress: Callable[[int, int], object] | None = None,
+) -> Vectors:
+    """The systems' vectors of a manifest.
+
+    Args:
+        systems: at least one.
+        manifest: its own vectors are taken where there are no pictures, and where they say that
+            the system's model made them.
+        cached: whether embeddings are looked for, and kept, in the user's cache folder.
+        progress: told (pictures done, pictures in all), every system counting.
+
+    Raises:
+        ArcwiseError: no picture can be read, or the manifest's vectors are not a system's.
+    """
+    found: list[Embedded] = []
+    notes: list[str] = []
+    total = len(manifest) * len(systems)
+    for number, system in enumerate(systems):
+        before = number * len(manifest)
+
+        def move(done: int, _: int, before: int = before) -> None:
+            if progress is not None:
+                progress(before + done, total)
+
+        embedded, said = _vectors(system, manifest, cached, move)
+        found.append(embedded)
+        notes += said
+    rows = reduce(np.intersect1d, [one.rows for one in found])
+    failures = {failure.name: failure for one in found for failure in one.failures}
+    return Vectors(
+        [one.vectors[np.isin(one.rows, rows)] if failures else one.vectors for one in found],
+        rows,
+        tuple(failures.values()),
+        sum(one.reused for one in found),
+        tuple(notes),
+    )
+
+
+def _vectors(
+    system: System, manifest: Manifest, cached: bool, progress: Callable[[int, int], object]
+) -> tuple[Embedded, list[str]]:
+    """One system's vectors, and what is to be said about its cache."""
+    model = system.model
+    made_by = (manifest.table.schema.metadata or {}).get(b"arcwise.fingerprint", b"").decode()
+    if "vector" in manifest.table.column_names and (
+        model is None or not manifest.has_images or made_by == model.fingerprint
+    ):
+        return _own(manifest, model, made_by), []
+    if model is None:
+        raise ArcwiseError(
+            f"{manifest.name}: holds no vectors; expected a column 'vector', or a model that makes "
+            f"them instead of {NO_MODEL!r}"
+        )
+    if not cached:
+        return runtime.embed_manifest(model, manifest, progress=progress), []
+    with EmbeddingCache(model.fingerprint, model.dim) as cache:
+        return runtime.embed_manifest(model, manifest, progress=progress, cache=cache), cache.notes
+
+
+def _own(manifest: Manifest, model: Model | None, made_by: str) -> Embedded:
+    """The manifest's vectors, scaled to unit length."""
+    vectors = manifest.vectors
+    if model is not None and made_by not in ("", model.fingerprint):
+        raise ArcwiseError(
+            f"{manifest.name}: its vectors are of another model than {model.name} (the fingerprint "
+            f"differs); name the one that made them, or {NO_MODEL!r} for none"
+        )
+    if model is not None and vectors.shape[1] != model.dim:
+        raise ArcwiseError(
+            f"{manifest.name}: its vectors have {vectors.shape[1]} dimensions and those of "
+            f"{model.name} {model.dim}; name the model that made them, or {NO_MODEL!r} for none"
+        )
+    length = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    if not length.all():
+        raise ArcwiseError(
+            f"{manifest.name}: row {int(length.argmin()) + 1}: the vector is zero; expected a "
+            "direction; leave the row out"
+        )
+    return Embedded((vectors / length).astype(np.float32), np.arange(len(vectors)), [])
+
+
+def _open(model: str | Path | Model, preparation: Preparation | None) -> Model | None:
+    if isinstance(model, Model):
+        return model
+    if str(model) == NO_MODEL:
+        return None
+    bare = Path(model).suffix.lower() == ".onnx" and not Path(model).is_dir()
+    return runtime.load(model, preparation=preparation if bare else None)
+
+
+def _read_preparation(path: Path) -> Preparation:
+    try:
+        values = json.loads(path.read_bytes())
+    except (OSError, ValueError) as problem:
+        raise ArcwiseError(f"{path}: no JSON file that can be read ({problem})") from None
+    if not isinstance(values, dict):
+        raise ArcwiseError(f"{path}: holds no object; expected the fields of a preparation")
+    return Preparation.from_dict(values)
