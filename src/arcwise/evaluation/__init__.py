@@ -4,13 +4,16 @@ from arcwise.evaluation.angles import Angles, angles, angles_from_embeddings
 from arcwise.evaluation.calibration import Threshold, calibrate
 from arcwise.evaluation.centre_angles import CentreAngles, centre_angles
 from arcwise.evaluation.clustering import Clustering, clustering
+from arcwise.evaluation.comparison import Comparison, Difference, McNemar, compare
+from arcwise.evaluation.conventions import Val
+from arcwise.evaluation.groups import Groups, by_group
 from arcwise.evaluation.identification import (
     Identification,
     identification,
     identification_from_embeddings,
 )
 from arcwise.evaluation.intervals import Rate
-from arcwise.evaluation.pairs import all_pairs, verification_from_embeddings
+from arcwise.evaluation.pairs import all_pairs, pair_similarity, verification_from_embeddings
 from arcwise.evaluation.probability import (
     Reliability,
     ScoreMap,
@@ -28,8 +31,12 @@ __all__ = [
     "Angles",
     "CentreAngles",
     "Clustering",
+    "Comparison",
+    "Difference",
+    "Groups",
     "Identification",
     "KReciprocal",
+    "McNemar",
     "QueryExpansion",
     "Rate",
     "Reliability",
@@ -39,17 +46,21 @@ __all__ = [
     "Templates",
     "Threshold",
     "TwoGalleries",
+    "Val",
     "Verification",
     "all_pairs",
     "angles",
     "angles_from_embeddings",
+    "by_group",
     "calibrate",
     "calibrate_probability",
     "calibrate_search",
     "centre_angles",
     "clustering",
+    "compare",
     "identification",
     "identification_from_embeddings",
+    "pair_similarity",
     "retrieval",
     "score_to_probability",
     "two_galleries",

@@ -59,6 +59,17 @@ def wilson(successes: float, trials: int) -> tuple[float, float]:
     return min(max(0.0, centre - half), p), max(min(1.0, centre + half), p)
 
 
+def paired_interval(first_only: int, second_only: int, trials: int) -> tuple[float, float]:
+    """Return the 95 % interval of the difference of two proportions of the same trials.
+
+    Second minus first; half a trial is added to each of the four outcomes (Agresti and Min,
+    Statistics in Medicine 24, 2005), so that it has a width where the two never differ.
+    """
+    b, c, n = first_only + 0.5, second_only + 0.5, trials + 2.0
+    half = _Z * math.sqrt(b + c - (c - b) ** 2 / n) / n
+    return max(-1.0, (c - b) / n - half), min(1.0, (c - b) / n + half)
+
+
 def multiplicities(identities: int, draws: int, seed: int) -> Iterator[np.ndarray]:
     """Yield, `draws` times, how often each identity was drawn: (I,) int64 that sums to I.
 
