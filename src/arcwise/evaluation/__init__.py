@@ -14,12 +14,8 @@ from arcwise.evaluation.identification import (
 )
 from arcwise.evaluation.intervals import Rate
 from arcwise.evaluation.pairs import all_pairs, pair_similarity, verification_from_embeddings
-from arcwise.evaluation.probability import (
-    Reliability,
-    ScoreMap,
-    calibrate_probability,
-    score_to_probability,
-)
+from arcwise.evaluation.probability import ScoreMap, calibrate_probability, score_to_probability
+from arcwise.evaluation.reliability import Reliability, reliability
 from arcwise.evaluation.rerank import KReciprocal, QueryExpansion
 from arcwise.evaluation.retrieval import Retrieval, retrieval
 from arcwise.evaluation.search_calibration import SearchThreshold, calibrate_search
@@ -61,6 +57,7 @@ __all__ = [
     "identification",
     "identification_from_embeddings",
     "pair_similarity",
+    "reliability",
     "retrieval",
     "score_to_probability",
     "two_galleries",

@@ -10,12 +10,11 @@ from scipy.special import expit, logit
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
-from arcwise.evaluation.intervals import Rate, wilson
 from arcwise.evaluation.plain import from_plain
+from arcwise.evaluation.reliability import Reliability, checked_prior, reliability
 from arcwise.evaluation.scored import scored_pairs
-from arcwise.evaluation.thresholds import RESOLVED_BY
 
-_PAIRS = 2**19  # of each kind, drawn where there are more
+_PAIRS = 2**17  # of each kind, drawn where there are many
 _GATHER = 2**14  # pairs whose embeddings are held at once
 _STEPS = 50
 
@@ -51,7 +50,7 @@ class ScoreMap:
 
     def with_prior(self, prior: float) -> ScoreMap:
         """Return the map for pairs of which another share is of one identity."""
-        return replace(self, prior=_prior(prior))
+        return replace(self, prior=checked_prior(prior))
 
     def as_dict(self) -> dict[str, float | int | None]:
         """Return the plain values for a `model.json`."""
@@ -72,28 +71,9 @@ class ScoreMap:
     def __str__(self) -> str:
         wrong = "" if self.error is None else f", off by {self.error:.2%} on other identities"
         return (
-            f"P(same) at a prior of {self.prior:g} = 1 / (1 + exp(-({self.slope:.3f} similarity "
-            f"{self.offset + logit(self.prior):+.3f}))){wrong}"
+            f"P(same) = 1 / (1 + exp({-self.offset - logit(self.prior):.3f} - {self.slope:.3f} "
+            f"similarity)) at a prior of {self.prior:g}{wrong}"
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Reliability:
-    """Whether stated probabilities come true; prints itself.
-
-    Attributes:
-        bins: for each filled tenth the mean probability stated and the share that was right, with
-            Wilson's interval, which takes the pairs as independent.
-        error: expected calibration error (Guo et al., ICML 2017, equation 3): the mean of their
-            difference, each bin weighing what its pairs do at the prior.
-    """
-
-    bins: tuple[tuple[float, Rate], ...]
-    error: float
-
-    def __str__(self) -> str:
-        lines = [f"reliability: off by {self.error:.4f}", "  stated  right"]
-        return "\n".join(lines + [f"  {s:.4f}  {rate}" for s, rate in self.bins if rate.resolved])
 
 
 def score_to_probability(similarity: np.ndarray, same: np.ndarray, prior: float = 0.5) -> ScoreMap:
@@ -114,7 +94,7 @@ def score_to_probability(similarity: np.ndarray, same: np.ndarray, prior: float 
         ArcwiseError: pairs of one kind only, a prior that is none, or bad input.
     """
     pairs = scored_pairs(similarity, same)
-    odds = _prior(prior)
+    odds = checked_prior(prior)
     mated, impostors = int(pairs.same.sum()), int((~pairs.same).sum())
     scores = pairs.similarity.astype(np.float64)
     middle, spread = float(scores.mean()), float(scores.std())
@@ -128,53 +108,14 @@ def score_to_probability(similarity: np.ndarray, same: np.ndarray, prior: float 
     return ScoreMap(slope, offset, odds, mated, impostors)
 
 
-def reliability(
-    probability: np.ndarray, same: np.ndarray, prior: float = 0.5, bins: int = 10
-) -> Reliability:
-    """Return whether pairs are of one identity as often as was stated for them.
-
-    Args:
-        probability: (N,) stated for each pair.
-        same: (N,) bool, whether it was right.
-        prior: that the probabilities were stated for; the pairs are weighted to have it.
-        bins: of equal width.
-
-    Raises:
-        ArcwiseError: pairs of one kind only, a probability outside [0, 1], or bad input.
-    """
-    pairs = scored_pairs(probability, same)
-    stated = pairs.similarity.astype(np.float64)
-    if stated.min() < 0 or stated.max() > 1:
-        raise ArcwiseError(
-            f"probabilities go from {stated.min():g} to {stated.max():g}, expected 0 to 1: "
-            "give ScoreMap.probability(similarity), not the similarity"
-        )
-    odds = _prior(prior)
-    mated = int(pairs.same.sum())
-    weight = np.where(pairs.same, odds / mated, (1 - odds) / (len(stated) - mated))
-    place = np.minimum((stated * bins).astype(np.int64), bins - 1)
-    count = np.bincount(place, minlength=bins)
-    mass, square, right, sum_stated = (
-        np.bincount(place, weights=values, minlength=bins)
-        for values in (weight, weight**2, weight * pairs.same, weight * stated)
-    )
-    found, error = [], 0.0
-    for k in np.flatnonzero(count):
-        share, mean = float(right[k] / mass[k]), float(sum_stated[k] / mass[k])
-        trials = max(1, round(mass[k] ** 2 / square[k]))  # as many of equal weight say as much
-        rate = Rate(share, *wilson(share * trials, trials), bool(count[k] >= RESOLVED_BY))
-        found.append((mean, rate))
-        error += float(mass[k]) * abs(share - mean)
-    return Reliability(tuple(found), error)
-
-
 def calibrate_probability(
     embeddings: np.ndarray, ids: inputs.Identities, prior: float = 0.5, *, seed: int = 0
 ) -> tuple[ScoreMap, Reliability]:
     """Return the map fitted to all pairs of the embeddings, and how reliable such a map is.
 
     Reliability is measured on identities that the map was not fitted to: each half of them is
-    judged by the map of the other half. Beyond 524288 pairs of a kind, that many are drawn.
+    judged by the map of the other half. Of more than 524288 pairs, at most 131072 of each kind
+    take part.
 
     Args:
         embeddings: (N, D) embeddings; scaled to unit length here.
@@ -194,31 +135,33 @@ def calibrate_probability(
             f"{len(several)} identities have two pictures, expected at least 4: two to fit the map "
             "to, and two others to see whether it holds"
         )
-    second = np.zeros(int(codes.max()) + 1, bool)
-    second[generator.permutation(several)[: len(several) // 2]] = True
-    single = np.setdiff1d(np.arange(len(second)), several)
-    second[generator.permutation(single)[: len(single) // 2]] = True
-    halves = [
-        _pairs(unit[rows], codes[rows], generator) for rows in (second[codes], ~second[codes])
-    ]
-    stated = [
-        score_to_probability(*fitted, prior).probability(scores)
-        for fitted, (scores, _) in zip(reversed(halves), halves, strict=True)
-    ]
-    truth = np.concatenate([same for _, same in halves])
-    judged = reliability(np.concatenate(stated), truth, prior)
-    whole = score_to_probability(*_pairs(unit, codes, generator), prior)
-    return replace(whole, error=judged.error), judged
+    single = np.flatnonzero(np.bincount(codes) == 1)
+    second_half = np.zeros(int(codes.max()) + 1, bool)
+    for kind in (several, single):
+        second_half[generator.permutation(kind)[: len(kind) // 2]] = True
+    stated, first, second = [], [], []
+    for judged in (second_half[codes], ~second_half[codes]):
+        fitted = _fitted(unit[~judged], codes[~judged], prior, generator)
+        rows = np.flatnonzero(judged)
+        one, other = (rows[side] for side in _pairs(codes[judged], generator))
+        stated.append(fitted.probability(_similarity(unit, one, other)))
+        first.append(codes[one])
+        second.append(codes[other])
+    ids_a, ids_b = np.concatenate(first), np.concatenate(second)
+    found = reliability(
+        np.concatenate(stated), ids_a == ids_b, prior, ids_a=ids_a, ids_b=ids_b, seed=seed
+    )
+    return replace(_fitted(unit, codes, prior, generator), error=found.error), found
 
 
-def _prior(value: float) -> float:
-    prior = float(value)
-    if not 0.0 < prior < 1.0:
-        raise ArcwiseError(
-            f"the prior is {value}, expected more than 0 and less than 1: the share of pairs that "
-            "are of one identity where probabilities are wanted"
-        )
-    return prior
+def _fitted(
+    unit: np.ndarray, codes: np.ndarray, prior: float, generator: np.random.Generator
+) -> ScoreMap:
+    """Return the map fitted to the pairs of these embeddings."""
+    first, second = _pairs(codes, generator)
+    return score_to_probability(
+        _similarity(unit, first, second), codes[first] == codes[second], prior
+    )
 
 
 def _logistic(x: np.ndarray, target: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
@@ -248,32 +191,34 @@ def _logistic(x: np.ndarray, target: np.ndarray, weight: np.ndarray) -> tuple[fl
     return float(theta[0]), float(theta[1])
 
 
-def _pairs(
-    unit: np.ndarray, codes: np.ndarray, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (similarity, same) of all pairs of a small set, else of as many drawn of each kind."""
-    count = len(unit)
-    if count * (count - 1) // 2 <= _PAIRS:
-        first, second = np.triu_indices(count, 1)
+def _pairs(codes: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return (first, second) rows of all pairs of a small set, else of as many of each kind."""
+    count = len(codes)
+    if count * (count - 1) // 2 <= 4 * _PAIRS:
+        return np.triu_indices(count, 1)
+    order = np.argsort(codes, kind="stable")
+    sizes = np.bincount(codes)
+    size = sizes[codes[order]]
+    begin, line = (np.cumsum(sizes) - sizes)[codes[order]], np.arange(count)
+    if (sizes * (sizes - 1) // 2).sum() <= _PAIRS:
+        steps = range(1, int(sizes.max()))
+        starts = [np.flatnonzero(line + step < begin + size) for step in steps]
+        one = np.concatenate(starts)
+        other = np.concatenate([rows + step for rows, step in zip(starts, steps, strict=True)])
     else:
-        order = np.argsort(codes, kind="stable")
-        sizes = np.bincount(codes)
-        size = sizes[codes[order]]
-        begin = (np.cumsum(sizes) - sizes)[codes[order]]
-        line = np.arange(count)
-        parts = []
-        for mates in (True, False):
-            choices = size - 1 if mates else count - size
-            one = generator.choice(count, _PAIRS, p=choices / choices.sum())
-            jump = generator.integers(choices[one])
-            if mates:
-                other = begin[one] + (line[one] - begin[one] + 1 + jump) % size[one]
-            else:
-                other = (begin[one] + size[one] + jump) % count
-            parts.append((order[one], order[other]))
-        first, second = (np.concatenate(side) for side in zip(*parts, strict=True))
-    similarity = np.empty(len(first), np.float32)
+        one = generator.choice(line, _PAIRS, p=(size - 1) / (size - 1).sum())
+        jump = generator.integers(size[one] - 1)
+        other = begin[one] + (one - begin[one] + 1 + jump) % size[one]
+    others = count - size
+    strange = generator.choice(line, _PAIRS, p=others / others.sum())
+    stranger = (begin[strange] + size[strange] + generator.integers(others[strange])) % count
+    return order[np.concatenate([one, strange])], order[np.concatenate([other, stranger])]
+
+
+def _similarity(unit: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return (N,) the cosines of listed pairs."""
+    found = np.empty(len(first), np.float32)
     for start in range(0, len(first), _GATHER):
         block = slice(start, start + _GATHER)
-        similarity[block] = np.einsum("nd,nd->n", unit[first[block]], unit[second[block]])
-    return similarity, codes[first] == codes[second]
+        found[block] = np.einsum("nd,nd->n", unit[first[block]], unit[second[block]])
+    return found
