@@ -72,7 +72,7 @@ def page(
         report.Picture(picture, f"{HOSTILE} {'long' * 20}", frame)
         for picture, frame in zip(pictures, frames, strict=True)
     ]
-    lines = {name: {"FAR 1 %": 1.0, "FAR 0.1 %": 1.1} for name in names}
+    lines = {names[0]: ("FAR 1 %", -2.0), names[1]: ("FAR 1 %", 3.5)}
     groups = {group: dict.fromkeys(names, rate) for group in (HOSTILE, "b", "c")}
     drawn = {
         "ROC": plots.roc(dict.fromkeys(names, verification)),

@@ -126,7 +126,7 @@ def test_numbers_are_written_for_people(sections: list[report.Section]) -> None:
     words = parse(report.render("t", sections)).words.replace("\u202f", " ")
     assert "98.44 %" in words
     assert "97.12 % – 99.11 %" in words
-    assert "12 345" in words
+    assert "12,345" in words
     assert "0.1235" in words
     assert "not resolved" in words
     assert "30.00 %" not in words  # a number that is not resolved is not printed

@@ -30,7 +30,9 @@ def drawn(
     return {
         "roc": lambda: plots.roc(dict.fromkeys(names, verification)),
         "det": lambda: plots.det(dict.fromkeys(names, verification)),
-        "scores": lambda: plots.scores(dict.fromkeys(names, verification), {"plain": {HOSTILE: 1}}),
+        "scores": lambda: plots.scores(
+            dict.fromkeys(names, verification), {"plain": (HOSTILE, 1.0)}
+        ),
         "detection": lambda: plots.detection(dict.fromkeys(names, identification)),
         "cmc": lambda: plots.cmc(dict.fromkeys(names, identification)),
         "angles": lambda: plots.angles(dict.fromkeys(names, angles)),
@@ -93,6 +95,14 @@ def test_a_rate_that_is_not_resolved_is_no_number() -> None:
     assert "not resolved" in said
     assert "30 %" in said
     assert not [word for word in said if word.startswith("51")]
+
+
+@pytest.mark.parametrize("place", [-9.0, 0.0, 9.0])
+def test_a_threshold_is_drawn_where_it_is_in_sight(
+    verification: Verification, place: float
+) -> None:
+    said = words(plots.scores({"m": verification}, {"m": ("the line", place)}))
+    assert ("the line" in said) == (place == 0.0)
 
 
 def test_a_group_without_pairs_is_named() -> None:

@@ -96,7 +96,7 @@ def cell(value: Cell) -> Markup | str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}".replace(",", "\u202f")
+        return f"{value:,}"
     return value
 
 

@@ -21,7 +21,8 @@ from arcwise.report import (
     write_report,
 )
 from arcwise.training import metrics
-from arcwise.verbs.evaluate_report import facts, hardest, picture
+from arcwise.verbs.evaluate_report import hardest, measured_on
+from arcwise.verbs.evaluate_report.shown import picture
 
 if TYPE_CHECKING:
     from arcwise.gallery import Hit
@@ -41,7 +42,7 @@ def write_demo_report(path: Path, result: Demonstration) -> Path:
     sections: list[Section] = [
         Numbers("ArcFace on new products", [Number(name, r) for name, r in chosen.rates()[:3]]),
         compared(result),
-        facts(chosen),
+        measured_on(chosen),
         Plot(
             "Same or not",
             plots.roc({loss: e.verification for loss, e in result.evaluations.items()}),
@@ -56,7 +57,7 @@ def write_demo_report(path: Path, result: Demonstration) -> Path:
         sections.append(Plot(f"Training with {loss}", plots.training(rows)))
     sections.append(Plot("Angles between pictures", plots.angles(angles)))
     sections += searches(result)
-    sections += hardest(chosen.manifest, chosen.vectors)
+    sections += hardest(chosen)
     known = result.right[~result.stranger].mean()
     rejected = result.right[result.stranger].mean()
     summary = (

@@ -28,13 +28,13 @@ _BINS = 60
 
 
 def scores(
-    results: Mapping[str, Verification], thresholds: Mapping[str, Mapping[str, float]] | None = None
+    results: Mapping[str, Verification], thresholds: Mapping[str, tuple[str, float]] | None = None
 ) -> str:
-    """Return how similar the pairs of each kind are, and where thresholds lie among them.
+    """Return how similar the pairs of each kind are, and where a threshold lies among them.
 
     Args:
         results: one panel each, over the same similarities.
-        thresholds: for each result, one or two named similarities to draw as lines.
+        thresholds: for each result, a name and a similarity to draw as a line.
     """
     one_or_more(results)
     lines = thresholds or {}
@@ -51,8 +51,9 @@ def scores(
                 np.histogram(result.mated, edges)[0] / len(result.mated),
             )
             _two_kinds(plot, edges, *kinds)
-            _lines(plot, lines.get(name, {}))
-        grid[-1].set_xlim(edges[0], edges[-1])
+            plot.set_xlim(edges[0], edges[-1])
+            if name in lines:
+                _line(plot, *lines[name])
         grid[-1].set_xlabel("similarity of two pictures")
         legend_above(figure)
         return svg(figure, f"Similarities of pairs under {', '.join(results)}")
@@ -98,13 +99,13 @@ def _two_kinds(plot: Axes, edges: np.ndarray, impostor: np.ndarray, mated: np.nd
     plot.yaxis.set_major_formatter(FuncFormatter(percent))
 
 
-def _lines(plot: Axes, places: Mapping[str, float]) -> None:
-    """Draw named similarities as lines; names of the lower ones on the left, so as not to meet."""
+def _line(plot: Axes, name: str, place: float) -> None:
+    """Draw a similarity as a line if it is in sight, its name towards the middle."""
     plot.set_ylim(top=1.15 * plot.get_ylim()[1])
-    rising = sorted(places.items(), key=lambda one: one[1])
-    for index, (name, place) in enumerate(rising):
-        left = index < len(rising) / 2
-        plot.axvline(place, color=INK, linewidth=1.2, linestyle=LINES[1 + index])
+    low, high = plot.get_xlim()
+    if low <= place <= high:
+        left = place > (low + high) / 2
+        plot.axvline(place, color=INK, linewidth=1.2, linestyle=LINES[1])
         plot.annotate(
             name, (place, 1), (-4 if left else 4, 0), xycoords=("data", "axes fraction"),
             textcoords="offset points", va="top", ha="right" if left else "left", fontsize=9,

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axis import Axis
 from scipy.special import ndtr, ndtri
 
-from arcwise.evaluation import Identification, Verification
+from arcwise.evaluation import Identification, TwoGalleries, Verification
 from arcwise.evaluation.thresholds import RESOLVED_BY
 from arcwise.report.drawing import axes, legend_above, look, one_or_more, svg
 from arcwise.report.plots.marks import Band, band, draw, percent, rare, share_below
@@ -53,7 +53,7 @@ def det(results: Mapping[str, Verification]) -> str:
             rates = ndtr(deviates)
             shown = _rejected(band(rates, result.tars_at(rates.tolist())), len(result.mated))
             draw(plot, index, name, shown)
-            highest = max(highest, *ndtr(shown.value[shown.sure]))
+            highest = float(np.max(ndtr(shown.value[shown.sure]), initial=highest))
         plot.axline((0, 0), slope=1, color="#888888", linewidth=0.8)  # equal errors
         lowest = _fewest(*(result.impostors for result in results.values()))
         plot.set_xlim(*_deviates(plot.xaxis, lowest, 0.5))
@@ -65,7 +65,7 @@ def det(results: Mapping[str, Verification]) -> str:
         return svg(figure, f"DET: false-reject over false-accept rate of {', '.join(results)}")
 
 
-def detection(results: Mapping[str, Identification]) -> str:
+def detection(results: Mapping[str, Identification | TwoGalleries]) -> str:
     """Return the open-set curve: detection and identification rate over false-positive rate.
 
     A curve is dotted where fewer than ten unknown probes are answered: too few to rely on.
@@ -74,9 +74,9 @@ def detection(results: Mapping[str, Identification]) -> str:
     with look():
         figure, plot = axes()
         for index, (name, result) in enumerate(results.items()):
-            rates = np.geomspace(_fewest(len(result.unknown)), 1.0, _POINTS)
+            rates = np.geomspace(_fewest(_strangers(result)), 1.0, _POINTS)
             draw(plot, index, name, band(rates, result.dirs_at(rates.tolist())))
-        rare(plot, _fewest(*(len(result.unknown) for result in results.values())))
+        rare(plot, _fewest(*(_strangers(result) for result in results.values())))
         plot.set_xlabel(f"unknown answered (FPIR); {_DOTTED}")
         plot.set_ylabel("known found (DIR)")
         share_below(plot)
@@ -106,6 +106,13 @@ def _deviates(axis: Axis, low: float, high: float) -> tuple[float, float]:
             shown.append(tick)
     axis.set_ticks(ndtri(shown).tolist(), [percent(tick) for tick in shown])
     return ends
+
+
+def _strangers(result: Identification | TwoGalleries) -> int:
+    """Return how many unknown probes there are; of two galleries, to the one with fewer."""
+    if isinstance(result, TwoGalleries):
+        return min(len(result.first.unknown), len(result.second.unknown))
+    return len(result.unknown)
 
 
 def _fewest(*trials: int) -> float:

@@ -1,0 +1,54 @@
+"""The page about an evaluation: what came out, how sure that is, and what it looks like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from arcwise.report import Section, write_report
+from arcwise.verbs.evaluate_report.curves import calibration, curves
+from arcwise.verbs.evaluate_report.groups import groups
+from arcwise.verbs.evaluate_report.hardest import hardest
+from arcwise.verbs.evaluate_report.measured import definitions, measured_on, protocols, rows_are
+from arcwise.verbs.evaluate_report.strips import searches
+from arcwise.verbs.evaluate_report.tables import differences, headline, measures
+
+if TYPE_CHECKING:
+    from arcwise.verbs.evaluated import Evaluation
+
+__all__ = ["hardest", "measured_on", "write_evaluation_report"]
+
+
+def write_evaluation_report(path: Path, result: Evaluation) -> Path:
+    """Write the numbers, what they were measured on, the curves, and the errors as pictures."""
+    sections: list[Section] = [
+        headline(result),
+        measured_on(result),
+        measures(result),
+        *differences(result),
+        *curves(result),
+        *calibration(result),
+        *groups(result),
+        *searches(result),
+        *hardest(result),
+        protocols(result),
+        definitions(result),
+    ]
+    models = " and ".join(result.models)
+    people = len(result.manifest.classes)
+    summary = (
+        f"Measured on {len(result.manifest):,} {rows_are(result)} of {people:,} identities. "
+        f"{_seen_before(result)}"
+    )
+    return write_report(path, f"{models} on {result.about.data}", sections, summary)
+
+
+def _seen_before(result: Evaluation) -> str:
+    """Return whether the model knew these identities, in a sentence."""
+    if result.about.used:
+        return f"These identities were {result.about.used}."
+    if result.path is None:
+        return "What made the vectors is not known."
+    if result.beside:
+        return "None of the models was made with any of them."
+    return "The model was not made with any of them."

@@ -1,0 +1,89 @@
+"""The plots: every model a curve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from arcwise import evaluation
+from arcwise.evaluation import Angles
+from arcwise.evaluation.thresholds import resolved
+from arcwise.report import Plot, Section, Table, plots
+from arcwise.report.sections import Cell
+from arcwise.verbs.evaluate_report.line import line
+
+if TYPE_CHECKING:
+    from arcwise.verbs.evaluated import Evaluation
+
+MOST = 12_000
+"""Items among which every angle is measured; more are sampled."""
+
+
+def curves(result: Evaluation) -> list[Section]:
+    """Return verification, the distributions behind it, and identification."""
+    models = result.models
+    same = {name: one.verification for name, one in models.items()}
+    lines = {name: (at.name, at.place) for name, one in models.items() if (at := line(one))}
+    found: list[Section] = [
+        Plot("Same or not (ROC)", plots.roc(same)),
+        Plot("Both errors (DET)", plots.det(same)),
+        Plot("Similarities of pairs", plots.scores(same, lines)),
+        Plot("Angles of pairs", plots.angles({name: _angles(one) for name, one in models.items()})),
+    ]
+    if closed := {name: one.closed for name, one in models.items() if one.closed}:
+        found.append(Plot("Finding the identity (CMC)", plots.cmc(closed)))
+    if open_ := {name: one.open for name, one in models.items() if one.open}:
+        found.append(Plot("Finding it among strangers", plots.detection(open_)))
+    return found
+
+
+def calibration(result: Evaluation) -> list[Section]:
+    """Return what the thresholds that the models came with do to these data."""
+    models = {name: one for name, one in result.models.items() if one.thresholds}
+    if not models:
+        return []
+    rows: list[list[Cell]] = []
+    for name, one in models.items():
+        for here in one.thresholds:
+            asked = here.threshold
+            if asked.resolved:
+                place = f"{asked.threshold:.3f} ({asked.low:.3f} – {asked.high:.3f})"
+                told = [f"{name}: {asked.far:.6g}" if len(models) > 1 else f"{asked.far:.6g}"]
+                rows.append([*told, place, here.far, here.tar])
+    if not rows:
+        return []
+    header = ["made for a FAR of", "similarity at least", "FAR here", "TAR here"]
+    note = (
+        "Each threshold was set on other identities, with the interval beside it. The FAR here "
+        "tells whether it keeps what it promises."
+    )
+    dots = {
+        name: [
+            (one.threshold.far, one.far)
+            for one in found.thresholds
+            if one.threshold.resolved
+            and one.far > 0
+            and resolved(one.threshold.far, found.verification.impostors)
+        ]
+        for name, found in models.items()
+    }
+    sections: list[Section] = [Table("The model's own thresholds", header, rows, note)]
+    if any(dots.values()):
+        sections.append(Plot("Promised and kept", plots.thresholds(dots, "false-accept rate")))
+    return sections
+
+
+def _angles(result: Evaluation) -> Angles:
+    """Return the angles of the listed pairs, or of all pairs (of a sample of the items)."""
+    if result.pairs is not None:
+        return evaluation.angles(result.pairs.scores, result.pairs.same)
+    rows = sample(len(result.items.ids), MOST, result.about.seed)
+    return evaluation.angles_from_embeddings(result.items.vectors[rows], result.items.ids[rows])
+
+
+def sample(count: int, most: int, seed: int) -> np.ndarray:
+    """Return at most so many of (count,) places, ascending, drawn by the seed."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))

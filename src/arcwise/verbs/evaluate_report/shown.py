@@ -1,0 +1,25 @@
+"""An item as a picture, small enough for a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arcwise.data.manifest import Manifest
+from arcwise.images import decode
+from arcwise.report import Picture, shrunk
+
+if TYPE_CHECKING:
+    from arcwise.report.sections import Frame
+    from arcwise.verbs.evaluated import Evaluation
+
+
+def picture(manifest: Manifest, row: int, said: str = "", frame: Frame = "neutral") -> Picture:
+    """Return one row's picture with its identity, and perhaps more, below."""
+    image = shrunk(decode(manifest.read(row), manifest.images[row]))
+    identity = manifest.identities[row]
+    return Picture(image, f"{identity}, {said}" if said else identity, frame)
+
+
+def item(result: Evaluation, place: int, said: str = "", frame: Frame = "neutral") -> Picture:
+    """Return the picture of an item; of a template its first."""
+    return picture(result.manifest, int(result.items.rows[place]), said, frame)

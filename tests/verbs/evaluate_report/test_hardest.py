@@ -1,0 +1,57 @@
+"""The hardest pairs are the hardest of all, every two identities once."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arcwise.evaluation import blocks
+from arcwise.verbs.evaluate_report.hardest import Found, of_all, of_pairs
+
+
+def slow(unit: np.ndarray, codes: np.ndarray, count: int, same: bool) -> list[float]:
+    """The best score of every two identities, the best first."""
+    best: dict[tuple[int, int], float] = {}
+    sign = -1 if same else 1
+    similarity = unit @ unit.T
+    for a, b in combinations(range(len(unit)), 2):
+        if (codes[a] == codes[b]) == same:
+            key = tuple(sorted((int(codes[a]), int(codes[b]))))
+            best[key] = max(best.get(key, -np.inf), sign * float(similarity[a, b]))
+    return [sign * score for score in sorted(best.values(), reverse=True)[:count]]
+
+
+@pytest.mark.parametrize("block", [1, 20, blocks._BLOCK])
+@given(seed=st.integers(0, 10**6), count=st.integers(1, 12))
+def test_as_a_slow_search_finds_them(block: int, seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(5, size=rng.integers(2, 25))
+    unit = rng.integers(-1, 2, size=(len(codes), 3)).astype(np.float32)  # many ties, all exact
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_BLOCK", block)
+        alike, unlike = of_all(unit, codes, count)
+    for found, same in ((alike, False), (unlike, True)):
+        assert found.score.tolist() == slow(unit, codes, count, same)
+        _agree(found, unit, codes, same)
+
+
+def _agree(found: Found, unit: np.ndarray, codes: np.ndarray, same: bool) -> None:
+    for score, a, b in zip(*found, strict=True):
+        assert a != b
+        assert score == unit[a] @ unit[b]
+        assert (codes[a] == codes[b]) == same
+
+
+@given(seed=st.integers(0, 10**6), count=st.integers(1, 12))
+def test_of_listed_pairs(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(5, size=20)
+    unit = rng.integers(-1, 2, size=(20, 3)).astype(np.float32)
+    a, b = np.triu_indices(20, 1)
+    found = of_pairs(np.einsum("nd,nd->n", unit[a], unit[b]), a, b, codes, count)
+    for one, all_pairs in zip(found, of_all(unit, codes, count), strict=True):
+        assert one.score.tolist() == all_pairs.score.tolist()
