@@ -14,10 +14,8 @@ Results are appended as they come: a stopped run goes on where it was; `--again`
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from head_step import lines, table
+from measured import page
 
 TRAINED_CLASSES = 100_000
 RESAMPLED = 4096
@@ -74,7 +73,7 @@ def measure(options: argparse.Namespace) -> int:
             failed += 1
             print(f"{name}: failed", flush=True)
             continue
-        record = {name: job[name] for name in KEY if name in job} | result | machine()
+        record = {name: job[name] for name in KEY if name in job} | result | page.machine("torch")
         with options.out.open("a") as file:
             file.write(json.dumps(record) + "\n")
         print(f"{name}: {summary(record)}", flush=True)
@@ -158,21 +157,6 @@ def summary(record: dict[str, Any]) -> str:
         work = 6 * record["batch"] * record["classes"] * 512
         return f"{record['floor']:.3f} s, {work / record['floor'] / 1e9:.0f} GFLOP/s"
     return record.get("absent", "done")
-
-
-def machine() -> dict[str, str]:
-    """Processor model, cores, torch's release and today's date."""
-    from importlib.metadata import version
-
-    info = Path("/proc/cpuinfo")
-    facts = info.read_text().splitlines() if info.exists() else []
-    named = (fact.partition(":")[2].strip() for fact in facts if fact.startswith("model name"))
-    model = next(named, platform.processor() or platform.machine())
-    return {
-        "machine": f"{model}, {os.cpu_count()} cores",
-        "torch": version("torch"),
-        "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-    }
 
 
 if __name__ == "__main__":

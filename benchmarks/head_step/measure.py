@@ -17,7 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import errors, memory
+from measured import memory
+
+from . import errors
 from .lines import LINES, Absent, Line, Step
 from .resample import Trained
 

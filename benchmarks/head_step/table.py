@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from measured import page
+
 from . import goals
 from .lines import LINES
 
@@ -17,13 +19,10 @@ Record = dict[str, Any]
 
 def write(path: Path, records: Sequence[Record]) -> None:
     """Put the tables between the page's two marks, at its end where it has none."""
-    text = path.read_text() if path.exists() else "# Performance\n"
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    path.write_text(f"{head.rstrip()}\n\n{BEGIN}\n\n{page(records)}\n{END}\n{tail.lstrip()}")
+    page.write(path, BEGIN, END, tables(records))
 
 
-def page(records: Sequence[Record]) -> str:
+def tables(records: Sequence[Record]) -> str:
     """Every table for which there are records."""
     parts = [_machines(records)]
     parts += [
@@ -60,26 +59,26 @@ def _steps(records: Sequence[Record], trained: bool, classes: int, batch: int) -
             rows.append([LINES[line].title, record["absent"], *[""] * 6])
             continue
         if line == "floor":
-            rows.append(["three fp32 products", "", _seconds(record["floor"]), "1", *[""] * 4])
+            rows.append(["three fp32 products", "", page.seconds(record["floor"]), "1", *[""] * 4])
             continue
         ratio, extra = record["ratio"], record["extra_bytes"]
         share = record["report"].get("kept")
         rows.append(
             [
                 LINES[line].title,
-                _seconds(record["seconds"]),
-                _seconds(record["floor"]),
+                page.seconds(record["seconds"]),
+                page.seconds(record["floor"]),
                 f"{ratio:.2f}",
-                _goal(ratio, goals.ratio(line, batch, classes), "{:.2f}"),
+                page.goal(ratio, goals.ratio(line, batch, classes), "{:.2f}"),
                 _mib(extra),
-                _goal(extra, goals.memory(line, batch, classes, share), "{:.0f}", goals.MIB),
+                page.goal(extra, goals.memory(line, batch, classes, share), "{:.0f}", goals.MIB),
                 str(record["repetitions"]),
             ]
         )
     extra = "extra memory, MiB"
     names = ["line", "step, s", "floor, s", "step / floor", "goal", extra, "goal", "times"]
     head = f"## N = {batch}, C = {classes:,}{data}\n\n"
-    return head + _markdown(names, rows) + _left_out(records)
+    return head + page.markdown(names, rows) + _left_out(records)
 
 
 def _left_out(records: Iterable[Record]) -> str:
@@ -103,11 +102,12 @@ def _threads(records: Sequence[Record]) -> str:
         gain = one["seconds"] / record["seconds"]
         mark = "✓" if gain >= goals.SPEEDUP else "✗"
         rows.append(
-            [LINES[line].title, f"{batch}", f"{classes:,}", _seconds(one["seconds"]), f"{threads}",
-             _seconds(record["seconds"]), f"{gain:.2f}", f"≥ {goals.SPEEDUP} {mark}"]
+            [LINES[line].title, f"{batch}", f"{classes:,}", page.seconds(one["seconds"]),
+             f"{threads}", page.seconds(record["seconds"]), f"{gain:.2f}",
+             f"≥ {goals.SPEEDUP} {mark}"]
         )  # fmt: skip
     names = ["line", "N", "C", "one thread, s", "threads", "with them, s", "times faster", "goal"]
-    return "## Threads, wall time\n\n" + _markdown(names, rows)
+    return "## Threads, wall time\n\n" + page.markdown(names, rows)
 
 
 def _errors(records: Sequence[Record]) -> str:
@@ -121,7 +121,7 @@ def _errors(records: Sequence[Record]) -> str:
     about = (
         "dX / dW / rows of dW that are no target, relative in Frobenius norm; N = 96, C = 5,003."
     )
-    body = _markdown(["line", *regimes], [[name, *cells] for name, cells in rows.items()])
+    body = page.markdown(["line", *regimes], [[name, *cells] for name, cells in rows.items()])
     return f"## Gradients against float64\n\n{about}\n\n{body}"
 
 
@@ -133,31 +133,17 @@ def _resampled(records: Sequence[Record]) -> str:
         [entry["of"], entry["side"], *(f"{value:.3f}" for value in entry["quantiles"])]
         for entry in sorted(entries, key=lambda e: order.index(e["of"]))
     ]
+    head = "## The resampled centres beside the trained ones\n\n"
     about = f"{records[-1]['trained']:,} trained centres; quantiles of cosines.\n\n"
-    return "## The resampled centres beside the trained ones\n\n" + about + _markdown(names, rows)
+    return head + about + page.markdown(names, rows)
 
 
 def _gpu(records: Sequence[Record]) -> str:
     record = records[-1]
     rows = [[name, *values] for name, values in record["rows"]]
     about = f"{record['device']}; N = {record['batch']}, C = {record['classes']:,}.\n\n"
-    return "## GPU\n\n" + about + _markdown(["", "ms", "of the bound", "peak, GiB"], rows)
-
-
-def _goal(value: float | None, goal: float | None, form: str, unit: int = 1) -> str:
-    if goal is None or value is None:
-        return ""
-    return f"≤ {form.format(goal / unit)} {'✓' if value <= goal else '✗'}"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+    return "## GPU\n\n" + about + page.markdown(["", "ms", "of the bound", "peak, GiB"], rows)
 
 
 def _mib(value: int | None) -> str:
     return "not measured" if value is None else f"{value / goals.MIB:,.0f}"
-
-
-def _markdown(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    table = [names, ["---"] * len(names), *rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in table) + "\n"

@@ -1,0 +1,1 @@
+"""The field's protocols at their published sizes: what `benchmarks/evaluation.py` measures."""
