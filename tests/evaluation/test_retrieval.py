@@ -177,6 +177,7 @@ def test_separable_collapsed_and_random() -> None:
         (lambda: evaluation.retrieval(np.full((2, 2), np.nan), list("aa")), "NaN"),
         (lambda: evaluation.retrieval(np.eye(2), list("aa"), media=list("xx")), "one medium"),
         (lambda: evaluation.retrieval(np.eye(2), list("aa"), media=list("x")), "media has shape"),
+        (lambda: evaluation.retrieval(np.eye(2), list("aa"), media=["", "x"]), "1 of 2 pictures"),
         (
             lambda: evaluation.retrieval(np.eye(2), list("aa"), gallery_media=list("xy")),
             "without a gallery",

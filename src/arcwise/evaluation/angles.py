@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
 from arcwise.evaluation.blocks import upper_blocks
+from arcwise.evaluation.scored import scored_pairs
 
 BINS = 180
+_ROUNDING = 1e-3  # of cosines in half precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +38,17 @@ def angles(similarity: np.ndarray, same: np.ndarray, bins: int = BINS) -> Angles
         similarity: (N,) cosines.
         same: (N,) bool.
         bins: number of equal bins from 0 to π.
+
+    Raises:
+        ArcwiseError: lengths differ, a score is no cosine, or all pairs are of one kind.
     """
-    scores = inputs.scores("similarity", similarity, 1)
-    truth = np.asarray(same, dtype=bool)
+    pairs = scored_pairs(similarity, same)
+    reach = float(np.abs(pairs.similarity).max())
+    if reach > 1.0 + _ROUNDING:
+        raise ArcwiseError(f"similarity reaches ±{reach:g}, expected cosines, from -1 to 1")
     edges = np.linspace(0.0, math.pi, bins + 1)
-    return Angles(edges, _count(scores[truth], edges), _count(scores[~truth], edges))
+    mated, impostor = pairs.similarity[pairs.same], pairs.similarity[~pairs.same]
+    return Angles(edges, _count(mated, edges), _count(impostor, edges))
 
 
 def angles_from_embeddings(

@@ -196,6 +196,12 @@ def _media(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (Q,) and (G,) int64 media: what has the query's own is left out of its ranking."""
     if media is not None and (gallery_media is None) == alone:
+        for given in (media, () if gallery_media is None else gallery_media):
+            if lacking := int(np.sum(np.asarray(given, dtype=str) == "")):
+                raise ArcwiseError(
+                    f"{lacking} of {len(given)} pictures have no medium, expected one each: a "
+                    "picture with no duplicates has one of its own"
+                )
         return _codes("media", media, queries, gallery_media, entries)
     if media is not None or gallery_media is not None:
         raise ArcwiseError(
