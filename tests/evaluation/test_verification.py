@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -36,13 +37,15 @@ def slow_auc(scores: list[float], same: list[bool]) -> float:
     return sum(wins) / len(wins)
 
 
-def slow_fold_accuracy(scores: list[float], same: list[bool], folds: list[int]) -> list[float]:
+def slow_fold_accuracy(
+    scores: list[float], same: list[bool], folds: list[int], where: str
+) -> list[float]:
     found = []
     for fold in sorted(set(folds)):
         train = [(s, t) for s, t, f in zip(scores, same, folds, strict=True) if f != fold]
         values = sorted({s for s, _ in train})
         middles = [(a + b) / 2 for a, b in itertools.pairwise(values)]
-        options = [-np.inf, *middles, np.inf]
+        options = [*values, np.inf] if where == "score" else [-np.inf, *middles, np.inf]
         right = [sum((s >= option) == t for s, t in train) for option in options]
         best = [o for o, r in zip(options, right, strict=True) if r == max(right)]
         threshold = best[(len(best) - 1) // 2]
@@ -213,13 +216,15 @@ def test_val_where_scipy_refuses_the_script() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(tied_pairs(), st.data())
-def test_fold_accuracy_equals_a_loop(pairs: tuple[list, list], data: st.DataObject) -> None:
+@given(tied_pairs(), st.sampled_from(["between", "score"]), st.data())
+def test_fold_accuracy_equals_a_loop(
+    pairs: tuple[list, list], where: Literal["between", "score"], data: st.DataObject
+) -> None:
     count = len(pairs[0])
     rest = data.draw(st.lists(st.integers(1, 3), min_size=count - 4, max_size=count - 4))
     folds = [1, 1, 2, 2, *rest]  # without any of them, pairs of both kinds are left
-    found = evaluation.verification(*map(np.array, pairs), folds=np.array(folds))
-    expected = slow_fold_accuracy(*pairs, folds)
+    found = evaluation.verification(*map(np.array, pairs), np.array(folds), fold_threshold=where)
+    expected = slow_fold_accuracy(*pairs, folds, where)
     assert found.folds is not None
     assert found.folds.accuracy == pytest.approx(expected)
     assert found.accuracy == pytest.approx(np.mean(expected))
@@ -376,6 +381,7 @@ ALONE = ["ann", "eve", "bob", "dan"]
             lambda: evaluation.verification(FOUR[0] * 9, FOUR[1], 2).val_at(0.1),
             "expected cosines between -1 and 1",
         ),
+        (lambda: evaluation.verification(*FOUR, 2, fold_threshold="low"), "expected 'between'"),
         (lambda: evaluation.verification(*GOOD, None).tar_at(0.1, "best"), "expected 'conserv"),
         (lambda: evaluation.verification(*GOOD, None).accuracy, "accuracy was not measured"),
         (lambda: evaluation.verification(*GOOD, None).tar_at(0), "above 0"),

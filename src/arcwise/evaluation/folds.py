@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,13 @@ from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
 from arcwise.evaluation.intervals import Rate, bootstrapped, multiplicities, wilson
 from arcwise.evaluation.scored import Pairs
+
+FoldThreshold = Literal["between", "score"]
+"""Where a fold's threshold lies when the other folds say between which two scores.
+
+between: midway. score: on the upper one, as scripts have it that try the scores themselves; the
+lowest mated score of the other folds is then just accepted, a slightly lower one of the fold not.
+"""
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,11 @@ class Folds:
         return float((right[counted > 0] / counted[counted > 0]).mean())
 
 
-def cross_validate(pairs: Pairs, folds: int | Sequence[int] | np.ndarray) -> Folds:
+def cross_validate(
+    pairs: Pairs,
+    folds: int | Sequence[int] | np.ndarray,
+    threshold: FoldThreshold = "between",
+) -> Folds:
     """Return the accuracy of each fold (the LFW protocol, Huang et al., UMass TR 07-49).
 
     Every threshold between two neighbouring scores of the other folds is tried, which is exact
@@ -63,16 +75,18 @@ def cross_validate(pairs: Pairs, folds: int | Sequence[int] | np.ndarray) -> Fol
     Args:
         pairs: N scored pairs.
         folds: number of contiguous folds, or (N,) fold labels.
+        threshold: where it lies between the two scores.
 
     Raises:
-        ArcwiseError: fewer than two folds; an identity in two of them; or a fold whose others hold
-            pairs of one kind only.
+        ArcwiseError: fewer than two folds; an identity in two of them; a fold whose others hold
+            pairs of one kind only; or an unknown kind of threshold.
     """
+    if threshold not in ("between", "score"):
+        raise ArcwiseError(f"fold_threshold is {threshold!r}, expected 'between' or 'score'")
     names, member = _membership(folds, len(pairs.same))
     _refuse_shared(names, member, pairs)
     order = np.argsort(pairs.similarity, kind="stable")
-    scores = pairs.similarity[order].astype(np.float64)
-    truth, fold_of = pairs.same[order], member[order]
+    scores, truth, fold_of = pairs.similarity[order], pairs.same[order], member[order]
     thresholds = np.empty(len(names))
     for fold, name in enumerate(names):
         rest = fold_of != fold
@@ -83,7 +97,7 @@ def cross_validate(pairs: Pairs, folds: int | Sequence[int] | np.ndarray) -> Fol
                 f"{np.count_nonzero(rest) - mated} impostor pairs, expected some of both: the "
                 "fold's threshold is chosen on the others; spread both kinds over the folds"
             )
-        thresholds[fold] = _best(scores[rest], truth[rest])
+        thresholds[fold] = _best(scores[rest], truth[rest], threshold)
     correct = (pairs.similarity >= thresholds[member]) == pairs.same
     accuracy = np.bincount(member, weights=correct) / np.bincount(member)
     return Folds(names, accuracy, thresholds, correct, member, pairs)
@@ -132,18 +146,21 @@ def _refuse_shared(names: np.ndarray, member: np.ndarray, pairs: Pairs) -> None:
         )
 
 
-def _best(scores: np.ndarray, truth: np.ndarray) -> float:
-    """Return the threshold, midway between two of the ascending scores, with fewest errors."""
+def _best(scores: np.ndarray, truth: np.ndarray, threshold: FoldThreshold) -> float:
+    """Return the threshold with fewest errors, at or below one of the ascending scores."""
     cuts = np.flatnonzero(np.diff(scores) > 0) + 1
     cuts = np.concatenate([[0], cuts, [len(scores)]])  # accept all, between, accept none
     mated_before = np.concatenate([[0], np.cumsum(truth)])[cuts]
     right = (cuts - mated_before) + (truth.sum() - mated_before)
-    best = np.flatnonzero(right == right.max())
-    cut = cuts[best[(len(best) - 1) // 2]]
-    if cut == 0:
-        return -np.inf
+    best = cuts[right == right.max()]
+    cut = best[(len(best) - 1) // 2]
     if cut == len(scores):
         return np.inf
-    low, high = scores[cut - 1], scores[cut]
+    high = float(scores[cut])
+    if threshold == "score":
+        return high
+    if cut == 0:
+        return -np.inf
+    low = float(scores[cut - 1])
     middle = low + (high - low) / 2
-    return float(middle if middle > low else high)
+    return middle if middle > low else high

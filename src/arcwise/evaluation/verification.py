@@ -13,7 +13,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.evaluation import conventions, inputs
 from arcwise.evaluation.conventions import Val
 from arcwise.evaluation.curve import Curve
-from arcwise.evaluation.folds import Folds, cross_validate
+from arcwise.evaluation.folds import Folds, FoldThreshold, cross_validate
 from arcwise.evaluation.intervals import DRAWS, Rate, wilson
 from arcwise.evaluation.sample import PairSample, kept_above, pair_sample
 from arcwise.evaluation.scored import scored_pairs
@@ -236,6 +236,7 @@ def verification(
     *,
     ids_a: inputs.Identities | None = None,
     ids_b: inputs.Identities | None = None,
+    fold_threshold: FoldThreshold = "between",
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Verification:
@@ -251,6 +252,7 @@ def verification(
         ids_a: (N,) identity of each pair's first picture; with `ids_b`, intervals draw identities,
             and folds must share nobody.
         ids_b: (N,) identity of each pair's second picture.
+        fold_threshold: "between" two scores of the other folds, or on the upper "score".
         draws: bootstrap samples.
         seed: of the bootstrap.
 
@@ -276,7 +278,7 @@ def verification(
         impostor=impostor,
         impostors=len(impostor),
         curve=Curve(counts, above, at_or_above, len(impostor)),
-        folds=None if folds is None else cross_validate(pairs, folds),
+        folds=None if folds is None else cross_validate(pairs, folds, fold_threshold),
         draws=draws,
         seed=seed,
         sample=sample,
