@@ -136,7 +136,8 @@ def retrieval(
         gallery_ids: (G,) identities.
         media: (N,) which medium (video, burst, web page) each query is from. What the gallery has
             of the same medium is a near-duplicate, neither right nor wrong: it is left out of that
-            query's ranking. A picture that has no duplicates has a medium of its own.
+            query's ranking, not of what expands or re-ranks it. A picture that has no duplicates
+            has a medium of its own.
         gallery_media: (G,) the gallery's media.
         expand: how queries are expanded by what a first search finds; the gallery stays.
         rerank: how similarities are replaced by what the neighbourhoods say.
