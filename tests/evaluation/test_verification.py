@@ -368,7 +368,7 @@ ALONE = ["ann", "eve", "bob", "dan"]
         ),
         (
             lambda: evaluation.verification(*FOUR, [1, 1, 2, 2], ids_a=EVE[0], ids_b=EVE[1]),
-            "identity eve is in folds 1 and 2, and so are 0 more",
+            r"identity eve is in folds 1 and 2 \(1 such identities\)",
         ),
         (
             lambda: evaluation.verification(*FOUR, 2, ids_a=EVE[0], ids_b=EVE[1]),

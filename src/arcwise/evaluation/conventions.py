@@ -1,7 +1,7 @@
 """Two published ways to state a true-accept rate, as their scripts compute them.
 
-Neither keeps the false-accept rate that it is named after. They are here to compare with published
-numbers; `Verification.tar_at` without a convention is the one to rely on.
+Neither keeps to the false-accept rate that it is named after. They are here to compare with
+published numbers; `Verification.tar_at` without a convention is the one to rely on.
 """
 
 from __future__ import annotations
@@ -43,15 +43,13 @@ def nearest_accepted(mated: np.ndarray, impostor: np.ndarray, impostors: int, fa
     lowest = impostor[needed - 1]
     if needed == impostors:
         lowest = min(lowest, mated[0])
-    falling = -impostor
-    near = impostor[: np.searchsorted(falling, -lowest, side="right")]
+    near = impostor[: len(impostor) - np.searchsorted(impostor[::-1], lowest)]
     accepted = mated[np.searchsorted(mated, lowest) :]
     scores = np.unique(np.concatenate([near, accepted]))[::-1]
-    false = np.searchsorted(-near, -scores, side="right")
-    true = len(accepted) - np.searchsorted(accepted, scores, side="left")
-    bend = (np.diff(false, 2) != 0) | (np.diff(true, 2) != 0)
-    corner = np.concatenate([[True], bend, [True]]) if len(scores) > 2 else np.full(len(scores), 1)
-    corner = corner.astype(bool)
+    false = len(near) - np.searchsorted(near[::-1], scores)
+    true = len(accepted) - np.searchsorted(accepted, scores)
+    corner = np.ones(len(scores), dtype=bool)
+    corner[1:-1] = (np.diff(false, 2) != 0) | (np.diff(true, 2) != 0)
     rates = np.concatenate([[0], false[corner]])[::-1] / impostors
     hits = np.concatenate([[0], true[corner]])[::-1]
     return int(hits[np.argmin(np.abs(rates - far))])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,8 @@ class Curve:
         (Provost and Fawcett, Machine Learning 42, 2001). Pool-adjacent-violators finds it: along
         the curve, the share of mated pairs may only fall.
         """
+        from scipy.optimize import isotonic_regression
+
         steps = np.diff(np.stack(self.points()), axis=1)
         steps = steps[:, steps.sum(axis=0) > 0]
         length = steps.sum(axis=0)

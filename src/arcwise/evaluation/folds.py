@@ -140,9 +140,9 @@ def _refuse_shared(names: np.ndarray, member: np.ndarray, pairs: Pairs) -> None:
         one = shared[0]
         raise ArcwiseError(
             f"identity {pairs.people.names[one]!s} is in folds {names[low[one]]!s} and "
-            f"{names[high[one]]!s}, and so are {len(shared) - 1} more identities in two folds; "
-            "expected folds that share nobody: a threshold chosen on people it is tested on looks "
-            "too good; give folds=None to measure without accuracy"
+            f"{names[high[one]]!s} ({len(shared)} such identities), expected folds that share "
+            "nobody: a threshold chosen on people it is tested on looks too good; "
+            "give folds=None to measure without accuracy"
         )
 
 

@@ -64,12 +64,13 @@ def codes(name: str, values: Identities, count: int) -> np.ndarray:
 def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct values (I,), ascending, and the place of each (N,) among them, int64."""
     if values.dtype.kind in "iu" and len(values):
-        low, high = int(values.min()), int(values.max())
-        if high - low <= 4 * len(values):  # a table is many times faster than a sort
-            place = np.subtract(values, low, dtype=np.int64, casting="unsafe")
-            there = np.zeros(high - low + 1, dtype=bool)
+        low = values.min()
+        # Unsigned, a difference of whole numbers of one kind always fits.
+        place = np.subtract(values, low).view(f"u{values.itemsize}")
+        if place.max() <= 4 * len(values):  # a table is many times faster than a sort
+            there = np.zeros(int(place.max()) + 1, dtype=bool)
             there[place] = True
-            names = (np.flatnonzero(there) + low).astype(values.dtype)
+            names = np.flatnonzero(there).astype(values.dtype) + low
             return names, (np.cumsum(there) - 1)[place]
     names, place = np.unique(values, return_inverse=True)
     return names, place.astype(np.int64)

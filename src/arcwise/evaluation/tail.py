@@ -50,15 +50,11 @@ class Survey:
     owner: np.ndarray
 
     def edges(self) -> np.ndarray:
-        """Return `strata` edges: the score at which each stratum ends."""
+        """Return (S,) falling scores at which the strata of a `Sample` end."""
         ends = np.cumsum(self.counts)
         place = np.searchsorted(ends, _limits(int(ends[-1])), side="right")
         # Bin 0 also holds what rounding put above 1.
         return np.where(place > 0, 1.0 - place * (2 / _BINS), np.inf).astype(np.float32)
-
-    def before(self, place: np.ndarray) -> np.ndarray:
-        """Return how many impostors lie in the bins before each of these."""
-        return (np.cumsum(self.counts) - self.counts)[place]
 
 
 def survey(unit: np.ndarray, codes: np.ndarray) -> Survey:
@@ -89,7 +85,7 @@ class Sample:
     """Impostor pairs drawn for the bootstrap, a part of the pairs at a time."""
 
     def __init__(self, edges: np.ndarray, seed: int) -> None:
-        """Begin with (S,) falling scores: scores at or below S of them are kept with 1 in 2^S."""
+        """Begin with falling edges: of scores at or below k of them, one in 2^k is kept."""
         self._edges = edges
         self._generator = np.random.default_rng(seed)
         self._counts = np.zeros(len(edges) + 1, dtype=np.int64)
@@ -194,6 +190,6 @@ def impostor_tail(
 
 
 def _limits(count: int) -> np.ndarray:
-    """Return the ranks at which the strata of so many scores end: doublings, below the count."""
+    """Return the ranks at which the strata of so many scores end: doublings below their number."""
     doublings = max(0, (count - 1) // _KEEP).bit_length()
     return _KEEP * 2 ** np.arange(doublings)
