@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import math
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from arcwise import evaluation, runtime
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.errors import ArcwiseError
+from arcwise.verbs.embed import embed
 from arcwise.verbs.evaluate import evaluate
 from arcwise.verbs.evaluated import Evaluation
 from arcwise.verbs.evaluated_files import as_dict
@@ -142,20 +147,277 @@ def test_nothing_to_compare(served: Path, new: Manifest) -> None:
         evaluate(served, new.select(range(6)))
 
 
+def test_the_second_time_nothing_is_embedded(
+    served: Path, new: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARCWISE_CACHE", str(tmp_path))
+    first = evaluate(served, new)
+    with monkeypatch.context() as patch:
+        patch.setattr("arcwise.runtime.job.decode", None)  # which nothing can be embedded without
+        second = evaluate(served, new, by=["size"])
+    assert (first.about.reused, second.about.reused) == (0, len(new))
+    np.testing.assert_array_equal(second.vectors, first.vectors)
+    assert second.measures[: len(first.measures)] == first.measures
+    shutil.rmtree(tmp_path / "embeddings-1")
+    again = evaluate(served, new, cached=False)
+    assert again.about.reused == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_used_is_a_note(
+    served: Path, new: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "embeddings-1").write_text("")
+    monkeypatch.setenv("ARCWISE_CACHE", str(tmp_path))
+    result = evaluate(served, new)
+    assert result.about.reused == 0
+    (note,) = result.about.notes
+    assert note.startswith("embeddings are not kept for the next time: ")
+
+
+def test_every_number_says_what_it_is(measured: Evaluation) -> None:
+    assert (
+        {m.protocol for m in measured.measures}
+        == {
+            "retrieval",
+            "verification of all pairs",
+            "identification, closed set",
+            "identification, open set",
+            "thresholds of the model",
+            "groups by domain",
+        }
+        == {one.name for one in measured.protocols if one.measured}
+    )
+    assert all(m.definition and m.counts for m in measured.measures)
+    places = [(m.protocol, m.column, m.group, m.name) for m in measured.measures]
+    assert len(set(places)) == len(places)
+    assert all(one.why for one in measured.protocols)
+    tar = next(m for m in measured.measures if m.name == "TAR at FAR 0.001")
+    assert not tar.rate.resolved
+    assert tar.counts == {"mated pairs": 180, "impostor pairs": 2376}
+
+
+def test_the_table_of_numbers(measured: Evaluation) -> None:
+    assert measured.report is not None
+    with (measured.report.parent / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(measured.measures)
+    for row, m in zip(rows, measured.measures, strict=True):
+        assert (row["measure"], row["definition"], row["group"]) == (m.name, m.definition, m.group)
+        assert float(row["value"]) == m.rate
+        assert row["resolved"] == str(m.rate.resolved)
+        assert row["fingerprint"] == measured.fingerprint
+
+
+def test_groups_by_domain(measured: Evaluation, new: Manifest) -> None:
+    (breakdown,) = measured.breakdowns
+    domain, ids = np.array(new.column("domain")), np.array(new.identities)
+    assert breakdown.column == "domain"
+    assert list(breakdown.groups) == ["shop", "shop × studio"]
+    assert breakdown.unmeasured == {"studio": "0 mated and 66 impostor pairs"}
+    shop = domain == "shop"
+    alone = evaluation.verification_from_embeddings(measured.vectors[shop], ids[shop])
+    assert breakdown.groups["shop"].eer == pytest.approx(float(alone.eer))
+    crossed = measured.vectors[shop] @ measured.vectors[~shop].T
+    same = ids[shop][:, None] == ids[~shop]
+    both = evaluation.verification(crossed.ravel(), same.ravel(), None)
+    assert breakdown.groups["shop × studio"].eer == pytest.approx(float(both.eer))
+
+
+def test_the_models_own_thresholds(model: Path, new: Manifest) -> None:
+    result = evaluate(model, new)
+    loose, strict, last = result.thresholds  # of tests/verbs/conftest.py
+    assert (loose.far, loose.tar) == (1.0, 1.0)
+    assert strict.far == result.verification.far_with(0.9999)
+    assert last.tar == result.verification.tar_with(1.0)
+    rates = dict(result.rates())
+    assert rates["FAR at the threshold for FAR 0.001"] == strict.far
+
+
+class TestBeside:
+    """Several models on the same pictures."""
+
+    def test_the_same_pairs(self, served: Path, retrained: Path, products: Path) -> None:
+        result = evaluate(served, products, beside=[retrained])
+        (other,) = result.beside
+        assert list(result.models) == [result.model, other.evaluation.model]
+        assert result.left_out == 24  # the untrained one saw nobody
+        alone = evaluate(retrained, result.manifest)
+        np.testing.assert_array_equal(other.evaluation.vectors, alone.vectors)
+        assert other.evaluation.measures == alone.measures
+        ids = np.array(result.manifest.identities)
+        scores, same = zip(
+            *(evaluation.all_pairs(one.vectors, ids) for one in result.models.values()),
+            strict=True,
+        )
+        a, b = np.triu_indices(len(ids), 1)
+        direct = evaluation.compare(*scores, same[0], None, far=1e-2, ids_a=ids[a], ids_b=ids[b])
+        assert float(other.comparison.tar.difference) == float(direct.tar.difference)
+        assert other.pairs == "all 2,556 pairs"
+        written = as_dict(result)
+        assert [one["name"] for one in written["models"]] == list(result.models)
+        (compared,) = written["comparisons"]
+        assert compared["results"][0]["difference"]["value"] == other.comparison.tar.difference
+
+    def test_whom_any_was_trained_on_is_left_out(
+        self, trained: TrainResult, retrained: Path, products: Path
+    ) -> None:
+        result = evaluate(retrained, products, beside=[trained.model])
+        assert result.left_out == 24
+        with pytest.raises(ArcwiseError, match="one or another of the models was trained on all"):
+            evaluate(retrained, trained.parts.train, beside=[trained.model])
+
+    def test_twice_the_same(self, served: Path, new: Manifest) -> None:
+        with pytest.raises(ArcwiseError, match="named twice; expected different models"):
+            evaluate(served, new, beside=[served])
+
+
+class TestVectors:
+    """A data set that has vectors needs no pictures."""
+
+    @pytest.fixture
+    def embedded(self, served: Path, new: Manifest, tmp_path: Path) -> Path:
+        return embed(served, new, tmp_path / "vectors.parquet").path
+
+    def without_pictures(self, path: Path, *, dim: int | None = None, of: str = "") -> Path:
+        table = pq.read_table(path).drop_columns("image")
+        if dim is not None:
+            rows = [row[:dim] for row in table.column("vector").to_pylist()]
+            table = table.drop_columns("vector").append_column("vector", pa.array(rows))
+        meta = {"arcwise.fingerprint": of} if of else {}
+        pq.write_table(table.replace_schema_metadata(meta), path.with_name("bare.parquet"))
+        return path.with_name("bare.parquet")
+
+    def test_those_of_the_model_are_not_computed_again(
+        self, embedded: Path, served: Path, new: Manifest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("arcwise.runtime.embed_manifest", None)
+        result = evaluate(served, embedded)
+        assert result.about.versions["arcwise"]
+        direct = evaluation.retrieval(result.vectors, new.identities)
+        assert result.retrieval.map_at_r == direct.map_at_r
+
+    def test_another_models_are(self, embedded: Path, retrained: Path, new: Manifest) -> None:
+        result = evaluate(retrained, embedded)
+        direct = runtime.embed_manifest(runtime.load(retrained), new).vectors
+        np.testing.assert_allclose(result.vectors, direct, atol=1e-6)
+
+    def test_without_pictures(self, embedded: Path, served: Path, tmp_path: Path) -> None:
+        bare = self.without_pictures(embedded)
+        for model in (served, "-"):
+            result = evaluate(model, bare, out=tmp_path / str(model)[-1])
+            assert result.items.kind == "vectors"
+            assert len(result.vectors) == 72
+            assert result.report is not None
+        assert (result.model, result.path, result.fingerprint) == ("vectors", None, "")
+        why = {one.name: one.why for one in result.protocols}
+        assert why["thresholds of the model"] == "there is no model"
+
+    def test_not_the_models(self, embedded: Path, served: Path, new: Manifest) -> None:
+        with pytest.raises(ArcwiseError, match="vectors have 5 dimensions and those of small-"):
+            evaluate(served, self.without_pictures(embedded, dim=5))
+        with pytest.raises(ArcwiseError, match=r"another model than small-.* fingerprint dif"):
+            evaluate(served, self.without_pictures(embedded, of="f00d"))
+        with pytest.raises(ArcwiseError, match="holds no vectors; expected a column 'vector'"):
+            evaluate("-", new)
+
+    def test_a_vector_of_nothing(self, embedded: Path, tmp_path: Path) -> None:
+        for number, said in ((0.0, "row 3: the vector is zero"), (math.nan, "holds a NaN")):
+            table = pq.read_table(self.without_pictures(embedded))
+            rows = table.column("vector").to_pylist()
+            rows[2] = [number] * len(rows[2])
+            table = table.drop_columns("vector").append_column("vector", pa.array(rows))
+            pq.write_table(table, tmp_path / "wrong.parquet")
+            with pytest.raises(ArcwiseError, match=said):
+                evaluate("-", tmp_path / "wrong.parquet")
+
+
+def test_templates_are_compared(served: Path, new: Manifest) -> None:
+    template = [f"{one}/{row % 6 // 2}" for row, one in enumerate(new.identities)]
+    media = [str(row // 2) for row in range(len(new))]
+    split = ["gallery" if one.endswith("0") else "probe" for one in template]
+    pooled = changed(new, template=[*template], media=[*media], split=[*split])
+    result = evaluate(served, pooled)
+    assert result.items.kind == "templates"
+    assert len(result.items.vectors) == 36
+    direct = evaluation.verification_from_embeddings(result.items.vectors, result.items.ids)
+    assert result.verification.eer == direct.eer
+    assert (result.closed.identities, len(result.closed.rank_of_mate)) == (12, 24)  # type: ignore[union-attr]
+    assert result.open is None
+    assert result.gallery == "the rows of split gallery"
+
+
+class TestOut:
+    """A folder holds the results of one model on one data set."""
+
+    @pytest.fixture
+    def held(self, served: Path, new: Manifest, tmp_path: Path) -> Path:
+        evaluate(served, new, out=tmp_path / "e")
+        return tmp_path / "e"
+
+    def test_the_same_again_replaces(self, held: Path, served: Path, new: Manifest) -> None:
+        before = (held / "results.json").stat().st_ino
+        evaluate(served, new, out=held)
+        assert (held / "results.json").stat().st_ino != before
+        assert not list(held.glob(".*"))
+
+    def test_others_do_not(self, held: Path, served: Path, retrained: Path, new: Manifest) -> None:
+        other = Manifest(new.table, new.root, "others")
+        for model, data in ((served, other), (retrained, new)):
+            with pytest.raises(ArcwiseError, match=r"holds the results of small-.* on products"):
+                evaluate(model, data, out=held)
+
+    def test_a_model_trained_anew_in_its_place_does(
+        self, served: Path, retrained: Path, new: Manifest, tmp_path: Path
+    ) -> None:
+        shutil.copytree(served, tmp_path / "run" / "model")
+        out = tmp_path / "run" / "evaluation" / "products"
+        evaluate(tmp_path / "run" / "model", new, out=out)
+        shutil.rmtree(tmp_path / "run" / "model")
+        shutil.copytree(retrained, tmp_path / "run" / "model")
+        result = evaluate(tmp_path / "run" / "model", new, out=out)
+        (model,) = json.loads((out / "results.json").read_text())["models"]
+        assert model["fingerprint"] == result.fingerprint
+
+    def test_what_is_none_of_ours(self, served: Path, new: Manifest, tmp_path: Path) -> None:
+        for content in ("", "[]", '{"data": {}}'):
+            (tmp_path / "results.json").write_text(content)
+            with pytest.raises(ArcwiseError, match="not what an evaluation writes"):
+                evaluate(served, new, out=tmp_path)
+
+
+def test_a_bare_network_with_its_preparation(served: Path, new: Manifest, tmp_path: Path) -> None:
+    shutil.copy(served / "encoder.onnx", tmp_path / "net.onnx")
+    values = runtime.load(served).preparation.as_dict()
+    (tmp_path / "how.json").write_text(json.dumps(values))
+    result = evaluate(tmp_path / "net.onnx", new, preparation=tmp_path / "how.json")
+    assert result.model == "net"
+    direct = runtime.embed_manifest(runtime.load(served), new).vectors
+    np.testing.assert_allclose(result.vectors, direct, atol=1e-6)
+    for content, said in (
+        ("", "no JSON file that can be read"),
+        ("[]", "holds no object"),
+        ("{}", "preparation lacks height"),
+    ):
+        (tmp_path / "how.json").write_text(content)
+        with pytest.raises(ArcwiseError, match=said):
+            evaluate(tmp_path / "net.onnx", new, preparation=tmp_path / "how.json")
+
+
 class TestPairs:
     """A CSV of pairs to verify."""
 
     @pytest.fixture
     def lines(self, new: Manifest) -> list[str]:
-        ids, images = new.identities, new.images
+        """Forty pairs in four folds, each of three products that no other fold has."""
+        labels, images = new.labels, new.images
         rng = np.random.default_rng(0)
         found = []
         for number in range(40):
-            a = int(rng.integers(len(ids)))
-            wanted = [
-                row for row in range(len(ids)) if row != a and (ids[row] == ids[a]) == number % 2
-            ]
-            b = int(rng.choice(wanted))
+            fold = np.flatnonzero(labels // 3 == number // 10)
+            a = int(rng.choice(fold))
+            mates = (labels[fold] == labels[a]) == bool(number % 2)
+            b = int(rng.choice(fold[mates & (fold != a)]))
             found.append(f"{images[a]},{images[b]},{number % 2},{number // 10}")
         return found
 
@@ -184,13 +446,19 @@ class TestPairs:
         assert result.verification.eer == pytest.approx(float(direct.eer))
         assert dict(result.rates())["accuracy over the folds"] == result.verification.accuracy
 
-    def test_ten_folds_where_none_are_named(
+    def test_columns_are_groups(
         self, served: Path, new: Manifest, lines: list[str], tmp_path: Path
     ) -> None:
-        cut = [line.rpartition(",")[0] for line in lines]
-        result = evaluate(served, new, pairs=self.write(tmp_path, "a,b,same", cut))
-        assert result.verification.folds is not None
-        assert len(result.verification.folds.accuracy) == 10
+        gaps = [f"{line},{row // 2 % 10}" for row, line in enumerate(lines)]
+        pairs = self.write(tmp_path, "a,b,same,fold,gap", gaps)
+        result = evaluate(served, new, pairs=pairs, by=["gap:4"])
+        breakdown = result.breakdowns[0]
+        assert breakdown.column == "gap"
+        assert [len(one.mated) for one in breakdown.groups.values()] == [10, 10]
+        assert result.pairs is not None
+        low = np.array([row // 2 % 10 <= 4 for row in range(40)])
+        direct = evaluation.verification(result.pairs.scores[low], result.pairs.same[low], None)
+        assert float(breakdown.groups["up to 4"].eer) == float(direct.eer)
 
     def test_pictures_left_out_are_not_pairs(
         self, served: Path, products: Path, tmp_path: Path

@@ -12,7 +12,8 @@ from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import left_out, progress
 from arcwise.evaluation import Rate
 from arcwise.verbs.evaluate import evaluate
-from arcwise.verbs.evaluated import Evaluation
+from arcwise.verbs.evaluated import Evaluation, Measure
+from arcwise.verbs.evaluated_files import default_folder
 from arcwise.verbs.protocols.rows import ALL
 from arcwise.verbs.reporting import NO_REPORT
 
@@ -48,7 +49,7 @@ def command(
         naming: How a table calls things.
     """
     manifest = naming.open(data)
-    folder = out or Path(model).parent / "evaluation" / named(manifest.name, pairs)
+    folder = out or default_folder(model, manifest.name, pairs)
     with progress("embedding") as move:
         result = evaluate(
             model,
@@ -70,11 +71,6 @@ def command(
     return 0
 
 
-def named(data: str, pairs: Path | None) -> str:
-    """The name of a folder for the results on these data."""
-    return data if pairs is None else f"{data}-{pairs.stem}"
-
-
 def show(result: Evaluation) -> None:
     """Print what was measured on what, the table, and what could not be measured and why."""
     about, several = result.about, len(result.models) > 1
@@ -90,7 +86,8 @@ def show(result: Evaluation) -> None:
     for note in about.notes:
         print(f"mind: {note}")
     if about.reused:
-        print(f"{about.reused} embeddings were there from before, in the cache")
+        total = len(result.manifest) * len(result.models)
+        print(f"{about.reused} of {total} embeddings were in the cache")
     Console().print(table(result))
     for protocol in result.protocols:
         if not protocol.measured:
@@ -111,30 +108,64 @@ def rows(result: Evaluation) -> str:
 def table(result: Evaluation) -> Table:
     """A row a number that is resolved, a section a protocol, a column a model."""
     models = list(result.models.values())
-    if len(models) == 1:
-        shown = Table("measure", "value", "95 % interval")
-    else:
-        shown = Table("measure", *(one.model for one in models))
-    of = [{(m.column, m.group, m.name): m.rate for m in one.measures} for one in models]
+    several = len(models) > 1
+    columns = [one.model for one in models] if several else ["value", "95 % interval"]
+    shown = Table("measure", *columns)
+    found = [{(m.column, m.group, m.name): m for m in one.measures} for one in models]
     last = ""
-    for measure in result.measures:
-        key = (measure.column, measure.group, measure.name)
-        rates = [found[key] for found in of if key in found]
-        if len(rates) < len(models) or not all(rate.resolved for rate in rates):
+    for key in dict.fromkeys(key for one in found for key in one):
+        measures = [one.get(key) for one in found]
+        known = [m for m in measures if m is not None and m.rate.resolved]
+        if not known:
             continue
-        if last not in ("", measure.protocol):
+        if last not in ("", known[0].protocol):
             shown.add_section()
-        last = measure.protocol
-        name = f"{measure.column} {measure.group}: " if measure.column else ""
-        spread = f" ± {measure.std:.1%}" if measure.std is not None and len(models) == 1 else ""
-        if len(models) == 1:
-            cells = [f"{rates[0]:.1%}{spread}", interval(rates[0])]
+        last = known[0].protocol
+        cells = ["" if m is None or not m.rate.resolved else value(m) for m in measures]
+        if several:
+            cells = [
+                f"{cell} ({interval(m.rate)})" if m is not None and cell else ""
+                for cell, m in zip(cells, measures, strict=True)
+            ]
         else:
-            cells = [f"{rate:.1%} ({interval(rate)})" for rate in rates]
-        shown.add_row(f"{name}{measure.name}", *cells)
+            cells.append(interval(known[0].rate))
+        column, group, name = key
+        shown.add_row(f"{column} {group}: {name}" if column else name, *cells)
+    if several:
+        shown.add_section()
+        for name, cells in differences(result):
+            shown.add_row(name, "", *cells)
     return shown
+
+
+def differences(result: Evaluation) -> list[tuple[str, list[str]]]:
+    """What the other models have more than the first on the same pairs, a cell a model."""
+    rows: dict[str, list[str]] = {}
+    for other in result.beside:
+        found = other.comparison
+        for name, one in (("accuracy", found.accuracy), (f"TAR at FAR {found.far:g}", found.tar)):
+            if one is not None and one.difference.resolved:
+                gap = one.difference
+                rows.setdefault(f"{name}, more than {result.model}", []).append(
+                    f"{100 * gap:+.1f} ({100 * gap.low:+.1f} – {100 * gap.high:+.1f}) points"
+                )
+    return list(rows.items())
+
+
+def value(measure: Measure) -> str:
+    """A number in per cent, with its deviation over folds."""
+    spread = "" if measure.std is None else f" ± {percent(measure.std)}"
+    return f"{percent(measure.rate)}{spread}"
 
 
 def interval(rate: Rate) -> str:
     """Both ends, in per cent."""
-    return f"{rate.low:.1%} – {rate.high:.1%}"
+    return f"{percent(rate.low)} – {percent(rate.high)}"
+
+
+def percent(rate: float) -> str:
+    """A rate in per cent, with more digits where it is close to none or to all."""
+    if rate in (0.0, 1.0):
+        return f"{rate:.0%}"
+    close = min(abs(rate), abs(1 - rate))
+    return f"{rate:.1%}" if close >= 0.01 else f"{rate:.2%}" if close >= 0.001 else f"{rate:.4%}"

@@ -18,7 +18,7 @@ from arcwise.verbs.evaluated import Beside, Evaluation, Protocol, Provenance
 from arcwise.verbs.evaluated_files import claim, write_results
 from arcwise.verbs.protocols import Plan, plan
 from arcwise.verbs.protocols.layout import named, names
-from arcwise.verbs.protocols.measure import Measured, here, measure
+from arcwise.verbs.protocols.measure import Measured, compare, here, here_in_search, measure
 from arcwise.verbs.protocols.measures import measures
 from arcwise.verbs.protocols.plan import THRESHOLDS
 from arcwise.verbs.protocols.rows import rows_to_measure
@@ -107,8 +107,11 @@ def evaluate(
         _evaluation(system, about, fits, vectors, one)
         for system, vectors, one in zip(systems, embedded.vectors, found, strict=True)
     )
-    compared = [_compare(fits, found[0], other) for other in found[1:]]
-    result = replace(first, beside=tuple(map(Beside, others, compared)))
+    beside_it = (
+        Beside(other, compare(fits, found[0], one), fits.pairs.words)
+        for other, one in zip(others, found[1:], strict=True)
+    )
+    result = replace(first, beside=tuple(beside_it))
     return result if out is None else write(result, Path(out))
 
 
@@ -126,6 +129,7 @@ def _evaluation(
     system: System, about: Provenance, fits: Plan, vectors: np.ndarray, found: Measured
 ) -> Evaluation:
     thresholds = here(system.thresholds, found.verification)
+    searches = here_in_search(system.search_thresholds, found.open)
     why = f"{len(thresholds)} of the model's {len(system.thresholds)}"
     if not system.thresholds:
         why = "the model has none" if system.model else "there is no model"
@@ -146,9 +150,6 @@ def _evaluation(
         open=found.open,
         gallery=fits.search.words,
         thresholds=thresholds,
-        measures=measures(fits, found, thresholds),
+        search_thresholds=searches,
+        measures=measures(fits, found, thresholds, searches),
     )
-
-
-def _compare(fits: Plan, first: Measured, second: Measured) -> None:
-    return None

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ImageError
 from arcwise.evaluation import (
+    Comparison,
     Identification,
     Rate,
     Retrieval,
+    SearchThreshold,
     Threshold,
     TwoGalleries,
     Verification,
@@ -135,6 +136,21 @@ class ThresholdHere:
     tar: Rate
 
 
+@dataclass(frozen=True)
+class SearchThresholdHere:
+    """A threshold for searches that the model was shipped with, and what it does to these data.
+
+    Attributes:
+        threshold: as calibrated, for galleries at least as large as the one here.
+        fpir: how many unknown probes it answers here.
+        dir: how many known probes it answers rightly here.
+    """
+
+    threshold: SearchThreshold
+    fpir: Rate
+    dir: Rate
+
+
 @dataclass(frozen=True, eq=False)
 class Provenance:
     """What was measured on, the same for all models beside each other.
@@ -174,12 +190,14 @@ class Beside:
 
     Attributes:
         evaluation: what it reached there.
-        comparison: the first model against it on the same pairs (`evaluation.compare`); None
-            where there are too few pairs of either kind.
+        comparison: of the first model and this one on the same pairs; a difference is what this
+            one has more than the first.
+        pairs: in words, which pairs these are.
     """
 
     evaluation: Evaluation
-    comparison: Any
+    comparison: Comparison
+    pairs: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,6 +221,7 @@ class Evaluation:
         open: with some identities unknown to the gallery; None where that cannot be.
         gallery: in words, which items the gallery is.
         thresholds: what the model's own thresholds do to these data.
+        search_thresholds: the same of those for searches, where strangers search a gallery here.
         measures: every number of the table, resolved or not, in its order.
         beside: other models on the same pictures, in the order they were named.
         report: the page about it; None where none was asked for, or matplotlib or jinja2 are
@@ -225,6 +244,7 @@ class Evaluation:
     open: Identification | TwoGalleries | None
     gallery: str
     thresholds: tuple[ThresholdHere, ...]
+    search_thresholds: tuple[SearchThresholdHere, ...]
     measures: tuple[Measure, ...]
     beside: tuple[Beside, ...] = ()
     report: Path | None = None

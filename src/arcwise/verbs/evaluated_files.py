@@ -13,10 +13,12 @@ from typing import Any
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate
 from arcwise.runtime import Model
-from arcwise.verbs.evaluated import Evaluation, Measure, Provenance
+from arcwise.verbs.evaluated import Beside, Evaluation, Measure, Provenance
 
 FORMAT = 2
 JSON, CSV = "results.json", "results.csv"
+HOME = "evaluation"
+"""The folder beside a model that its results are in."""
 
 
 def claim(folder: Path, model: Model | None, data: str, pairs: Path | None) -> None:
@@ -39,12 +41,19 @@ def claim(folder: Path, model: Model | None, data: str, pairs: Path | None) -> N
         raise ArcwiseError(
             f"{folder / JSON}: not what an evaluation writes; name another --out, or remove it"
         ) from None
-    own = model is not None and folder.resolve().is_relative_to(model.path.resolve().parent)
+    own = model is not None and folder.resolve().is_relative_to(_home(model))
     if measured != (data, _name(pairs)) or not (own or fingerprint == _fingerprint(model)):
         raise ArcwiseError(
             f"{folder}: holds the results of {name} on {measured[0]}"
             f"{f' with {measured[1]}' if measured[1] else ''}; name another --out, or remove them"
         )
+
+
+def default_folder(model: str, data: str, pairs: Path | None) -> Path:
+    """Where results go that have no place: by the name of the data, beside the model."""
+    path = Path(model)
+    of = "" if path.name in ("model", "-") else f"{path.stem}-"
+    return path.parent / HOME / f"{of}{data}{f'-{pairs.stem}' if pairs else ''}"
 
 
 def write_results(folder: Path, result: Evaluation) -> None:
@@ -75,6 +84,7 @@ def as_dict(result: Evaluation) -> dict[str, Any]:
         "versions": dict(result.about.versions),
         "seed": result.about.seed,
         "models": [_model(one) for one in result.models.values()],
+        "comparisons": [_comparison(result.model, one) for one in result.beside],
     }
 
 
@@ -124,6 +134,36 @@ def _model(one: Evaluation) -> dict[str, Any]:
     }
 
 
+def _comparison(first: str, other: Beside) -> dict[str, Any]:
+    found = other.comparison
+    compared = {f"TAR at FAR {found.far:g}": found.tar}
+    if found.accuracy is not None:
+        compared["accuracy over the folds"] = found.accuracy
+    return {
+        "first": first,
+        "second": other.evaluation.model,
+        "pairs": other.pairs,
+        "definition": "second minus first on the same pairs, the interval from the same draws of "
+        "identities for both",
+        "results": [
+            {
+                "measure": name,
+                "first": _rate(one.first),
+                "second": _rate(one.second),
+                "difference": _rate(one.difference),
+            }
+            for name, one in compared.items()
+        ],
+        "mcnemar": found.mcnemar
+        and {
+            "first_only": found.mcnemar.first_only,
+            "second_only": found.mcnemar.second_only,
+            "p": found.mcnemar.p,
+            "exact": found.mcnemar.exact,
+        },
+    }
+
+
 def _measure(measure: Measure) -> dict[str, Any]:
     return {
         "protocol": measure.protocol,
@@ -148,6 +188,10 @@ def _rate(rate: Rate) -> dict[str, Any]:
     return {name: value if math.isfinite(value) else None for name, value in values.items()} | {
         "resolved": rate.resolved
     }
+
+
+def _home(model: Model) -> Path:
+    return model.path.resolve().parent / HOME
 
 
 def _name(pairs: Path | None) -> str:

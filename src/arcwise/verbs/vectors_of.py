@@ -14,7 +14,7 @@ import numpy as np
 from arcwise import runtime
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
-from arcwise.evaluation import Threshold
+from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.images.preparation import Preparation
 from arcwise.runtime import Embedded, EmbeddingCache, Model
 
@@ -43,6 +43,11 @@ class System:
     def thresholds(self) -> tuple[Threshold, ...]:
         """The model's own."""
         return () if self.model is None else self.model.thresholds
+
+    @property
+    def search_thresholds(self) -> tuple[SearchThreshold, ...]:
+        """The model's own, for searches."""
+        return () if self.model is None else self.model.search_thresholds
 
 
 def open_systems(

@@ -9,8 +9,6 @@ import numpy as np
 MOST = 2**21
 """Pairs that are broken down or compared; from all of them the headline numbers are measured."""
 
-_BLOCK = 2**14
-
 
 class Drawn(NamedTuple):
     """Pairs of items.
@@ -52,15 +50,6 @@ def draw(ids: np.ndarray, seed: int, most: int = MOST) -> Drawn:
         "drawn by the seed"
     )
     return Drawn(np.concatenate([a, first]), np.concatenate([b, second]), same, words)
-
-
-def cosines(vectors: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(P,) float32 similarities of pairs of rows of (U, D) unit vectors."""
-    found = np.empty(len(a), np.float32)
-    for start in range(0, len(a), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        found[part] = np.einsum("nd,nd->n", vectors[a[part]], vectors[b[part]])
-    return found
 
 
 def _mated(codes: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -100,6 +100,8 @@ def groupings(
             grouping = of_pairs(one, listed_columns[name], pairs.same)
         else:
             grouping = of_items(one, layout.column(name) or (), pairs)
+        if isinstance(grouping, Grouping) and not _measurable(grouping, pairs.same):
+            grouping = "no group has mated and impostor pairs"
         if isinstance(grouping, Grouping):
             made.append(grouping)
             why = f"{len(grouping.names)} groups: {grouping.definition}"
@@ -107,6 +109,13 @@ def groupings(
             why = grouping
         protocols.append(Protocol(f"groups by {name}", isinstance(grouping, Grouping), why))
     return made, protocols
+
+
+def _measurable(grouping: Grouping, same: np.ndarray) -> bool:
+    """Whether some group has pairs of both kinds."""
+    known = grouping.codes >= 0
+    mated, impostor = grouping.codes[known & same], grouping.codes[known & ~same]
+    return bool(np.isin(mated, impostor).any())
 
 
 def of_pairs(by: By, values: Sequence[str], same: np.ndarray) -> Grouping | str:

@@ -14,7 +14,6 @@ from arcwise.data.formats.comma import parse_csv
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Verification
 from arcwise.verbs.evaluated import Items, Pairs
-from arcwise.verbs.protocols.drawn import cosines
 from arcwise.verbs.protocols.layout import Layout
 
 OWN = ("a", "b", "same", "fold")
@@ -45,7 +44,7 @@ class Listed:
 
     def scored(self, items: Items) -> Pairs:
         """The pairs with their scores."""
-        scores = cosines(items.vectors, self.a, self.b)
+        scores = evaluation.pair_similarity(items.vectors, self.a, self.b)
         return Pairs(self.path, self.a, self.b, scores, self.same, self.folds, self.columns)
 
 

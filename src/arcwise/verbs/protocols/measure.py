@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from arcwise import evaluation
 from arcwise.errors import ArcwiseError
-from arcwise.evaluation import Identification, Retrieval, Threshold, TwoGalleries, Verification
-from arcwise.verbs.evaluated import Breakdown, Items, Pairs, ThresholdHere
-from arcwise.verbs.protocols.drawn import cosines
+from arcwise.evaluation import (
+    Comparison,
+    Identification,
+    Retrieval,
+    SearchThreshold,
+    Threshold,
+    TwoGalleries,
+    Verification,
+)
+from arcwise.evaluation.thresholds import resolved
+from arcwise.verbs.evaluated import Breakdown, Items, Pairs, SearchThresholdHere, ThresholdHere
 from arcwise.verbs.protocols.groups import Grouping
 from arcwise.verbs.protocols.listed import verify
 from arcwise.verbs.protocols.plan import Plan
+
+COMPARED_AT = (1e-3, 1e-2)
+"""False-accept rates at which models are compared, the lowest that is resolved."""
 
 
 class Measured(NamedTuple):
@@ -34,7 +46,7 @@ def measure(plan: Plan, vectors: np.ndarray) -> Measured:
     """The results of (N, D) embeddings of the rows that the plan was made for."""
     items = plan.layout.items(vectors)
     if plan.listed is None:
-        pairs, scores = None, cosines(items.vectors, plan.pairs.a, plan.pairs.b)
+        pairs, scores = None, evaluation.pair_similarity(items.vectors, plan.pairs.a, plan.pairs.b)
         same = evaluation.verification_from_embeddings(items.vectors, items.ids, seed=plan.seed)
     else:
         pairs = plan.listed.scored(items)
@@ -53,7 +65,7 @@ def measure(plan: Plan, vectors: np.ndarray) -> Measured:
     )
 
 
-def here(thresholds: tuple[Threshold, ...], same: Verification) -> tuple[ThresholdHere, ...]:
+def here(thresholds: Sequence[Threshold], same: Verification) -> tuple[ThresholdHere, ...]:
     """What a model's thresholds do to these pairs, those that lie where scores were kept."""
     found = []
     for threshold in sorted(thresholds, key=lambda one: -one.far):
@@ -65,23 +77,48 @@ def here(thresholds: tuple[Threshold, ...], same: Verification) -> tuple[Thresho
     return tuple(found)
 
 
+def here_in_search(
+    thresholds: Sequence[SearchThreshold], found: Identification | TwoGalleries | None
+) -> tuple[SearchThresholdHere, ...]:
+    """What a model's thresholds for searches do to these probes, where the gallery is covered."""
+    if not isinstance(found, Identification):
+        return ()
+    return tuple(
+        SearchThresholdHere(one, found.fpir_with(one.threshold), found.dir_with(one.threshold))
+        for one in sorted(thresholds, key=lambda one: -one.fpir)
+        if one.gallery >= found.identities
+    )
+
+
+def compare(plan: Plan, first: Measured, second: Measured) -> Comparison:
+    """Two models on the plan's pairs, at the lowest usual false-accept rate that these resolve."""
+    pairs, ids = plan.pairs, first.items.ids
+    impostors = int(np.count_nonzero(~pairs.same))
+    far = next((rate for rate in COMPARED_AT if resolved(rate, impostors)), COMPARED_AT[-1])
+    folds = None if plan.listed is None else plan.listed.folds
+    sides = {"ids_a": ids[pairs.a], "ids_b": ids[pairs.b]}
+    return evaluation.compare(
+        first.scores, second.scores, pairs.same, folds, far=far, seed=plan.seed, **sides
+    )
+
+
 def _broken_down(grouping: Grouping, plan: Plan, items: Items, scores: np.ndarray) -> Breakdown:
     """Verification of each group that has pairs of both kinds."""
-    pairs = plan.pairs
-    measured, others = {}, {}
-    for code, name in enumerate(grouping.names):
-        rows = np.flatnonzero(grouping.codes == code)
-        mated = int(np.count_nonzero(pairs.same[rows]))
-        if mated in (0, len(rows)):
-            others[name] = f"{mated:,} mated and {len(rows) - mated:,} impostor pairs"
-            continue
-        measured[name] = evaluation.verification(
-            scores[rows],
-            pairs.same[rows],
-            None,
-            ids_a=items.ids[pairs.a[rows]],
-            ids_b=items.ids[pairs.b[rows]],
-            seed=plan.seed,
-        )
-    definition = f"{grouping.definition}; {pairs.words}"
-    return Breakdown(grouping.column, definition, measured, others)
+    pairs, rows = plan.pairs, np.flatnonzero(grouping.codes >= 0)
+    found = evaluation.by_group(
+        scores[rows],
+        pairs.same[rows],
+        grouping.codes[rows],
+        ids_a=items.ids[pairs.a[rows]],
+        ids_b=items.ids[pairs.b[rows]],
+        seed=plan.seed,
+    )
+    return Breakdown(
+        grouping.column,
+        f"{grouping.definition}; {pairs.words}",
+        {grouping.names[int(code)]: same for code, same in found.measured.items()},
+        {
+            grouping.names[int(code)]: f"{mated:,} mated and {impostors:,} impostor pairs"
+            for code, (mated, impostors) in found.unmeasured.items()
+        },
+    )

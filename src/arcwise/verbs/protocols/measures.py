@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from arcwise.evaluation import Identification, Retrieval, TwoGalleries, Verification
 from arcwise.evaluation.thresholds import resolved
-from arcwise.verbs.evaluated import Breakdown, Measure, ThresholdHere
+from arcwise.verbs.evaluated import Breakdown, Measure, SearchThresholdHere, ThresholdHere
 from arcwise.verbs.protocols.measure import Measured
 from arcwise.verbs.protocols.plan import (
     ALL_PAIRS,
@@ -29,7 +29,10 @@ EER = "where as large a part of the impostor pairs is accepted as of the mated p
 
 
 def measures(
-    plan: Plan, found: Measured, thresholds: Sequence[ThresholdHere]
+    plan: Plan,
+    found: Measured,
+    thresholds: Sequence[ThresholdHere],
+    searches: Sequence[SearchThresholdHere],
 ) -> tuple[Measure, ...]:
     """Every number, resolved or not, protocol by protocol."""
     return (
@@ -37,6 +40,7 @@ def measures(
         *_verification(plan, found.verification),
         *_identification(plan, found.closed, found.open),
         *_thresholds(thresholds, _pairs(found.verification)),
+        *_searches(searches, found.open),
         *(one for breakdown in found.breakdowns for one in _groups(plan, breakdown)),
     )
 
@@ -117,6 +121,19 @@ def _thresholds(found: Sequence[ThresholdHere], counts: dict[str, int]) -> Itera
         words = f"pairs accepted here at {threshold.threshold:.4f}, as the model was calibrated"
         yield Measure(THRESHOLDS, f"FAR {at}", one.far, f"part of the impostor {words}", counts)
         yield Measure(THRESHOLDS, f"TAR {at}", one.tar, f"part of the mated {words}", counts)
+
+
+def _searches(
+    found: Sequence[SearchThresholdHere], open_: Identification | TwoGalleries | None
+) -> Iterator[Measure]:
+    counts = {} if open_ is None else _probes(open_)
+    for one in found:
+        threshold = one.threshold
+        at = f"at the threshold for FPIR {threshold.fpir:g}"
+        words = f"at {threshold.threshold:.4f}, calibrated for {threshold.gallery} identities"
+        unknown, known = "part of the unknown probes answered", "part of the known probes found"
+        yield Measure(THRESHOLDS, f"FPIR {at}", one.fpir, f"{unknown} {words}", counts)
+        yield Measure(THRESHOLDS, f"DIR {at}", one.dir, f"{known} {words}", counts)
 
 
 def _groups(plan: Plan, breakdown: Breakdown) -> Iterator[Measure]:

@@ -110,12 +110,11 @@ def search(layout: Layout, seed: int) -> Search:
         words = "the rows of split " + ", ".join(n for n in (GALLERY, *TWO) if n in places)
         return Search(tuple(found), probes, None, media, words)
     rng = np.random.default_rng(seed)
-    gallery, words = _rare_domain(layout), ""
+    gallery = _rare_domain(layout)
     if gallery is None:
         order = rng.permutation(len(ids))
         gallery = np.sort(order[np.unique(ids[order], return_index=True)[1]])
         words = f"one {layout.kind.removesuffix('s')} each"
-        words = words.replace("vector", "row")
     else:
         words = f"{(layout.column('domain') or [])[int(gallery[0])]} {layout.kind}"
     names = np.unique(ids[gallery])

@@ -1,0 +1,99 @@
+"""Pairs as a table lists them; what is wrong with them is said before anything is embedded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from arcwise import evaluation
+from arcwise.errors import ArcwiseError
+from arcwise.verbs.protocols.layout import Layout
+from arcwise.verbs.protocols.listed import Listed, read_pairs, verify
+from tests.verbs.protocols.tables import items, people, vectors
+
+IDS = people(20, 2)
+NAMES = [f"{row}.jpg" for row in range(40)]
+
+
+@pytest.fixture(scope="module")
+def layout() -> Layout:
+    return items(identity=IDS, image=NAMES)
+
+
+def line(a: int, b: int, *more: object) -> str:
+    return ",".join(map(str, (NAMES[a], NAMES[b], int(IDS[a] == IDS[b]), *more)))
+
+
+def disjoint() -> list[tuple[int, int]]:
+    """Twenty pairs of which every two that follow each other share two people with nobody else."""
+    return [pair for one in range(0, 40, 4) for pair in ((one, one + 1), (one, one + 2))]
+
+
+def read(tmp_path: Path, layout: Layout, header: str, lines: list[str]) -> Listed:
+    path = tmp_path / "pairs.csv"
+    path.write_text("\n".join([header, *lines]) + "\n")
+    return read_pairs(path, layout, [*NAMES, "left.jpg"])
+
+
+def test_what_the_table_says(layout: Layout, tmp_path: Path) -> None:
+    rows = [(0, 1, "f", 3), (2, 5, "g", 9)]
+    found = read(
+        tmp_path, layout, "a,b,same,light,gap", [line(a, b, *more) for a, b, *more in rows]
+    )
+    assert (found.a.tolist(), found.b.tolist()) == ([0, 2], [1, 5])
+    assert found.same.tolist() == [True, False]
+    assert found.columns == {"light": ["f", "g"], "gap": ["3", "9"]}
+    made = found.scored(layout.items(vectors(IDS)))
+    rows = vectors(IDS)
+    np.testing.assert_allclose(made.scores, [rows[0] @ rows[1], rows[2] @ rows[5]], atol=1e-6)
+
+
+def test_folds_of_the_table(layout: Layout, tmp_path: Path) -> None:
+    lines = [line(a, b, f"f{row // 4}") for row, (a, b) in enumerate(disjoint())]
+    found = read(tmp_path, layout, "a,b,same,fold", lines)
+    assert found.folds is not None
+    assert found.folds.tolist() == [f"f{row // 4}" for row in range(20)]
+    made = found.scored(layout.items(vectors(IDS)))
+    result = verify(found, made.scores, layout.ids, 0)
+    direct = evaluation.verification(made.scores, found.same, np.arange(20) // 4)
+    assert float(result.accuracy) == float(direct.accuracy)
+
+
+def test_ten_folds_where_none_are_named_and_nobody_is_shared(
+    layout: Layout, tmp_path: Path
+) -> None:
+    lines = [line(a, b) for a, b in disjoint()]
+    folds = read(tmp_path, layout, "a,b,same", lines).folds
+    assert folds is not None
+    assert folds.tolist() == [row // 2 for row in range(20)]
+    assert read(tmp_path, layout, "a,b,same", [*lines, line(0, 39)]).folds is None
+
+
+def test_pairs_that_are_not_measured_are_counted(layout: Layout, tmp_path: Path) -> None:
+    found = read(tmp_path, layout, "a,b,same", [line(0, 1), "left.jpg,1.jpg,0", line(0, 2)])
+    assert (len(found.a), found.left_out) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "said"),
+    [
+        ("a,b,same", ["left.jpg,left.jpg,1"], "in each of the 1 pairs something is not measured"),
+        ("a,b,same", [line(0, 1), "9.png,1.jpg,0"], r"row 2: '9\.png' is not one of the 41 pict"),
+        ("a,b,same", ["0.jpg,1.jpg,yes"], "row 1: same is 'yes'; expected 1 or 0"),
+        ("a,b,same", [line(0, 1)], "1 mated and 0 impostor pairs"),
+        ("a,b,same", ["0.jpg,1.jpg,0", line(2, 3)], "expected them to agree"),
+        ("a,b,same,fold", [line(0, 1, 1), line(2, 4, 1)], "folds holds one label"),
+        (
+            "a,b,same,fold",
+            [line(a, b, row % 2) for row, (a, b) in enumerate(disjoint())],
+            r"pairs\.csv: identity p00 is in folds 0 and 1, and so are 9 more",
+        ),
+    ],
+)
+def test_pairs_that_make_no_sense(
+    layout: Layout, tmp_path: Path, header: str, lines: list[str], said: str
+) -> None:
+    with pytest.raises(ArcwiseError, match=said):
+        read(tmp_path, layout, header, lines)
