@@ -85,6 +85,30 @@ def test_without_thresholds(place: Path, capsys: pytest.CaptureFixture[str]) -> 
                         "--holdout 0)\n")  # fmt: skip
 
 
+def test_calibrate(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--fpir", "0.2", "0.001", "--gallery-size", "3", "--probability"]
+    out = run(capsys, "calibrate", "model", str(products), *options)
+    assert "identities of products; 19 identities left out because the model was made" in out
+    assert re.search(
+        r"│ FAR 0\.1 +│ -?0\.\d{4} +│ -?[01]\.\d{4} – [01]\.\d{4} +│ \d.*% of pairs", out
+    )
+    assert re.search(r"│ FPIR 0\.2 +│ -?0\.\d{4} +│ .*% of searches", out)
+    assert re.search(r"│ FPIR 0\.001 +│ not resolved +│ +│ too few: \d+ pictures", out)
+    assert "gets an answer, among 3 identities or fewer" in out
+    assert re.search(r"P\(same\) = .* at a prior of 0\.5, off by .*% on other identities", out)
+    assert re.search(r"│ \d.*% +│ \d.*% +│ \d.*% – \d.*% │", out)
+    assert out.endswith("written into model\n")
+
+    run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
+    out = run(capsys, "search", "g", "0 图.jpg")
+    assert out.splitlines()[-1].startswith("decided at FPIR 0.2 in a gallery of 3 identities: ")
+    run(capsys, "enrol", "g", str(products), "--model", "model")
+    out = run(capsys, "search", "g", "0 图.jpg")
+    assert "\ndecided at FAR 0.01: similarity >= " in out
+    assert out.endswith("galleries of up to 3 identities, here are 38: arcwise calibrate "
+                        "--gallery-size 38\n")  # fmt: skip
+
+
 def test_embed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = run(capsys, "embed", "model", "photos.csv", *COLUMNS)
     assert "1 pictures could not be read and have no row:" in out

@@ -43,6 +43,7 @@ for words in [
     ["remove", "g", "first"],
     ["embed", "model", "catalogue.csv"],
     ["evaluate", "model", "catalogue.csv", "--out", "evaluation"],
+    ["calibrate", "model", "catalogue.csv"],
     ["doctor"],
     ["data", "check", "catalogue.csv"],
 ]:
@@ -66,10 +67,8 @@ def test_every_verb_of_a_server(stock: Shop, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     said = done.stdout
     statuses = [line for line in said.splitlines() if line.startswith("==")]
-    assert statuses == [
-        f"== {verb} 0"
-        for verb in ("enrol", "search", "verify", "remove", "embed", "evaluate", "doctor", "data")
-    ]
+    verbs = ("enrol", "search", "verify", "remove", "embed", "evaluate", "calibrate", "doctor")
+    assert statuses == [f"== {verb} 0" for verb in (*verbs, "data")]
     assert "missing  train: torch; pip install 'arcwise[train]'" in said
     assert "missing  reports: matplotlib, jinja2; pip install 'arcwise[report]'" in said
     assert "ready    serve a model (ONNX Runtime): onnxruntime" in said

@@ -23,6 +23,7 @@ VERBS = {
     "data align": "112×112 crops of faces, from landmarks or a detector",
     "train": "train an encoder on the identities you have",
     "evaluate": "measure a model on identities it was not trained on",
+    "calibrate": "thresholds for stated error rates, on your own labelled pictures",
     "embed": "embeddings of a data set, to a Parquet file",
     "export": "ONNX, checked against torch",
     "enrol": "put pictures of known identities into a gallery",

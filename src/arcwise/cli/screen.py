@@ -20,6 +20,9 @@ from rich.text import Text
 SHOWN = 5
 """How many left-out files are named before the rest is counted."""
 
+FEW = 10
+"""Identities under which thresholds are not worth much."""
+
 
 class Rate(ProgressColumn):
     """Units a second."""

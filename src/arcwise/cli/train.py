@@ -15,7 +15,7 @@ from tyro.conf import Positional
 
 from arcwise import distributed
 from arcwise.cli.naming import USUAL, NamingOptions
-from arcwise.cli.screen import left_out
+from arcwise.cli.screen import FEW, left_out
 from arcwise.errors import ArcwiseError
 from arcwise.recipes import recipe as named
 from arcwise.training.config import TrainConfig
@@ -25,9 +25,6 @@ from arcwise.verbs.reporting import NO_REPORT
 from arcwise.verbs.train import Announce, Parts, TrainResult, train
 
 DEFAULT = "products"
-
-FEW = 10
-"""Identities under which thresholds are not worth much."""
 
 
 def command_for(words: Sequence[str]) -> Callable[..., int]:

@@ -25,18 +25,21 @@ class Unseen(NamedTuple):
     left_out: int
 
 
-def unseen(manifest: Manifest, models: Sequence[Model]) -> Unseen:
+def unseen(
+    manifest: Manifest, models: Sequence[Model], held_by: Sequence[str] = ("choose", "calibrate")
+) -> Unseen:
     """The rows whose identities none of the models was trained on.
 
     A data set whose every identity was used is measured on those that were only held out of
     training, and `used` says so. A model without a bundle does not say what it was trained on.
+    Calibrating again may use what set the thresholds before: `held_by` without "calibrate".
 
     Raises:
         ArcwiseError: fewer than two identities are left.
     """
     digests = [model.bundle.digests for model in models if model.bundle is not None]
     trained = {digest for one in digests for digest in one.get("train", ())}
-    held = {digest for one in digests for use in ("choose", "calibrate") for digest in one[use]}
+    held = {digest for one in digests for use in held_by for digest in one.get(use, ())}
     of = {identity: identity_digest(identity) for identity in manifest.classes}
     if len(of) < 2:
         raise ArcwiseError(f"{manifest.name}: got {len(of)} identity; expected 2 or more")
