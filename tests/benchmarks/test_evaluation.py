@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.protocols import lines, measure, problems, table
+from benchmarks.protocols import lines, measure, peers, problems, table
 
 TINY = 0.004
 FACTS = {
@@ -29,14 +29,20 @@ def test_both_ways_find_the_same(name: str) -> None:
     assert ours.get("EER", 0) == pytest.approx(theirs.get("EER", 0), abs=0.02)
 
 
-def test_both_ways_to_accuracy_and_intervals_are_close() -> None:
-    """400 thresholds are not all of them; other draws are other intervals."""
-    for name, tolerance in (("folds", 0.05), ("bootstrap", 0.05)):
-        task = lines.TASKS[name]
-        problem, peer = task.make(0.05), task.peer()
-        ours, theirs = task.ours.figures(task.ours.run(problem)), peer.figures(peer.run(problem))
-        for key in ours.keys() & theirs.keys():
-            assert ours[key] == pytest.approx(theirs[key], abs=tolerance), (name, key)
+def test_400_thresholds_find_nearly_the_best_accuracy() -> None:
+    problem = problems.lfw(0.1)
+    ours, theirs = lines.folds(problem), peers.folds(problem)
+    assert ours["accuracy"] == pytest.approx(theirs["accuracy"], abs=0.01)
+
+
+def test_other_draws_are_other_intervals_but_not_wider() -> None:
+    problem = problems.lfw(0.1)
+    ours = lines.widths(lines.bootstrap(problem, draws=100))
+    theirs = peers.bootstrap(problem, draws=100)
+    assert ours.keys() == theirs.keys()
+    for name in ("AUC", "EER"):
+        assert theirs[name] > 0
+        assert ours[name] == pytest.approx(theirs[name], rel=0.5)
 
 
 def test_problems_are_what_they_say() -> None:
