@@ -250,7 +250,7 @@ def verification(
         same: (N,) bool, both pictures show one identity.
         folds: number of contiguous folds, or (N,) fold labels; None measures no accuracy.
         ids_a: (N,) identity of each pair's first picture; with `ids_b`, intervals draw identities,
-            and folds must share nobody.
+            and folds must share nobody. Of millions of pairs, numbers are read faster than strings.
         ids_b: (N,) identity of each pair's second picture.
         fold_threshold: "between" two scores of the other folds, or on the upper "score".
         draws: bootstrap samples.
