@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from arcface import page
 from arcface.curves import boundary, counted, psi
@@ -42,29 +43,33 @@ PAPER = {
 BINARY = ("softmax", "SphereFace, m = 1.35", "CosFace, m = 0.35", "ArcFace, m = 0.5",
           "CM1: 1, 0.3, 0.2", "CM2: 0.9, 0.4, 0.15")  # fmt: skip
 TABLE = (20.0, 60.0, 90.0, 100.0)
+TEXT = """\
+## Figure 4b: what the target is given
+
+{curves}
+
+{table}
+
+## Figure 5: where two classes meet
+
+{meets}
+
+Class 1 is sure of what lies above its line, class 2 of what lies right of its own; between the two
+is the margin. Of these only ArcFace's is as wide everywhere.
+"""
 HARD = 0.1
 """ψ of the target in the third panel: other classes above it are hard."""
 
 
 def main() -> None:
-    text = [
-        "## Figure 4b: what the target is given",
-        "",
-        page.picture("logits", logits(), "Target logits over s, by the angle to the own centre"),
-        "",
-        *table(),
-        "",
-        "## Figure 5: where two classes meet",
-        "",
-        page.picture("boundaries", boundaries(), "Decision boundaries of two classes"),
-        "",
-        "Class 1 is sure of what lies above its line, class 2 of what lies right of its own;",
-        "between the two is the margin. Of these only ArcFace's is as wide everywhere.",
-    ]
-    page.write("logit_curves", "\n".join(text))
+    curves = page.picture(
+        "logits", logits(), "Target logits over s, by the angle to the own centre"
+    )
+    meets = page.picture("boundaries", boundaries(), "Decision boundaries of two classes")
+    page.write("logit_curves", TEXT.format(curves=curves, table=table(), meets=meets))
 
 
-def logits():
+def logits() -> Figure:
     with drawing.look():
         figure, (paper, rest, others) = page.panels(3, 1, 6.4, 4.0)
         for index, (name, margin) in enumerate(PAPER.items()):
@@ -118,7 +123,7 @@ def draw_others(plot: Axes) -> None:
     beside(plot)
 
 
-def boundaries():
+def boundaries() -> Figure:
     degrees = np.linspace(0.0, 180.0, 181)
     with drawing.look():
         figure, grid = page.panels(len(BINARY), 3, 2.3, 2.5, sharex=True, sharey=True)
@@ -152,13 +157,13 @@ def beside(plot: Axes) -> None:
     drawing.legend(plot, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def table() -> list[str]:
+def table() -> str:
     heads = " | ".join(f"{degrees:.0f}°" for degrees in TABLE)
     lines = [f"| ψ(θ) at | {heads} |", "|---" * (len(TABLE) + 1) + "|"]
     for name, margin in PAPER.items():
         cells = " | ".join(f"{value:.3f}" for value in psi(margin, np.array(TABLE)))
         lines.append(f"| {name} | {cells} |")
-    return lines
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

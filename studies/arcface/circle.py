@@ -17,8 +17,8 @@ class Circle:
     Attributes:
         directions: (C,) radians, of each class's mean embedding.
         spread: degrees, mean angle of a sample to its class's direction.
-        gaps: (C,) degrees between the sectors of neighbours, counter-clockwise from the class with
-            the least direction on; negative where they overlap.
+        gaps: (C,) degrees from each class's sector to the nearer one of its two neighbours';
+            negative where they overlap.
     """
 
     directions: np.ndarray
@@ -39,7 +39,9 @@ def circle(embeddings: np.ndarray, labels: np.ndarray) -> Circle:
     order = np.argsort(directions)
     following = np.roll(order, -1)
     between = np.mod(directions[following] - directions[order], 2 * np.pi)
-    gaps = between - ends[order, 1] + ends[following, 0]
+    after = between - ends[order, 1] + ends[following, 0]
+    gaps = np.empty(len(order))
+    gaps[order] = np.minimum(after, np.roll(after, 1))
     return Circle(directions, float(np.degrees(np.abs(off).mean())), np.degrees(gaps))
 
 
@@ -50,5 +52,9 @@ def wrapped(angles: np.ndarray) -> np.ndarray:
 
 def nearest(embeddings: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """(N,) which of (C,) directions each of (N, 2) embeddings is nearest to."""
-    points = np.stack([np.cos(directions), np.sin(directions)])
-    return (embeddings @ points).argmax(1)
+    return (embeddings @ points(directions).T).argmax(1)
+
+
+def points(directions: np.ndarray) -> np.ndarray:
+    """(C, 2), where (C,) radians meet the circle."""
+    return np.stack([np.cos(directions), np.sin(directions)], 1)

@@ -52,14 +52,19 @@ def means(seeds: Seeds) -> dict[str, dict[str, float]]:
     return found
 
 
-def table(seeds: Seeds, columns: Mapping[str, str]) -> Sequence[str]:
-    """Lines of a table: a loss a line, mean over the seeds ± half the range."""
+def table(seeds: Seeds, columns: Mapping[str, str]) -> str:
+    """A table: a loss a line, mean over the seeds ± half the range."""
     lines = [f"| loss | {' | '.join(columns.values())} |", "|---" * (len(columns) + 1) + "|"]
     for loss in next(iter(seeds.values())):
         rows = [measured[loss] for measured in seeds.values()]
         cells = [spread([row[name] for row in rows]) for name in columns]
         lines.append(f"| {loss} | {' | '.join(cells)} |")
-    return lines
+    return "\n".join(lines)
+
+
+def verdicts(claims: Sequence[Claim], seeds: Seeds) -> str:
+    """A list of what is claimed and what was found."""
+    return "\n".join(f"- {claim.words}: {claim.verdict(seeds)}" for claim in claims)
 
 
 def spread(values: Sequence[float | None]) -> str:

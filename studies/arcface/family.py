@@ -21,6 +21,8 @@ from arcwise.training.schedule import margin_strength, rate
 from arcwise.training.step import update
 from arcwise.training.validation import normalise
 
+from .network import Network
+
 CPU = torch.device("cpu")
 TRIPLET_MARGIN = 0.35
 """Radians: "Triplet (0.35)" in ArcFace's table 2."""
@@ -121,12 +123,21 @@ class Training:
         self.config = config
         self.pixels = torch.from_numpy(pixels)  # (N, H, W, 3) uint8
         self.labels = torch.from_numpy(labels)
-        self.encoder = build.encoder(config, CPU)
+        self.encoder = Network(config.dim)
         self.head = head(name, config, len(np.unique(labels)))
         self.optimiser = build.optimiser(config, self.encoder, self.head)
         each = config.pictures_per_identity
         self.sampler = Balanced(labels, config.batch // each, each, config.seed)
         self.step = 0
+
+    def follow(self, softmax: Training, means: np.ndarray) -> None:
+        """Go on from the network of a softmax, with (C, D) class means for centres."""
+        self.encoder.load_state_dict(softmax.encoder.state_dict())
+        if isinstance(self.head, LinearHead):
+            self.head.load_state_dict(softmax.head.state_dict())
+        elif not isinstance(self.head, Triplets):
+            with torch.no_grad():
+                self.head.centres.copy_(torch.from_numpy(means))
 
     def to(self, step: int) -> None:
         """Train until so many updates are done."""
@@ -141,7 +152,7 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = config.lr * rate(config, self.step) * group["multiple"]
         rows = torch.from_numpy(self.sampler.batch(self.step))
-        views = augment(self.pixels[rows], config.augment, config.view or config.size, rng)
+        views = augment(self.pixels[rows], config.augment, config.size, rng)
         self.encoder.train()
         update(
             self.encoder,

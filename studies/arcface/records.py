@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from .family import FAMILY
 
@@ -24,7 +25,7 @@ def measure(path: Path, keys: Iterable[Run], run: Callable[..., Run]) -> list[Ru
         began = time.perf_counter()
         found = key | run(**key)
         found |= {"seconds": round(time.perf_counter() - began, 1)}
-        found |= {"cores": len(os.sched_getaffinity(0))}
+        found |= {"cores": torch.get_num_threads()}
         with path.open("a") as file:
             file.write(json.dumps(found) + "\n")
         shown = {name: value for name, value in found.items() if not isinstance(value, list)}

@@ -75,6 +75,12 @@ def test_gaps_are_what_lies_between_sectors(turn):
     assert (nearest(embeddings, found.directions) == labels).all()
 
 
+def test_the_gap_of_a_class_is_that_to_its_nearer_neighbour():
+    angles = np.radians([170.0, -160.0, 10.0])  # one sample a class: sectors without width
+    embeddings = np.stack([np.cos(angles), np.sin(angles)], 1)
+    np.testing.assert_allclose(circle(embeddings, np.arange(3)).gaps, [30.0, 30.0, 160.0])
+
+
 def test_classes_on_one_another_have_negative_gaps():
     angles = np.radians([-10.0, 0.0, 10.0, -9.0, 1.0, 11.0])
     embeddings = np.stack([np.cos(angles), np.sin(angles)], 1)
@@ -99,8 +105,8 @@ def test_a_claim_holds_in_every_seed_or_not():
 
 
 def test_a_table_has_a_dash_where_there_is_no_measure():
-    lines = claims.table({0: {"a": {"gap": 1.0, "w": None}}}, {"gap": "Gap", "w": "W"})
-    assert lines[-1] == "| a | 1.0 ± 0.0 | – |"
+    text = claims.table({0: {"a": {"gap": 1.0, "w": None}}}, {"gap": "Gap", "w": "W"})
+    assert text.splitlines()[-1] == "| a | 1.0 ± 0.0 | – |"
 
 
 def test_a_part_of_the_page_is_replaced_and_the_rest_stays():
