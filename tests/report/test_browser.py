@@ -12,6 +12,7 @@ from arcwise import evaluation, report
 from arcwise.report import plots
 
 from . import chromium
+from .checks import MISPLACED, TINY, faults
 from .conftest import HOSTILE
 
 pytestmark = pytest.mark.skipif(
@@ -19,34 +20,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 WIDTHS = (360, 1280)
-
-# Boxes of an SVG's words that leave the drawing, or meet one another by more than a hair.
-MISPLACED = """
-[...document.querySelectorAll("svg")].flatMap(svg => {
-  const frame = svg.getBoundingClientRect();
-  const words = [...svg.querySelectorAll("text")].filter(one => one.textContent.trim());
-  const boxes = words.map(one => [one.textContent, one.getBoundingClientRect()]);
-  const out = boxes.filter(([, box]) => box.left < frame.left - 1 || box.right > frame.right + 1
-    || box.top < frame.top - 1 || box.bottom > frame.bottom + 1).map(([word]) => word + " is cut");
-  const meet = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
-    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;
-  boxes.forEach(([word, box], place) => boxes.slice(place + 1).forEach(([other, beside]) => {
-    if (meet(box, beside)) out.push(word + " meets " + other);
-  }));
-  return out.map(fault => svg.getAttribute("aria-label").slice(0, 30) + ": " + fault);
-})
-"""
-
-# Words of the page, in drawings and out of them, by how large their letters are on the screen.
-TINY = """
-[...document.querySelectorAll("svg text, main *:not(svg):not(svg *)")].filter(one => {
-  const own = [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
-  if (!own) return false;
-  const svg = one.closest("svg");
-  const scale = svg ? svg.getBoundingClientRect().width / svg.viewBox.baseVal.width : 1;
-  return parseFloat(getComputedStyle(one).fontSize) * scale < 9;
-}).map(one => one.textContent.trim())
-"""
 
 
 @pytest.fixture(scope="module")
@@ -110,13 +83,8 @@ def test_a_report_in_a_window(
     browser: chromium.Browser, page: Path, width: int, dark: bool
 ) -> None:
     visit = browser.visit(page, width, dark=dark)
-    assert visit.errors == []
-    assert visit.requests == []
-    assert visit.ask("document.documentElement.scrollWidth") <= width
+    assert faults(visit, width) == []
     assert visit.ask("document.images.length") == 6 + 3 * 2
-    assert visit.ask("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
-    assert visit.ask(MISPLACED) == []
-    assert visit.ask(TINY) == []
 
 
 def test_colours_turn_with_the_light(browser: chromium.Browser, page: Path) -> None:

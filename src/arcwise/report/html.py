@@ -106,9 +106,8 @@ def _measured(rate: Rate, said: Callable[[float], str]) -> Markup:
         return Markup('<span class="muted" title="{}">not resolved</span>').format(
             "too few pairs for this error rate"
         )
-    return Markup('{} <span class="interval">{} – {}</span>').format(
-        said(rate), said(rate.low), said(rate.high)
-    )
+    low, high = (said(end).removesuffix("\u202f%") for end in (rate.low, rate.high))
+    return Markup('{} <span class="interval">{} – {}</span>').format(said(rate), low, high)
 
 
 def is_number(value: Cell) -> bool:

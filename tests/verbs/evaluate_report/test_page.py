@@ -14,6 +14,8 @@ from arcwise.data.manifest import Manifest
 from arcwise.verbs.evaluate import Evaluation, evaluate
 from arcwise.verbs.evaluate_report.line import line
 
+from ...report import checks, chromium
+
 
 def titles(page: str) -> list[str]:
     return [unescape(one) for one in re.findall(r"<h2>(.*?)</h2>", page)]
@@ -48,7 +50,7 @@ def test_everything_is_there(page: str) -> None:
         "Finding the identity (CMC)",
         "Finding it among strangers",
         "The model's own thresholds",
-        "Promised and kept",
+        "false-accept rate, promised and here",
         "By domain",
         "Groups of domain",
         "The worst searches",
@@ -104,6 +106,14 @@ def test_the_line(measured: Evaluation, served: Path, new: Manifest) -> None:
         found = line(plain)
         assert found is not None
         assert found.place == plain.verification.threshold_at(0.01)
+
+
+@pytest.mark.skipif(chromium.found() is None, reason="no Chromium here: apt-get install chromium")
+def test_in_a_browser(measured: Evaluation) -> None:
+    assert measured.report is not None
+    with chromium.running() as browser:
+        for width in (360, 1280):
+            assert checks.faults(browser.visit(measured.report, width), width) == []
 
 
 def test_two_models_side_by_side(

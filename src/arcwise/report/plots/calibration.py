@@ -51,7 +51,8 @@ def reliability(found: Mapping[str, Sequence[tuple[float, Rate]]]) -> str:
         figure, plot = axes()
         plot.plot([0, 1], [0, 1], color=INK, alpha=0.5, linewidth=1, label="as stated")
         for index, (name, bins) in enumerate(found.items()):
-            _dots(plot, index, name, [stated for stated, _ in bins], [rate for _, rate in bins])
+            sure = [(stated, rate) for stated, rate in bins if rate.resolved]
+            _dots(plot, index, name, [stated for stated, _ in sure], [rate for _, rate in sure])
         plot.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         plot.set_xlabel("probability stated")
         plot.set_ylabel("share of one identity")

@@ -5,7 +5,7 @@ Dots, not bars: the axis may then begin where the rates differ, without lying ab
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -47,8 +47,7 @@ def groups(rates: Mapping[str, Mapping[str, Rate | None]], measure: str) -> str:
         plot = figure.add_subplot()
         for place, (name, row) in enumerate(rates.items()):
             plot.annotate(label(name), (0, place), (0, -2), va="top", **_BESIDE)
-            if len(models) == 1:
-                said = _said(row.get(models[0]))
+            if said := _said([row.get(model) for model in models]):
                 plot.annotate(said, (1, place), (0, -2), va="top", ha="right", **_BESIDE)
             for index, model in enumerate(models):
                 height = place + (0.28 + 0.13 * index) / each
@@ -60,11 +59,13 @@ def groups(rates: Mapping[str, Mapping[str, Rate | None]], measure: str) -> str:
         return svg(figure, f"{measure} of {', '.join(rates)}")
 
 
-def _said(rate: Rate | None) -> str:
-    """Return a rate in words; the number only where it can be relied on."""
-    if rate is None:
+def _said(rates: Sequence[Rate | None]) -> str:
+    """Return a lone rate as a number, or why there is none to be seen."""
+    if all(rate is None for rate in rates):
         return "nothing to measure"
-    return percent(round(rate, 3)) if rate.resolved else "not resolved"
+    if not any(rate is not None and rate.resolved for rate in rates):
+        return "not resolved"
+    return percent(round(rates[0], 3)) if len(rates) == 1 and rates[0] is not None else ""
 
 
 def _dot(plot: Axes, height: float, index: int, rate: Rate | None) -> None:

@@ -57,6 +57,7 @@ def det(results: Mapping[str, Verification]) -> str:
         plot.axline((0, 0), slope=1, color="#888888", linewidth=0.8)  # equal errors
         lowest = _fewest(*(result.impostors for result in results.values()))
         plot.set_xlim(*_deviates(plot.xaxis, lowest, 0.5))
+        highest = min(highest, 0.99)
         lowest = _fewest(*(len(result.mated) for result in results.values()))
         plot.set_ylim(*_deviates(plot.yaxis, lowest, highest))
         plot.set_xlabel(f"false-accept rate; {_DOTTED}")
@@ -101,7 +102,7 @@ def _deviates(axis: Axis, low: float, high: float) -> tuple[float, float]:
     ends = float(ndtri(low)), float(ndtri(high))
     shown: list[float] = []
     for tick in _TICKS:
-        clear = not shown or ndtri(tick) - ndtri(shown[-1]) > 0.17 * (ends[1] - ends[0])
+        clear = not shown or ndtri(tick) - ndtri(shown[-1]) > 0.21 * (ends[1] - ends[0])
         if low <= tick <= high and clear:
             shown.append(tick)
     axis.set_ticks(ndtri(shown).tolist(), [percent(tick) for tick in shown])

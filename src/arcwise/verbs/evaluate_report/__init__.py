@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arcwise.report import Section, write_report
-from arcwise.verbs.evaluate_report.curves import calibration, curves
+from arcwise.verbs.evaluate_report.calibration import calibration
+from arcwise.verbs.evaluate_report.curves import curves
 from arcwise.verbs.evaluate_report.groups import groups
 from arcwise.verbs.evaluate_report.hardest import hardest
 from arcwise.verbs.evaluate_report.measured import definitions, measured_on, protocols, rows_are

@@ -8,9 +8,7 @@ import numpy as np
 
 from arcwise import evaluation
 from arcwise.evaluation import Angles
-from arcwise.evaluation.thresholds import resolved
-from arcwise.report import Plot, Section, Table, plots
-from arcwise.report.sections import Cell
+from arcwise.report import Plot, Section, plots
 from arcwise.verbs.evaluate_report.line import line
 
 if TYPE_CHECKING:
@@ -36,42 +34,6 @@ def curves(result: Evaluation) -> list[Section]:
     if open_ := {name: one.open for name, one in models.items() if one.open}:
         found.append(Plot("Finding it among strangers", plots.detection(open_)))
     return found
-
-
-def calibration(result: Evaluation) -> list[Section]:
-    """Return what the thresholds that the models came with do to these data."""
-    models = {name: one for name, one in result.models.items() if one.thresholds}
-    if not models:
-        return []
-    rows: list[list[Cell]] = []
-    for name, one in models.items():
-        for here in one.thresholds:
-            asked = here.threshold
-            if asked.resolved:
-                place = f"{asked.threshold:.3f} ({asked.low:.3f} – {asked.high:.3f})"
-                told = [f"{name}: {asked.far:.6g}" if len(models) > 1 else f"{asked.far:.6g}"]
-                rows.append([*told, place, here.far, here.tar])
-    if not rows:
-        return []
-    header = ["made for a FAR of", "similarity at least", "FAR here", "TAR here"]
-    note = (
-        "Each threshold was set on other identities, with the interval beside it. The FAR here "
-        "tells whether it keeps what it promises."
-    )
-    dots = {
-        name: [
-            (one.threshold.far, one.far)
-            for one in found.thresholds
-            if one.threshold.resolved
-            and one.far > 0
-            and resolved(one.threshold.far, found.verification.impostors)
-        ]
-        for name, found in models.items()
-    }
-    sections: list[Section] = [Table("The model's own thresholds", header, rows, note)]
-    if any(dots.values()):
-        sections.append(Plot("Promised and kept", plots.thresholds(dots, "false-accept rate")))
-    return sections
 
 
 def _angles(result: Evaluation) -> Angles:

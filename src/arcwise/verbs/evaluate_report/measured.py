@@ -24,7 +24,7 @@ def measured_on(result: Evaluation) -> Facts:
         (rows_are(result), len(result.manifest)),
         ("identities", len(result.manifest.classes)),
         ("identities left out, because a model was made with them", about.left_out),
-        ("used before", about.used or "never"),
+        ("used before", about.used or ("never" if result.path else "not known")),
         ("pictures that could not be read", len(about.failures)),
         ("files that are no pictures", len(about.ignored)),
         ("gallery", result.gallery),

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 def picture(manifest: Manifest, row: int, said: str = "", frame: Frame = "neutral") -> Picture:
     """Return one row's picture with its identity, and perhaps more, below."""
-    image = shrunk(decode(manifest.read(row), manifest.images[row]))
-    identity = manifest.identities[row]
+    image = shrunk(decode(manifest.read(row), manifest.image(row)))
+    identity = manifest.table.column("identity")[row].as_py()
     return Picture(image, f"{identity}, {said}" if said else identity, frame)
 
 

@@ -9,7 +9,6 @@ from arcwise.report.sections import Cell
 from arcwise.verbs.protocols.plan import THRESHOLDS
 
 if TYPE_CHECKING:
-    from arcwise.evaluation.comparison import Comparison
     from arcwise.verbs.evaluated import Evaluation, Measure
 
 HEADLINES = 4
@@ -41,8 +40,15 @@ def measures(result: Evaluation) -> Table:
                 thin[measure.name] = None
     rows = [[what, *(row.get(name, "") for name in models)] for what, row in found.items()]
     header = ["measure", *(models if result.beside else ["value, 95 % interval"])]
-    note = f"Left out, because there are too few cases: {', '.join(thin)}." if thin else ""
-    return Table("Measures", header, rows, note)
+    notes = [
+        f"Standard deviation over the folds, {name}: {measure.std:.2%}."
+        for name, one in models.items()
+        for measure in everywhere(one)
+        if measure.std is not None
+    ]
+    if thin:
+        notes.append(f"Left out, because there are too few cases: {', '.join(thin)}.")
+    return Table("Measures", header, rows, " ".join(notes))
 
 
 def everywhere(result: Evaluation) -> list[Measure]:
@@ -53,23 +59,21 @@ def everywhere(result: Evaluation) -> list[Measure]:
 def differences(result: Evaluation) -> list[Section]:
     """Return the other models against the first, on the same pairs."""
     rows: list[list[Cell]] = []
-    tests: list[str] = []
+    notes: dict[str, None] = {}
     for other in result.beside:
-        found: Comparison | None = other.comparison
-        if found is None:
-            continue
-        name = other.evaluation.model
+        found, name = other.comparison, other.evaluation.model
         for what, one in (("accuracy", found.accuracy), (f"TAR at FAR {found.far:g}", found.tar)):
             if one is not None and one.difference.resolved:
                 gain = Difference(one.difference)
                 rows.append([f"{what}: {name}", one.second, one.first, gain])
+        notes[f"On the same pairs: {other.pairs}."] = None
         if found.mcnemar is not None:
-            tests.append(f"McNemar's test of the accuracy of {name}: {found.mcnemar}.")
+            notes[f"McNemar's test of the accuracy of {name}: {found.mcnemar}."] = None
     if not rows:
         return []
     header = ["measure", "this model", result.model, "difference in points"]
-    note = (
-        "Both on the same pairs, and the interval of the difference draws the same identities for "
-        "both. One that holds 0 does not tell which is better."
-    )
-    return [Table(f"Against {result.model}", header, rows, " ".join([note, *tests]))]
+    notes[
+        "The interval of a difference draws the same identities for both; one that holds 0 does "
+        "not tell which is better."
+    ] = None
+    return [Table(f"Against {result.model}", header, rows, " ".join(notes))]
