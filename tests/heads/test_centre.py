@@ -9,7 +9,7 @@ import torch
 
 from arcwise import margin_softmax
 from arcwise.errors import ArcwiseError
-from arcwise.heads import CentreHead, CentreSGD
+from arcwise.heads import CentreHead, CentreSGD, Sampled
 from arcwise.margins import ArcFace, Filtered, MagFace, NormSoftmax
 from arcwise.softmax import Streaming, Truncated
 from tests.heads.batches import C, D, batch, head
@@ -172,6 +172,10 @@ def test_the_dense_one_cannot_be_swept():
         ({"scale": math.inf}, "scale=inf"),
         ({"subcentres": 0}, "subcentres=0; expected at least 1"),
         ({"margin": 0.5}, r"margin=0.5; expected one of arcwise.margins"),
+        ({"selection": 0.1}, r"selection=0.1; expected All\(\) or, say, Sampled\(0.1\)"),
+        ({"selection": Sampled}, r"expected All\(\) or, say, Sampled\(0.1\)"),
+        ({"impl": "fast"}, r"impl='fast'; expected one of"),
+        ({"impl": Streaming}, r"expected one of .*, or an object like Streaming\(\)"),
     ],
 )
 def test_what_cannot_be_is_refused(options, message):

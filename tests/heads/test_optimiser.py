@@ -240,7 +240,7 @@ def test_a_second_backward_before_the_step_is_refused():
     owner = head()
     CentreSGD(owner, 0.1)
     owner.loss(*batch(0)).backward()
-    with pytest.raises(ArcwiseError, match=r"second backward pass before CentreSGD\.step"):
+    with pytest.raises(ArcwiseError, match=r"second backward pass without a CentreSGD\.step"):
         owner.loss(*batch(1)).backward()
 
 
@@ -289,6 +289,16 @@ def test_centres_that_somebody_else_moved_before_the_step_are_refused():
         owner.centres.neg_()
     with pytest.raises(ArcwiseError, match="changed between backward"):
         optimiser.step()
+
+
+def test_a_gradient_that_the_sweep_would_leave_out_is_refused():
+    owner = head()
+    optimiser = CentreSGD(owner, 0.1)
+    before = owner.centres.detach().clone()
+    (owner.loss(*batch()) + owner.centres.square().sum()).backward()
+    with pytest.raises(ArcwiseError, match="gradient of something beside the head's loss"):
+        optimiser.step()
+    assert torch.equal(owner.centres, before)
 
 
 def test_frozen_centres_do_not_move():

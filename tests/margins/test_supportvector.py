@@ -109,3 +109,9 @@ def test_strength_weakens_the_inner_margin_and_the_weight():
 def test_weighing_less_is_refused():
     with pytest.raises(ArcwiseError, match=r"SupportVector: t=0.2; expected 1 or more"):
         SupportVector(ArcFace(), 0.2)  # MV-softmax's
+
+
+@pytest.mark.parametrize("inner", [0.35, ArcFace])
+def test_it_stands_around_a_margin(inner):
+    with pytest.raises(ArcwiseError, match="expected a margin to stand around"):
+        SupportVector(inner)

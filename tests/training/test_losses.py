@@ -90,7 +90,11 @@ def test_a_description_has_the_formula_and_all_its_numbers():
     )  # fmt: skip
     assert described(config, 100) == (
         "SupportVector(margin=CosFace(m=0.3), t=1.2), scale 16, 3 sub-centres a class, "
-        "0.1 of the classes a step, streaming softmax"
+        "0.1 of the classes a step, streaming softmax, centres moved in the sweep"
+    )
+    growing = runs.config(margin_full=0.3, gradient_products="bf16")
+    assert described(growing, 100).endswith(
+        "scale 16, gradient products in bf16, the margin growing to full strength"
     )
     assert described(runs.config(scale=0.0), 100).endswith("scale 16.25")
     assert "linear" in described(runs.config(loss="softmax"), 100)

@@ -239,7 +239,8 @@ def test_looking_for_the_layer_leaves_no_hook_behind():
 
 
 def test_the_message_names_the_step_and_the_batch_and_says_what_to_do():
-    error = sentence(NonFiniteError("the loss is nan"), 17, [f"{n}.jpg" for n in range(6)])
+    error = sentence(NonFiniteError("the loss is nan"), 17,
+                     [f"{n}.jpg" for n in range(6)], ["lower --lr", "set --clip 5"])  # fmt: skip
     assert str(error).startswith("step 17: the loss is nan; batch: 0.jpg, 1.jpg, 2.jpg, 3.jpg … ")
     assert "(6 pictures)" in str(error)
-    assert "Lower --lr" in str(error)
+    assert "To go on, lower --lr or set --clip 5;" in str(error)

@@ -52,6 +52,11 @@ class CentreHead(nn.Module):
         self.margin = margin
         self.scale = scale
         self.selection = selection or All()
+        if isinstance(self.selection, type) or not hasattr(self.selection, "choose"):
+            raise ArcwiseError(
+                f"CentreHead: got selection={selection!r}; expected All() or, say, Sampled(0.1)"
+            )
+        implementation(impl, torch.device("cpu"))  # refuses what is none
         self.impl = impl
         self.report: dict[str, float] = {}
         shape = (classes, dim) if subcentres == 1 else (classes, subcentres, dim)
@@ -123,8 +128,9 @@ class CentreHead(nn.Module):
         def later(multiple: Tensor) -> None:
             if self.pending is not None:
                 raise ArcwiseError(
-                    "CentreHead: a second backward pass before CentreSGD.step(); accumulating "
-                    "gradients needs the ordinary mode, a torch.optim optimiser over the centres"
+                    "CentreHead: a second backward pass without a CentreSGD.step() between; call it "
+                    "after each, or accumulate gradients in the ordinary mode: a head without a "
+                    "CentreSGD, its parameters in a torch.optim optimiser"
                 )
             self.pending = Pending(made[0], chosen, multiple, self.centres._version)
 

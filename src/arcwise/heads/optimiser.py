@@ -95,12 +95,19 @@ class CentreSGD(torch.optim.Optimizer):
 
         Raises:
             NonFiniteError: the loss is not finite; no centre has changed.
-            ArcwiseError: somebody else changed the centres since the backward pass.
+            ArcwiseError: somebody else changed the centres since the backward pass, or they have a
+                gradient of something beside the head's loss.
         """
         result = None
         if closure is not None:
             with torch.enable_grad():
                 result = closure()
+        if self.head.centres.grad is not None:
+            raise ArcwiseError(
+                "CentreSGD: the centres have a gradient of something beside the head's loss, which "
+                "a sweep leaves out; detach them there (a regulariser of the embeddings), or give "
+                "head.parameters() to a torch.optim optimiser instead"
+            )
         pending, self.head.pending = self.head.pending, None
         if pending is None:
             return result

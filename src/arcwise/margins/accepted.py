@@ -14,7 +14,8 @@ def check_range(
 ) -> None:
     """Refuse a field that is no number in low..high, NaN included; without a high, infinity too."""
     value = getattr(margin, field)
-    if isinstance(value, Real) and low <= value <= high and value < math.inf:
+    number = float(value) if isinstance(value, Real) else math.nan
+    if low <= number <= high and number < math.inf:
         return
     span = f"{low:.4g} to {high:.4g}" if high < math.inf else f"{low:.4g} or more"
     expected = f"{span} {unit}".rstrip()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from arcwise.errors import ArcwiseError
 from arcwise.margins.margin import Margin, State
 
 
@@ -18,6 +19,13 @@ class Around(Margin):
     """
 
     margin: Margin
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.margin, Margin):
+            raise ArcwiseError(
+                f"{type(self).__name__}: margin={self.margin!r}; expected a margin to stand "
+                "around, say ArcFace(0.5)"
+            )
 
     def initial(self) -> dict[str, Tensor]:
         """The inner margin's."""

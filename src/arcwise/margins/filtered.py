@@ -34,6 +34,7 @@ class Filtered(Around):
     how: How = "zero"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_range(self, "threshold", -1.0, 1.0)
         check_choice(self, "how", How)
 

@@ -31,6 +31,7 @@ class SupportVector(Around):
     t: float = 1.2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_range(self, "t", 1.0)
 
     def others(self, cos: Tensor, value: Tensor, state: State) -> tuple[Tensor, Tensor | None]:

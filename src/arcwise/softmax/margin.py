@@ -65,7 +65,9 @@ def margin_softmax(
             ``"streaming"`` elsewhere. ``"truncated"`` has the same loss and leaves the smallest
             entries out of the gradient. An object, say ``Streaming(keep="none")`` or
             ``Triton(precision="fp32")``, settles how in detail.
-        state: the margin's running statistics, where it has some.
+        state: the margin's running statistics, where it has some; without them it is at their
+            start. A `CentreHead` keeps them; here they are the caller's: `margin.observe` moves
+            them on, and draws ElasticFace's margins.
 
     Returns:
         A scalar in float32 or, for float64 inputs, float64; gradients reach both inputs. A zero
@@ -91,11 +93,13 @@ def margin_softmax(
 
 def implementation(impl: Implementation, device: torch.device) -> Sweeping:
     """The object that makes the pass on this device."""
-    if not isinstance(impl, str):
+    if not isinstance(impl, str | type) and hasattr(impl, "run"):
         return impl
     if impl not in get_args(Name):
         known = ", ".join(f'"{name}"' for name in get_args(Name))
-        raise ArcwiseError(f"margin_softmax: impl={impl!r}; expected one of {known}")
+        raise ArcwiseError(
+            f"margin_softmax: impl={impl!r}; expected one of {known}, or an object like Streaming()"
+        )
     if impl == "truncated":
         return Truncated()
     if impl == "triton" or (impl == "auto" and available(device)):

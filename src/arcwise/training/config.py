@@ -200,6 +200,7 @@ _OF_CENTRES = (
     "hard_negatives", "interclass_filter", "subcentres", "classes_per_step", "sampled_correction",
     "softmax", "gradient_products", "centre_step",
 )  # fmt: skip
+_NO_ANGLE = ("softmax", "normsoftmax", "cosface")
 _DEFAULTS = {one.name: one.default for one in fields(TrainConfig)}
 
 
@@ -242,6 +243,11 @@ def _check_loss(config: TrainConfig, expect: Callable[[bool, str, str], None]) -
     expect(three, "combined", "three numbers: a factor on the angle, radians, cosine units")
     expect(config.interclass_filter <= 1, "interclass_filter", "a cosine from 0 to 1")
     expect(0 < config.classes_per_step <= 1, "classes_per_step", "over 0, at most 1")
+    if config.loss != "combined":
+        words = f"{_DEFAULTS['combined']} with loss={config.loss}, or loss=combined"
+        expect(tuple(config.combined) == _DEFAULTS["combined"], "combined", words)
+    if config.loss in _NO_ANGLE:
+        expect(config.gradient == "exact", "gradient", f"exact with loss={config.loss}: no angle")
     every, swept = config.classes_per_step == 1, config.centre_step == "swept"
     if config.loss == "softmax":
         for name in _OF_CENTRES:

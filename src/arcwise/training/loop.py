@@ -177,7 +177,12 @@ def _step(
         )
     except NonFiniteError as error:
         seen = [names[row] for row in batch.rows.tolist()]
-        raise sentence(error, run.step, seen) from None
+        remedies = ["lower --lr"]
+        if not config.clip and run.centres is None:
+            remedies.append("set --clip 5")
+        if build.precision(config, device) != "fp32":
+            remedies.append("train with --precision fp32")
+        raise sentence(error, run.step, seen, remedies) from None
     if run.average:
         run.average.update(run.encoder, run.step)
     values = {"loss": loss, "gradient": norm, "lr": config.lr * factor, "strength": strength}

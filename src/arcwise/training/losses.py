@@ -103,4 +103,10 @@ def described(config: TrainConfig, classes: int) -> str:
         parts.append(f"{config.classes_per_step:.4g} of the classes a step{corrected}")
     if config.softmax != "auto":
         parts.append(f"{config.softmax} softmax")
+    if config.gradient_products != "fp32":
+        parts.append(f"gradient products in {config.gradient_products}")
+    if config.centre_step == "swept":
+        parts.append("centres moved in the sweep")
+    if config.margin_from < config.margin_full:
+        parts.append("the margin growing to full strength")
     return ", ".join(parts)

@@ -134,10 +134,12 @@ def _blame_gradient(encoder: nn.Module, head: Head) -> str:
     return "in its norm only"
 
 
-def sentence(error: NonFiniteError, step: int, names: Sequence[str]) -> NonFiniteError:
+def sentence(
+    error: NonFiniteError, step: int, names: Sequence[str], remedies: Sequence[str]
+) -> NonFiniteError:
     """The error with its step and batch, and what to do."""
     batch = ", ".join(names[:4]) + (f" … ({len(names)} pictures)" if len(names) > 4 else "")
     return NonFiniteError(
-        f"step {step}: {error}; batch: {batch}. Lower --lr, set --clip 5, or train with "
-        "--precision fp32; the weights are those of the last good step"
+        f"step {step}: {error}; batch: {batch}. To go on, {' or '.join(remedies)}; the weights are "
+        "those of the last good step"
     )

@@ -181,8 +181,10 @@ def _training_rows(manifest: Manifest) -> Manifest:
 
 def _resolved(config: TrainConfig, manifest: Manifest, out: Path) -> TrainConfig:
     """The config with what "auto" means here, after a look at the place to write to."""
-    # A config.json alone is of a run that stopped before its first step.
-    if distributed.first() and (out / "metrics.jsonl").exists():
+    # Without a row or a checkpoint it is a run that stopped before its first step.
+    rows = out / "metrics.jsonl"
+    begun = (rows.exists() and rows.stat().st_size) or (out / "checkpoints").exists()
+    if distributed.first() and begun:
         raise ArcwiseError(
             f"{out}: there is a run already; go on with it (--resume), or give another --out"
         )
