@@ -128,7 +128,7 @@ class CentreHead(nn.Module):
         def later(multiple: Tensor) -> None:
             if self.pending is not None:
                 raise ArcwiseError(
-                    "CentreHead: a second backward pass without a CentreSGD.step() between; call it "
+                    "CentreHead: a second backward pass without a CentreSGD.step(); call it "
                     "after each, or accumulate gradients in the ordinary mode: a head without a "
                     "CentreSGD, its parameters in a torch.optim optimiser"
                 )
