@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import pytest
 
 from arcwise.bundle import add_thresholds, read_bundle
 from arcwise.cli import main
+from arcwise.cli.evaluate import percent
 from arcwise.data.manifest import Manifest
 from arcwise.evaluation import Threshold
 from arcwise.verbs.train import TrainResult
@@ -118,12 +120,48 @@ def test_embed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_evaluate(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = run(capsys, "evaluate", "model", str(products))
-    assert "on 72 pictures of 12 identities of products; 24 identities left out" in out
+    assert " on 72 pictures of 12 identities of products\n24 identities left out because" in out
     assert re.search(r"│ equal-error rate +│ +\d+\.\d% │ +\d+\.\d% – \d+\.\d% │", out)
     assert "results: evaluation/products/results.json, results.csv\n" in out
     assert out.endswith("report: evaluation/products/report.html\n")
     assert (place / "evaluation" / "products" / "report.html").is_file()
     assert "not measured: templates: no columns 'template' and 'media'\n" in out
+
+
+def test_evaluate_beside(
+    place: Path, served: Path, new: Manifest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(served / "encoder.onnx", "net.onnx")
+    (place / "how.json").write_text(json.dumps(read_bundle(served).preparation.as_dict()))
+    (new.root / "new.csv").write_text(
+        "\n".join(
+            ["image,identity,split"]
+            + [f"{image},{one},test" for image, one in zip(new.images, new.identities, strict=True)]
+        )
+    )
+    words = [str(new.root / "new.csv"), "--preparation", "how.json", "--out", "e"]
+    try:
+        out = run(capsys, "evaluate", "model", *words, "--beside", "net.onnx")
+        assert re.match(r"small-\w{8} beside net on 72 .* of new, rows of split 'test'\n", out)
+        assert "mind: net does not say what it was made with" in out
+        assert "│ +0.0 (" in out  # the same network beside itself
+        again = run(capsys, "evaluate", "model", *words, "--beside", "net.onnx")
+        assert "144 of 144 embeddings were in the cache\n" in again
+        out = run(capsys, "evaluate", "net.onnx", *words[:-1], "bare", "--no-cache")
+        assert "left out" not in out
+    finally:
+        (new.root / "new.csv").unlink()
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [
+        (0.0, "0%"), (1.0, "100%"), (0.5, "50.0%"), (0.012, "1.2%"), (0.0012, "0.12%"),
+        (1.23e-6, "0.00012%"), (0.9912, "99.12%"), (0.99987, "99.9870%"),
+    ],
+)  # fmt: skip
+def test_per_cent(rate: float, said: str) -> None:
+    assert percent(rate) == said
 
 
 def test_evaluate_on_held_out_ones_says_so(

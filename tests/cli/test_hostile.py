@@ -41,6 +41,15 @@ def place(served: Path, new: Manifest, tmp_path: Path, monkeypatch: pytest.Monke
     shutil.copy(served / "model.json", tmp_path / "half")
     (tmp_path / "json").mkdir()
     (tmp_path / "json" / "model.json").write_text("[1, 2")
+    pictures = ["good/a/0.jpg,a", "good/a/1.jpg,a", "good/b/0.jpg,b", "good/b/1.jpg,b"]
+    for name, column, value in (("trained", "split", "train"), ("templates", "template", "t")):
+        lines = [f"image,identity,{column}", *(f"{one},{value}" for one in pictures)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines))
+    (tmp_path / "nan.csv").write_text("vector,identity\n1 0,a\n0 nan,a\n0 1,b\n1 1,b\n")
+    (tmp_path / "shared.csv").write_text(
+        "a,b,same,fold\na/0.jpg,a/1.jpg,1,0\na/0.jpg,b/0.jpg,0,0\n"
+        "b/0.jpg,b/1.jpg,1,1\na/1.jpg,b/1.jpg,0,1\n"
+    )
     with open_gallery(tmp_path / "other.gallery", create=True, dim=7) as gallery:
         gallery.enrol([("x", np.eye(7, dtype=np.float32)[0])])
     monkeypatch.chdir(tmp_path)
@@ -73,6 +82,15 @@ COMMANDS = [
     *(f"evaluate {model} good --out e" for model in MODELS),
     *(f"evaluate model good --pairs {pairs} --out e" for pairs in ("none", "empty", "binary.csv")),
     "evaluate model good --out text",
+    "evaluate model good --by camera --out e",
+    "evaluate model good --beside none --out e",
+    "evaluate model good --beside model --out e",
+    "evaluate - good --out e",
+    "evaluate model trained.csv --out e",
+    "evaluate model templates.csv --out e",
+    "evaluate - nan.csv --out e",
+    "evaluate model good --pairs shared.csv --out e",
+    "evaluate model/encoder.onnx good --preparation text --out e",
     "evaluate model good --out text/e",
     *(f"embed model {data} --out v.parquet" for data in DATA if data != "good.jpg"),
     *(f"embed {model} good --out v.parquet" for model in MODELS),

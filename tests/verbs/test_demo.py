@@ -41,7 +41,7 @@ def test_the_journey(shown: tuple[Demonstration, Path, list[str]]) -> None:
     for loss, run in result.runs.items():
         assert run.config.loss == loss
         assert sum(len(part.classes) for part in run.parts if part) == 20
-        assert result.evaluations[loss].left_out == 0
+        assert result.evaluations[loss].about.left_out == 0
         assert len(result.evaluations[loss].manifest.classes) == 10
     assert result.exported.path == out / "arcface" / "model" / "encoder.onnx"
     assert (result.enrolled.templates, result.enrolled.identities) == (5, 5)

@@ -41,7 +41,7 @@ def changed(manifest: Manifest, **columns: list[object]) -> Manifest:
 
 
 def test_used_identities_are_left_out_and_counted(measured: Evaluation, new: Manifest) -> None:
-    assert (measured.left_out, measured.used) == (24, "")
+    assert (measured.about.left_out, measured.about.used) == (24, "")
     assert measured.manifest.images == new.images
     assert measured.manifest.classes == new.classes
 
@@ -97,9 +97,9 @@ def test_held_out_ones_serve_when_there_are_no_others(
     result = evaluate(served, known)
     held = {*trained.parts.choose.classes, *trained.parts.calibrate.classes}  # type: ignore[union-attr]
     assert set(result.manifest.classes) == held
-    assert result.left_out == 14
-    assert result.used.startswith("not trained on, but")
-    assert as_dict(result)["data"]["used_before"] == result.used
+    assert result.about.left_out == 14
+    assert result.about.used.startswith("not trained on, but")
+    assert as_dict(result)["data"]["used_before"] == result.about.used
 
 
 def test_trained_on_is_never_measured(trained: TrainResult, served: Path) -> None:
@@ -135,7 +135,7 @@ def test_test_rows_are_taken_where_there_are_some(served: Path, new: Manifest) -
 def test_unreadable_pictures_are_listed(served: Path, new: Manifest) -> None:
     images = ["gone.jpg", *new.images[1:]]
     result = evaluate(served, changed(new, image=list(images)))
-    assert [error.name for error in result.failures] == ["gone.jpg"]
+    assert [error.name for error in result.about.failures] == ["gone.jpg"]
     assert as_dict(result)["data"]["pictures_unreadable"] == 1
     assert len(result.manifest) == len(result.vectors) == 71
 
@@ -241,7 +241,7 @@ class TestBeside:
         result = evaluate(served, products, beside=[retrained])
         (other,) = result.beside
         assert list(result.models) == [result.model, other.evaluation.model]
-        assert result.left_out == 24  # the untrained one saw nobody
+        assert result.about.left_out == 24  # the untrained one saw nobody
         alone = evaluate(retrained, result.manifest)
         np.testing.assert_array_equal(other.evaluation.vectors, alone.vectors)
         assert other.evaluation.measures == alone.measures
@@ -263,7 +263,7 @@ class TestBeside:
         self, trained: TrainResult, retrained: Path, products: Path
     ) -> None:
         result = evaluate(retrained, products, beside=[trained.model])
-        assert result.left_out == 24
+        assert result.about.left_out == 24
         with pytest.raises(ArcwiseError, match="one or another of the models was trained on all"):
             evaluate(retrained, trained.parts.train, beside=[trained.model])
 

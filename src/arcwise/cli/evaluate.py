@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional, UseAppendAction
@@ -73,14 +74,17 @@ def command(
 
 def show(result: Evaluation) -> None:
     """Print what was measured on what, the table, and what could not be measured and why."""
-    about, several = result.about, len(result.models) > 1
+    about = result.about
     taken = "" if about.rows == ALL else f", {about.rows}"
     print(
         f"{' beside '.join(result.models)} on {len(result.manifest)} {rows(result)} of "
-        f"{len(result.manifest.classes)} identities of {about.data}{taken}; "
-        f"{about.left_out} identities left out because "
-        f"{'a model' if several else 'the model'} was made with them"
+        f"{len(result.manifest.classes)} identities of {about.data}{taken}"
     )
+    if len(about.untold) < len(result.models):
+        made = "a model" if len(result.models) > 1 else "the model"
+        print(f"{about.left_out} identities left out because {made} was made with them")
+    for name in about.untold:
+        print(f"mind: {name} does not say what it was made with; it may know these identities")
     if about.used:
         print(f"mind: these identities were {about.used}")
     for note in about.notes:
@@ -167,5 +171,6 @@ def percent(rate: float) -> str:
     """A rate in per cent, with more digits where it is close to none or to all."""
     if rate in (0.0, 1.0):
         return f"{rate:.0%}"
-    close = min(abs(rate), abs(1 - rate))
-    return f"{rate:.1%}" if close >= 0.01 else f"{rate:.2%}" if close >= 0.001 else f"{rate:.4%}"
+    if rate < 0.01:
+        return f"{np.format_float_positional(100 * rate, 2, fractional=False, trim='-')}%"
+    return f"{rate:.1%}" if rate < 0.99 else f"{rate:.2%}" if rate < 0.999 else f"{rate:.4%}"

@@ -89,6 +89,7 @@ def evaluate(
         rows=taken,
         used=used,
         left_out=left_out,
+        untold=tuple(one.name for one in systems if one.model is None or one.model.bundle is None),
         failures=embedded.failures,
         ignored=whole.ignored,
         pairs=table,

@@ -161,6 +161,7 @@ class Provenance:
         rows: in words, which rows of the data set were taken.
         used: in words, what these identities were used for before; empty for nothing.
         left_out: identities not measured on, because a model was made with them.
+        untold: names of the models that do not say what they were made with.
         failures: pictures that could not be read.
         ignored: files that are not pictures.
         pairs: the table of pairs; None for all pairs.
@@ -175,6 +176,7 @@ class Provenance:
     rows: str
     used: str
     left_out: int
+    untold: tuple[str, ...]
     failures: tuple[ImageError, ...]
     ignored: tuple[str, ...]
     pairs: Path | None
@@ -253,26 +255,6 @@ class Evaluation:
     def models(self) -> dict[str, Evaluation]:
         """This evaluation and those beside it, by the model's name, this one first."""
         return {one.model: one for one in (self, *(other.evaluation for other in self.beside))}
-
-    @property
-    def data(self) -> str:
-        """The data set's name."""
-        return self.about.data
-
-    @property
-    def used(self) -> str:
-        """In words, what these identities were used for before."""
-        return self.about.used
-
-    @property
-    def left_out(self) -> int:
-        """Identities not measured on."""
-        return self.about.left_out
-
-    @property
-    def failures(self) -> tuple[ImageError, ...]:
-        """Pictures that could not be read."""
-        return self.about.failures
 
     def rates(self) -> list[tuple[str, Rate]]:
         """The names and values of what was measured on all data and is resolved."""

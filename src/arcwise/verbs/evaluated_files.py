@@ -118,6 +118,7 @@ def _about(about: Provenance) -> dict[str, Any]:
         "pairs": _name(about.pairs),
         "identities_left_out": about.left_out,
         "used_before": about.used,
+        "models_that_do_not_say_what_they_were_made_with": list(about.untold),
         "pictures_unreadable": len(about.failures),
         "files_ignored": len(about.ignored),
     }
