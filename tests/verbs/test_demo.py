@@ -14,6 +14,7 @@ from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.gallery import open_gallery
 from arcwise.verbs import demo as module
+from arcwise.verbs import export as exporting
 from arcwise.verbs.demo import Demonstration, Scale, demo
 
 SMALL = Scale(identities=30, shots=4, size=48, steps=8)
@@ -102,3 +103,12 @@ def test_something_else_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "pictures" / "manifest.csv").read_text() == "precious"
     with pytest.raises(ArcwiseError, match="no demo"):
         demo(tmp_path / "pictures" / "manifest.csv", scale=SMALL)
+
+
+def test_a_missing_library_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "find_spec", lambda name: None if name == "onnx" else name)
+    with pytest.raises(ArcwiseError, match="export needs onnx, not installed"):
+        demo(tmp_path / "demo", scale=SMALL)
+    assert not (tmp_path / "demo").exists()

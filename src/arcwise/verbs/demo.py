@@ -18,7 +18,7 @@ from arcwise.runtime.engines import cores
 from arcwise.training.config import TrainConfig
 from arcwise.verbs.enrol import Enrolled, enrol
 from arcwise.verbs.evaluate import Evaluation, evaluate
-from arcwise.verbs.export import ExportReport, export
+from arcwise.verbs.export import ExportReport, export, need_libraries
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.search import Found, search
 from arcwise.verbs.train import TrainResult, train
@@ -98,9 +98,10 @@ def demo(
         watch: given a loss and its config, returns what is told the training's steps.
 
     Raises:
-        ArcwiseError: `out` holds something else.
+        ArcwiseError: `out` holds something else, or a library of the export is not installed.
         KeyboardInterrupt: a training was stopped by Ctrl-C.
     """
+    need_libraries()  # now, and not after the training
     out, scale = Path(out), scale or Scale()
     _make_room(out, scale, seed)
     say(f"rendering {scale.identities} products, {scale.shots + 1} pictures each")

@@ -83,11 +83,7 @@ def export(
     """
     if opset not in OPSETS:
         raise ArcwiseError(f"opset is {opset}, expected {OPSETS[0]} to {OPSETS[-1]}")
-    wanted = ("torch", "onnx", "onnxscript", "onnxruntime")
-    if missing := [name for name in wanted if find_spec(name) is None]:
-        raise ArcwiseError(
-            f"export needs {', '.join(missing)}, not installed: pip install 'arcwise[export]'"
-        )
+    need_libraries()
     model = load(model_path, runtime="torch")
     reference = model.engine
     assert isinstance(reference, TorchEngine)
@@ -119,6 +115,19 @@ def export(
         cosine=cosine,
         length=length,
     )
+
+
+def need_libraries() -> None:
+    """Refuse where a library of the export is not installed.
+
+    Raises:
+        ArcwiseError: names them, and how to get them.
+    """
+    wanted = ("torch", "onnx", "onnxscript", "onnxruntime")
+    if missing := [name for name in wanted if find_spec(name) is None]:
+        raise ArcwiseError(
+            f"export needs {', '.join(missing)}, not installed: pip install 'arcwise[export]'"
+        )
 
 
 def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int) -> None:
