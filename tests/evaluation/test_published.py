@@ -77,6 +77,11 @@ def test_lfw_folds(lfw_pairs: dict[str, np.ndarray], data_dir: Path) -> None:
     assert not found.tar_at(1e-3).resolved  # 2 400 impostors, 2.4 of them at one in a thousand
     for rate in (found.accuracy, found.eer, found.auc, found.tar_at(1e-2)):
         assert rate.low < rate < rate.high
+    # Midway between two scores, our default, two folds decide one pair otherwise.
+    midway = evaluation.verification(lfw_pairs["cosine"], lfw_pairs["same"], lfw_pairs["fold"])
+    assert midway.folds is not None
+    pairs = 600 * (midway.folds.accuracy - found.folds.accuracy)
+    assert pairs == pytest.approx([0, 1, 0, 0, 0, -1, 0, 0])
 
 
 def test_lfw_open_set(lfw: dict[str, np.ndarray], data_dir: Path) -> None:
