@@ -199,3 +199,49 @@ def test_there_is_a_dark_and_a_printed_form() -> None:
     assert "prefers-color-scheme: dark" in text
     assert "@media print" in text
     assert "width=device-width" in text
+
+
+def test_a_lone_plot_takes_the_whole_row(verification: Verification) -> None:
+    plot, table = report.Plot("p", plots.roc({"a": verification})), report.Table("t", ["a"], [])
+    text = report.render("t", [plot, plot, plot, table, plot, table, plot, plot])
+    kinds = re.findall(r'<section class="(\w+ \w+)"', text)
+    assert kinds == [
+        "plot half",
+        "plot half",
+        "plot wide",
+        "table wide",
+        "plot wide",
+        "table wide",
+        "plot half",
+        "plot half",
+    ]
+
+
+def test_a_difference_has_a_sign_and_no_number_where_it_is_not_resolved() -> None:
+    cells = [
+        report.Difference(Rate(-0.0123, -0.02, 0.005)),
+        report.Difference(Rate(0.0777, -0.1, 0.1, resolved=False)),
+    ]
+    words = parse(report.render("t", [report.Table("t", ["a", "b"], [cells])])).words
+    assert "−1.23" in words
+    assert "−2.00 – +0.50" in words
+    assert "7.77" not in words
+    assert "not resolved" in words
+
+
+def test_twenty_strips_stay_below_three_megabytes(tmp_path: Path) -> None:
+    """Even of pictures that do not compress."""
+    generator = np.random.default_rng(0)
+    noise = [generator.integers(0, 256, (480, 640, 3), dtype=np.uint8) for _ in range(20)]
+    strips = [report.Strip([report.Picture(np.roll(one, k, 0)) for k in range(6)]) for one in noise]
+    path = report.write_report(tmp_path / "r.html", "t", [report.Pictures("p", strips)])
+    assert path.stat().st_size < 3_000_000
+    sizes = {_decode(uri).shape[1] for uri in re.findall(r'src="([^"]+)"', path.read_text())}
+    assert sizes <= {320, 240, 192, 160, 128}
+    assert len(sizes) == 1
+
+
+def test_few_pictures_are_as_large_as_they_may_be(tmp_path: Path) -> None:
+    pictures = [report.Picture(np.full((480, 640, 3), 90, np.uint8))] * 12
+    page = parse(report.render("t", [report.Pictures("p", [report.Strip(pictures)])]))
+    assert {_decode(v).shape for n, v in page.attributes if n == "src"} == {(240, 320, 3)}

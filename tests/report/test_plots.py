@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from arcwise import evaluation
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Angles, Identification, Rate, Verification
 from arcwise.report import plots
@@ -127,6 +128,19 @@ def test_a_band_never_opens_again(verification: Verification) -> None:
     assert (drawn.value <= drawn.high).all()
     narrow = [(rate.low, rate.high) for rate in found if rate.resolved][:-1]
     np.testing.assert_array_equal(np.column_stack([drawn.low, drawn.high])[drawn.sure][:-1], narrow)
+
+
+def test_two_galleries_are_drawn_as_one() -> None:
+    generator = np.random.default_rng(0)
+    names = np.arange(60)
+    probes, gallery = generator.normal(size=(60, 8)), generator.normal(size=(60, 8))
+    galleries = [
+        evaluation.identification(probes @ gallery[half].T, names, names[half], draws=20)
+        for half in (names % 3 == 0, names % 3 == 1)
+    ]
+    found = evaluation.two_galleries(*galleries)
+    assert "looking at the best … identities" in words(plots.cmc({"two": found}))
+    assert "known found (DIR)" in words(plots.detection({"two": found}))
 
 
 def test_long_names_are_short_in_plots(verification: Verification) -> None:

@@ -50,7 +50,7 @@ def test_everything_is_there(page: str) -> None:
         "Finding the identity (CMC)",
         "Finding it among strangers",
         "The model's own thresholds",
-        "false-accept rate, promised and here",
+        "FAR, promised and here",
         "By domain",
         "Groups of domain",
         "The worst searches",

@@ -22,7 +22,8 @@ _PAIRS = 2**18
 
 def calibration(result: Evaluation) -> list[Section]:
     """Return thresholds and probabilities that the models came with, tried on these data."""
-    return [*pairwise(result), *searching(result), *probabilities(result)]
+    found = [*pairwise(result), *searching(result), *probabilities(result)]
+    return sorted(found, key=lambda one: isinstance(one, Plot))  # plots stand side by side
 
 
 def pairwise(result: Evaluation) -> list[Section]:
@@ -42,7 +43,7 @@ def pairwise(result: Evaluation) -> list[Section]:
         "and are therefore too narrow."
     )
     header = ["made for a FAR of", "similarity at least", "FAR here", "TAR here"]
-    return _kept("The model's own thresholds", header, rows, note, dots, "false-accept rate")
+    return _kept("The model's own thresholds", header, rows, note, dots, "FAR")
 
 
 def searching(result: Evaluation) -> list[Section]:
