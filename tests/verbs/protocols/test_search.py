@@ -101,3 +101,9 @@ def test_queries_of_others_only() -> None:
     layout = items(identity=["a", "a", "b", "b"], split=["gallery", "gallery", "query", "query"])
     with pytest.raises(ArcwiseError, match="no query is of an identity in the gallery"):
         search(layout, 0)
+
+
+@pytest.mark.parametrize(("split", "lacking"), [("gallery2", "query"), ("probe", "gallery")])
+def test_a_side_of_which_nothing_is_left(split: str, lacking: str) -> None:
+    with pytest.raises(ArcwiseError, match=f"no row of split {lacking} is left; expected some"):
+        search(items(identity=IDS, split=[split] * len(IDS)), 0)

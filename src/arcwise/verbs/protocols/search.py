@@ -100,15 +100,18 @@ def search(layout: Layout, seed: int) -> Search:
     ids, media = layout.ids, None if layout.template is not None else layout.media
     splits = layout.column("split") or []
     places = {value: np.flatnonzero([one == value for one in splits]) for value in set(splits)}
-    if found := [places[name] for name in (GALLERY, *TWO) if name in places]:
-        probes = np.sort(np.concatenate([places[name] for name in QUERY if name in places]))
+    stated = [name for name in (GALLERY, *TWO) if name in places]
+    asking = [name for name in QUERY if name in places]
+    if stated or asking:
+        _complete(layout, stated, asking)
+        found = tuple(places[name] for name in stated)
+        probes = np.sort(np.concatenate([places[name] for name in asking]))
         if not all(np.isin(ids[probes], ids[entries]).any() for entries in found):
             raise ArcwiseError(
                 f"{layout.manifest.name}: no query is of an identity in the gallery; expected "
                 "some: are the identities spelt alike in both?"
             )
-        words = "the rows of split " + ", ".join(n for n in (GALLERY, *TWO) if n in places)
-        return Search(tuple(found), probes, None, media, words)
+        return Search(found, probes, None, media, f"the rows of split {', '.join(stated)}")
     rng = np.random.default_rng(seed)
     gallery = _rare_domain(layout)
     if gallery is None:
@@ -121,6 +124,15 @@ def search(layout: Layout, seed: int) -> Search:
     stay = rng.permutation(names)[: (len(names) + 1) // 2]
     probes = np.setdiff1d(np.arange(len(ids)), gallery)
     return Search((gallery,), probes, gallery[np.isin(ids[gallery], stay)], media, words)
+
+
+def _complete(layout: Layout, stated: list[str], asking: list[str]) -> None:
+    """Nothing, if there still are a gallery and queries among the rows that can be measured."""
+    if not stated or not asking:
+        raise ArcwiseError(
+            f"{layout.manifest.name}: no row of split {'query' if stated else 'gallery'} is left; "
+            "expected some that are readable, and of identities that no model was made with"
+        )
 
 
 def _rare_domain(layout: Layout) -> np.ndarray | None:
