@@ -43,7 +43,7 @@ def command(
 def explain(found: Found) -> None:
     """Say what decided, and what it means for pictures of nobody enrolled."""
     if found.threshold is None:
-        print("no decision: the model has no thresholds (it was trained with --holdout 0)")
+        print("no decision: the model has no thresholds; arcwise calibrate measures them")
         return
     print(f"decided at {found.threshold}")
     if found.expected_fpir is None:

@@ -257,10 +257,8 @@ class _Closest:
         begin = np.searchsorted(self.row, np.arange(len(self.owner)))
         upto -= np.concatenate([[0], upto])[begin][self.row]
         last = len(self.absent) - 1
-        enrolled = (
-            self.absent[np.minimum(upto - copies, last)] - self.absent[np.minimum(upto, last)]
-        )
-        weight = enrolled * drawn[self.owner][self.row]
+        closer = self.absent[np.minimum(upto - copies, last)]
+        weight = (closer - self.absent[np.minimum(upto, last)]) * drawn[self.owner][self.row]
         total = float(drawn[self.owner].sum())
         return weighted_threshold(self.score[self.falling], weight[self.falling], rate, total)
 

@@ -22,7 +22,7 @@ def threshold_for(model: Model, far: float | None) -> Threshold | None:
     for threshold in known:
         if abs(threshold.far - far) <= 1e-9 * far:
             return threshold
-    rates = ", ".join(f"{t.far:g}" for t in known) or "none: it was trained with --holdout 0"
+    rates = ", ".join(f"{t.far:g}" for t in known) or "none: arcwise calibrate measures them"
     raise ArcwiseError(f"{model.path}: no threshold for FAR {far:g}; the model has {rates}")
 
 

@@ -58,8 +58,8 @@ def verify(
     threshold = threshold_for(loaded, far)
     if threshold is None:
         raise ArcwiseError(
-            f"{loaded.path}: the model has no thresholds, so nothing can be accepted; train it "
-            "with identities held out (--holdout 0.2)"
+            f"{loaded.path}: the model has no thresholds, so nothing can be accepted; arcwise "
+            "calibrate measures them"
         )
     (vector,) = embed_queries(loaded, pictures).vectors
     with open_gallery(gallery, mode="r", model=loaded) as store:
