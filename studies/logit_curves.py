@@ -71,7 +71,7 @@ def main() -> None:
 
 def logits() -> Figure:
     with drawing.look():
-        figure, (paper, rest, others) = page.panels(3, 1, 6.4, 4.0)
+        figure, (paper, rest, others) = page.panels(3, 1, 6.6, 3.2)
         for index, (name, margin) in enumerate(PAPER.items()):
             line(paper, index, DEGREES, psi(margin, DEGREES), name)
         paper.set_title("the paper's", loc="left")
@@ -100,7 +100,7 @@ def logits() -> Figure:
 
 
 def draw_others(plot: Axes) -> None:
-    cosines = np.linspace(-0.3, 0.8, 111)
+    cosines = np.linspace(-0.3, 0.8, 221)
     target = ArcFace(0.5)
     curves = {
         "as it is": counted(target, cosines, HARD, {}),
@@ -124,17 +124,18 @@ def draw_others(plot: Axes) -> None:
 
 
 def boundaries() -> Figure:
-    degrees = np.linspace(0.0, 180.0, 181)
+    degrees = np.linspace(0.0, 180.0, 541)
     with drawing.look():
-        figure, grid = page.panels(len(BINARY), 3, 2.3, 2.5, sharex=True, sharey=True)
+        figure, grid = page.panels(len(BINARY), 3, 2.2, 2.4, sharex=True, sharey=True)
         for plot, name in zip(grid, BINARY, strict=True):
             second = boundary(PAPER[name], degrees)
             there = ~np.isnan(second)
             first, second = degrees[there], second[there]
             plot.plot(first, second, color=page.COLOURS[0], label="class 1")
             plot.plot(second, first, color=page.COLOURS[1], linestyle="--", label="class 2")
-            across = np.concatenate([[0.0], first, [180.0], second[::-1]])
-            along = np.concatenate([[0.0], second, [180.0], first[::-1]])
+            corner = [first[-1], 180.0, 180.0]
+            across = np.concatenate([[0.0], first, corner, second[::-1]])
+            along = np.concatenate([[0.0], second, corner[::-1], first[::-1]])
             plot.fill(across, along, color=drawing.INK, alpha=0.14, linewidth=0)
             plot.set_title(name, loc="left")
             plot.set(xlim=(0, 180), ylim=(0, 180), aspect="equal")

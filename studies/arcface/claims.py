@@ -34,7 +34,7 @@ class Claim:
         mean = {name: means(seeds)[name][self.measure] for name in (self.loss, *self.others)}
         hardest = min if self.relation == "<" else max
         other = hardest(self.others, key=lambda name: mean[name])
-        numbers = " against ".join(f"{mean[name]:.1f}{self.unit}" for name in (self.loss, other))
+        numbers = " against ".join(f"{mean[name]:.2f}{self.unit}" for name in (self.loss, other))
         if held == len(seeds):
             return f"holds in {held} of {held} seeds ({numbers} of {other})"
         in_mean = (mean[self.loss] < mean[other]) == (self.relation == "<")

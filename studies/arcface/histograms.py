@@ -25,25 +25,25 @@ def falling(theta: Sequence[Sequence[int]]) -> bool:
 def training(seeds: Seeds) -> Figure:
     names = [name for name, run in next(iter(seeds.values())).items() if run["theta"]]
     with drawing.look():
-        figure, grid = page.panels(len(names), 4, 1.9, 1.7, sharex=True)
+        figure, grid = page.panels(len(names), 4, 1.9, 1.7)
         for plot, name in zip(grid, names, strict=True):
             found = np.sum([losses[name]["theta"] for losses in seeds.values()], axis=0)
             for index, (counts, moment) in enumerate(zip(found, MOMENTS, strict=True)):
                 histogram(plot, counts, index, moment, 120)
             plot.set_title(name)
-        finish(figure, grid, "angle to the own centre, degrees")
+        finish(figure, grid, 4, "angle to the own centre, degrees")
     return figure
 
 
 def paired(seeds: Seeds, names: Sequence[str], columns: int, side: float) -> Figure:
     with drawing.look():
-        figure, grid = page.panels(len(names), columns, side, 0.55 * side + 0.7, sharex=True)
+        figure, grid = page.panels(len(names), columns, side, 0.55 * side + 0.7)
         for plot, name in zip(grid, names, strict=True):
             for index, (kind, words) in enumerate((("mated", "same"), ("impostor", "different"))):
                 counts = np.sum([losses[name][kind] for losses in seeds.values()], axis=0)
                 histogram(plot, counts, index, f"{words} product", 150)
             plot.set_title(name)
-        finish(figure, grid, "angle between two pictures, degrees")
+        finish(figure, grid, columns, "angle between two pictures, degrees")
     return figure
 
 
@@ -56,11 +56,14 @@ def histogram(plot: Axes, counts: np.ndarray, index: int, name: str, last: int) 
     style = ("-", "--", "-.")[index]
     plot.stairs(share, edges, color=colour, linewidth=1.2, linestyle=style, label=name)
     plot.set_xlim(0, last)
-    plot.set_xticks(range(0, last + 1, 30))
+    plot.set_xticks(range(0, last, 30))
     plot.set_yticks([])
 
 
-def finish(figure: Figure, grid: Sequence[Axes], label: str) -> None:
+def finish(figure: Figure, grid: Sequence[Axes], columns: int, label: str) -> None:
+    """One legend for all panels, and numbers under the last of each column."""
+    for plot in grid[:-columns]:
+        plot.tick_params(labelbottom=False)
     handles, names = grid[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=len(names))
     figure.supxlabel(label, fontsize=10)

@@ -39,7 +39,8 @@ def between(page: str, part: str, text: str) -> str:
 
 def picture(name: str, figure: Figure, description: str) -> str:
     """Write docs/images/arcface_NAME.svg; what shows it in the page."""
-    text = drawing.svg(figure, description).replace("currentColor", GREY)
+    with drawing.look():  # which says how text is written
+        text = drawing.svg(figure, description).replace("currentColor", GREY)
     width, height = (figure.get_size_inches() * 96).round().astype(int)
     text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)  # a hundredth of a point is enough
     text = text.replace("<svg", f'<svg width="{width}" height="{height}"', 1)

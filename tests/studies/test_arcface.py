@@ -12,6 +12,7 @@ from studies.arcface.circle import SECTOR, circle, nearest
 from studies.arcface.claims import Claim
 from studies.arcface.curves import boundary, counted, psi
 from studies.arcface.family import FAMILY, centres, head
+from studies.arcface.rings import numbers
 
 from arcwise import regularisers
 from arcwise.margins import ArcFace, Combined, CosFace, NormSoftmax, SphereFace, SupportVector
@@ -87,6 +88,12 @@ def test_classes_on_one_another_have_negative_gaps():
     assert circle(embeddings, np.repeat([0, 1], 3)).gaps.min() < 0
 
 
+def test_numbers_of_close_lines_stand_one_above_the_other():
+    heights = numbers([100.0, 0.0, 5.0, 12.0])
+    assert heights[0] == heights[1]
+    assert heights[1] < heights[2] < heights[3]
+
+
 SEEDS = {
     0: {"a": {"gap": 1.0}, "b": {"gap": 2.0}, "c": {"gap": 5.0}},
     1: {"a": {"gap": 1.5}, "b": {"gap": 1.4}, "c": {"gap": 5.0}},
@@ -95,9 +102,9 @@ SEEDS = {
 
 def test_a_claim_holds_in_every_seed_or_not():
     less = Claim("w", "gap", "a", "<", ("c",))
-    assert less.verdict(SEEDS) == "holds in 2 of 2 seeds (1.2° against 5.0° of c)"
+    assert less.verdict(SEEDS) == "holds in 2 of 2 seeds (1.25° against 5.00° of c)"
     most = Claim("w", "gap", "c", ">", ("a", "b"))
-    assert most.verdict(SEEDS).startswith("holds in 2 of 2 seeds (5.0° against 1.7° of b)")
+    assert most.verdict(SEEDS).startswith("holds in 2 of 2 seeds (5.00° against 1.70° of b)")
     mixed = Claim("w", "gap", "a", "<", ("b", "c"))
     assert "does not hold**: 1 of 2 seeds, in the mean it does" in mixed.verdict(SEEDS)
     wrong = Claim("w", "gap", "a", ">", ("b", "c"))
