@@ -85,8 +85,6 @@ def test_without_thresholds(place: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert out.startswith("0 图.jpg\n")
     said = "no decision: the model has no thresholds; arcwise calibrate measures them\n"
     assert out.endswith(said)
-        "no decision: the model has no thresholds; arcwise calibrate measures them\n"
-    )
 
 
 def test_calibrate(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) -> None:
