@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from arcwise import evaluation
 from arcwise.errors import ArcwiseError
+from arcwise.evaluation.intervals import multiplicities, percentile_interval
 
 
 def slow_tar_and_threshold(scores: list[float], same: list[bool], far: float) -> tuple:
@@ -404,3 +405,22 @@ def test_bad_input_is_named(call: object, message: str | None) -> None:
     else:
         with pytest.raises(ArcwiseError, match=message):
             call()
+
+
+def test_rates_at_a_threshold_from_elsewhere_draw_identities() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(6, size=(2, 80))
+    scores = np.round(rng.normal(a == b, 1.0), 1)
+    found = evaluation.verification(scores, a == b, folds=None, ids_a=a, ids_b=b, draws=60, seed=3)
+    tars, fars = [], []
+    for times in multiplicities(6, 60, 3):
+        weight = times[a] * times[b]
+        mated = np.where(a == b, times[a], 0)
+        tars.append(mated[scores >= 0.3].sum() / mated.sum())
+        impostor = np.where(a != b, weight, 0)
+        fars.append(impostor[scores >= 0.3].sum() / impostor.sum())
+    tar, frr, far = found.tar_with(0.3), found.frr_with(0.3), found.far_with(0.3)
+    assert (tar.low, tar.high) == pytest.approx(percentile_interval(tars))
+    assert (far.low, far.high) == pytest.approx(percentile_interval(fars))
+    assert (frr.low, frr.high) == pytest.approx((1 - tar.high, 1 - tar.low))
+    assert far == np.mean(scores[a != b] >= 0.3)

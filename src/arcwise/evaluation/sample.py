@@ -21,7 +21,8 @@ class PairSample:
         mated: (P,) int64 identity of each mated pair.
         before: (U,) how many of the kept impostors lie strictly above each distinct mated score.
         upto: (U,) the same with those that tie.
-        first: (K,) int64 one side's identity of each kept impostor, most similar first.
+        similarity: (K,) of each kept impostor, descending.
+        first: (K,) int64 one side's identity of each kept impostor.
         second: (K,) int64 the other side's.
         weight: (K,) how many impostor pairs each kept one stands for.
         sizes: (I,) pictures of each identity where the pairs are all pairs; None for a list.
@@ -34,6 +35,7 @@ class PairSample:
     mated: np.ndarray
     before: np.ndarray
     upto: np.ndarray
+    similarity: np.ndarray
     first: np.ndarray
     second: np.ndarray
     weight: np.ndarray
@@ -56,16 +58,25 @@ class PairSample:
     def curve(self, times: np.ndarray) -> Curve | None:
         """Return the curve of one draw; None where it has pairs of one kind only."""
         mated = np.bincount(self.place, times[self.mated], minlength=len(self.before))
-        passed = np.cumsum(self.weight * times[self.first] * times[self.second])
-        passed = np.concatenate([[0.0], passed])
-        if self.sizes is None:
-            total = float(passed[-1])
-        else:
-            pictures = self.sizes * times
-            total = (float(pictures.sum()) ** 2 - float((pictures**2).sum())) / 2
+        passed, total = self._impostors(times)
         if total > 0 and mated.sum() > 0:
             return Curve(mated, passed[self.before], passed[self.upto], total)
         return None
+
+    def fars(self, threshold: float) -> list[float]:
+        """Return what share of the impostors reaches a threshold, draw by draw."""
+        reach = int(np.count_nonzero(self.similarity >= threshold))
+        drawn = (self._impostors(times) for times in self.times())
+        return [float(passed[reach]) / total for passed, total in drawn if total > 0]
+
+    def _impostors(self, times: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return the weights (K + 1,) of the 0 to K most similar impostors, and of all."""
+        passed = np.cumsum(self.weight * times[self.first] * times[self.second])
+        passed = np.concatenate([[0.0], passed])
+        if self.sizes is None:
+            return passed, float(passed[-1])
+        pictures = self.sizes * times
+        return passed, (float(pictures.sum()) ** 2 - float((pictures**2).sum())) / 2
 
     def rate(
         self, value: float, drawn: Sequence[float] | np.ndarray, resolved: bool = True
@@ -97,7 +108,7 @@ def pair_sample(
     distinct, place = np.unique(mated, return_inverse=True)
     before, upto = kept_above(distinct, tail.similarity)
     return PairSample(
-        place, owner, before, upto, tail.first, tail.second, tail.weight,
+        place, owner, before, upto, tail.similarity, tail.first, tail.second, tail.weight,
         sizes, identities, draws, seed,
     )  # fmt: skip
 

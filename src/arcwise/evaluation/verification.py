@@ -40,9 +40,9 @@ class Verification:
     """What verification measured; prints itself.
 
     Accepted means at or above a threshold. Intervals are 95 %. Where the identities of the pairs
-    are known, those of `accuracy`, `auc`, `eer`, `eer_hull` and `tar_at` draw identities; all
-    others are Wilson's, which take pairs for independent and are too narrow when one person occurs
-    in many.
+    are known they come from drawing identities; else, for the "nearest" convention, and for a
+    false-accept rate of 0, they are Wilson's, which take pairs for independent and are too narrow
+    when one person occurs in many.
 
     Attributes:
         mated: (P,) scores of the mated pairs, ascending.
@@ -147,13 +147,13 @@ class Verification:
 
     def tar_with(self, threshold: float) -> Rate:
         """Return the fraction of mated pairs accepted by a threshold found elsewhere."""
-        hits = int(np.count_nonzero(self.mated >= threshold))
-        return Rate(hits / len(self.mated), *wilson(hits, len(self.mated)))
+        return self._rates([self._tar_with(threshold)])[0]
 
     def frr_with(self, threshold: float) -> Rate:
         """Return the fraction of mated pairs rejected by a threshold found elsewhere."""
-        misses = int(np.count_nonzero(self.mated < threshold))
-        return Rate(misses / len(self.mated), *wilson(misses, len(self.mated)))
+        accepted = self.tar_with(threshold)
+        value = np.count_nonzero(self.mated < threshold) / len(self.mated)
+        return Rate(value, min(value, 1.0 - accepted.high), max(value, 1.0 - accepted.low))
 
     def far_with(self, threshold: float) -> Rate:
         """Return the fraction of impostor pairs accepted by a threshold found elsewhere."""
@@ -163,7 +163,10 @@ class Verification:
                 f"threshold {threshold} lies below the highest {hits} of {self.impostors} impostor "
                 "scores, and only those were kept: ask for a higher threshold"
             )
-        return Rate(hits / self.impostors, *wilson(hits, self.impostors))
+        value = hits / self.impostors
+        if self.sample is None or not hits:  # every draw would be 0, too
+            return Rate(value, *wilson(hits, self.impostors))
+        return self.sample.rate(value, self.sample.fars(threshold))
 
     def roc(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (far, tar), the corners of the ROC from (0, 0) to (1, 1)."""
@@ -222,6 +225,16 @@ class Verification:
         hits, total = self.curve.accepted(allowed(self.impostors, far)), len(self.mated)
         known = resolved(far, self.impostors)
         return _Measure(hits / total, lambda curve: curve.tar(far), wilson(hits, total), known)
+
+    def _tar_with(self, threshold: float) -> _Measure:
+        total = len(self.mated)
+        hits = int(np.count_nonzero(self.mated >= threshold))
+        place = int(np.searchsorted(np.unique(self.mated), threshold))
+
+        def accepted(curve: Curve) -> float:
+            return float(curve.mated[place:].sum() / curve.mated.sum())
+
+        return _Measure(hits / total, accepted, wilson(hits, total))
 
     def _folds(self) -> Folds:
         if self.folds is None:

@@ -39,8 +39,7 @@ def pairwise(result: Evaluation) -> list[Section]:
                     dots.setdefault(name, []).append((asked.far, here.far))
     note = (
         "Each was set on other identities, from which its interval comes; the FAR here tells "
-        "whether it keeps what it promises. The intervals of the rates take pairs for independent, "
-        "and are therefore too narrow."
+        "whether it keeps what it promises."
     )
     header = ["made for a FAR of", "similarity at least", "FAR here", "TAR here"]
     return _kept("The model's own thresholds", header, rows, note, dots, "FAR")

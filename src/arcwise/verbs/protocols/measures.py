@@ -118,10 +118,7 @@ def _thresholds(found: Sequence[ThresholdHere], counts: dict[str, int]) -> Itera
     for one in found:
         threshold = one.threshold
         at = f"at the threshold for FAR {threshold.far:g}"
-        words = (
-            f"pairs accepted here at {threshold.threshold:.4f}, as the model was calibrated; the "
-            "interval takes pairs for independent, and is too narrow where people occur in many"
-        )
+        words = f"pairs accepted here at {threshold.threshold:.4f}, as the model was calibrated"
         yield Measure(THRESHOLDS, f"FAR {at}", one.far, f"part of the impostor {words}", counts)
         yield Measure(THRESHOLDS, f"TAR {at}", one.tar, f"part of the mated {words}", counts)
 
