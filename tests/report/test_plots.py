@@ -8,6 +8,7 @@ from collections.abc import Callable
 import matplotlib as mpl
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from arcwise import evaluation
 from arcwise.errors import ArcwiseError
@@ -15,6 +16,7 @@ from arcwise.evaluation import Angles, Identification, Rate, Verification
 from arcwise.report import plots
 from arcwise.report.drawing import INK
 from arcwise.report.plots.marks import band
+from arcwise.report.plots.tradeoff import _rejected
 
 from .conftest import HOSTILE
 
@@ -128,6 +130,21 @@ def test_a_band_never_opens_again(verification: Verification) -> None:
     assert (drawn.value <= drawn.high).all()
     narrow = [(rate.low, rate.high) for rate in found if rate.resolved][:-1]
     np.testing.assert_array_equal(np.column_stack([drawn.low, drawn.high])[drawn.sure][:-1], narrow)
+
+
+def test_det_is_the_roc_on_other_axes(verification: Verification) -> None:
+    rates = np.geomspace(0.01, 0.99, 30)
+    found = verification.tars_at(rates.tolist())
+    mated = len(verification.mated)
+    drawn = _rejected(band(rates, found), mated)
+    np.testing.assert_allclose(ndtr(drawn.at), rates, rtol=1e-12)
+    frr = 1 - np.array(found)
+    inside = frr * mated >= 1
+    np.testing.assert_allclose(ndtr(drawn.value[inside]), frr[inside], rtol=1e-9)
+    assert np.isfinite([drawn.value, drawn.low, drawn.high]).all()
+    enough = (rates * verification.impostors >= 10 - 1e-9) & (frr * mated >= 10)
+    np.testing.assert_array_equal(drawn.sure, enough)
+    assert 0 < enough.sum() < len(enough)
 
 
 def test_two_galleries_are_drawn_as_one() -> None:

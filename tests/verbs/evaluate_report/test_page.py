@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html import unescape
 from pathlib import Path
 
@@ -10,11 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from arcwise.bundle import add_thresholds, read_bundle
 from arcwise.data.manifest import Manifest
+from arcwise.evaluation import ScoreMap
 from arcwise.verbs.evaluate import Evaluation, evaluate
 from arcwise.verbs.evaluate_report.line import line
 
 from ...report import checks, chromium
+from ..conftest import search_threshold
 
 
 def titles(page: str) -> list[str]:
@@ -114,6 +118,31 @@ def test_in_a_browser(measured: Evaluation) -> None:
     with chromium.running() as browser:
         for width in (360, 1280):
             assert checks.faults(browser.visit(measured.report, width), width) == []
+
+
+def test_promises_of_searches_and_of_probabilities(
+    model: Path, new: Manifest, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    bundle = read_bundle(folder)
+    add_thresholds(
+        folder,
+        bundle.thresholds,
+        search_thresholds=[search_threshold(0.1, 100, 0.5)],
+        probability=ScoreMap(10.0, -5.0, 0.5, 100, 100),
+        measured_on="nothing",
+        digests=bundle.digests["calibrate"],
+    )
+    result = evaluate(folder, new, out=tmp_path / "out")
+    assert result.report is not None
+    text = result.report.read_text()
+    assert "0.1, 100 identities 0.500 (0.500 – 0.500)" in words(text)
+    assert {
+        "The model's own search thresholds",
+        "FPIR, promised and here",
+        "Stated probabilities",
+    } <= set(titles(text))
 
 
 def test_two_models_side_by_side(
