@@ -167,7 +167,8 @@ Degrees, mean over the seeds ± half the range. W is a class's centre in the los
 of the mean of its embeddings. W-EC: between the two. W-Inter, Inter: from a class to the nearest
 other one, by W and by EC. Intra: from a picture to the EC of its class. 1: the pictures learned
 from. 2: {HELD_OUT} products held out, {OTHERS} photos each. Overlap: what the two histograms of
-figure 7 share.
+figure 7 share. The regularisers have weight 1, as in the paper; in a training as short as this one
+they move little.
 
 {claims.table(seeds, TABLE)}
 
