@@ -1,6 +1,6 @@
 """ArcFace's figure 3: embeddings of two dimensions, of eight identities, under every loss.
 
-    python studies/sphere.py [products people] [--seeds 0 1 2]
+    python studies/sphere.py [--seeds 0 1 2]
 
 Trains on rendered products, of eight brands, 1,500 photos each, and on the eight most photographed
 people of lfw112, which ARCWISE_DATA has; draws docs/images/arcface_circle_*.svg and writes its part
@@ -81,13 +81,12 @@ CLAIMS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sets", nargs="*", default=list(ABOUT), metavar="|".join(ABOUT))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     options = parser.parse_args()
     torch.set_num_threads(1)
     keys = [
-        {"set": name, "seed": seed, "loss": loss}
-        for name in options.sets
+        {"set": name, "seed": seed, "loss": loss, "steps": CONFIG.steps}
+        for name in ABOUT
         for seed in options.seeds
         for loss in FAMILY
     ]
@@ -124,11 +123,11 @@ def every(name: str) -> int:
     return 5 if name == "products" else 1
 
 
-def measured(set: str, seed: int, loss: str) -> records.Run:
+def measured(set: str, seed: int, loss: str, steps: int) -> records.Run:
     pixels = pictures_of(set)
-    training = Training(loss, CONFIG.replace(seed=seed), pixels.pixels, pixels.labels)
+    training = Training(loss, CONFIG.replace(seed=seed, steps=steps), pixels.pixels, pixels.labels)
     training.follow(*started(set, seed))
-    training.to(CONFIG.steps)
+    training.to(steps)
     labels = pixels.labels[:: every(set)]
     embeddings = training.embed(pixels.pixels[:: every(set)])
     found = circle(embeddings, labels)
@@ -145,7 +144,6 @@ def measured(set: str, seed: int, loss: str) -> records.Run:
         "accuracy": float(100 * (answers == pixels.other_labels).mean()),
         "lines": np.degrees(directions).round(1).tolist(),
         "dots": [angles[rows].round(1).tolist() for rows in first],
-        "steps": CONFIG.steps,
     }
 
 

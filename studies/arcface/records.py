@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ Run = dict[str, Any]
 FOLDER = Path("runs/arcface")
 
 
-def measure(path: Path, keys: Iterable[Run], run: Callable[..., Run]) -> list[Run]:
-    """All runs in the file, once `run(**key)` has been measured for every key."""
+def measure(path: Path, keys: Sequence[Run], run: Callable[..., Run]) -> list[Run]:
+    """The run of every key: from the file, or else measured now, by `run(**key)`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for key in keys:
         if any(key.items() <= known.items() for known in read(path)):
@@ -30,7 +30,8 @@ def measure(path: Path, keys: Iterable[Run], run: Callable[..., Run]) -> list[Ru
             file.write(json.dumps(found) + "\n")
         shown = {name: value for name, value in found.items() if not isinstance(value, list)}
         print(json.dumps(shown), flush=True)
-    return read(path)
+    known = read(path)
+    return [found for key in keys for found in known if key.items() <= found.items()]
 
 
 def read(path: Path) -> list[Run]:

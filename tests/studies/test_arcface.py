@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from studies.arcface import claims, page
+from studies.arcface import claims, page, records
 from studies.arcface.circle import SECTOR, circle, nearest
 from studies.arcface.claims import Claim
 from studies.arcface.curves import boundary, counted, psi
@@ -123,6 +123,24 @@ def test_a_part_of_the_page_is_replaced_and_the_rest_stays():
     assert page.between(once, "angles", "else").count("something") == 1
     with pytest.raises(AssertionError, match="missing"):
         page.between(text, "nothing", "something")
+
+
+def test_a_study_that_was_stopped_measures_only_what_is_missing(tmp_path):
+    asked = []
+
+    def run(seed, loss):
+        asked.append((seed, loss))
+        return {"gap": float(seed)}
+
+    path = tmp_path / "runs.jsonl"
+    keys = [{"seed": seed, "loss": "a"} for seed in (0, 1)]
+    records.measure(path, keys[:1], run)
+    with path.open("a") as file:
+        file.write('{"seed": 1, "lo\n')  # a crash
+    found = records.measure(path, keys, run)
+    assert asked == [(0, "a"), (1, "a")]
+    assert [(one["seed"], one["gap"]) for one in found] == [(0, 0.0), (1, 1.0)]
+    assert len(records.measure(path, keys[:1], run)) == 1
 
 
 @pytest.mark.parametrize("name", FAMILY)
