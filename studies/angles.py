@@ -84,12 +84,16 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     options = parser.parse_args()
     torch.set_num_threads(1)
-    keys = [{"seed": seed, "loss": loss} for seed in options.seeds for loss in FAMILY]
+    keys = [
+        {"seed": seed, "loss": loss, "steps": CONFIG.steps}
+        for seed in options.seeds
+        for loss in FAMILY
+    ]
     runs = records.measure(RUNS, keys, measured)
     page.write("angles", text(runs))
 
 
-def measured(seed: int, loss: str) -> records.Run:
+def measured(seed: int, loss: str, steps: int) -> records.Run:
     identities = list(range(IDENTITIES + HELD_OUT))
     seen = pictures.kept(
         records.FOLDER / f"products-{IDENTITIES}x{SHOTS}-{SIZE}px.npz",
@@ -97,10 +101,10 @@ def measured(seed: int, loss: str) -> records.Run:
             identities[:IDENTITIES], identities[IDENTITIES:], SHOTS, OTHERS, SIZE
         ),
     )
-    trained = Training(loss, CONFIG.replace(seed=seed), seen.pixels, seen.labels)
+    trained = Training(loss, CONFIG.replace(seed=seed, steps=steps), seen.pixels, seen.labels)
     watched = np.linspace(0, len(seen.labels) - 1, WATCHED).astype(int)
     theta: list[list[int]] = []
-    for step in (0, CONFIG.steps // 2, CONFIG.steps):
+    for step in (0, steps // 2, steps):
         trained.to(step)
         directions = centres(trained.head)
         if directions is not None:
@@ -126,7 +130,6 @@ def measured(seed: int, loss: str) -> records.Run:
         "theta": theta,
         "mated": pairs.mated.tolist(),
         "impostor": pairs.impostor.tolist(),
-        "steps": CONFIG.steps,
     }
 
 
