@@ -97,14 +97,12 @@ def main() -> None:
 
 @cache
 def pictures_of(name: str) -> pictures.Set:
+    if name == "people":
+        return pictures.people(IDENTITIES, SIZE)  # no copy of their pictures is kept
     chosen = pictures.unrelated(IDENTITIES)
     return pictures.kept(
-        records.FOLDER / f"eight-{name}-{SIZE}px.npz",
-        lambda: (
-            pictures.products(chosen, chosen, SHOTS, OTHERS, SIZE)
-            if name == "products"
-            else pictures.people(IDENTITIES, SIZE)
-        ),
+        records.FOLDER / f"eight-products-{SIZE}px.npz",
+        lambda: pictures.products(chosen, chosen, SHOTS, OTHERS, SIZE),
     )
 
 
