@@ -3,8 +3,8 @@
     python studies/sphere.py [--seeds 0 1 2]
 
 Trains on rendered products, of eight brands, 1,500 photos each, and on the eight most photographed
-people of lfw112, which ARCWISE_DATA has; draws docs/images/arcface_circle_*.svg and writes its part
-of docs/arcface.md. No picture and no name leaves the data set: dots and numbers only.
+people of lfw112, which ARCWISE_DATA has; draws docs/images/arcface_circle_products.svg and writes
+its part of docs/arcface.md. Of the people, numbers only: their dots are drawn beside the runs.
 """
 
 from __future__ import annotations
@@ -155,7 +155,8 @@ def text(name: str, runs: list[records.Run]) -> str:
     seeds = records.by_seed(runs)
     if not seeds:
         return ""
-    shown = page.picture(
+    draw = page.own_picture if name == "people" else page.picture
+    shown = draw(
         f"circle_{name}",
         rings(next(iter(seeds.values()))),
         f"Embeddings of two dimensions on the circle, {name}, under every loss",

@@ -13,6 +13,9 @@ from matplotlib.figure import Figure
 from arcwise.report import drawing
 
 DOCS = Path(__file__).parents[2] / "docs"
+OWN = Path("runs") / "arcface"
+"""For pictures that are the reader's own to look at."""
+
 PAGE = DOCS / "arcface.md"
 
 GREY = "#797979"
@@ -39,13 +42,23 @@ def between(page: str, part: str, text: str) -> str:
 
 def picture(name: str, figure: Figure, description: str) -> str:
     """Write docs/images/arcface_NAME.svg; what shows it in the page."""
+    replace(DOCS / "images" / f"arcface_{name}.svg", drawn(figure, description))
+    return f"![{description}](images/arcface_{name}.svg)"
+
+
+def own_picture(name: str, figure: Figure, description: str) -> str:
+    """Write runs/arcface/NAME.svg, and nothing into the project; what says so in the page."""
+    replace(OWN / f"{name}.svg", drawn(figure, description))
+    return f"(Drawn where the study is run, in `{OWN / name}.svg`: vectors of people stay there.)"
+
+
+def drawn(figure: Figure, description: str) -> str:
+    """The figure's SVG, to stand in a page that is white or black."""
     with drawing.look():  # which says how text is written
         text = drawing.svg(figure, description).replace("currentColor", GREY)
     width, height = (figure.get_size_inches() * 96).round().astype(int)
     text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)  # a hundredth of a point is enough
-    text = text.replace("<svg", f'<svg width="{width}" height="{height}"', 1)
-    replace(DOCS / "images" / f"arcface_{name}.svg", text + "\n")
-    return f"![{description}](images/arcface_{name}.svg)"
+    return text.replace("<svg", f'<svg width="{width}" height="{height}"', 1) + "\n"
 
 
 def panels(
