@@ -180,3 +180,9 @@ def test_what_is_no_picture_is_refused(image: NDArray[Any]) -> None:
         Preparation().pixels(image)
     with pytest.raises(ArcwiseError, match="expected uint8 pixels"):
         Preparation().tensor(image)
+
+
+def test_numbers_of_pixels_from_0_to_1_are_refused() -> None:
+    with pytest.raises(ArcwiseError, match="expected them of pixels from 0 to 255"):
+        Preparation(8, 8, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    assert Preparation(8, 8, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)).std == (1.0, 1.0, 1.0)

@@ -42,8 +42,8 @@ def test_what_is_measured_is_what_is_written(folder: Path, new: Manifest) -> Non
     after = read_bundle(folder)
     assert after.fingerprint == before.fingerprint
     assert after.files == before.files
-    assert after.thresholds == result.thresholds
-    assert after.search_thresholds == result.search_thresholds
+    assert after.thresholds == tuple(one for one in result.thresholds if one.resolved)
+    assert after.search_thresholds == tuple(o for o in result.search_thresholds if o.resolved)
     assert after.probability == result.probability is not None
     assert after.measured_on == "72 pictures of 12 identities of products"
     assert set(after.digests["calibrate"]) == {identity_digest(one) for one in new.classes}
@@ -164,3 +164,21 @@ def test_a_full_disk_leaves_the_old_calibration(
         with pytest.raises(ArcwiseError, match="No space left"):
             calibrate(folder, new)
     assert read_bundle(folder) == before
+
+
+def test_what_is_not_resolved_is_said_and_not_written(folder: Path, new: Manifest) -> None:
+    result = calibrate(folder, new, fars=(0.1, 1e-6), fpirs=(0.5,))
+    assert [one.resolved for one in result.thresholds] == [True, False]
+    assert [one.far for one in read_bundle(folder).thresholds] == [0.1]
+
+
+def test_nothing_resolved_leaves_the_model_as_it_was(folder: Path, new: Manifest) -> None:
+    before = read_bundle(folder)
+    with pytest.raises(ArcwiseError, match="resolve none of the rates; bring more"):
+        calibrate(folder, new, fars=(1e-6,), fpirs=(1e-6,))
+    assert read_bundle(folder) == before
+
+
+def test_a_negative_seed(folder: Path, new: Manifest) -> None:
+    with pytest.raises(ArcwiseError, match="seed is -1; expected a whole number from 0"):
+        calibrate(folder, new, seed=-1)

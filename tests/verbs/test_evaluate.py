@@ -500,3 +500,20 @@ class TestPairs:
         for path in (tmp_path, tmp_path / "none.csv"):
             with pytest.raises(ArcwiseError, match="cannot be read"):
                 evaluate(served, new, pairs=path)
+
+
+def test_a_negative_seed(served: Path, new: Manifest) -> None:
+    with pytest.raises(ArcwiseError, match="seed is -1; expected a whole number from 0"):
+        evaluate(served, new, seed=-1)
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_the_work(
+    served: Path, new: Manifest, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    told: list[int] = []
+    with pytest.raises(ArcwiseError, match=r"cannot be made .*; name an --out that can be"):
+        evaluate(
+            served, new, out=tmp_path / "file" / "out", progress=lambda at, of: told.append(at)
+        )
+    assert not told

@@ -52,7 +52,7 @@ def command(
     left_out("pictures could not be read and were not measured", result.failures)
     left_out("files are not pictures", result.ignored)
     show(result)
-    print(f"written into {result.model}")
+    print(f"written into {result.model}: these take the place of its thresholds until now")
     return 0
 
 

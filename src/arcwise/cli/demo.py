@@ -54,9 +54,9 @@ def watch(loss: str, config: TrainConfig) -> Report:
 def show(result: Demonstration) -> None:
     """Print the comparison and what the search said."""
     table = Table("on products never trained on", *result.evaluations)
-    columns = [dict(e.rates()) for e in result.evaluations.values()]
-    for name in columns[-1]:
-        table.add_row(name, *(f"{c[name]:.1%}" if name in c else "" for c in columns))
+    for name, rates in result.compared().items():
+        shown = (f"{rates[loss]:.1%}" if loss in rates else "" for loss in result.evaluations)
+        table.add_row(name, *shown)
     Console().print(table)
     known, strangers = result.right[~result.stranger], result.right[result.stranger]
     print(

@@ -55,6 +55,6 @@ def explain(found: Found) -> None:
     if 0 < found.measured_for < found.enrolled:
         print(
             f"mind: what unknown pictures really get was measured for galleries of up to "
-            f"{found.measured_for} identities, here are {found.enrolled}: arcwise calibrate "
-            f"--gallery-size {found.enrolled}"
+            f"{found.measured_for} identities, here are {found.enrolled}: arcwise calibrate MODEL "
+            f"DATA --gallery-size {found.enrolled}"
         )

@@ -111,7 +111,7 @@ def _membership(
         if not 2 <= folds <= count:
             raise ArcwiseError(
                 f"folds is {folds} for {count} pairs, expected 2 to {count}; "
-                "give folds=None to measure without accuracy"
+                "leave the folds out (folds=None) to measure without accuracy"
             )
         sizes = [len(part) for part in np.array_split(np.arange(count), folds)]
         member = np.repeat(np.arange(folds), sizes)
@@ -142,7 +142,7 @@ def _refuse_shared(names: np.ndarray, member: np.ndarray, pairs: Pairs) -> None:
             f"identity {pairs.people.names[one]!s} is in folds {names[low[one]]!s} and "
             f"{names[high[one]]!s} ({len(shared)} such identities), expected folds that share "
             "nobody: a threshold chosen on people it is tested on looks too good; "
-            "give folds=None to measure without accuracy"
+            "leave the folds out (folds=None) to measure without accuracy"
         )
 
 

@@ -95,7 +95,7 @@ def _people(ids_a: inputs.Identities, ids_b: inputs.Identities, truth: np.ndarra
     wrong = np.flatnonzero((first == second) != truth)
     if len(wrong):
         raise ArcwiseError(
-            f"pair {wrong[0]} has identities {sides[0][wrong[0]]!r} and {sides[1][wrong[0]]!r} and "
+            f"pair {wrong[0]} has identities {sides[0][wrong[0]]!s} and {sides[1][wrong[0]]!s} and "
             f"same={bool(truth[wrong[0]])}, expected them to agree ({len(wrong)} such pairs)"
         )
     return People(names, first, second)

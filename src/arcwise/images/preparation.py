@@ -53,6 +53,11 @@ class Preparation:
             object.__setattr__(self, name, _three_numbers(name, getattr(self, name)))
         if min(self.std) <= 0:
             raise ArcwiseError(f"std is {self.std}; expected numbers above zero")
+        if 0 < max(self.mean) <= 1 and max(self.std) < 1:
+            raise ArcwiseError(
+                f"mean is {self.mean} and std {self.std}, of pixels from 0 to 1; expected them of "
+                "pixels from 0 to 255: multiply both by 255"
+            )
         if not isinstance(self.flip, bool):
             raise ArcwiseError(f"flip is {self.flip!r}; expected true or false")
 

@@ -108,7 +108,8 @@ def _bare(path: Path, runtime: str, preparation: Preparation | None) -> Model:
     if preparation is None:
         raise ArcwiseError(
             f"{path} does not say how a picture is prepared for it: give "
-            "preparation=Preparation(height=…, width=…, colour=…, mean=…, std=…) as its authors do"
+            "preparation=Preparation(height=…, width=…, colour=…, mean=…, std=…) as its authors "
+            "do, or on the command line --preparation with a JSON file of these"
         )
     _require("onnx", path)
     engine = OnnxEngine(path, (preparation.height, preparation.width))

@@ -14,6 +14,7 @@ from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import Reliability, ScoreMap, SearchThreshold, Threshold
 from arcwise.evaluation.calibration import FARS
 from arcwise.evaluation.search_calibration import FPIRS
+from arcwise.verbs.seed import check_seed
 from arcwise.verbs.unseen import unseen
 
 
@@ -63,9 +64,9 @@ def calibrate(
 ) -> Calibration:
     """Measure thresholds on identities that the model was not trained on; put them into its folder.
 
-    They take the place of those it has; the fingerprint stays, and with it every gallery.
-    Identities that set the thresholds before may do so again, those that chose the checkpoint are
-    taken only where there are no others.
+    Those that are resolved take the place of all that it has, a probability map included; the
+    fingerprint stays, and with it every gallery. Identities that set the thresholds before may do
+    so again, those that chose the checkpoint are taken only where there are no others.
 
     Args:
         model: the model folder.
@@ -80,8 +81,10 @@ def calibrate(
 
     Raises:
         ArcwiseError: a rate that is none, fewer than two identities that were not trained on, a
-            gallery that leaves nobody unknown, or a model that is no folder.
+            gallery that leaves nobody unknown, a model that is no folder, or too few pictures for
+            any of the rates; the model is then as it was.
     """
+    check_seed(seed)
     for name, rates in (("far", fars), ("fpir", fpirs)):
         if not rates or not all(0 < rate < 1 for rate in rates):
             raise ArcwiseError(f"{name} is {tuple(rates)}; expected rates between 0 and 1")
@@ -109,10 +112,17 @@ def calibrate(
     if probability:
         score_map, judged = evaluation.calibrate_probability(vectors, ids, seed=seed)
     people = len(kept.classes)
+    resolved = [one for one in thresholds if one.resolved]
+    resolved_searches = [one for one in searches if one.resolved]
+    if not resolved and not resolved_searches:
+        raise ArcwiseError(
+            f"{manifest.name}: {len(kept)} pictures of {people} identities resolve none of the "
+            "rates; bring more, or ask for higher rates. The model is as it was"
+        )
     add_thresholds(
         loaded.path,
-        thresholds,
-        search_thresholds=searches,
+        resolved,
+        search_thresholds=resolved_searches,
         probability=score_map,
         measured_on=f"{len(kept)} pictures of {people} identities of {manifest.name}",
         digests=[identity_digest(identity) for identity in kept.classes],

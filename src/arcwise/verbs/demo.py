@@ -13,6 +13,7 @@ import numpy as np
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.synthetic import render_dataset
 from arcwise.errors import ArcwiseError
+from arcwise.evaluation import Rate
 from arcwise.recipes import recipe
 from arcwise.runtime.engines import cores
 from arcwise.training.config import TrainConfig
@@ -24,6 +25,9 @@ from arcwise.verbs.search import Found, search
 from arcwise.verbs.train import TrainResult, train
 
 LOSSES = ("softmax", "arcface")
+
+SHOWN = ("recall@1,", "MAP@R", "TAR at FAR 0.01", "equal-error rate", "rank 1", "DIR")
+"""How the measures begin that a demo shows."""
 
 MARK = "demo.json"
 """The file by which a folder is known to be a demo's, and may be replaced."""
@@ -78,6 +82,15 @@ class Demonstration:
     right: np.ndarray
     stranger: np.ndarray
     report: Path | None = None
+
+    def compared(self) -> dict[str, dict[str, Rate]]:
+        """A few measures by name, each with the rate of every loss; evaluate has them all."""
+        columns = {loss: dict(found.rates()) for loss, found in self.evaluations.items()}
+        names = [name for name in columns[LOSSES[-1]] if name.startswith(SHOWN)]
+        return {
+            name: {loss: column[name] for loss, column in columns.items() if name in column}
+            for name in names
+        }
 
 
 def demo(

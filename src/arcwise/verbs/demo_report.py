@@ -40,7 +40,7 @@ def write_demo_report(path: Path, result: Demonstration) -> Path:
         for loss, e in result.evaluations.items()
     }
     sections: list[Section] = [
-        Numbers("ArcFace on new products", [Number(name, r) for name, r in chosen.rates()[:3]]),
+        Numbers("ArcFace on new products", headline(result)),
         compared(result),
         measured_on(chosen),
         Plot(
@@ -71,10 +71,20 @@ def write_demo_report(path: Path, result: Demonstration) -> Path:
 
 def compared(result: Demonstration) -> Table:
     """One row a measure, one column a loss."""
-    columns = {loss: dict(e.rates()) for loss, e in result.evaluations.items()}
-    names = [name for name in columns["arcface"] if name in columns["softmax"]]
-    rows = [[name, *(columns[loss][name] for loss in columns)] for name in names]
-    return Table("Two losses, one budget", ["measure", *columns], rows)
+    losses = list(result.evaluations)
+    rows = [
+        [name, *(rates[loss] for loss in losses)]
+        for name, rates in result.compared().items()
+        if len(rates) == len(losses)
+    ]
+    return Table("Two losses, one budget", ["measure", *losses], rows)
+
+
+def headline(result: Demonstration) -> list[Number]:
+    """Search, verification, and identification by ArcFace."""
+    found = {name: rates["arcface"] for name, rates in result.compared().items()}
+    wanted = ("recall@1", "TAR", "rank 1")
+    return [Number(name, rate) for name, rate in found.items() if name.startswith(wanted)]
 
 
 def searches(result: Demonstration) -> list[Section]:

@@ -23,6 +23,7 @@ from arcwise.verbs.protocols.measures import measures
 from arcwise.verbs.protocols.plan import THRESHOLDS
 from arcwise.verbs.protocols.rows import rows_to_measure
 from arcwise.verbs.reporting import can_report
+from arcwise.verbs.seed import check_seed
 from arcwise.verbs.unseen import unseen
 from arcwise.verbs.vectors_of import System, open_systems, vectors_of
 
@@ -68,6 +69,7 @@ def evaluate(
         ArcwiseError: no identity that was not trained on, nothing to measure, columns that
             contradict themselves, or results of something else in `out`.
     """
+    check_seed(seed)
     table = None if pairs is None else Path(pairs)
     systems = open_systems([model, *beside], preparation)
     whole = named(open_manifest(data))

@@ -31,6 +31,12 @@ def claim(folder: Path, model: Model | None, data: str, pairs: Path | None) -> N
     """
     if folder.exists() and not folder.is_dir():
         raise ArcwiseError(f"{folder}: a file; expected a folder for {JSON} and report.html")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)  # before the work, not after it
+    except OSError as error:
+        raise ArcwiseError(
+            f"{folder}: cannot be made ({error.strerror}); name an --out that can be written to"
+        ) from None
     if not (folder / JSON).exists():
         return
     try:

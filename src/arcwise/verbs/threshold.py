@@ -52,8 +52,8 @@ def threshold_for_search(
         known = ", ".join(f"{rate:g} for up to {size}" for rate, size in sizes) or "none"
         raise ArcwiseError(
             f"{model.path}: no threshold for FPIR {fpir:g} among {enrolled} enrolled identities; "
-            f"the model has {known}: arcwise calibrate --fpir {fpir:g} --gallery-size {enrolled} "
-            "measures one"
+            f"the model has {known}: arcwise calibrate {model.path} DATA --fpir {fpir:g} "
+            f"--gallery-size {enrolled} measures one"
         )
     measured = [] if far is not None else [t for t in covering if t.resolved]
     return measured[0] if measured else threshold_for(model, far)

@@ -68,6 +68,8 @@ def open_systems(
     for one in models:
         model = _open(one, preparation)
         name = "vectors" if model is None else model.name
+        if model is not None and len(models) > 1:
+            name = _beside(model)
         fingerprint = "" if model is None else model.fingerprint
         if any(other.fingerprint == fingerprint for other in found):
             raise ArcwiseError(f"{one}: named twice; expected different models beside each other")
@@ -75,6 +77,12 @@ def open_systems(
             name = f"{name}-{fingerprint[:8]}"
         found.append(System(name, model))
     return found
+
+
+def _beside(model: Model) -> str:
+    """What tells a model from others: its run, or its file."""
+    path = model.path.resolve()
+    return path.parent.name if path.name == "model" else path.stem
 
 
 class Vectors(NamedTuple):

@@ -90,7 +90,8 @@ def groupings(
         if name not in there:
             raise ArcwiseError(
                 f"{layout.manifest.name}: no column {name!r} to group by among "
-                f"{', '.join(sorted(there - {'image', 'vector'}))}"
+                f"{', '.join(sorted(there - {'image', 'vector'}))}; bins of one are numbers after "
+                "a colon, as in age_gap:5,15"
             )
     usual = [name for name in USUAL if name in there]
     made, protocols = [], []
@@ -138,7 +139,7 @@ def of_items(by: By, values: Sequence[Any], pairs: Drawn) -> Grouping | str:
         if ages is None:
             return "the column holds no number"
         cut = _binned(by, np.abs(ages[pairs.a] - ages[pairs.b]), pairs.same)
-        return cut if isinstance(cut, str) else Grouping(by.column, "gap between the ages", *cut)
+        return cut if isinstance(cut, str) else Grouping("age gap", "gap between the ages", *cut)
     found = _groups(by, values, np.ones(len(values), bool))
     if isinstance(found, str):
         return found
