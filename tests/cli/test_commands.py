@@ -99,7 +99,7 @@ def test_calibrate(place: Path, products: Path, capsys: pytest.CaptureFixture[st
     assert "gets an answer, among 3 identities or fewer" in out
     assert re.search(r"P\(same\) = .* at a prior of 0\.5, off by .*% on other identities", out)
     assert re.search(r"│ \d.*% +│ \d.*% +│ \d.*% – \d.*% │", out)
-    assert out.endswith("written into model\n")
+    assert out.endswith("written into model: these take the place of its thresholds until now\n")
 
     run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
     out = run(capsys, "search", "g", "0 图.jpg")
@@ -108,7 +108,7 @@ def test_calibrate(place: Path, products: Path, capsys: pytest.CaptureFixture[st
     out = run(capsys, "search", "g", "0 图.jpg")
     assert "\ndecided at FAR 0.01: similarity >= " in out
     assert out.endswith("galleries of up to 3 identities, here are 38: arcwise calibrate "
-                        "--gallery-size 38\n")  # fmt: skip
+                        "MODEL DATA --gallery-size 38\n")  # fmt: skip
 
 
 def test_embed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +142,7 @@ def test_evaluate_beside(
     words = [str(new.root / "new.csv"), "--preparation", "how.json", "--out", "e"]
     try:
         out = run(capsys, "evaluate", "model", *words, "--beside", "net.onnx")
-        assert re.match(r"small-\w{8} beside net on 72 .* of new, rows of split 'test'\n", out)
+        assert re.match(rf"{place.name} beside net on 72 .* of new, rows of split 'test'\n", out)
         assert "mind: net does not say what it was made with" in out
         assert "│ +0.0 (" in out  # the same network beside itself
         again = run(capsys, "evaluate", "model", *words, "--beside", "net.onnx")

@@ -512,7 +512,7 @@ def test_a_folder_that_cannot_be_made_is_said_before_the_work(
 ) -> None:
     (tmp_path / "file").write_text("")
     told: list[int] = []
-    with pytest.raises(ArcwiseError, match=r"cannot be made .*; name an --out that can be"):
+    with pytest.raises(ArcwiseError, match=r"file cannot be written to; name an --out that can"):
         evaluate(
             served, new, out=tmp_path / "file" / "out", progress=lambda at, of: told.append(at)
         )

@@ -125,7 +125,7 @@ class TestWhatDecides:
         assert found.threshold == threshold(0.1, -1.0)
         assert (found.enrolled, found.measured_for) == (10, 9)
         assert found.expected_fpir == expected_fpir(0.1, 10)
-        with pytest.raises(ArcwiseError, match=r"calibrate --fpir 0\.1 --gallery-size 10"):
+        with pytest.raises(ArcwiseError, match=r"model DATA --fpir 0\.1 --gallery-size 10"):
             search(searchable.gallery, [photo], fpir=0.1)
 
 

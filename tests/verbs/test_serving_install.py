@@ -43,7 +43,7 @@ for words in [
     ["remove", "g", "first"],
     ["embed", "model", "catalogue.csv"],
     ["evaluate", "model", "catalogue.csv", "--out", "evaluation"],
-    ["calibrate", "model", "catalogue.csv"],
+    ["calibrate", "model", "catalogue.csv", "--far", "0.5"],
     ["doctor"],
     ["data", "check", "catalogue.csv"],
 ]:
@@ -54,8 +54,8 @@ print(main(["train", "catalogue.csv"]), main(["export", "model"]))
 
 def test_every_verb_of_a_server(stock: Shop, tmp_path: Path) -> None:
     shutil.copytree(stock.model, tmp_path / "model")
-    names = ["first", "first", "second", "second"]
-    for row in range(4):
+    names = ["first"] * 6 + ["second"] * 6
+    for row in range(len(names)):
         (tmp_path / f"{row}.jpg").write_bytes(stock.photos.read(row))
     shutil.copy(tmp_path / "0.jpg", tmp_path / "query.jpg")
     with (tmp_path / "catalogue.csv").open("w", newline="") as file:

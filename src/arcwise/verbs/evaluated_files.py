@@ -31,12 +31,11 @@ def claim(folder: Path, model: Model | None, data: str, pairs: Path | None) -> N
     """
     if folder.exists() and not folder.is_dir():
         raise ArcwiseError(f"{folder}: a file; expected a folder for {JSON} and report.html")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)  # before the work, not after it
-    except OSError as error:
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):  # now, not after the work
         raise ArcwiseError(
-            f"{folder}: cannot be made ({error.strerror}); name an --out that can be written to"
-        ) from None
+            f"{folder}: {there} cannot be written to; name an --out that can, or give it the rights"
+        )
     if not (folder / JSON).exists():
         return
     try:
