@@ -33,10 +33,9 @@ def pairwise(result: Evaluation) -> list[Section]:
     for name, one in result.models.items():
         for here in one.thresholds:
             asked = here.threshold
-            if asked.resolved:
-                rows.append([_of(result, name, asked.far), _place(asked), here.far, here.tar])
-                if resolved(asked.far, one.verification.impostors):
-                    dots.setdefault(name, []).append((asked.far, here.far))
+            rows.append([_of(result, name, asked.far), _place(asked), here.far, here.tar])
+            if resolved(asked.far, one.verification.impostors):
+                dots.setdefault(name, []).append((asked.far, here.far))
     note = (
         "Each was set on other identities, from which its interval comes; the FAR here tells "
         "whether it keeps what it promises."
@@ -52,10 +51,9 @@ def searching(result: Evaluation) -> list[Section]:
     for name, one in result.models.items():
         for here in one.search_thresholds:
             asked = here.threshold
-            if asked.resolved:
-                made = f"{_of(result, name, asked.fpir)}, {asked.gallery:,} identities"
-                rows.append([made, _place(asked), here.fpir, here.dir])
-                dots.setdefault(name, []).append((asked.fpir, here.fpir))
+            made = f"{_of(result, name, asked.fpir)}, {asked.gallery:,} identities"
+            rows.append([made, _place(asked), here.fpir, here.dir])
+            dots.setdefault(name, []).append((asked.fpir, here.fpir))
     note = (
         "Each was set on other identities, for a gallery of so many; in a smaller one fewer "
         "strangers are answered than it promises."

@@ -66,9 +66,10 @@ def measure(plan: Plan, vectors: np.ndarray) -> Measured:
 
 
 def here(thresholds: Sequence[Threshold], same: Verification) -> tuple[ThresholdHere, ...]:
-    """What a model's thresholds do to these pairs, those that lie where scores were kept."""
+    """What a model's resolved thresholds do to these pairs, where scores were kept."""
     found = []
-    for threshold in sorted(thresholds, key=lambda one: -one.far):
+    known = (one for one in thresholds if one.resolved)
+    for threshold in sorted(known, key=lambda one: -one.far):
         try:
             far = same.far_with(threshold.threshold)
         except ArcwiseError:  # lower than all impostor scores that were kept of very many
@@ -86,7 +87,7 @@ def here_in_search(
     return tuple(
         SearchThresholdHere(one, found.fpir_with(one.threshold), found.dir_with(one.threshold))
         for one in sorted(thresholds, key=lambda one: -one.fpir)
-        if one.gallery >= found.identities
+        if one.resolved and one.gallery >= found.identities
     )
 
 
