@@ -67,7 +67,7 @@ def test_the_rare_domain_is_the_gallery(measured: Evaluation, new: Manifest) -> 
     ids = np.array(new.identities)
     similarity = measured.vectors[~studio] @ measured.vectors[studio].T
     closed = evaluation.identification(similarity, ids[~studio], ids[studio])
-    assert measured.gallery == "studio pictures"
+    assert measured.search.words == "studio pictures"
     assert measured.closed is not None
     assert measured.closed.rank(1) == closed.rank(1)
     assert measured.open is not None
@@ -78,7 +78,7 @@ def test_the_rare_domain_is_the_gallery(measured: Evaluation, new: Manifest) -> 
 def test_without_a_rare_domain_one_picture_each(served: Path, new: Manifest) -> None:
     for domains in ([], ["shop"] * len(new), ["studio", *["shop"] * (len(new) - 1)]):
         result = evaluate(served, changed(new, domain=list(domains)))
-        assert result.gallery == "one picture each"
+        assert result.search.words == "one picture each"
         assert result.closed is not None
         assert len(result.closed.rank_of_mate) == 60
         assert result.closed.identities == 12
@@ -344,7 +344,7 @@ def test_templates_are_compared(served: Path, new: Manifest) -> None:
     assert result.verification.eer == direct.eer
     assert (result.closed.identities, len(result.closed.rank_of_mate)) == (12, 24)  # type: ignore[union-attr]
     assert result.open is None
-    assert result.gallery == "the rows of split gallery"
+    assert result.search.words == "the rows of split gallery"
 
 
 class TestOut:

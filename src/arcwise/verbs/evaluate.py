@@ -151,7 +151,7 @@ def _evaluation(
         retrieval=found.retrieval,
         closed=found.closed,
         open=found.open,
-        gallery=fits.search.words,
+        search=fits.search,
         thresholds=thresholds,
         search_thresholds=searches,
         measures=measures(fits, found, thresholds, searches),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from arcwise.evaluation import (
     TwoGalleries,
     Verification,
 )
+
+if TYPE_CHECKING:
+    from arcwise.verbs.protocols.search import Search
 
 
 @dataclass(frozen=True)
@@ -221,7 +225,7 @@ class Evaluation:
         retrieval: leave one out, or of the data set's own queries in its own gallery.
         closed: identification with every identity in the gallery; None where no probe has one.
         open: with some identities unknown to the gallery; None where that cannot be.
-        gallery: in words, which items the gallery is.
+        search: which items search which, for retrieval and identification.
         thresholds: what the model's own thresholds do to these data.
         search_thresholds: the same of those for searches, where strangers search a gallery here.
         measures: every number of the table, resolved or not, in its order.
@@ -244,7 +248,7 @@ class Evaluation:
     retrieval: Retrieval
     closed: Identification | TwoGalleries | None
     open: Identification | TwoGalleries | None
-    gallery: str
+    search: Search
     thresholds: tuple[ThresholdHere, ...]
     search_thresholds: tuple[SearchThresholdHere, ...]
     measures: tuple[Measure, ...]

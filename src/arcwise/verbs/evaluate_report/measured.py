@@ -27,7 +27,7 @@ def measured_on(result: Evaluation) -> Facts:
         ("used before", about.used or ("never" if result.path else "not known")),
         ("pictures that could not be read", len(about.failures)),
         ("files that are no pictures", len(about.ignored)),
-        ("gallery", result.gallery),
+        ("gallery", result.search.words),
         ("table of pairs", about.pairs.name if about.pairs else "none: every pair"),
         ("mated and impostor pairs", _pairs(result)),
         ("seed", about.seed),

@@ -8,8 +8,6 @@ import numpy as np
 
 from arcwise.report import Pictures, Section, Strip
 from arcwise.verbs.evaluate_report.shown import item
-from arcwise.verbs.protocols.layout import layout
-from arcwise.verbs.protocols.search import search
 
 if TYPE_CHECKING:
     from arcwise.verbs.evaluated import Evaluation
@@ -70,7 +68,7 @@ def searches(result: Evaluation, shown: int = SHOWN) -> list[Section]:
 
 def sides(result: Evaluation) -> Sides:
     """Return who searches where: as retrieval did."""
-    found = search(layout(result.manifest), result.about.seed)
+    found = result.search
     everyone = np.arange(len(result.items.ids))
     if not found.stated:
         return Sides(everyone, everyone, found.media)
