@@ -199,7 +199,7 @@ def test_members_that_are_bombs_or_locked_are_refused(
     a_zip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = a_zip({"Al/1.png": bytes(5000), "Al/2.png": b"x"})
-    monkeypatch.setattr("arcwise.data.picture.MAX_BYTES", 4999)
+    monkeypatch.setattr("arcwise.data.containers.zipped.MAX_BYTES", 4999)
     with pytest.raises(ImageError, match="5,000 bytes; refused"):
         open_manifest(path).read(0)
     locked = bytearray(path.read_bytes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,10 @@ class Manifest:
         name: what to call the data set in a report.
         ignored: files that were there and are no pictures, or not usable as such.
         understood: how the layout was read, in one line for the user.
+        pairs: the pairs to verify that the data set states: `a` and `b` (text, what its rows are
+            called: template, image or `name`), `same` (bool), perhaps `fold`; None if it states
+            none.
+        notes: what the user has to know about this data set, a line each.
     """
 
     table: pa.Table
@@ -36,6 +40,8 @@ class Manifest:
     name: str
     ignored: tuple[str, ...] = field(default=(), repr=False)
     understood: str = ""
+    pairs: pa.Table | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.table.num_rows
@@ -88,7 +94,7 @@ class Manifest:
     def select(self, indices: Sequence[int] | NDArray[np.integer]) -> Manifest:
         """The manifest of these rows, in this order."""
         rows = pa.array(np.asarray(indices, np.int64))
-        return Manifest(self.table.take(rows), self.root, self.name, self.ignored, self.understood)
+        return replace(self, table=self.table.take(rows))
 
     def where(self, column: str, value: Any) -> Manifest:
         """The manifest of the rows with this value, say `where("split", "test")`."""
@@ -154,7 +160,7 @@ def open_manifest(
     """
     if isinstance(path, Manifest):
         return path
-    from arcwise.data.formats import open_format  # the readers make manifests
+    from arcwise.data.formats.open import open_format  # the readers make manifests
 
     return open_format(
         Path(path),

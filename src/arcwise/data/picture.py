@@ -1,34 +1,30 @@
-"""The bytes of one picture, wherever a manifest says it is: a file, or a member of an archive."""
+"""The bytes of one picture, wherever a manifest says it is: a file, or a member of a container."""
 
 from __future__ import annotations
 
 import os
+import re
 import threading
-import zipfile
-import zlib
 from collections import OrderedDict
-from pathlib import Path
 from typing import NamedTuple
 
+from arcwise.data.containers import KINDS, Container, opener
 from arcwise.errors import ImageError
 
-MAX_BYTES = 2**30
-"""An archive member that would unpack to more is refused."""
-
-_OPEN_ARCHIVES = 32
+_OPEN = 32  # containers a process keeps open
+_INTO = re.compile(rf"({'|'.join(map(re.escape, KINDS))})/", re.IGNORECASE)
 
 
-class _Archive(NamedTuple):
-    file: zipfile.ZipFile
-    members: dict[str, zipfile.ZipInfo]  # by forward-slash name
+class _Opened(NamedTuple):
+    container: Container
     stamp: tuple[int, int]  # when written, how long
 
 
 class _Shelf:
-    """The archives this process has open."""
+    """The containers this process has open."""
 
     def __init__(self) -> None:
-        self.archives: OrderedDict[str, _Archive] = OrderedDict()
+        self.opened: OrderedDict[str, _Opened] = OrderedDict()
         self.lock = threading.Lock()
 
 
@@ -39,19 +35,21 @@ def read_picture(root: str | os.PathLike[str], ref: str) -> bytes:
     """The bytes of the picture that `ref` names.
 
     Args:
-        root: the folder (or `.zip`) that a relative `ref` starts from.
-        ref: a path, or `archive.zip/member`.
+        root: the folder (or container) that a relative `ref` starts from.
+        ref: a path, or `archive.zip/member`, `train.rec/1`, `shard.tar/name`, `lfw.bin/0`, …
 
     Raises:
         ImageError: there is no such file or member, or it cannot be read.
     """
     path = os.path.join(root, ref)
-    archive, member = split_archive(path)
-    if archive is not None:
-        return _read_member(archive, member, ref)
+    container, member = split_container(path)
     try:
+        if container is not None:
+            return _open(container).read(member, ref)
         with open(path, "rb") as file:
             return file.read()
+    except ImageError:
+        raise
     except FileNotFoundError:
         raise ImageError(ref, f"no such file (looked for {path})") from None
     except IsADirectoryError:
@@ -64,68 +62,51 @@ def picture_exists(root: str | os.PathLike[str], ref: str) -> bool:
     """Whether `read_picture` would find a file (it may still be unreadable)."""
     path = os.path.join(root, ref)
     try:
-        archive, member = split_archive(path)
-        return os.path.isfile(path) if archive is None else member in open_archive(archive)
-    except (zipfile.BadZipFile, OSError, ValueError):
+        container, member = split_container(path)
+        return os.path.isfile(path) if container is None else member in open_container(container)
+    except (OSError, ValueError):
         return False
 
 
-def split_archive(path: str) -> tuple[str | None, str]:
-    """The archive a path leads into and the member's name; (None, path) for a plain file."""
-    lowered, start = path.lower(), 0
-    while (found := lowered.find(".zip/", start)) >= 0:
-        archive = path[: found + 4]
-        if archive in _shelf.archives or os.path.isfile(archive):
-            return archive, path[found + 5 :]
-        start = found + 5
+def split_container(path: str) -> tuple[str | None, str]:
+    """The container a path leads into and the member's name; (None, path) for a plain file."""
+    for found in _INTO.finditer(path):
+        container = path[: found.end() - 1]
+        if container in _shelf.opened or os.path.isfile(container):
+            return container, path[found.end() :]
     return None, path
 
 
-def open_archive(path: str) -> dict[str, zipfile.ZipInfo]:
-    """The members of a `.zip`, by name with forward slashes.
+def open_container(path: str) -> Container:
+    """A container that is open, and opened anew if it was written since.
 
     Raises:
-        zipfile.BadZipFile, OSError: not an archive, or not readable.
+        ArcwiseError: it is damaged.
+        OSError: it cannot be read.
     """
     status = os.stat(path)
     with _shelf.lock:
-        known = _shelf.archives.get(path)
+        known = _shelf.opened.get(path)
         if known is not None and known.stamp != (status.st_mtime_ns, status.st_size):
-            del _shelf.archives[path]  # written anew since
-    return _archive(path).members
+            del _shelf.opened[path]
+    return _open(path)
 
 
-def _archive(path: str) -> _Archive:
+def _open(path: str) -> Container:
     with _shelf.lock:
-        known = _shelf.archives.get(path)
+        known = _shelf.opened.get(path)
         if known is None:
             status = os.stat(path)
-            stamp = (status.st_mtime_ns, status.st_size)
-            file = zipfile.ZipFile(path)
-            members = {info.filename.replace("\\", "/"): info for info in file.infolist()}
-            known = _shelf.archives[path] = _Archive(file, members, stamp)
-            if len(_shelf.archives) > _OPEN_ARCHIVES:
-                _shelf.archives.popitem(last=False)  # closed when its last reader lets go
+            container = opener(os.path.splitext(path)[1])(path)
+            known = _Opened(container, (status.st_mtime_ns, status.st_size))
+            _shelf.opened[path] = known
+            if len(_shelf.opened) > _OPEN:
+                _shelf.opened.popitem(last=False)  # closed when its last reader lets go
         else:
-            _shelf.archives.move_to_end(path)
-    return known
+            _shelf.opened.move_to_end(path)
+    return known.container
 
 
-def _read_member(path: str, member: str, ref: str) -> bytes:
-    try:
-        archive = _archive(path)
-        info = archive.members.get(member)
-        if info is None:
-            raise ImageError(ref, f"{Path(path).name} has no member {member!r}")
-        if info.file_size > MAX_BYTES:
-            raise ImageError(ref, f"would unpack to {info.file_size:,} bytes; refused")
-        return archive.file.read(info)
-    except (zipfile.BadZipFile, zlib.error, EOFError):
-        raise ImageError(ref, f"{Path(path).name} is damaged") from None
-    except (OSError, RuntimeError, NotImplementedError) as problem:  # the latter: encrypted, codec
-        raise ImageError(ref, f"cannot be read from {Path(path).name}: {problem}") from None
-
-
-# A forked child shares file positions with its parent: it opens its own archives.
+# A forked child shares file positions with its parent: it opens its own containers.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_shelf.__init__)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
+from arcwise.data.containers.zipped import ZipContainer
 from arcwise.data.formats.layout import OWN_TABLES, arrange
 from arcwise.data.formats.table import read_table_bytes
 from arcwise.data.manifest import Manifest
-from arcwise.data.picture import open_archive, read_picture
-from arcwise.errors import ArcwiseError
+from arcwise.data.picture import open_container, read_picture
 
 
-def read_archive(path: Path, *, identities: bool = True) -> Manifest:
+def read(path: Path, *, identities: bool = True) -> Manifest:
     """The manifest of an archive; its images are `archive.zip/member`."""
-    try:
-        members = open_archive(str(path))
-    except (zipfile.BadZipFile, OSError) as problem:
-        raise ArcwiseError(f"{path}: not a whole .zip archive ({problem})") from None
+    archive = open_container(str(path))
+    assert isinstance(archive, ZipContainer), "its ending says so"
+    members = archive.members
     for name in OWN_TABLES:
         if name in members:
             data = read_picture(path, name)

@@ -14,7 +14,7 @@ from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 
 
-def read_folder(path: Path, *, identities: bool = True) -> Manifest:
+def read(path: Path, *, identities: bool = True) -> Manifest:
     """The manifest of a folder of pictures, the folders in it being the identities."""
     for name in OWN_TABLES:
         if (path / name).is_file():

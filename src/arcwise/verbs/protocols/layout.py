@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -69,7 +69,7 @@ def named(manifest: Manifest) -> Manifest:
         return manifest
     numbers = pa.array([str(number) for number in range(1, len(manifest) + 1)])
     table = manifest.table.append_column("name", numbers)
-    return Manifest(table, manifest.root, manifest.name, manifest.ignored, manifest.understood)
+    return replace(manifest, table=table)
 
 
 def names(manifest: Manifest) -> list[str]:

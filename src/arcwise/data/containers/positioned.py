@@ -1,0 +1,27 @@
+"""A file read at any position by several threads at once."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+
+class PositionedFile:
+    """An open file without a current position.
+
+    Attributes:
+        size: how long it is, in bytes.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - open as long as this is
+        self.size = os.fstat(self._file.fileno()).st_size
+        self._lock = threading.Lock()
+
+    def read_at(self, position: int, length: int) -> bytes:
+        """The bytes from a position on; fewer where the file ends."""
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), length, position)
+        with self._lock:
+            self._file.seek(position)
+            return self._file.read(length)

@@ -1,0 +1,72 @@
+"""The reader that fits: by the ending of a file, by what lies in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from arcwise.data.formats import archive, folder
+from arcwise.data.formats.layout import PICTURES
+from arcwise.data.formats.table import TABLES, read_table
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError
+
+EXPECTED = "a folder or .zip with one folder per identity, or a .csv or .parquet table"
+
+
+class FileFormat(Protocol):
+    """A module that reads one kind of file."""
+
+    def read(self, path: Path, *, identities: bool) -> Manifest:
+        """The manifest of a file with its ending."""
+        ...
+
+
+class FolderFormat(FileFormat, Protocol):
+    """A module that reads folders of a certain layout."""
+
+    def recognises(self, path: Path) -> bool:
+        """Whether this folder has that layout."""
+        ...
+
+
+FILES: dict[str, FileFormat] = {".zip": archive}
+FOLDERS: tuple[FolderFormat, ...] = ()
+"""Layouts with files of their own, asked in this order; any other folder is one per identity."""
+
+
+def open_format(
+    path: Path,
+    *,
+    image_column: str | None = None,
+    identity_column: str | None = None,
+    identities: bool = True,
+    images: Path | None = None,
+) -> Manifest:
+    """The manifest that the reader for this form of data set makes."""
+    if not path.exists():
+        raise ArcwiseError(f"{path}: no such file or folder; expected {EXPECTED}")
+    suffix = path.suffix.lower()
+    if path.is_file() and suffix in TABLES:
+        return read_table(
+            path,
+            image_column=image_column,
+            identity_column=identity_column,
+            identities=identities,
+            images=images,
+        )
+    for option, value in (
+        ("image column", image_column),
+        ("identity column", identity_column),
+        ("image folder", images),
+    ):
+        if value is not None:
+            raise ArcwiseError(f"{path} is not a table, so it has no {option} ({value})")
+    if path.is_dir():
+        fitting = next((one for one in FOLDERS if one.recognises(path)), folder)
+        return fitting.read(path, identities=identities)
+    if suffix in FILES:
+        return FILES[suffix].read(path, identities=identities)
+    if suffix in PICTURES:
+        return folder.read_single(path, identities=identities)
+    raise ArcwiseError(f"{path}: not a form of data set known here; expected {EXPECTED}")
