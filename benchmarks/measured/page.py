@@ -24,7 +24,7 @@ def markdown(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in table) + "\n"
 
 
-def goal(value: float | None, limit: float | None, form: str, unit: int = 1) -> str:
+def goal(value: float | None, limit: float | None, form: str, unit: float = 1) -> str:
     """The limit, and whether the value keeps it; nothing where one of them is missing."""
     if limit is None or value is None:
         return ""

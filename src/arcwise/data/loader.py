@@ -49,7 +49,6 @@ class Pictures(Dataset[Batch]):
         self, manifest: Manifest, labels: np.ndarray, canvas: Preparation, keep_bytes: int
     ) -> None:
         self.manifest = manifest
-        self.names = manifest.images
         self.labels = torch.from_numpy(np.ascontiguousarray(labels, dtype=np.int64))
         self.canvas = canvas
         shape = (len(manifest), canvas.height, canvas.width, 3)
@@ -60,7 +59,7 @@ class Pictures(Dataset[Batch]):
             self.is_kept = torch.zeros(len(manifest), dtype=torch.bool).share_memory_()
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.manifest)
 
     def __getitems__(self, rows: list[int]) -> Batch:
         """The batch of these rows; unreadable pictures are left out of it and listed."""
@@ -82,7 +81,7 @@ class Pictures(Dataset[Batch]):
     def _pixels(self, row: int) -> Tensor:
         if self.kept is not None and self.is_kept[row]:
             return self.kept[row]
-        image = decode(self.manifest.read(row), self.names[row])
+        image = decode(self.manifest.read(row), self.manifest.image(row))
         pixels = torch.from_numpy(self.canvas.pixels(image))
         if self.kept is not None:
             self.kept[row] = pixels

@@ -107,9 +107,7 @@ class Manifest:
 
     def image(self, index: int) -> str:
         """The reference of one row's image."""
-        if not self.has_images:
-            raise ArcwiseError(f"{self.name} holds vectors, not pictures")
-        return self.table.column("image")[index].as_py()
+        return self._refs[index].as_py()
 
     def read(self, index: int) -> bytes:
         """The bytes of one row's picture file.
@@ -117,7 +115,7 @@ class Manifest:
         Raises:
             ImageError: it cannot be read.
         """
-        return read_picture(self.root, self.image(index))
+        return read_picture(self._root, self.image(index))
 
     def fingerprint(self) -> str:
         """The SHA-256 of the table's content, in hexadecimal; the pictures are not read."""
@@ -128,6 +126,17 @@ class Manifest:
                 values = self.table.column(name).slice(start, 65536).to_pylist()
                 digest.update(repr(values).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
+
+    @cached_property
+    def _refs(self) -> pa.Array:
+        """The column of images as one piece, of which a row is found at once."""
+        if not self.has_images:
+            raise ArcwiseError(f"{self.name} holds vectors, not pictures")
+        return self.table.column("image").combine_chunks()
+
+    @cached_property
+    def _root(self) -> str:
+        return os.fspath(self.root)
 
     def _required(self, name: str, mend: str) -> list[Any]:
         values = self.column(name)

@@ -1,0 +1,71 @@
+"""One container into another, beside copying the file, both down to the disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.verbs.data_convert import convert
+
+from .forms import written
+from .process import Running
+
+BYTES = 300e6
+WAYS = (
+    ("rec", "x.tar"), ("tar shards", "x.rec"), ("zip", "x.rec"), ("rec", "x.parquet"),
+    ("parquet", "x.tar"), ("zip", "x.zip"),
+)  # fmt: skip
+
+
+def measure(pictures: Manifest, folder: Path, rounds: int, _: int) -> list[dict[str, Any]]:
+    """A row a conversion: megabytes a second of the source, of both, and their ratio."""
+    size = np.median([len(pictures.read(row)) for row in range(0, len(pictures), 50)])
+    times = -(-int(BYTES / size) // len(pictures))
+    many = pictures.select(np.tile(np.arange(len(pictures)), times))
+    rows = []
+    for form, target in WAYS:
+        source = written(many, folder / "many", form)
+        found = []
+        for _round in range(rounds):
+            place = str(folder / "converted")
+            found.append(
+                Running(job, [0, 1], source=str(source), place=place, name=target).result()
+            )
+        rows.append(
+            {
+                "line": f"{form} → {target[1:]}",
+                "copied": statistics.median(one["copied"] for one in found),
+                "converted": statistics.median(one["converted"] for one in found),
+                "ratio": statistics.median(one["converted"] / one["copied"] for one in found),
+            }
+        )
+    return rows
+
+
+def job(source: str, place: str, name: str) -> dict[str, float]:
+    """Bytes a second of the source, copied and converted."""
+    folder = Path(place)
+    files = [path for path in Path(source).parent.glob(f"{Path(source).stem}*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    rates = {}
+    for way in ("copied", "converted"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        os.sync()
+        began = time.perf_counter()
+        if way == "copied":
+            for path in files:
+                shutil.copyfile(path, folder / path.name)
+        else:
+            convert(open_manifest(source), folder / name)
+        os.sync()
+        rates[way] = size / (time.perf_counter() - began)
+    shutil.rmtree(folder)
+    return rates

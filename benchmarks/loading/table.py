@@ -1,0 +1,116 @@
+"""From what was measured to the tables of docs/performance.md: no figure is typed by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from measured import page
+
+from .forms import SEQUENTIAL
+from .reading import LIMIT, PEER
+
+BEGIN = "<!-- measured: written by benchmarks/data_loading.py -->"
+END = "<!-- end of what data loading measured -->"
+ONE, TWO, MEMORY, COPY, WAIT = 0.9, 1.7, 100e6, 0.5, 0.05
+"""Goals: share of the limit, gain by a second worker, bytes, share of copying, share waited."""
+
+NAMES = {
+    LIMIT: "the limit: OpenCV in a loop, files in memory",
+    PEER: "a plain PyTorch data set over a folder, Pillow",
+}
+
+
+def write(path: Path, found: dict[str, Any]) -> None:
+    """Put the tables between the page's two marks, at its end where it has none."""
+    page.write(path, BEGIN, END, text(found))
+
+
+def text(found: dict[str, Any]) -> str:
+    """The machine, and a table for each part that was measured."""
+    releases = ("opencv-python-headless", "torch", "pillow", "pyarrow")
+    about = (
+        f"Measured {found['date']} on {found['machine']}, "
+        f"{', '.join(f'{name} {found[name]}' for name in releases)}: {found['pictures']}."
+    )
+    parts = (("reading", _reading), ("memory", _memory), ("converting", _converting),
+             ("training", _training))  # fmt: skip
+    tables = [table(found[part]) for part, table in parts if part in found]
+    return "\n".join(["## Reading pictures\n", about, "", *tables])
+
+
+def _reading(rows: list[dict[str, Any]]) -> str:
+    head = ["decoded to 112 x 112, pictures/s", "one worker, one core", "of the limit", "goal",
+            "two workers, two cores", "of two limits", "two to one", "goal"]  # fmt: skip
+    lines = []
+    for row in rows:
+        name, judged = row["line"], row["line"] in SEQUENTIAL
+        lines.append(
+            [
+                NAMES.get(name, f"arcwise, {name}"),
+                f"{row['one']:,.0f}",
+                f"{row['of_limit']:.2f}",
+                _least(row["of_limit"], ONE) if judged else "",
+                f"{row['two']:,.0f}",
+                f"{row['of_two_limits']:.2f}",
+                f"{row['two_to_one']:.2f}",
+                _least(row["two_to_one"], TWO) if judged else "",
+            ]
+        )
+    return page.markdown(head, lines)
+
+
+def _memory(rows: list[dict[str, Any]]) -> str:
+    head = ["tiny records", "how many", "to open, MB more", "and to read some, MB more", "goal"]
+    return page.markdown(
+        head,
+        [
+            [
+                row["line"],
+                f"{row['records']:,}",
+                f"{row['opened'] / 1e6:.0f}",
+                f"{row['read'] / 1e6:.0f}",
+                page.goal(row["read"], MEMORY, "{:.0f}", 1_000_000),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _converting(rows: list[dict[str, Any]]) -> str:
+    head = ["conversion", "copying the source, MB/s", "converting it, MB/s", "ratio", "goal"]
+    return page.markdown(
+        head,
+        [
+            [
+                row["line"],
+                f"{row['copied'] / 1e6:,.0f}",
+                f"{row['converted'] / 1e6:,.0f}",
+                f"{row['ratio']:.2f}",
+                _least(row["ratio"], COPY),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _training(rows: list[dict[str, Any]]) -> str:
+    epochs = len(rows[0]["waiting"])
+    head = ["training, recipe `products`", "pictures/s",
+            *(f"waited, epoch {number + 1}" for number in range(epochs)), "goal"]  # fmt: skip
+    return page.markdown(
+        head,
+        [
+            [
+                row["line"],
+                f"{row['rate']:,.0f}",
+                *(f"{share:.1%}" for share in row["waiting"]),
+                page.goal(max(row["waiting"]), WAIT, "{:.0f} %", 0.01),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _least(value: float, goal: float) -> str:
+    return f"≥ {goal:g} {'✓' if value >= goal else '✗'}"
