@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from arcwise.data.formats import archive, folder
+from arcwise.data.formats import archive, cars, cub, folder, ijb, inshop, products, vggface2
 from arcwise.data.formats.layout import PICTURES
 from arcwise.data.formats.table import TABLES, read_table
 from arcwise.data.manifest import Manifest
@@ -31,7 +31,7 @@ class FolderFormat(FileFormat, Protocol):
 
 
 FILES: dict[str, FileFormat] = {".zip": archive}
-FOLDERS: tuple[FolderFormat, ...] = ()
+FOLDERS: tuple[FolderFormat, ...] = (ijb, products, inshop, cub, cars, vggface2)
 """Layouts with files of their own, asked in this order; any other folder is one per identity."""
 
 

@@ -1,0 +1,156 @@
+"""The text files in the `meta` folder of IJB-B and IJB-C, each as a typed table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.csv as pacsv
+
+from arcwise.errors import ArcwiseError
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
+
+ROWS = "_face_tid_mid.txt"
+POINTS = "_name_5pts_score.txt"
+PAIRS = "_template_pair_label.txt"
+SPLITS = {
+    "gallery1": ("_1n_gallery_g1.csv", "_1n_gallery_s1.csv"),
+    "gallery2": ("_1n_gallery_g2.csv", "_1n_gallery_s2.csv"),
+    "probe": ("_1n_probe_mixed.csv",),
+}
+"""What each file of the 1:N protocol is a list of, and what IJB-C and IJB-B call it."""
+
+_POINTS = [f"{axis}{number}" for number in range(1, 6) for axis in "xy"]
+
+
+class Meta(NamedTuple):
+    """The files there are.
+
+    Attributes:
+        folder: `meta`.
+        prefix: what all their names begin with, in lower case: `ijbb`, `ijbc`.
+        files: by the rest of their names, in lower case.
+    """
+
+    folder: Path
+    prefix: str
+    files: Mapping[str, Path]
+
+
+def find(folder: Path) -> Meta | None:
+    """The files in a `meta` folder; None where none is a list of faces.
+
+    Raises:
+        ArcwiseError: the folder holds the files of two data sets.
+    """
+    if not folder.is_dir():
+        return None
+    there = {path.name.lower(): path for path in sorted(folder.iterdir())}
+    found = [name.removesuffix(ROWS) for name in there if name.endswith(ROWS)]
+    if len(found) > 1:
+        raise ArcwiseError(
+            f"{folder}: holds the lists of {' and '.join(found)}; expected one data set a folder"
+        )
+    for prefix in found:
+        own = {name.removeprefix(prefix): there[name] for name in there if name.startswith(prefix)}
+        return Meta(folder, prefix, own)
+    return None
+
+
+def rows(path: Path) -> pa.Table:
+    """The pictures: `name`, `template`, `media`, all text."""
+    table = _read(path, {"name": pa.string(), "template": pa.int32(), "media": pa.int32()})
+    return _as_text(table, "template", "media")
+
+
+def points(path: Path) -> pa.Table:
+    """What the detector found: `name`, `landmarks` (10 numbers), `quality` (its score)."""
+    kinds = dict.fromkeys(_POINTS, pa.float32()) | {"quality": pa.float64()}
+    table = _read(path, {"name": pa.string()} | kinds)
+    numbers = np.column_stack([table.column(name).to_numpy() for name in kinds])
+    bad = np.flatnonzero(~np.isfinite(numbers).all(axis=1))
+    if len(bad):
+        raise ArcwiseError(f"{path}: line {bad[0] + 1}: holds a NaN or an infinity")
+    flat = pa.array(numbers[:, :-1].astype(np.float32).ravel())
+    landmarks = pa.FixedSizeListArray.from_arrays(flat, len(_POINTS))
+    return table.select(["name", "quality"]).append_column("landmarks", landmarks)
+
+
+def pairs(path: Path) -> pa.Table:
+    """The pairs of templates to verify: `a` and `b` (text), `same` (bool)."""
+    table = _read(path, {"a": pa.int32(), "b": pa.int32(), "same": pa.bool_()})
+    return _as_text(table, "a", "b")
+
+
+def subjects(path: Path) -> pa.Table:
+    """Whose the templates are: `template` and `identity`, text; the file's first two columns."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline()
+    except OSError as problem:
+        raise ArcwiseError(f"{path}: {problem.strerror}") from None
+    cells = first.split(b",")
+    kinds = {"template": pa.int32(), "identity": pa.int32()}
+    others = {f"column {number}": pa.string() for number in range(2, len(cells))}
+    headed = not cells[0].strip(b' "\r\n').isdigit()
+    table = _read(path, kinds | others, delimiter=",", skip=int(headed), taken=list(kinds))
+    return _as_text(table, *kinds)
+
+
+def _read(
+    path: Path,
+    kinds: Mapping[str, pa.DataType],
+    *,
+    delimiter: str = " ",
+    skip: int = 0,
+    taken: list[str] | None = None,
+) -> pa.Table:
+    """The table in a file without a header.
+
+    Raises:
+        ArcwiseError: the file is not there or empty, or a line (it is named) has another number of
+            columns, or something else where a number is expected.
+    """
+    parse = pacsv.ParseOptions(delimiter=delimiter, quote_char='"' if delimiter == "," else False)
+    convert = pacsv.ConvertOptions(
+        column_types=dict(kinds),
+        include_columns=taken,
+        null_values=[],
+        true_values=["1"],
+        false_values=["0"],
+    )
+
+    def read(threads: bool) -> pa.Table:
+        options = pacsv.ReadOptions(use_threads=threads, column_names=list(kinds), skip_rows=skip)
+        return pacsv.read_csv(path, options, parse, convert)
+
+    try:
+        table = read(threads=True)
+    except pa.ArrowInvalid:
+        try:
+            read(threads=False)  # only so it says which line
+        except pa.ArrowInvalid as problem:
+            said = str(problem).splitlines()[0].replace("Row #", "line ")
+        else:
+            raise
+        raise ArcwiseError(
+            f"{path}: {said}; expected on each line {', '.join(kinds)}, "
+            f"{'a comma' if delimiter == ',' else 'one blank'} between"
+        ) from None
+    except OSError as problem:
+        raise ArcwiseError(f"{path}: {problem.strerror or problem}") from None
+    if not table.num_rows:
+        raise ArcwiseError(f"{path}: empty; expected lines of {', '.join(kinds)}")
+    return table
+
+
+def _as_text(table: pa.Table, *names: str) -> pa.Table:
+    for name in names:
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, table.column(name).cast(pa.string()))
+    return table
