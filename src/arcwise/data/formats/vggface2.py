@@ -1,0 +1,136 @@
+"""VGGFace2: `train/n000001/…` with the tables that came with it (Cao et al., FG 2018)."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from arcwise.data.formats import folder
+from arcwise.data.formats.comma import parse_csv
+from arcwise.data.formats.lists import boxes, found_in, read_lines
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
+
+PEOPLE = "identity_meta.csv"
+BOX = ("X", "Y", "W", "H")
+LANDMARKS = tuple(f"P{point}{axis}" for point in range(1, 6) for axis in "XY")
+_FOLDERS = ("", "meta", "bb_landmark", "meta/bb_landmark")
+_SPLITS = ("train", "test")
+_TABLES = {"box": ("loose_bb", BOX), "landmarks": ("loose_landmark", LANDMARKS)}
+
+
+def recognises(path: Path) -> bool:
+    """Whether a folder of a split and one of the tables are there."""
+    if not any((path / split).is_dir() for split in _SPLITS):
+        return False
+    names = [f"{stem}_{split}.csv" for stem, _ in _TABLES.values() for split in _SPLITS]
+    return any(found_in(path, [name], _FOLDERS) for name in (PEOPLE, *names))
+
+
+def read(path: Path, *, identities: bool = True) -> Manifest:
+    """The manifest of the folders, with `box`, `landmarks`, `person` and `gender` from the tables.
+
+    The tables are joined by NAME_ID, never by the order of their lines; a picture that a table
+    lacks has no box or landmarks, and a line without a picture is counted in a note.
+    """
+    manifest = folder.read(path, identities=identities)
+    if "split" not in manifest.table.column_names:
+        return manifest
+    table, notes = manifest.table, list(manifest.notes)
+    # The data set's own place of a picture: split, person, name without ending.
+    keys = pc.replace_substring_regex(table.column("image"), r"\.[^./]*$", "")
+    used = []
+    for column, (stem, names) in _TABLES.items():
+        parts = [
+            _numbers(found / f"{stem}_{split}.csv", split, names)
+            for split in _SPLITS
+            if (found := found_in(path, [f"{stem}_{split}.csv"], _FOLDERS)) is not None
+        ]
+        if not parts:
+            continue
+        places = pa.chunked_array([place for place, _ in parts])
+        rows = pc.fill_null(pc.index_in(keys, places), -1).to_numpy()
+        numbers = np.concatenate([part for _, part in parts] + [np.full((1, len(names)), np.nan)])
+        table = table.append_column(column, boxes(numbers[rows]))
+        used.append(column)
+        for what, count in (
+            (f"pictures have no {column}: {stem}_*.csv lacks them", int((rows < 0).sum())),
+            (f"lines of {stem}_*.csv have no picture", len(places) - int((rows >= 0).sum())),
+        ):
+            if count:
+                notes.append(f"{count:,} {what}")
+    people = found_in(path, [PEOPLE], _FOLDERS)
+    if people is not None:
+        known = _people(people / PEOPLE)
+        owners = manifest.identities
+        for position, column in enumerate(("person", "gender")):
+            values = [known[one][position] if one in known else None for one in owners]
+            table = table.append_column(column, pa.array(values, pa.string()))
+            used.append(column)
+    understood = f"{manifest.understood}; {', '.join(used)} from the tables of VGGFace2"
+    return replace(manifest, table=table, understood=understood, notes=tuple(notes))
+
+
+def _numbers(path: Path, split: str, names: tuple[str, ...]) -> tuple[pa.Array, np.ndarray]:
+    """The place of every picture (`train/n000002/0001_01`), and (N, len(names)) numbers."""
+    try:
+        table = parse_csv(path.read_bytes(), str(path))
+    except OSError as problem:
+        raise ArcwiseError(f"{path}: {problem.strerror}") from None
+    if table.column_names != ["NAME_ID", *names]:
+        raise ArcwiseError(
+            f"{path}: the header is {','.join(table.column_names)[:80]}; expected "
+            f"NAME_ID,{','.join(names)}"
+        )
+    columns = []
+    for name in names:
+        column = table.column(name)
+        try:
+            numbers = column.cast(pa.float32()).to_numpy()
+        except pa.ArrowException:
+            numbers = np.array([_number(one) for one in column.to_pylist()], np.float32)
+        if not np.isfinite(numbers).all():
+            row = int(np.flatnonzero(~np.isfinite(numbers))[0])
+            raise ArcwiseError(
+                f"{path}: line {row + 2}: {name} is {column[row].as_py()!r}; expected a number"
+            )
+        columns.append(numbers)
+    places = pc.binary_join_element_wise(split, table.column("NAME_ID"), "/").combine_chunks()
+    if pc.count_distinct(places).as_py() < len(places):
+        raise ArcwiseError(f"{path}: names a picture more than once; expected a line a picture")
+    return places, np.column_stack(columns)
+
+
+def _people(path: Path) -> dict[str, tuple[str, str]]:
+    """Class id → name and gender. A name may hold commas, and a blank may precede its quotes."""
+    known: dict[str, tuple[str, str]] = {}
+    rows = csv.reader(read_lines(path), skipinitialspace=True)
+    header = [name.strip() for name in next(rows, [])]
+    if header[:5] != ["Class_ID", "Name", "Sample_Num", "Flag", "Gender"]:
+        raise ArcwiseError(
+            f"{path}: line 1 is {','.join(header)[:60]!r}; expected Class_ID, Name, Sample_Num, "
+            "Flag, Gender"
+        )
+    for row in rows:
+        if row and len(row) < 5:
+            raise ArcwiseError(
+                f"{path}: line {rows.line_num} is {','.join(row)[:60]!r}; expected 5 values"
+            )
+        if row:
+            known[row[0].strip()] = (row[1].strip(), row[4].strip())
+    return known
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
