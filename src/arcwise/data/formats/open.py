@@ -5,7 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from arcwise.data.formats import archive, cars, cub, folder, ijb, inshop, products, vggface2
+from arcwise.data.formats import (
+    archive,
+    cars,
+    cub,
+    folder,
+    ijb,
+    inshop,
+    pack,
+    products,
+    shards,
+    vggface2,
+)
 from arcwise.data.formats.layout import PICTURES
 from arcwise.data.formats.table import TABLES, read_table
 from arcwise.data.manifest import Manifest
@@ -30,8 +41,8 @@ class FolderFormat(FileFormat, Protocol):
         ...
 
 
-FILES: dict[str, FileFormat] = {".zip": archive}
-FOLDERS: tuple[FolderFormat, ...] = (ijb, products, inshop, cub, cars, vggface2)
+FILES: dict[str, FileFormat] = {".zip": archive, ".bin": pack, ".tar": shards}
+FOLDERS: tuple[FolderFormat, ...] = (ijb, products, inshop, cub, cars, vggface2, shards)
 """Layouts with files of their own, asked in this order; any other folder is one per identity."""
 
 
@@ -44,7 +55,7 @@ def open_format(
     images: Path | None = None,
 ) -> Manifest:
     """The manifest that the reader for this form of data set makes."""
-    if not path.exists():
+    if not path.exists() and not shards.names_shards(path):
         raise ArcwiseError(f"{path}: no such file or folder; expected {EXPECTED}")
     suffix = path.suffix.lower()
     if path.is_file() and suffix in TABLES:
