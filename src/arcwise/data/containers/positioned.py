@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 
 
 class PositionedFile:
@@ -17,6 +18,7 @@ class PositionedFile:
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - open as long as this is
         self.size = os.fstat(self._file.fileno()).st_size
         self._lock = threading.Lock()
+        weakref.finalize(self, self._file.close)  # with the container, without a warning
 
     def read_at(self, position: int, length: int) -> bytes:
         """The bytes from a position on; fewer where the file ends."""

@@ -1,0 +1,159 @@
+"""Where each record of a `.rec` begins: 8 bytes a record, 16 where the keys have gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+from numpy.typing import NDArray
+
+from arcwise.errors import ArcwiseError
+
+_BLOCK = 2**20  # bytes of text in memory
+
+
+@dataclass(frozen=True, eq=False)
+class RecordIndex:
+    """The records by key.
+
+    Attributes:
+        keys: ascending; a range when nothing is missing between the first and the last.
+        offsets: (N,) int64, where the record of each key begins.
+    """
+
+    keys: range | NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def rows(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The position of each key here; -1 for those that are not."""
+        if isinstance(self.keys, range):
+            found = keys - self.keys.start
+            return np.where((found >= 0) & (found < len(self)), found, -1)
+        found = np.searchsorted(self.keys, keys).clip(max=len(self) - 1)
+        return np.where(self.keys[found] == keys, found, -1)
+
+    def __contains__(self, key: int) -> bool:
+        return self.offset(key) >= 0
+
+    def offset(self, key: int) -> int:
+        """Where the record of a key begins; -1 where there is none."""
+        if isinstance(self.keys, range):
+            row = key - self.keys.start
+            return int(self.offsets[row]) if 0 <= row < len(self.offsets) else -1
+        row = int(np.searchsorted(self.keys, key))
+        found = row < len(self) and self.keys[row] == key
+        return int(self.offsets[row]) if found else -1
+
+
+def index_of(keys: NDArray[np.int64], offsets: NDArray[np.int64]) -> RecordIndex | None:
+    """The index of records in any order; None when two have the same key."""
+    if (np.diff(keys) <= 0).any():
+        order = np.argsort(keys)
+        keys, offsets = keys[order], offsets[order]
+        if (np.diff(keys) == 0).any():
+            return None
+    if len(keys) and keys[-1] - keys[0] == len(keys) - 1:
+        return RecordIndex(range(int(keys[0]), int(keys[-1]) + 1), offsets)
+    return RecordIndex(keys, offsets)
+
+
+def read_index(path: Path) -> RecordIndex:
+    """The index in an `.idx` file: a line `key TAB offset` for each record, in any order.
+
+    Raises:
+        ArcwiseError: a line is not that, or a key comes twice; the message has its number.
+    """
+    count, lowest, highest = 0, 2**63 - 1, 0
+    for keys, offsets in _blocks(path):
+        count += len(keys)
+        lowest, highest = min(lowest, int(keys.min())), max(highest, int(keys.max()))
+        if lowest < 0 or (offsets < 0).any() or (offsets % 4).any():
+            raise _malformed(path)
+    if not count:
+        raise ArcwiseError(f"{path}: empty; remove it, and the .rec itself is looked through")
+    if highest - lowest == count - 1:  # nearly always: no key is stored, nothing is sorted
+        by_key = np.full(count, -1, np.int64)
+        for keys, offsets in _blocks(path):
+            by_key[keys - lowest] = offsets
+        if (by_key < 0).any():
+            raise _doubled(path)
+        return RecordIndex(range(lowest, highest + 1), by_key)
+    every_key, every_offset = np.empty(count, np.int64), np.empty(count, np.int64)
+    filled = 0
+    for keys, offsets in _blocks(path):
+        every_key[filled : filled + len(keys)] = keys
+        every_offset[filled : filled + len(keys)] = offsets
+        filled += len(keys)
+    index = index_of(every_key, every_offset)
+    if index is None:
+        raise _doubled(path)
+    return index
+
+
+def line_of(path: Path, key: int) -> int:
+    """The number of the line that has a key; 0 where none has."""
+    lines = _lines(path)
+    return next((number for number, line in lines if int(line.split(b"\t")[0]) == key), 0)
+
+
+def _blocks(path: Path) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    if not path.stat().st_size:
+        return
+    try:
+        reader = pacsv.open_csv(
+            path,
+            pacsv.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=["key", "offset"]),
+            pacsv.ParseOptions(delimiter="\t", quote_char=False),
+            pacsv.ConvertOptions(
+                column_types={"key": pa.int64(), "offset": pa.int64()}, null_values=[]
+            ),
+        )
+        for batch in reader:
+            if batch.num_rows:
+                yield batch.column(0).to_numpy(), batch.column(1).to_numpy()
+    except pa.ArrowInvalid:
+        raise _malformed(path) from None
+
+
+def _malformed(path: Path) -> ArcwiseError:
+    for number, line in _lines(path):
+        try:
+            key, offset = (int(word) for word in line.split(b"\t"))
+            sound = min(key, offset) >= 0 and max(key, offset) < 2**63 and offset % 4 == 0
+        except ValueError:
+            sound = False
+        if not sound:
+            shown = line[:40].decode("utf-8", "backslashreplace")
+            return ArcwiseError(
+                f"{path}: line {number} is {shown!r}; expected a key, a tab, and where the record "
+                "begins (a multiple of 4)"
+            )
+    return ArcwiseError(f"{path}: not lines of a key, a tab and a number")
+
+
+def _doubled(path: Path) -> ArcwiseError:
+    seen: dict[bytes, int] = {}
+    for number, line in _lines(path):
+        key = line.split(b"\t")[0]
+        if key in seen:
+            first = seen[key]
+            return ArcwiseError(
+                f"{path}: line {number} has the key {int(key)} of line {first} again; remove the "
+                "file, and the .rec itself is looked through"
+            )
+        seen[key] = number
+    return ArcwiseError(f"{path}: a key comes twice; remove it")
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip(b"\r\n"):
+                yield number, line.strip(b"\r\n")
