@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import ZipInfo
 
 from arcwise.data.containers.zipped import ZipContainer
 from arcwise.data.formats.layout import OWN_TABLES, arrange
+from arcwise.data.formats.pairs import OWN_PAIRS, with_pairs
 from arcwise.data.formats.table import read_table_bytes
 from arcwise.data.manifest import Manifest
 from arcwise.data.picture import open_container, read_picture
@@ -15,7 +17,12 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
     """The manifest of an archive; its images are `archive.zip/member`."""
     archive = open_container(str(path))
     assert isinstance(archive, ZipContainer), "its ending says so"
-    members = archive.members
+    manifest = _pictures(path, archive.members, identities)
+    found = next((name for name in OWN_PAIRS if name in archive.members), None)
+    return with_pairs(manifest, found, archive.read(found, found)) if found else manifest
+
+
+def _pictures(path: Path, members: dict[str, ZipInfo], identities: bool) -> Manifest:
     for name in OWN_TABLES:
         if name in members:
             data = read_picture(path, name)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from arcwise.data.formats.layout import OWN_TABLES, arrange
+from arcwise.data.formats.pairs import OWN_PAIRS, with_pairs
 from arcwise.data.formats.table import read_table
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -16,6 +17,12 @@ from arcwise.errors import ArcwiseError
 
 def read(path: Path, *, identities: bool = True) -> Manifest:
     """The manifest of a folder of pictures, the folders in it being the identities."""
+    manifest = _pictures(path, identities)
+    found = next((name for name in OWN_PAIRS if (path / name).is_file()), None)
+    return with_pairs(manifest, found, (path / found).read_bytes()) if found else manifest
+
+
+def _pictures(path: Path, identities: bool) -> Manifest:
     for name in OWN_TABLES:
         if (path / name).is_file():
             return read_table(path / name, identities=identities, name=path.resolve().name)

@@ -24,7 +24,7 @@ def row_names(manifest: Manifest) -> pa.Array:
     """(N,) text: the `template` of each row, or its image, or its `name`."""
     for column in ("template", "image", "name"):
         if column in manifest.table.column_names:
-            return _flat(manifest.table.column(column))
+            return flat(manifest.table.column(column))
     raise ArcwiseError(
         f"{manifest.name}: has no column 'name'; expected one, for pairs to refer to"
     )
@@ -39,14 +39,14 @@ def people(manifest: Manifest) -> pa.Array:
         raise ArcwiseError(f"{manifest.name}: has no identities, and a list as LFW's names people")
     columns = manifest.table.column_names
     files = manifest.table.column("image" if "image" in columns else "name")
-    found = pc.struct_field(pc.extract_regex(_flat(files), _NUMBER), "number")
-    identities = _flat(manifest.table.column("identity"))
+    found = pc.struct_field(pc.extract_regex(flat(files), _NUMBER), "number")
+    identities = flat(manifest.table.column("identity"))
     return numbered(identities, found)
 
 
 def paths(manifest: Manifest) -> pa.Array:
     """(N,) text: where each picture is, inside the archive if it is in one."""
-    return pc.replace_substring_regex(_flat(manifest.table.column("image")), _INSIDE, "")
+    return pc.replace_substring_regex(flat(manifest.table.column("image")), _INSIDE, "")
 
 
 def numbered(names: pa.Array, numbers: pa.Array) -> pa.Array:
@@ -65,7 +65,7 @@ def find(wanted: pa.Array, keys: pa.Array) -> tuple[NDArray[np.int64], NDArray[n
     return rows.astype(np.int64), repeated[rows]
 
 
-def _flat(column: pa.ChunkedArray) -> pa.Array:
+def flat(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(
         column.cast(pa.large_string()).chunks or [pa.array([], pa.large_string())]
     )

@@ -65,7 +65,8 @@ def with_pairs(manifest: Manifest, name: str, data: bytes) -> Manifest:
     except ArcwiseError as problem:
         return replace(manifest, notes=(*manifest.notes, f"its pairs are not used: {problem}"))
     ignored = tuple(one for one in manifest.ignored if one != name)
-    return replace(manifest, pairs=pairs, ignored=ignored)
+    understood = f"{manifest.understood}; {pairs.num_rows:,} pairs in {name}"
+    return replace(manifest, pairs=pairs, ignored=ignored, understood=understood)
 
 
 def _read(path: Path) -> bytes:

@@ -1,0 +1,157 @@
+"""Pictures in pairs → a `.bin` verification pack."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow.compute
+
+from arcwise.data.containers.positioned import PositionedFile
+from arcwise.data.formats import pair_names
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
+
+_HEAD = struct.Struct("<qq")  # row, length of its picture
+_UNUSED = -1  # as length: no pair has this picture
+_AT_ONCE = 1000  # pickle's own number of items between two marks
+_BUFFER = 2**20
+
+
+class PackWriter:
+    """`([picture, …], [same, …])` for `pickle.load(file, encoding="bytes")`, two pictures a pair.
+
+    Pairs go in their order, or fold by fold where they have folds, since readers of packs take
+    folds to be contiguous. Pictures come in the order of rows, so those that pairs need wait in a
+    file of the work folder; one that occurs in several pairs is written once and referred to. A
+    pack has no place for anything else: identities and other columns are not in it.
+
+    Attributes:
+        left_out: pairs that are not in the pack, because a picture of theirs was not added; known
+            when it is finished.
+    """
+
+    def __init__(self, folder: Path, name: str, manifest: Manifest) -> None:
+        """Prepares a pack.
+
+        Raises:
+            ArcwiseError: the manifest states no pairs, or not of single pictures.
+        """
+        self.left_out = 0
+        self._folder, self._name = folder, name
+        self._pairs, self._same = _pairs(manifest, name)
+        self._used = np.zeros(len(manifest), bool)
+        self._used[self._pairs] = True
+        self._starts = np.full(len(manifest), _UNUSED, np.int64)
+        self._lengths = np.full(len(manifest), _UNUSED, np.int64)
+        self._end = 0
+        self._file: BinaryIO | None = None
+
+    def resume(self) -> int:
+        """The row after the last one that is whole in the file of waiting pictures."""
+        row = _UNUSED
+        if self._waiting.exists():
+            file = PositionedFile(str(self._waiting))
+            while len(head := file.read_at(self._end, _HEAD.size)) == _HEAD.size:
+                next_row, length = _HEAD.unpack(head)
+                end = self._end + _HEAD.size + max(length, 0)
+                if not row < next_row < len(self._used) or length < _UNUSED or end > file.size:
+                    break
+                row = next_row
+                self._noted(row, length)
+            os.truncate(self._waiting, self._end)
+        return row + 1
+
+    def add(self, row: int, data: bytes) -> None:
+        """Keeps the picture of one row, if a pair has it."""
+        if self._file is None:
+            self._file = open(self._waiting, "ab")  # noqa: SIM115 - closed by `close`
+        needed = bool(self._used[row])
+        length = len(data) if needed else _UNUSED
+        self._file.write(_HEAD.pack(row, length))
+        self._file.write(data if needed else b"")
+        self._file.flush()
+        self._noted(row, length)
+
+    def finish(self, rows: Sequence[int]) -> list[str]:
+        """Writes the pack; pairs with a picture that is not among the rows are left out."""
+        self.close()
+        there = np.zeros(len(self._used), bool)
+        there[np.asarray(rows, np.int64)] = True
+        whole = (there & (self._lengths != _UNUSED))[self._pairs].all(axis=1)
+        self.left_out = int((~whole).sum())
+        if not whole.any():
+            raise ArcwiseError(
+                f"{self._name}: both pictures of none of {len(whole):,} pairs can be read"
+            )
+        with open(self._folder / self._name, "wb", buffering=_BUFFER) as file:
+            self._write(file, self._pairs[whole].ravel(), self._same[whole])
+        return [self._name]
+
+    def close(self) -> None:
+        """Lets go of the file of waiting pictures."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    @property
+    def _waiting(self) -> Path:
+        return self._folder / f"{self._name}.pictures"
+
+    def _noted(self, row: int, length: int) -> None:
+        self._starts[row], self._lengths[row] = self._end + _HEAD.size, length
+        self._end += _HEAD.size + max(length, 0)
+
+    def _write(self, file: BinaryIO, rows: np.ndarray, same: np.ndarray) -> None:
+        """Pickle's protocol 3: its instructions are named in CPython's pickletools.py."""
+        pictures = PositionedFile(str(self._waiting))
+        uses = np.bincount(rows, minlength=len(self._used))
+        written: dict[int, int] = {}  # row with several uses → its place in the memo
+        file.write(b"\x80\x03]")
+        for first in range(0, len(rows), _AT_ONCE):
+            file.write(b"(")
+            for row in rows[first : first + _AT_ONCE].tolist():
+                if row in written:
+                    file.write(b"j" + struct.pack("<I", written[row]))
+                    continue
+                data = pictures.read_at(int(self._starts[row]), int(self._lengths[row]))
+                file.write(b"B" + struct.pack("<I", len(data)))
+                file.write(data)
+                if uses[row] > 1:
+                    file.write(b"r" + struct.pack("<I", len(written)))
+                    written[row] = len(written)
+            file.write(b"e")
+        file.write(b"](" + np.where(same, b"\x88", b"\x89").tobytes() + b"e\x86.")
+
+
+def _pairs(manifest: Manifest, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """(P, 2) rows and (P,) bool, in the order of the pack."""
+    if manifest.pairs is None or not manifest.pairs.num_rows:
+        raise ArcwiseError(
+            f"{name}: a verification pack holds pairs, and {manifest.name} states none; make some "
+            "with 'arcwise data pairs', or name a list with --pairs"
+        )
+    known, sides = pair_names.row_names(manifest), []
+    for side in "ab":
+        wanted = pair_names.flat(manifest.pairs[side])
+        rows, several = pair_names.find(wanted, known)
+        for pair in np.flatnonzero((rows < 0) | several)[:1]:
+            found = "several pictures" if several[pair] else "no picture"
+            raise ArcwiseError(
+                f"{name}: pair {pair + 1}: {wanted[pair].as_py()!r} is {found} of {manifest.name}; "
+                "a verification pack holds pairs of pictures"
+            )
+        sides.append(rows)
+    pairs = np.stack(sides, axis=1)
+    same = manifest.pairs["same"].to_numpy()
+    if "fold" not in manifest.pairs.column_names:
+        return pairs, same
+    folds = manifest.pairs["fold"].combine_chunks().dictionary_encode().indices
+    order = np.argsort(folds.to_numpy(zero_copy_only=False), kind="stable")
+    return pairs[order], same[order]
