@@ -50,8 +50,7 @@ def arrange(
     pictures: list[str] = []
     ignored: list[str] = []
     for file in files:
-        usable = PurePosixPath(file).suffix.lower() in PICTURES and _is_text(file)
-        (pictures if usable and not _hidden(file) else ignored).append(file)
+        (pictures if is_picture(file) else ignored).append(file)
     if not pictures:
         raise ArcwiseError(f"{root / prefix}: no picture in it{_instead(ignored)}")
     pictures.sort()
@@ -66,24 +65,38 @@ def arrange(
     columns = {"image": [prefix + file for file in pictures]}
     understood = "a flat folder of pictures"
     if len(flat) < len(pictures):
-        understood = "a folder per identity"
-        tops = sorted({folder.partition("/")[0] for folder in folders})
-        if len(tops) == 1 and tops[0] not in SPLITS and _nested(folders):
-            folders = [folder.partition("/")[2] for folder in folders]
-            understood = f"a folder per identity, all inside {tops[0]}"
-            tops = sorted({folder.partition("/")[0] for folder in folders})
-        splits = [SPLITS.get(folder.partition("/")[0]) for folder in folders]
-        if _nested(folders) and None not in splits:
-            columns["split"] = [split or "" for split in splits]
-            folders = [folder.partition("/")[2] for folder in folders]
-            found = ", ".join(tops)
-            understood = f"the top folders as splits ({found}), below them a folder per identity"
-        columns["identity"] = folders
-        if any("/" in folder for folder in folders):
-            understood += ", nested folders written with /"
+        meant, understood = folder_columns(folders)
+        columns |= meant
     table = pa.table({key: pa.array(values, pa.string()) for key, values in columns.items()})
-    shown = tuple(_shown(file) for file in sorted(ignored))
-    return Manifest(table, root, name, shown, understood)
+    names = tuple(shown(file) for file in sorted(ignored))
+    return Manifest(table, root, name, names, understood)
+
+
+def is_picture(file: str) -> bool:
+    """Whether a file is one that `decode` may read, by its path."""
+    usable = PurePosixPath(file).suffix.lower() in PICTURES and _is_text(file)
+    return usable and not _hidden(file)
+
+
+def folder_columns(folders: list[str]) -> tuple[dict[str, list[str]], str]:
+    """What the folder of each picture says, `identity` and perhaps `split`; how it was read."""
+    understood = "a folder per identity"
+    columns = {}
+    tops = sorted({folder.partition("/")[0] for folder in folders})
+    if len(tops) == 1 and tops[0] not in SPLITS and _nested(folders):
+        folders = [folder.partition("/")[2] for folder in folders]
+        understood = f"a folder per identity, all inside {tops[0]}"
+        tops = sorted({folder.partition("/")[0] for folder in folders})
+    splits = [SPLITS.get(folder.partition("/")[0]) for folder in folders]
+    if _nested(folders) and None not in splits:
+        columns["split"] = [split or "" for split in splits]
+        folders = [folder.partition("/")[2] for folder in folders]
+        found = ", ".join(tops)
+        understood = f"the top folders as splits ({found}), below them a folder per identity"
+    columns["identity"] = folders
+    if any("/" in folder for folder in folders):
+        understood += ", nested folders written with /"
+    return columns, understood
 
 
 def _nested(folders: list[str]) -> bool:
@@ -104,14 +117,15 @@ def _is_text(file: str) -> bool:
     return True
 
 
-def _shown(file: str) -> str:
+def shown(file: str) -> str:
+    """A file's name as text that any terminal takes."""
     return file.encode("utf-8", "backslashreplace").decode()
 
 
 def _instead(ignored: list[str]) -> str:
     tables = [file for file in ignored if file.endswith((".csv", ".parquet", ".zip"))]
     if tables:
-        return f", but {_shown(sorted(tables)[0])} is; did you mean that one?"
+        return f", but {shown(sorted(tables)[0])} is; did you mean that one?"
     if ignored:
-        return f" among {len(ignored)} files ({_shown(sorted(ignored)[0])} …)"
+        return f" among {len(ignored)} files ({shown(sorted(ignored)[0])} …)"
     return "; it is empty"

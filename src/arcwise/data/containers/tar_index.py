@@ -1,0 +1,78 @@
+"""The offset table beside tar shards (`train.index.parquet`): which member lies where.
+
+With it a shard need not be looked through before its first picture is read, and a damaged header
+hides no member behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
+
+IMAGE, SHARD, OFFSET, BYTES = "image", "shard", "shard_offset", "shard_bytes"
+"""Its own columns: `shard.tar/member`, the shard, the header's position, the picture's size."""
+
+_SIZES = b"arcwise.shards"
+_NUMBER = re.compile(r"-\d+$")
+_AT_ONCE = 2**16
+
+
+def index_path(shard: str | os.PathLike[str]) -> Path:
+    """Where the table of a shard would be: `train-000012.tar` → `train.index.parquet`."""
+    place = Path(shard)
+    return place.with_name(f"{_NUMBER.sub('', place.stem)}.index.parquet")
+
+
+def with_sizes(schema: pa.Schema, sizes: dict[str, int]) -> pa.Schema:
+    """The schema of a table that fits shards of these sizes in bytes."""
+    return schema.with_metadata({_SIZES: json.dumps(sizes).encode()})
+
+
+def sizes_in(file: pq.ParquetFile) -> dict[str, int]:
+    """The shards that a table was made for and how long they were; empty where it does not say."""
+    try:
+        sizes = json.loads((file.schema_arrow.metadata or {}).get(_SIZES, b"{}"))
+    except ValueError:
+        return {}
+    return sizes if isinstance(sizes, dict) else {}
+
+
+class Unfit(Exception):
+    """There is no table beside a shard, or none that fits it."""
+
+
+def places(shard: str | os.PathLike[str]) -> Iterator[tuple[list[str], list[int]]]:
+    """(names, positions) of a shard's members, some at a time.
+
+    Raises:
+        Unfit: there is no table, it is damaged, or the shard has another size than it says.
+    """
+    name = os.path.basename(shard)
+    try:
+        with pq.ParquetFile(index_path(shard)) as file:
+            if sizes_in(file).get(name) != os.path.getsize(shard):
+                raise Unfit
+            groups = [one for one in range(file.num_row_groups) if _may_hold(file, one, name)]
+            columns = [IMAGE, SHARD, OFFSET]
+            for batch in file.iter_batches(_AT_ONCE, groups, columns, use_threads=False):
+                here = batch.filter(pc.equal(batch.column(SHARD), name))
+                members = pc.utf8_slice_codeunits(here.column(IMAGE), len(name) + 1)
+                yield members.to_pylist(), here.column(OFFSET).cast(pa.int64()).to_pylist()
+    except (OSError, pa.ArrowException, KeyError) as problem:
+        raise Unfit from problem
+
+
+def _may_hold(file: pq.ParquetFile, group: int, shard: str) -> bool:
+    column = file.schema_arrow.get_field_index(SHARD)
+    told = file.metadata.row_group(group).column(column).statistics
+    return told is None or not told.has_min_max or told.min <= shard <= told.max

@@ -1,0 +1,151 @@
+"""A tar file: pictures by the names of its members, read in place."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from arcwise.data.containers import tar_index
+from arcwise.data.containers.positioned import PositionedFile
+from arcwise.data.containers.tar_headers import Lost, Member, Read, member_at, scan
+from arcwise.errors import ArcwiseError, ImageError
+
+MAX_BYTES = 2**30
+"""A picture of more is refused."""
+
+_TO_SCAN = 2**14  # bytes read at once where payloads are passed over
+_TO_READ = 2**22
+
+
+class TarContainer:
+    """An archive whose members are read at their positions.
+
+    Positions come from the offset table beside it where that fits, otherwise from one pass over
+    the headers. 16 bytes a member: a name is kept as its hash, and compared with the header when
+    the member is read.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._name = Path(path).name
+        self._file = PositionedFile(path)
+        try:
+            hashes, starts = _gathered(tar_index.places(path))
+        except tar_index.Unfit:
+            hashes, starts = _gathered(_scanned(path, self._file))
+        order = np.argsort(np.asarray(hashes), kind="stable")
+        self._hashes = np.asarray(hashes)[order]
+        self._starts = np.asarray(starts)[order]
+
+    def __contains__(self, member: str) -> bool:
+        return len(self._places(member)) > 0
+
+    def read(self, member: str, ref: str) -> bytes:
+        """The bytes of one member; of several with one name the last, as tar unpacks them."""
+        places = self._places(member).tolist()
+        if not places:
+            raise ImageError(ref, f"{self._name} has no member {member!r}")
+        found = None
+        for start in reversed(places):
+            found = member_at(self._file.read_at, start, self._file.size)
+            if found is not None and found.name == member:
+                return payload(self._file.read_at, found, self._file.size, ref)
+        reason = f"the header of {member!r} at byte {places[-1]:,} is damaged"
+        if found is not None:
+            reason = f"at byte {places[-1]:,} lies {found.name!r}, not {member!r}"
+        raise ImageError(ref, f"{self._name}: {reason}")
+
+    def _places(self, member: str) -> np.ndarray:
+        key = hash(member)
+        first = np.searchsorted(self._hashes, key)
+        last = first
+        while last < len(self._hashes) and self._hashes[last] == key:
+            last += 1
+        return self._starts[first:last]
+
+
+open_container = TarContainer
+
+
+def each(path: str | os.PathLike[str]) -> Iterator[tuple[str, bytes | ImageError]]:
+    """(name, bytes) of every file in an archive in order, or why it cannot be read.
+
+    Read in large blocks, whatever the size of the archive. Stretches that are damaged are
+    passed over: what was lost in them has no name.
+
+    Raises:
+        ArcwiseError: not a tar file.
+    """
+    file = PositionedFile(os.fspath(path))
+    read = buffered(file, _TO_READ)
+    title = Path(path).name
+    for found in members(path, file, read):
+        if isinstance(found, Member) and found.is_file:
+            try:
+                yield found.name, payload(read, found, file.size, f"{title}/{found.name}")
+            except ImageError as error:
+                yield found.name, error
+
+
+def members(
+    path: str | os.PathLike[str], file: PositionedFile, read: Read | None = None
+) -> Iterator[Member | Lost]:
+    """All that lies in an archive, in order.
+
+    Raises:
+        ArcwiseError: not a tar file.
+    """
+    empty = True
+    for found in scan(read or buffered(file, _TO_SCAN), file.size):
+        empty = empty and isinstance(found, Lost)
+        yield found
+    if empty:
+        packed = file.read_at(0, 2) == b"\x1f\x8b"
+        hint = "it is compressed: unpack it with gunzip" if packed else "expected a tar archive"
+        raise ArcwiseError(f"{path}: no member in it; {hint}")
+
+
+def payload(read: Read, member: Member, end: int, ref: str) -> bytes:
+    """The bytes of a member.
+
+    Raises:
+        ImageError: it is cut off, or absurdly long.
+    """
+    if member.size > MAX_BYTES:
+        raise ImageError(ref, f"has {member.size:,} bytes; refused")
+    if member.data + member.size > end:
+        there = max(end - member.data, 0)
+        raise ImageError(ref, f"cut off: {there:,} of {member.size:,} bytes are there")
+    return read(member.data, member.size)
+
+
+def buffered(file: PositionedFile, length: int) -> Read:
+    """Reading of a file that goes mostly forwards, at least `length` bytes at once."""
+    start, held = 0, b""
+
+    def read(position: int, size: int) -> bytes:
+        nonlocal start, held
+        offset = position - start
+        if offset < 0 or offset + size > len(held):
+            start, held, offset = position, file.read_at(position, max(size, length)), 0
+        return held[offset : offset + size]
+
+    return read
+
+
+def _scanned(path: str, file: PositionedFile) -> Iterator[tuple[list[str], list[int]]]:
+    for found in members(path, file):
+        if isinstance(found, Member) and found.is_file:
+            yield [found.name], [found.start]
+
+
+def _gathered(found: Iterable[tuple[list[str], list[int]]]) -> tuple[array[int], array[int]]:
+    """The hashes of names and the positions."""
+    hashes, starts = array("q"), array("q")
+    for names, positions in found:
+        hashes.extend(map(hash, names))
+        starts.extend(positions)
+    return hashes, starts

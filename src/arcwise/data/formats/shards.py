@@ -1,0 +1,132 @@
+"""Tar shards: one `.tar`, a folder of them, or a pattern such as `train-{000000..000012}.tar`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+
+from arcwise.data.containers import tar_index
+from arcwise.data.formats.columns import validated
+from arcwise.data.formats.layout import SPLITS
+from arcwise.data.formats.pairs import with_pairs
+from arcwise.data.formats.samples import Part, scanned
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
+
+_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_MOST = 10**6  # shards that a pattern may name
+
+
+def recognises(path: Path) -> bool:
+    """Whether a folder holds shards, and no folders."""
+    inside = [one for one in path.iterdir() if not one.name.startswith(".")]
+    return any(one.suffix == ".tar" for one in inside) and not any(one.is_dir() for one in inside)
+
+
+def names_shards(path: Path) -> bool:
+    """Whether a path that does not exist stands for shards: a pattern, or what an index is of."""
+    if path.suffix != ".tar":
+        return False
+    return bool(_BRACES.search(path.name)) or tar_index.index_path(path).is_file()
+
+
+def read(path: Path, *, identities: bool = True) -> Manifest:
+    """The manifest of tar shards; its images are `shard.tar/member`, in the order they lie in.
+
+    An offset table `train.index.parquet` beside shards of the sizes it states is believed.
+    Otherwise the shards are looked through: see `arcwise.data.formats.samples`.
+    """
+    folder, shards = _shards(path)
+    sets = groupby(shards, tar_index.index_path)
+    parts = {index.name.removesuffix(".index.parquet"): _part(index, some) for index, some in sets}
+    table = pa.concat_tables(_with_splits(parts), promote_options="permissive")
+    if identities and "identity" not in table.column_names:
+        raise ArcwiseError(
+            f"{path}: the pictures lie in no folder and have no .json, .cls or .txt, so whose they "
+            "are is unknown"
+        )
+    manifest = Manifest(
+        validated(table, str(path), identities=identities),
+        folder,
+        path.resolve().name if path.is_dir() else " ".join(parts),
+        ignored=tuple(one for part in parts.values() for one in part.ignored),
+        understood=f"{len(shards):,} tar shards, "
+        + " and ".join(sorted({part.understood for part in parts.values()})),
+        notes=tuple(note for part in parts.values() for note in part.notes),
+    )
+    for name in parts:
+        pairs = folder / f"{name}.pairs.csv"
+        if pairs.is_file():
+            manifest = with_pairs(manifest, pairs.name, pairs.read_bytes())
+    return manifest
+
+
+def _shards(path: Path) -> tuple[Path, list[Path]]:
+    """The folder and the shards in it, in order."""
+    if path.is_dir():
+        return path, sorted(path.glob("*.tar"))
+    if path.is_file():
+        return path.parent, [path]
+    if not (braces := _BRACES.search(path.name)):
+        with pq.ParquetFile(tar_index.index_path(path)) as file:
+            names = list(tar_index.sizes_in(file))
+    else:
+        first, last = braces.groups()
+        numbers = range(int(first), int(last) + 1)
+        if not 0 < len(numbers) <= _MOST:
+            raise ArcwiseError(f"{path}: {braces[0]} names {len(numbers):,} shards")
+        start, end = path.name[: braces.start()], path.name[braces.end() :]
+        names = [f"{start}{number:0{len(first)}d}{end}" for number in numbers]
+    shards = [path.parent / name for name in names]
+    missing = [one.name for one in shards if not one.is_file()]
+    if missing or not shards:
+        raise ArcwiseError(
+            f"{path}: {len(missing)} of {len(shards)} shards are not there: "
+            f"{', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}"
+        )
+    return path.parent, shards
+
+
+def _part(index: Path, some: Iterable[Path]) -> Part:
+    """The rows of shards that share an offset table, from it or from the shards."""
+    shards = list(some)
+    if not index.is_file():
+        return scanned(shards)
+    try:
+        with pq.ParquetFile(index) as file:
+            sizes = tar_index.sizes_in(file)
+            if all(sizes.get(one.name) == one.stat().st_size for one in shards):
+                table = file.read()
+                if len(shards) < len(sizes):
+                    here = pa.array([one.name for one in shards])
+                    table = table.filter(pc.is_in(table[tar_index.SHARD], here))
+                own = [tar_index.SHARD, tar_index.OFFSET, tar_index.BYTES]
+                table = table.drop_columns(own).replace_schema_metadata()
+                return Part(table, f"listed in {index.name}")
+    except (OSError, pa.ArrowException, KeyError):
+        pass
+    found = scanned(shards)
+    note = f"{index.name} is damaged or of other shards, and is not used: remove it"
+    return replace(found, notes=(note, *found.notes))
+
+
+def _with_splits(parts: dict[str, Part]) -> list[pa.Table]:
+    """The tables; where the names of the sets are exactly splits, these are a column."""
+    names = [SPLITS.get(re.split(r"[-_.]", name)[-1]) for name in parts]
+    tables = [part.table for part in parts.values()]
+    if len(parts) < 2 or None in names or any("split" in one.column_names for one in tables):
+        return tables
+    return [
+        one.append_column("split", pa.array([name] * len(one), pa.string()))
+        for name, one in zip(names, tables, strict=True)
+    ]
