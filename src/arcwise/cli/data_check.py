@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from tyro.conf import Positional
@@ -14,17 +15,33 @@ from arcwise.verbs.data_check import check
 def command(
     data: Positional[Path],
     against: tuple[Path, ...] = (),
+    model: str | None = None,
+    preparation: Path | None = None,
+    cache: bool = True,
     naming: NamingOptions = USUAL,
 ) -> int:
-    """Look at a data set: counts, unreadable files, duplicates, leaks, suspect spellings.
+    """Look at a data set: counts, unreadable files, (near-)duplicates, leaks, suspect labels.
 
     Args:
-        data: A folder of folders, a CSV or Parquet table, or a zip.
+        data: A data set in any form: a folder, a table, an archive.
         against: Other data sets that should share no picture and no identity with it.
+        model: A model folder, a bare .onnx with --preparation, or - for vectors in the data: whose
+            embeddings are asked for labels that may be wrong.
+        preparation: For a bare .onnx, a JSON file of how a picture is prepared.
+        cache: Keep embeddings for the next time, in the user's cache folder.
         naming: How a table calls things.
     """
     manifest = naming.open(data, identities=False)
     with progress("reading") as move:
-        report = check(manifest, against=against, progress=move)
+        report = check(
+            manifest,
+            against=against,
+            model=model,
+            preparation=preparation,
+            cached=cache,
+            progress=move,
+            comparing=partial(move, now="comparing"),
+            embedding=partial(move, now="embedding"),
+        )
     print(report)
     return 0

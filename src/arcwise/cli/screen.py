@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.progress import (
     BarColumn,
@@ -33,15 +34,22 @@ class Rate(ProgressColumn):
         return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
 
 
+class Move(Protocol):
+    """What moves a bar."""
+
+    def __call__(self, done: int, total: int, now: str = ...) -> None:
+        """Show what is done of the total, and of what, where that is something else by now."""
+
+
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+def progress(what: str) -> Iterator[Move]:
     """A bar with a rate and the time left, on a terminal; (done, total) moves it."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate())
     with Progress(*columns, TimeRemainingColumn(), disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task(what, total=None)
 
-        def move(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+        def move(done: int, total: int, now: str = what) -> None:
+            bar.update(task, completed=done, total=total, description=now)
 
         yield move
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from arcwise.data.check_report import CheckReport, Duplicates, Unreadable
+import numpy as np
+from numpy.typing import NDArray
+
+from arcwise.data.check_report import CheckReport
+from arcwise.data.check_rows import Rows
+from arcwise.data.findings import Duplicates, NearDuplicates, Unreadable
+from arcwise.data.grouping import connected, equal
 from arcwise.data.manifest import Manifest
+from arcwise.data.near_duplicates import SIDE, near_duplicates, thumbnail
 from arcwise.data.parallel import Progress, each_row
 from arcwise.data.spelling import suspects
 from arcwise.errors import ImageError
 from arcwise.images import decode
 
-T = TypeVar("T")
+_DIGEST = 20  # bytes
 
 
 def check(
@@ -24,8 +31,11 @@ def check(
     against: Sequence[Manifest] = (),
     workers: int | None = None,
     progress: Progress | None = None,
+    comparing: Progress | None = None,
 ) -> CheckReport:
     """Everything that decoding each picture once can tell about a data set.
+
+    Besides the manifests, some 1.1 kB a picture are held.
 
     Args:
         manifest: the data set.
@@ -33,55 +43,64 @@ def check(
             will be evaluated on.
         workers: threads that decode; as many as there are cores when not given.
         progress: called with the pictures done and their total, from the calling thread.
+        comparing: called with the pictures that were compared with all others, and their total.
     """
-    together = (manifest, *against)
-    rows = [row for number, one in enumerate(together) for row in _rows(one, number)]
-    looks: list[_Look] = []
-    for look in _looks(together, workers):
-        looks.append(look)
-        if progress is not None and (len(looks) % 64 == 0 or len(looks) == len(rows)):
-            progress(len(looks), len(rows))
-    own = rows[: len(manifest)]
+    rows = Rows([manifest, *against])
+    seen = _look_at(rows, workers, progress)
     return CheckReport(
         name=manifest.name,
         understood=manifest.understood,
+        notes=manifest.notes,
         images=len(manifest),
-        per_identity=_counts(row.identity for row in own),
-        splits=_counts(manifest.column("split") or ()),
-        sizes=_counts(look.size for look in looks[: len(manifest)]),
-        unreadable=tuple(
-            Unreadable(look.error.name, look.error.reason) for look in looks if look.error
-        ),
-        duplicates=tuple(_duplicates(rows, looks)),
-        shared=tuple(_shared(rows)),
-        suspects=tuple(suspects(row.identity for row in rows if row.identity)),
-        ignored=tuple(file for one in together for file in one.ignored),
+        per_identity=_counts(manifest.column("identity")),
+        splits=_counts(manifest.column("split")),
+        sizes=dict(sorted(seen.sizes.items())),
+        unreadable=tuple(seen.unreadable),
+        duplicates=tuple(_duplicates(rows, seen.content, seen.usable)),
+        near=tuple(_near(rows, seen, comparing)),
+        shared=tuple(rows.shared()),
+        suspects=tuple(suspects(rows.identities)),
+        ignored=tuple(file for one in rows.manifests for file in one.ignored),
     )
 
 
-class _Row(NamedTuple):
-    name: str
-    identity: str | None
-    place: str  # data set and split: the same identity in two places is a leak
-
-
 class _Look(NamedTuple):
-    content: bytes = b""  # hash of the pixels, or of the vector
+    content: bytes  # hash of the pixels, or of the vector
     size: tuple[int, int] | None = None  # width, height
-    error: ImageError | None = None
+    small: NDArray[np.uint8] | None = None
 
 
-def _rows(manifest: Manifest, number: int) -> Iterator[_Row]:
-    title = f"{manifest.name} ({number + 1})" if number else manifest.name
-    nothing = [None] * len(manifest)
-    names = manifest.column("image") or [f"row {row + 1}" for row in range(len(manifest))]
-    identities = manifest.column("identity") or nothing
-    splits = manifest.column("split") or nothing
-    for name, identity, split in zip(names, identities, splits, strict=True):
-        yield _Row(name, identity or None, f"{title}, {split}" if split else title)
+class _Seen(NamedTuple):
+    """What is kept of all rows: (N,) content and thumbnails, and counts of the first data set."""
+
+    content: NDArray[np.void]
+    small: NDArray[np.uint8]
+    pictured: NDArray[np.bool_]
+    usable: NDArray[np.bool_]
+    sizes: Counter[tuple[int, int]]
+    unreadable: list[Unreadable]
 
 
-def _looks(manifests: Sequence[Manifest], workers: int | None) -> Iterator[_Look]:
+def _look_at(rows: Rows, workers: int | None, progress: Progress | None) -> _Seen:
+    count, own = len(rows), len(rows.manifests[0])
+    content = np.zeros(count, f"V{_DIGEST}")
+    small = np.zeros((count, SIDE, SIDE), np.uint8)
+    seen = _Seen(content, small, np.zeros(count, bool), np.zeros(count, bool), Counter(), [])
+    for row, look in enumerate(_looks(rows.manifests, workers)):
+        if isinstance(look, ImageError):
+            seen.unreadable.append(Unreadable(look.name, look.reason))
+        else:
+            content[row], seen.usable[row] = np.void(look.content), True
+            if look.small is not None:
+                small[row], seen.pictured[row] = look.small, True
+            if look.size is not None and row < own:
+                seen.sizes[look.size] += 1
+        if progress is not None and ((row + 1) % 64 == 0 or row + 1 == count):
+            progress(row + 1, count)
+    return seen
+
+
+def _looks(manifests: Sequence[Manifest], workers: int | None) -> Iterator[_Look | ImageError]:
     for manifest in manifests:
         if manifest.has_images:
             yield from each_row(partial(_look, manifest), len(manifest), workers=workers)
@@ -89,13 +108,14 @@ def _looks(manifests: Sequence[Manifest], workers: int | None) -> Iterator[_Look
             yield from (_Look(_digest(vector.tobytes())) for vector in manifest.vectors)
 
 
-def _look(manifest: Manifest, row: int) -> _Look:
+def _look(manifest: Manifest, row: int) -> _Look | ImageError:
     try:
         image = decode(manifest.read(row), manifest.image(row))
     except ImageError as error:
-        return _Look(error=error)
+        return error
     height, width = image.shape[:2]
-    return _Look(_digest(image.tobytes(), f"{width}x{height}".encode()), (width, height))
+    content = _digest(image.tobytes(), f"{width}x{height}".encode())
+    return _Look(content, (width, height), thumbnail(image))
 
 
 def _digest(*parts: bytes) -> bytes:
@@ -105,28 +125,27 @@ def _digest(*parts: bytes) -> bytes:
     return digest.digest()
 
 
-def _counts(values: Iterable[T | None]) -> dict[T, int]:
+def _counts(values: list[str] | None) -> dict[str, int]:
     """How often each value occurs, in order; what is absent is not counted."""
-    return dict(sorted(Counter(value for value in values if value).items()))
+    return dict(sorted(Counter(filter(None, values or ())).items()))
 
 
-def _duplicates(rows: list[_Row], looks: list[_Look]) -> Iterator[Duplicates]:
-    groups: dict[bytes, list[_Row]] = defaultdict(list)
-    for row, look in zip(rows, looks, strict=True):
-        if not look.error:
-            groups[look.content].append(row)
-    for group in groups.values():
-        if len(group) > 1:
-            yield Duplicates(
-                images=tuple(row.name for row in group),
-                identities=tuple(sorted({row.identity for row in group if row.identity})),
-                places=tuple(sorted({row.place for row in group})),
-            )
+def _duplicates(
+    rows: Rows, content: NDArray[np.void], usable: NDArray[np.bool_]
+) -> Iterator[Duplicates]:
+    known = np.flatnonzero(usable)
+    for group in equal(content[known]):
+        yield Duplicates(*rows.described(known[group]))
 
 
-def _shared(rows: list[_Row]) -> list[str]:
-    places: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        if row.identity:
-            places[row.identity].add(row.place)
-    return sorted(identity for identity, found in places.items() if len(found) > 1)
+def _near(rows: Rows, seen: _Seen, comparing: Progress | None) -> list[NearDuplicates]:
+    """Groups of nearly the same pictures, the exact copies of each among them."""
+    known = np.flatnonzero(seen.pictured)
+    first, content = np.unique(seen.content[known], return_index=True, return_inverse=True)[1:]
+    links = near_duplicates(seen.small[known[first]], progress=comparing)
+    found = []
+    for group in connected(links, len(first)):
+        members = known[np.isin(content, group)]
+        least = links.similarity[np.isin(links.a, group)].min()
+        found.append(NearDuplicates(*rows.described(members), float(least)))
+    return sorted(found, key=NearDuplicates.order)

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
-_SHOWN = 10
+from arcwise.data.findings import Duplicates, NearDuplicates, Unreadable, near_lines, section
+from arcwise.data.model_report import ModelReport
+
 _STEPS = (1, 2, 3, 5, 10, 20, 50, 100, 1000)
-
-
-class Unreadable(NamedTuple):
-    """A picture that cannot be used, and why."""
-
-    image: str
-    reason: str
-
-
-class Duplicates(NamedTuple):
-    """Pictures with exactly the same pixels."""
-
-    images: tuple[str, ...]
-    identities: tuple[str, ...]
-    places: tuple[str, ...]  # data sets and splits
 
 
 @dataclass(frozen=True)
@@ -33,28 +20,35 @@ class CheckReport:
     Attributes:
         name: of the data set.
         understood: how its layout was read.
+        notes: what its reader has to say about it.
         images: how many rows it has.
         per_identity: identity → how many images.
         splits: split → how many images.
         sizes: (width, height) → how many images.
         unreadable: pictures that cannot be decoded.
         duplicates: groups of pictures with the same pixels.
+        near: groups of pictures that are nearly the same; those of several identities first, then
+            those in several splits or data sets.
         shared: identities that are in more than one split or data set.
         suspects: groups of identities that are perhaps one, spelled differently.
         ignored: files that are no pictures.
+        by_model: what a model's embeddings tell besides, where one was named.
     """
 
     name: str
     understood: str
+    notes: tuple[str, ...]
     images: int
     per_identity: dict[str, int]
     splits: dict[str, int]
     sizes: dict[tuple[int, int], int]
     unreadable: tuple[Unreadable, ...]
     duplicates: tuple[Duplicates, ...]
+    near: tuple[NearDuplicates, ...]
     shared: tuple[str, ...]
     suspects: tuple[tuple[str, ...], ...]
     ignored: tuple[str, ...]
+    by_model: ModelReport | None = None
 
     @property
     def identities(self) -> int:
@@ -82,7 +76,7 @@ class CheckReport:
 
         Identities shared between splits count as one: it is one decision that made them so.
         """
-        found = (self.unreadable, self.duplicates, self.suspects)
+        found = (self.unreadable, self.duplicates, self.near, self.suspects)
         return sum(map(len, found)) + bool(self.shared)
 
     @property
@@ -100,13 +94,13 @@ class CheckReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as plain JSON values."""
-        values = asdict(self)
+        values = asdict(replace(self, by_model=None))
+        values["by_model"] = None if self.by_model is None else self.by_model.as_dict()
         values["sizes"] = {f"{width}x{height}": n for (width, height), n in self.sizes.items()}
         values["unreadable"] = [one._asdict() for one in self.unreadable]
-        values["duplicates"] = [
-            {key: list(value) for key, value in one._asdict().items()} for one in self.duplicates
-        ]
-        for key in ("shared", "ignored"):
+        for key, groups in (("duplicates", self.duplicates), ("near", self.near)):
+            values[key] = [one._asdict() for one in groups]
+        for key in ("notes", "shared", "ignored"):
             values[key] = list(values[key])
         values["suspects"] = [list(group) for group in self.suspects]
         values["histogram"] = self.histogram
@@ -120,6 +114,7 @@ class CheckReport:
         yield f"{self.name}: {self.images:,} images of {self.identities:,} identities"
         if self.understood:
             yield f"  read as            {self.understood}"
+        yield from (f"  mind               {note}" for note in self.notes)
         if self.splits:
             yield "  splits             " + _pairs(self.splits)
         if counts := list(self.per_identity.values()):
@@ -131,21 +126,24 @@ class CheckReport:
             yield from self._size_lines()
         if self.single:
             yield f"  one image only     {len(self.single):,} identities (no genuine pair)"
-        yield from _section(
+        yield from section(
             "cannot be decoded", [f"{one.image}: {one.reason}" for one in self.unreadable]
         )
-        yield from _section("one picture, two identities", _groups(self.mislabelled))
-        yield from _section("one picture, two splits or data sets", _groups(self.leaked))
+        yield from section("one picture, two identities", _groups(self.mislabelled))
+        yield from section("one picture, two splits or data sets", _groups(self.leaked))
         rest = [one for one in self.duplicates if len(one.identities) < 2 and len(one.places) < 2]
-        yield from _section("the same picture more than once", _groups(rest))
-        yield from _section(
+        yield from section("the same picture more than once", _groups(rest))
+        yield from near_lines(self.near)
+        yield from section(
             "identities in several splits or data sets: measures known ones, not new ones",
             self.shared,
         )
-        yield from _section(
+        yield from section(
             "perhaps one identity, spelled differently", [" / ".join(one) for one in self.suspects]
         )
-        yield from _section("ignored: no pictures", self.ignored)
+        yield from section("ignored: no pictures", self.ignored)
+        if self.by_model is not None:
+            yield from self.by_model.lines()
         yield {0: "no problems", 1: "1 problem"}.get(self.problems, f"{self.problems:,} problems")
 
     def _size_lines(self) -> Iterator[str]:
@@ -169,11 +167,3 @@ def _pairs(counts: dict[str, int]) -> str:
 
 def _groups(groups: Sequence[Duplicates]) -> list[str]:
     return [" = ".join(group.images) for group in groups]
-
-
-def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
-    if lines:
-        yield f"  {title} ({len(lines):,})"
-        yield from (f"    {line}" for line in lines[:_SHOWN])
-        if len(lines) > _SHOWN:
-            yield f"    ... and {len(lines) - _SHOWN:,} more"

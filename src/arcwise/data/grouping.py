@@ -1,0 +1,59 @@
+"""Values or links → the groups of things that they tie together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+
+class Links(NamedTuple):
+    """Pairs of things that are alike.
+
+    Attributes:
+        a: (P,) int64, the first of each pair.
+        b: (P,) int64, the second.
+        similarity: (P,) float32, at most 1.
+    """
+
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    similarity: NDArray[np.float32]
+
+    def at(self, chosen: NDArray[np.generic]) -> Links:
+        """Some of them, by position or by mask."""
+        return Links(self.a[chosen], self.b[chosen], self.similarity[chosen])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Links]) -> Links:
+        """All of several."""
+        return cls(
+            np.concatenate([np.empty(0, np.int64), *(part.a for part in parts)]),
+            np.concatenate([np.empty(0, np.int64), *(part.b for part in parts)]),
+            np.concatenate([np.empty(0, np.float32), *(part.similarity for part in parts)]),
+        )
+
+
+def equal(values: NDArray[np.generic]) -> list[NDArray[np.int64]]:
+    """The positions, ascending, of each of (N,) values that occurs twice or more, first come first.
+
+    Args:
+        values: anything that can be sorted.
+    """
+    code, counts = np.unique(values, return_inverse=True, return_counts=True)[1:]
+    again = np.flatnonzero(counts[code] > 1)
+    if not len(again):
+        return []
+    order = again[np.argsort(code[again], kind="stable")]
+    starts = np.flatnonzero(np.diff(code[order])) + 1
+    return sorted(np.split(order, starts), key=lambda group: int(group[0]))
+
+
+def connected(links: Links, count: int) -> list[NDArray[np.int64]]:
+    """The groups of two or more, of `count` things, that links make, first come first."""
+    graph = coo_array((np.ones(len(links.a), bool), (links.a, links.b)), (count, count))
+    return equal(connected_components(graph, directed=False)[1])
