@@ -15,6 +15,7 @@ from arcwise.evaluation import Rate
 from arcwise.verbs.evaluate import evaluate
 from arcwise.verbs.evaluated import Evaluation, Measure
 from arcwise.verbs.evaluated_files import default_folder
+from arcwise.verbs.measurable import open_to_measure
 from arcwise.verbs.protocols.rows import ALL
 from arcwise.verbs.reporting import NO_REPORT
 
@@ -36,9 +37,10 @@ def command(
     Args:
         model: A model folder; a bare .onnx with --preparation; or - for vectors that are in the
             data already.
-        data: A folder of folders, a CSV or Parquet table, or a zip.
+        data: A folder of folders, a zip, a CSV or Parquet table, a .bin pack, or an IJB folder.
         beside: Another model to measure on the same pictures; as often as you like.
-        pairs: A CSV of a, b, same, perhaps fold, and columns to group by: pairs to verify.
+        pairs: Pairs to verify, instead of those that the data list: a CSV of a, b, same, perhaps
+            fold, and columns to group by; or a .txt as LFW's.
         by: A column to group pairs by besides domain and age, perhaps with bins, as in
             age_gap:5,15; as often as you like.
         out: Folder for results.json, results.csv and report.html; by default one named like the
@@ -49,7 +51,7 @@ def command(
         seed: Of the choice of galleries and of the intervals.
         naming: How a table calls things.
     """
-    manifest = naming.open(data)
+    manifest = open_to_measure(data, pairs=pairs is not None, **naming.options)
     folder = out or default_folder(model, manifest.name, pairs)
     with progress("embedding") as move:
         result = evaluate(
@@ -76,11 +78,12 @@ def show(result: Evaluation) -> None:
     """Print what was measured on what, the table, and what could not be measured and why."""
     about = result.about
     taken = "" if about.rows == ALL else f", {about.rows}"
+    people = "" if result.people is None else f"{result.people} identities of "
     print(
         f"{' beside '.join(result.models)} on {len(result.manifest)} {rows(result)} of "
-        f"{len(result.manifest.classes)} identities of {about.data}{taken}"
+        f"{people}{about.data}{taken}"
     )
-    if len(about.untold) < len(result.models):
+    if len(about.untold) < len(result.models) and result.people is not None:
         made = "a model" if len(result.models) > 1 else "the model"
         print(f"{about.left_out} identities left out because {made} was made with them")
     for name in about.untold:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -23,14 +24,16 @@ class Naming:
     """The folder or .zip that a table's pictures start from, when it is not the table's."""
 
     def open(self, data: Path, *, identities: bool = True) -> Manifest:
-        """The manifest of the data set."""
-        return open_manifest(
-            data,
-            image_column=self.image_column,
-            identity_column=self.identity_column,
-            images=self.images,
-            identities=identities,
-        )
+        """The manifest of the data set; what the user has to know of it is printed."""
+        manifest = open_manifest(data, identities=identities, **self.options)
+        for note in manifest.notes:
+            print(f"mind: {note}", file=sys.stderr)
+        return manifest
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The same for `open_manifest`."""
+        return asdict(self)
 
     def words(self) -> list[str]:
         """The options as they were typed."""

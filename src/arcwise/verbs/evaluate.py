@@ -11,13 +11,15 @@ import cv2
 import numpy as np
 
 from arcwise import __version__
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.images.preparation import Preparation
 from arcwise.runtime import Model
 from arcwise.verbs.evaluated import Beside, Evaluation, Protocol, Provenance
 from arcwise.verbs.evaluated_files import claim, write_results
+from arcwise.verbs.measurable import has_identities, notes, open_to_measure
 from arcwise.verbs.protocols import Plan, plan
 from arcwise.verbs.protocols.layout import named, names
+from arcwise.verbs.protocols.listed import pair_list
 from arcwise.verbs.protocols.measure import Measured, compare, here, here_in_search, measure
 from arcwise.verbs.protocols.measures import measures
 from arcwise.verbs.protocols.plan import THRESHOLDS
@@ -48,16 +50,18 @@ def evaluate(
     """Measure a model on the identities of a data set that it was not made with.
 
     What is measured depends on the columns: rows of a `split` "gallery" and "query" are searched,
-    `template` and `media` are pooled, those of a table of pairs verified, a `domain` or an `age`
-    broken down by. A data set whose every identity was used is measured on the identities that
-    were held out of training, and the result says so.
+    `template` and `media` are pooled, listed pairs verified, a `domain` or an `age` broken down
+    by. A data set whose every identity was used is measured on the identities that were held out
+    of training, and the result says so. Where identities are not known, as in a verification
+    pack, the listed pairs are verified and nothing is left out.
 
     Args:
         model: a model folder, a bare `.onnx`, a loaded model, or "-" for the data set's vectors.
-        data: pictures, or vectors, with identities.
+        data: pictures, or vectors, with identities; without them if it lists pairs to verify.
         beside: other models, measured on the same pictures and compared with the first;
             identities that any of them was trained on are left out.
-        pairs: a CSV of `a`, `b`, `same`, perhaps `fold`, and columns to break down by.
+        pairs: a CSV of `a`, `b`, `same`, perhaps `fold`, and columns to break down by, or a
+            `.txt` as LFW's; instead of those that the data set lists.
         by: further columns to break down by, perhaps with bins: "age_gap:5,15".
         out: a folder for results.json, results.csv and report.html.
         preparation: how pictures are prepared for a bare `.onnx`, or a JSON file that says so.
@@ -70,16 +74,20 @@ def evaluate(
             contradict themselves, or results of something else in `out`.
     """
     check_seed(seed)
-    table = None if pairs is None else Path(pairs)
     systems = open_systems([model, *beside], preparation)
-    whole = named(open_manifest(data))
+    whole = named(open_to_measure(data, pairs=pairs is not None))
+    listed = pair_list(None if pairs is None else Path(pairs), whole)
     if out is not None:
-        claim(Path(out), systems[0].model, whole.name, table)
+        claim(Path(out), systems[0].model, whole.name, "" if listed is None else listed.name)
     rows, taken = rows_to_measure(whole)
-    wanted, used, left_out = unseen(rows, [one.model for one in systems if one.model is not None])
+    if listed is not None and not has_identities(rows):
+        wanted, used, left_out = rows, "", 0
+    else:
+        models = [one.model for one in systems if one.model is not None]
+        wanted, used, left_out = unseen(rows, models)
 
     def fitting(manifest: Manifest) -> Plan:
-        return plan(manifest, names(whole), pairs=table, by=by, seed=seed)
+        return plan(manifest, names(whole), pairs=listed, by=by, seed=seed)
 
     fits = fitting(wanted)  # what is wrong with the data is said before anything is embedded
     embedded = vectors_of(systems, wanted, cached=cached, progress=progress)
@@ -94,7 +102,7 @@ def evaluate(
         untold=tuple(one.name for one in systems if one.model is None or one.model.bundle is None),
         failures=embedded.failures,
         ignored=whole.ignored,
-        pairs=table,
+        pairs="" if listed is None else listed.name,
         seed=seed,
         versions={
             "arcwise": __version__,
@@ -103,7 +111,7 @@ def evaluate(
             "opencv": cv2.__version__,
         },
         reused=embedded.reused,
-        notes=embedded.notes,
+        notes=(*whole.notes, *notes(wanted, systems), *embedded.notes),
     )
     found = [measure(fits, vectors) for vectors in embedded.vectors]
     first, *others = (

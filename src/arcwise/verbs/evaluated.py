@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ImageError
@@ -73,39 +74,45 @@ class Items:
     Attributes:
         kind: "pictures", "templates", or "vectors" where there are no pictures.
         vectors: (U, D) float32, unit length.
-        ids: (U,) str, their identities.
+        identities: (U,) str; None where the data set does not know them.
         names: (U,) what a table of pairs calls them: image references, or template names.
         rows: (U,) int64, for each a row of the manifest that shows it: of a template its first.
     """
 
     kind: str
     vectors: np.ndarray
-    ids: np.ndarray
+    identities: np.ndarray | None
     names: Sequence[str]
     rows: np.ndarray
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(U,) the identities, of a data set that knows them."""
+        assert self.identities is not None, "only listed pairs are measured without identities"
+        return self.identities
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """The pairs of a table, with their scores by this model.
+    """The pairs of a list, with their scores by this model.
 
     Attributes:
-        path: the table.
-        a: (P,) int64, each pair's first item, a position in `Items`.
-        b: (P,) int64, its second.
+        title: of the list, for an error.
+        a: (P,) int32, each pair's first item, a position in `Items`.
+        b: (P,) int32, its second.
         scores: (P,) float32 cosines.
         same: (P,) bool, whether both are of one identity.
-        folds: (P,) labels of the folds; None where the table names none.
-        columns: the table's further columns, (P,) text each.
+        folds: (P,) labels of the folds; None where the list names none.
+        columns: the list's further columns, (P,) text each.
     """
 
-    path: Path
+    title: str
     a: np.ndarray
     b: np.ndarray
     scores: np.ndarray
     same: np.ndarray
     folds: np.ndarray | None
-    columns: Mapping[str, Sequence[str]]
+    columns: Mapping[str, pa.ChunkedArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +175,7 @@ class Provenance:
         untold: names of the models that do not say what they were made with.
         failures: pictures that could not be read.
         ignored: files that are not pictures.
-        pairs: the table of pairs; None for all pairs.
+        pairs: the name of the list of pairs; empty for all pairs.
         seed: of the choice of galleries, and of the intervals.
         versions: of what computed this, by name.
         reused: embeddings that were in the cache.
@@ -183,7 +190,7 @@ class Provenance:
     untold: tuple[str, ...]
     failures: tuple[ImageError, ...]
     ignored: tuple[str, ...]
-    pairs: Path | None
+    pairs: str
     seed: int
     versions: Mapping[str, str]
     reused: int = 0
@@ -222,10 +229,11 @@ class Evaluation:
         verification: of the listed pairs, or of all.
         pairs: the listed pairs; None for all pairs.
         breakdowns: verification in groups, a breakdown for each column.
-        retrieval: leave one out, or of the data set's own queries in its own gallery.
+        retrieval: leave one out, or of the data set's own queries in its own gallery; None where
+            identities are not known.
         closed: identification with every identity in the gallery; None where no probe has one.
         open: with some identities unknown to the gallery; None where that cannot be.
-        search: which items search which, for retrieval and identification.
+        search: which items search which, for retrieval and identification; None likewise.
         thresholds: what the model's own thresholds do to these data.
         search_thresholds: the same of those for searches, where strangers search a gallery here.
         measures: every number of the table, resolved or not, in its order.
@@ -245,10 +253,10 @@ class Evaluation:
     verification: Verification
     pairs: Pairs | None
     breakdowns: tuple[Breakdown, ...]
-    retrieval: Retrieval
+    retrieval: Retrieval | None
     closed: Identification | TwoGalleries | None
     open: Identification | TwoGalleries | None
-    search: Search
+    search: Search | None
     thresholds: tuple[ThresholdHere, ...]
     search_thresholds: tuple[SearchThresholdHere, ...]
     measures: tuple[Measure, ...]
@@ -260,6 +268,29 @@ class Evaluation:
         """This evaluation and those beside it, by the model's name, this one first."""
         return {one.model: one for one in (self, *(other.evaluation for other in self.beside))}
 
+    @property
+    def people(self) -> int | None:
+        """How many identities were measured on; None where the data set does not know them."""
+        return None if self.items.identities is None else len(self.manifest.classes)
+
     def rates(self) -> list[tuple[str, Rate]]:
         """The names and values of what was measured on all data and is resolved."""
         return [(m.name, m.rate) for m in self.measures if m.rate.resolved and not m.column]
+
+
+def sides(
+    ids: np.ndarray | None, a: np.ndarray, b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    """(P,) int32 the identities of both sides of pairs; None where they are not known.
+
+    Identities are numbered, because millions of pairs hold numbers in a fifth of the memory.
+
+    Args:
+        ids: (U,) the identity of each item.
+        a: (P,) each pair's first item.
+        b: (P,) its second.
+    """
+    if ids is None:
+        return None, None
+    numbers = np.unique(ids, return_inverse=True)[1].astype(np.int32)
+    return numbers[a], numbers[b]

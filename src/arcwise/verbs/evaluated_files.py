@@ -21,7 +21,7 @@ HOME = "evaluation"
 """The folder beside a model that its results are in."""
 
 
-def claim(folder: Path, model: Model | None, data: str, pairs: Path | None) -> None:
+def claim(folder: Path, model: Model | None, data: str, pairs: str) -> None:
     """Nothing, if results of this model on these data may go to a folder: it has none of others.
 
     A model that was trained anew replaces what the older one left in its own run folder.
@@ -47,7 +47,7 @@ def claim(folder: Path, model: Model | None, data: str, pairs: Path | None) -> N
             f"{folder / JSON}: not what an evaluation writes; name another --out, or remove it"
         ) from None
     own = model is not None and folder.resolve().is_relative_to(_home(model))
-    if measured != (data, _name(pairs)) or not (own or fingerprint == _fingerprint(model)):
+    if measured != (data, pairs) or not (own or fingerprint == _fingerprint(model)):
         raise ArcwiseError(
             f"{folder}: holds the results of {name} on {measured[0]}"
             f"{f' with {measured[1]}' if measured[1] else ''}; name another --out, or remove them"
@@ -84,7 +84,7 @@ def as_dict(result: Evaluation) -> dict[str, Any]:
         | {
             "items": result.items.kind,
             "rows": len(result.manifest),
-            "identities": len(result.manifest.classes),
+            "identities": result.people,
         },
         "versions": dict(result.about.versions),
         "seed": result.about.seed,
@@ -120,12 +120,13 @@ def _about(about: Provenance) -> dict[str, Any]:
         "name": about.data,
         "fingerprint": about.fingerprint,
         "taken": about.rows,
-        "pairs": _name(about.pairs),
+        "pairs": about.pairs,
         "identities_left_out": about.left_out,
         "used_before": about.used,
         "models_that_do_not_say_what_they_were_made_with": list(about.untold),
         "pictures_unreadable": len(about.failures),
         "files_ignored": len(about.ignored),
+        "notes": list(about.notes),
     }
 
 
@@ -198,10 +199,6 @@ def _rate(rate: Rate) -> dict[str, Any]:
 
 def _home(model: Model) -> Path:
     return model.path.resolve().parent / HOME
-
-
-def _name(pairs: Path | None) -> str:
-    return "" if pairs is None else pairs.name
 
 
 def _fingerprint(model: Model | None) -> str:

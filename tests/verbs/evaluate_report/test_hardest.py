@@ -52,6 +52,8 @@ def test_of_listed_pairs(seed: int, count: int) -> None:
     codes = rng.integers(5, size=20)
     unit = rng.integers(-1, 2, size=(20, 3)).astype(np.float32)
     a, b = np.triu_indices(20, 1)
-    found = of_pairs(np.einsum("nd,nd->n", unit[a], unit[b]), a, b, codes, count)
+    found = of_pairs(
+        np.einsum("nd,nd->n", unit[a], unit[b]), a, b, codes[a] == codes[b], codes, count
+    )
     for one, all_pairs in zip(found, of_all(unit, codes, count), strict=True):
         assert one.score.tolist() == all_pairs.score.tolist()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from arcwise.errors import ArcwiseError
@@ -16,6 +15,11 @@ from tests.verbs.protocols.tables import items, people
 
 def pairs(a: list[int], b: list[int], same: list[bool]) -> Drawn:
     return Drawn(np.array(a), np.array(b), np.array(same), "some pairs")
+
+
+def texts(*values: str) -> pa.ChunkedArray:
+    """A column, in two chunks."""
+    return pa.chunked_array([values[:1], values[1:]], pa.string())
 
 
 def named(found: Grouping | str) -> list[str]:
@@ -44,16 +48,20 @@ class TestOfPairs:
     """Columns of a table of pairs."""
 
     def test_values(self) -> None:
-        found = of_pairs(By("light"), ["day", "night", "", "day"], np.ones(4, bool))
+        found = of_pairs(By("light"), texts("day", "night", "", "day"), np.ones(4, bool))
         assert named(found) == ["day", "night", "", "day"]
 
     def test_few_numbers_are_values(self) -> None:
-        assert named(of_pairs(By("eyes"), ["2", "1", "2"], np.ones(3, bool))) == ["2", "1", "2"]
+        assert named(of_pairs(By("eyes"), texts("2", "1", "2"), np.ones(3, bool))) == [
+            "2",
+            "1",
+            "2",
+        ]
 
     def test_many_numbers_are_quarters_of_the_mated_pairs(self) -> None:
         values = [*range(1, 13), 40, 50]
         same = np.array([True] * 12 + [False] * 2)
-        found = of_pairs(By("gap"), [str(value) for value in values], same)
+        found = of_pairs(By("gap"), texts(*map(str, values)), same)
         assert isinstance(found, Grouping)
         assert np.bincount(found.codes[same]).tolist() == [3, 3, 3, 3]
         assert found.names[0] == "up to 3.75"
@@ -62,19 +70,19 @@ class TestOfPairs:
 
     def test_stated_bins_have_their_upper_end(self) -> None:
         gaps = ["0", "5", "5.5", "15", "16", ""]
-        found = of_pairs(By("gap", (5.0, 15.0)), gaps, np.ones(6, bool))
+        found = of_pairs(By("gap", (5.0, 15.0)), texts(*gaps), np.ones(6, bool))
         first, second, third = "up to 5", "above 5 to 15", "above 15"
         assert named(found) == [first, first, second, second, third, ""]
 
     @pytest.mark.parametrize("values", [["one"] * 30, [str(n) + "x" for n in range(30)], [""] * 9])
     def test_no_groups(self, values: list[str]) -> None:
         assert "different values; expected 2 to 20" in str(
-            of_pairs(By("x"), values, np.ones(len(values), bool))
+            of_pairs(By("x"), texts(*values), np.ones(len(values), bool))
         )
 
     def test_bins_of_no_numbers(self) -> None:
         with pytest.raises(ArcwiseError, match="'light' holds 'day'; expected numbers to cut"):
-            of_pairs(By("light", (5.0,)), ["day", "night"], np.ones(2, bool))
+            of_pairs(By("light", (5.0,)), texts("day", "night"), np.ones(2, bool))
 
 
 class TestOfItems:
@@ -124,11 +132,11 @@ class TestGroupings:
         a, b = np.array([0, 0, 2]), np.array([1, 2, 3])
         same = np.array([True, False, True])
         columns = {
-            "light": ["day", "day", "night"],
-            "note": ["x", "x", "x"],
-            "place": ["in", "out", "in"],
+            "light": texts("day", "day", "night"),
+            "note": texts("x", "x", "x"),
+            "place": texts("in", "out", "in"),
         }
-        return Listed(Path("pairs.csv"), a, b, same, None, columns, 0)
+        return Listed("pairs.csv", "pairs.csv", a, b, same, None, columns, 0)
 
     def test_the_tables_the_usual_and_the_named(self) -> None:
         layout = items(

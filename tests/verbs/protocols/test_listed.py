@@ -10,7 +10,7 @@ import pytest
 from arcwise import evaluation
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.protocols.layout import Layout
-from arcwise.verbs.protocols.listed import Listed, read_pairs, verify
+from arcwise.verbs.protocols.listed import Listed, pair_list, place, verify
 from tests.verbs.protocols.tables import items, people, vectors
 
 IDS = people(20, 2)
@@ -34,7 +34,9 @@ def disjoint() -> list[tuple[int, int]]:
 def read(tmp_path: Path, layout: Layout, header: str, lines: list[str]) -> Listed:
     path = tmp_path / "pairs.csv"
     path.write_text("\n".join([header, *lines]) + "\n")
-    return read_pairs(path, layout, [*NAMES, "left.jpg"])
+    pairs = pair_list(path, layout.manifest)
+    assert pairs is not None
+    return place(pairs, layout, [*NAMES, "left.jpg"])
 
 
 def test_what_the_table_says(layout: Layout, tmp_path: Path) -> None:
@@ -44,7 +46,8 @@ def test_what_the_table_says(layout: Layout, tmp_path: Path) -> None:
     )
     assert (found.a.tolist(), found.b.tolist()) == ([0, 2], [1, 5])
     assert found.same.tolist() == [True, False]
-    assert found.columns == {"light": ["f", "g"], "gap": ["3", "9"]}
+    columns = {name: column.to_pylist() for name, column in found.columns.items()}
+    assert columns == {"light": ["f", "g"], "gap": ["3", "9"]}
     made = found.scored(layout.items(vectors(IDS)))
     rows = vectors(IDS)
     np.testing.assert_allclose(made.scores, [rows[0] @ rows[1], rows[2] @ rows[5]], atol=1e-6)

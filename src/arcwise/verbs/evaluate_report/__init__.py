@@ -36,16 +36,17 @@ def write_evaluation_report(path: Path, result: Evaluation) -> Path:
         definitions(result),
     ]
     models = " and ".join(result.models)
-    people = len(result.manifest.classes)
+    people = "" if result.people is None else f" of {result.people:,} identities"
     summary = (
-        f"Measured on {len(result.manifest):,} {rows_are(result)} of {people:,} identities. "
-        f"{_seen_before(result)}"
+        f"Measured on {len(result.manifest):,} {rows_are(result)}{people}. {_seen_before(result)}"
     )
     return write_report(path, f"{models} on {result.about.data}", sections, summary)
 
 
 def _seen_before(result: Evaluation) -> str:
     """Return whether the model knew these identities, in a sentence."""
+    if result.people is None:
+        return "Whose these are is not known: people a model was made with may be among them."
     if result.about.used:
         return f"These identities were {result.about.used}."
     if result.path is None:

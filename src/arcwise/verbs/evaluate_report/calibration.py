@@ -11,6 +11,7 @@ from arcwise.evaluation import Rate, Reliability, SearchThreshold, Threshold
 from arcwise.evaluation.thresholds import resolved
 from arcwise.report import Plot, Section, Table, plots
 from arcwise.report.sections import Cell
+from arcwise.verbs.evaluated import sides
 from arcwise.verbs.protocols.drawn import draw
 
 if TYPE_CHECKING:
@@ -89,9 +90,11 @@ def _reliability(result: Evaluation) -> Reliability | None:
         scores = evaluation.pair_similarity(items.vectors, a, b)
     else:
         a, b, same, scores = pairs.a, pairs.b, pairs.same, pairs.scores
-    ids = {"ids_a": items.ids[a], "ids_b": items.ids[b]}
+    ids_a, ids_b = sides(items.identities, a, b)
     stated = scale.probability(scores)
-    return evaluation.reliability(stated, same, scale.prior, seed=result.about.seed, **ids)
+    return evaluation.reliability(
+        stated, same, scale.prior, ids_a=ids_a, ids_b=ids_b, seed=result.about.seed
+    )
 
 
 def _kept(

@@ -37,11 +37,12 @@ class Found(NamedTuple):
 def hardest(result: Evaluation, count: int = SHOWN) -> list[Section]:
     """Return false accepts and false rejects, or what comes nearest to them."""
     items = result.items
-    codes = np.unique(items.ids, return_inverse=True)[1]
+    known = items.identities is not None
+    codes = np.unique(items.ids if known else np.arange(len(items.names)), return_inverse=True)[1]
     limits = ""
     if result.pairs is not None:
         pairs = result.pairs
-        alike, unlike = of_pairs(pairs.scores, pairs.a, pairs.b, codes, count)
+        alike, unlike = of_pairs(pairs.scores, pairs.a, pairs.b, pairs.same, codes, count)
         limits = "Among the listed pairs. "
     else:
         rows = sample(len(codes), MOST, result.about.seed)
@@ -53,12 +54,13 @@ def hardest(result: Evaluation, count: int = SHOWN) -> list[Section]:
             limits = f"Among {len(rows):,} of {len(codes):,} {items.kind}, drawn by the seed. "
     where = line(result)
     note = limits + (f"Accepted: at least {where.place:.3f}, {where.words}." if where else "")
-    once = "Each two identities once."
+    once = ("Each two identities once.", "Each one once.") if known else ("", "")
     sections = [
-        _section(result, "Different identities that look alike", alike, where, f"{note} {once}"),
-        _section(
-            result, "One identity that does not look it", unlike, where, f"{note} Each one once."
-        ),
+        _section(result, title, found, same, where, f"{note} {each}")
+        for title, found, same, each in (
+            ("Different identities that look alike", alike, False, once[0]),
+            ("One identity that does not look it", unlike, True, once[1]),
+        )
     ]
     return [one for one in sections if one is not None]
 
@@ -87,10 +89,14 @@ def of_all(unit: np.ndarray, codes: np.ndarray, count: int) -> tuple[Found, Foun
 
 
 def of_pairs(
-    scores: np.ndarray, a: np.ndarray, b: np.ndarray, codes: np.ndarray, count: int
+    scores: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    same: np.ndarray,
+    codes: np.ndarray,
+    count: int,
 ) -> tuple[Found, Found]:
     """Return the most similar impostors and the least similar mates among (P,) pairs."""
-    same = codes[a] == codes[b]
     alike, unlike = (
         _first([Found(scores[kind], a[kind], b[kind])], codes, count, sign)
         for kind, sign in ((~same, 1), (same, -1))
@@ -113,12 +119,11 @@ def _none() -> Found:
 
 
 def _section(
-    result: Evaluation, title: str, found: Found, where: Line | None, note: str
+    result: Evaluation, title: str, found: Found, same: bool, where: Line | None, note: str
 ) -> Section | None:
     """Return pairs as pictures, or as names where there are none."""
     if not len(found.score):
         return None
-    same = result.items.ids[found.a[0]] == result.items.ids[found.b[0]]
     if not result.manifest.has_images:
         rows: list[list[Cell]] = [
             [result.items.names[a], result.items.names[b], f"{score:.3f}"]
@@ -127,7 +132,7 @@ def _section(
         return Table(title, ["one", "other", "similarity"], rows, note)
     strips = []
     for score, a, b in zip(*found, strict=True):
-        said, frame = _verdict(float(score), bool(same), where)
+        said, frame = _verdict(float(score), same, where)
         strips.append(Strip([item(result, int(a)), item(result, int(b))], said, frame))
     return Pictures(title, strips, note)
 

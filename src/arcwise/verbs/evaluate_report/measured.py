@@ -13,27 +13,37 @@ from arcwise.verbs.evaluate_report.tables import everywhere
 if TYPE_CHECKING:
     from arcwise.verbs.evaluated import Evaluation
 
+DRAWN = (
+    f"95 %, from drawing identities with replacement ({DRAWS} draws), because pairs of one person "
+    "are not independent; Wilson's where nothing, or everything, goes wrong"
+)
+ALONE = (
+    "95 %, Wilson's (of the area under the ROC, Hanley and McNeil's), which take the pairs for "
+    "independent: too narrow if one person is in many, and who is in them is not known"
+)
+
 _LETTERS = 16  # of a fingerprint; results.json has it whole
 
 
 def measured_on(result: Evaluation) -> Facts:
     """Return the data, who was left out and why, and with what it can be done again."""
     about = result.about
+    known = result.path is not None and result.people is not None
     items: list[tuple[str, Cell]] = [
         ("data", f"{about.data}, {about.rows}"),
         (rows_are(result), len(result.manifest)),
-        ("identities", len(result.manifest.classes)),
+        ("identities", "not known" if result.people is None else result.people),
         ("identities left out, because a model was made with them", about.left_out),
-        ("used before", about.used or ("never" if result.path else "not known")),
+        ("used before", about.used or ("never" if known else "not known")),
         ("pictures that could not be read", len(about.failures)),
         ("files that are no pictures", len(about.ignored)),
-        ("gallery", result.search.words),
-        ("table of pairs", about.pairs.name if about.pairs else "none: every pair"),
+        ("gallery", "none" if result.search is None else result.search.words),
+        ("table of pairs", about.pairs or "none: every pair"),
         ("mated and impostor pairs", _pairs(result)),
         ("seed", about.seed),
     ]
     if result.items.kind == "templates":
-        items.insert(2, ("templates", len(result.items.ids)))
+        items.insert(2, ("templates", len(result.items.names)))
     for name, one in result.models.items():
         items.append((f"model {name}", _short(one.fingerprint) or "not known"))
     items.append(("fingerprint of the data", _short(about.fingerprint)))
@@ -68,11 +78,7 @@ def definitions(result: Evaluation) -> Facts:
     items += [
         ("accepted", "a similarity at or above the threshold; of equal ones the wrong comes first"),
         ("similarity", "cosine of the angle between two embeddings"),
-        (
-            "interval",
-            f"95 %, from drawing identities with replacement ({DRAWS} draws), because pairs of one "
-            "person are not independent; Wilson's where nothing, or everything, goes wrong",
-        ),
+        ("interval", DRAWN if result.people is not None else ALONE),
         ("resolved", "at least ten impostors would pass by chance at the error rate in question"),
     ]
     return Facts("How it is defined", items)

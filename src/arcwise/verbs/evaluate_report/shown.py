@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 def picture(manifest: Manifest, row: int, said: str = "", frame: Frame = "neutral") -> Picture:
-    """Return one row's picture with its identity, and perhaps more, below."""
+    """Return one row's picture with its identity (or name), and perhaps more, below."""
     image = shrunk(decode(manifest.read(row), manifest.image(row)))
-    identity = manifest.table.column("identity")[row].as_py()
-    return Picture(image, f"{identity}, {said}" if said else identity, frame)
+    named = "identity" if "identity" in manifest.table.column_names else "image"
+    title = manifest.table.column(named)[row].as_py()
+    return Picture(image, f"{title}, {said}" if said else title, frame)
 
 
 def item(result: Evaluation, place: int, said: str = "", frame: Frame = "neutral") -> Picture:

@@ -11,6 +11,7 @@ from arcwise.verbs.evaluate_report.shown import item
 
 if TYPE_CHECKING:
     from arcwise.verbs.evaluated import Evaluation
+    from arcwise.verbs.protocols.search import Search
 
 SHOWN = 10
 """Queries of each choice."""
@@ -35,9 +36,9 @@ class Sides(NamedTuple):
 
 def searches(result: Evaluation, shown: int = SHOWN) -> list[Section]:
     """Return the worst queries, and some that the seed drew."""
-    if not result.manifest.has_images:
+    if not result.manifest.has_images or result.search is None or result.retrieval is None:
         return []
-    where = sides(result)
+    where = sides(result.search, len(result.items.ids))
     asked = with_mates(result.items.ids, where)
     rank = result.retrieval.rank
     worst = [place for place in np.argsort(-rank, kind="stable") if rank[place] > 1]
@@ -66,10 +67,9 @@ def searches(result: Evaluation, shown: int = SHOWN) -> list[Section]:
     return sections
 
 
-def sides(result: Evaluation) -> Sides:
+def sides(found: Search, items: int) -> Sides:
     """Return who searches where: as retrieval did."""
-    found = result.search
-    everyone = np.arange(len(result.items.ids))
+    everyone = np.arange(items)
     if not found.stated:
         return Sides(everyone, everyone, found.media)
     return Sides(found.probes, np.concatenate(found.galleries), found.media)

@@ -8,12 +8,16 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute
 
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.evaluated import Protocol
 from arcwise.verbs.protocols.drawn import Drawn
 from arcwise.verbs.protocols.layout import Layout
 from arcwise.verbs.protocols.listed import Listed
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
 USUAL = ("domain", "age")
 """Columns of a data set that are broken down by where they are."""
@@ -119,9 +123,11 @@ def _measurable(grouping: Grouping, same: np.ndarray) -> bool:
     return bool(np.isin(mated, impostor).any())
 
 
-def of_pairs(by: By, values: Sequence[str], same: np.ndarray) -> Grouping | str:
-    """The grouping by a column of the table of pairs; a sentence where it makes none."""
-    found = _groups(by, values, same)
+def of_pairs(by: By, values: pa.ChunkedArray, same: np.ndarray) -> Grouping | str:
+    """The grouping by a column of the list of pairs; a sentence where it makes none."""
+    different = values.unique()
+    places = pc.index_in(values, value_set=different).to_numpy()
+    found = _groups(by, different.to_pylist(), places, same)
     if isinstance(found, str):
         return found
     return Grouping(by.column, f"{by.column} of the pair", *found)
@@ -140,7 +146,7 @@ def of_items(by: By, values: Sequence[Any], pairs: Drawn) -> Grouping | str:
             return "the column holds no number"
         cut = _binned(by, np.abs(ages[pairs.a] - ages[pairs.b]), pairs.same)
         return cut if isinstance(cut, str) else Grouping("age gap", "gap between the ages", *cut)
-    found = _groups(by, values, np.ones(len(values), bool))
+    found = _groups(by, values, np.arange(len(values)), np.ones(len(values), bool))
     if isinstance(found, str):
         return found
     names, codes = found
@@ -160,18 +166,18 @@ def of_items(by: By, values: Sequence[Any], pairs: Drawn) -> Grouping | str:
 
 
 def _groups(
-    by: By, values: Sequence[Any], counted: np.ndarray
+    by: By, values: Sequence[Any], places: np.ndarray, counted: np.ndarray
 ) -> tuple[Sequence[str], np.ndarray] | str:
-    """Names and (V,) codes of the values, or of the bins that many numbers are cut into."""
+    """Names and (V,) codes of what has the values at (V,) places, or of bins of many numbers."""
     numbers = _numbers(values, by)
     if numbers is not None and (by.edges or len(np.unique(numbers[~np.isnan(numbers)])) > CROSSED):
-        return _binned(by, numbers, counted)
+        return _binned(by, numbers[places], counted)
     texts = ["" if value is None else str(value) for value in values]
     names = sorted(set(texts) - {""})
     if not 1 < len(names) <= MANY:
         return f"the column has {len(names)} different values; expected 2 to {MANY}"
     place = {name: code for code, name in enumerate(names)}
-    return names, np.array([place.get(text, -1) for text in texts])
+    return names, np.array([place.get(text, -1) for text in texts])[places]
 
 
 def _binned(

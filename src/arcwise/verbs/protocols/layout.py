@@ -27,6 +27,9 @@ class Layout:
         rows: (U,) int64, the first row of each.
         template: (N,) the template of each row; None where every row is an item.
         media: (N,) the medium that each row comes from; None where that is not known.
+        weights: (N,) how much each row counts in its template: its `quality`, in IJB how sure
+            the face detector was; None for alike.
+        weighted: in words, what is done about weights.
     """
 
     kind: str
@@ -35,18 +38,27 @@ class Layout:
     rows: np.ndarray
     template: np.ndarray | None
     media: np.ndarray | None
+    weights: np.ndarray | None = None
+    weighted: str = ""
+
+    @cached_property
+    def identities(self) -> np.ndarray | None:
+        """(U,) the identity of each item; None where the data set does not know them."""
+        return self.ids if "identity" in self.manifest.table.column_names else None
 
     @cached_property
     def ids(self) -> np.ndarray:
-        """(U,) the identity of each item."""
+        """(U,) the identity of each item, of a data set that knows them."""
         return np.array(self.manifest.identities)[self.rows]
 
     def items(self, vectors: np.ndarray) -> Items:
         """The items with their vectors, of (N, D) embeddings of the rows."""
         if self.template is not None:
             assert self.media is not None, "templates are refused without media"
-            vectors = templates.pool(vectors, self.template, self.media).vectors
-        return Items(self.kind, vectors, self.ids, self.names, self.rows)
+            vectors = templates.pool(
+                vectors, self.template, self.media, detector_scores=self.weights
+            ).vectors
+        return Items(self.kind, vectors, self.identities, self.names, self.rows)
 
     def column(self, name: str) -> list[Any] | None:
         """(U,) each item's value of a column; None for a template whose rows disagree."""
@@ -94,7 +106,8 @@ def layout(manifest: Manifest) -> Layout:
     _complete(manifest)
     template = np.array(called)
     found, rows = np.unique(template, return_index=True)
-    made = Layout("templates", manifest, found.tolist(), rows, template, media)
+    weights, weighted = _weights(manifest)
+    made = Layout("templates", manifest, found.tolist(), rows, template, media, weights, weighted)
     for column in ("identity", "split"):
         values = manifest.column(column) or [""] * len(manifest)
         for name, row, value in zip(found, rows, made.column(column) or (), strict=False):
@@ -120,6 +133,17 @@ def _complete(manifest: Manifest) -> None:
                 f"{manifest.name}: {column} is empty in {lacking} of {len(manifest)} rows; "
                 "expected one for every picture of a data set of templates"
             )
+
+
+def _weights(manifest: Manifest) -> tuple[np.ndarray | None, str]:
+    """(N,) the rows' `quality`, where every row has one that can be a weight, and what is done."""
+    if "quality" not in manifest.table.column_names:
+        return None, "not weighted: no column 'quality'"
+    found = manifest.table.column("quality").to_numpy().astype(np.float64)  # a gap becomes NaN
+    unfit = np.count_nonzero(~(np.isfinite(found) & (found >= 0)))
+    if unfit:
+        return None, f"not weighted: quality is missing, or below 0, in {unfit:,} rows"
+    return found, "weighted by their 'quality'"
 
 
 def _media(manifest: Manifest) -> np.ndarray | None:

@@ -19,7 +19,14 @@ from arcwise.evaluation import (
     Verification,
 )
 from arcwise.evaluation.thresholds import resolved
-from arcwise.verbs.evaluated import Breakdown, Items, Pairs, SearchThresholdHere, ThresholdHere
+from arcwise.verbs.evaluated import (
+    Breakdown,
+    Items,
+    Pairs,
+    SearchThresholdHere,
+    ThresholdHere,
+    sides,
+)
 from arcwise.verbs.protocols.groups import Grouping
 from arcwise.verbs.protocols.listed import verify
 from arcwise.verbs.protocols.plan import Plan
@@ -35,7 +42,7 @@ class Measured(NamedTuple):
     verification: Verification
     pairs: Pairs | None
     breakdowns: tuple[Breakdown, ...]
-    retrieval: Retrieval
+    retrieval: Retrieval | None
     closed: Identification | TwoGalleries | None
     open: Identification | TwoGalleries | None
     scores: np.ndarray
@@ -51,14 +58,17 @@ def measure(plan: Plan, vectors: np.ndarray) -> Measured:
     else:
         pairs = plan.listed.scored(items)
         scores = pairs.scores
-        same = verify(pairs, scores, items.ids, plan.seed)
-    closed, open_ = plan.search.identify(items, plan.seed)
+        same = verify(pairs, scores, items.identities, plan.seed)
+    search, retrieval, closed, open_ = plan.search, None, None, None
+    if search is not None:
+        retrieval = search.retrieve(items, plan.seed)
+        closed, open_ = search.identify(items, plan.seed)
     return Measured(
         items,
         same,
         pairs,
         tuple(_broken_down(one, plan, items, scores) for one in plan.groupings),
-        plan.search.retrieve(items, plan.seed),
+        retrieval,
         closed,
         open_,
         scores,
@@ -93,25 +103,33 @@ def here_in_search(
 
 def compare(plan: Plan, first: Measured, second: Measured) -> Comparison:
     """Two models on the plan's pairs, at the lowest usual false-accept rate that these resolve."""
-    pairs, ids = plan.pairs, first.items.ids
+    pairs = plan.pairs
     impostors = int(np.count_nonzero(~pairs.same))
     far = next((rate for rate in COMPARED_AT if resolved(rate, impostors)), COMPARED_AT[-1])
     folds = None if plan.listed is None else plan.listed.folds
-    sides = {"ids_a": ids[pairs.a], "ids_b": ids[pairs.b]}
+    ids_a, ids_b = sides(first.items.identities, pairs.a, pairs.b)
     return evaluation.compare(
-        first.scores, second.scores, pairs.same, folds, far=far, seed=plan.seed, **sides
+        first.scores,
+        second.scores,
+        pairs.same,
+        folds,
+        far=far,
+        ids_a=ids_a,
+        ids_b=ids_b,
+        seed=plan.seed,
     )
 
 
 def _broken_down(grouping: Grouping, plan: Plan, items: Items, scores: np.ndarray) -> Breakdown:
     """Verification of each group that has pairs of both kinds."""
     pairs, rows = plan.pairs, np.flatnonzero(grouping.codes >= 0)
+    ids_a, ids_b = sides(items.identities, pairs.a[rows], pairs.b[rows])
     found = evaluation.by_group(
         scores[rows],
         pairs.same[rows],
         grouping.codes[rows],
-        ids_a=items.ids[pairs.a[rows]],
-        ids_b=items.ids[pairs.b[rows]],
+        ids_a=ids_a,
+        ids_b=ids_b,
         seed=plan.seed,
     )
     return Breakdown(

@@ -17,6 +17,7 @@ from arcwise.verbs.protocols.plan import (
     THRESHOLDS,
     Plan,
 )
+from arcwise.verbs.protocols.search import Search
 
 FARS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 FPIRS = (1e-1, 1e-2)
@@ -36,17 +37,19 @@ def measures(
 ) -> tuple[Measure, ...]:
     """Every number, resolved or not, protocol by protocol."""
     return (
-        *_retrieval(plan, found.retrieval),
+        *_retrieval(plan.search, found.retrieval),
         *_verification(plan, found.verification),
-        *_identification(plan, found.closed, found.open),
+        *_identification(plan.search, found.closed, found.open),
         *_thresholds(thresholds, _pairs(found.verification)),
         *_searches(searches, found.open),
         *(one for breakdown in found.breakdowns for one in _groups(plan, breakdown)),
     )
 
 
-def _retrieval(plan: Plan, found: Retrieval) -> Iterator[Measure]:
-    where = "in the gallery" if plan.search.stated else "leave one out"
+def _retrieval(search: Search | None, found: Retrieval | None) -> Iterator[Measure]:
+    if search is None or found is None:
+        return
+    where = "in the gallery" if search.stated else "leave one out"
     counts = {"queries": found.queries, "searched": found.gallery, "without mate": found.left_out}
     for name, rate, definition in (
         ("recall@1", found.recall_at(1), "part of the queries whose nearest is of their identity"),
@@ -87,22 +90,24 @@ def _verification(plan: Plan, found: Verification) -> Iterator[Measure]:
 
 
 def _identification(
-    plan: Plan,
+    search: Search | None,
     closed: Identification | TwoGalleries | None,
     open_: Identification | TwoGalleries | None,
 ) -> Iterator[Measure]:
-    two = "; mean of both galleries" if len(plan.search.galleries) == 2 else ""
+    if search is None:
+        return
+    two = "; mean of both galleries" if len(search.galleries) == 2 else ""
     if closed is not None:
         for k in (1, 5):
             yield Measure(
                 CLOSED,
-                f"rank {k}, gallery: {plan.search.words}",
+                f"rank {k}, gallery: {search.words}",
                 closed.rank(k),
                 f"part of the known probes whose identity is among the {k} best{two}",
                 _probes(closed),
             )
     if open_ is not None:
-        who = "" if plan.search.stated else ", half unknown"
+        who = "" if search.stated else ", half unknown"
         for fpir, rate in zip(FPIRS, open_.dirs_at(FPIRS), strict=True):
             yield Measure(
                 OPEN,

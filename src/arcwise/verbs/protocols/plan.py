@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from arcwise.verbs.evaluated import Protocol
 from arcwise.verbs.protocols.drawn import Drawn, draw
 from arcwise.verbs.protocols.groups import By, Grouping, groupings
 from arcwise.verbs.protocols.layout import Layout, layout
-from arcwise.verbs.protocols.listed import Listed, read_pairs
+from arcwise.verbs.protocols.listed import Listed, PairList, place
 from arcwise.verbs.protocols.search import Search, search
 
 ALL_PAIRS = "verification of all pairs"
@@ -33,9 +32,9 @@ class Plan:
 
     Attributes:
         layout: the items that are compared.
-        listed: the table of pairs; None for all pairs.
+        listed: the listed pairs; None for all pairs.
         pairs: what is broken down and compared: the listed pairs, or all, or a sample of them.
-        search: who is looked for where.
+        search: who is looked for where; None where identities are not known.
         groupings: of the pairs.
         protocols: which protocols fit, and why the others do not.
         seed: of everything that is drawn.
@@ -44,7 +43,7 @@ class Plan:
     layout: Layout
     listed: Listed | None
     pairs: Drawn
-    search: Search
+    search: Search | None
     groupings: tuple[Grouping, ...]
     protocols: tuple[Protocol, ...]
     seed: int
@@ -54,7 +53,7 @@ def plan(
     manifest: Manifest,
     known: Collection[str],
     *,
-    pairs: Path | None = None,
+    pairs: PairList | None = None,
     by: Sequence[str] = (),
     seed: int = 0,
 ) -> Plan:
@@ -63,7 +62,7 @@ def plan(
     Args:
         manifest: what is measured on.
         known: the names (`layout.names`) of the whole data set, measured or not.
-        pairs: a table of pairs.
+        pairs: those to verify; None for all, which takes identities.
         by: columns to break down by, perhaps with bins (`age_gap:5,15`).
         seed: of galleries, of unknown identities, and of samples of pairs.
 
@@ -71,13 +70,14 @@ def plan(
         ArcwiseError: there is nothing to compare, or the columns contradict themselves.
     """
     items = layout(manifest)
-    _comparable(items)
-    listed = None if pairs is None else read_pairs(pairs, items, known)
-    if listed is None:
-        drawn = draw(items.ids, seed)
+    if items.identities is not None or pairs is None:
+        _comparable(items)
+    if pairs is None:
+        listed, drawn = None, draw(items.ids, seed)
     else:
-        drawn = Drawn(listed.a, listed.b, listed.same, f"the pairs of {listed.path.name}")
-    found = search(items, seed)
+        listed = place(pairs, items, known)
+        drawn = Drawn(listed.a, listed.b, listed.same, f"the pairs of {listed.name}")
+    found = None if items.identities is None else search(items, seed)
     groups, grouped = groupings([By.parse(one) for one in by], items, listed, drawn)
     protocols = (*_verification(items, listed), *_search(items, found), _templates(items), *grouped)
     return Plan(items, listed, drawn, found, tuple(groups), protocols, seed)
@@ -106,12 +106,15 @@ def _verification(items: Layout, listed: Listed | None) -> list[Protocol]:
             Protocol(FOLDS, False, "only of listed pairs: among all, nearly all are impostors"),
         ]
     left = f", {listed.left_out:,} more left out: not measured" if listed.left_out else ""
-    why = f"{len(listed.a):,} pairs of {listed.path.name}{left}"
+    unknown = "" if items.identities is not None else "; whose they are is not known"
+    why = f"{len(listed.a):,} pairs of {listed.name}{left}{unknown}"
     folds = (
-        "no column 'fold', and ten contiguous folds would share people"
+        "no column 'fold', and ten contiguous folds would share people, or have pairs of one kind"
         if listed.folds is None
-        else f"{len(np.unique(listed.folds))} folds that share nobody"
+        else f"{len(np.unique(listed.folds))} folds"
     )
+    if listed.folds is not None and items.identities is not None:
+        folds += " that share nobody"
     return [
         Protocol(LISTED, True, why),
         Protocol(ALL_PAIRS, False, "the listed pairs take their place"),
@@ -119,7 +122,9 @@ def _verification(items: Layout, listed: Listed | None) -> list[Protocol]:
     ]
 
 
-def _search(items: Layout, found: Search) -> list[Protocol]:
+def _search(items: Layout, found: Search | None) -> list[Protocol]:
+    if found is None:
+        return [Protocol(name, False, "no identities") for name in (RETRIEVAL, CLOSED, OPEN)]
     kind, knows = items.kind, found.known(items.ids)
     entries = " and ".join(f"{len(gallery):,}" for gallery in found.galleries)
     where = f"{len(found.probes):,} {kind} in a gallery of {entries} ({found.words})"
@@ -144,5 +149,5 @@ def _templates(items: Layout) -> Protocol:
         TEMPLATES,
         True,
         f"{len(items.template):,} pictures pooled to {len(items.names):,} templates: media "
-        "averaged, summed, scaled to unit length",
+        f"averaged, summed, scaled to unit length; pictures {items.weighted}",
     )
