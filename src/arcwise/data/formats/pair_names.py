@@ -31,28 +31,39 @@ def row_names(manifest: Manifest) -> pa.Array:
 
 
 def people(manifest: Manifest) -> pa.Array:
-    """(N,) text: `identity/number`, the number being the last digits of the file's name.
+    """(N,) text: `identity/number`, where the file's name has a number; see `file_numbers`.
 
-    `Ann/Ann_0012.jpg` of identity Ann is `Ann/12`; a row whose file has no number has none.
+    Raises:
+        ArcwiseError: there are no identities.
     """
     if "identity" not in manifest.table.column_names:
-        raise ArcwiseError(f"{manifest.name}: has no identities, and a list as LFW's names people")
-    columns = manifest.table.column_names
-    files = manifest.table.column("image" if "image" in columns else "name")
-    found = pc.struct_field(pc.extract_regex(flat(files), _NUMBER), "number")
-    identities = flat(manifest.table.column("identity"))
-    return numbered(identities, found)
+        raise ArcwiseError(f"{manifest.name}: has no identities, and lists like LFW's name people")
+    return numbered(flat(manifest.table.column("identity")), file_numbers(manifest))
+
+
+def file_numbers(manifest: Manifest) -> pa.Array:
+    """(N,) text: the last digits of each file's name, without its ending; null where it has none.
+
+    Of `Ann/Ann_0012.jpg` it is 0012, with or without the ending.
+    """
+    names = manifest.table.column_names
+    files = flat(manifest.table.column("image" if "image" in names else "name"))
+    return pc.struct_field(pc.extract_regex(files, _NUMBER), "number")
+
+
+def numbered(names: pa.Array, numbers: pa.Array) -> pa.Array:
+    """(N,) text: `name/number`, the number without the zeros before it."""
+    return pc.binary_join_element_wise(names, unpadded(numbers), pa.scalar("/", names.type))
+
+
+def unpadded(numbers: pa.Array) -> pa.Array:
+    """Digits without the zeros before them."""
+    return pc.replace_substring_regex(numbers, r"^0+(\d)", r"\1")
 
 
 def paths(manifest: Manifest) -> pa.Array:
     """(N,) text: where each picture is, inside the archive if it is in one."""
     return pc.replace_substring_regex(flat(manifest.table.column("image")), _INSIDE, "")
-
-
-def numbered(names: pa.Array, numbers: pa.Array) -> pa.Array:
-    """(N,) text: `name/number`, the number without the zeros before it."""
-    plain = pc.replace_substring_regex(numbers, r"^0+(\d)", r"\1")
-    return pc.binary_join_element_wise(names, plain, pa.scalar("/", names.type))
 
 
 def find(wanted: pa.Array, keys: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -66,6 +77,7 @@ def find(wanted: pa.Array, keys: pa.Array) -> tuple[NDArray[np.int64], NDArray[n
 
 
 def flat(column: pa.ChunkedArray) -> pa.Array:
+    """A column of text in one piece."""
     return pa.concat_arrays(
         column.cast(pa.large_string()).chunks or [pa.array([], pa.large_string())]
     )

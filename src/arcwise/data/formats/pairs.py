@@ -12,6 +12,7 @@ import pyarrow.csv as pacsv
 
 from arcwise.data.formats import pair_names
 from arcwise.data.formats.comma import parse_csv
+from arcwise.data.formats.pairs_lfw import lfw_text
 from arcwise.data.formats.pairs_text import parse_pairs_text
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -46,6 +47,16 @@ def write_pairs_table(pairs: pa.Table, path: Path) -> None:
     """Writes a CSV of pairs; `same` is 1 or 0."""
     place = pairs.column_names.index("same")
     pacsv.write_csv(pairs.set_column(place, "same", pairs["same"].cast(pa.int8())), path)
+
+
+def write_lfw_pairs(pairs: pa.Table, manifest: Manifest, path: Path) -> None:
+    """Writes LFW's `pairs.txt`.
+
+    Raises:
+        ArcwiseError: it cannot say this: see `lfw_text`.
+    """
+    text = lfw_text(pairs, manifest, str(path))
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def with_pairs(manifest: Manifest, name: str, data: bytes) -> Manifest:
