@@ -38,7 +38,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from arcwise import evaluation
-from arcwise.data.augment import Augment, augment
+from arcwise.data.augment import Augment, augment, view_keys
 from arcwise.data.loader import Pictures, batches
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.samplers import Shuffled
@@ -209,11 +209,11 @@ def embed(run: Run, manifest: Manifest, config: TrainConfig) -> tuple[Tensor, Te
     pictures = Pictures(manifest, manifest.labels, larger, 0)
     sampler = Shuffled(np.arange(len(manifest)), config.batch, config.seed + 1)
     plan = (sampler.batch(step) for step in range(math.ceil(EMBEDDED / config.batch)))
-    rng = np.random.default_rng((config.seed, 3))
     run.encoder.eval()
     found, labels = [], []
-    for batch in batches(pictures, plan, workers=0):
-        views = augment(batch.pixels.to(device), config.augment, config.view or config.size, rng)
+    for step, batch in enumerate(batches(pictures, plan, workers=0)):
+        keys = view_keys(config.seed + 1, step, batch.places)
+        views = augment(batch.pixels.to(device), config.augment, config.view or config.size, keys)
         with build.autocast(config, device):
             embeddings = run.encoder(normalise(views, preparation))
         found.append(functional.normalize(embeddings.float()).cpu())

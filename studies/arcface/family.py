@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from arcwise import pairs, regularisers
-from arcwise.data.augment import augment
+from arcwise.data.augment import augment, view_keys
 from arcwise.data.samplers import Balanced
 from arcwise.heads import CentreHead, LinearHead
 from arcwise.training import build
@@ -152,7 +152,8 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = config.lr * rate(config, self.step) * group["multiple"]
         rows = torch.from_numpy(self.sampler.batch(self.step))
-        views = augment(self.pixels[rows], config.augment, config.size, rng)
+        keys = view_keys(config.seed, self.step, range(len(rows)))
+        views = augment(self.pixels[rows], config.augment, config.size, keys)
         self.encoder.train()
         update(
             self.encoder,

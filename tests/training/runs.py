@@ -73,8 +73,8 @@ def press_ctrl_c_at(when: int) -> Any:
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
-    """What metrics.jsonl says, the timings left out."""
-    found = read(folder / "metrics.jsonl")
+    """What metrics.jsonl says, the timings left out and so the epochs' rows."""
+    found = [row for row in read(folder / "metrics.jsonl") if "epoch" not in row]
     return [{k: v for k, v in row.items() if k not in TIMINGS} for row in found]
 
 

@@ -37,6 +37,13 @@ def test_fields_that_are_not_given_keep_their_defaults():
     assert TrainConfig.from_dict({"lr": 0.3}) == TrainConfig(lr=0.3)
 
 
+def test_a_config_of_before_there_was_an_operation_does_without_it():
+    values = TrainConfig(augment=Augment(zoom=0.7)).as_dict()
+    for name in ("perspective", "blur", "low_resolution", "jpeg"):
+        assert values["augment"].pop(name) == 0
+    assert TrainConfig.from_dict(values) == TrainConfig(augment=Augment(zoom=0.7))
+
+
 def test_from_dict_leaves_its_argument_alone():
     values = TrainConfig().as_dict()
     before = json.dumps(values)
@@ -146,6 +153,11 @@ def test_a_bad_value_is_refused_with_what_was_got_and_expected(bad, got, expecte
         ({"cutout": -0.1}, "cutout=-0.1", "0 to 1"),
         ({"rotation": -0.1}, "rotation=-0.1", "at least 0"),
         ({"hue": math.nan}, "hue=nan", "at least 0"),
+        ({"perspective": 1.0}, "perspective=1.0", "0 or more, under 1"),
+        ({"perspective": math.nan}, "perspective=nan", "0 or more, under 1"),
+        ({"blur": 1.5}, "blur=1.5", "a probability, 0 to 1"),
+        ({"low_resolution": -1.0}, "low_resolution=-1.0", "a probability, 0 to 1"),
+        ({"jpeg": math.inf}, "jpeg=inf", "a probability, 0 to 1"),
     ],
 )
 def test_a_bad_augmentation_is_refused_with_what_was_got_and_expected(bad, got, expected):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from arcwise import encoders
-from arcwise.data.augment import Augment, augment
+from arcwise.data.augment import Augment, augment, view_keys
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.softmax import Streaming
@@ -38,7 +38,7 @@ def test_a_run_learns_its_identities(patterns, tmp_path):
         steps=40, batch=16, size=32, margin=0.2, augment=STILL, lr=0.05, checkpoint_every=100
     )
     outcome = runs.train(config, patterns, tmp_path)
-    losses = [row["loss"] for row in read(tmp_path / "metrics.jsonl")]
+    losses = [row["loss"] for row in runs.rows(tmp_path)]
     assert (outcome.finished, outcome.steps, len(losses)) == (True, 40, 40)
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) / 2
 
@@ -47,7 +47,8 @@ def test_every_row_says_what_was_measured_at_its_step(patterns, tmp_path):
     told = []
     config = runs.config(warmup=0.25, margin_full=0.5)
     runs.train(config, patterns, tmp_path, report=lambda *row: told.append(row))
-    rows = read(tmp_path / "metrics.jsonl")
+    every = read(tmp_path / "metrics.jsonl")
+    rows = [row for row in every if "epoch" not in row]
     assert [row["step"] for row in rows] == list(range(1, 9))
     assert all(
         row.keys() == {"step", "loss", "gradient", "lr", "strength", *runs.TIMINGS} for row in rows
@@ -55,7 +56,26 @@ def test_every_row_says_what_was_measured_at_its_step(patterns, tmp_path):
     assert [row["lr"] for row in rows[:3]] == pytest.approx([0.05, 0.1, 0.1])
     assert [row["strength"] for row in rows] == [0, 0.25, 0.5, 0.75, 1, 1, 1, 1]
     assert all(0 <= row["waiting"] <= 1 for row in rows)
-    assert [step for step, _ in told] == [row["step"] for row in rows]
+    assert [step for step, _ in told] == [row["step"] for row in every]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"batch": 8}, {3: 1, 5: 2, 8: 3}),  # 20 pictures: 2.5 steps an epoch
+        ({"batch": 8, "log_every": 5}, {5: 2}),
+        ({"batch": 20, "steps": 3}, {1: 1, 2: 2, 3: 3}),
+        ({"batch": 40, "steps": 3}, {1: 2, 2: 4, 3: 6}),
+        ({"batch": 4, "steps": 4}, {}),
+    ],
+)
+def test_an_epoch_has_a_row_where_epochs_are_no_shorter_than_the_log_s(changes, expected, tmp_path):
+    manifest = pictures.write(tmp_path / "data", identities=5, each=4)
+    runs.train(runs.config(**changes), manifest, tmp_path / "run")
+    rows = [row for row in read(tmp_path / "run/metrics.jsonl") if "epoch" in row]
+    assert {row["step"]: row["epoch"] for row in rows} == expected
+    assert all(row.keys() == {"step", "epoch", *runs.TIMINGS} for row in rows)
+    assert all(0 <= row["waiting"] <= 1 for row in rows)
 
 
 def test_what_the_softmax_reports_is_in_every_row(patterns, tmp_path, monkeypatch):
@@ -303,17 +323,33 @@ def test_the_network_trains_in_training_mode_after_a_validation(
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_every_step_of_every_seed_sees_its_own_views(seed, patterns, tmp_path, monkeypatch):
-    drawn = []
+def test_every_place_of_every_step_of_every_seed_has_its_own_view(
+    seed, patterns, tmp_path, monkeypatch
+):
+    seen = []
 
-    def watch(pixels, settings, size, rng):
-        drawn.append(rng.random())
-        return augment(pixels, settings, size, rng)
+    def watch(pixels, settings, size, keys):
+        seen.append(keys.tolist())
+        return augment(pixels, settings, size, keys)
 
     monkeypatch.setattr(loop, "augment", watch)
     runs.train(runs.config(seed=seed), patterns, tmp_path)
-    expected = [np.random.default_rng((seed, 2, step, 0)) for step in range(8)]
-    for rng in expected:
-        rng.integers(2**63)  # dropout's own seed
-    assert drawn == [rng.random() for rng in expected]
-    assert len(set(drawn)) == 8
+    assert seen == [view_keys(seed, step, range(8)).tolist() for step in range(8)]
+    assert len({key for step in seen for key in step}) == 64
+
+
+def test_a_picture_that_cannot_be_read_changes_no_other_s_view(tmp_path, monkeypatch):
+    manifest = pictures.write(tmp_path / "data", identities=4, each=2)
+    seen = []
+
+    def watch(pixels, settings, size, keys):
+        seen.append(set(keys.tolist()))
+        return augment(pixels, settings, size, keys)
+
+    monkeypatch.setattr(loop, "augment", watch)
+    config = runs.config(steps=1, batch=8)
+    runs.train(config, manifest, tmp_path / "all")
+    (tmp_path / "data/id00/0.png").write_bytes(b"not a picture")
+    runs.train(config, open_manifest(tmp_path / "data"), tmp_path / "damaged")
+    assert len(seen[1]) == 7
+    assert seen[1] < seen[0]

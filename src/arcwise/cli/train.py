@@ -79,7 +79,7 @@ def command_for(words: Sequence[str]) -> Callable[..., int]:
 
 @contextmanager
 def training_progress() -> Iterator[tuple[Announce, Report]]:
-    """A bar with the loss, the rate and the time left, and a line a validation."""
+    """A bar with the loss, the rate and the time left; a line an epoch and a validation."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     more = (TextColumn("{task.fields[state]}"), TimeRemainingColumn())
     with Progress(
@@ -104,6 +104,12 @@ def training_progress() -> Iterator[tuple[Announce, Report]]:
             if "loss" in values:
                 state = f"loss {values['loss']:.3f}  {values['images_per_second']:,.0f} pictures/s"
                 bar.update(task, completed=step, state=state)
+            elif "epoch" in values:
+                bar.console.print(
+                    f"epoch {values['epoch']:,.0f}: {values['images_per_second']:,.0f} pictures/s, "
+                    f"{values['waiting']:.1%} of the time waiting for pictures",
+                    highlight=False,
+                )
             elif "recall_at_1" in values:
                 bar.console.print(
                     f"step {step}: recall@1 {values['recall_at_1']:.3f}, TAR at FAR 1% "

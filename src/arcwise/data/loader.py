@@ -31,12 +31,14 @@ class Batch:
 
     Attributes:
         rows: (B,) int64, which rows of the manifest these are.
+        places: (B,) int64, where they stood among the rows asked for.
         pixels: (B, H, W, 3) uint8 RGB on the canvas.
         labels: (B,) int64.
         failures: the pictures left out, with the reason.
     """
 
     rows: Tensor
+    places: Tensor
     pixels: Tensor
     labels: Tensor
     failures: tuple[ImageError, ...]
@@ -65,18 +67,19 @@ class Pictures(Dataset[Batch]):
         """The batch of these rows; unreadable pictures are left out of it and listed."""
         index = torch.tensor(rows, dtype=torch.int64)
         if self.kept is not None and bool(self.is_kept[index].all()):
-            return Batch(index, self.kept[index], self.labels[index], ())
+            return Batch(index, torch.arange(len(rows)), self.kept[index], self.labels[index], ())
         pixels, good, failures = [], [], []
-        for row in rows:
+        for place, row in enumerate(rows):
             try:
                 pixels.append(self._pixels(row))
-                good.append(row)
+                good.append(place)
             except ImageError as error:
                 failures.append(error)
-        index = torch.tensor(good, dtype=torch.int64)
+        places = torch.tensor(good, dtype=torch.int64)
+        index = index[places]
         shape = (0, self.canvas.height, self.canvas.width, 3)
         stacked = torch.stack(pixels) if pixels else torch.empty(shape, dtype=torch.uint8)
-        return Batch(index, stacked, self.labels[index], tuple(failures))
+        return Batch(index, places, stacked, self.labels[index], tuple(failures))
 
     def _pixels(self, row: int) -> Tensor:
         if self.kept is not None and self.is_kept[row]:

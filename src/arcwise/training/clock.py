@@ -19,6 +19,7 @@ class Clock:
         self.began = time.perf_counter()
         self.waited = 0.0
         self.out = 0.0
+        self._lap = (0, 0.0, 0.0)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -45,3 +46,10 @@ class Clock:
     def share_waited(self) -> float:
         """Part of the training time spent waiting, 0 to 1."""
         return self.waited / max(self.seconds() - self.out, 1e-9)
+
+    def lap(self) -> tuple[float, float]:
+        """`rate` and `share_waited` since the last lap, or since the start."""
+        now = (self.pictures, self.waited, self.seconds() - self.out)
+        pictures, waited, seconds = (new - old for new, old in zip(now, self._lap, strict=True))
+        self._lap = now
+        return pictures / max(seconds, 1e-9), waited / max(seconds, 1e-9)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from arcwise import distributed
-from arcwise.data.augment import augment
+from arcwise.data.augment import augment, view_keys
 from arcwise.data.loader import Batch, Pictures, batches
 from arcwise.data.manifest import Manifest
 from arcwise.data.samplers import Balanced, Mixed, Sampler, Shuffled
@@ -96,7 +97,7 @@ def train(
     run = Run(config.replace(init="") if resume else config, len(pictures.classes), device)
     if resume:
         run.restore(*checkpoint.load(folder / "checkpoints"))
-    stream = _stream(config, pictures, preparation, run.step, device)
+    source = stream(config, pictures, preparation, run.step, device)
     diary = Diary(config, folder, run, choose, preparation, keep, report)
     names = pictures.images
     different = len(set(names))
@@ -106,7 +107,7 @@ def train(
     with diary, interruptible() as interrupted:
         while run.step < config.steps and not distributed.anywhere(interrupted()):
             with clock.waiting():
-                batch = next(stream)
+                batch = next(source)
             failures.update({error.name: error for error in batch.failures})
             if len(failures) > different - 2:
                 first = next(iter(failures.values()))
@@ -122,6 +123,9 @@ def train(
             if diary.due(config.log_every):
                 times = {"images_per_second": clock.rate(), "waiting": clock.share_waited()}
                 diary.record(values | times)
+            if epoch := _epoch_ended(config, len(pictures), run.step):
+                speed, waiting = clock.lap()
+                diary.record({"epoch": epoch, "images_per_second": speed, "waiting": waiting})
             with clock.paused():
                 if diary.due(config.validate_every):
                     diary.validate()
@@ -148,27 +152,20 @@ def _step(
     names: list[str],
 ) -> dict[str, float]:
     """One update; what was measured."""
-    rank = distributed.rank()
-    rng = np.random.default_rng((config.seed, 2, run.step, rank))
     # Dropout, sampled classes, drawn margins: this step's own randomness.
+    rng = np.random.default_rng((config.seed, 2, run.step, distributed.rank()))
     torch.manual_seed(int(rng.integers(2**63)))
     factor = rate(config, run.step)
     for group in run.groups:
         group["lr"] = config.lr * factor * group["multiple"]
     strength = margin_strength(config, run.step)
-    views = augment(
-        batch.pixels.to(device, non_blocking=True),
-        config.augment,
-        config.view or config.size,
-        rng,
-    )
     run.encoder.train()
     try:
         loss, norm = update(
             run.encoder,
             run.head,
             run.optimiser,
-            normalise(views, preparation),
+            normalise(views(config, batch, run.step, device), preparation),
             batch.labels.to(device, non_blocking=True),
             strength=strength,
             clip=config.clip,
@@ -189,7 +186,28 @@ def _step(
     return values | (run.head.report if isinstance(run.head, CentreHead) else {})
 
 
-def _stream(
+def _epoch_ended(config: TrainConfig, pictures: int, step: int) -> int:
+    """The number of the epoch that ended with the last update, 0 for none.
+
+    Of epochs shorter than `log_every` steps, every second, third, … counts.
+    """
+    before, done = ((step - back) * config.batch // pictures for back in (1, 0))
+    every = max(1, config.log_every * config.batch // pictures)
+    return done if done // every > before // every else 0
+
+
+def views(config: TrainConfig, batch: Batch, step: int, device: torch.device) -> Tensor:
+    """(N, 3, V, V) float32: what this step sees of a batch, from 0 to 255."""
+    places = distributed.share(np.arange(config.batch))[batch.places.numpy()]
+    return augment(
+        batch.pixels.to(device, non_blocking=True),
+        config.augment,
+        config.view or config.size,
+        view_keys(config.seed, step, places),
+    )
+
+
+def stream(
     config: TrainConfig,
     pictures: Manifest,
     preparation: Preparation,
