@@ -64,8 +64,7 @@ def find(folder: Path) -> Meta | None:
 
 def rows(path: Path) -> pa.Table:
     """The pictures: `name`, `template`, `media`, all text."""
-    table = _read(path, {"name": pa.string(), "template": pa.int32(), "media": pa.int32()})
-    return _as_text(table, "template", "media")
+    return _read(path, {"name": pa.string(), "template": pa.int32(), "media": pa.int32()})
 
 
 def points(path: Path) -> pa.Table:
@@ -83,8 +82,7 @@ def points(path: Path) -> pa.Table:
 
 def pairs(path: Path) -> pa.Table:
     """The pairs of templates to verify: `a` and `b` (text), `same` (bool)."""
-    table = _read(path, {"a": pa.int32(), "b": pa.int32(), "same": pa.bool_()})
-    return _as_text(table, "a", "b")
+    return _read(path, {"a": pa.int32(), "b": pa.int32(), "same": pa.bool_()})
 
 
 def subjects(path: Path) -> pa.Table:
@@ -98,8 +96,7 @@ def subjects(path: Path) -> pa.Table:
     kinds = {"template": pa.int32(), "identity": pa.int32()}
     others = {f"column {number}": pa.string() for number in range(2, len(cells))}
     headed = not cells[0].strip(b' "\r\n').isdigit()
-    table = _read(path, kinds | others, delimiter=",", skip=int(headed), taken=list(kinds))
-    return _as_text(table, *kinds)
+    return _read(path, kinds | others, delimiter=",", skip=int(headed), taken=list(kinds))
 
 
 def _read(
@@ -110,7 +107,7 @@ def _read(
     skip: int = 0,
     taken: list[str] | None = None,
 ) -> pa.Table:
-    """The table in a file without a header.
+    """The table in a file without a header; whole numbers, which are names, as text.
 
     Raises:
         ArcwiseError: the file is not there or empty, or a line (it is named) has another number of
@@ -124,33 +121,26 @@ def _read(
         true_values=["1"],
         false_values=["0"],
     )
-
-    def read(threads: bool) -> pa.Table:
-        options = pacsv.ReadOptions(use_threads=threads, column_names=list(kinds), skip_rows=skip)
-        return pacsv.read_csv(path, options, parse, convert)
-
+    read = pacsv.ReadOptions(use_threads=False, column_names=list(kinds), skip_rows=skip)
     try:
-        table = read(threads=True)
-    except pa.ArrowInvalid:
-        try:
-            read(threads=False)  # only so it says which line
-        except pa.ArrowInvalid as problem:
-            said = str(problem).splitlines()[0].replace("Row #", "line ")
-        else:
-            raise
+        # A block at a time: millions of pairs are never there as numbers and as text.
+        batches = [_as_text(one) for one in pacsv.open_csv(path, read, parse, convert)]
+    except pa.ArrowInvalid as problem:
+        said = str(problem).splitlines()[0].replace("Row #", "line ")
         raise ArcwiseError(
             f"{path}: {said}; expected on each line {', '.join(kinds)}, "
             f"{'a comma' if delimiter == ',' else 'one blank'} between"
         ) from None
     except OSError as problem:
         raise ArcwiseError(f"{path}: {problem.strerror or problem}") from None
-    if not table.num_rows:
+    if not any(one.num_rows for one in batches):
         raise ArcwiseError(f"{path}: empty; expected lines of {', '.join(kinds)}")
-    return table
+    return pa.Table.from_batches(batches)
 
 
-def _as_text(table: pa.Table, *names: str) -> pa.Table:
-    for name in names:
-        place = table.column_names.index(name)
-        table = table.set_column(place, name, table.column(name).cast(pa.string()))
-    return table
+def _as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = [
+        column.cast(pa.string()) if pa.types.is_int32(column.type) else column
+        for column in batch.columns
+    ]
+    return pa.record_batch(columns, batch.schema.names)
