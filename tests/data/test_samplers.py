@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.samplers import Balanced, Mixed, Shuffled
+from arcwise.data.samplers import Balanced, Mixed, Shuffled, Windowed
 from arcwise.errors import ArcwiseError
 
 sizes = st.integers(1, 40)
@@ -31,6 +31,38 @@ def test_shuffled_orders_every_epoch_anew():
     assert sampler.batch(0).tolist() != sampler.batch(1).tolist()
 
 
+@given(rows=sizes, batch=sizes, block=sizes, window=sizes, seed=seeds, epochs=st.integers(1, 3))
+@settings(max_examples=60)
+def test_windowed_sees_every_row_once_an_epoch(rows, batch, block, window, seed, epochs):
+    sampler = Windowed(rows, batch, seed, block=block, window=window)
+    steps = -(-epochs * rows // batch)
+    drawn = np.concatenate([sampler.batch(step) for step in range(steps)])
+    assert len(drawn) == steps * batch
+    for epoch in range(epochs):
+        assert sorted(drawn[epoch * rows : (epoch + 1) * rows]) == list(range(rows))
+
+
+def test_a_window_reads_few_places_and_each_of_them_once():
+    sampler = Windowed(10_000, 50, 3, block=20, window=200)
+    windows = [np.concatenate([sampler.batch(4 * w + i) for i in range(4)]) for w in range(50)]
+    for rows in windows:
+        assert len(np.unique(rows // 20)) == 10  # 200 rows from 10 blocks, all of each
+    assert len(np.unique(np.concatenate(windows) // 20)) == 500
+
+
+def test_windowed_mixes_neighbours_in_a_window_and_blocks_over_the_epoch():
+    rows, window = 20_000, 400
+    sampler = Windowed(rows, 100, 0, block=20, window=window)
+    place = np.empty(rows, np.int64)  # of each row in the epoch
+    place[sampler.order(0)] = np.arange(rows)
+    apart = np.abs(np.diff(place))
+    inside = np.arange(1, rows) % 20 != 0
+    assert apart[inside].max() < window
+    assert window / 4 < apart[inside].mean() < window / 2  # a third: two places drawn at random
+    assert rows / 4 < apart[~inside].mean() < rows / 2
+    assert (sampler.order(0) != sampler.order(1)).mean() > 0.99
+
+
 def labels():
     """9 identities with 1 to 9 pictures, in no order."""
     return np.random.default_rng(0).permutation(np.repeat(np.arange(9), np.arange(1, 10)))
@@ -41,17 +73,18 @@ def samplers(seed):
         Shuffled(np.arange(45), 8, seed),
         Balanced(labels(), 3, 4, seed),
         Mixed(Shuffled(np.arange(40), 6, seed), Shuffled(np.arange(40, 45), 2, seed)),
+        Windowed(45, 8, seed, block=4, window=16),
     ]
 
 
-@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize("which", range(4))
 def test_a_batch_depends_on_the_seed_and_the_step_alone(which):
     backwards = samplers(5)[which]
     expected = {step: backwards.batch(step).tolist() for step in reversed(range(30))}
     assert {step: samplers(5)[which].batch(step).tolist() for step in range(30)} == expected
 
 
-@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize("which", range(4))
 def test_another_seed_draws_other_batches(which):
     one, other = samplers(5)[which], samplers(6)[which]
     assert any(one.batch(step).tolist() != other.batch(step).tolist() for step in range(3))
@@ -140,6 +173,8 @@ def test_mixed_gives_each_part_its_share_of_every_batch():
     [
         (lambda: Shuffled(np.arange(0), 4, 0), r"got 0 rows.*expected at least 1"),
         (lambda: Shuffled(np.arange(4), 0, 0), r"batch_size=0; expected at least 1"),
+        (lambda: Windowed(0, 4, 0), r"got 0 rows.*expected at least 1"),
+        (lambda: Windowed(4, 4, 0, window=0), r"window=0; expected at least 1"),
         (lambda: Balanced(np.array([0, 1]), 1, 4, 0), r"got 1 identities.*at least 2"),
         (lambda: Balanced(np.array([0, 1]), 2, 0, 0), r"0 pictures; expected"),
         (lambda: Balanced(np.array([0, 1]), 3, 4, 0), r"data set has 2; lower the batch"),

@@ -83,7 +83,7 @@ def test_an_unknown_field_is_an_error_with_a_suggestion(call, suggestion):
         ({"gradient": "straight"}, "gradient='straight'", "exact, detached"),
         ({"resize": "squash"}, "resize='squash'", "stretch, crop, pad"),
         ({"colour": "grb"}, "colour='grb'", "rgb, bgr"),
-        ({"sampling": "even"}, "sampling='even'", "shuffled, balanced"),
+        ({"sampling": "even"}, "sampling='even'", "shuffled, windowed, balanced"),
         ({"optimiser": "adam"}, "optimiser='adam'", "sgd, adamw"),
         ({"schedule": "linear"}, "schedule='linear'", "cosine, step"),
         ({"precision": "fp16"}, "precision='fp16'", "auto, fp32, bf16"),

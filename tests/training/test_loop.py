@@ -291,6 +291,15 @@ def test_without_rare_domains_every_picture_comes_once_an_epoch(patterns):
         assert sorted(drawn.tolist()) == list(range(48))
 
 
+def test_windowed_sampling_sees_every_picture_once_an_epoch(patterns):
+    sampler = loop._sampler(runs.config(sampling="windowed"), patterns)
+    drawn = np.concatenate([sampler.batch(step) for step in range(6)])
+    assert sorted(drawn.tolist()) == list(range(48))
+    mixed = with_domains(patterns, ["shelf"] * 40 + ["studio"] * 8)
+    sampler = loop._sampler(runs.config(sampling="windowed", rare_domains=0.25), mixed)
+    assert (sampler.batch(0)[6:] >= 40).all()
+
+
 def test_balanced_sampling_gives_k_pictures_of_each_identity(patterns):
     config = runs.config(sampling="balanced", pictures_per_identity=4)
     rows = loop._sampler(config, patterns).batch(0)

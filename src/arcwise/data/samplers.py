@@ -46,6 +46,43 @@ class Shuffled:
         return rows
 
 
+class Windowed:
+    """Every row once an epoch, mixed within a window that moves over blocks of neighbours.
+
+    Each epoch puts blocks of consecutive rows in a new order, and shuffles the rows of several
+    blocks at a time: neighbours on disk are read together, and are strangers in a batch. That is
+    a shuffle buffer over shards in a random order, as a pure function of the step.
+
+    Attributes:
+        window: rows that are mixed with one another.
+    """
+
+    def __init__(
+        self, rows: int, batch_size: int, seed: int, *, block: int = 128, window: int = 2048
+    ) -> None:
+        if min(rows, batch_size, block, window) < 1:
+            raise ArcwiseError(
+                f"Windowed: got {rows} rows, batch_size={batch_size}, block={block} and "
+                f"window={window}; expected at least 1 of each"
+            )
+        self.rows = rows
+        self.batch_size = batch_size
+        self.seed = seed
+        self.block = block
+        self.window = window
+
+    def batch(self, step: int) -> np.ndarray:
+        """(B,) rows: positions step·B … of the endless sequence of epochs."""
+        first = step * self.batch_size
+        epochs, places = np.divmod(np.arange(first, first + self.batch_size), self.rows)
+        orders = [self.order(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)]
+        return np.concatenate(orders)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """(N,) every row, in the order of an epoch."""
+        return _windowed(self.rows, self.block, self.window, self.seed, epoch)
+
+
 class Mixed:
     """Two samplers side by side in every batch."""
 
@@ -102,3 +139,13 @@ class Balanced:
 @lru_cache(maxsize=4)
 def _permutation(rows: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng((seed, 0, epoch)).permutation(rows)
+
+
+@lru_cache(maxsize=4)
+def _windowed(rows: int, block: int, window: int, seed: int, epoch: int) -> np.ndarray:
+    rng = np.random.default_rng((seed, 2, epoch))
+    blocks = rng.permutation(-(-rows // block))
+    order = (blocks[:, None] * block + np.arange(block)).ravel()
+    order = order[order < rows]
+    places = np.arange(rows) // window + rng.random(rows)  # the window, then anywhere in it
+    return order[np.argsort(places)]

@@ -20,7 +20,7 @@ from arcwise.training.losses import Loss, Published
 CentreStep = Literal["ordinary", "swept"]
 Resize = Literal["stretch", "crop", "pad"]
 Colour = Literal["rgb", "bgr"]
-Sampling = Literal["shuffled", "balanced"]
+Sampling = Literal["shuffled", "windowed", "balanced"]
 Optimiser = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "step"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -97,7 +97,8 @@ class TrainConfig:
     batch: int = 64
     """Pictures a step, over all processes."""
     sampling: Sampling = "shuffled"
-    """Every picture once an epoch, or identities in turn."""
+    """Every picture once an epoch; the same, neighbours on disk at about the same time (for sets
+    that do not fit the memory); or identities in turn."""
     pictures_per_identity: int = 4
     """K of balanced sampling: pictures of one identity in a batch."""
     rare_domains: float = 0.0

@@ -14,7 +14,7 @@ from arcwise import distributed
 from arcwise.data.augment import augment, view_keys
 from arcwise.data.loader import Batch, Pictures, batches
 from arcwise.data.manifest import Manifest
-from arcwise.data.samplers import Balanced, Mixed, Sampler, Shuffled
+from arcwise.data.samplers import Balanced, Mixed, Sampler, Shuffled, Windowed
 from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
 from arcwise.heads import CentreHead
 from arcwise.images import Preparation
@@ -227,14 +227,14 @@ def _sampler(config: TrainConfig, pictures: Manifest) -> Sampler:
     if config.sampling == "balanced":
         identities = config.batch // config.pictures_per_identity
         return Balanced(pictures.labels, identities, config.pictures_per_identity, config.seed)
-    every = np.arange(len(pictures))
     rare = _outside_the_most_frequent_domain(pictures)
     extra = round(config.rare_domains * config.batch) if len(rare) else 0
-    if not extra:
-        return Shuffled(every, config.batch, config.seed)
-    return Mixed(
-        Shuffled(every, config.batch - extra, config.seed), Shuffled(rare, extra, config.seed)
-    )
+    rows, batch = len(pictures), config.batch - extra
+    if config.sampling == "windowed":
+        every = Windowed(rows, batch, config.seed)
+    else:
+        every = Shuffled(np.arange(rows), batch, config.seed)
+    return Mixed(every, Shuffled(rare, extra, config.seed)) if extra else every
 
 
 def _outside_the_most_frequent_domain(pictures: Manifest) -> np.ndarray:

@@ -1,0 +1,70 @@
+"""A stream: the order of `Windowed`, read from front to back, gone on with anywhere."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arcwise.data.manifest import Manifest
+from arcwise.data.samplers import Windowed
+from arcwise.data.stream import stream
+from arcwise.errors import ImageError
+
+
+class Watched(Manifest):
+    """Row 12's picture is b"12"; what is read is written down."""
+
+    asked: list[int]
+
+    def read(self, index: int) -> bytes:
+        self.asked.append(index)
+        if index == 3:
+            raise ImageError("3", "damaged")
+        return b"%d" % index
+
+
+def watched(rows: int) -> Watched:
+    manifest = Watched(pa.table({"image": [str(row) for row in range(rows)]}), Path(), "watched")
+    object.__setattr__(manifest, "asked", [])
+    return manifest
+
+
+@given(rows=st.integers(1, 60), buffer=st.integers(1, 70), seed=st.integers(0, 99), data=st.data())
+@settings(max_examples=60)
+def test_from_any_position_it_goes_on_without_reading_what_was_taken(rows, buffer, seed, data):
+    whole = list(islice(stream(watched(rows), seed=seed, buffer=buffer), 2 * rows))
+    position = data.draw(st.integers(0, 2 * rows - 1))
+    manifest = watched(rows)
+    rest = stream(manifest, seed=seed, buffer=buffer, position=position)
+    assert [one[0] for one in islice(rest, 2 * rows - position)] == [
+        row for row, _ in whole[position:]
+    ]
+    epoch_end = rows * (position // rows + 1) - position
+    assert len(set(manifest.asked[:epoch_end])) == epoch_end  # each once, none from before
+    for row, found in whole:
+        assert isinstance(found, ImageError) if row == 3 else found == b"%d" % row
+
+
+def test_the_order_is_that_of_the_sampler():
+    sampler = Windowed(500, 1, 7, window=100)
+    drawn = [row for row, _ in islice(stream(watched(500), seed=7, buffer=100), 1000)]
+    assert drawn == [*sampler.order(0).tolist(), *sampler.order(1).tolist()]
+
+
+def test_a_window_is_read_from_front_to_back():
+    manifest = watched(1000)
+    rows = [row for row, _ in islice(stream(manifest, seed=0, buffer=256), 256)]
+    assert manifest.asked == sorted(rows)
+    assert np.abs(np.diff(rows)).mean() > 10  # and given in another order
+
+
+@pytest.mark.parametrize("rows", [0])
+def test_nothing_to_stream_is_refused(rows):
+    with pytest.raises(ValueError, match="got 0 rows"):
+        next(stream(watched(rows), seed=0))
