@@ -1,7 +1,7 @@
 """Turn a real data set into manifests: `python studies/prepare.py grocery|omniglot|lfw OUT`.
 
-The data sets are looked for in the folder that ARCWISE_DATA names. Pictures stay where they are
-(Omniglot's, which are one array, are written as PNG files into a zip in OUT); OUT gets CSV files:
+OUT/data is made by `arcwise data get`, from the folder that ARCWISE_DATA names; OUT gets CSV files
+of its rows:
 
 grocery   train.csv  products at positions not divisible by 5 in the sorted class ids
           tune.csv   of those, positions 1 modulo 5: what recipes are chosen on
@@ -20,14 +20,13 @@ import argparse
 import csv
 import os
 import sys
-import zipfile
 from collections import Counter
 from pathlib import Path
 
-import cv2
-import numpy as np
+from arcwise.verbs.data_get import get
 
 Rows = list[dict[str, str]]
+DATA = "data"
 
 
 def main() -> None:
@@ -35,77 +34,55 @@ def main() -> None:
     parser.add_argument("name", choices=["grocery", "omniglot", "lfw"])
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
-    data = os.environ.get("ARCWISE_DATA")
-    if not data or not Path(data).is_dir():
+    if not os.environ.get("ARCWISE_DATA"):
         sys.exit("set ARCWISE_DATA to the folder that holds the data sets")
-    options.out.mkdir(parents=True, exist_ok=True)
+    get(options.name, options.out / DATA, say=print)
     prepare = {"grocery": grocery, "omniglot": omniglot, "lfw": lfw}[options.name]
-    for name, rows in prepare(Path(data).resolve(), options.out).items():
+    for name, rows in prepare(options.out / DATA).items():
         write(options.out / name, rows)
         print(f"{options.out / name}: {len(rows)} rows")
 
 
-def grocery(data: Path, out: Path) -> dict[str, Rows]:
-    folder = data / "grocery"
-    classes = read(folder / "classes.csv")
-    position = {c: i for i, c in enumerate(sorted((r["class_id"] for r in classes), key=int))}
-    names = {row["class_id"]: row["class_name"] for row in classes}
+def grocery(data: Path) -> dict[str, Rows]:
+    rows = read(data / "manifest.csv")
+    classes = sorted({int(row["class_id"]) for row in rows})
+    fifth = {str(number): position % 5 for position, number in enumerate(classes)}
     found: dict[str, Rows] = {"train": [], "tune": [], "tune_train": [], "test": []}
-
-    def add(path: str, class_id: str, domain: str) -> None:
-        image = f"{folder}/images.zip/{path}"
-        row = {"image": image, "identity": names[class_id], "domain": domain}
-        fifth = position[class_id] % 5
-        for part in ["test"] if fifth == 0 else ["train", "tune" if fifth == 1 else "tune_train"]:
-            found[part].append(row)
-
-    for row in read(folder / "images.csv"):
-        add(row["path"], row["class_id"], "shop")
-    for row in classes:
-        add(row["iconic_path"], row["class_id"], "studio")
+    for row in rows:
+        place = fifth[row["class_id"]]
+        for part in ["test"] if place == 0 else ["train", "tune" if place == 1 else "tune_train"]:
+            found[part].append(some(row, "image", "identity", "domain"))
     return {f"{part}.csv": rows for part, rows in found.items()}
 
 
-def omniglot(data: Path, out: Path) -> dict[str, Rows]:
-    arrays = np.load(data / "omniglot" / "omniglot.npz")
-    ink = np.unpackbits(arrays["ink"], axis=2)[:, :, :105]
-    alphabets = arrays["alphabet"]
-    tuned = set(np.unique(alphabets[~arrays["evaluation"]])[::5])
+def omniglot(data: Path) -> dict[str, Rows]:
+    rows = read(data / "manifest.csv")
+    alphabets = sorted({row["superclass"] for row in rows if row["split"] == "train"})
+    tuned = set(alphabets[::5])
     found: dict[str, Rows] = {"train": [], "test": [], "tune": [], "tune_train": []}
-    with zipfile.ZipFile(out / "images.zip", "w", zipfile.ZIP_STORED) as archive:
-        for picture, char, drawer, alphabet, evaluation in zip(
-            ink, arrays["char"], arrays["drawer"], alphabets, arrays["evaluation"], strict=True
-        ):
-            name = f"{char:04d}/{drawer:02d}.png"
-            archive.writestr(name, cv2.imencode(".png", 255 * (1 - picture))[1].tobytes())
-            row = {"image": f"images.zip/{name}", "identity": f"{char:04d}"}
-            choice = "tune" if alphabet in tuned else "tune_train"
-            for part in ["test"] if evaluation else ["train", choice]:
-                found[part].append(row)
+    for row in rows:
+        choice = "tune" if row["superclass"] in tuned else "tune_train"
+        for part in ["test"] if row["split"] == "test" else ["train", choice]:
+            found[part].append(some(row, "image", "identity") | {"image": f"{DATA}/{row['image']}"})
     return {f"{part}.csv": rows for part, rows in found.items()}
 
 
-def lfw(data: Path, out: Path) -> dict[str, Rows]:
-    folder = data / "lfw112"
-    images = read(folder / "images.csv")
-    where = {row["path"]: f"{folder}/{row['zip']}/{row['path']}" for row in images}
-    person = {row["path"]: row["person"] for row in images}
-    pictures = Counter(row["person"] for row in images)
+def lfw(data: Path) -> dict[str, Rows]:
+    images, listed = read(data / "manifest.csv"), read(data / "pairs.csv")
+    person = {row["image"]: row["identity"] for row in images}
+    pictures = Counter(person.values())
 
     def people(folds: str) -> Rows:
         return [
-            {"image": where[row["path"]], "identity": row["person"]}
+            some(row, "image", "identity")
             for row in images
-            if row["fold"] in folds and pictures[row["person"]] >= 2
+            if row["fold"] in folds and pictures[row["identity"]] >= 2
         ]
 
     def pairs(folds: str) -> tuple[Rows, Rows]:
-        chosen = [row for row in read(folder / "pairs.csv") if row["fold"] in folds]
-        used = sorted({row[side] for row in chosen for side in ("path_a", "path_b")})
-        return [{"image": where[path], "identity": person[path]} for path in used], [
-            {"a": where[r["path_a"]], "b": where[r["path_b"]], "same": r["same"], "fold": r["fold"]}
-            for r in chosen
-        ]
+        chosen = [row for row in listed if row["fold"] in folds]
+        used = sorted({row[side] for row in chosen for side in "ab"}, key=name_of)
+        return [{"image": path, "identity": person[path]} for path in used], chosen
 
     test, test_pairs = pairs("78")
     tune, tune_pairs = pairs("6")
@@ -118,6 +95,14 @@ def lfw(data: Path, out: Path) -> dict[str, Rows]:
         "test.csv": test,
         "pairs.csv": test_pairs,
     }
+
+
+def name_of(image: str) -> str:
+    return image.partition(".zip/")[2]
+
+
+def some(row: dict[str, str], *names: str) -> dict[str, str]:
+    return {name: row[name] for name in names}
 
 
 def read(path: Path) -> Rows:

@@ -18,6 +18,7 @@ from arcwise.errors import ArcwiseError
 
 VERBS = {
     "demo": "the whole journey on built-in pictures; minutes on two cores",
+    "data get": "a real data set by name: its terms, the download, a manifest",
     "data check": "look at a data set before training on it",
     "data convert": "turn one form of a data set into another",
     "data align": "112×112 crops of faces, from landmarks or a detector",

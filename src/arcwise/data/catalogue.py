@@ -1,0 +1,164 @@
+"""Real data sets that anybody may download: what they are, whose, and where from."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from arcwise.errors import ArcwiseError
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to download.
+
+    Attributes:
+        name: what it is called here.
+        url: where it is.
+        sha256: the digest that a public source states, in hexadecimal; empty if none does.
+        md5: likewise.
+    """
+
+    name: str
+    url: str
+    sha256: str = ""
+    md5: str = ""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set by name.
+
+    Attributes:
+        name: what users type.
+        about: what is on the pictures.
+        pictures: how many.
+        identities: of how many.
+        size: of the download; estimated where no source states it.
+        licence: under which terms.
+        cite: what its makers want cited.
+        origin: the page to read about it.
+        files: what is downloaded.
+        mirror: its folder in the one that ARCWISE_DATA names.
+        mirrored: what of it is there.
+    """
+
+    name: str
+    about: str
+    pictures: int
+    identities: int
+    size: str
+    licence: str
+    cite: str
+    origin: str
+    files: tuple[RemoteFile, ...]
+    mirror: str
+    mirrored: str
+
+
+_OMNIGLOT = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
+_FIGSHARE = "https://ndownloader.figshare.com/files"
+_ARCHIVE = "https://api.github.com/repos/{}/zipball"  # of the default branch, packed on request
+
+CATALOGUE = {
+    one.name: one
+    for one in (
+        DataSet(
+            name="grocery",
+            about="groceries in shops, and a studio picture of each product",
+            pictures=5125 + 81,
+            identities=81,
+            size="an estimated 150 MB to download",
+            licence="MIT, © 2019 Marcus Klasson",
+            cite="Klasson, Zhang, Kjellström: A Hierarchical Grocery Store Image Dataset with "
+            "Visual and Semantic Labels, WACV 2019",
+            origin="https://github.com/marcusklasson/GroceryStoreDataset",
+            files=(
+                RemoteFile("grocery.zip", _ARCHIVE.format("marcusklasson/GroceryStoreDataset")),
+            ),
+            mirror="grocery",
+            mirrored="65 of the 81 products, shorter side 128 pixels",
+        ),
+        DataSet(
+            name="omniglot",
+            about="hand-written characters of 50 alphabets",
+            pictures=32_460,
+            identities=1623,
+            size="16 MB to download",
+            licence="MIT, © 2015 Brenden Lake",
+            cite="Lake, Salakhutdinov, Tenenbaum: Human-level concept learning through "
+            "probabilistic program induction, Science 350, 2015",
+            origin="https://github.com/brendenlake/omniglot",
+            # The digests are those that torchvision publishes (datasets/omniglot.py).
+            files=(
+                RemoteFile(
+                    "images_background.zip",
+                    f"{_OMNIGLOT}/images_background.zip",
+                    md5="68d2efa1b9178cc56df9314c21c6e718",
+                ),
+                RemoteFile(
+                    "images_evaluation.zip",
+                    f"{_OMNIGLOT}/images_evaluation.zip",
+                    md5="6b91aef0f799c5bb55b94e3f2daec811",
+                ),
+            ),
+            mirror="omniglot",
+            mirrored="all of it",
+        ),
+        DataSet(
+            name="lfw",
+            about="faces of public people in press photographs, 250 x 250, not aligned",
+            pictures=13_233,
+            identities=5749,
+            size="173 MB to download",
+            licence="for research; the photographs belong to their owners, and results on them "
+            "tell nothing of fitness for a commercial use",
+            cite="Huang, Ramesh, Berg, Learned-Miller: Labeled Faces in the Wild, UMass TR 07-49, "
+            "2007",
+            origin="https://vis-www.cs.umass.edu/lfw/",
+            # The places and digests are those that scikit-learn publishes (datasets/_lfw.py).
+            files=(
+                RemoteFile(
+                    "lfw.tgz",
+                    f"{_FIGSHARE}/5976018",
+                    sha256="055f7d9c632d7370e6fb4afc7468d40f970c34a80d4c6f50ffec63f5a8d536c0",
+                ),
+                RemoteFile(
+                    "pairs.txt",
+                    f"{_FIGSHARE}/5976006",
+                    sha256="ea42330c62c92989f9d7c03237ed5d591365e89b3e649747777b70e692dc1592",
+                ),
+            ),
+            mirror="lfw112",
+            mirrored="10,562 pictures aligned to 112 x 112, folds 1 to 8 and people in no pair",
+        ),
+        DataSet(
+            name="fruits",
+            about="apples, cherries and tomatoes, each piece turned before a white wall",
+            pictures=48_236,
+            identities=63,
+            size="an estimated 300 MB to download",
+            licence="CC BY-SA 4.0, © 2017- Mihai Oltean",
+            cite="Oltean: Fruits-360 dataset, 2017-",
+            origin="https://github.com/fruits-360/fruits-360-3-body-problem",
+            files=(
+                RemoteFile("fruits.zip", _ARCHIVE.format("fruits-360/fruits-360-3-body-problem")),
+            ),
+            mirror="fruits360",
+            mirrored="40 views of each of 49 pieces",
+        ),
+    )
+}
+
+
+def named(name: str) -> DataSet:
+    """The data set of this name.
+
+    Raises:
+        ArcwiseError: there is none; the message has those there are.
+    """
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    close = difflib.get_close_matches(name, CATALOGUE, 1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise ArcwiseError(f"no data set {name!r}; known are {', '.join(CATALOGUE)}{hint}")

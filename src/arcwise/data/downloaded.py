@@ -1,0 +1,209 @@
+"""Downloaded archives, as tables that point into them; nothing is unpacked to the file system."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+
+from arcwise.data.catalogue import DataSet
+from arcwise.data.formats.layout import PICTURES
+from arcwise.errors import ArcwiseError
+
+Tables = tuple[pa.Table, pa.Table | None]
+"""The rows of a data set, and its pairs if it states any in another way than a file of them."""
+
+HELD_OUT = 5
+"""Of the grocery set, every product whose number this divides is tested on, never trained on."""
+
+_LARGEST = 2**27  # bytes of one picture
+
+
+def from_download(dataset: DataSet, folder: Path) -> Tables:
+    """The tables of a data set whose files were downloaded into the folder.
+
+    Raises:
+        ArcwiseError: an archive is damaged, or does not hold what it should.
+    """
+    try:
+        return _READERS[dataset.name](folder)
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, KeyError) as problem:
+        raise ArcwiseError(
+            f"{folder}: what was downloaded is not the {dataset.name} known here ({problem}); "
+            "remove it and run this again"
+        ) from None
+
+
+def grocery_table(
+    *,
+    images: Sequence[str],
+    names: Sequence[str],
+    coarse: Sequence[str],
+    numbers: Sequence[str],
+    domains: Sequence[str],
+    official: Sequence[str | None],
+) -> pa.Table:
+    """The rows of the grocery set.
+
+    `split` is by product, so that no tested product was trained on: the one of the origin, which
+    has every product on both sides, is `official_split`.
+    """
+    return pa.table(
+        {
+            "image": images,
+            "identity": names,
+            "split": ["train" if int(number) % HELD_OUT else "test" for number in numbers],
+            "domain": domains,
+            "superclass": coarse,
+            "class_id": numbers,
+            "official_split": pa.array(official, pa.string()),
+        }
+    )
+
+
+def _grocery(folder: Path) -> Tables:
+    with zipfile.ZipFile(folder / "grocery.zip") as archive:
+        members = _pictures(archive)
+        listed = next((n for n in archive.namelist() if n.endswith("dataset/classes.csv")), None)
+        if listed is None:
+            raise KeyError("it has no dataset/classes.csv")
+        text = io.TextIOWrapper(archive.open(listed), "utf-8-sig")
+        classes = {row["Class Name (str)"]: row for row in csv.DictReader(text)}
+    top = listed.removesuffix("classes.csv")
+    rows: list[tuple[str, str, str | None, str]] = []
+    for member in members:
+        split, _, rest = member.removeprefix(top).partition("/")
+        name = PurePosixPath(rest).parent.name
+        if member.startswith(top) and split in ("train", "val", "test") and name in classes:
+            rows.append((member, name, split, "shop"))
+    there = set(members)
+    for name, row in classes.items():
+        iconic = top + row["Iconic Image Path (str)"].lstrip("/")
+        if iconic in there:
+            rows.append((iconic, name, None, "studio"))
+    if not rows:
+        raise KeyError("it has no pictures of its classes")
+    paths, names, official, domains = zip(*rows, strict=True)
+    return grocery_table(
+        images=[f"grocery.zip/{path}" for path in paths],
+        names=names,
+        coarse=[classes[name]["Coarse Class Name (str)"] for name in names],
+        numbers=[classes[name]["Class ID (int)"] for name in names],
+        domains=domains,
+        official=official,
+    ), None
+
+
+def _omniglot(folder: Path) -> Tables:
+    columns: dict[str, list[str]] = {
+        name: [] for name in ("image", "identity", "split", "superclass", "drawer")
+    }
+    for file, split in (("images_background.zip", "train"), ("images_evaluation.zip", "test")):
+        with zipfile.ZipFile(folder / file) as archive:
+            members = _pictures(archive)
+        for member in members:
+            *_, alphabet, character, name = ("", "", *member.split("/"))
+            drawer = re.search(r"_(\d+)\.png$", name)
+            values = (
+                f"{file}/{member}",
+                f"{alphabet}/{character}",
+                split,
+                alphabet,
+                str(int(drawer[1])) if drawer else "",
+            )
+            for column, value in zip(columns.values(), values, strict=True):
+                column.append(value)
+    return _some(columns), None
+
+
+def _lfw(folder: Path) -> Tables:
+    """The pictures in an uncompressed `lfw.zip`, since a `.tgz` can only be read from its start."""
+    packed, place = folder / "lfw.tgz", folder / "lfw.zip"
+    if not place.is_file():
+        repack(packed, place)
+        packed.unlink()
+    with zipfile.ZipFile(place) as archive:
+        members = _pictures(archive)
+    return _some(
+        {
+            "image": [f"lfw.zip/{member}" for member in members],
+            "identity": [PurePosixPath(member).parent.name for member in members],
+        }
+    ), None
+
+
+def _fruits(folder: Path) -> Tables:
+    splits = {"Training": "train", "Test": "test"}
+    columns: dict[str, list[str]] = {
+        name: [] for name in ("image", "identity", "split", "superclass")
+    }
+    with zipfile.ZipFile(folder / "fruits.zip") as archive:
+        members = _pictures(archive)
+    for member in members:
+        parts = PurePosixPath(member).parts
+        at = next((place for place, part in enumerate(parts) if part in splits), None)
+        if at is None or len(parts) < at + 3:
+            continue
+        variety = parts[-2]
+        kind = parts[at + 1] if len(parts) > at + 3 else variety.split()[0]
+        values = (f"fruits.zip/{member}", variety, splits[parts[at]], kind)
+        for column, value in zip(columns.values(), values, strict=True):
+            column.append(value)
+    return _some(columns), None
+
+
+def repack(packed: Path, place: Path) -> None:
+    """The pictures of a compressed tar archive, in an uncompressed zip that appears when whole.
+
+    Only plain files with the name of a picture are taken, and a name that leads anywhere else
+    than down is refused: it would be a trap for whoever unpacks the zip.
+
+    Raises:
+        ArcwiseError: a name leads out of the archive, or a picture is absurdly large.
+        tarfile.TarError, EOFError, zlib.error: it is damaged.
+    """
+    part = place.with_name(f"{place.name}.part")
+    with tarfile.open(packed, "r|gz") as source, zipfile.ZipFile(part, "w") as target:
+        for member in source:
+            path = PurePosixPath(member.name)
+            if not member.isreg() or path.suffix.lower() not in PICTURES:
+                continue
+            if path.is_absolute() or ".." in path.parts or "\\" in member.name:
+                raise ArcwiseError(f"{packed}: {member.name[:80]!r} leads out of the archive")
+            if member.size > _LARGEST:
+                raise ArcwiseError(f"{packed}: {member.name[:80]!r} has {member.size:,} bytes")
+            data = source.extractfile(member)
+            assert data is not None, "it is a plain file"
+            target.writestr(zipfile.ZipInfo(str(path)), data.read())
+    os.replace(part, place)
+
+
+def _pictures(archive: zipfile.ZipFile) -> list[str]:
+    """The names of the pictures in it, sorted."""
+    return sorted(
+        info.filename
+        for info in archive.infolist()
+        if not info.is_dir() and PurePosixPath(info.filename).suffix.lower() in PICTURES
+    )
+
+
+def _some(columns: dict[str, list[str]]) -> pa.Table:
+    if not columns["image"]:
+        raise KeyError("it has no pictures")
+    return pa.table(columns)
+
+
+_READERS: dict[str, Callable[[Path], Tables]] = {
+    "grocery": _grocery,
+    "omniglot": _omniglot,
+    "lfw": _lfw,
+    "fruits": _fruits,
+}

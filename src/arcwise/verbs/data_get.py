@@ -1,0 +1,153 @@
+"""A real data set by its name: out of the local mirror, or downloaded."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from arcwise.data.catalogue import DataSet, named
+from arcwise.data.download import Received, fetch
+from arcwise.data.downloaded import from_download
+from arcwise.data.manifest import open_manifest
+from arcwise.data.mirrored import from_mirror, mirror_of
+from arcwise.data.names import MANIFEST
+from arcwise.errors import ArcwiseError
+
+PAIRS = "pairs.csv"
+ORIGIN = "ORIGIN.txt"
+"""What the data set is and under which terms; it stays with the data."""
+
+_MADE = ("images.zip", "lfw.zip")
+_STEPS = ("", ".part", ".part.from", ".sha256")
+
+
+@dataclass(frozen=True)
+class Got:
+    """What there is now; it prints itself.
+
+    Attributes:
+        path: the folder, for `open_manifest`.
+        images: how many.
+        identities: of how many.
+        source: where the pictures come from.
+    """
+
+    path: Path
+    images: int
+    identities: int
+    source: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: {self.images:,} images of {self.identities:,} identities, {self.source}"
+        )
+
+
+def get(
+    name: str,
+    to: str | os.PathLike[str] | None = None,
+    *,
+    say: Callable[[str], None] = lambda line: None,
+    received: Received | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Got:
+    """A folder with the data set of this name, which `open_manifest` reads.
+
+    A set in the folder that ARCWISE_DATA names is not downloaded: the new folder has tables that
+    point there. Otherwise its files are downloaded into the folder, verified, and read in place. A
+    folder that holds the whole data set already is left as it is.
+
+    Args:
+        name: one of the catalogue.
+        to: the folder; of the data set's name when not given.
+        say: told the terms of the data set, before anything is downloaded.
+        received: told how far the download is.
+        pause: waits between attempts to download.
+
+    Raises:
+        ArcwiseError: the name is unknown, the folder holds something else, or the data cannot be
+            had; the message then says which file to fetch by hand, and where to put it.
+    """
+    dataset = named(name)
+    folder = Path(name if to is None else to)
+    say(terms(dataset))
+    if (folder / MANIFEST).is_file() and _is_of(dataset, folder):
+        return _summary(folder, "there already")
+    _check_place(dataset, folder)
+    mirror = mirror_of(dataset)
+    folder.mkdir(parents=True, exist_ok=True)
+    if mirror is not None:
+        table, pairs = from_mirror(dataset, mirror, folder)
+        source = f"from {mirror} ({dataset.mirrored})"
+    else:
+        for file in dataset.files:
+            if not _used_up(folder, file.name):
+                fetch(file, folder, received=received, pause=pause)
+        table, pairs = from_download(dataset, folder)
+        source = f"from {dataset.origin}"
+    _write(folder / ORIGIN, f"{terms(dataset)}\nsource    {source}\n".encode())
+    if pairs is not None:
+        _write_table(folder / PAIRS, pairs)
+    _write_table(folder / MANIFEST, table)  # last: it says that the rest is whole
+    return _summary(folder, source)
+
+
+def terms(dataset: DataSet) -> str:
+    """What a user has to know before the download, a line each."""
+    return "\n".join(
+        (
+            f"{dataset.name}: {dataset.about}",
+            f"  {dataset.pictures:,} pictures of {dataset.identities:,} identities, {dataset.size}",
+            f"  licence   {dataset.licence}",
+            f"  cite      {dataset.cite}",
+            f"  origin    {dataset.origin}",
+        )
+    )
+
+
+def _is_of(dataset: DataSet, folder: Path) -> bool:
+    known = folder / ORIGIN
+    return known.is_file() and known.read_text().startswith(f"{dataset.name}:")
+
+
+def _check_place(dataset: DataSet, folder: Path) -> None:
+    """Nothing of the user's is mixed with a data set, or overwritten."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ArcwiseError(f"{folder} is a file; name a folder with --to")
+    names = (*(file.name for file in dataset.files), *_MADE, ORIGIN, PAIRS, MANIFEST)
+    own = {f"{name}{step}" for name in names for step in _STEPS}
+    other = sorted(entry.name for entry in folder.iterdir() if entry.name not in own)
+    if (folder / MANIFEST).is_file():
+        other.insert(0, MANIFEST)  # of another data set: `get` has looked
+    if other:
+        raise ArcwiseError(f"{folder} holds other things ({other[0]}); name a new folder with --to")
+
+
+def _used_up(folder: Path, name: str) -> bool:
+    """Whether a download was turned into something else already, and removed."""
+    return name == "lfw.tgz" and (folder / "lfw.zip").is_file()
+
+
+def _write_table(place: Path, table: pa.Table) -> None:
+    sink = pa.BufferOutputStream()
+    pacsv.write_csv(table, sink)
+    _write(place, sink.getvalue().to_pybytes())
+
+
+def _write(place: Path, data: bytes) -> None:
+    part = place.with_name(f"{place.name}.part")
+    part.write_bytes(data)
+    os.replace(part, place)
+
+
+def _summary(folder: Path, source: str) -> Got:
+    manifest = open_manifest(folder)
+    return Got(folder, len(manifest), len(manifest.classes), source)
