@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from arcwise.errors import ArcwiseError
 
-_BLOCK = 2**20  # bytes of text in memory
+_BLOCK = 2**19  # bytes of text in memory
+_LONGEST = 50  # bytes of a line
+_LARGEST = 2**63 - 1  # what numpy makes of anything beyond it as well
+_LINE = re.compile(rb"(\d+)\t(\d+)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +73,9 @@ def read_index(path: Path) -> RecordIndex:
         ArcwiseError: a line is not that, or a key comes twice; the message has its number.
     """
     count, lowest, highest = 0, 2**63 - 1, 0
-    for keys, offsets in _blocks(path):
+    for keys, _ in _blocks(path):
         count += len(keys)
         lowest, highest = min(lowest, int(keys.min())), max(highest, int(keys.max()))
-        if lowest < 0 or (offsets < 0).any() or (offsets % 4).any():
-            raise _malformed(path)
     if not count:
         raise ArcwiseError(f"{path}: empty; remove it, and the .rec itself is looked through")
     if highest - lowest == count - 1:  # nearly always: no key is stored, nothing is sorted
@@ -104,32 +104,38 @@ def line_of(path: Path, key: int) -> int:
 
 
 def _blocks(path: Path) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    if not path.stat().st_size:
+    """The keys and the offsets, a block of lines at a time."""
+    rest = b""
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            whole, newline, rest = (rest + block).rpartition(b"\n")
+            if len(rest) > _LONGEST:
+                raise _malformed(path)
+            yield from _parsed(whole + newline, path)
+    yield from _parsed(rest + b"\n" if rest.strip() else b"", path)
+
+
+def _parsed(text: bytes, path: Path) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    if not text:
         return
-    try:
-        reader = pacsv.open_csv(
-            path,
-            pacsv.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=["key", "offset"]),
-            pacsv.ParseOptions(delimiter="\t", quote_char=False),
-            pacsv.ConvertOptions(
-                column_types={"key": pa.int64(), "offset": pa.int64()}, null_values=[]
-            ),
-        )
-        for batch in reader:
-            if batch.num_rows:
-                yield batch.column(0).to_numpy(), batch.column(1).to_numpy()
-    except pa.ArrowInvalid:
-        raise _malformed(path) from None
+    letters = np.frombuffer(text, np.uint8)
+    marks = letters[(letters == ord("\t")) | (letters == ord("\n"))]
+    alternate = (marks[::2] == ord("\t")).all() and (marks[1::2] == ord("\n")).all()
+    if not alternate or text.translate(None, b"0123456789\t\r\n"):
+        raise _malformed(path)
+    numbers = np.fromstring(text, np.int64, sep=" ")  # any white space separates
+    if len(numbers) != len(marks):
+        raise _malformed(path)
+    keys, offsets = numbers.reshape(-1, 2).T
+    if numbers.max() == _LARGEST or (offsets % 4).any():
+        raise _malformed(path)
+    yield keys, offsets
 
 
 def _malformed(path: Path) -> ArcwiseError:
     for number, line in _lines(path):
-        try:
-            key, offset = (int(word) for word in line.split(b"\t"))
-            sound = min(key, offset) >= 0 and max(key, offset) < 2**63 and offset % 4 == 0
-        except ValueError:
-            sound = False
-        if not sound:
+        found = _LINE.fullmatch(line)
+        if not found or max(map(int, found.groups())) >= _LARGEST or int(found[2]) % 4:
             shown = line[:40].decode("utf-8", "backslashreplace")
             return ArcwiseError(
                 f"{path}: line {number} is {shown!r}; expected a key, a tab, and where the record "
@@ -154,6 +160,7 @@ def _doubled(path: Path) -> ArcwiseError:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip(b"\r\n"):
-                yield number, line.strip(b"\r\n")
+        number = 0
+        while line := file.readline(4 * _LONGEST):
+            number += 1
+            yield number, line.strip(b"\r\n")

@@ -14,10 +14,12 @@ from arcwise.data.formats import (
     inshop,
     pack,
     products,
+    records,
     shards,
     vggface2,
 )
 from arcwise.data.formats.layout import PICTURES
+from arcwise.data.formats.pairs import with_pairs
 from arcwise.data.formats.table import TABLES, read_table
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -41,8 +43,8 @@ class FolderFormat(FileFormat, Protocol):
         ...
 
 
-FILES: dict[str, FileFormat] = {".zip": archive, ".bin": pack, ".tar": shards}
-FOLDERS: tuple[FolderFormat, ...] = (ijb, products, inshop, cub, cars, vggface2, shards)
+FILES: dict[str, FileFormat] = {".zip": archive, ".bin": pack, ".rec": records, ".tar": shards}
+FOLDERS: tuple[FolderFormat, ...] = (ijb, products, inshop, cub, cars, vggface2, records, shards)
 """Layouts with files of their own, asked in this order; any other folder is one per identity."""
 
 
@@ -59,13 +61,14 @@ def open_format(
         raise ArcwiseError(f"{path}: no such file or folder; expected {EXPECTED}")
     suffix = path.suffix.lower()
     if path.is_file() and suffix in TABLES:
-        return read_table(
+        table = read_table(
             path,
             image_column=image_column,
             identity_column=identity_column,
             identities=identities,
             images=images,
         )
+        return _with_pairs_beside(table, path)
     for option, value in (
         ("image column", image_column),
         ("identity column", identity_column),
@@ -77,7 +80,15 @@ def open_format(
         fitting = next((one for one in FOLDERS if one.recognises(path)), folder)
         return fitting.read(path, identities=identities)
     if suffix in FILES:
-        return FILES[suffix].read(path, identities=identities)
+        return _with_pairs_beside(FILES[suffix].read(path, identities=identities), path)
     if suffix in PICTURES:
         return folder.read_single(path, identities=identities)
     raise ArcwiseError(f"{path}: not a form of data set known here; expected {EXPECTED}")
+
+
+def _with_pairs_beside(manifest: Manifest, path: Path) -> Manifest:
+    """The manifest with the pairs in `train.pairs.csv` beside `train.tar`, if it has none."""
+    pairs = path.with_suffix(".pairs.csv")
+    if manifest.pairs is not None or not pairs.is_file():
+        return manifest
+    return with_pairs(manifest, pairs.name, pairs.read_bytes())

@@ -1,0 +1,116 @@
+"""What lies beside a `.rec` and describes it: a table of ours, `.lst`, `property`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from arcwise.data.containers.recordio import RecordContainer
+from arcwise.data.formats.columns import validated
+from arcwise.errors import ImageError
+from arcwise.images.headers import HeaderError, read_header
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
+
+SIDECAR = ".manifest.parquet"
+"""Ending of the table with all columns that `convert` writes beside a `.rec`."""
+
+
+def own_table(
+    path: Path, name: str, container: RecordContainer, *, identities: bool
+) -> pa.Table | None:
+    """The table beside a `.rec`; None when it does not list exactly its pictures.
+
+    Raises:
+        ArcwiseError: it does, and is no manifest.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+    except (pa.ArrowException, OSError):
+        return None
+    if "image" not in table.column_names or not pa.types.is_string(table["image"].type):
+        return None
+    keys = _keys(table["image"], f"{name}/")
+    if keys is None or len(np.unique(keys)) != len(keys):
+        return None
+    rows = container.index.rows(keys)
+    others = np.delete(np.asarray(container.index.keys), rows[rows >= 0])
+    if (rows < 0).any() or (len(others) and _pictures(container, others)):
+        return None
+    return validated(table, str(path), identities=identities)
+
+
+def listed_files(path: Path, keys: NDArray[np.int64]) -> pa.Array | None:
+    """The file each record was made of, by a `.lst`; None when it does not list them all."""
+    try:
+        table = pacsv.read_csv(
+            path,
+            pacsv.ReadOptions(use_threads=False, autogenerate_column_names=True),
+            pacsv.ParseOptions(delimiter="\t", quote_char=False),
+            pacsv.ConvertOptions(column_types={"f0": pa.int64()}, strings_can_be_null=False),
+        )
+    except (pa.ArrowException, OSError):
+        return None
+    files = table.column(table.num_columns - 1)
+    places = pc.index_in(pa.array(keys), value_set=table.column(0).combine_chunks())
+    if places.null_count or table.num_columns < 2 or not pa.types.is_string(files.type):
+        return None
+    if len(pc.unique(table.column(0))) != len(table):
+        return None
+    return files.take(places).combine_chunks()
+
+
+def property_notes(path: Path, table: pa.Table, container: RecordContainer) -> tuple[str, ...]:
+    """What InsightFace's `property` (classes, height, width) says that is not so."""
+    beside = path.with_name("property")
+    if not beside.is_file():
+        return ()
+    return tuple(_contradictions(beside, table, container))
+
+
+def _contradictions(beside: Path, table: pa.Table, container: RecordContainer) -> Iterator[str]:
+    try:
+        first = beside.read_text("ascii").splitlines()[0]
+        classes, height, width = (int(word) for word in first.split(","))
+    except (OSError, ValueError, IndexError):
+        yield "property is not used: expected classes,height,width"
+        return
+    if "identity" in table.column_names:
+        found = pc.count_distinct(table["identity"]).as_py()
+        if found != classes:
+            yield f"property says {classes:,} classes; found {found:,}"
+    try:
+        key = int(table["image"][0].as_py().rpartition("/")[2])
+        picture = read_header(container.record(key)[1])
+    except (ImageError, HeaderError):
+        return  # a picture like others that cannot be used
+    if (picture.height, picture.width) != (height, width):
+        yield (
+            f"property says {height} x {width} pixels; the first picture has "
+            f"{picture.height} x {picture.width}"
+        )
+
+
+def _keys(images: pa.ChunkedArray, prefix: str) -> NDArray[np.int64] | None:
+    """The keys that refs end in; None when they lead elsewhere."""
+    if not pc.all(pc.starts_with(images, prefix)).as_py():
+        return None
+    ends = pc.utf8_slice_codeunits(images, len(prefix))
+    if not pc.all(pc.match_substring_regex(ends, r"^\d{1,18}$")).as_py():
+        return None
+    return ends.cast(pa.int64()).to_numpy()
+
+
+def _pictures(container: RecordContainer, keys: NDArray[np.int64]) -> bool:
+    """Whether there is a picture among these records, and not only InsightFace's contents."""
+    _, second, picture = container.labels(keys)
+    return bool(((picture > 0) | ((picture == 0) & np.isnan(second))).any())
