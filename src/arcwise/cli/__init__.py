@@ -21,7 +21,9 @@ VERBS = {
     "data get": "a real data set by name: its terms, the download, a manifest",
     "data check": "look at a data set before training on it",
     "data convert": "turn one form of a data set into another",
+    "data pairs": "verification pairs, balanced, in folds that share no identity",
     "data align": "112×112 crops of faces, from landmarks or a detector",
+    "data views": "a contact sheet of what training sees",
     "train": "train an encoder on the identities you have",
     "evaluate": "measure a model on identities it was not trained on",
     "calibrate": "thresholds for stated error rates, on your own labelled pictures",
@@ -78,7 +80,8 @@ def _run(verb: str, words: list[str]) -> int:
     import tyro
 
     module = import_module(f"arcwise.cli.{verb.replace(' ', '_')}")
-    command = module.command_for(words) if verb == "train" else module.command
+    of_recipe = getattr(module, "command_for", None)  # its defaults are those of a recipe
+    command = of_recipe(words) if of_recipe else module.command
     return tyro.cli(command, prog=f"arcwise {verb}", args=words)
 
 

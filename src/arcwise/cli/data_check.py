@@ -9,6 +9,7 @@ from tyro.conf import Positional
 
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import progress
+from arcwise.data.manifest import open_manifest
 from arcwise.verbs.data_check import check
 
 
@@ -31,7 +32,7 @@ def command(
         cache: Keep embeddings for the next time, in the user's cache folder.
         naming: How a table calls things.
     """
-    manifest = naming.open(data, identities=False)
+    manifest = open_manifest(data, identities=False, **naming.options)  # the report has its notes
     with progress("reading") as move:
         report = check(
             manifest,
