@@ -120,5 +120,5 @@ def _place(picture: Any, title: str) -> tuple[int, int, int, int]:
 def _shown(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
-    kinds = {Array: "an array without content", Text: "text", type(None): "nothing"}
+    kinds = {Array: "an array of something else", Text: "text", type(None): "nothing"}
     return kinds.get(type(value), f"a {type(value).__name__.lower()}")
