@@ -27,14 +27,20 @@ from arcwise.verbs.train import Announce, Parts, TrainResult, train
 DEFAULT = "products"
 
 
-def command_for(words: Sequence[str]) -> Callable[..., int]:
-    """The command with the defaults of the recipe that the words name."""
+def recipe_in(words: Sequence[str]) -> tuple[str, bool]:
+    """The name of the recipe that the words ask for, and whether they do."""
     name, given = DEFAULT, False
     for place, word in enumerate(words):
         if word == "--recipe" and place + 1 < len(words):
             name, given = words[place + 1], True
         elif word.startswith("--recipe="):
             name, given = word.partition("=")[2], True
+    return name, given
+
+
+def command_for(words: Sequence[str]) -> Callable[..., int]:
+    """The command with the defaults of the recipe that the words name."""
+    name, given = recipe_in(words)
     chosen = named(name)
 
     def command(

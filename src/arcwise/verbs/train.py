@@ -97,9 +97,9 @@ def train(
             finite.
     """
     out = Path(out)
-    manifest = _training_rows(open_manifest(data))
+    manifest = training_rows(open_manifest(data))
     config = _resumed(out, manifest) if resume else _resolved(config, manifest, out)
-    parts = _parts(manifest, config)
+    parts = divided(manifest, config)
     if distributed.first():
         announce(parts, config)
     preparation = build.preparation(config)
@@ -164,7 +164,7 @@ def set_thresholds(
     return thresholds, tuple(embedded.failures)
 
 
-def _training_rows(manifest: Manifest) -> Manifest:
+def training_rows(manifest: Manifest) -> Manifest:
     """The rows to train on; a data set of nothing but test pictures has none."""
     if not manifest.has_images:
         raise ArcwiseError(f"{manifest.name}: holds vectors; a model is trained on pictures")
@@ -243,7 +243,8 @@ def _write_config(out: Path, config: TrainConfig, manifest: Manifest, loss: str)
     beside.replace(out / "config.json")
 
 
-def _parts(manifest: Manifest, config: TrainConfig) -> Parts:
+def divided(manifest: Manifest, config: TrainConfig) -> Parts:
+    """Whom to train on, and who is held out."""
     if config.holdout == 0:
         return Parts(manifest, None, None)
     return Parts(*hold_out(manifest, config.holdout, config.seed))
