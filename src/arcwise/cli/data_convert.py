@@ -14,16 +14,23 @@ from arcwise.verbs.data_convert import convert
 def command(
     source: Positional[Path],
     destination: Positional[Path],
+    pairs: Path | None = None,
     naming: NamingOptions = USUAL,
 ) -> int:
     """Turn one form of a data set into another, named by the destination's ending.
 
+    Pictures are copied byte for byte and not looked at: `arcwise data check` does that. After an
+    interruption the same command goes on where it stopped.
+
     Args:
-        source: A folder of folders, a CSV or Parquet table, or a zip.
-        destination: A new folder, .zip, .csv or .parquet.
+        source: A data set in any form: a folder, .zip, .rec, .tar, .bin, .parquet or .csv.
+        destination: A new folder (ending in /), .zip, .rec, .tar (shards of it), .parquet with
+            the pictures inside, .bin (the pictures of pairs), or a .csv that points at the
+            pictures where they are: the only form that does not copy them.
+        pairs: A pairs.csv or pairs.txt of pairs to verify, instead of the data set's own.
         naming: How a table calls things.
     """
-    manifest = naming.open(source)
+    manifest = naming.open(source, identities=False)
     with progress("converting") as move:
-        print(convert(manifest, destination, progress=move))
+        print(convert(manifest, destination, pairs=pairs, progress=move, say=print))
     return 0

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from pathlib import PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from arcwise.data.manifest import Manifest
 from arcwise.data.split import identity_digest
@@ -13,56 +16,136 @@ from arcwise.data.split import identity_digest
 MANIFEST = "manifest.csv"
 """The table inside a folder or archive that was converted."""
 
+PAIRS = "pairs.csv"
+"""The pairs to verify inside a folder or archive that was converted."""
+
 _UNSAFE = re.compile(r'[<>:"\\|?*\x00-\x1f\x7f-\x9f\ud800-\udfff]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
-_LONGEST = 80  # characters; up to 4 bytes each, and file systems allow 255
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{5,70}(\.[A-Za-z]{3,4})?", re.ASCII)  # safe as it is
+_LONGEST, _MOST_BYTES = 80, 200  # characters; file systems allow 255 bytes
+_BATCH = 65536  # rows
+
+_MAGIC = (
+    (b"\xff\xd8", ".jpg"),
+    (b"\x89PNG", ".png"),
+    (b"RIFF", ".webp"),
+    (b"BM", ".bmp"),
+    (b"GIF8", ".gif"),
+    (b"II", ".tif"),
+    (b"MM", ".tif"),
+    (b"P", ".pnm"),
+)
+ENDINGS = tuple(dict.fromkeys(ending for _, ending in _MAGIC))
+"""What `picture_ending` may answer."""
+
+
+def picture_ending(data: bytes) -> str:
+    """The ending that a picture's file should have; what is not one is called `.jpg`.
+
+    So a damaged picture is still looked at by those who go by endings, and found to be damaged.
+    """
+    return next((ending for magic, ending in _MAGIC if data.startswith(magic)), ".jpg")
+
+
+def whole_name(path: str, data: bytes) -> str:
+    """The path, with an ending that tells what the data are if it had none."""
+    return path if "." in path.rpartition("/")[2] else path + picture_ending(data)
 
 
 def safe_part(text: str) -> str:
     """One file or folder name for any text: no separator, no `..`, nothing a system forbids."""
     name = _UNSAFE.sub("_", unicodedata.normalize("NFC", text).replace("/", "_"))
-    if len(name) > _LONGEST:
+    if len(name) > _LONGEST or len(name.encode()) > _MOST_BYTES:
         stem, dot, ending = name.rpartition(".")
         keep = f".{ending}" if dot and len(ending) <= 5 else ""
-        name = (stem if keep else name)[: _LONGEST - len(keep)] + keep
+        start = (stem if keep else name)[: _LONGEST - len(keep)].encode()
+        name = start[: _MOST_BYTES - len(keep.encode())].decode(errors="ignore") + keep
     name = name.rstrip(". ")
     if not name or name[0] in ". " or _RESERVED.match(name):
         name = f"_{name.lstrip('. ')}"
     return name
 
 
-def member_paths(manifest: Manifest, *, taken: Iterable[str] = (), ending: str = "") -> list[str]:
+def member_paths(
+    manifest: Manifest, *, taken: Iterable[str] = (MANIFEST, PAIRS), ending: str = ""
+) -> list[str]:
     """A path for every image of a manifest: `[split/]identity/file name`, no two alike.
 
-    No two, whether or not the file system tells upper from lower case. Different identities that
-    come out alike get a part of their digest; so the names tell less than the manifest beside
-    them, which keeps the identities as they are.
+    No two, whether or not the file system tells upper from lower case, and not even without their
+    endings. Different identities that come out alike get a part of their digest; so the names tell
+    less than the manifest beside them, which keeps the identities as they are. What has no ending
+    (`train.rec/12`) has none here either (`000000012`): `whole_name` gives it one.
 
     Args:
         manifest: with images.
-        taken: paths that are used otherwise.
+        taken: names in the top folder that are used otherwise.
         ending: of the file names, when it is not that of the image.
     """
-    blank = [""] * len(manifest)
-    splits = manifest.column("split") or blank
-    identities = manifest.column("identity") or blank
-    owners = [
-        (split or "", identity or "") for split, identity in zip(splits, identities, strict=True)
-    ]
-    used = {path.lower() for path in taken}
-    folders: dict[tuple[str, str], str] = {}
-    for owner in sorted(set(owners)):
+    folders, of_row = _folders(manifest, {one.lower() for one in taken})
+    inside = _inside(folders)
+    order = np.argsort(of_row, kind="stable")  # one folder after another: one at a time in memory
+    images = manifest.table.column("image").take(pa.array(order))
+    paths = [""] * len(manifest)
+    folder, place, used, tries = -1, "", set(), {}
+    for start in range(0, len(order), _BATCH):
+        rows = order[start : start + _BATCH].tolist()
+        for row, image in zip(rows, images.slice(start, _BATCH).to_pylist(), strict=True):
+            if folder != of_row[row]:
+                folder = of_row[row]
+                place = folders[folder]
+                used = {_stem(one).lower() for one in inside.get(place.lower(), ())}
+                used.update([] if place else (_stem(one).lower() for one in taken))
+                tries = {}
+            name = _safe_file(image.replace("\\", "/").rpartition("/")[2])
+            stem = _free(_stem(name), used, tries)
+            name = stem + (ending or name[len(_stem(name)) :])
+            paths[row] = f"{place}/{name}" if place else name
+    return paths
+
+
+def _folders(manifest: Manifest, taken: set[str]) -> tuple[list[str], NDArray[np.int64]]:
+    """A folder for every split and identity, no two alike, and the folder of every row."""
+    codes, owners = _codes(manifest)
+    used: set[str] = set()
+    folders = [""] * len(owners)
+    for owner, number in sorted((one, number) for number, one in enumerate(owners)):
         folder = _folder(*owner)
+        if folder.partition("/")[0].lower() in taken:
+            folder = f"_{folder}"
         if folder.lower() in used and folder:
             folder = f"{folder}~{identity_digest(repr(owner))}"
-        folders[owner] = folder
+        folders[number] = folder
         used.add(folder.lower())
-    for folder in folders.values():  # a file must not take the place of a folder either
-        used.update(str(above).lower() for above in PurePosixPath(folder).parents)
-    return [
-        _file(folders[owner], image, ending, used)
-        for owner, image in zip(owners, manifest.images, strict=True)
-    ]
+    return folders, codes
+
+
+def _codes(manifest: Manifest) -> tuple[NDArray[np.int64], list[tuple[str, str]]]:
+    """The number of every row's (split, identity), and what the numbers stand for."""
+    whole = np.zeros(len(manifest), np.int64)
+    values: list[list[str]] = []
+    for name in ("split", "identity"):
+        if name not in manifest.table.column_names:
+            values.append([""])
+            continue
+        column = manifest.table.column(name).combine_chunks().dictionary_encode("encode")
+        values.append([one or "" for one in column.dictionary.to_pylist()])
+        whole = whole * len(values[-1]) + column.indices.to_numpy()
+    found, codes = np.unique(whole, return_inverse=True)
+    splits, identities = values
+    owners = [(splits[one // len(identities)], identities[one % len(identities)]) for one in found]
+    return codes.astype(np.int64), owners
+
+
+def _inside(folders: list[str]) -> dict[str, set[str]]:
+    """The folders that lie in each folder, all in lower case."""
+    inside: dict[str, set[str]] = {}
+    for folder in folders:
+        place = folder.lower()
+        while place:
+            above, _, name = place.rpartition("/")
+            inside.setdefault(above, set()).add(name)
+            place = above
+    return inside
 
 
 def _folder(split: str, identity: str) -> str:
@@ -70,15 +153,21 @@ def _folder(split: str, identity: str) -> str:
     return "/".join(safe_part(part) for part in parts) if any(parts) else ""
 
 
-def _file(folder: str, image: str, ending: str, used: set[str]) -> str:
-    name = safe_part(image.replace("\\", "/").rpartition("/")[2])
-    stem, dot, own = name.rpartition(".")
-    stem, own = (stem, dot + own) if dot else (name, "")
-    number = 1
-    while True:
-        name = f"{stem}-{number}" if number > 1 else stem
-        path = f"{folder}/{name}{ending or own}".lstrip("/")
-        if path.lower() not in used:
-            used.add(path.lower())
-            return path
-        number += 1
+def _safe_file(name: str) -> str:
+    if name.isdecimal() and name.isascii():  # a key; so that names sort as keys do
+        return name.zfill(9)
+    return name if _PLAIN.fullmatch(name) else safe_part(name)
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name
+
+
+def _free(stem: str, used: set[str], tries: dict[str, int]) -> str:
+    """The stem, with a number if it is used; `tries` says which was the last."""
+    name, lower = stem, stem.lower()
+    while name.lower() in used:
+        tries[lower] = tries.get(lower, 1) + 1
+        name = f"{stem}-{tries[lower]}"
+    used.add(name.lower())
+    return name

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 
+from arcwise.data.formats.pairs import read_lfw_pairs, read_pairs_table
 from arcwise.data.manifest import Manifest, open_manifest
-from arcwise.data.names import MANIFEST, member_paths
 from arcwise.data.parallel import Progress
-from arcwise.data.reading import each_picture
-from arcwise.data.writing import Target, add_manifest, new_folder, new_zip, write_table
+from arcwise.data.writing import WRITERS
+from arcwise.data.writing.copying import Copied, copy_pictures
+from arcwise.data.writing.pointing import point_at_pictures
+from arcwise.data.writing.tables import pairs_renamed
 from arcwise.errors import ArcwiseError, ImageError
 
-_TABLES = (".csv", ".parquet")
-_COPIES = {".zip": new_zip, "": new_folder}
 _SHOWN = 10
 
 
@@ -28,18 +30,34 @@ class Converted:
         path: where.
         images: how many.
         identities: of how many.
-        left_out: the pictures that cannot be decoded, each with its reason.
+        pairs: to verify, that it states.
+        resumed_at: the row that an earlier attempt had come to.
+        copied: bytes of pictures, since then.
+        seconds: that took.
+        left_out: the pictures that cannot be read, each with its reason.
+        notes: what the source has to say about itself.
     """
 
     path: Path
     images: int
     identities: int
+    pairs: int = 0
+    resumed_at: int = 0
+    copied: int = 0
+    seconds: float = 0.0
     left_out: tuple[ImageError, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.path}: {self.images:,} images of {self.identities:,} identities"]
+        if self.pairs:
+            lines[0] += f", {self.pairs:,} pairs to verify"
+        if self.copied:
+            amount, seconds = self.copied / 1e6, max(self.seconds, 1e-9)
+            lines.append(f"  {amount:,.1f} MB in {seconds:,.1f} s, {amount / seconds:,.0f} MB/s")
+        lines += [f"  note: {note}" for note in self.notes]
         if self.left_out:
-            lines.append(f"  left out, they cannot be decoded ({len(self.left_out):,})")
+            lines.append(f"  left out, they cannot be read ({len(self.left_out):,})")
             lines += [f"    {error}" for error in self.left_out[:_SHOWN]]
         if len(self.left_out) > _SHOWN:
             lines.append(f"    ... and {len(self.left_out) - _SHOWN:,} more")
@@ -50,86 +68,78 @@ def convert(
     source: Manifest | str | os.PathLike[str],
     destination: str | os.PathLike[str],
     *,
+    pairs: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
+    say: Callable[[str], object] = lambda line: None,
 ) -> Converted:
     """The data set in another form, which the ending of the destination names.
 
-    `.csv` and `.parquet` are tables that point at the pictures where they are; a `.zip` and a
-    folder hold copies of the files, byte for byte, and a `manifest.csv` with every column. Names
-    of files and folders are made safe; the manifest keeps the identities as they are. The
-    destination appears when it is whole.
+    Pictures are copied byte for byte and never decoded: a damaged one is copied as it is, and
+    `data check` finds it. One that cannot be read at all is left out and listed. Two forms copy
+    nothing: `.csv`, which points at the pictures where they are, and the `.parquet` of vectors
+    without pictures.
+
+    The destination appears when it is whole. Until then all is in `.<name>.partial` beside it;
+    after an interruption of any kind the same call goes on from there.
 
     Args:
         source: a manifest, or anything `open_manifest` takes.
-        destination: must not exist; ends in .zip, .csv or .parquet, or is a folder.
+        destination: must not exist; ends in .zip, .rec, .tar, .parquet, .bin or .csv, or in / for
+            a folder.
+        pairs: a file of pairs to verify (pairs.csv, pairs.txt), instead of the source's own.
         progress: called with the pictures done and their total.
+        say: told what happens, a line at a time.
 
     Raises:
-        ArcwiseError: the destination exists, its form is unknown, or no picture can be used.
+        ArcwiseError: the destination exists, its form is unknown or cannot hold the source, or no
+            picture can be read.
     """
-    manifest = open_manifest(source, identities=False)
     target = Path(destination)
     form = "" if os.fspath(destination).endswith(("/", os.sep)) else target.suffix.lower()
-    if form not in (*_TABLES, *_COPIES):
+    if form not in (*WRITERS, ".csv"):
         raise ArcwiseError(
-            f"{target}: cannot write {form}; end the name in .zip, .csv or .parquet, or in / for "
-            "a folder"
+            f"{target}: cannot write {form}; end the name in .zip, .rec, .tar, .parquet, .bin or "
+            ".csv, or in / for a folder"
         )
-    if form in _TABLES:
-        return _write_table(manifest, target, progress)
+    manifest = open_manifest(source, identities=False)
+    if pairs is not None:
+        manifest = replace(manifest, pairs=_pairs_of(Path(pairs), manifest))
+    if form == ".csv" or (form == ".parquet" and not manifest.has_images):
+        return _summary(manifest, target, point_at_pictures(manifest, target), 0.0)
     if not manifest.has_images:
         raise ArcwiseError(f"{manifest.name} holds vectors, not pictures; write .parquet or .csv")
-    with _COPIES[form](target) as files:
-        return _write_copies(manifest, target, files, progress)
+    began = time.monotonic()
+    try:
+        done = copy_pictures(manifest, target, form, progress=progress, say=say)
+    except OSError as problem:
+        raise ArcwiseError(
+            f"{target} cannot be written: {problem.strerror}; what is done is kept, and the same "
+            "command goes on from there"
+        ) from problem
+    return _summary(manifest, target, done, time.monotonic() - began)
 
 
-def _write_copies(
-    manifest: Manifest, target: Path, files: Target, progress: Progress | None
-) -> Converted:
-    paths = member_paths(manifest, taken=[MANIFEST])
-    rows, left_out = [], []
-    for found in each_picture(manifest, lambda row, data, _: (row, data), progress=progress):
-        if isinstance(found, ImageError):
-            left_out.append(found)
-        else:
-            row, data = found
-            files.add(paths[row], data)
-            rows.append(row)
-    kept = _some(manifest, rows, left_out)
-    add_manifest(files, kept.table, [paths[row] for row in rows])
-    return _summary(kept, target, left_out)
+def _pairs_of(path: Path, manifest: Manifest) -> pa.Table:
+    if path.suffix.lower() == ".csv":
+        return read_pairs_table(path)
+    return read_lfw_pairs(path, manifest)
 
 
-def _write_table(manifest: Manifest, target: Path, progress: Progress | None) -> Converted:
-    left_out: list[ImageError] = []
-    kept = manifest
-    with write_table(target) as write:  # refuses before the work, not after it
-        if manifest.has_images:
-            looked = list(each_picture(manifest, lambda row, *_: row, progress=progress))
-            left_out = [one for one in looked if isinstance(one, ImageError)]
-            kept = _some(manifest, [one for one in looked if isinstance(one, int)], left_out)
-            places = [_place(kept, image, target) for image in kept.images]
-            column = kept.table.column_names.index("image")
-            table = kept.table.set_column(column, "image", pa.array(places, pa.string()))
-            write(table)
-        else:
-            write(kept.table)
-    return _summary(kept, target, left_out)
-
-
-def _place(manifest: Manifest, image: str, target: Path) -> str:
-    """Where a picture is, seen from the table: below it if it is, otherwise from the root."""
-    place = Path(os.path.abspath(os.path.join(manifest.root, image)))
-    folder = Path(os.path.abspath(target)).parent
-    return (place.relative_to(folder) if place.is_relative_to(folder) else place).as_posix()
-
-
-def _some(manifest: Manifest, rows: list[int], left_out: list[ImageError]) -> Manifest:
-    if not rows:
-        raise ArcwiseError(f"{manifest.name}: no picture can be decoded; the first: {left_out[0]}")
-    return manifest.select(rows)
-
-
-def _summary(kept: Manifest, target: Path, left_out: list[ImageError]) -> Converted:
-    identities = set(filter(None, kept.column("identity") or ()))
-    return Converted(target, len(kept), len(identities), tuple(left_out))
+def _summary(manifest: Manifest, target: Path, done: Copied, seconds: float) -> Converted:
+    rows = done.rows
+    identities = manifest.column("identity") or ()
+    pairs = manifest.pairs
+    if pairs is not None and manifest.has_images:
+        images = pa.array(rows).cast(pa.string()).to_pylist()  # any names: they are counted
+        pairs = pairs_renamed(manifest, rows, images)
+    return Converted(
+        target,
+        len(rows),
+        len({identities[row] for row in rows if identities and identities[row]}),
+        0 if pairs is None else len(pairs),
+        done.resumed_at,
+        done.copied,
+        seconds,
+        tuple(done.left_out),
+        manifest.notes,
+    )

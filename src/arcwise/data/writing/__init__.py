@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from arcwise.data.manifest import Manifest
 from arcwise.data.names import MANIFEST
+from arcwise.data.writing.folder import NewFolder
+from arcwise.data.writing.stored import StoredZip
+from arcwise.data.writing.tables import as_csv
+from arcwise.data.writing.writer import Writer
 from arcwise.errors import ArcwiseError
+
+WRITERS = {
+    "": "folder.FolderWriter",
+    ".zip": "zipped.ZipWriter",
+    ".rec": "records.RecordWriter",
+    ".tar": "shards.ShardWriter",
+    ".parquet": "parquet.ParquetWriter",
+    ".bin": "pack.PackWriter",
+}
+"""Ending of a destination → what copies pictures into one."""
 
 
 class Target(Protocol):
@@ -25,6 +39,13 @@ class Target(Protocol):
         """Writes one file."""
 
 
+def new_writer(ending: str, folder: Path, name: str, manifest: Manifest) -> Writer:
+    """What copies the pictures of a manifest into a data set of this ending."""
+    module, _, writer = WRITERS[ending].partition(".")
+    made = getattr(import_module(f"{__name__}.{module}"), writer)
+    return made(folder, name, manifest)
+
+
 @contextmanager
 def beside(destination: Path) -> Iterator[Path]:
     """A path next to the destination that becomes it, unless something goes wrong.
@@ -32,8 +53,7 @@ def beside(destination: Path) -> Iterator[Path]:
     Raises:
         ArcwiseError: the destination exists (nothing is overwritten), or cannot be written.
     """
-    if os.path.lexists(destination):
-        raise ArcwiseError(f"{destination} exists; name another place, or remove it first")
+    refuse_existing(destination)
     partial = destination.with_name(f".{destination.name}.{os.getpid()}.partial")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -50,19 +70,35 @@ def beside(destination: Path) -> Iterator[Path]:
             partial.unlink()
 
 
+def refuse_existing(*places: Path) -> None:
+    """Nothing, if there is nothing at these places.
+
+    Raises:
+        ArcwiseError: there is something; nothing is overwritten.
+    """
+    for place in places:
+        if os.path.lexists(place):
+            raise ArcwiseError(f"{place} exists; name another place, or remove it first")
+
+
 @contextmanager
 def new_folder(destination: Path) -> Iterator[Target]:
     """A folder to add files to."""
     with beside(destination) as partial:
         partial.mkdir()
-        yield _Folder(partial)
+        yield NewFolder(partial)
 
 
 @contextmanager
 def new_zip(destination: Path) -> Iterator[Target]:
     """An uncompressed `.zip` to add files to; the same files give the same bytes."""
-    with beside(destination) as partial, zipfile.ZipFile(partial, "x") as file:
-        yield _Zip(file)
+    with beside(destination) as partial:
+        archive = StoredZip(partial)
+        try:
+            yield archive
+            archive.finish()
+        finally:
+            archive.close()
 
 
 @contextmanager
@@ -72,41 +108,15 @@ def write_table(destination: Path) -> Iterator[Callable[[pa.Table], None]]:
         if destination.suffix.lower() == ".parquet":
             yield lambda table: pq.write_table(table, partial)
         else:
-            yield lambda table: pacsv.write_csv(_flat(table), partial)
+            yield lambda table: _put(partial, as_csv(table))
+
+
+def _put(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
 
 
 def add_manifest(files: Target, table: pa.Table, images: list[str]) -> None:
     """Adds the `manifest.csv` that describes the files: the table, with these as its images."""
     column = table.column_names.index("image")
-    sink = pa.BufferOutputStream()
-    pacsv.write_csv(_flat(table.set_column(column, "image", pa.array(images, pa.string()))), sink)
-    files.add(MANIFEST, sink.getvalue().to_pybytes())
-
-
-def _flat(table: pa.Table) -> pa.Table:
-    """Lists as text, numbers with blanks between, as the reader takes them."""
-    for index, field in enumerate(table.schema):
-        if pa.types.is_nested(field.type):
-            rows = table.column(index).to_pylist()
-            texts = [None if row is None else " ".join(map(str, row)) for row in rows]
-            table = table.set_column(index, field.name, pa.array(texts, pa.string()))
-    return table
-
-
-class _Folder:
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def add(self, path: str, data: bytes) -> None:
-        place = self._root / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with open(place, "xb") as file:  # never over another one
-            file.write(data)
-
-
-class _Zip:
-    def __init__(self, file: zipfile.ZipFile) -> None:
-        self._file = file
-
-    def add(self, path: str, data: bytes) -> None:
-        self._file.writestr(zipfile.ZipInfo(path), data)  # dated 1980, whenever it is written
+    renamed = table.set_column(column, "image", pa.array(images, pa.string()))
+    files.add(MANIFEST, as_csv(renamed))
