@@ -38,7 +38,7 @@ def from_download(dataset: DataSet, folder: Path) -> Tables:
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, KeyError) as problem:
         raise ArcwiseError(
             f"{folder}: what was downloaded is not the {dataset.name} known here ({problem}); "
-            "remove it and run this again"
+            "remove the folder and run this again"
         ) from None
 
 

@@ -61,7 +61,7 @@ def get(
 
     A set in the folder that ARCWISE_DATA names is not downloaded: the new folder has tables that
     point there. Otherwise its files are downloaded into the folder, verified, and read in place. A
-    folder that holds the whole data set already is left as it is.
+    folder that holds the whole data set already is verified and left as it is.
 
     Args:
         name: one of the catalogue.
@@ -78,6 +78,9 @@ def get(
     folder = Path(name if to is None else to)
     say(terms(dataset))
     if (folder / MANIFEST).is_file() and _is_of(dataset, folder):
+        for file in dataset.files:
+            if (folder / file.name).is_file():
+                fetch(file, folder)  # which only verifies it
         return _summary(folder, "there already")
     _check_place(dataset, folder)
     mirror = mirror_of(dataset)
@@ -113,7 +116,7 @@ def terms(dataset: DataSet) -> str:
 
 def _is_of(dataset: DataSet, folder: Path) -> bool:
     known = folder / ORIGIN
-    return known.is_file() and known.read_text().startswith(f"{dataset.name}:")
+    return known.is_file() and known.read_bytes().startswith(f"{dataset.name}:".encode())
 
 
 def _check_place(dataset: DataSet, folder: Path) -> None:

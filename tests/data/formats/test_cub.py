@@ -9,6 +9,7 @@ import pytest
 
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError
+from tests.damage import damaged
 
 SPECIES = {number: f"{number:03}.Bird_{number}" for number in range(1, 201)}
 PICTURES = {1: f"{SPECIES[1]}/a.jpg", 2: f"{SPECIES[100]}/b.jpg", 3: f"{SPECIES[101]}/c d.jpg"}
@@ -86,3 +87,17 @@ def test_missing_pictures_are_counted(cub: Path) -> None:
     assert manifest.column("box") == [[60, 27, 325, 304], [0, 0, 9, 9]]
     assert manifest.ignored == (f"images/{PICTURES[2]}",)
     assert "1 of the 3 pictures that images.txt names" in manifest.notes[0]
+
+
+@pytest.mark.parametrize("name", ["images", "image_class_labels", "classes", "bounding_boxes"])
+def test_damage_is_an_error_that_names_the_file_or_fewer_rows(cub: Path, name: str) -> None:
+    path = cub / f"{name}.txt"
+    pictures = set(open_manifest(cub).images)
+    for data in damaged(path.read_bytes()):
+        path.write_bytes(data)
+        try:
+            manifest = open_manifest(cub)
+        except ArcwiseError as error:
+            assert str(cub) in str(error)  # noqa: PT017 - one of two right answers
+        else:
+            assert set(manifest.images) <= pictures

@@ -9,6 +9,7 @@ import pytest
 
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError
+from tests.damage import damaged
 
 WOMEN = "img/WOMEN/Blouses_Shirts/id_00000001/02_1_front.jpg"
 BACK = "img/WOMEN/Blouses_Shirts/id_00000001/02_2_back.jpg"
@@ -18,6 +19,7 @@ LINES = [
     f"{BACK} id_00000001 query",
     f"{MEN} id_00000080 gallery",
 ]
+BOX_HEADER = "image_name clothes_type pose_type x_1 y_1 x_2 y_2"
 BOXES = [f"{MEN} 2 1 050 060 150 256", f"{WOMEN} 1 3 48 73 208 247"]
 
 
@@ -55,16 +57,21 @@ def test_pictures_inside_the_folder_img_of_the_download(inshop: Path) -> None:
     assert manifest.read(0)
 
 
-def test_boxes_are_joined_by_name(inshop: Path) -> None:
-    header = "image_name clothes_type pose_type x_1 y_1 x_2 y_2"
-    write(inshop / "Anno" / "list_bbox_inshop.txt", header, BOXES)
-    manifest = open_manifest(inshop)
+@pytest.fixture
+def boxed(inshop: Path) -> Path:
+    write(inshop / "Anno" / "list_bbox_inshop.txt", BOX_HEADER, BOXES)
+    return inshop
+
+
+def test_boxes_are_joined_by_name(boxed: Path) -> None:
+    manifest = open_manifest(boxed)
     assert manifest.column("box") == [[48, 73, 160, 174], None, [50, 60, 100, 196]]
     assert manifest.column("pose") == ["back", None, "front"]
     assert manifest.column("clothes") == ["upper-body", None, "lower-body"]
-    write(inshop / "Anno" / "list_bbox_inshop.txt", header, [BOXES[0], f"{WOMEN} 1 3 48 73 x 247"])
+    wrong = f"{WOMEN} 1 3 48 73 x 247"
+    write(boxed / "Anno" / "list_bbox_inshop.txt", BOX_HEADER, [BOXES[0], wrong])
     with pytest.raises(ArcwiseError, match=r"list_bbox_inshop\.txt: line 4"):
-        open_manifest(inshop)
+        open_manifest(boxed)
 
 
 @pytest.mark.parametrize(
@@ -97,3 +104,17 @@ def test_missing_pictures_are_counted(inshop: Path) -> None:
     assert manifest.images == [WOMEN, MEN]
     assert manifest.ignored == (BACK,)
     assert "1 of the 3 pictures" in manifest.notes[0]
+
+
+@pytest.mark.parametrize("name", ["Eval/list_eval_partition.txt", "Anno/list_bbox_inshop.txt"])
+def test_damage_is_an_error_that_names_the_file_or_fewer_rows(boxed: Path, name: str) -> None:
+    path = boxed / name
+    pictures = set(open_manifest(boxed).images)
+    for data in damaged(path.read_bytes()):
+        path.write_bytes(data)
+        try:
+            manifest = open_manifest(boxed)
+        except ArcwiseError as error:
+            assert str(boxed) in str(error)  # noqa: PT017 - one of two right answers
+        else:
+            assert set(manifest.images) <= pictures

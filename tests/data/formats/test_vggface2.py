@@ -9,6 +9,7 @@ import pytest
 
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError
+from tests.damage import damaged
 
 PICTURES = ["train/n000002/0001_01.jpg", "train/n000002/0002_01.jpg", "test/n000001/0001_01.jpg"]
 FILES = {
@@ -64,7 +65,7 @@ def test_tables_beside_the_folders_and_people_unknown(vgg: Path) -> None:
         ("meta/identity_meta.csv", ", 315, 1, f,", "", "line 3 is .*expected 5 values"),
         ("meta/identity_meta.csv", "Class_ID", "ID", "line 1 is"),
         ("meta/bb_landmark/loose_bb_train.csv", "161", "left", "line 3: X is 'left'"),
-        ("meta/bb_landmark/loose_bb_train.csv", "161", "nan", "line 3: X is 'nan'"),
+        ("meta/bb_landmark/loose_bb_train.csv", "161", "nan", "line 3: X is nan"),
         ("meta/bb_landmark/loose_bb_train.csv", "161,", "", "row 2 has 4 columns"),
         ("meta/bb_landmark/loose_bb_train.csv", "NAME_ID,X", "NAME_ID,Z", "the header is"),
         ("meta/bb_landmark/loose_bb_train.csv", "0002_01", "0001_01", "more than once"),
@@ -91,3 +92,17 @@ def test_casia_webface_and_lfw_are_folders_per_identity(a_folder: Callable[..., 
         a_folder("lfw/Al_Ab/Al_Ab_0001.jpg", "lfw/Bo_Cd/Bo_Cd_0001.jpg", name="download")
     )
     assert lfw.identities == ["Al_Ab", "Bo_Cd"]
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if "test" not in name])
+def test_damage_is_an_error_that_names_the_file_or_fewer_rows(vgg: Path, name: str) -> None:
+    path = vgg / name
+    pictures = set(open_manifest(vgg).images)
+    for data in damaged(path.read_bytes()):
+        path.write_bytes(data)
+        try:
+            manifest = open_manifest(vgg)
+        except ArcwiseError as error:
+            assert str(vgg) in str(error)  # noqa: PT017 - one of two right answers
+        else:
+            assert set(manifest.images) <= pictures

@@ -27,6 +27,7 @@ def parse_csv(data: bytes, title: str) -> pa.Table:
         raise ArcwiseError(f"{title}: empty; expected a header line and one row an image")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise ArcwiseError(f"{title}: is UTF-16 text; save it as CSV UTF-8")
+    _check_text(data, title)
     line = data.split(b"\n", 1)[0].rstrip(b"\r")
     delimiter = max(_DELIMITERS, key=lambda mark: line.count(mark.encode()))
     names = _header(line, delimiter, title)
@@ -45,7 +46,8 @@ def parse_csv(data: bytes, title: str) -> pa.Table:
             ),
         )
     except pa.ArrowInvalid as problem:
-        raise _explained(data, title, problem) from None
+        reason = str(problem).splitlines()[0]
+        raise ArcwiseError(f"{title}: not a CSV table ({reason})") from None
     if ragged:
         first = ragged[0]
         number = "" if first.number is None else f" {first.number - 1}"
@@ -58,10 +60,7 @@ def parse_csv(data: bytes, title: str) -> pa.Table:
 
 
 def _header(line: bytes, delimiter: str, title: str) -> list[str]:
-    try:
-        text = line.decode()
-    except UnicodeDecodeError:
-        raise ArcwiseError(f"{title}: line 1 is not UTF-8; save it as CSV UTF-8") from None
+    text = line.decode()
     names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter))]
     for name in names:
         if not name:
@@ -71,13 +70,13 @@ def _header(line: bytes, delimiter: str, title: str) -> list[str]:
     return names
 
 
-def _explained(data: bytes, title: str, problem: pa.ArrowInvalid) -> ArcwiseError:
+def _check_text(data: bytes, title: str) -> None:
+    """Before pyarrow looks: its report of a row of the wrong length must be text."""
     try:
         data.decode()
     except UnicodeDecodeError as wrong:
         line = data.count(b"\n", 0, wrong.start) + 1
-        return ArcwiseError(
+        raise ArcwiseError(
             f"{title}: line {line} is not UTF-8 (byte {data[wrong.start]:#04x}); it is perhaps "
             "Latin-1 or Windows text: save it as CSV UTF-8"
-        )
-    return ArcwiseError(f"{title}: not a CSV table ({str(problem).splitlines()[0]})")
+        ) from None

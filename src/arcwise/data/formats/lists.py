@@ -164,7 +164,8 @@ def _present(root: Path, images: Sequence[str]) -> NDArray[np.bool_]:
         folder, _, name = image.rpartition("/")
         if folder not in names:
             try:
-                names[folder] = set(os.listdir(root / folder))
+                with os.scandir(root / folder) as entries:
+                    names[folder] = {entry.name for entry in entries if not entry.is_dir()}
             except (OSError, ValueError):
                 names[folder] = set()
         found[row] = name in names[folder]

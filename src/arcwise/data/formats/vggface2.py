@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
+import pyarrow.csv as pacsv
 
 from arcwise.data.formats import folder
 from arcwise.data.formats.comma import parse_csv
@@ -39,7 +40,8 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
     """The manifest of the folders, with `box`, `landmarks`, `person` and `gender` from the tables.
 
     The tables are joined by NAME_ID, never by the order of their lines; a picture that a table
-    lacks has no box or landmarks, and a line without a picture is counted in a note.
+    lacks has no box or landmarks, and a line without a picture is counted in a note. Their numbers
+    are pixels of the loosely cropped pictures, which are those that were published.
     """
     manifest = folder.read(path, identities=identities)
     if "split" not in manifest.table.column_names:
@@ -58,7 +60,9 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
             continue
         places = pa.chunked_array([place for place, _ in parts])
         rows = pc.fill_null(pc.index_in(keys, places), -1).to_numpy()
-        numbers = np.concatenate([part for _, part in parts] + [np.full((1, len(names)), np.nan)])
+        numbers = np.concatenate(
+            [part for _, part in parts] + [np.full((1, len(names)), np.nan, np.float32)]
+        )
         table = table.append_column(column, boxes(numbers[rows]))
         used.append(column)
         for what, count in (
@@ -81,15 +85,24 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
 
 def _numbers(path: Path, split: str, names: tuple[str, ...]) -> tuple[pa.Array, np.ndarray]:
     """The place of every picture (`train/n000002/0001_01`), and (N, len(names)) numbers."""
+    header = ["NAME_ID", *names]
     try:
-        table = parse_csv(path.read_bytes(), str(path))
+        with open(path, "rb") as file:
+            found = file.readline(1000).decode("utf-8-sig", "replace").strip()
+        if found != ",".join(header):
+            raise ArcwiseError(f"{path}: the header is {found[:80]!r}; expected {','.join(header)}")
+        table = pacsv.read_csv(
+            path,
+            pacsv.ReadOptions(column_names=header, skip_rows=1),
+            convert_options=pacsv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.float32()) | {"NAME_ID": pa.string()},
+                null_values=[],
+            ),
+        )
     except OSError as problem:
         raise ArcwiseError(f"{path}: {problem.strerror}") from None
-    if table.column_names != ["NAME_ID", *names]:
-        raise ArcwiseError(
-            f"{path}: the header is {','.join(table.column_names)[:80]}; expected "
-            f"NAME_ID,{','.join(names)}"
-        )
+    except pa.ArrowException:  # as text it takes more memory, and says what is wrong
+        table = parse_csv(path.read_bytes(), str(path))
     columns = []
     for name in names:
         column = table.column(name)
