@@ -275,8 +275,8 @@ class TestIjb:
         alike = templates.pool(vectors, *columns[:2]).vectors
         assert np.abs(alike - pooled.vectors).max() > 1e-3
         assert why(measured)["templates"] == (
-            "72 pictures pooled to 36 templates: media averaged, summed, scaled to unit length; "
-            "pictures weighted by their 'quality'"
+            "72 pictures (unit vectors, weighted by their 'quality') pooled to 36 templates: "
+            "media averaged, summed, scaled to unit length"
         )
 
     def test_one_to_one(self, measured: Evaluation, folder: Path) -> None:
@@ -336,6 +336,6 @@ class TestIjb:
         points = folder / "meta" / "ijbc_name_5pts_score.txt"
         points.write_text("\n".join(points.read_text().splitlines()[3:]) + "\n")
         result = evaluate(served, folder)
-        assert why(result)["templates"].endswith(
-            "not weighted: quality is missing, or below 0, in 3 rows"
+        assert why(result)["templates"].startswith(
+            "72 pictures (unit vectors, not weighted: quality is missing, or below 0, in 3 rows) "
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from arcwise.errors import ArcwiseError
@@ -34,6 +37,28 @@ def test_templates_are_pooled() -> None:
     assert made.rows.tolist() == [5, 2, 0, 3]
     pooled = templates.pool(vectors(IDS), np.array(TEMPLATES), np.array(MEDIA))
     np.testing.assert_array_equal(made.vectors, pooled.vectors)
+
+
+@pytest.mark.parametrize(
+    ("quality", "said"),
+    [
+        ([], "not weighted: no column 'quality'"),
+        ([1.0, 2.0, 0.0, 1.0, 1.0, 3.0], "weighted by their 'quality'"),
+        ([1.0, None, 1.0, 1.0, 1.0, 1.0], "missing, or below 0, in 1 rows"),
+        ([1.0, -2.0, float("nan"), 1.0, 1.0, 1.0], "missing, or below 0, in 2 rows"),
+        ([None] * 6, "missing, or below 0, in 6 rows"),
+    ],
+)
+def test_quality_weights_pictures(quality: list[object], said: str) -> None:
+    column = {"quality": pa.array(quality, pa.float64())} if quality else {}
+    table = pa.table({"identity": IDS, "template": TEMPLATES, "media": MEDIA, **column})
+    found = layout(replace(manifest(identity=IDS), table=table))
+    weights = np.array(quality) if said.startswith("weighted") else None
+    pooled = templates.pool(
+        vectors(IDS), np.array(TEMPLATES), np.array(MEDIA), detector_scores=weights
+    )
+    np.testing.assert_array_equal(found.items(vectors(IDS)).vectors, pooled.vectors)
+    assert said in found.weighted
 
 
 def test_a_templates_value_is_its_rows_or_none() -> None:

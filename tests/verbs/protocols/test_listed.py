@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from arcwise import evaluation
 from arcwise.errors import ArcwiseError
@@ -100,3 +105,75 @@ def test_pairs_that_make_no_sense(
 ) -> None:
     with pytest.raises(ArcwiseError, match=said):
         read(tmp_path, layout, header, lines)
+
+
+class TestAsColumns:
+    """The pairs of a data set itself, and those of millions."""
+
+    def listed(self, pairs: pa.Table, known: list[str], **columns: list[object]) -> Listed:
+        named = items(**columns)
+        found = pair_list(None, replace(named.manifest, pairs=pairs))
+        assert found is not None
+        return place(found, named, known)
+
+    def test_a_data_set_that_lists_none(self, layout: Layout) -> None:
+        assert pair_list(None, layout.manifest) is None
+
+    @given(seed=st.integers(0, 10**6), kind=st.sampled_from([pa.string(), pa.large_string()]))
+    def test_as_a_slow_reference_has_them(self, seed: int, kind: pa.DataType) -> None:
+        """Rows in any order and number, some not measured, in chunks."""
+        rng = np.random.default_rng(seed)
+        left = rng.permutation(40)[: rng.integers(20, 41)]
+        a, b = rng.integers(40, size=(2, 30))
+        ids = np.array(IDS)
+        same = ids[a] == ids[b]
+        rows = [row for row in range(30) if a[row] in left and b[row] in left]
+        sides = [
+            pa.chunked_array(
+                [[NAMES[one] for one in part] for part in np.split(side, [9, 9])], kind
+            )
+            for side in (a, b)
+        ]
+        table = pa.table({"a": sides[0], "b": sides[1], "same": pa.array(same)})
+        columns = {"identity": ids[left].tolist(), "image": [NAMES[row] for row in left]}
+        if len({bool(same[row]) for row in rows}) < 2:
+            with pytest.raises(ArcwiseError, match=r"set: (in each of|\d+ mated and \d+ imp)"):
+                self.listed(table, NAMES, **columns)
+            return
+        found = self.listed(table, NAMES, **columns)
+        position = {int(row): number for number, row in enumerate(left)}
+        assert found.a.tolist() == [position[int(a[row])] for row in rows]
+        assert found.b.tolist() == [position[int(b[row])] for row in rows]
+        assert found.same.tolist() == same[rows].tolist()
+        assert found.left_out == 30 - len(rows)
+
+    def test_without_identities(self) -> None:
+        table = pa.table({"a": ["x", "y"], "b": ["y", "z"], "same": [True, False]})
+        found = self.listed(table, ["x", "y", "z"], image=list("xyz"))
+        assert found.title == found.name == "set"
+        made = verify(found, np.array([0.5, 0.1]), None, 0)
+        direct = evaluation.verification(np.array([0.5, 0.1]), found.same, None)
+        assert (made.eer, made.eer.low, made.sample) == (direct.eer, direct.eer.low, None)
+
+    def test_names_that_are_not_there(self) -> None:
+        table = pa.table({"a": ["x", "y"], "b": ["y", "q"], "same": [True, False]})
+        with pytest.raises(ArcwiseError, match="set: row 2: 'q' is not one of the 3 pictures of s"):
+            self.listed(table, ["x", "y", "z"], image=list("xyz"))
+
+    def test_who_contradicts_is_named(self, layout: Layout, tmp_path: Path) -> None:
+        said = r"pairs.csv: 0\.jpg is p00, 1\.jpg is p00, and same is 0; expected them to agree"
+        with pytest.raises(ArcwiseError, match=said):
+            read(tmp_path, layout, "a,b,same", ["0.jpg,1.jpg,0", line(2, 3)])
+
+    def test_half_a_million_are_quick(self) -> None:
+        """Nothing is done pair by pair: lists of Python's own would take seconds."""
+        rng = np.random.default_rng(0)
+        ids = people(1000, 2)
+        a, b = rng.integers(2000, size=(2, 500_000))
+        b[::2] = a[::2] ^ 1
+        names = np.array([f"{row}.jpg" for row in range(2000)])
+        table = pa.table({"a": names[a], "b": names[b], "same": a // 2 == b // 2})
+        start = time.process_time()
+        found = self.listed(table, names.tolist(), identity=ids, image=names.tolist())
+        assert time.process_time() - start < 2
+        np.testing.assert_array_equal(found.a, a)

@@ -148,6 +148,6 @@ def _templates(items: Layout) -> Protocol:
     return Protocol(
         TEMPLATES,
         True,
-        f"{len(items.template):,} pictures pooled to {len(items.names):,} templates: media "
-        f"averaged, summed, scaled to unit length; pictures {items.weighted}",
+        f"{len(items.template):,} pictures (unit vectors, {items.weighted}) pooled to "
+        f"{len(items.names):,} templates: media averaged, summed, scaled to unit length",
     )
