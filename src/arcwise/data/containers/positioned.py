@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Callable
 
 
 class PositionedFile:
@@ -27,3 +28,17 @@ class PositionedFile:
         with self._lock:
             self._file.seek(position)
             return self._file.read(length)
+
+
+def buffered(file: PositionedFile, length: int) -> Callable[[int, int], bytes]:
+    """`read_at` of a file that is read mostly forwards, at least `length` bytes at once."""
+    start, held = 0, b""
+
+    def read(position: int, size: int) -> bytes:
+        nonlocal start, held
+        offset = position - start
+        if offset < 0 or offset + size > len(held):
+            start, held, offset = position, file.read_at(position, max(size, length)), 0
+        return held[offset : offset + size]
+
+    return read

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.data.containers.positioned import PositionedFile
+from arcwise.data.containers.positioned import PositionedFile, buffered
 from arcwise.data.containers.recordio_framing import (
     Damaged,
     Read,
@@ -23,7 +23,9 @@ from arcwise.data.containers.recordio_labels import Labels, read_labels
 from arcwise.data.containers.recordio_scan import scan
 from arcwise.errors import ArcwiseError, ImageError
 
-_BLOCK = 2**22
+BLOCK = 2**22
+"""Bytes read at once by those who read a file from front to back."""
+
 _PROBES = 16
 
 
@@ -43,7 +45,7 @@ class RecordContainer:
             self.index = read_index(beside)
             self.notes = tuple(self._misfits(beside))
         else:
-            self.index, damaged = scan(_Blocks(self._file).read, self._file.size)
+            self.index, damaged = scan(buffered(self._file, BLOCK), self._file.size)
             self.notes = (f"{beside.name} is missing; {self._name} itself was looked through",)
             if len(damaged) >= len(self.index):  # nothing that could be read
                 raise ArcwiseError(f"{path}: no whole record in it; not RecordIO, or damaged")
@@ -85,14 +87,14 @@ class RecordContainer:
         Args:
             keys: which, in this order; all, in the order of the file, when not given.
         """
-        through_blocks = _Blocks(self._file).read
+        through_blocks = buffered(self._file, BLOCK)
         if keys is None:
             every = np.asarray(self.index.keys)
             keys = every[np.argsort(self.index.offsets, kind="stable")]
         last = None
         for key in map(int, keys):
             offset = self.index.offset(key)
-            near = last is None or 0 <= offset - last <= _BLOCK
+            near = last is None or 0 <= offset - last <= BLOCK
             last = offset
             try:
                 read = through_blocks if near else self._file.read_at
@@ -160,23 +162,6 @@ class RecordContainer:
     @staticmethod
     def _key(member: str) -> int:
         return int(member) if member.isdecimal() and member.isascii() and len(member) < 19 else -1
-
-
-class _Blocks:
-    """A file read in large blocks from front to back."""
-
-    def __init__(self, file: PositionedFile) -> None:
-        self._file = file
-        self._block = b""
-        self._start = 0
-
-    def read(self, position: int, length: int) -> bytes:
-        """The bytes from a position on; fewer where the file ends."""
-        at = position - self._start
-        if at < 0 or at + length > len(self._block):
-            self._block = self._file.read_at(position, max(length, _BLOCK))
-            self._start, at = position, 0
-        return self._block[at : at + length]
 
 
 open_container = RecordContainer

@@ -40,11 +40,13 @@ def own_table(
     if "image" not in table.column_names or not pa.types.is_string(table["image"].type):
         return None
     keys = _keys(table["image"], f"{name}/")
-    if keys is None or len(np.unique(keys)) != len(keys):
+    if keys is None or not len(keys) or len(np.unique(keys)) != len(keys):
         return None
     rows = container.index.rows(keys)
     others = np.delete(np.asarray(container.index.keys), rows[rows >= 0])
-    if (rows < 0).any() or (len(others) and _pictures(container, others)):
+    if (rows < 0).any() or _pictures(container, others).any():
+        return None
+    if not _pictures(container, keys[[keys.argmax()]]).any():  # the contents have the last keys
         return None
     return validated(table, str(path), identities=identities)
 
@@ -110,7 +112,7 @@ def _keys(images: pa.ChunkedArray, prefix: str) -> NDArray[np.int64] | None:
     return ends.cast(pa.int64()).to_numpy()
 
 
-def _pictures(container: RecordContainer, keys: NDArray[np.int64]) -> bool:
-    """Whether there is a picture among these records, and not only InsightFace's contents."""
+def _pictures(container: RecordContainer, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of these records are whole pictures, and not InsightFace's contents."""
     _, second, picture = container.labels(keys)
-    return bool(((picture > 0) | ((picture == 0) & np.isnan(second))).any())
+    return (picture > 0) | ((picture == 0) & np.isnan(second))

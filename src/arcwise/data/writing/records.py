@@ -1,0 +1,131 @@
+"""Pictures → MXNet RecordIO, in InsightFace's layout where the identities allow it."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arcwise.data.containers.positioned import PositionedFile, buffered
+from arcwise.data.containers.recordio import BLOCK
+from arcwise.data.containers.recordio_framing import Damaged, frame, unframe
+from arcwise.data.containers.recordio_header import RecordHeader, pack, unpack
+from arcwise.data.formats.records_beside import SIDECAR
+from arcwise.data.formats.records_labels import refs
+from arcwise.data.manifest import Manifest
+from arcwise.data.writing.record_lists import record_labels, write_index, write_list
+from arcwise.errors import ArcwiseError
+from arcwise.images.headers import HeaderError, read_header
+
+_BUFFER = 2**20
+
+
+class RecordWriter:
+    """`train.rec` with `.idx`, `.lst`, and `train.manifest.parquet`, which has every column.
+
+    Where the rows of each identity lie together it is InsightFace's layout: pictures from key 1,
+    record 0, identities, and `property` beside it. Otherwise it is im2rec's: pictures from key 0,
+    -1 as the label of those that have none. Labels are those of `record_labels`. A record's `id2`
+    is its row in the source, which is how `resume` finds out where to go on.
+    """
+
+    def __init__(self, folder: Path, name: str, manifest: Manifest) -> None:
+        self._path, self._manifest = folder / name, manifest
+        self._labels, self._classes, together = record_labels(manifest)
+        self._first = 1 if together else 0  # record 0 is not a picture then
+        self._offsets = array("q")
+        self._size = ""  # height,width of the first picture
+        self._file: BinaryIO | None = None
+        self._end = 0
+
+    def resume(self) -> int:
+        """The row after the last one whose record is whole; what follows it is cut off."""
+        row = -1
+        if self._path.exists():
+            file = PositionedFile(str(self._path))
+            read = buffered(file, BLOCK)
+            while self._end < file.size:
+                try:
+                    payload, _, end = unframe(read, file.size, self._end)
+                    header, data = unpack(payload)
+                except Damaged:
+                    break
+                if header.id != self._first + len(self._offsets) or header.id2 <= row:
+                    break  # record 0: the pictures end here
+                self._noted(data, end)
+                row = header.id2
+        self._file = open(self._path, "ab", buffering=_BUFFER)  # noqa: SIM115 - till `close`
+        self._file.truncate(self._end)
+        return row + 1
+
+    def add(self, row: int, data: bytes) -> None:
+        """Appends the picture of one row.
+
+        Raises:
+            ArcwiseError: it is longer than a record can be.
+        """
+        key = self._first + len(self._offsets)
+        try:
+            length = self._write(RecordHeader(float(self._labels[row]), key, row), data)
+        except Damaged as problem:
+            raise ArcwiseError(f"{self._manifest.image(row)}: {problem}") from None
+        self._noted(data, self._end + length)
+
+    def finish(self, rows: Sequence[int]) -> list[str]:
+        """Writes the records of the identities, and what lies beside the `.rec`."""
+        keys = np.arange(self._first, self._first + len(rows))
+        labels = self._labels[np.asarray(rows)]
+        index = np.stack([keys, np.asarray(self._offsets)])
+        beside = [self._path.with_suffix(one) for one in (".idx", ".lst", SIDECAR)]
+        if self._first:
+            index = np.concatenate([index, self._contents(labels)], 1)
+            if self._size:
+                beside.append(self._path.with_name("property"))
+                beside[-1].write_text(f"{self._classes},{self._size}\n")
+        self.close()
+        table = self._manifest.table.take(pa.array(rows, pa.int64()))
+        place = table.column_names.index("image")
+        write_index(beside[0], index)
+        write_list(beside[1], keys, labels, table.column(place))
+        images = refs(self._path.name, keys)
+        pq.write_table(table.set_column(place, "image", images), beside[2])
+        return [*(one.name for one in beside), self._path.name]
+
+    def close(self) -> None:
+        """Writes out what was added."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _contents(self, labels: np.ndarray) -> np.ndarray:
+        """Writes record 0 and the identities; (2, M + 1) int64, their keys and offsets."""
+        stop = len(labels) + 1
+        firsts = np.append(1, np.flatnonzero(labels[1:] != labels[:-1]) + 2)
+        ranges = np.stack([firsts, np.append(firsts[1:], stop)], 1)
+        last = stop + len(firsts)
+        pairs = np.concatenate([[(stop, last)], ranges]).astype(np.float32)
+        keys = np.append(0, np.arange(stop, last))
+        starts = []
+        for key, pair in zip(keys.tolist(), pairs, strict=True):
+            starts.append(self._end)
+            self._end += self._write(RecordHeader(pair, key), b"")
+        return np.stack([keys, np.array(starts)])
+
+    def _write(self, header: RecordHeader, data: bytes) -> int:
+        assert self._file is not None, "resume() opens it"
+        return self._file.write(frame(pack(header, data)))
+
+    def _noted(self, data: bytes, end: int) -> None:
+        if not self._offsets:
+            try:
+                found = read_header(data)
+                self._size = f"{found.height},{found.width}"
+            except HeaderError:
+                pass  # nothing is said of the size then
+        self._offsets.append(self._end)
+        self._end = end
