@@ -154,9 +154,9 @@ def test_nothing_there_says_what_is_there(a_folder: AFolder, tmp_path: Path) -> 
         open_manifest(root)
     with pytest.raises(ArcwiseError, match="no such file"):
         open_manifest(tmp_path / "none")
-    (tmp_path / "x.tar").write_bytes(b"")
+    (tmp_path / "x.7z").write_bytes(b"")
     with pytest.raises(ArcwiseError, match="not a form"):
-        open_manifest(tmp_path / "x.tar")
+        open_manifest(tmp_path / "x.7z")
     with pytest.raises(ArcwiseError, match="not a table"):
         open_manifest(root, image_column="path")
 

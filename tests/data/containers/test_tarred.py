@@ -52,7 +52,7 @@ paths = st.lists(names, min_size=1, max_size=5).map("/".join)
 @given(
     files=st.dictionaries(paths, st.binary(max_size=1500), max_size=6), form=st.sampled_from([1, 2])
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_what_tarfile_writes_is_read(tmp_path_factory, files, form):
     path = tmp_path_factory.mktemp("tar") / "set.tar"
     path.write_bytes(packed(files, form))

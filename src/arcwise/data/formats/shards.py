@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 from arcwise.data.containers import tar_index
 from arcwise.data.formats.columns import validated
 from arcwise.data.formats.layout import SPLITS
-from arcwise.data.formats.pairs import with_pairs
 from arcwise.data.formats.samples import Part, scanned
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -55,7 +54,7 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
             f"{path}: the pictures lie in no folder and have no .json, .cls or .txt, so whose they "
             "are is unknown"
         )
-    manifest = Manifest(
+    return Manifest(
         validated(table, str(path), identities=identities),
         folder,
         path.resolve().name if path.is_dir() else " ".join(parts),
@@ -64,11 +63,6 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
         + " and ".join(sorted({part.understood for part in parts.values()})),
         notes=tuple(note for part in parts.values() for note in part.notes),
     )
-    for name in parts:
-        pairs = folder / f"{name}.pairs.csv"
-        if pairs.is_file():
-            manifest = with_pairs(manifest, pairs.name, pairs.read_bytes())
-    return manifest
 
 
 def _shards(path: Path) -> tuple[Path, list[Path]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from arcwise.data.formats.columns import validated
 from arcwise.data.formats.comma import parse_csv
+from arcwise.data.formats.inside import parse_parquet, read_parquet
 from arcwise.data.manifest import Manifest
 from arcwise.data.picture import picture_exists
 from arcwise.errors import ArcwiseError
@@ -28,15 +28,25 @@ def read_table(
     images: Path | None = None,
     name: str | None = None,
 ) -> Manifest:
-    """The manifest of a table on disk; its images start from the table's folder."""
-    try:
-        if path.suffix.lower() == ".csv":
+    """The manifest of a table on disk; its images start from the table's folder.
+
+    A Parquet table may hold the pictures themselves: see `arcwise.data.formats.inside`.
+    """
+    inside = False
+    if path.suffix.lower() == ".csv":
+        try:
             table = parse_csv(path.read_bytes(), str(path))
-        else:
-            table = _parquet(path, str(path))
-    except OSError as problem:
-        raise ArcwiseError(f"{path}: {problem.strerror}") from None
-    return _manifest(
+        except OSError as problem:
+            raise ArcwiseError(f"{path}: {problem.strerror}") from None
+    else:
+        table, inside = read_parquet(path, image_column)
+    if inside:
+        if images is not None:
+            raise ArcwiseError(f"{path}: its pictures are inside; leave out --images {images}")
+        image_column = None
+        if identity_column is None and "identity" not in table.column_names:
+            identity_column = "label" if "label" in table.column_names else None
+    manifest = _manifest(
         table,
         str(path),
         root=path.parent if images is None else images,
@@ -45,13 +55,15 @@ def read_table(
         identity_column=identity_column,
         identities=identities,
     )
+    holds = ", which holds its pictures" if inside else ""
+    return replace(manifest, understood=manifest.understood + holds)
 
 
 def read_table_bytes(
     data: bytes, title: str, *, root: Path, name: str, identities: bool = True
 ) -> Manifest:
     """The manifest of a table that lies inside an archive; its images start from the archive."""
-    table = parse_csv(data, title) if title.endswith(".csv") else _parquet(data, title)
+    table = parse_csv(data, title) if title.endswith(".csv") else parse_parquet(data, title)
     return _manifest(table, title, root=root, name=name, identities=identities)
 
 
@@ -77,15 +89,6 @@ def _manifest(
     return Manifest(table, root, name, understood=f"the table {Path(title).name}")
 
 
-def _parquet(data: bytes | Path, title: str) -> pa.Table:
-    source = io.BytesIO(data) if isinstance(data, bytes) else data
-    try:
-        with pq.ParquetFile(source) as file:
-            return file.read()
-    except (pa.ArrowException, OSError) as problem:
-        raise ArcwiseError(f"{title}: not a whole Parquet file ({_line(problem)})") from None
-
-
 def _reachable(table: pa.Table, root: Path, title: str) -> pa.Table:
     """The table, when at least one of a few images is where it says; a wrong folder fails early.
 
@@ -107,7 +110,3 @@ def _reachable(table: pa.Table, root: Path, title: str) -> pa.Table:
 def _hint(root: Path) -> str:
     archives = sorted(root.glob("*.zip")) if root.is_dir() else []
     return f" (beside it lies {archives[0].name})" if archives else ""
-
-
-def _line(problem: BaseException) -> str:
-    return str(problem).splitlines()[0] if str(problem) else type(problem).__name__

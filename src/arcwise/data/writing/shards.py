@@ -19,7 +19,7 @@ from arcwise.data.containers.positioned import PositionedFile
 from arcwise.data.containers.tar_headers import BLOCK, Member, scan
 from arcwise.data.manifest import Manifest
 from arcwise.data.names import ENDINGS, picture_ending
-from arcwise.data.writing.tables import as_csv, pairs_renamed, rows_renamed
+from arcwise.data.writing.tables import rows_renamed
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
@@ -30,7 +30,7 @@ _END = bytes(2 * BLOCK)
 _AT_ONCE = 1024  # rows described at once
 _BEFORE_SIZE = b"0000644\0" + 2 * b"0000000\0"
 _AFTER_SIZE = b"00000000000\0"
-_AFTER_SUM = b"0" + bytes(100) + b"ustar\x0000" + bytes(64) + 2 * b"0000000\0" + bytes(167)
+_AFTER_SUM = b"0" + bytes(100) + b"ustar\x0000" + bytes(247)
 _SUM = sum(_BEFORE_SIZE + _AFTER_SIZE + _AFTER_SUM) + 8 * ord(" ")
 
 
@@ -57,19 +57,18 @@ class ShardWriter:
 
     def resume(self) -> int:
         """The row after the last one whose picture and JSON are whole."""
-        for path in (self._index, self._pairs):
-            path.unlink(missing_ok=True)
+        self._index.unlink(missing_ok=True)
         while (path := self._path(self._shards)).exists():
-            end = self._found(path)
             self._shards += 1
-            if end and not self._path(self._shards).exists():  # the last one: it goes on here
-                self._file = open(path, "r+b")  # noqa: SIM115 - closed by `_end`
-                self._position = self._file.seek(end)
-                self._file.truncate()
-            elif not end:
+            end = self._found(path)
+            if not end:
                 path.unlink()
                 self._shards -= 1
                 break
+            if not self._path(self._shards).exists():  # the last one: it goes on here
+                self._file = open(path, "r+b")  # noqa: SIM115 - closed by `_end`
+                self._position = self._file.seek(end)
+                self._file.truncate()
         return self._rows[-1] + 1 if self._rows else 0
 
     def add(self, row: int, data: bytes) -> None:
@@ -90,21 +89,17 @@ class ShardWriter:
         self._position += len(sample)
 
     def finish(self, rows: Sequence[int]) -> list[str]:
-        """Writes `train.index.parquet`, and `train.pairs.csv` where the source states pairs."""
+        """Writes `train.index.parquet`, the place of every picture."""
         self._end()
         names = [self._path(shard).name for shard in range(self._shards)]
         order = np.searchsorted(np.asarray(self._rows), np.asarray(rows, np.int64))
         table = self._table(rows, order, names)
-        pairs = pairs_renamed(self._manifest, rows, table["image"].to_pylist())
         sizes = {name: (self._folder / name).stat().st_size for name in names}
         schema = tar_index.with_sizes(table.schema, sizes)
         with pq.ParquetWriter(self._index, schema) as file:
             edges = np.searchsorted(np.asarray(self._shard_of)[order], range(self._shards + 1))
             for first, last in pairwise(edges.tolist()):
                 file.write_table(table.slice(first, last - first))
-        if pairs is not None:
-            self._pairs.write_bytes(as_csv(pairs))
-            names.append(self._pairs.name)
         return [*names, self._index.name]
 
     def close(self) -> None:
@@ -116,10 +111,6 @@ class ShardWriter:
     @property
     def _index(self) -> Path:
         return tar_index.index_path(self._path(0))
-
-    @property
-    def _pairs(self) -> Path:
-        return self._folder / f"{self._stem}.pairs.csv"
 
     def _path(self, shard: int) -> Path:
         return self._folder / f"{self._stem}-{shard:06d}.tar"

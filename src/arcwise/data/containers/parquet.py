@@ -1,0 +1,154 @@
+"""A Parquet table with the pictures in it: `set.parquet/17`, or `set.parquet/17/any name`.
+
+The pictures' column is a struct of `bytes` and `path`, as Hugging Face data sets have it, or
+plain binary. Parquet reads whole row groups; the last ones are kept, so that rows near one
+another cost little, and rows far apart a row group each.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+
+from arcwise.errors import ArcwiseError, ImageError
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
+
+KEPT = 64 * 2**20
+"""Bytes of row groups that are kept; the last one always is."""
+
+
+class ParquetContainer:
+    """A table whose pictures are read a row group at a time."""
+
+    def __init__(self, path: str) -> None:
+        self._name = Path(path).name
+        self._file = open_table(path)
+        column = picture_column(self._file.schema_arrow, path)
+        if column is None:
+            raise ArcwiseError(f"{path}: no picture in it; expected a column 'image' of bytes")
+        self._leaf = f"{column.name}.bytes" if pa.types.is_struct(column.type) else column.name
+        metadata = self._file.metadata
+        counts = [metadata.row_group(one).num_rows for one in range(metadata.num_row_groups)]
+        if min(counts, default=0) < 0 or sum(counts) != metadata.num_rows:
+            raise ArcwiseError(f"{path}: damaged, its row groups do not add up to its rows")
+        self._edges = np.cumsum([0, *counts])
+        self._groups: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return int(self._edges[-1])
+
+    def __contains__(self, member: str) -> bool:
+        return self._row(member) is not None
+
+    def read(self, member: str, ref: str) -> bytes:
+        """The bytes of one row's picture."""
+        row = self._row(member)
+        if row is None:
+            raise ImageError(ref, f"{self._name} has no row {member!r}; it has {len(self):,}")
+        group = int(np.searchsorted(self._edges, row, "right")) - 1
+        data = self._group(group, ref)[row - int(self._edges[group])].as_py()
+        if data is None:
+            raise ImageError(ref, "its row holds no bytes")
+        return data
+
+    def _row(self, member: str) -> int | None:
+        text = member.partition("/")[0]
+        if not (text.isascii() and text.isdecimal() and len(text) < 19):
+            return None
+        return int(text) if int(text) < len(self) else None
+
+    def _group(self, group: int, ref: str) -> pa.ChunkedArray:
+        first, last = self._edges[group : group + 2].tolist()
+        with self._lock:
+            if group in self._groups:
+                self._groups.move_to_end(group)
+                return self._groups[group]
+            try:
+                table = self._file.read_row_group(group, [self._leaf], use_threads=False)
+                found = table.column(0)
+                if pa.types.is_struct(found.type):
+                    found = pc.struct_field(found, "bytes")
+                if len(found) != last - first:
+                    raise OSError(f"{len(found):,} rows")
+            except (pa.ArrowException, OSError) as problem:
+                line = str(problem).partition("\n")[0]
+                raise ImageError(
+                    ref, f"{self._name} is damaged in rows {first:,} to {last - 1:,} ({line})"
+                ) from None
+            self._groups[group] = found
+            while len(self._groups) > 1 and sum(x.nbytes for x in self._groups.values()) > KEPT:
+                self._groups.popitem(last=False)
+            return found
+
+
+open_container = ParquetContainer
+
+
+def each(path: str | os.PathLike[str]) -> Iterator[tuple[str, bytes | ImageError]]:
+    """(row, bytes) of every picture of a table in order, or why it cannot be read.
+
+    Raises:
+        ArcwiseError: not a Parquet file, or without pictures.
+    """
+    container = ParquetContainer(os.fspath(path))
+    name = Path(path).name
+    for row in map(str, range(len(container))):
+        try:
+            yield row, container.read(row, f"{name}/{row}")
+        except ImageError as error:
+            yield row, error
+
+
+def open_table(path: str | os.PathLike[str]) -> pq.ParquetFile:
+    """A Parquet file.
+
+    Raises:
+        ArcwiseError: it is none, or damaged.
+        OSError: it cannot be read.
+    """
+    try:
+        file = pq.ParquetFile(path)
+        _ = file.schema_arrow.names  # a damaged one is found here
+        return file
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
+        line = str(problem).partition("\n")[0]
+        raise ArcwiseError(f"{path}: not a whole Parquet file ({line})") from None
+
+
+def picture_column(schema: pa.Schema, title: str | os.PathLike[str]) -> pa.Field | None:
+    """The column that holds pictures: `image`, or the only struct with `bytes` in it.
+
+    Raises:
+        ArcwiseError: several do.
+    """
+    if "image" in schema.names:
+        image = schema.field("image")
+        return image if _has_bytes(image.type) or _is_bytes(image.type) else None
+    found = [field for field in schema if _has_bytes(field.type)]
+    if len(found) > 1:
+        names = ", ".join(field.name for field in found)
+        raise ArcwiseError(f"{title}: the columns {names} hold pictures; call one of them image")
+    return found[0] if found else None
+
+
+def _has_bytes(kind: pa.DataType) -> bool:
+    if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+        return False
+    return _is_bytes(kind.field("bytes").type)
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
