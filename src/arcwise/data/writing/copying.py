@@ -15,7 +15,7 @@ from arcwise.data.parallel import Progress
 from arcwise.data.streaming import containers, each_file
 from arcwise.data.writing import new_writer, refuse_existing
 from arcwise.data.writing.tables import as_csv, pairs_path, pairs_renamed
-from arcwise.data.writing.unfinished import Unfinished
+from arcwise.data.writing.unfinished import Unfinished, work_place
 from arcwise.data.writing.writer import Writer
 from arcwise.errors import ArcwiseError, ImageError
 
@@ -64,7 +64,8 @@ def copy_pictures(
     Raises:
         ArcwiseError: something is in the way, or no picture can be read.
     """
-    refuse_existing(target)
+    if not work_place(target).exists():  # with it, all may be written and in its place
+        refuse_existing(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     about = {"source": manifest.name, "fingerprint": _fingerprint(manifest), "form": form}
     total = start = len(manifest)
@@ -83,7 +84,9 @@ def copy_pictures(
                 names = writer.finish(rows)
             finally:
                 writer.close()
-            work.declare_whole([*_pairs_beside(manifest, target, form, work, rows), *names])
+            if manifest.pairs is not None and form not in _PAIRS_INSIDE:
+                names = [*_pairs_beside(manifest, target, work, rows, names), *names]
+            work.declare_whole(names)
         rows, left_out = _rows(manifest, work), work.left_out(before=total)
         work.move(target.parent)
     return Copied(rows, list(left_out.values()), start, copied)
@@ -120,11 +123,11 @@ def none_readable(manifest: Manifest, first: ImageError) -> ArcwiseError:
 
 
 def _pairs_beside(
-    manifest: Manifest, target: Path, form: str, work: Unfinished, rows: list[int]
+    manifest: Manifest, target: Path, work: Unfinished, rows: list[int], names: list[str]
 ) -> list[str]:
-    """The name of the file of pairs that goes beside the destination, if the form needs one."""
+    """The name of the file of pairs for beside the destination, if it is not among the names."""
     path = pairs_path(work.folder / target.name)
-    if manifest.pairs is None or form in _PAIRS_INSIDE or path.exists():
+    if path.name in names:
         return []
     written = open_manifest(work.folder / target.name, identities=False)
     path.write_bytes(as_csv(pairs_renamed(manifest, rows, written.images)))

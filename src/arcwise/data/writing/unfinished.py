@@ -21,6 +21,11 @@ _ABOUT, _LEFT_OUT, _LOCK, _FILES = "about.json", "left_out.jsonl", "lock", "file
 _WHOLE = "whole.json"
 
 
+def work_place(destination: Path) -> Path:
+    """The folder in which a destination is written."""
+    return destination.with_name(f".{destination.name}.partial")
+
+
 class Unfinished:
     """The folder `.<name>.partial` beside a destination, until that is whole.
 
@@ -41,7 +46,7 @@ class Unfinished:
         Raises:
             ArcwiseError: another process has it, or it was made of something else.
         """
-        self.place = destination.with_name(f".{destination.name}.partial")
+        self.place = work_place(destination)
         self.folder = self.place / _FILES
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _taken(self.place / _LOCK, destination)
