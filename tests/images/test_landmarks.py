@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from arcwise.errors import ArcwiseError
 from arcwise.images import decode
-from arcwise.images.landmarks import TEMPLATE, align, template, umeyama
+from arcwise.images.landmarks import (
+    TEMPLATE,
+    align,
+    five_points,
+    is_profile,
+    template,
+    umeyama,
+)
 
 POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 angles = st.floats(-np.pi, np.pi)
@@ -84,6 +91,53 @@ def test_points_no_face_can_have_are_refused(landmarks: NDArray[np.float64]) -> 
         align(np.zeros((9, 9, 3), np.uint8), landmarks)
 
 
+def test_68_points_become_five() -> None:
+    points = np.zeros((68, 2))
+    points[[36, 39]] = TEMPLATE[0] + np.array([(-9, 1), (9, -1)])
+    points[[42, 45]] = TEMPLATE[1] + np.array([(-8, 0), (8, 0)])
+    points[[30, 48, 54]] = TEMPLATE[2:]
+    np.testing.assert_allclose(five_points(points.ravel()), TEMPLATE)
+    image = np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8)
+    assert (align(image, points) == image).all()
+    assert (five_points(TEMPLATE.ravel()) == TEMPLATE).all()
+    with pytest.raises(ArcwiseError, match=r"5 landmarks .* or 68"):
+        five_points(np.zeros((66, 2)))
+
+
+@settings(deadline=None)
+@given(st.floats(-85, 85), angles, st.floats(0.1, 10), shifts)
+def test_a_profile_is_a_head_turned_by_more_than_40_degrees(
+    yaw: float, angle: float, scale: float, shift: tuple[float, float]
+) -> None:
+    """Of a head with eyes 63 mm apart and the tip of the nose 35 mm before them."""
+    face = np.array([(-31.5, 0, 0), (31.5, 0, 0), (0, 40, 35), (-25, 70, 5), (25, 70, 5)])
+    cosine, sine = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
+    seen = np.column_stack([face[:, 0] * cosine + face[:, 2] * sine, face[:, 1]])
+    points = moved(seen, similarity(angle, scale, shift))
+    if abs(abs(yaw) - 42) > 0.5:  # arctan(31.5 / 35)
+        assert is_profile(points) == (abs(yaw) > 42)
+
+
+def test_eyes_in_one_place_are_a_profile() -> None:
+    points = TEMPLATE.copy()
+    points[1] = points[0]
+    assert is_profile(points)
+
+
+def test_a_large_face_is_averaged_not_sampled() -> None:
+    """Fine stripes become grey, as the eye sees them; coarse shapes stay where they are."""
+    stripes = np.zeros((1120, 1120, 3), np.uint8)
+    stripes[:, ::2] = 255
+    crop = align(stripes, (TEMPLATE + 0.5) * 10 - 0.5)
+    assert np.abs(crop[2:-2, 2:-2].astype(int) - 127).max() <= 2
+    small = cv2.GaussianBlur(
+        np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8), (0, 0), 3
+    )
+    large = cv2.resize(small, (1120, 1120), interpolation=cv2.INTER_CUBIC)
+    again = align(large, (TEMPLATE + 0.5) * 10 - 0.5)
+    assert np.abs(again[2:-2, 2:-2].astype(int) - small[2:-2, 2:-2]).max() <= 3
+
+
 def test_the_published_crops_come_out_to_the_last_bit(data_dir: Path) -> None:
     """LFW's crops were packed as JPEG of quality 90: ours, packed so too, are the same."""
     folder = data_dir / "lfw112"
@@ -105,3 +159,4 @@ def test_the_published_crops_come_out_to_the_last_bit(data_dir: Path) -> None:
         archive.close()
     assert len(differences) == 300
     assert np.mean(differences) < 2  # JPEG loss alone
+    assert max(differences) < 3

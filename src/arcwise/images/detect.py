@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +35,17 @@ class Face:
     def area(self) -> float:
         """Pixels the box covers."""
         return self.box[2] * self.box[3]
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """x, y of the middle of the box."""
+        left, top, width, height = self.box
+        return left + width / 2, top + height / 2
+
+
+def most_central(faces: Sequence[Face], height: int, width: int) -> Face:
+    """The face whose middle is nearest to that of the picture."""
+    return min(faces, key=lambda one: math.dist(one.centre, (width / 2, height / 2)))
 
 
 class FaceDetector:

@@ -1,4 +1,4 @@
-"""Five landmarks → an aligned crop, the way face networks were trained to see one."""
+"""Landmarks → an aligned crop, the way face networks were trained to see one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from arcwise.errors import ArcwiseError
+from arcwise.images.resize import scale
 
 TEMPLATE: NDArray[np.float64] = np.array(
     [
@@ -22,6 +23,8 @@ TEMPLATE: NDArray[np.float64] = np.array(
 """(5, 2) x, y of eyes, nose and mouth corners in a 112 x 112 crop, image-left first (ArcFace)."""
 
 TEMPLATE.setflags(write=False)
+
+_MUCH = 0.5  # of the size; bilinear interpolation passes over pixels where it shrinks further
 
 
 def template(size: int = 112) -> NDArray[np.float64]:
@@ -63,23 +66,67 @@ def umeyama(source: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
     return np.column_stack([matrix, centre_b - matrix @ centre_a])
 
 
+def five_points(landmarks: ArrayLike) -> NDArray[np.float64]:
+    """(5, 2) x, y of eyes, nose tip and mouth corners, of 5 or of 68 landmarks.
+
+    Of the 68 of Multi-PIE and 300-W (Sagonas et al., ICCV Workshops 2013), an eye is the middle
+    between its corners.
+
+    Args:
+        landmarks: 10 or 136 numbers, x and y in turn, image-left first.
+
+    Raises:
+        ArcwiseError: another number of numbers.
+    """
+    points = np.asarray(landmarks, np.float64)
+    if points.size == 10:
+        return points.reshape(5, 2)
+    if points.size != 136:
+        raise ArcwiseError(
+            f"a face has 5 landmarks (10 numbers) or 68 (136 numbers); got {points.size} numbers"
+        )
+    points = points.reshape(68, 2)
+    left, right = points[[36, 39]].mean(axis=0), points[[42, 45]].mean(axis=0)
+    return np.stack([left, right, *points[[30, 48, 54]]])
+
+
+def is_profile(points: NDArray[np.floating]) -> bool:
+    """Whether the nose is beyond an eye, seen along the line between the eyes.
+
+    The tip of a nose is about as far in front of the eyes as half of what lies between these, or a
+    little more, so it passes one of them where a head is turned by 40 to 45 degrees.
+
+    Args:
+        points: (5, 2) eyes, nose, mouth corners.
+    """
+    eyes = points[1] - points[0]
+    along = (points[2] - points[0]) @ eyes
+    return not 0 <= along <= eyes @ eyes or not eyes.any()
+
+
 def align(image: NDArray[np.uint8], landmarks: ArrayLike, size: int = 112) -> NDArray[np.uint8]:
     """(size, size, 3) uint8 RGB: the face turned, scaled and shifted onto the template.
 
-    What lies outside the picture is black.
+    What lies outside the picture is black. Bilinear; a face that shrinks to less than half is first
+    averaged over areas.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        landmarks: (5, 2) x, y in pixels of the image: eyes, nose, mouth corners, image-left first.
+        landmarks: 5 or 68 points x, y in pixels of the image, as `five_points` takes them.
         size: side of the crop, in pixels.
 
     Raises:
-        ArcwiseError: other than five points, or points no face can have.
+        ArcwiseError: another number of points, or points no face can have.
     """
-    points = np.asarray(landmarks, np.float64)
-    if points.size != 10:
-        raise ArcwiseError(f"a face has 5 landmarks (10 numbers); got {points.size} numbers")
-    matrix = umeyama(points.reshape(5, 2), template(size))
+    points, wanted = five_points(landmarks), template(size)
+    matrix = umeyama(points, wanted)
+    factor = float(np.hypot(*matrix[:, 0]))
+    if factor < _MUCH:
+        height, width = image.shape[:2]
+        rows, columns = max(1, round(height * factor)), max(1, round(width * factor))
+        image = scale(image, rows, columns)
+        points = (points + 0.5) * (columns / width, rows / height) - 0.5  # centres of pixels
+        matrix = umeyama(points, wanted)
     flags = cv2.INTER_LINEAR
     crop: NDArray[Any] = cv2.warpAffine(image, matrix, (size, size), flags=flags, borderValue=0)
     return crop

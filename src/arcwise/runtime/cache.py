@@ -19,7 +19,7 @@ from arcwise.runtime.engines import Floats
 
 Result = TypeVar("Result")
 
-FORMAT = "embeddings-1"
+FORMAT = "embeddings-2"
 """The folder of the files; another number when a picture's way to its embedding changes."""
 
 _PATIENCE = 30.0  # seconds to wait for another process's write

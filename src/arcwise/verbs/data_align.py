@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -16,46 +16,17 @@ from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.names import MANIFEST, member_paths
 from arcwise.data.parallel import Progress
 from arcwise.data.reading import each_picture
-from arcwise.data.writing import add_manifest, new_folder, new_zip
+from arcwise.data.writing import Target, add_manifest, new_folder, new_zip
+from arcwise.data.writing.tables import as_csv, pairs_renamed
 from arcwise.errors import ArcwiseError, ImageError
-from arcwise.images.detect import FaceDetector
+from arcwise.images.detect import FaceDetector, most_central
 from arcwise.images.landmarks import align as align_face
+from arcwise.images.landmarks import five_points, is_profile
+from arcwise.images.preparation import Preparation
+from arcwise.verbs.aligned import Aligned, Policies
 
 _ENCODINGS = {"png": (".png", []), "jpg": (".jpg", [cv2.IMWRITE_JPEG_QUALITY, 95])}
-_SHOWN = 10
-
-
-@dataclass(frozen=True)
-class Aligned:
-    """What was written; it prints itself.
-
-    Attributes:
-        path: where.
-        crops: how many.
-        several: pictures with more than one face, of which the largest was taken.
-        faceless: pictures without a face (or without landmarks, when there is no detector).
-        unreadable: pictures that cannot be decoded, or whose landmarks fit no face.
-    """
-
-    path: Path
-    crops: int
-    several: tuple[str, ...] = ()
-    faceless: tuple[str, ...] = ()
-    unreadable: tuple[ImageError, ...] = ()
-
-    def __str__(self) -> str:
-        lines = [f"{self.path}: {self.crops:,} crops"]
-        for title, names in (
-            ("several faces, the largest taken", self.several),
-            ("left out, no face found", self.faceless),
-            ("left out, unreadable", [str(error) for error in self.unreadable]),
-        ):
-            if names:
-                lines.append(f"  {title} ({len(names):,})")
-                lines += [f"    {name}" for name in names[:_SHOWN]]
-            if len(names) > _SHOWN:
-                lines.append(f"    ... and {len(names) - _SHOWN:,} more")
-        return "\n".join(lines)
+_PAIRS = "pairs.csv"
 
 
 def align(
@@ -65,12 +36,13 @@ def align(
     detector: FaceDetector | str | os.PathLike[str] | None = None,
     size: int = 112,
     encoding: Literal["png", "jpg"] = "png",
+    policies: Policies = Policies(),  # noqa: B008 - frozen
     progress: Progress | None = None,
 ) -> Aligned:
     """Crops of the faces of a data set, as a data set: a folder or `.zip` with a `manifest.csv`.
 
-    Where the manifest has `landmarks` (10 numbers: x and y of eyes, nose and mouth corners,
-    image-left first) they are used; elsewhere the detector looks, and its largest face is taken.
+    Where the manifest has `landmarks` (5 or 68 points, image-left first) they are used; elsewhere
+    the detector looks. All other columns are kept, and the pairs that the data set states.
 
     Args:
         source: a manifest, or anything `open_manifest` takes.
@@ -78,10 +50,11 @@ def align(
         detector: a YuNet model file, or a detector.
         size: side of the crops, in pixels.
         encoding: `png` keeps every pixel; `jpg` (quality 95) is a quarter of the size.
+        policies: what becomes of pictures with several faces, none, or a profile.
         progress: called with the pictures done and their total.
 
     Raises:
-        ArcwiseError: neither landmarks nor a detector, or no face in any picture.
+        ArcwiseError: neither landmarks nor a detector, or no crop of any picture.
     """
     manifest = open_manifest(source, identities=False)
     if encoding not in _ENCODINGS:
@@ -92,40 +65,45 @@ def align(
     if detector is None and not any(landmarks):
         raise ArcwiseError(
             f"{manifest.name} has no landmarks; name a face detector (--detector yunet.onnx), or "
-            "bring a table with a column landmarks of 10 numbers"
+            "bring a table with a column landmarks of 10 or 136 numbers"
         )
     if detector is not None and not isinstance(detector, FaceDetector):
         detector = FaceDetector(detector)
     ending, options = _ENCODINGS[encoding]
-    paths = member_paths(manifest, taken=[MANIFEST], ending=ending)
+    paths = member_paths(manifest, taken=[MANIFEST, _PAIRS], ending=ending)
     target = Path(destination)
-    work = partial(_crop, manifest=manifest, landmarks=landmarks, detector=detector, size=size)
-    rows, several, faceless, unreadable = [], [], [], []
+    work = partial(
+        _crop,
+        manifest=manifest,
+        landmarks=landmarks,
+        detector=detector,
+        size=size,
+        policies=policies,
+    )
+    done = Aligned(target, policies, notes=manifest.notes)
+    rows: list[int] = []
     opened = new_zip if target.suffix.lower() == ".zip" else new_folder
     with opened(target) as files:
         for row, found in enumerate(each_picture(manifest, work, progress=progress)):
             if isinstance(found, ImageError):
-                unreadable.append(found)
-            elif found.pixels is None:
-                faceless.append(manifest.image(row))
-            else:
+                done.unreadable.append(found)
+                continue
+            done.count(manifest.image(row), found.faces, found.profile)
+            if found.pixels is not None:
                 _, data = cv2.imencode(ending, found.pixels[..., ::-1], options)
                 files.add(paths[row], data.tobytes())
                 rows.append(row)
-                if found.faces > 1:
-                    several.append(manifest.image(row))
         if not rows:
-            first = unreadable[0] if unreadable else "none has a face"
-            raise ArcwiseError(f"{manifest.name}: no crop of {len(manifest)} pictures; {first}")
-        table = manifest.select(rows).table
-        stale = [name for name in ("landmarks", "box") if name in table.column_names]
-        add_manifest(files, table.drop_columns(stale), [paths[row] for row in rows])
-    return Aligned(target, len(rows), tuple(several), tuple(faceless), tuple(unreadable))
+            raise ArcwiseError(f"{manifest.name}: no crop of {len(manifest)} pictures; {done.why}")
+        done.crops = len(rows)
+        done.pairs = _describe(files, manifest, rows, [paths[row] for row in rows])
+    return done
 
 
 class _Crop(NamedTuple):
-    pixels: NDArray[np.uint8] | None
+    pixels: NDArray[np.uint8] | None  # None: left out
     faces: int
+    profile: bool = False
 
 
 def _crop(
@@ -137,14 +115,43 @@ def _crop(
     landmarks: list[list[float] | None],
     detector: FaceDetector | None,
     size: int,
+    policies: Policies,
 ) -> _Crop:
-    points, faces = landmarks[row], 1
-    if points is None:
-        found = detector.detect(image) if detector is not None else []
-        if not found:
-            return _Crop(None, 0)
-        points, faces = found[0].landmarks, len(found)
+    known, faces = landmarks[row], 1
     try:
-        return _Crop(align_face(image, points, size), faces)
+        if known is not None:
+            points = five_points(known)
+        else:
+            found = detector.detect(image) if detector is not None else []
+            faces = len(found)
+            if not found:
+                return _Crop(_centre(image, size) if policies.none == "centre" else None, 0)
+            if faces > 1 and policies.several == "leave-out":
+                return _Crop(None, faces)
+            central = policies.several == "central"
+            points = (most_central(found, *image.shape[:2]) if central else found[0]).landmarks
+        profile = is_profile(points)
+        if profile and policies.profile == "leave-out":
+            return _Crop(None, faces, profile)
+        return _Crop(align_face(image, points, size), faces, profile)
     except ArcwiseError as problem:
         raise ImageError(manifest.image(row), str(problem)) from None
+
+
+def _centre(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The largest square in the middle, scaled."""
+    return Preparation(size, size, resize="crop").pixels(image)
+
+
+def _describe(
+    files: Target, manifest: Manifest, rows: Sequence[int], images: list[str]
+) -> int | None:
+    """Writes the table and the pairs of the crops; how many of the pairs are left."""
+    table = manifest.select(list(rows)).table
+    stale = [name for name in ("landmarks", "box") if name in table.column_names]
+    add_manifest(files, table.drop_columns(stale), images)
+    pairs = pairs_renamed(manifest, rows, images)
+    if pairs is None:
+        return None
+    files.add(_PAIRS, as_csv(pairs))
+    return pairs.num_rows

@@ -17,7 +17,7 @@ pc: Any = pyarrow.compute  # its functions are made while it is imported; no che
 
 _TEXT = ("image", "identity", "split", "domain", "template", "media")
 _NUMBERS = ("age", "quality")
-_LISTS = {"landmarks": 10, "box": 4}
+_LISTS = {"landmarks": (10, 136), "box": (4,)}  # how many numbers, the same in all rows
 _OFTEN_CALLED = {
     "image": ("path", "file", "filename", "file_name", "image_path", "img", "picture"),
     "identity": ("label", "class", "person", "subject", "name", "item", "product", "id"),
@@ -132,13 +132,16 @@ def _list(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
     if not lists and not pa.types.is_fixed_size_list(kind):
         raise ArcwiseError(f"{title}: column {name!r} holds {kind}; expected a list of numbers")
     lengths = pc.list_value_length(column)
-    length = _LISTS.get(name) or pc.max(lengths).as_py()
+    longest = pc.max(lengths).as_py()
+    allowed = _LISTS.get(name, (longest,))
+    length = longest if longest in allowed else allowed[0]
     allowed_null = name in _LISTS  # a picture may have no landmarks; a row without a vector is none
     wrong = pc.fill_null(pc.not_equal(lengths, length or 1), not allowed_null)
     if pc.any(wrong).as_py():
         row = pc.index(wrong, True).as_py()
         got = lengths[row].as_py() or "no"
-        raise ArcwiseError(f"{title}: row {row + 1}: {name} has {got} numbers; expected {length}")
+        expected = length if longest in allowed else " or ".join(map(str, allowed))
+        raise ArcwiseError(f"{title}: row {row + 1}: {name} has {got} numbers; expected {expected}")
     try:
         column = column.cast(pa.list_(pa.float32(), length))
     except pa.ArrowException:
