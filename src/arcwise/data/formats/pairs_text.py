@@ -35,7 +35,7 @@ def parse_pairs_text(data: bytes, title: str, manifest: Manifest) -> pa.Table:
     Raises:
         ArcwiseError: the first line that is no pair of this manifest is named.
     """
-    words = split_words(data, title, separator="\t" if b"\t" in data else None)
+    words = split_words(data, title, tabs=True)
     if not len(words):
         raise ArcwiseError(f"{title}: no pair in it; {_LINES}, a line a pair")
     flag = _flag(words.line(0))
@@ -69,9 +69,9 @@ def _lfw(words: Words, manifest: Manifest) -> pa.Table:
     for row in np.flatnonzero((words.counts != 3) & (words.counts != 4))[:1]:
         raise words.wrong(row, f"is {' '.join(words.line(row))[:60]!r}; {_LINES}")
     same = words.counts == 3
-    first, second = (
-        _person(words, *places) for places in ((0, 1), (np.where(same, 0, 2), np.where(same, 2, 3)))
-    )
+    first = pair_names.numbered(words.column(0), words.column(1))
+    other, number = np.where(same, 0, 2), np.where(same, 2, 3)
+    second = pair_names.numbered(words.column(other), words.column(number))
     known = pair_names.people(manifest)
     table = _pairs(words, manifest, known, first, second, pa.array(same))
     return table if folds is None else table.append_column("fold", pa.array(folds))
@@ -95,16 +95,6 @@ def _header(words: Words) -> tuple[np.ndarray | None, Words]:
     return (np.arange(stated) // (2 * each) + 1 if folds else None), pairs
 
 
-def _person(words: Words, name: int | np.ndarray, number: int | np.ndarray) -> pa.Array:
-    """(N,) `identity/number`, from the places of the two in each line."""
-    numbers = words.column(number)
-    good = pc.match_substring_regex(numbers, r"^\d+$")
-    wrong = pc.index(good, False).as_py()
-    if wrong >= 0:
-        raise words.wrong(wrong, f"has {numbers[wrong].as_py()!r} as a picture's number; {_LINES}")
-    return pair_names.numbered(words.column(name), numbers)
-
-
 def _pairs(
     words: Words,
     manifest: Manifest,
@@ -114,20 +104,16 @@ def _pairs(
     same: pa.Array,
 ) -> pa.Table:
     """The table of two sides that are `known` for rows of the manifest."""
-    names, sides = pair_names.row_names(manifest), []
-    for wanted in (first, second):
-        rows, several = pair_names.find(wanted, known)
-        for row in np.flatnonzero(rows < 0)[:1]:
-            lacking = int((rows < 0).sum())
+    sides = [pair_names.find(wanted, known) for wanted in (first, second)]
+    lacking, several = [rows < 0 for rows, _ in sides], [twice for _, twice in sides]
+    for wrong, what in ((lacking, "no picture"), (several, "more than one picture")):
+        either = wrong[0] | wrong[1]
+        for row in np.flatnonzero(either)[:1]:
+            name = (first if wrong[0][row] else second)[row].as_py()
             raise words.wrong(
                 row,
-                f"has {wanted[row].as_py()!r}, which is no picture of {manifest.name} "
-                f"({lacking:,} such lines)",
+                f"has {name!r}, which is {what} of {manifest.name} ({either.sum():,} such lines)",
             )
-        for row in np.flatnonzero(several)[:1]:
-            raise words.wrong(
-                row,
-                f"has {wanted[row].as_py()!r}, which is more than one picture of {manifest.name}",
-            )
-        sides.append(names.take(pa.array(rows)).cast(pa.string()))
-    return pa.table({"a": sides[0], "b": sides[1], "same": same})
+    names = pair_names.row_names(manifest)
+    a, b = (names.take(pa.array(rows)).cast(pa.string()) for rows, _ in sides)
+    return pa.table({"a": a, "b": b, "same": same})

@@ -53,13 +53,13 @@ class Words:
         return ArcwiseError(f"{self.title}: line {self.lines[row]} {message}")
 
 
-def split_words(data: bytes, title: str, *, separator: str | None = None) -> Words:
+def split_words(data: bytes, title: str, *, tabs: bool = False) -> Words:
     """The words of a text; lines that are empty, or begin with #, are left out.
 
     Args:
         data: UTF-8.
         title: what to call it in an error.
-        separator: what is between two words; any blanks when not given.
+        tabs: whether words may have blanks in them where tabs separate, as in the second line.
 
     Raises:
         ArcwiseError: it is no text.
@@ -73,10 +73,10 @@ def split_words(data: bytes, title: str, *, separator: str | None = None) -> Wor
     every = pc.utf8_trim_whitespace(every)
     kept = pc.and_not(pc.not_equal(every, ""), pc.starts_with(every, "#"))
     lines = every.filter(kept)
-    if separator is None:
-        words = pc.utf8_split_whitespace(lines)
+    if tabs and any("\t" in line for line in lines[:2].to_pylist()[-1:]):
+        words = pc.split_pattern(lines, "\t")
     else:
-        words = pc.split_pattern(lines, separator)
+        words = pc.utf8_split_whitespace(lines)
     counts = pc.list_value_length(words).to_numpy(zero_copy_only=False).astype(np.int64)
     starts = np.cumsum(counts) - counts
     numbers = np.flatnonzero(kept.to_numpy(zero_copy_only=False)) + 1
