@@ -313,6 +313,33 @@ def test_a_missing_file_and_a_missing_server(server: Server, get: Fetching) -> N
         get(url="http://no-such-host.invalid/x")
 
 
+def test_a_server_that_goes_away_is_waited_for(tmp_path: Path) -> None:
+    """Its port is closed after the first answer, and opened again during the third pause."""
+    first = Server()
+    port = first.http.server_address[1]
+    first.script(Answer(stop=700))
+    again: list[ThreadingHTTPServer] = []
+    pauses = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 1:
+            first.http.shutdown()
+            first.http.server_close()
+        if len(pauses) == 3:
+            first.script(Answer())
+            again.append(ThreadingHTTPServer(("127.0.0.1", port), first._handler()))
+            threading.Thread(target=again[0].serve_forever, args=(0.01,), daemon=True).start()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("no_proxy", "*")
+        place = fetch(RemoteFile("file.bin", first.url, SHA256), tmp_path, pause=pause)
+    assert place.read_bytes() == CONTENT
+    assert pauses == [1.0, 2.0, 4.0]
+    again[0].shutdown()
+    again[0].server_close()
+
+
 def test_redirects_are_followed_but_not_from_locked_to_open(server: Server, get: Fetching) -> None:
     there = Answer(status=302, content=b"", headers={"Location": "/elsewhere"})
     server.script(there, Answer(stop=4000), there, Answer())
@@ -325,7 +352,7 @@ def test_redirects_are_followed_but_not_from_locked_to_open(server: Server, get:
     ]
     assert server.requests[3]["Range"] == "bytes=4000-"
     locked = urllib.request.Request("https://example.org/x")
-    with pytest.raises(urllib.error.URLError, match="not encrypted"):
+    with pytest.raises(download._Unreachable, match="not encrypted"):
         download._Redirects().redirect_request(locked, None, 302, "", {}, "http://example.org/x")
 
 

@@ -164,6 +164,14 @@ def test_downloaded_and_read_in_place(origin: Path, tmp_path: Path, name: str) -
     assert (again.images, again.source) == (found.images, "there already")
 
 
+def test_a_whole_one_is_verified_again(origin: Path, tmp_path: Path) -> None:
+    get("fruits", tmp_path / "fruits")
+    with open(tmp_path / "fruits" / "fruits.zip", "r+b") as file:
+        file.write(b"X")
+    with pytest.raises(ArcwiseError, match="was recorded when it was first downloaded"):
+        get("fruits", tmp_path / "fruits")
+
+
 def test_lfw_states_its_pairs(origin: Path, tmp_path: Path) -> None:
     get("lfw", tmp_path / "lfw")
     manifest = open_manifest(tmp_path / "lfw")
@@ -196,8 +204,8 @@ def test_the_list_of_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "get"]) == 0
     printed = capsys.readouterr().out
     for one in CATALOGUE.values():
-        for part in (one.name, one.about, one.size, one.licence, one.origin):
-            assert part in printed
+        parts = (one.name, one.about, one.size, one.licence, one.origin)
+        assert all(part in printed for part in (*parts, *(file.url for file in one.files)))
 
 
 def test_mistakes_are_named(origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

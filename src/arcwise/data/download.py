@@ -85,15 +85,22 @@ class _Unreachable(Exception):
     """There is no use in trying again now."""
 
 
+class _NoConnection(_Unreachable):
+    """There is none now; where there was one a moment ago, there may be one again."""
+
+
 def _download(
     file: RemoteFile, part: Path, received: Received | None, pause: Callable[[float], None]
 ) -> None:
-    longest, failures = _length(part), 0
+    first = longest = _length(part)
+    failures = 0
     while True:
         try:
             return _attempt(file, part, received)
-        except _Dropped as problem:
+        except (_Dropped, _NoConnection) as problem:
             there = _length(part)
+            if isinstance(problem, _NoConnection) and longest == first:
+                raise  # a user without a network is told so at once
             failures = 0 if there > longest else failures + 1
             longest = max(longest, there)
             if failures >= RETRIES:
@@ -121,8 +128,8 @@ def _attempt(file: RemoteFile, part: Path, received: Received | None) -> None:
             source, length = gzip.GzipFile(fileobj=response), None
         total = start + int(length) if length and length.isdecimal() else None
         validator = "" if packed else _stable(response.headers)
-        state.write_text(json.dumps({"url": file.url, "validator": validator}))
         with open(part, "ab" if resumed else "wb", buffering=0) as target:
+            state.write_text(json.dumps({"url": file.url, "validator": validator}))
             there = _copy(source, target, file.name, start, total, received)
     if total is not None and there < total:
         raise _Dropped(f"the connection ended after {there:,} of {total:,} bytes")
@@ -146,7 +153,7 @@ def _opened(request: urllib.request.Request, part: Path) -> Any:
         if isinstance(reason, ssl.SSLError):
             raise _Unreachable(f"its certificate is not trusted ({reason})") from None
         said = reason.strerror if isinstance(reason, OSError) and reason.strerror else reason
-        raise _Unreachable(f"cannot be reached ({said})") from None
+        raise _NoConnection(f"cannot be reached ({said})") from None
     except (TimeoutError, ConnectionError, http.client.HTTPException):
         raise _Dropped("no answer") from None
 
@@ -187,7 +194,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         if req.type == "https" and not newurl.lower().startswith("https:"):
-            raise urllib.error.URLError(f"it redirects to {newurl}, which is not encrypted")
+            raise _Unreachable(f"it redirects to {newurl}, which is not encrypted")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

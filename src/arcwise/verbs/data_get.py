@@ -110,6 +110,7 @@ def terms(dataset: DataSet) -> str:
             f"  licence   {dataset.licence}",
             f"  cite      {dataset.cite}",
             f"  origin    {dataset.origin}",
+            *(f"  file      {file.name} from {file.url}" for file in dataset.files),
         )
     )
 
@@ -127,7 +128,8 @@ def _check_place(dataset: DataSet, folder: Path) -> None:
         raise ArcwiseError(f"{folder} is a file; name a folder with --to")
     names = (*(file.name for file in dataset.files), *_MADE, ORIGIN, PAIRS, MANIFEST)
     own = {f"{name}{step}" for name in names for step in _STEPS}
-    other = sorted(entry.name for entry in folder.iterdir() if entry.name not in own)
+    there = sorted(entry.name for entry in folder.iterdir())
+    other = [name for name in there if name not in own and not name.startswith(".")]
     if (folder / MANIFEST).is_file():
         other.insert(0, MANIFEST)  # of another data set: `get` has looked
     if other:
