@@ -62,9 +62,9 @@ def test_casia_resnet50_has_the_paper_s_numbers():
     assert (seen.flip, seen.zoom) == (0.5, 1.0)
     others = (
         seen.aspect, seen.rotation, seen.brightness, seen.contrast, seen.saturation, seen.hue,
-        seen.cutout, seen.backdrop,
+        seen.cutout, seen.backdrop, seen.perspective, seen.blur, seen.low_resolution, seen.jpeg,
     )  # fmt: skip
-    assert others == (0,) * 8
+    assert others == (0,) * 12
 
 
 def shrunk(name):

@@ -52,5 +52,6 @@ def augment(pixels: Tensor, settings: Augment, size: int, keys: Keys) -> Tensor:
         drawn = chosen(keys, name, getattr(settings, name))
         if len(drawn):
             rows = torch.from_numpy(drawn).to(views.device)
-            views.index_copy_(0, rows, operation(views[rows], keys[drawn]))
+            done = operation(views[rows], keys[drawn])
+            views.index_copy_(0, rows, done.clamp_(0, 255))  # sums of weights round
     return views

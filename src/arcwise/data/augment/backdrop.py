@@ -22,13 +22,13 @@ def fill_white(views: Tensor, planes: Tensor, probability: float, keys: Keys) ->
         keys: (N,), one a view.
     """
     drawn = torch.from_numpy(chosen(keys, "backdrop", probability)).to(views.device)
-    rows = drawn[_on_white(planes[drawn])]
+    rows = drawn[_on_white(planes)[drawn]]
     order = np.argsort(uniform(keys, "backdrop order"))
     after = np.empty_like(order)
     after[order] = np.roll(order, -1)  # everybody's backdrop is somebody else
     others = torch.from_numpy(after).to(views.device)[rows]
     white = ((views[rows].amin(1, keepdim=True) - WHITE) / (255 - WHITE) * 2).clamp(0, 1)
-    return views.index_copy(0, rows, views[rows] * (1 - white) + views[others] * white)
+    return views.index_copy_(0, rows, views[rows] * (1 - white) + views[others] * white)
 
 
 def _on_white(planes: Tensor) -> Tensor:
