@@ -22,6 +22,7 @@ from arcwise.data.containers.pickled_values import (
     Refused,
     Text,
     call,
+    kind_of,
     set_state,
     shown,
 )
@@ -219,7 +220,7 @@ class _Machine:
 
     def _content(self, value: Any) -> bytes:
         if not isinstance(value, (Bytes, Text)) or value.length > _LONGEST:
-            raise Refused(f"has a {type(value).__name__.lower()} in the place of a name")
+            raise Refused(f"has {kind_of(value)} in the place of a name")
         return self._data[value.start : value.start + value.length]
 
     def _marked(self) -> list[Any]:
@@ -242,7 +243,7 @@ class _Machine:
 
 def _whole(line: bytes) -> int:
     digits = line.removesuffix(b"L")
-    if not digits.removeprefix(b"-").isdigit() or len(digits) > 20:
+    if not digits.removeprefix(b"-").isdigit() or len(digits) > 18:  # of 8 bytes
         raise _Malformed
     return int(digits)
 

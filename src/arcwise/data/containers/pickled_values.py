@@ -88,7 +88,7 @@ def decoded(data: bytes, coding: int) -> bytes:
 def call(function: Any, arguments: Any, content: Content) -> Any:
     """What a function that a pickle named returns."""
     if not isinstance(function, Known) or not isinstance(arguments, tuple):
-        raise Refused(f"would call {_what(function)}")
+        raise Refused(f"would call {kind_of(function)}")
     try:
         return STAND_INS[function.name](content, *arguments)
     except TypeError:  # not with as many arguments
@@ -105,12 +105,12 @@ def set_state(target: Any, state: Any, content: Content) -> None:
         filled = _from_buffer(content, data, kind, shape)
         target.kind, target.size, target.data = filled.kind, filled.size, filled.data
     else:
-        raise Refused(f"would set the state of {_what(target)}")
+        raise Refused(f"would set the state of {kind_of(target)}")
 
 
 def _reconstruct(_: Content, base: Any, shape: Any, kind: Any) -> Array:
     if base != Known("numpy.ndarray"):
-        raise Refused(f"would build {_what(base)} as an array")
+        raise Refused(f"would build {kind_of(base)} as an array")
     return Array()
 
 
@@ -125,7 +125,7 @@ def _from_buffer(
     _: Content, data: Any, kind: Any, shape: Any, order: Any = None, axes: Any = None
 ) -> Array:
     if not isinstance(kind, Kind) or not isinstance(data, Bytes):
-        raise Refused(f"would build an array of {_what(data)}")
+        raise Refused(f"would build an array of {kind_of(data)}")
     if not isinstance(shape, tuple) or not 1 <= len(shape) <= 4:
         raise Refused("would build an array without a shape")
     if not all(type(side) is int and side >= 0 for side in shape):
@@ -137,7 +137,7 @@ def _from_buffer(
 
 def _scalar(content: Content, kind: Any, value: Any) -> bool:
     if kind != Kind(_FLAG) or not isinstance(value, Bytes):
-        raise Refused(f"would build a NumPy number of {_what(kind)}")
+        raise Refused(f"would build a NumPy number of {kind_of(kind)}")
     try:
         found = decoded(content(value), value.coding)
     except ValueError:
@@ -149,7 +149,7 @@ def _scalar(content: Content, kind: Any, value: Any) -> bool:
 
 def _encode(content: Content, text: Any, coding: Any) -> Bytes:
     if not isinstance(text, Text) or content(coding).lower() not in _LATIN:
-        raise Refused(f"would encode {_what(text)}")
+        raise Refused(f"would encode {kind_of(text)}")
     return Bytes(text.start, text.length, text.coding)
 
 
@@ -182,7 +182,8 @@ def shown(name: str) -> str:
     return (name if name.isprintable() and name.isascii() else ascii(name))[:100]
 
 
-def _what(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a value is, for an error message."""
     if isinstance(value, Known):
         return value.name
     if isinstance(value, (Array, Kind)):
