@@ -89,8 +89,7 @@ class RecordContainer:
         """
         through_blocks = buffered(self._file, BLOCK)
         if keys is None:
-            every = np.asarray(self.index.keys)
-            keys = every[np.argsort(self.index.offsets, kind="stable")]
+            keys = self.index.some_keys()[np.argsort(self.index.offsets, kind="stable")]
         last = None
         for key in map(int, keys):
             offset = self.index.offset(key)

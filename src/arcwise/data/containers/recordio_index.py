@@ -33,6 +33,11 @@ class RecordIndex:
     def __len__(self) -> int:
         return len(self.offsets)
 
+    def some_keys(self, start: int = 0, stop: int | None = None) -> NDArray[np.int64]:
+        """The keys from a position up to another."""
+        some = self.keys[start:stop]
+        return np.arange(some.start, some.stop) if isinstance(some, range) else some
+
     def rows(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """The position of each key here; -1 for those that are not."""
         if isinstance(self.keys, range):

@@ -66,7 +66,7 @@ def _described(
         raise ArcwiseError(f"{path}: no picture in it")
     files = path.with_suffix(".lst")
     if files.is_file():
-        column = listed_files(files, found.keys)
+        column = listed_files(files, path.name, found.table.column("image"))
         if column is None:
             notes += (f"{files.name} does not list these records, and is not used",)
         else:

@@ -43,7 +43,7 @@ def own_table(
     if keys is None or not len(keys) or len(np.unique(keys)) != len(keys):
         return None
     rows = container.index.rows(keys)
-    others = np.delete(np.asarray(container.index.keys), rows[rows >= 0])
+    others = np.delete(container.index.some_keys(), rows[rows >= 0])
     if (rows < 0).any() or _pictures(container, others).any():
         return None
     if not _pictures(container, keys[[keys.argmax()]]).any():  # the contents have the last keys
@@ -51,8 +51,14 @@ def own_table(
     return validated(table, str(path), identities=identities)
 
 
-def listed_files(path: Path, keys: NDArray[np.int64]) -> pa.Array | None:
-    """The file each record was made of, by a `.lst`; None when it does not list them all."""
+def listed_files(path: Path, name: str, images: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """The file each picture was, by a `.lst`; None when it does not list them all.
+
+    Args:
+        path: of the `.lst`.
+        name: of the `.rec`.
+        images: its pictures, `train.rec/7`.
+    """
     try:
         table = pacsv.read_csv(
             path,
@@ -63,12 +69,13 @@ def listed_files(path: Path, keys: NDArray[np.int64]) -> pa.Array | None:
     except (pa.ArrowException, OSError):
         return None
     files = table.column(table.num_columns - 1)
-    places = pc.index_in(pa.array(keys), value_set=table.column(0).combine_chunks())
+    keys = pa.array(_keys(images, f"{name}/"))
+    places = pc.index_in(keys, value_set=table.column(0).combine_chunks())
     if places.null_count or table.num_columns < 2 or not pa.types.is_string(files.type):
         return None
     if len(pc.unique(table.column(0))) != len(table):
         return None
-    return files.take(places).combine_chunks()
+    return files.take(places)
 
 
 def property_notes(path: Path, table: pa.Table, container: RecordContainer) -> tuple[str, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +18,24 @@ from arcwise.data.formats.records_layout import Distrust
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
-_TOGETHER = 2**16  # records
+_TOGETHER = 2**13  # records
 
 Keys = NDArray[np.int64]
+
+
+class Labelled(NamedTuple):
+    """Pictures by key, and their labels, NaN where a record is damaged."""
+
+    keys: Keys
+    labels: NDArray[np.float32]
+
+
+@dataclass
+class _Seen:
+    """What was met on the way: the keys of damaged records, and the largest label."""
+
+    damaged: array[int] = field(default_factory=lambda: array("q"))
+    largest: float = 0.0
 
 
 class LabelledRecords(NamedTuple):
@@ -26,13 +44,11 @@ class LabelledRecords(NamedTuple):
     Attributes:
         table: `image` and `identity`.
         understood: how the layout was read.
-        keys: (N,) int64, the record of each picture.
         notes: what the user has to know.
     """
 
     table: pa.Table
     understood: str
-    keys: Keys = np.empty(0, np.int64)
     notes: tuple[str, ...] = ()
 
 
@@ -48,21 +64,18 @@ def labelled(container: RecordContainer, name: str, *, identities: bool) -> Labe
     if bounds is not None:
         layout = "RecordIO as InsightFace lays it out"
         try:
-            keys, labels = _by_contents(container, *bounds)
+            return LabelledRecords(_table(name, _by_contents(container, *bounds)), layout)
         except Distrust as problem:
             notes = (f"{name}: {problem}; so the label of every picture is read",)
-        else:
-            return LabelledRecords(_table(name, keys, labels), layout, keys, notes)
-    keys, labels, sound = _one_by_one(container)
-    if not sound.all():
-        first = f"{name}/{keys[sound.argmin()]}"
+    seen = _Seen()
+    table = _table(name, _one_by_one(container, seen, keep_damaged=not identities))
+    if seen.damaged:
         left = "are left out" if identities else "have no identity"
-        notes += (f"{int((~sound).sum()):,} damaged records {left}, the first is {first}",)
-        if identities:
-            keys, labels = keys[sound], labels[sound]
-    if (np.abs(labels) > records_layout.EXACT).any():
+        first = f"{name}/{seen.damaged[0]}"
+        notes += (f"{len(seen.damaged):,} damaged records {left}, the first is {first}",)
+    if seen.largest > records_layout.EXACT:
         notes += (f"{name}: labels beyond {records_layout.EXACT:,}, where float32 joins some",)
-    return LabelledRecords(_table(name, keys, labels), layout, keys, notes)
+    return LabelledRecords(table, layout, notes)
 
 
 def _record_0(container: RecordContainer) -> tuple[float, float] | None:
@@ -74,10 +87,12 @@ def _record_0(container: RecordContainer) -> tuple[float, float] | None:
     return (float(first[0]), float(second[0])) if is_contents else None
 
 
-def _by_contents(
-    container: RecordContainer, first: float, end: float
-) -> tuple[Keys, NDArray[np.float32]]:
-    """The keys of the pictures and their labels, of which two an identity are read."""
+def _by_contents(container: RecordContainer, first: float, end: float) -> list[Labelled]:
+    """The pictures, of whose labels two an identity are read.
+
+    Raises:
+        Distrust: they contradict the contents, or these themselves.
+    """
     found = records_layout.contents(first, end, container.index.keys)
     identities = container.labels(np.arange(found.identities.start, found.identities.stop))
     if identities.picture.any():
@@ -89,31 +104,33 @@ def _by_contents(
     if not np.array_equal(of_first.first, of_last.first):
         raise Distrust("the first and the last picture of an identity have different labels")
     labels = np.repeat(of_first.first, runs.stop - runs.first)
-    return np.arange(found.pictures.start, found.pictures.stop), labels
+    return [Labelled(np.arange(found.pictures.start, found.pictures.stop), labels)]
 
 
 def _one_by_one(
-    container: RecordContainer,
-) -> tuple[Keys, NDArray[np.float32], NDArray[np.bool_]]:
-    """The keys of the pictures, their labels, NaN where damaged, and whether they are not."""
-    every, keys, labels = np.asarray(container.index.keys), [], []
-    for start in range(0, len(every), _TOGETHER):
-        some = every[start : start + _TOGETHER]
-        first, second, picture = container.labels(some)
-        first[picture < 0] = np.nan
+    container: RecordContainer, seen: _Seen, *, keep_damaged: bool
+) -> Iterator[Labelled]:
+    """The pictures, some at a time."""
+    for start in range(0, len(container.index), _TOGETHER):
+        keys = container.index.some_keys(start, start + _TOGETHER)
+        labels, second, picture = container.labels(keys)
+        labels[picture < 0] = np.nan
+        sound = np.isfinite(labels)
         pictures = (picture != 0) | np.isnan(second)  # else a record of the contents
-        keys.append(some[pictures])
-        labels.append(first[pictures])
-    every_label = np.concatenate(labels)
-    return np.concatenate(keys), every_label, np.isfinite(every_label)
+        seen.damaged.extend(keys[pictures & ~sound].tolist())
+        seen.largest = max(seen.largest, np.abs(labels[sound]).max(initial=0))
+        kept = pictures if keep_damaged else pictures & sound
+        yield Labelled(keys[kept], labels[kept])
 
 
-def _table(name: str, keys: Keys, labels: NDArray[np.float32]) -> pa.Table:
-    columns: dict[str, list[pa.Array]] = {"image": [], "identity": []}
-    for start in range(0, len(keys), _TOGETHER):
-        some = slice(start, start + _TOGETHER)
-        columns["image"].append(refs(name, keys[some]))
-        columns["identity"].append(_texts(labels[some]))
+def _table(name: str, found: Iterable[Labelled]) -> pa.Table:
+    images, identities = [], []
+    for keys, labels in found:
+        for start in range(0, len(keys), _TOGETHER):
+            some = slice(start, start + _TOGETHER)
+            images.append(refs(name, keys[some]))
+            identities.append(_texts(labels[some]))
+    columns = {"image": images, "identity": identities}
     return pa.table({key: pa.chunked_array(parts, pa.string()) for key, parts in columns.items()})
 
 
