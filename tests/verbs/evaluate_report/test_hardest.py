@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arcwise.evaluation import blocks
-from arcwise.verbs.evaluate_report.hardest import Found, of_all, of_pairs
+from arcwise.verbs.evaluate_report.hardest import ENOUGH, Found, of_all, of_pairs
 
 
 def slow(unit: np.ndarray, codes: np.ndarray, count: int, same: bool) -> list[float]:
@@ -46,14 +46,16 @@ def _agree(found: Found, unit: np.ndarray, codes: np.ndarray, same: bool) -> Non
         assert (codes[a] == codes[b]) == same
 
 
+@pytest.mark.parametrize("enough", [1, 30, ENOUGH])
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 12))
-def test_of_listed_pairs(seed: int, count: int) -> None:
+def test_of_listed_pairs(enough: int, seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     codes = rng.integers(5, size=20)
     unit = rng.integers(-1, 2, size=(20, 3)).astype(np.float32)
     a, b = np.triu_indices(20, 1)
-    found = of_pairs(
-        np.einsum("nd,nd->n", unit[a], unit[b]), a, b, codes[a] == codes[b], codes, count
-    )
+    scores = np.einsum("nd,nd->n", unit[a], unit[b])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(of_pairs.__globals__, "ENOUGH", enough)
+        found = of_pairs(scores, a, b, codes[a] == codes[b], codes, count)
     for one, all_pairs in zip(found, of_all(unit, codes, count), strict=True):
         assert one.score.tolist() == all_pairs.score.tolist()

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SHOWN = 8
 """Pairs of each kind."""
 
+ENOUGH = 2**16
+"""Hardest pairs of one kind among which there usually are as many identities as are shown."""
+
 
 class Found(NamedTuple):
     """Pairs of items, the hardest first.
@@ -97,11 +100,17 @@ def of_pairs(
     count: int,
 ) -> tuple[Found, Found]:
     """Return the most similar impostors and the least similar mates among (P,) pairs."""
-    alike, unlike = (
-        _first([Found(scores[kind], a[kind], b[kind])], codes, count, sign)
-        for kind, sign in ((~same, 1), (same, -1))
-    )
-    return alike, unlike
+
+    def first(rows: np.ndarray, sign: int) -> Found:
+        best = rows
+        if len(rows) > ENOUGH:  # of millions only these are sorted, if they are enough
+            best = np.sort(rows[np.argpartition(-sign * scores[rows], ENOUGH)[:ENOUGH]])
+        found = _first([Found(scores[best], a[best], b[best])], codes, count, sign)
+        if len(found.score) == count or best is rows:
+            return found
+        return _first([Found(scores[rows], a[rows], b[rows])], codes, count, sign)
+
+    return first(np.flatnonzero(~same), 1), first(np.flatnonzero(same), -1)
 
 
 def _first(parts: list[Found], codes: np.ndarray, count: int, sign: int) -> Found:
