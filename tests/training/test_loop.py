@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from arcwise import encoders
+from arcwise import distributed, encoders
 from arcwise.data.augment import Augment, augment, view_keys
+from arcwise.data.loader import Batch
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.softmax import Streaming
@@ -362,3 +363,20 @@ def test_a_picture_that_cannot_be_read_changes_no_other_s_view(tmp_path, monkeyp
     runs.train(config, open_manifest(tmp_path / "data"), tmp_path / "damaged")
     assert len(seen[1]) == 7
     assert seen[1] < seen[0]
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_a_view_is_the_same_whatever_the_number_of_processes(processes, monkeypatch):
+    config = runs.config(batch=8)
+    pixels = torch.randint(0, 256, (8, 40, 40, 3), dtype=torch.uint8)
+    cpu, places = torch.device("cpu"), torch.arange(8 // processes)
+
+    def batch(pixels, places):
+        return Batch(places, places, pixels, places, ())
+
+    alone = loop.views(config, batch(pixels, torch.arange(8)), 3, cpu)
+    monkeypatch.setattr(distributed, "size", lambda: processes)
+    for rank in range(processes):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        found = loop.views(config, batch(pixels[rank::processes], places), 3, cpu)
+        torch.testing.assert_close(found, alone[rank::processes], rtol=0, atol=1e-2)
