@@ -44,7 +44,8 @@ def sizes_in(file: pq.ParquetFile) -> dict[str, int]:
         sizes = json.loads((file.schema_arrow.metadata or {}).get(_SIZES, b"{}"))
     except ValueError:
         return {}
-    return sizes if isinstance(sizes, dict) else {}
+    named = isinstance(sizes, dict) and all(Path(one).name == one for one in sizes)
+    return sizes if named else {}
 
 
 class Unfit(Exception):
@@ -63,16 +64,20 @@ def places(shard: str | os.PathLike[str]) -> Iterator[tuple[list[str], list[int]
             if sizes_in(file).get(name) != os.path.getsize(shard):
                 raise Unfit
             groups = [one for one in range(file.num_row_groups) if _may_hold(file, one, name)]
+            if not groups:
+                raise Unfit
             columns = [IMAGE, SHARD, OFFSET]
             for batch in file.iter_batches(_AT_ONCE, groups, columns, use_threads=False):
                 here = batch.filter(pc.equal(batch.column(SHARD), name))
                 members = pc.utf8_slice_codeunits(here.column(IMAGE), len(name) + 1)
                 yield members.to_pylist(), here.column(OFFSET).cast(pa.int64()).to_pylist()
-    except (OSError, pa.ArrowException, KeyError) as problem:
+    except (OSError, pa.ArrowException, LookupError, TypeError, UnicodeDecodeError) as problem:
         raise Unfit from problem
 
 
 def _may_hold(file: pq.ParquetFile, group: int, shard: str) -> bool:
-    column = file.schema_arrow.get_field_index(SHARD)
-    told = file.metadata.row_group(group).column(column).statistics
+    paths = [file.schema.column(one).path for one in range(len(file.schema))]
+    if SHARD not in paths:
+        return False
+    told = file.metadata.row_group(group).column(paths.index(SHARD)).statistics
     return told is None or not told.has_min_max or told.min <= shard <= told.max

@@ -116,10 +116,10 @@ def payload(read: Read, member: Member, end: int, ref: str) -> bytes:
     """
     if member.size > MAX_BYTES:
         raise ImageError(ref, f"has {member.size:,} bytes; refused")
-    if member.data + member.size > end:
-        there = max(end - member.data, 0)
-        raise ImageError(ref, f"cut off: {there:,} of {member.size:,} bytes are there")
-    return read(member.data, member.size)
+    data = read(member.data, min(member.size, max(end - member.data, 0)))
+    if len(data) < member.size:
+        raise ImageError(ref, f"cut off: {len(data):,} of {member.size:,} bytes are there")
+    return data
 
 
 def buffered(file: PositionedFile, length: int) -> Read:

@@ -70,7 +70,7 @@ def scanned(shards: list[Path]) -> Part:
     if len(kept) < len(table):
         notes.append(f"{len(table) - len(kept):,} members have the name of a later one: left out")
         table = table.take(pa.array(kept))
-    understood = "identities from .json, .cls or .txt beside each picture"
+    understood = "identities from .json, .cls or .txt"
     folders = table.column("folder").to_pylist()
     table = table.drop_columns(["folder"])
     if "identity" not in table.column_names and any(folders):

@@ -23,6 +23,7 @@ from arcwise.errors import ArcwiseError
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_DAMAGED = (OSError, pa.ArrowException, KeyError, UnicodeDecodeError)
 _MOST = 10**6  # shards that a pattern may name
 
 
@@ -72,8 +73,7 @@ def _shards(path: Path) -> tuple[Path, list[Path]]:
     if path.is_file():
         return path.parent, [path]
     if not (braces := _BRACES.search(path.name)):
-        with pq.ParquetFile(tar_index.index_path(path)) as file:
-            names = list(tar_index.sizes_in(file))
+        names = _listed(tar_index.index_path(path))
     else:
         first, last = braces.groups()
         numbers = range(int(first), int(last) + 1)
@@ -89,6 +89,17 @@ def _shards(path: Path) -> tuple[Path, list[Path]]:
             f"{', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}"
         )
     return path.parent, shards
+
+
+def _listed(index: Path) -> list[str]:
+    """The shards that an offset table is of: as it says, or as they lie beside a damaged one."""
+    try:
+        with pq.ParquetFile(index) as file:
+            names = list(tar_index.sizes_in(file))
+    except _DAMAGED:
+        names = []
+    beside = sorted(one for one in index.parent.glob("*.tar") if tar_index.index_path(one) == index)
+    return names or [one.name for one in beside]
 
 
 def _part(index: Path, some: Iterable[Path]) -> Part:
@@ -107,7 +118,7 @@ def _part(index: Path, some: Iterable[Path]) -> Part:
                 own = [tar_index.SHARD, tar_index.OFFSET, tar_index.BYTES]
                 table = table.drop_columns(own).replace_schema_metadata()
                 return Part(table, f"listed in {index.name}")
-    except (OSError, pa.ArrowException, KeyError):
+    except _DAMAGED:
         pass
     found = scanned(shards)
     note = f"{index.name} is damaged or of other shards, and is not used: remove it"
