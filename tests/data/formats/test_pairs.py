@@ -241,6 +241,8 @@ def test_a_csv(tmp_path: Path) -> None:
     ]
     table = read_pairs_table(a_list(tmp_path, "a,b,same,fold\nx,y,1,left\n", "pairs.csv"))
     assert table["fold"].to_pylist() == ["left"]
+    table = read_pairs_table(a_list(tmp_path, "a,b,same\nx,y,True\nx,y,false\n", "pairs.csv"))
+    assert table["same"].to_pylist() == [True, False]
 
 
 @given(

@@ -19,6 +19,8 @@ from arcwise.errors import ArcwiseError
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
+_SAME, _OTHER = ("1", "true", "True"), ("0", "false", "False")  # words as other tools write them
+
 OWN_PAIRS = ("pairs.csv", "pairs.txt")
 """A file of this name in a folder or archive states the pairs of its data set."""
 
@@ -100,12 +102,14 @@ def _parse_table(data: bytes, title: str) -> pa.Table:
         if row >= 0:
             raise ArcwiseError(f"{title}: row {row + 1}: {side} is empty; expected a name")
     same = table["same"]
-    row = pc.index(pc.is_in(same, pa.array(["0", "1"])), False).as_py()
+    row = pc.index(pc.is_in(same, pa.array([*_SAME, *_OTHER])), False).as_py()
     if row >= 0:
         raise ArcwiseError(
             f"{title}: row {row + 1}: same is {same[row].as_py()!r}; expected 1 or 0"
         )
-    table = table.set_column(table.column_names.index("same"), "same", pc.equal(same, "1"))
+    table = table.set_column(
+        table.column_names.index("same"), "same", pc.is_in(same, pa.array(_SAME))
+    )
     if "fold" not in table.column_names:
         return table
     try:
