@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -17,6 +19,7 @@ from arcwise.data.manifest import open_manifest
 from arcwise.data.spelling import suspects
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.data_check import check as check_verb
+from arcwise.verbs.data_convert import convert
 
 AFolder = Callable[..., Path]
 NAMES = ("Ba", "Ri", "Ca", "Ra", "Ch", "Su")
@@ -86,6 +89,35 @@ def test_all_that_is_wrong_is_found(a_folder: AFolder, a_picture: Callable[..., 
     assert values["problems"] == 7
     assert values["unreadable"][0]["image"] == "train/Al/cut.png"
     assert values["sizes"] == {"10x12": 9}
+
+
+@pytest.mark.parametrize("form", ["zip", "rec", "tar", "parquet", "bin"])
+def test_a_damaged_record_of_any_container_is_listed_and_stops_nothing(
+    a_folder: AFolder, tmp_path: Path, form: str
+) -> None:
+    root = a_folder(*[f"p{n}/{m}.png" for n in range(3) for m in range(3)])
+    source = open_manifest(root)
+    a, b = source.images[:8:2], source.images[1:8:2]
+    pairs = pa.table({"a": a, "b": b, "same": [x[:2] == y[:2] for x, y in zip(a, b, strict=True)]})
+    convert(replace(source, pairs=pairs), tmp_path / f"set.{form}")
+    (packed,) = tmp_path.glob(f"set*.{form}")  # shards are numbered
+    whole = check(open_manifest(packed, identities=False))
+    data = bytearray(packed.read_bytes())
+    picture = (root / "p1" / "1.png").read_bytes()
+    place = bytes(data).index(picture)
+    data[place + 30 : place + len(picture)] = bytes(len(picture) - 30)
+    packed.write_bytes(data)
+    report = check(open_manifest(packed, identities=False))
+    assert len(report.unreadable) == 1
+    assert report.images == whole.images
+    assert sum(report.sizes.values()) == whole.images - 1
+    assert "cannot be decoded (1)" in str(report)
+
+
+def test_notes_of_the_reader_are_shown(a_folder: AFolder) -> None:
+    report = check(replace(open_manifest(a_folder("p/1.png")), notes=("labels are of 32 bits",)))
+    assert "  mind               labels are of 32 bits" in str(report)
+    assert report.as_dict()["notes"] == ["labels are of 32 bits"]
 
 
 def test_another_data_set_must_share_nothing(a_folder: AFolder, tmp_path: Path) -> None:

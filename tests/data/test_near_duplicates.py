@@ -119,15 +119,18 @@ def test_a_hash_is_the_signs_of_the_lowest_frequencies() -> None:
 @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=15))
 def test_groups_are_what_links_connect(pairs: list[tuple[int, int]]) -> None:
     a, b = np.array(pairs, np.int64).reshape(-1, 2).T
-    groups = connected(Links(a, b, np.ones(len(a), np.float32)), 12)
+    similarity = np.linspace(0.5, 1, len(a)).astype(np.float32)
+    groups = connected(Links(a, b, similarity), 12)
     expected = [{one} for one in range(12)]
     for one, other in pairs:
         joined = expected[one] | expected[other]
         for member in joined:
             expected[member] = joined
-    assert [set(group.tolist()) for group in groups] == [
+    assert [set(group.members.tolist()) for group in groups] == [
         group for one, group in enumerate(expected) if len(group) > 1 and min(group) == one
     ]
+    for group in groups:
+        assert group.least == similarity[np.isin(a, group.members)].min()
 
 
 @given(st.lists(st.integers(0, 6)))

@@ -143,9 +143,11 @@ def _near(rows: Rows, seen: _Seen, comparing: Progress | None) -> list[NearDupli
     known = np.flatnonzero(seen.pictured)
     first, content = np.unique(seen.content[known], return_index=True, return_inverse=True)[1:]
     links = near_duplicates(seen.small[known[first]], progress=comparing)
+    order = np.argsort(content, kind="stable")
+    ends = np.cumsum(np.bincount(content))
     found = []
     for group in connected(links, len(first)):
-        members = known[np.isin(content, group)]
-        least = links.similarity[np.isin(links.a, group)].min()
-        found.append(NearDuplicates(*rows.described(members), float(least)))
+        copies = [order[ends[one - 1] if one else 0 : ends[one]] for one in group.members]
+        members = known[np.sort(np.concatenate(copies))]
+        found.append(NearDuplicates(*rows.described(members), group.least))
     return sorted(found, key=NearDuplicates.order)

@@ -53,7 +53,22 @@ def equal(values: NDArray[np.generic]) -> list[NDArray[np.int64]]:
     return sorted(np.split(order, starts), key=lambda group: int(group[0]))
 
 
-def connected(links: Links, count: int) -> list[NDArray[np.int64]]:
+class Group(NamedTuple):
+    """Things that links tie together.
+
+    Attributes:
+        members: (M,) int64, ascending.
+        least: the similarity of the two least alike that a link ties.
+    """
+
+    members: NDArray[np.int64]
+    least: float
+
+
+def connected(links: Links, count: int) -> list[Group]:
     """The groups of two or more, of `count` things, that links make, first come first."""
     graph = coo_array((np.ones(len(links.a), bool), (links.a, links.b)), (count, count))
-    return equal(connected_components(graph, directed=False)[1])
+    number = connected_components(graph, directed=False)[1]
+    least = np.ones(count, np.float32)
+    np.minimum.at(least, number[links.a], links.similarity)
+    return [Group(members, float(least[number[members[0]]])) for members in equal(number)]

@@ -4,8 +4,8 @@ Two steps. A perceptual hash (the signs of the 64 lowest frequencies of a thumbn
 that may be one picture, without a look at their pixels. A pair is one if a small shift and stretch
 of one thumbnail, and a change of brightness and contrast, explain the other.
 
-Kept are 1,032 bytes a picture: 1 GB for a million. The hashes of all pairs are compared, eight
-bytes each: a million pictures take some ten minutes of a core.
+Kept are 1,032 bytes a picture: 1 GB for a million. All hashes are compared with each other, which
+takes half a minute of a core for 200,000 pictures, and grows with their square.
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ def near_duplicates(thumbnails: NDArray[np.uint8], *, progress: Progress | None 
     hashes = perceptual_hashes(thumbnails)
     telling = np.flatnonzero(_contrast(thumbnails) >= _LEAST_CONTRAST)
     index = faiss.IndexBinaryFlat(64)
-    index.add(hashes[telling])
     parts: list[Links] = []
     for start in range(0, len(telling), _QUERIES):
         queries = telling[start : start + _QUERIES]
+        index.add(hashes[queries])  # each with those before it: every pair once
         ends, _, found = index.range_search(hashes[queries], MOST_BITS + 1)
-        a, b = np.repeat(queries, np.diff(ends.astype(np.int64))), telling[found]
+        a, b = telling[found], np.repeat(queries, np.diff(ends.astype(np.int64)))
         parts += _confirmed(thumbnails, a[a < b], b[a < b])
         if progress is not None:
             progress(start + len(queries), len(telling))

@@ -127,9 +127,8 @@ def _similarity_of_copies(system: System, manifest: Manifest) -> float | None:
 
 
 def _copies(rows: Rows, row: np.ndarray, vectors: np.ndarray, least: float) -> list[NearDuplicates]:
-    pairs = nearest_pairs(vectors, least)
-    found = []
-    for group in connected(pairs, len(row)):
-        similarity = pairs.similarity[np.isin(pairs.a, group)].min()
-        found.append(NearDuplicates(*rows.described(row[group]), float(similarity)))
+    found = [
+        NearDuplicates(*rows.described(row[group.members]), group.least)
+        for group in connected(nearest_pairs(vectors, least), len(row))
+    ]
     return sorted(found, key=NearDuplicates.order)
