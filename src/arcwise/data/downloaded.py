@@ -24,6 +24,7 @@ Tables = tuple[pa.Table, pa.Table | None]
 HELD_OUT = 5
 """Of the grocery set, every product whose number this divides is tested on, never trained on."""
 
+_NOT_IT = (KeyError, ValueError, csv.Error)  # a table with other columns, or other text
 _LARGEST = 2**27  # bytes of one picture
 
 
@@ -35,7 +36,7 @@ def from_download(dataset: DataSet, folder: Path) -> Tables:
     """
     try:
         return _READERS[dataset.name](folder)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, KeyError) as problem:
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, *_NOT_IT) as problem:
         raise ArcwiseError(
             f"{folder}: what was downloaded is not the {dataset.name} known here ({problem}); "
             "remove the folder and run this again"

@@ -52,7 +52,7 @@ def from_mirror(dataset: DataSet, mirror: Path, to: Path) -> Tables:
         return _READERS[dataset.name](mirror, to)
     except OSError as problem:
         raise ArcwiseError(f"{problem.filename}: {problem.strerror}") from None
-    except (KeyError, ValueError, zipfile.BadZipFile) as problem:
+    except (KeyError, ValueError, csv.Error, zipfile.BadZipFile) as problem:
         raise ArcwiseError(f"{mirror}: not the {dataset.name} of a mirror ({problem})") from None
 
 

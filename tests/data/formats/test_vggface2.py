@@ -78,6 +78,15 @@ def test_bad_tables_are_named(vgg: Path, name: str, old: str, new: str, message:
         open_manifest(vgg)
 
 
+def test_pictures_elsewhere_leave_the_tables_unused(vgg: Path) -> None:
+    (vgg / "meta" / "sample.jpg").write_bytes(b"x")
+    manifest = open_manifest(vgg)
+    assert manifest.column("box") is None
+    assert manifest.notes == (
+        "the tables of VGGFace2 are not used: pictures lie outside of train and test",
+    )
+
+
 def test_without_tables_it_is_a_folder_with_splits(vgg: Path) -> None:
     for name in FILES:
         (vgg / name).unlink()

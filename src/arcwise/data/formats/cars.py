@@ -50,7 +50,7 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
     else:
         kit = found_in(path, [META, TRAIN], _KITS)
         assert kit is not None, "recognises said so"
-        source, models = TRAIN, _models(kit / META)
+        source, models = (kit / TRAIN).relative_to(path).as_posix(), _models(kit / META)
         cars = _listed_in(kit / TRAIN, "cars_train", "train")
         if (kit / LABELLED_TEST).is_file():
             cars += _listed_in(kit / LABELLED_TEST, "cars_test", "test")

@@ -42,7 +42,7 @@ def read_lines(path: Path) -> list[str]:
     except OSError as problem:
         raise ArcwiseError(f"{path}: {problem.strerror}") from None
     try:
-        return data.removeprefix(b"\xef\xbb\xbf").decode().splitlines()
+        return data.removeprefix(b"\xef\xbb\xbf").decode().split("\n")
     except UnicodeDecodeError as wrong:
         line = data.count(b"\n", 0, wrong.start) + 1
         raise ArcwiseError(f"{path}: line {line} is not UTF-8 text") from None

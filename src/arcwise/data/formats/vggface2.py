@@ -45,7 +45,8 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
     """
     manifest = folder.read(path, identities=identities)
     if "split" not in manifest.table.column_names:
-        return manifest
+        note = "the tables of VGGFace2 are not used: pictures lie outside of train and test"
+        return replace(manifest, notes=(*manifest.notes, note))
     table, notes = manifest.table, list(manifest.notes)
     # The data set's own place of a picture: split, person, name without ending.
     keys = pc.replace_substring_regex(table.column("image"), r"\.[^./]*$", "")
@@ -124,22 +125,21 @@ def _numbers(path: Path, split: str, names: tuple[str, ...]) -> tuple[pa.Array, 
 
 def _people(path: Path) -> dict[str, tuple[str, str]]:
     """Class id → name and gender. A name may hold commas, and a blank may precede its quotes."""
-    known: dict[str, tuple[str, str]] = {}
-    rows = csv.reader(read_lines(path), skipinitialspace=True)
-    header = [name.strip() for name in next(rows, [])]
+    reader = csv.reader(read_lines(path), skipinitialspace=True)
+    try:
+        rows = [(reader.line_num, [one.strip() for one in row]) for row in reader if row]
+    except csv.Error as problem:
+        raise ArcwiseError(f"{path}: line {reader.line_num} is no CSV ({problem})") from None
+    header = rows.pop(0)[1] if rows else []
     if header[:5] != ["Class_ID", "Name", "Sample_Num", "Flag", "Gender"]:
         raise ArcwiseError(
             f"{path}: line 1 is {','.join(header)[:60]!r}; expected Class_ID, Name, Sample_Num, "
             "Flag, Gender"
         )
-    for row in rows:
-        if row and len(row) < 5:
-            raise ArcwiseError(
-                f"{path}: line {rows.line_num} is {','.join(row)[:60]!r}; expected 5 values"
-            )
-        if row:
-            known[row[0].strip()] = (row[1].strip(), row[4].strip())
-    return known
+    for line, row in rows:
+        if len(row) < 5:
+            raise ArcwiseError(f"{path}: line {line} is {','.join(row)[:60]!r}; expected 5 values")
+    return {row[0]: (row[1], row[4]) for _, row in rows}
 
 
 def _number(text: str) -> float:
