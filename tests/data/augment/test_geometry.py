@@ -104,6 +104,16 @@ def test_a_tilted_view_stays_inside_the_picture():
         assert np.abs(found).max() <= 1 + 1e-5
 
 
+def test_a_tilt_leaves_the_scale_of_a_view_that_has_room_for_it():
+    side = {"zoom": 0.4}
+    scale = maps_of(300, 0, **side)[:, 0, 0]
+    tilted = maps_of(300, 0, **side, perspective=0.3)
+    at_centre = tilted[:, 0, 0] - tilted[:, 0, 2] * tilted[:, 2, 0]  # the slope there
+    room = scale < 0.7
+    np.testing.assert_allclose(at_centre[room], scale[room], rtol=1e-5)
+    assert (at_centre[~room] <= scale[~room] + 1e-6).all()
+
+
 def test_perspective_is_the_ratio_of_opposite_edges():
     """Of the sides that a tilt about one axis alone leaves parallel."""
     maps = maps_of(400, 0, perspective=0.5)

@@ -24,28 +24,22 @@ def homography(settings: Augment, keys: Keys) -> np.ndarray:
     """(N, 3, 3) float32: from a view to its picture, each from -1 to 1 in both directions."""
     side = np.exp(uniform(keys, "zoom", math.log(settings.zoom), 0.0))
     stretch = np.exp(uniform(keys, "aspect", -settings.aspect, settings.aspect) / 2)
-    sx, sy = side * stretch, side / stretch
-    room = np.clip(1 - np.maximum(sx, sy), 0, None)  # how far the view can move and stay inside
-    cx, cy = (uniform(keys, name, -1, 1) * room for name in ("centre x", "centre y"))
+    longer = side * np.maximum(stretch, 1 / stretch)
+    reach = settings.perspective
+    across, down = (np.tanh(uniform(keys, f"tilt {way}", -reach, reach) / 2) for way in "xy")
+    spread = 1 / (1 - np.abs(across) - np.abs(down))  # of the corner that a tilt takes farthest out
+    fit = np.minimum(1, np.maximum(1, longer) / (longer * spread))  # a tilt shows nothing outside
+    sx, sy = fit * side * stretch, fit * side / stretch
+    room = np.clip(1 - fit * longer * spread, 0, None)  # how far a view can move and stay inside
+    cx, cy = (uniform(keys, f"centre {way}", -1, 1) * room for way in "xy")
     angle = uniform(keys, "rotation", -settings.rotation, settings.rotation)
     mirror = np.where(uniform(keys, "flip") < settings.flip, -1.0, 1.0)
-    cos, sin = np.cos(angle), np.sin(angle)
-    maps = np.zeros((len(keys), 3, 3))
-    maps[:, 0] = np.stack([sx * cos * mirror, -sy * sin, cx], 1)
-    maps[:, 1] = np.stack([sx * sin * mirror, sy * cos, cy], 1)
-    maps[:, 2, 2] = 1
-    if settings.perspective:
-        maps = maps @ _tilt(settings.perspective, keys)
+    cos, sin, zero, one = np.cos(angle), np.sin(angle), np.zeros_like(side), np.ones_like(side)
+    rows = [[sx * cos * mirror, -sy * sin, cx], [sx * sin * mirror, sy * cos, cy]]
+    place = [*rows, [zero, zero, one]]
+    tilt = [[one, zero, zero], [zero, one, zero], [across, down, one]]
+    maps = np.array(place).transpose(2, 0, 1) @ np.array(tilt).transpose(2, 0, 1)
     return maps.astype(np.float32)
-
-
-def _tilt(reach: float, keys: Keys) -> np.ndarray:
-    """(N, 3, 3): the square seen from aside, as a quadrangle that stays inside the square."""
-    across, down = (np.tanh(uniform(keys, n, -reach, reach) / 2) for n in ("tilt x", "tilt y"))
-    maps = np.zeros((len(keys), 3, 3))
-    maps[:, 0, 0] = maps[:, 1, 1] = 1 - np.abs(across) - np.abs(down)
-    maps[:, 2] = np.stack([across, down, np.ones(len(keys))], 1)
-    return maps
 
 
 def _grid(maps: Tensor, size: int, *, tilted: bool) -> Tensor:
