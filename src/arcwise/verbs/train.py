@@ -90,7 +90,7 @@ def train(
         config: the run; with `resume` the saved one is used.
         resume: go on from the latest checkpoint.
         announce: told the parts and the resolved config before the first step.
-        report: told the step and the values after every logged step and validation.
+        report: told the step and the values after every logged step, epoch and validation.
 
     Raises:
         ArcwiseError: a run that is already there, data that do not fit, or a loss that is not
