@@ -17,6 +17,7 @@ import pytest
 from arcwise import evaluation, runtime
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.errors import ArcwiseError
+from arcwise.runtime.cache import FORMAT
 from arcwise.verbs.embed import embed
 from arcwise.verbs.evaluate import evaluate
 from arcwise.verbs.evaluated import Evaluation
@@ -158,7 +159,7 @@ def test_the_second_time_nothing_is_embedded(
     assert (first.about.reused, second.about.reused) == (0, len(new))
     np.testing.assert_array_equal(second.vectors, first.vectors)
     assert second.measures[: len(first.measures)] == first.measures
-    shutil.rmtree(tmp_path / "embeddings-1")
+    shutil.rmtree(tmp_path / FORMAT)
     again = evaluate(served, new, cached=False)
     assert again.about.reused == 0
     assert list(tmp_path.iterdir()) == []
@@ -167,7 +168,7 @@ def test_the_second_time_nothing_is_embedded(
 def test_a_cache_that_cannot_be_used_is_a_note(
     served: Path, new: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "embeddings-1").write_text("")
+    (tmp_path / FORMAT).write_text("")
     monkeypatch.setenv("ARCWISE_CACHE", str(tmp_path))
     result = evaluate(served, new)
     assert result.about.reused == 0
