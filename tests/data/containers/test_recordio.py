@@ -131,6 +131,24 @@ def test_every_truncation_costs_only_what_was_cut_off(tmp_path: Path, index: boo
         assert len(lost) == len(SMALL) - left > 0
 
 
+@pytest.mark.parametrize("block", [1, 30, 100])
+@pytest.mark.parametrize("index", [True, False])
+def test_records_may_lie_across_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, index: bool
+):
+    monkeypatch.setattr("arcwise.data.containers.recordio.BLOCK", block)
+    path = write(tmp_path, SMALL, index=index)
+    for keys in ([1, 2, 3, 4, 5], [5, 1, 4, 2, 3], [1, 5, 1, 5]):
+        assert read_all(path, keys) == {key: SMALL[key] for key in keys}
+
+
+def test_the_largest_id_there_is(tmp_path: Path):
+    path = tmp_path / "some.rec"
+    last = RecordHeader(0.0, 2**64 - 1)
+    path.write_bytes(frame(pack(last, b"a")) + frame(pack(last, b"b"))[:10])
+    assert open_container(str(path)).record(0)[1] == b"a"
+
+
 @pytest.mark.parametrize("length", range(8))
 @pytest.mark.parametrize("index", [True, False])
 def test_nothing_left_is_one_error(tmp_path: Path, length: int, index: bool):

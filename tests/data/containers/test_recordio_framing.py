@@ -93,3 +93,10 @@ def test_a_record_longer_than_29_bits_say_is_refused():
 
     with pytest.raises(Damaged, match="536,870,912 bytes; a RecordIO record holds at most"):
         frame(Long())
+
+
+def test_parts_without_end_are_not_gathered(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("arcwise.data.containers.recordio_framing.LONGEST", 20)
+    data = part(1, b"abcd") + part(2, b"efgh") * 1000
+    with pytest.raises(Damaged, match="its parts have more than 20 bytes"):
+        unframe(reader(data), len(data), 0)

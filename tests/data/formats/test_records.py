@@ -131,6 +131,8 @@ def test_labels_as_text(tmp_path: Path):
         ([(0.0, 4.0), (4.0, 5.0), (5.0, 7.0)], "the identities overlap, or leave pictures out"),
         ([(4.0, 1.0), (4.0, 5.0), (5.0, 7.0)], "an identity's pictures end before they begin"),
         ([(np.nan, 4.0), (4.0, 5.0), (5.0, 7.0)], "the record of an identity is damaged"),
+        ([(1.0, 4.5), (4.5, 5.0), (5.0, 7.0)], "an identity's pictures begin at no whole number"),
+        ([(1.0, 4.0), (4.0, 5.0), (5.0, 1e30)], "or go beyond them"),
         ([(1.0, 3.0), (3.0, 5.0), (5.0, 7.0)], "the first and the last picture of an identity"),
         ([], "record 0 says that the identities are records 7 to 7"),
     ],

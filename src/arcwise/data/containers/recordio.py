@@ -55,9 +55,6 @@ class RecordContainer:
                     f"{damaged[0]:,}; what lies there cannot be read",
                 )
 
-    def __len__(self) -> int:
-        return len(self.index)
-
     def __contains__(self, member: str) -> bool:
         return self._key(member) in self.index
 

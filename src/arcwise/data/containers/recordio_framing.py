@@ -78,10 +78,13 @@ def unframe(read: Read, size: int, offset: int) -> Unframed:
         Damaged: no whole record begins there.
     """
     parts: list[bytes] = []
-    position = offset
+    position, total = offset, 0
     while True:
         flag, length = part_at(read, size, position, inside=bool(parts))
         padded = length + (-length % 4)
+        total += length + 4
+        if total > LONGEST + 4:
+            raise Damaged(f"its parts have more than {LONGEST:,} bytes")
         data = read(position + 8, padded)
         position += 8 + padded
         if len(data) < padded:

@@ -62,7 +62,7 @@ def scan(read: Read, size: int) -> Scanned:
                 after = _end(read, size, position)
             except Damaged:
                 after = _end_but_for_magic(read, size, position, word)
-                expected = ids[-1] + 1 if ids else key
+                expected = (ids[-1] + 1) % 2**64 if ids else key
                 begins = MAGIC_BYTES.startswith(front[:4]) and word >> 29 not in (MIDDLE, END)
                 if not (after or begins or key == expected):
                     damaged.append(offsets[-1])  # it has another length than it says

@@ -69,9 +69,11 @@ def runs(pictures: range, first: NDArray[np.float32], stop: NDArray[np.float32])
         raise Distrust("the record of an identity is damaged")
     order = np.argsort(first, kind="stable")
     order = order[stop[order] != first[order]]  # an identity may have no picture
-    begins, ends = first[order].astype(np.int64), stop[order].astype(np.int64)
+    begins, ends = first[order], stop[order]
     if (begins >= ends).any():
         raise Distrust("an identity's pictures end before they begin")
     if not np.array_equal(np.append(begins, pictures.stop), np.append(pictures.start, ends)):
         raise Distrust("the identities overlap, or leave pictures out, or go beyond them")
-    return Runs(begins, ends)
+    if (begins % 1).any():
+        raise Distrust("an identity's pictures begin at no whole number")
+    return Runs(begins.astype(np.int64), ends.astype(np.int64))
