@@ -238,3 +238,30 @@ def test_pairs_as_written(
     else:
         with pytest.raises(ArcwiseError, match=r"pairs\.txt: "):
             ijb_meta.pairs(path)
+
+
+@settings(max_examples=150, deadline=None)
+@given(which=st.integers(0, 5), place=st.floats(0, 1), byte=st.integers(0, 255), cut=st.booleans())
+def test_damage_is_said_or_harmless(
+    whole: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    which: int,
+    place: float,
+    byte: int,
+    cut: bool,
+) -> None:
+    """One byte of one list is another, or all from there on are missing."""
+    folder = tmp_path_factory.mktemp("damaged") / "IJBC"
+    shutil.copytree(whole / "meta", folder / "meta")
+    (folder / "loose_crop").symlink_to(whole / "loose_crop")
+    path = sorted((folder / "meta").iterdir())[which]
+    data = path.read_bytes()
+    at = min(int(place * len(data)), len(data) - 1)
+    path.write_bytes(data[:at] if cut else data[:at] + bytes([byte]) + data[at + 1 :])
+    try:
+        found = open_manifest(folder, identities=False)
+    except ArcwiseError as problem:
+        named = str(folder / "meta") in str(problem)
+    else:
+        named = len(found) <= 73  # a flipped byte can make one line two
+    assert named
