@@ -167,7 +167,8 @@ def _split(column: pa.ChunkedArray, title: str, name: str) -> pa.Array:
 
 
 def _all_filled(column: pa.ChunkedArray, title: str, name: str) -> None:
-    empty = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True)
+    parts = [pc.equal(pc.utf8_trim_whitespace(chunk), "") for chunk in column.chunks]
+    empty = pc.fill_null(pa.chunked_array(parts, pa.bool_()), True)
     count = pc.sum(empty).as_py()
     if count:
         row = pc.index(empty, True).as_py() + 1

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
 from arcwise.data.containers.positioned import PositionedFile
 from arcwise.data.containers.tar_headers import Lost, Member, Read
@@ -22,10 +23,12 @@ from arcwise.data.containers.tarred import buffered, members, payload
 from arcwise.data.formats.layout import folder_columns, is_picture, shown
 from arcwise.errors import ArcwiseError, ImageError
 
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
+
 _SIDES = (".json", ".cls", ".txt")
 _OWN = ("image", "folder")
 _IDENTITY = ("identity", "label", "class", "cls", "person", "subject")
-_AT_ONCE = 2**16  # rows that become columns at once
+_AT_ONCE = 2**13  # rows that become columns at once
 _TO_SCAN = 2**14  # bytes
 _MOST_COLUMNS = 256
 _LONGEST = 2**20  # bytes of what is said of one picture
@@ -66,20 +69,22 @@ def scanned(shards: list[Path]) -> Part:
         table = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as problem:
         raise ArcwiseError(f"{shards[0].parent}: values in .json do not agree: {problem}") from None
-    kept = _last_of_each(table.column("image"))
-    if len(kept) < len(table):
+    if _repeats(table.column("image")):
+        kept = _last_of_each(table.column("image"))
         notes.append(f"{len(table) - len(kept):,} members have the name of a later one: left out")
         table = table.take(pa.array(kept))
     understood = "identities from .json, .cls or .txt"
-    folders = table.column("folder").to_pylist()
+    folders = table.column("folder")
     table = table.drop_columns(["folder"])
-    if "identity" not in table.column_names and any(folders):
-        columns, understood = folder_columns(folders)
-        for name, values in columns.items():
-            if name not in table.column_names:
-                table = table.append_column(name, pa.array(values, pa.string()))
-    elif "identity" not in table.column_names:
+    if "identity" not in table.column_names:
+        there = pc.unique(folders)
         understood = "pictures without identities"
+        if there.to_pylist() != [""]:
+            columns, understood = folder_columns(there.to_pylist())
+            places = pc.index_in(folders, there)
+            for name, values in columns.items():
+                if name not in table.column_names:
+                    table = table.append_column(name, pc.take(pa.array(values), places))
     return Part(table, understood, tuple(ignored), tuple(notes))
 
 
@@ -207,6 +212,14 @@ def _column(values: list[Any]) -> pa.Array:
     except (pa.ArrowException, OverflowError):
         texts = [one if one is None or isinstance(one, str) else json.dumps(one) for one in values]
         return pa.array(texts, pa.string())
+
+
+def _repeats(names: pa.ChunkedArray) -> bool:
+    """Whether a name occurs twice (or, hardly ever, two names have one hash)."""
+    texts = (one for chunk in names.chunks for one in chunk.to_pylist())
+    hashes = np.fromiter(map(hash, texts), np.int64, len(names))
+    hashes.sort()
+    return bool((hashes[1:] == hashes[:-1]).any())
 
 
 def _last_of_each(names: pa.ChunkedArray) -> np.ndarray:
