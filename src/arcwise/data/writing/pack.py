@@ -71,12 +71,11 @@ class PackWriter:
     def add(self, row: int, data: bytes) -> None:
         """Keeps the picture of one row, if a pair has it."""
         if self._file is None:
-            self._file = open(self._waiting, "ab")  # noqa: SIM115 - closed by `close`
+            self._file = open(self._waiting, "ab", _BUFFER)  # noqa: SIM115 - closed by `close`
         needed = bool(self._used[row])
         length = len(data) if needed else _UNUSED
         self._file.write(_HEAD.pack(row, length))
         self._file.write(data if needed else b"")
-        self._file.flush()
         self._noted(row, length)
 
     def finish(self, rows: Sequence[int]) -> list[str]:

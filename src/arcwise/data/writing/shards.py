@@ -27,7 +27,9 @@ SHARD_BYTES = 256 * 10**6
 """A shard is closed before it would grow beyond this."""
 
 _END = bytes(2 * BLOCK)
+_BUFFER = 2**20
 _AT_ONCE = 1024  # rows described at once
+_as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _BEFORE_SIZE = b"0000644\0" + 2 * b"0000000\0"
 _AFTER_SIZE = b"00000000000\0"
 _AFTER_SUM = b"0" + bytes(100) + b"ustar\x0000" + bytes(247)
@@ -66,7 +68,7 @@ class ShardWriter:
                 self._shards -= 1
                 break
             if not self._path(self._shards).exists():  # the last one: it goes on here
-                self._file = open(path, "r+b")  # noqa: SIM115 - closed by `_end`
+                self._file = open(path, "r+b", _BUFFER)  # noqa: SIM115 - closed by `_end`
                 self._position = self._file.seek(end)
                 self._file.truncate()
         return self._rows[-1] + 1 if self._rows else 0
@@ -76,17 +78,18 @@ class ShardWriter:
         ending = picture_ending(data)
         stem = f"{row:09d}"
         text = self._json(row)
-        sample = b"".join((*_member(stem + ending, data), *_member(f"{stem}.json", text)))
-        if self._file is not None and self._position + len(sample) > self._shard_bytes:
+        sample = (*_member(stem + ending, data), *_member(f"{stem}.json", text))
+        length = sum(map(len, sample))
+        if self._file is not None and self._position + length > self._shard_bytes:
             self._end()
         if self._file is None:
-            self._file = open(self._path(self._shards), "xb")  # noqa: SIM115
+            self._file = open(self._path(self._shards), "xb", _BUFFER)  # noqa: SIM115
             self._shards += 1
             self._position = 0
         self._noted(row, self._position, len(data), ending)
-        self._file.write(sample)
-        self._file.flush()
-        self._position += len(sample)
+        for part in sample:
+            self._file.write(part)
+        self._position += length
 
     def finish(self, rows: Sequence[int]) -> list[str]:
         """Writes `train.index.parquet`, the place of every picture."""
@@ -132,7 +135,7 @@ class ShardWriter:
             self._first, self._described = row, self._columns.slice(row, _AT_ONCE).to_pylist()
         values = self._described[row - self._first] if self._described else {}
         known = {name: value for name, value in values.items() if value is not None}
-        return json.dumps(known, ensure_ascii=False, default=str).encode("utf-8", "replace")
+        return _as_json(known).encode("utf-8", "replace")
 
     def _found(self, path: Path) -> int:
         """Notes the samples that are whole in a shard; where the last of them ends."""
@@ -170,9 +173,10 @@ class ShardWriter:
 
 def _member(name: str, data: bytes) -> tuple[bytes, bytes, bytes]:
     """Header, payload and padding, as `tarfile` writes them in its ustar format."""
-    head = name.encode().ljust(100, b"\0") + _BEFORE_SIZE
+    title = name.encode()
+    head = title.ljust(100, b"\0") + _BEFORE_SIZE
     size = b"%011o\0" % len(data)
-    checksum = b"%06o\0 " % (_SUM + sum(head[:100]) + sum(size))
+    checksum = b"%06o\0 " % (_SUM + sum(title) + sum(size))
     padding = bytes(-len(data) % BLOCK)
     return head + size + _AFTER_SIZE + checksum + _AFTER_SUM, data, padding
 

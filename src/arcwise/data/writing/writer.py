@@ -9,8 +9,8 @@ from typing import Protocol
 class Writer(Protocol):
     """Takes the pictures of a manifest in the order of its rows, into files of a work folder.
 
-    What was added is found again by `resume` after any interruption, a lost power supply before
-    `close` or `finish` excepted.
+    What was added, the last megabytes perhaps excepted, is found again by `resume` after any
+    interruption but a lost power supply. Two ways to the end give the same bytes.
     """
 
     def resume(self) -> int:
