@@ -247,6 +247,6 @@ def test_a_member_costs_few_bytes(a_tar):
     container = TarContainer(path)
     kept, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert kept < 20 * count + 50_000
+    assert kept < 10 * count + 50_000
     assert peak < 50 * count + 500_000  # 2 million of them: under 100 MB
     assert container.read(f"{count - 1:09d}.jpg", "ref") == b"x"

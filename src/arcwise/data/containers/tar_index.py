@@ -70,7 +70,8 @@ def places(shard: str | os.PathLike[str]) -> Iterator[tuple[list[str], list[int]
             for batch in file.iter_batches(_AT_ONCE, groups, columns, use_threads=False):
                 here = batch.filter(pc.equal(batch.column(SHARD), name))
                 members = pc.utf8_slice_codeunits(here.column(IMAGE), len(name) + 1)
-                yield members.to_pylist(), here.column(OFFSET).cast(pa.int64()).to_pylist()
+                starts = pc.max_element_wise(here.column(OFFSET).cast(pa.int64()), 0)
+                yield members.to_pylist(), starts.to_pylist()
     except (OSError, pa.ArrowException, LookupError, TypeError, UnicodeDecodeError) as problem:
         raise Unfit from problem
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from arcwise.data.containers import tar_index
 from arcwise.data.containers.positioned import PositionedFile
-from arcwise.data.containers.tar_headers import Lost, Member, Read, member_at, scan
+from arcwise.data.containers.tar_headers import BLOCK, Lost, Member, Read, member_at, scan
 from arcwise.errors import ArcwiseError, ImageError
 
 MAX_BYTES = 2**30
@@ -25,46 +25,44 @@ class TarContainer:
     """An archive whose members are read at their positions.
 
     Positions come from the offset table beside it where that fits, otherwise from one pass over
-    the headers. 16 bytes a member: a name is kept as its hash, and compared with the header when
-    the member is read.
+    the headers. Eight bytes a member: half the hash of its name, and its block; the name is
+    compared with the header when the member is read.
     """
 
     def __init__(self, path: str) -> None:
         self._name = Path(path).name
         self._file = PositionedFile(path)
         try:
-            hashes, starts = _gathered(tar_index.places(path))
+            hashes, blocks = _gathered(tar_index.places(path))
         except tar_index.Unfit:
-            hashes, starts = _gathered(_scanned(path, self._file))
-        self._starts = np.asarray(starts)[np.argsort(np.asarray(hashes), kind="stable")]
-        del starts  # 2 million of them are 16 MB
-        self._hashes = np.sort(np.asarray(hashes))
+            hashes, blocks = _gathered(_scanned(path, self._file))
+        order = np.argsort(hashes, kind="stable")
+        self._hashes, self._blocks = hashes[order], blocks[order]
 
     def __contains__(self, member: str) -> bool:
-        return len(self._places(member)) > 0
+        found = map(self._at, self._places(member))
+        return any(one is None or one.name == member for one in found)
 
     def read(self, member: str, ref: str) -> bytes:
         """The bytes of one member; of several with one name the last, as tar unpacks them."""
-        places = self._places(member).tolist()
-        if not places:
-            raise ImageError(ref, f"{self._name} has no member {member!r}")
-        found = None
-        for start in reversed(places):
-            found = member_at(self._file.read_at, start, self._file.size)
-            if found is not None and found.name == member:
+        reason = f"{self._name} has no member {member!r}"
+        for place in reversed(self._places(member)):
+            found = self._at(place)
+            if found is None:
+                reason = f"{self._name}: the header of {member!r} at byte {place:,} is damaged"
+            elif found.name == member:
                 return payload(self._file.read_at, found, self._file.size, ref)
-        reason = f"the header of {member!r} at byte {places[-1]:,} is damaged"
-        if found is not None:
-            reason = f"at byte {places[-1]:,} lies {found.name!r}, not {member!r}"
-        raise ImageError(ref, f"{self._name}: {reason}")
+        raise ImageError(ref, reason)
 
-    def _places(self, member: str) -> np.ndarray:
-        key = hash(member)
+    def _at(self, place: int) -> Member | None:
+        return member_at(self._file.read_at, place, self._file.size)
+
+    def _places(self, member: str) -> list[int]:
+        """Where headers of this name may be: perhaps that of another one with its hash as well."""
+        key = np.uint32(_hash(member))
         first = np.searchsorted(self._hashes, key)
-        last = first
-        while last < len(self._hashes) and self._hashes[last] == key:
-            last += 1
-        return self._starts[first:last]
+        last = np.searchsorted(self._hashes, key, "right")
+        return [int(block) * BLOCK for block in self._blocks[first:last]]
 
 
 open_container = TarContainer
@@ -142,10 +140,15 @@ def _scanned(path: str, file: PositionedFile) -> Iterator[tuple[list[str], list[
             yield [found.name], [found.start]
 
 
-def _gathered(found: Iterable[tuple[list[str], list[int]]]) -> tuple[array[int], array[int]]:
-    """The hashes of names and the positions."""
-    hashes, starts = array("q"), array("q")
-    for names, positions in found:
-        hashes.extend(map(hash, names))
-        starts.extend(positions)
-    return hashes, starts
+def _gathered(found: Iterable[tuple[list[str], list[int]]]) -> tuple[np.ndarray, np.ndarray]:
+    """The hashes of names, and the blocks where their headers begin."""
+    hashes, blocks = array("I"), array("Q")
+    for names, places in found:
+        hashes.extend(map(_hash, names))
+        blocks.extend(place // BLOCK for place in places)
+    kind = np.min_scalar_type(max(blocks, default=0))
+    return np.asarray(hashes), np.asarray(blocks).astype(kind)
+
+
+def _hash(name: str) -> int:
+    return hash(name) & 0xFFFFFFFF

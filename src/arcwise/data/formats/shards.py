@@ -23,6 +23,7 @@ from arcwise.errors import ArcwiseError
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_PLACE = (tar_index.SHARD, tar_index.OFFSET, tar_index.BYTES)
 _DAMAGED = (OSError, pa.ArrowException, KeyError, UnicodeDecodeError)
 _MOST = 10**6  # shards that a pattern may name
 
@@ -109,14 +110,14 @@ def _part(index: Path, some: Iterable[Path]) -> Part:
         return scanned(shards)
     try:
         with pq.ParquetFile(index) as file:
-            sizes = tar_index.sizes_in(file)
-            if all(sizes.get(one.name) == one.stat().st_size for one in shards):
-                table = file.read()
+            sizes, names = tar_index.sizes_in(file), file.schema_arrow.names
+            fits = all(sizes.get(one.name) == one.stat().st_size for one in shards)
+            if fits and {tar_index.IMAGE, *_PLACE} <= set(names):
+                columns = [one for one in names if one not in _PLACE]
+                table = file.read(columns, use_threads=False).replace_schema_metadata()
                 if len(shards) < len(sizes):
-                    here = pa.array([one.name for one in shards])
-                    table = table.filter(pc.is_in(table[tar_index.SHARD], here))
-                own = [tar_index.SHARD, tar_index.OFFSET, tar_index.BYTES]
-                table = table.drop_columns(own).replace_schema_metadata()
+                    of = file.read([tar_index.SHARD]).column(tar_index.SHARD)
+                    table = table.filter(pc.is_in(of, pa.array([one.name for one in shards])))
                 return Part(table, f"listed in {index.name}")
     except _DAMAGED:
         pass
