@@ -59,6 +59,13 @@ def test_a_data_set_to_check_against_is_asked_with_it(mislabelled: Path, tmp_pat
     assert ("p2", "new") in [one.identities for one in found.close]
 
 
+def test_vectors_of_two_models_are_not_compared(mislabelled: Path, tmp_path: Path) -> None:
+    rows = {"vector": np.eye(3).tolist(), "identity": ["a", "b", "c"]}
+    pq.write_table(pa.table(rows), tmp_path / "other.parquet")
+    with pytest.raises(ArcwiseError, match="3 dimensions and those of set 16"):
+        check(mislabelled, against=[tmp_path / "other.parquet"], model="-")
+
+
 def test_vectors_alone_cannot_be_embedded(mislabelled: Path, products: Path) -> None:
     with pytest.raises(ArcwiseError, match="holds no vectors"):
         check(products, model="-")
@@ -80,6 +87,15 @@ def test_a_model_finds_a_picture_put_under_another_name(served: Path, known: Man
     values = json.loads(json.dumps(report.as_dict()))["by_model"]
     assert values["outliers"][0]["image"] == found.outliers[0].image
     assert report.problems == check(Manifest(table, known.root, "exchanged")).problems
+
+
+def test_copies_that_pixels_show_are_listed_once(served: Path, known: Manifest) -> None:
+    twice = Manifest(pa.concat_tables([known.table, known.table.slice(3, 1)]), known.root, "twice")
+    report = check(twice, model=served)
+    same = (known.image(3), known.image(3))
+    assert [group.images for group in report.duplicates] == [same]
+    assert report.by_model is not None
+    assert same not in [group.images for group in report.by_model.copies]
 
 
 def test_no_identity_with_two_pictures_is_said(tmp_path: Path) -> None:

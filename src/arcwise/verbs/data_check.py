@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.model_report import CloseIdentities, ModelReport, Outlier
 from arcwise.data.near_duplicates import made_copy
 from arcwise.data.parallel import Progress
-from arcwise.errors import ImageError
+from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import Preparation, decode
 from arcwise.runtime import Model
 from arcwise.verbs.vectors_of import System, open_systems, vectors_of
@@ -67,9 +67,15 @@ def check(
     if not systems:
         return report
     found = _by_model(systems[0], Rows(manifests), cached, embedding, comparing)
-    pixels = [set(group.images) for group in (*report.duplicates, *report.near)]
-    unseen = [one for one in found.copies if not any(set(one.images) <= known for known in pixels)]
-    return replace(report, by_model=replace(found, copies=tuple(unseen)))
+    by_pixels = enumerate((*report.duplicates, *report.near))
+    group_of = {image: number for number, group in by_pixels for image in group.images}
+    unseen = tuple(one for one in found.copies if not _one_group(one.images, group_of))
+    return replace(report, by_model=replace(found, copies=unseen))
+
+
+def _one_group(images: Sequence[str], group_of: Mapping[str, int]) -> bool:
+    """Whether all of these are in the same group."""
+    return len({group_of.get(one, -1 - place) for place, one in enumerate(images)}) == 1
 
 
 def _by_model(
@@ -81,6 +87,12 @@ def _by_model(
 ) -> ModelReport:
     """What the embeddings of all data sets together tell."""
     parts = [vectors_of([system], one, cached=cached, progress=embedding) for one in rows.manifests]
+    for one, part in zip(rows.manifests, parts, strict=True):
+        if (dim := part.vectors[0].shape[1]) != (first := parts[0].vectors[0].shape[1]):
+            raise ArcwiseError(
+                f"{one.name}: its vectors have {dim} dimensions and those of "
+                f"{rows.manifests[0].name} {first}; expected vectors of one model"
+            )
     starts = np.cumsum([0, *map(len, rows.manifests[:-1])])
     row = np.concatenate([part.rows + start for part, start in zip(parts, starts, strict=True)])
     vectors = np.concatenate([part.vectors[0] for part in parts])
