@@ -74,7 +74,7 @@ def scan(read: Read, size: int) -> Scanned:
         offsets.append(position)
         ids.append(key)
         position = after
-    return Scanned(_indexed(np.array(ids, np.uint64), np.array(offsets, np.int64)), damaged)
+    return Scanned(_indexed(np.asarray(ids), np.array(offsets, np.int64)), damaged)
 
 
 def _end(read: Read, size: int, position: int) -> int:
@@ -119,7 +119,7 @@ def _next_start(read: Read, size: int, position: int) -> int:
 
 def _indexed(ids: NDArray[np.uint64], offsets: NDArray[np.int64]) -> RecordIndex:
     if len(ids) and ids.max() < 2**63:
-        index = index_of(ids.astype(np.int64), offsets)
+        index = index_of(ids.view(np.int64), offsets)
         if index is not None:
             return index
     return RecordIndex(range(len(offsets)), offsets)
