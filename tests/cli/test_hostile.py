@@ -116,7 +116,7 @@ COMMANDS = [
     *(f"remove {gallery} a" for gallery in GALLERIES),
     "remove g nobody",
     *(f"data check {data}" for data in DATA if data not in ("good.jpg", "texts", "model", "g")),
-    *(f"data convert {data} new.csv" for data in DATA),
+    *(f"data convert {data} new.csv" for data in DATA if data not in ("good.jpg", "texts")),
     "data convert good text",
     *(f"data check good --model {model}" for model in MODELS),
     "data check good --model -",
