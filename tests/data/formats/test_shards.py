@@ -55,7 +55,7 @@ def test_class_numbers_and_columns(a_tar):
     assert manifest.column("age") == [3.0, 4.5, None]
     assert manifest.column("text") == [None, None, "nine"]
     assert [manifest.read(row) for row in range(3)] == [b"one", b"two", b"three"]
-    assert manifest.understood == "1 tar shards, identities from .json, .cls or .txt"
+    assert manifest.understood == "1 tar shard, identities from .json, .cls or .txt"
     assert manifest.name == "set"
     assert not manifest.notes
 
@@ -228,6 +228,18 @@ def test_damage_is_noted_and_costs_its_own_member(a_tar):
     assert "stops without the end mark of a tar archive" in manifest.notes[-2]
     with pytest.raises(ImageError, match=r"set\.tar/id/3\.jpg: cut off: 188 of 600 bytes"):
         manifest.read(2)
+
+
+def test_a_lost_class_costs_its_own_picture(a_tar):
+    path = a_tar([(f"{n}.{end}", f"{n}") for n in range(4) for end in ("jpg", "cls")])
+    whole = bytearray(path.read_bytes())
+    whole[5 * 1024 + 10] ^= 0xFF  # the header of 2.cls
+    path.write_bytes(whole)
+    manifest = open_manifest(path)
+    assert manifest.identities == ["0", "1", "3"]
+    assert [manifest.read(row) for row in range(3)] == [b"0", b"1", b"3"]
+    assert manifest.ignored == ("set.tar/2.jpg",)
+    assert "set.tar/2.jpg: the member after it is lost" in manifest.notes[0]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ IMAGE, SHARD, OFFSET, BYTES = "image", "shard", "shard_offset", "shard_bytes"
 
 _SIZES = b"arcwise.shards"
 _NUMBER = re.compile(r"-\d+$")
-_AT_ONCE = 2**16
+_AT_ONCE = 2**13
 
 
 def index_path(shard: str | os.PathLike[str]) -> Path:

@@ -64,7 +64,8 @@ def scanned(shards: list[Path]) -> Part:
     ignored, notes = [], []
     tables = list(_tables(row for one in shards for row in _rows(one, ignored, notes)))
     if not tables:
-        raise ArcwiseError(f"{shards[0]}: no picture in it nor in {len(shards) - 1} other shards")
+        others = f", nor in {len(shards) - 1:,} other shards" if len(shards) > 1 else ""
+        raise ArcwiseError(f"{shards[0]}: no picture in it{others}")
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as problem:
@@ -94,10 +95,15 @@ def _rows(shard: Path, ignored: list[str], notes: list[str]) -> Iterator[dict[st
     read = buffered(file, _TO_SCAN)
     lost: list[Lost] = []
     unread: list[ImageError] = []
+    usually_told = False
     for _, sample in groupby(_files(members(shard, file, read), shard, ignored, lost), _key):
+        before = len(lost)
         pictures, sides = _parted(sample, shard, ignored)
         try:
+            if usually_told and not sides and len(lost) > before and pictures:
+                raise ImageError(f"{shard.name}/{pictures[0].name}", "the member after it is lost")
             told = _told(sides, read, file.size, shard)
+            usually_told = usually_told or bool(sides)
         except ImageError as error:
             unread.append(error)
             ignored += [f"{shard.name}/{one.name}" for one in pictures]

@@ -61,7 +61,7 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
         folder,
         path.resolve().name if path.is_dir() else " ".join(parts),
         ignored=tuple(one for part in parts.values() for one in part.ignored),
-        understood=f"{len(shards):,} tar shards, "
+        understood=f"{len(shards):,} tar shard{'s' if len(shards) > 1 else ''}, "
         + " and ".join(sorted({part.understood for part in parts.values()})),
         notes=tuple(note for part in parts.values() for note in part.notes),
     )
