@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from arcwise.cli import main
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.names import member_paths, safe_part
+from arcwise.data.writing.zipped import ZipWriter
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.data_convert import convert
 
@@ -206,6 +209,41 @@ def test_names_of_keys_get_endings_and_sort_as_keys_do(described: Manifest, tmp_
         *("Al/000000001.png", "Al/000000002.jpg", "Bob Ä/000000003.webp", "c/000000004.png"),
         *("manifest.csv", "pairs.csv"),
     ]
+
+
+@pytest.mark.parametrize("form", COPIES)
+def test_memory_does_not_grow_with_the_pictures(tmp_path: Path, form: str) -> None:
+    (tmp_path / "many" / "Al").mkdir(parents=True)
+    for number in range(40):
+        (tmp_path / "many" / "Al" / f"{number:02d}.png").write_bytes(os.urandom(2**20))
+    convert(tmp_path / "many", tmp_path / "source.zip")
+    tracemalloc.start()
+    try:
+        done = convert(tmp_path / "source.zip", os.path.join(tmp_path, form))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (done.images, done.copied) == (40, 40 * 2**20)
+    assert peak < 8 * 2**20
+
+
+def test_stopped_by_hand_it_says_how_to_go_on(
+    described: Manifest,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = ["data", "convert", str(tmp_path / "set.csv"), str(tmp_path / "out.zip")]
+
+    def interrupt(self: object, rows: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ZipWriter, "finish", interrupt)
+        assert main(words) == 130
+    assert capsys.readouterr().err == "stopped; the same command goes on from there\n"
+    assert main(words) == 0
+    assert "resuming at picture 4 of 4\n" in capsys.readouterr().out
 
 
 def test_unknown_forms_and_vectors_as_pictures_are_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from tyro.conf import Positional
@@ -31,6 +32,10 @@ def command(
         naming: How a table calls things.
     """
     manifest = naming.open(source, identities=False)
-    with progress("converting") as move:
-        print(convert(manifest, destination, pairs=pairs, progress=move, say=print))
+    try:
+        with progress("converting") as move:
+            print(convert(manifest, destination, pairs=pairs, progress=move, say=print))
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from there", file=sys.stderr)
+        return 130
     return 0

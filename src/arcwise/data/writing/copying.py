@@ -77,7 +77,7 @@ def copy_pictures(
             try:
                 start = writer.resume()
                 if start:
-                    say(f"resuming at picture {start + 1:,} of {total:,}")
+                    say(f"resuming at picture {min(start + 1, total):,} of {total:,}")
                 work.left_out(before=start)
                 copied = _add(manifest, writer, work, start, progress)
                 rows = _rows(manifest, work)
