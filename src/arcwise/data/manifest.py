@@ -128,11 +128,11 @@ class Manifest:
         return digest.hexdigest()
 
     @cached_property
-    def _refs(self) -> pa.Array:
-        """The column of images as one piece, of which a row is found at once."""
+    def _refs(self) -> pa.ChunkedArray:
+        """The column of images, of which a row is found at once."""
         if not self.has_images:
             raise ArcwiseError(f"{self.name} holds vectors, not pictures")
-        return self.table.column("image").combine_chunks()
+        return self.table.column("image")
 
     @cached_property
     def _root(self) -> str:

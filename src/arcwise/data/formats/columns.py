@@ -167,8 +167,7 @@ def _split(column: pa.ChunkedArray, title: str, name: str) -> pa.Array:
 
 
 def _all_filled(column: pa.ChunkedArray, title: str, name: str) -> None:
-    parts = [pc.equal(pc.utf8_trim_whitespace(chunk), "") for chunk in column.chunks]
-    empty = pc.fill_null(pa.chunked_array(parts, pa.bool_()), True)
+    empty = pc.fill_null(pc.match_substring_regex(column, r"^[\s\pZ]*$"), True)
     count = pc.sum(empty).as_py()
     if count:
         row = pc.index(empty, True).as_py() + 1

@@ -114,7 +114,9 @@ def _part(index: Path, some: Iterable[Path]) -> Part:
             fits = all(sizes.get(one.name) == one.stat().st_size for one in shards)
             if fits and {tar_index.IMAGE, *_PLACE} <= set(names):
                 columns = [one for one in names if one not in _PLACE]
-                table = file.read(columns, use_threads=False).replace_schema_metadata()
+                groups = range(file.num_row_groups)  # as chunks: no second copy of the names
+                parts = [file.read_row_group(one, columns, use_threads=False) for one in groups]
+                table = pa.concat_tables(parts).replace_schema_metadata()
                 if len(shards) < len(sizes):
                     of = file.read([tar_index.SHARD]).column(tar_index.SHARD)
                     table = table.filter(pc.is_in(of, pa.array([one.name for one in shards])))
