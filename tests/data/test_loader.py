@@ -5,6 +5,7 @@ import os
 import pickle
 import signal
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -45,7 +46,12 @@ def plan(rows, steps=12, batch=6):
 
 def read_all(manifest, *, workers, keep_bytes=PLENTY, steps=12):
     source = Pictures(manifest, manifest.labels, CANVAS, keep_bytes)
-    return list(batches(source, plan(len(manifest), steps), workers=workers))
+    return kept(batches(source, plan(len(manifest), steps), workers=workers))
+
+
+def kept(stream):
+    """Batches whose pixels outlive the next."""
+    return [replace(batch, pixels=batch.pixels.clone()) for batch in stream]
 
 
 def seen(found):
@@ -108,7 +114,7 @@ def test_the_plan_is_read_no_further_than_the_workers_are_ahead(manifest):
 def test_unreadable_pictures_are_left_out_and_listed_by_name(broken, workers, keep_bytes):
     source = Pictures(broken, broken.labels, CANVAS, keep_bytes)
     epoch = [np.arange(0, 6), np.arange(6, 12)] * 2
-    found = list(batches(source, epoch, workers=workers))
+    found = kept(batches(source, epoch, workers=workers))
     bad = {"id01/2.png", "id02/0.png"}
     good = [row for row in range(12) if broken.images[row] not in bad]
     for one, other in (found[:2], found[2:]):  # every epoch
@@ -147,7 +153,7 @@ def test_a_picture_that_is_kept_is_decoded_once(manifest, decoded):
 
 def test_a_kept_picture_is_one_exactly(manifest):
     source = Pictures(manifest, manifest.labels, CANVAS, PLENTY)
-    first, again = batches(source, [np.array([3, 1, 3])] * 2, workers=0)
+    first, again = kept(batches(source, [np.array([3, 1, 3])] * 2, workers=0))
     assert torch.equal(first.pixels, again.pixels)
 
 
@@ -173,6 +179,23 @@ def test_nothing_is_kept_where_it_would_not_all_fit(manifest, decoded, spare, ti
     source = Pictures(manifest, manifest.labels, CANVAS, needed + spare)
     list(batches(source, [np.arange(len(manifest))] * 2, workers=0))
     assert len(decoded) == times * len(manifest)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_pixels_stay_until_the_next_batch_is_asked_for(manifest, workers):
+    source = Pictures(manifest, manifest.labels, CANVAS, 0)
+    expected = read_all(manifest, workers=0, steps=40)
+    for batch, one in zip(
+        batches(source, plan(len(manifest), steps=40), workers=workers), expected, strict=True
+    ):
+        if batch.rows[0] % 3 == 0:
+            time.sleep(0.01)  # the workers go on as far as they may
+        assert torch.equal(batch.pixels, one.pixels)
+
+
+def test_workers_are_less_far_ahead_where_little_memory_is_shared(manifest, monkeypatch):
+    monkeypatch.setattr(loader, "_shared_memory", lambda: 0)
+    assert seen(read_all(manifest, workers=2)) == seen(read_all(manifest, workers=0))
 
 
 def test_ctrl_c_in_a_worker_does_not_stop_the_pictures(manifest):
@@ -202,7 +225,7 @@ def test_workers_that_are_spawned_read_the_same(manifest):
 
 def test_an_image_error_keeps_its_name_on_its_way_from_a_worker(broken):
     source = Pictures(broken, broken.labels, CANVAS, 0)
-    (error,) = source.__getitems__([8]).failures
+    ((error,),) = [batch.failures for batch in batches(source, [np.array([8])], workers=1)]
     again = pickle.loads(pickle.dumps(error))
     assert (again.name, again.reason) == (error.name, error.reason)
 

@@ -13,6 +13,8 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -24,6 +26,8 @@ from arcwise.data.manifest import Manifest
 from arcwise.errors import ImageError
 from arcwise.images import Preparation, decode
 
+_AHEAD = 4
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -32,7 +36,7 @@ class Batch:
     Attributes:
         rows: (B,) int64, which rows of the manifest these are.
         places: (B,) int64, where they stood among the rows asked for.
-        pixels: (B, H, W, 3) uint8 RGB on the canvas.
+        pixels: (B, H, W, 3) uint8 RGB on the canvas, until the next batch is asked for.
         labels: (B,) int64.
         failures: the pictures left out, with the reason.
     """
@@ -44,8 +48,8 @@ class Batch:
     failures: tuple[ImageError, ...]
 
 
-class Pictures(Dataset[Batch]):
-    """A manifest's pictures at one canvas size; whole batches are asked for at once."""
+class Pictures:
+    """A manifest's pictures at one canvas size."""
 
     def __init__(
         self, manifest: Manifest, labels: np.ndarray, canvas: Preparation, keep_bytes: int
@@ -53,33 +57,37 @@ class Pictures(Dataset[Batch]):
         self.manifest = manifest
         self.labels = torch.from_numpy(np.ascontiguousarray(labels, dtype=np.int64))
         self.canvas = canvas
-        shape = (len(manifest), canvas.height, canvas.width, 3)
         self.kept: Tensor | None = None
-        if math.prod(shape) <= min(keep_bytes, _shared_memory()):
+        if math.prod(self.shape(len(manifest))) <= min(keep_bytes, _shared_memory()):
             # Shared by the workers: whichever decodes a picture first decodes it for all.
-            self.kept = torch.empty(shape, dtype=torch.uint8).share_memory_()
+            self.kept = torch.empty(self.shape(len(manifest)), dtype=torch.uint8).share_memory_()
             self.is_kept = torch.zeros(len(manifest), dtype=torch.bool).share_memory_()
 
-    def __len__(self) -> int:
-        return len(self.manifest)
+    def shape(self, pictures: int) -> tuple[int, int, int, int]:
+        """Of an array of so many pictures."""
+        return pictures, self.canvas.height, self.canvas.width, 3
 
-    def __getitems__(self, rows: list[int]) -> Batch:
-        """The batch of these rows; unreadable pictures are left out of it and listed."""
-        index = torch.tensor(rows, dtype=torch.int64)
+    def read_into(
+        self, pixels: Tensor, rows: np.ndarray
+    ) -> tuple[np.ndarray, tuple[ImageError, ...]]:
+        """(B,) the places of the rows that could be read, and why the others could not.
+
+        Args:
+            pixels: (at least as many as rows, H, W, 3) uint8; the first B are written.
+            rows: (N,) of the manifest.
+        """
+        index = torch.from_numpy(rows)
         if self.kept is not None and bool(self.is_kept[index].all()):
-            return Batch(index, torch.arange(len(rows)), self.kept[index], self.labels[index], ())
-        pixels, good, failures = [], [], []
-        for place, row in enumerate(rows):
+            torch.index_select(self.kept, 0, index, out=pixels[: len(rows)])
+            return np.arange(len(rows)), ()
+        places, failures = [], []
+        for place, row in enumerate(rows.tolist()):
             try:
-                pixels.append(self._pixels(row))
-                good.append(place)
+                pixels[len(places)] = self._pixels(row)
+                places.append(place)
             except ImageError as error:
                 failures.append(error)
-        places = torch.tensor(good, dtype=torch.int64)
-        index = index[places]
-        shape = (0, self.canvas.height, self.canvas.width, 3)
-        stacked = torch.stack(pixels) if pixels else torch.empty(shape, dtype=torch.uint8)
-        return Batch(index, places, stacked, self.labels[index], tuple(failures))
+        return np.array(places, np.int64), tuple(failures)
 
     def _pixels(self, row: int) -> Tensor:
         if self.kept is not None and self.is_kept[row]:
@@ -92,26 +100,76 @@ class Pictures(Dataset[Batch]):
         return pixels
 
 
-def batches(
-    pictures: Pictures, plan: Iterable[np.ndarray], *, workers: int, pin: bool = False
-) -> Iterator[Batch]:
+def batches(pictures: Pictures, plan: Iterable[np.ndarray], *, workers: int) -> Iterator[Batch]:
     """The batches of these rows, in order, read ahead by `workers` processes.
 
     The order of batches and of rows within them does not depend on the number of workers; with 0
     the pictures are read in this process.
+
+    Args:
+        pictures: what to read.
+        plan: (N,) rows of each batch; none has more than the first.
+        workers: processes.
     """
+    asked = iter(plan)
+    first = next(asked, None)
+    if first is None:
+        return iter(())
+    slots = _Slots(pictures, len(first), workers)
+    tasks = ((number % len(slots), rows) for number, rows in enumerate(chain([first], asked)))
     with warnings.catch_warnings():  # more workers than cores are the user's choice
         warnings.filterwarnings("ignore", "This DataLoader will create")
         loader = DataLoader(
-            pictures,
-            batch_sampler=(rows.tolist() for rows in plan),  # type: ignore[arg-type]
+            slots,
+            batch_sampler=tasks,  # type: ignore[arg-type]
             num_workers=workers,
             collate_fn=_as_it_is,  # type: ignore[arg-type]
             worker_init_fn=_start_worker,
-            prefetch_factor=4 if workers else None,
-            pin_memory=pin,
+            prefetch_factor=slots.ahead if workers else None,
         )
-        return iter(loader)
+        return map(slots.batch, iter(loader))
+
+
+class _Filled(NamedTuple):
+    """What a worker says of a slot that it filled."""
+
+    slot: int
+    rows: np.ndarray
+    places: np.ndarray
+    failures: tuple[ImageError, ...]
+
+
+class _Slots(Dataset[_Filled]):
+    """Memory that the workers share, for as many batches as they are ahead and the one in use.
+
+    Written again and again: fresh pages would cost as much as reading the pictures does.
+    """
+
+    def __init__(self, pictures: Pictures, most: int, workers: int) -> None:
+        self.pictures = pictures
+        shape = pictures.shape(most)
+        fit = _shared_memory() // (max(math.prod(shape), 1) * max(workers, 1))
+        self.ahead = min(max(fit, 1), _AHEAD)  # batches a worker
+        slots = torch.empty((self.ahead * workers + 1, *shape), dtype=torch.uint8)
+        self.pixels = slots.share_memory_() if workers else slots
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitems__(self, task: tuple[int, np.ndarray]) -> _Filled:
+        slot, rows = task
+        places, failures = self.pictures.read_into(self.pixels[slot], rows)
+        return _Filled(slot, rows[places], places, failures)
+
+    def batch(self, filled: _Filled) -> Batch:
+        rows = torch.from_numpy(filled.rows)
+        return Batch(
+            rows,
+            torch.from_numpy(filled.places),
+            self.pixels[filled.slot, : len(rows)],
+            self.pictures.labels[rows],
+            filled.failures,
+        )
 
 
 def _shared_memory() -> int:
@@ -122,8 +180,8 @@ def _shared_memory() -> int:
         return sys.maxsize
 
 
-def _as_it_is(batch: Batch) -> Batch:
-    return batch
+def _as_it_is(filled: _Filled) -> _Filled:
+    return filled
 
 
 def _start_worker(worker: int) -> None:

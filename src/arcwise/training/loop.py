@@ -97,7 +97,7 @@ def train(
     run = Run(config.replace(init="") if resume else config, len(pictures.classes), device)
     if resume:
         run.restore(*checkpoint.load(folder / "checkpoints"))
-    source = stream(config, pictures, preparation, run.step, device)
+    source = stream(config, pictures, preparation, run.step)
     diary = Diary(config, folder, run, choose, preparation, keep, report)
     names = pictures.images
     different = len(set(names))
@@ -166,7 +166,7 @@ def _step(
             run.head,
             run.optimiser,
             normalise(views(config, batch, run.step, device), preparation),
-            batch.labels.to(device, non_blocking=True),
+            batch.labels.to(device),
             strength=strength,
             clip=config.clip,
             autocast=build.autocast(config, device),
@@ -200,7 +200,7 @@ def views(config: TrainConfig, batch: Batch, step: int, device: torch.device) ->
     """(N, 3, V, V) float32: what this step sees of a batch, from 0 to 255."""
     places = distributed.share(np.arange(config.batch))[batch.places.numpy()]
     return augment(
-        batch.pixels.to(device, non_blocking=True),
+        batch.pixels.to(device),
         config.augment,
         config.view or config.size,
         view_keys(config.seed, step, places),
@@ -212,7 +212,6 @@ def stream(
     pictures: Manifest,
     preparation: Preparation,
     start: int,
-    device: torch.device,
 ) -> Iterator[Batch]:
     """This rank's part of every batch from step `start`, on the canvas that views are cut from."""
     side = round((config.view or config.size) * config.canvas)
@@ -220,7 +219,7 @@ def stream(
     source = Pictures(pictures, pictures.labels, canvas, int(config.keep_gb * 1e9))
     sampler = _sampler(config, pictures)
     plan = (distributed.share(sampler.batch(step)) for step in range(start, config.steps))
-    return batches(source, plan, workers=config.workers, pin=device.type == "cuda")
+    return batches(source, plan, workers=config.workers)
 
 
 def _sampler(config: TrainConfig, pictures: Manifest) -> Sampler:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from arcwise import evaluation
-from arcwise.data.loader import Pictures
+from arcwise.data.loader import Pictures, batches
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import Preparation
 
@@ -63,8 +63,9 @@ def embed(
     """
     encoder.eval()
     found, labels, failures = [], [], []
-    for start in range(0, len(pictures), BATCH):
-        batch = pictures.__getitems__(list(range(start, min(start + BATCH, len(pictures)))))
+    rows = np.arange(len(pictures.manifest))
+    plan = (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+    for batch in batches(pictures, plan, workers=0):
         failures += batch.failures
         if len(batch.rows):
             inputs = normalise(batch.pixels.to(device).permute(0, 3, 1, 2), pictures.canvas)
@@ -76,7 +77,7 @@ def embed(
             labels.append(batch.labels)
     if not found:
         raise ArcwiseError(
-            f"{pictures.manifest.name}, held out: {len(failures)} of {len(pictures)} pictures "
+            f"{pictures.manifest.name}, held out: {len(failures)} of {len(rows)} pictures "
             f"cannot be read; the first: {failures[0]}"
         )
     return torch.cat(found).numpy(), torch.cat(labels).numpy(), tuple(failures)

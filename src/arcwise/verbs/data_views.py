@@ -67,7 +67,7 @@ def views(
     manifest = divided(training_rows(open_manifest(data)), config).train
     preparation, cpu = build.preparation(config), torch.device("cpu")
     alone = config.replace(workers=0, keep_gb=0.0)  # nothing is read ahead, nor read again
-    batch = next(loop.stream(alone, manifest, preparation, 0, cpu))
+    batch = next(loop.stream(alone, manifest, preparation, 0))
     if not len(batch.rows):
         raise ArcwiseError(f"{manifest.name}: no picture can be read; {batch.failures[0]}")
     # A batch may have a picture twice; a sheet shows it once.
