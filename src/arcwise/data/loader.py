@@ -80,24 +80,40 @@ class Pictures:
         if self.kept is not None and bool(self.is_kept[index].all()):
             torch.index_select(self.kept, 0, index, out=pixels[: len(rows)])
             return np.arange(len(rows)), ()
-        places, failures = [], []
-        for place, row in enumerate(rows.tolist()):
+        array = pixels.numpy()
+        places: list[int] = []
+        failures: list[ImageError] = []
+        # All are read before the first is decoded: what reading runs through is still in the cache.
+        files = [self._file(row) for row in rows.tolist()]
+        for place, (row, file) in enumerate(zip(rows.tolist(), files, strict=True)):
             try:
-                pixels[len(places)] = self._pixels(row)
+                self._decode_into(array[len(places)], row, file)
                 places.append(place)
             except ImageError as error:
                 failures.append(error)
         return np.array(places, np.int64), tuple(failures)
 
-    def _pixels(self, row: int) -> Tensor:
-        if self.kept is not None and self.is_kept[row]:
-            return self.kept[row]
-        image = decode(self.manifest.read(row), self.manifest.image(row))
-        pixels = torch.from_numpy(self.canvas.pixels(image))
+    def _is_kept(self, row: int) -> bool:
+        return self.kept is not None and bool(self.is_kept[row])
+
+    def _file(self, row: int) -> bytes | ImageError:
+        """The file of a picture, empty where its pixels are kept, or why it cannot be read."""
+        try:
+            return b"" if self._is_kept(row) else self.manifest.read(row)
+        except ImageError as error:
+            return error
+
+    def _decode_into(self, array: np.ndarray, row: int, file: bytes | ImageError) -> None:
+        if isinstance(file, ImageError):
+            raise file
+        if self._is_kept(row):
+            assert self.kept is not None, "it holds the row"
+            array[:] = self.kept.numpy()[row]
+            return
+        self.canvas.pixels(decode(file, self.manifest.image(row)), array)
         if self.kept is not None:
-            self.kept[row] = pixels
+            self.kept.numpy()[row] = array
             self.is_kept[row] = True
-        return pixels
 
 
 def batches(pictures: Pictures, plan: Iterable[np.ndarray], *, workers: int) -> Iterator[Batch]:

@@ -61,22 +61,26 @@ class Preparation:
         if not isinstance(self.flip, bool):
             raise ArcwiseError(f"flip is {self.flip!r}; expected true or false")
 
-    def pixels(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def pixels(
+        self, image: NDArray[np.uint8], out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
         """(height, width, 3) uint8 RGB: the picture brought to the encoder's size.
 
         Args:
             image: (H, W, 3) uint8 RGB, as `decode` gives it.
+            out: (height, width, 3) uint8, contiguous: where to put it; new memory when not given.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ArcwiseError(
                 f"a picture is an (H, W, 3) uint8 RGB array; got {image.dtype} of {image.shape}"
             )
         if self.resize == "stretch":
-            return scale(image, self.height, self.width)
+            return scale(image, self.height, self.width, out)
         if self.resize == "crop":
-            return scale(_centre(image, self.height, self.width), self.height, self.width)
+            part = _centre(image, self.height, self.width)
+            return scale(part, self.height, self.width, out)
         inside = fit(image.shape[0], image.shape[1], self.height, self.width)
-        return self._padded(scale(image, *inside))
+        return self._padded(scale(image, *inside), out)
 
     def tensor(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, 3, height, width) float32: what the encoder is given.
@@ -128,13 +132,14 @@ class Preparation:
         except ArcwiseError as problem:
             raise BundleError(f"preparation: {problem}") from None
 
-    def _padded(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _padded(self, image: NDArray[np.uint8], out: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
         height, width = image.shape[:2]
-        if (height, width) == (self.height, self.width):
-            return image
+        if out is None:
+            if (height, width) == (self.height, self.width):
+                return image
+            out = np.empty((self.height, self.width, 3), np.uint8)
         mean = self.mean if self.colour == "rgb" else self.mean[::-1]
         colour = np.clip(np.rint(mean), 0, 255).astype(np.uint8)  # the encoder sees it as zero
-        out = np.empty((self.height, self.width, 3), np.uint8)
         out[:] = colour
         top, left = (self.height - height) // 2, (self.width - width) // 2
         out[top : top + height, left : left + width] = image
