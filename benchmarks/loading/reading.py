@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import multiprocessing
+import os
 import statistics
 import time
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -22,64 +25,110 @@ from arcwise.images import Preparation
 from .forms import FORMS, written
 from .process import Running
 
-SIZE, BATCH, SECONDS = 112, 64, 4.0
+SIZE, BATCH = 112, 64
+SECONDS = 0.5
+"""Of one turn: long enough for many batches, short enough for a machine that is slow at times."""
 LIMIT, PEER = "limit", "pillow"
-LINES = (LIMIT, PEER, *FORMS)
+LINES = (PEER, *FORMS)
+CORES = (1, 2)
 
 
 def measure(pictures: Manifest, folder: Path, rounds: int, _: int) -> list[dict[str, Any]]:
     """A row a line: its rates with one worker and with two, and the ratios."""
     places = {form: str(written(pictures, folder, form)) for form in FORMS}
-    rates: dict[tuple[str, int], list[float]] = {}
-    for _round in range(rounds):
-        for cores in (1, 2):
-            for line in LINES:
-                place = places[line if line in FORMS else "folder"]
-                rates.setdefault((line, cores), []).append(_rate(line, place, cores))
-    return [
-        {
+    rows, limits = [], []
+    for line in LINES:
+        task = {
             "line": line,
-            "one": statistics.median(rates[line, 1]),
-            "of_limit": _ratio(rates[line, 1], rates[LIMIT, 1]),
-            "two": statistics.median(rates[line, 2]),
-            "of_two_limits": _ratio(rates[line, 2], rates[LIMIT, 2]),
-            "two_to_one": _ratio(rates[line, 2], rates[line, 1]),
+            "place": places.get(line, places["folder"]),
+            "files": places["folder"],
         }
-        for line in LINES
-    ]
+        found = Running(job, [0, 1], turns=4 * rounds, **task).result()
+        limits += found["limit"]
+        rows.append({"line": line} | _row(found["line"], found["limit"]))
+    return [{"line": LIMIT} | _row(limits, limits), *rows]
 
 
-def _ratio(above: list[float], below: list[float]) -> float:
+def _row(rates: list[list[float]], limits: list[list[float]]) -> dict[str, float]:
+    """The medians over the turns, each of which has a rate for one core and one for two."""
+    one, two = zip(*rates, strict=True)
+    of_one, of_two = zip(*limits, strict=True)
+    return {
+        "one": statistics.median(one),
+        "of_limit": _ratio(one, of_one),
+        "two": statistics.median(two),
+        "of_two_limits": _ratio(two, of_two),
+        "two_to_one": _ratio(two, one),
+    }
+
+
+def _ratio(above: Sequence[float], below: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
-def _rate(line: str, place: str, cores: int) -> float:
-    if line == LIMIT:  # a loop has no workers: a second one is a second process
-        loops = [Running(job, [core], line=line, place=place, workers=1) for core in range(cores)]
-        return sum(loop.result() for loop in loops)
-    return Running(job, range(cores), line=line, place=place, workers=cores).result()
-
-
-def job(line: str, place: str, workers: int) -> float:
-    """Pictures a second, once all workers have begun."""
+def job(line: str, place: str, files: str, turns: int) -> dict[str, list[list[float]]]:
+    """Pictures a second of the line and of the limit, on one core and on two, turn by turn."""
     cv2.setNumThreads(0)
-    way = {LIMIT: _bare, PEER: _pillow}.get(line, _ours)
-    counts = way(Path(place), workers)
-    list(islice(counts, 8 * workers))
+    loops = [Loop(files, core) for core in range(max(CORES))]
+    way = _pillow if line == PEER else _ours
+    streams = {}
+    for cores in CORES:
+        os.sched_setaffinity(0, range(cores))  # which the workers inherit
+        streams[cores] = way(Path(place), cores)
+        next(streams[cores])
+    found: dict[str, list[list[float]]] = {"line": [], LIMIT: []}
+    for _turn in range(turns):
+        limits, rates = [], []
+        for cores in CORES:
+            limits.append(sum(rate for rate in _together(loops[:cores])))
+            os.sched_setaffinity(0, range(cores))
+            rates.append(_rate(streams[cores], cores))
+            time.sleep(0.2)  # the workers read ahead as far as they may, and rest
+        found[LIMIT].append(limits)
+        found["line"].append(rates)
+    for loop in loops:
+        loop.process.kill()
+    return found
+
+
+def _rate(counts: Iterator[int], workers: int) -> float:
+    for _read_ahead in range(5 * workers):
+        next(counts)
     done, began = 0, time.perf_counter()
     while (taken := time.perf_counter() - began) < SECONDS:
         done += next(counts)
     return done / taken
 
 
-def _bare(folder: Path, _: int) -> Iterator[int]:
+class Loop:
+    """A process that decodes whenever it is told to: the limit."""
+
+    def __init__(self, folder: str, core: int) -> None:
+        context = multiprocessing.get_context("fork")
+        self.ours, theirs = context.Pipe()
+        self.process = context.Process(target=_bare, args=(folder, core, theirs), daemon=True)
+        self.process.start()
+
+
+def _together(loops: Sequence[Loop]) -> list[float]:
+    for loop in loops:
+        loop.ours.send(SECONDS)
+    return [loop.ours.recv() for loop in loops]
+
+
+def _bare(folder: str, core: int, told: Connection) -> None:
     """OpenCV in a loop, over files that are in memory already."""
-    files = [path.read_bytes() for path in _files(folder)]
-    for rows in _in_order(len(files)):
-        for row in rows:
-            image = cv2.imdecode(np.frombuffer(files[row], np.uint8), cv2.IMREAD_COLOR_RGB)
-            cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-        yield len(rows)
+    os.sched_setaffinity(0, [core])
+    files = itertools.cycle([path.read_bytes() for path in _files(Path(folder))])
+    while True:
+        seconds = told.recv()
+        done, began = 0, time.perf_counter()
+        while (taken := time.perf_counter() - began) < seconds:
+            for data in itertools.islice(files, BATCH):
+                image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+                cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+            done += BATCH
+        told.send(done / taken)
 
 
 def _pillow(folder: Path, workers: int) -> Iterator[int]:

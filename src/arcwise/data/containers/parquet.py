@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import threading
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
@@ -41,12 +42,12 @@ class ParquetContainer:
         counts = [metadata.row_group(one).num_rows for one in range(metadata.num_row_groups)]
         if min(counts, default=0) < 0 or sum(counts) != metadata.num_rows:
             raise ArcwiseError(f"{path}: damaged, its row groups do not add up to its rows")
-        self._edges = np.cumsum([0, *counts])
+        self._edges = list(accumulate(counts, initial=0))
         self._groups: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return int(self._edges[-1])
+        return self._edges[-1]
 
     def __contains__(self, member: str) -> bool:
         return self._row(member) is not None
@@ -56,8 +57,8 @@ class ParquetContainer:
         row = self._row(member)
         if row is None:
             raise ImageError(ref, f"{self._name} has no row {member!r}; it has {len(self):,}")
-        group = int(np.searchsorted(self._edges, row, "right")) - 1
-        data = self._group(group, ref)[row - int(self._edges[group])].as_py()
+        group = bisect_right(self._edges, row) - 1
+        data = self._group(group, ref)[row - self._edges[group]].as_py()
         if data is None:
             raise ImageError(ref, "its row holds no bytes")
         return data
@@ -69,7 +70,7 @@ class ParquetContainer:
         return int(text) if int(text) < len(self) else None
 
     def _group(self, group: int, ref: str) -> pa.ChunkedArray:
-        first, last = self._edges[group : group + 2].tolist()
+        first, last = self._edges[group : group + 2]
         with self._lock:
             if group in self._groups:
                 self._groups.move_to_end(group)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from arcwise.data.containers import tar_index
-from arcwise.data.containers.positioned import PositionedFile
+from arcwise.data.containers.positioned import PositionedFile, buffered
 from arcwise.data.containers.tar_headers import BLOCK, Lost, Member, Read, member_at, scan
 from arcwise.errors import ArcwiseError, ImageError
 
@@ -60,9 +60,11 @@ class TarContainer:
     def _places(self, member: str) -> list[int]:
         """Where headers of this name may be: perhaps that of another one with its hash as well."""
         key = np.uint32(_hash(member))
-        first = np.searchsorted(self._hashes, key)
-        last = np.searchsorted(self._hashes, key, "right")
-        return [int(block) * BLOCK for block in self._blocks[first:last]]
+        first = int(self._hashes.searchsorted(key))
+        last = first
+        while last < len(self._hashes) and self._hashes[last] == key:  # nearly always one
+            last += 1
+        return [block * BLOCK for block in self._blocks[first:last].tolist()]
 
 
 open_container = TarContainer
@@ -118,20 +120,6 @@ def payload(read: Read, member: Member, end: int, ref: str) -> bytes:
     if len(data) < member.size:
         raise ImageError(ref, f"cut off: {len(data):,} of {member.size:,} bytes are there")
     return data
-
-
-def buffered(file: PositionedFile, length: int) -> Read:
-    """Reading of a file that goes mostly forwards, at least `length` bytes at once."""
-    start, held = 0, b""
-
-    def read(position: int, size: int) -> bytes:
-        nonlocal start, held
-        offset = position - start
-        if offset < 0 or offset + size > len(held):
-            start, held, offset = position, file.read_at(position, max(size, length)), 0
-        return held[offset : offset + size]
-
-    return read
 
 
 def _scanned(path: str, file: PositionedFile) -> Iterator[tuple[list[str], list[int]]]:
