@@ -52,6 +52,8 @@ def measure(pictures: Manifest, folder: Path, rounds: int, _: int) -> list[dict[
 def job(source: str, place: str, name: str) -> dict[str, float]:
     """Bytes a second of the source, copied and converted."""
     folder = Path(place)
+    shutil.rmtree(folder, ignore_errors=True)
+    convert(open_manifest(source).select(range(10)), folder / name)  # what is loaded once
     files = [path for path in Path(source).parent.glob(f"{Path(source).stem}*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     rates = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +22,16 @@ FORMS = {
 """Form → where it lies in the benchmark's folder."""
 
 SEQUENTIAL = ("rec", "tar shards", "parquet")
-IDENTITIES, SHOTS, SIZE = 200, 20, 200
+IDENTITIES, SHOTS, SIZE = 200, 20, 320
 
 
 def source(data: Path | None, folder: Path) -> Manifest:
     """The user's photographs, or rendered ones."""
-    if data is not None:
-        return open_manifest(data)
-    place = folder / "rendered"
-    if not (place / "manifest.csv").exists():
+    place = data or folder / "rendered"
+    if not data and not (place / "manifest.csv").exists():
         render_dataset(place, IDENTITIES, shots=SHOTS - 1, size=SIZE)
-    return open_manifest(place)
+    found = open_manifest(place)
+    return replace(found, table=found.table.select(["image", "identity"]))
 
 
 def about(pictures: Manifest) -> str:

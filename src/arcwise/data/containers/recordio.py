@@ -17,7 +17,7 @@ from arcwise.data.containers.recordio_framing import (
     part_at,
     unframe,
 )
-from arcwise.data.containers.recordio_header import RecordHeader, unpack
+from arcwise.data.containers.recordio_header import RecordHeader, plain_record, unpack
 from arcwise.data.containers.recordio_index import line_of, read_index
 from arcwise.data.containers.recordio_labels import Labels, read_labels
 from arcwise.data.containers.recordio_scan import scan
@@ -105,9 +105,12 @@ class RecordContainer:
             raise ImageError(
                 ref, f"{self._name} has no such record; its keys are {first} to {last}"
             )
+        end = self.index.offset(key + 1)
+        if 0 < end - offset <= BLOCK and (plain := plain_record(read(offset, end - offset))):
+            return plain
         try:
             found = unframe(read, self._file.size, offset)
-            if self.index.offset(key + 1) != found.end:  # nearly always it is, and all is well
+            if end != found.end:
                 self._check_end(found)
             return unpack(found.payload)
         except Damaged as problem:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.data.containers.recordio_framing import Damaged
+from arcwise.data.containers.recordio_framing import HEAD, MAGIC, Damaged
 
 IR_HEADER = struct.Struct("<IfQQ")
+_PLAIN = struct.Struct("<IIIfQQ")  # a frame's head and this one
 
 
 class RecordHeader(NamedTuple):
@@ -37,6 +38,22 @@ def pack(header: RecordHeader, data: bytes) -> bytes:
         labels = header.label.astype("<f4").tobytes()
         return IR_HEADER.pack(len(labels) // 4, 0.0, header.id, header.id2) + labels + data
     return IR_HEADER.pack(0, header.label, header.id, header.id2) + data
+
+
+def plain_record(block: bytes) -> tuple[RecordHeader, bytes] | None:
+    """What `unpack` gives of a record in one part, with one label, that fills the block exactly.
+
+    Nearly all are of this kind. None of any other, and of what is damaged.
+    """
+    if len(block) < _PLAIN.size:
+        return None
+    magic, word, flag, label, key, key2 = _PLAIN.unpack_from(block)
+    end = HEAD.size + word  # whose upper bits are zero where the record has one part
+    if magic != MAGIC or flag or end < _PLAIN.size or end + (-word % 4) != len(block):
+        return None
+    if any(block[end:]):
+        return None
+    return RecordHeader(label, key, key2), block[_PLAIN.size : end]
 
 
 def unpack(payload: bytes) -> tuple[RecordHeader, bytes]:
