@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from arcwise.data.check import check as look
-from arcwise.data.check_report import CheckReport
-from arcwise.data.check_rows import Rows
-from arcwise.data.findings import NearDuplicates
-from arcwise.data.grouping import connected
-from arcwise.data.label_noise import (
+from arcwise.data.check.findings import NearDuplicates
+from arcwise.data.check.grouping import connected
+from arcwise.data.check.label_noise import (
     close_identities,
     nearest_pairs,
     outliers,
     pairs_above,
     suspicious_similarity,
 )
+from arcwise.data.check.model_report import CloseIdentities, ModelReport, Outlier
+from arcwise.data.check.near_duplicates import made_copy
+from arcwise.data.check.report import CheckReport
+from arcwise.data.check.rows import Rows
 from arcwise.data.manifest import Manifest, open_manifest
-from arcwise.data.model_report import CloseIdentities, ModelReport, Outlier
-from arcwise.data.near_duplicates import made_copy
 from arcwise.data.parallel import Progress
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import Preparation, decode

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from arcwise.data.catalogue import DataSet, named
-from arcwise.data.download import Received, fetch
-from arcwise.data.downloaded import from_download
+from arcwise.data.catalogue.download import Received, fetch
+from arcwise.data.catalogue.downloaded import from_download
+from arcwise.data.catalogue.mirrored import from_mirror, mirror_of
 from arcwise.data.manifest import open_manifest
-from arcwise.data.mirrored import from_mirror, mirror_of
 from arcwise.data.names import MANIFEST
 from arcwise.errors import ArcwiseError
 

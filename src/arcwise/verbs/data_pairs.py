@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from arcwise.data.formats.pairs import write_pairs_table
-from arcwise.data.formats.pairs_lfw import lfw_text
+from arcwise.data.formats.pairs.lfw import lfw_text
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.pair_drawing import DrawnPairs, draw_pairs
 from arcwise.data.pair_rule import PairRule

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.formats import ijb_meta
+from arcwise.data.formats.ijb import meta as ijb_meta
 from arcwise.data.formats.ijb import recognises
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.errors import ArcwiseError

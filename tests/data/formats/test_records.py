@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from arcwise.data.containers.recordio_framing import MAGIC_BYTES, frame
-from arcwise.data.containers.recordio_header import RecordHeader, pack
-from arcwise.data.formats import records, records_layout
-from arcwise.data.formats.records_layout import Distrust, contents, runs
+from arcwise.data.containers.recordio.framing import MAGIC_BYTES, frame
+from arcwise.data.containers.recordio.header import RecordHeader, pack
+from arcwise.data.formats import records
+from arcwise.data.formats.records import layout as records_layout
+from arcwise.data.formats.records.layout import Distrust, contents, runs
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError, ImageError
 
@@ -280,7 +281,7 @@ def test_what_is_no_recordio_is_one_error(tmp_path: Path):
 
 
 def test_labels_of_many_records_are_read_in_parts(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("arcwise.data.formats.records_labels._TOGETHER", 4)
+    monkeypatch.setattr("arcwise.data.formats.records.labels._TOGETHER", 4)
     labels = [float(key // 3) for key in range(50)]
     manifest = open_manifest(save(tmp_path, plain(labels)))
     assert manifest.identities == [str(key // 3) for key in range(50)]

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from arcwise.data.containers import tar_index
+from arcwise.data.containers.tarred import index as tar_index
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.writing.shards import ShardWriter
 from arcwise.errors import ArcwiseError, ImageError

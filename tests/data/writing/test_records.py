@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.containers.recordio_framing import MAGIC_BYTES
+from arcwise.data.containers.recordio.framing import MAGIC_BYTES
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.writing import record_lists
 from arcwise.data.writing.records import RecordWriter
@@ -222,7 +222,7 @@ def test_what_a_rec_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         RecordWriter(tmp_path, "train.rec", described(["a", "b", "c"]))
     writer = RecordWriter(tmp_path, "train.rec", described(["a", "b"]))
     writer.resume()
-    monkeypatch.setattr("arcwise.data.containers.recordio_framing.LONGEST", 40)
+    monkeypatch.setattr("arcwise.data.containers.recordio.framing.LONGEST", 40)
     with pytest.raises(ArcwiseError, match=r"some/1\.jpg: 41 bytes; a RecordIO record holds at"):
         writer.add(1, bytes(17))
     writer.close()

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute
 
 from arcwise.data.containers.positioned import PositionedFile
-from arcwise.data.containers.tar_headers import Lost, Member, Read
 from arcwise.data.containers.tarred import buffered, members, payload
+from arcwise.data.containers.tarred.headers import Lost, Member, Read
 from arcwise.data.formats.layout import folder_columns, is_picture, shown
 from arcwise.errors import ArcwiseError, ImageError
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-from arcwise.data.containers import tar_index
+from arcwise.data.containers.tarred import index as tar_index
 from arcwise.data.formats.columns import validated
 from arcwise.data.formats.layout import SPLITS
 from arcwise.data.formats.samples import Part, scanned

@@ -12,7 +12,7 @@ import numpy as np
 
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.parallel import Progress
-from arcwise.data.streaming import containers, each_file
+from arcwise.data.reading import containers, each_file
 from arcwise.data.writing import new_writer, refuse_existing
 from arcwise.data.writing.tables import as_csv, pairs_path, pairs_renamed
 from arcwise.data.writing.unfinished import Unfinished, work_place

@@ -1,0 +1,166 @@
+"""MXNet RecordIO: `train.rec`, pictures by key, with `train.idx` beside it or without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arcwise.data.containers.positioned import PositionedFile, buffered
+from arcwise.data.containers.recordio.framing import (
+    Damaged,
+    Read,
+    Unframed,
+    magics,
+    part_at,
+    unframe,
+)
+from arcwise.data.containers.recordio.header import RecordHeader, plain_record, unpack
+from arcwise.data.containers.recordio.index import line_of, read_index
+from arcwise.data.containers.recordio.labels import Labels, read_labels
+from arcwise.data.containers.recordio.scan import scan
+from arcwise.errors import ArcwiseError, ImageError
+
+BLOCK = 2**22
+"""Bytes read at once by those who read a file from front to back."""
+
+_PROBES = 16
+
+
+class RecordContainer:
+    """A `.rec` that is read in place.
+
+    Attributes:
+        index: where its records begin.
+        notes: what the user has to know about it, a line each.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._name = Path(path).name
+        self._file = PositionedFile(path)
+        beside = Path(path).with_suffix(".idx")
+        if beside.is_file():
+            self.index = read_index(beside)
+            self.notes = tuple(self._misfits(beside))
+        else:
+            self.index, damaged = scan(buffered(self._file, BLOCK), self._file.size)
+            self.notes = (f"{beside.name} is missing; {self._name} itself was looked through",)
+            if len(damaged) >= len(self.index):  # nothing that could be read
+                raise ArcwiseError(f"{path}: no whole record in it; not RecordIO, or damaged")
+            if damaged:
+                self.notes += (
+                    f"{self._name}: {len(damaged):,} damaged places, the first at byte "
+                    f"{damaged[0]:,}; what lies there cannot be read",
+                )
+
+    def __contains__(self, member: str) -> bool:
+        return self._key(member) in self.index
+
+    def read(self, member: str, ref: str) -> bytes:
+        """The picture file in the record whose key is the member's name."""
+        return self._record(self._key(member), ref, self._file.read_at)[1]
+
+    def record(self, key: int) -> tuple[RecordHeader, bytes]:
+        """The header and the picture file of one record.
+
+        Raises:
+            ImageError: there is none, or it is damaged.
+        """
+        return self._record(key, f"{self._name}/{key}", self._file.read_at)
+
+    def labels(self, keys: NDArray[np.int64]) -> Labels:
+        """The labels of the records of these keys, which must be there."""
+        return read_labels(self._file, self.index.offsets[self.index.rows(keys)])
+
+    def each(
+        self, keys: Iterable[int] | None = None
+    ) -> Iterator[tuple[int, RecordHeader, bytes] | ImageError]:
+        """(key, header, picture file) of record after record, or why one cannot be read.
+
+        The file is read in large blocks wherever the next record lies behind the last one.
+
+        Args:
+            keys: which, in this order; all, in the order of the file, when not given.
+        """
+        through_blocks = buffered(self._file, BLOCK)
+        if keys is None:
+            keys = self.index.some_keys()[np.argsort(self.index.offsets, kind="stable")]
+        last = None
+        for key in map(int, keys):
+            offset = self.index.offset(key)
+            near = last is None or 0 <= offset - last <= BLOCK
+            last = offset
+            try:
+                read = through_blocks if near else self._file.read_at
+                yield key, *self._record(key, f"{self._name}/{key}", read)
+            except ImageError as error:
+                yield error
+
+    def _record(self, key: int, ref: str, read: Read) -> tuple[RecordHeader, bytes]:
+        offset = self.index.offset(key)
+        if offset < 0:
+            first, last = self.index.keys[0], self.index.keys[-1]
+            raise ImageError(
+                ref, f"{self._name} has no such record; its keys are {first} to {last}"
+            )
+        end = self.index.offset(key + 1)
+        if 0 < end - offset <= BLOCK and (plain := plain_record(read(offset, end - offset))):
+            return plain
+        try:
+            found = unframe(read, self._file.size, offset)
+            if end != found.end:
+                self._check_end(found)
+            return unpack(found.payload)
+        except Damaged as problem:
+            reason = f"record {key}, at byte {offset:,} of {self._name}, is damaged: {problem}"
+            raise ImageError(ref, reason) from None
+
+    def _check_end(self, found: Unframed) -> None:
+        """Damaged, unless the record may end where it does: its length may be the wrong one."""
+        if len(magics(found.payload)) >= found.parts:
+            raise Damaged("another record begins before its end")
+        if found.end == self._file.size:
+            return
+        try:
+            part_at(self._file.read_at, self._file.size, found.end)
+        except Damaged:
+            if not (self.index.offsets == found.end).any():
+                raise Damaged("no other record begins at its end") from None
+
+    def _misfits(self, beside: Path) -> Iterator[str]:
+        """Notes on how the index fits the file.
+
+        Raises:
+            ArcwiseError: none of several records is where it says; it is another file's.
+        """
+        size, offsets = self._file.size, self.index.offsets
+        rows = np.linspace(0, len(offsets) - 1, min(len(offsets), _PROBES)).astype(np.int64)
+        problems = [self._problem(int(offset)) for offset in offsets[rows]]
+        if all(problems):
+            key = int(self.index.keys[0])
+            raise ArcwiseError(
+                f"{beside}: line {line_of(beside, key)}: record {key} at byte {offsets[0]:,} of "
+                f"{self._name} {problems[0]}; the two do not belong together: remove the .idx, "
+                "and the .rec itself is looked through"
+            )
+        if beyond := int((offsets >= size).sum()):
+            yield (
+                f"{self._name} was cut short at {size:,} bytes: {beyond:,} records that "
+                f"{beside.name} names are missing"
+            )
+
+    def _problem(self, offset: int) -> str:
+        try:
+            part_at(self._file.read_at, self._file.size, offset)
+        except Damaged as problem:
+            return str(problem)
+        return ""
+
+    @staticmethod
+    def _key(member: str) -> int:
+        return int(member) if member.isdecimal() and member.isascii() and len(member) < 19 else -1
+
+
+open_container = RecordContainer

@@ -1,0 +1,147 @@
+"""The pictures of a `.rec` and their labels → the columns of a manifest."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+from numpy.typing import NDArray
+
+from arcwise.data.containers.recordio import RecordContainer
+from arcwise.data.formats.records import layout as records_layout
+from arcwise.data.formats.records.layout import Distrust
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
+
+_TOGETHER = 2**13  # records
+
+Keys = NDArray[np.int64]
+
+
+class Labelled(NamedTuple):
+    """Pictures by key, and their labels, NaN where a record is damaged."""
+
+    keys: Keys
+    labels: NDArray[np.float32]
+
+
+@dataclass
+class _Seen:
+    """What was met on the way: the keys of damaged records, and the largest label."""
+
+    damaged: array[int] = field(default_factory=lambda: array("q"))
+    largest: float = 0.0
+
+
+class LabelledRecords(NamedTuple):
+    """The pictures of a `.rec`.
+
+    Attributes:
+        table: `image` and `identity`.
+        understood: how the layout was read.
+        notes: what the user has to know.
+    """
+
+    table: pa.Table
+    understood: str
+    notes: tuple[str, ...] = ()
+
+
+def labelled(container: RecordContainer, name: str, *, identities: bool) -> LabelledRecords:
+    """The pictures in the order of their keys, each with its label.
+
+    Where record 0 is InsightFace's table of contents, two labels of each identity are read, and
+    the label of every picture only when these contradict it. A damaged record has no label: it
+    is left out when every picture must have an identity.
+    """
+    layout, notes = "RecordIO with a label in each record", ()
+    bounds = _record_0(container)
+    if bounds is not None:
+        layout = "RecordIO as InsightFace lays it out"
+        try:
+            return LabelledRecords(_table(name, _by_contents(container, *bounds)), layout)
+        except Distrust as problem:
+            notes = (f"{name}: {problem}; so the label of every picture is read",)
+    seen = _Seen()
+    table = _table(name, _one_by_one(container, seen, keep_damaged=not identities))
+    if seen.damaged:
+        left = "are left out" if identities else "have no identity"
+        first = f"{name}/{seen.damaged[0]}"
+        notes += (f"{len(seen.damaged):,} damaged records {left}, the first is {first}",)
+    if seen.largest > records_layout.EXACT:
+        notes += (f"{name}: labels beyond {records_layout.EXACT:,}, where float32 joins some",)
+    return LabelledRecords(table, layout, notes)
+
+
+def _record_0(container: RecordContainer) -> tuple[float, float] | None:
+    """The two labels of record 0, if that is a table of contents and no picture."""
+    if 0 not in container.index:
+        return None
+    first, second, picture = container.labels(np.zeros(1, np.int64))
+    is_contents = picture[0] == 0 and not np.isnan(second[0])
+    return (float(first[0]), float(second[0])) if is_contents else None
+
+
+def _by_contents(container: RecordContainer, first: float, end: float) -> list[Labelled]:
+    """The pictures, of whose labels two an identity are read.
+
+    Raises:
+        Distrust: they contradict the contents, or these themselves.
+    """
+    found = records_layout.contents(first, end, container.index.keys)
+    identities = container.labels(np.arange(found.identities.start, found.identities.stop))
+    if identities.picture.any():
+        raise Distrust("the record of an identity is damaged, or a picture")
+    runs = records_layout.runs(found.pictures, identities.first, identities.second)
+    of_first, of_last = (container.labels(keys) for keys in (runs.first, runs.stop - 1))
+    if (of_first.picture < 0).any() or (of_last.picture < 0).any():
+        raise Distrust("the first or last picture of an identity is damaged")
+    if not np.array_equal(of_first.first, of_last.first):
+        raise Distrust("the first and the last picture of an identity have different labels")
+    labels = np.repeat(of_first.first, runs.stop - runs.first)
+    return [Labelled(np.arange(found.pictures.start, found.pictures.stop), labels)]
+
+
+def _one_by_one(
+    container: RecordContainer, seen: _Seen, *, keep_damaged: bool
+) -> Iterator[Labelled]:
+    """The pictures, some at a time."""
+    for start in range(0, len(container.index), _TOGETHER):
+        keys = container.index.some_keys(start, start + _TOGETHER)
+        labels, second, picture = container.labels(keys)
+        labels[picture < 0] = np.nan
+        sound = np.isfinite(labels)
+        pictures = (picture != 0) | np.isnan(second)  # else a record of the contents
+        seen.damaged.extend(keys[pictures & ~sound].tolist())
+        seen.largest = max(seen.largest, np.abs(labels[sound]).max(initial=0))
+        kept = pictures if keep_damaged else pictures & sound
+        yield Labelled(keys[kept], labels[kept])
+
+
+def _table(name: str, found: Iterable[Labelled]) -> pa.Table:
+    images, identities = [], []
+    for keys, labels in found:
+        for start in range(0, len(keys), _TOGETHER):
+            some = slice(start, start + _TOGETHER)
+            images.append(refs(name, keys[some]))
+            identities.append(_texts(labels[some]))
+    columns = {"image": images, "identity": identities}
+    return pa.table({key: pa.chunked_array(parts, pa.string()) for key, parts in columns.items()})
+
+
+def refs(name: str, keys: Keys) -> pa.Array:
+    """What the pictures of these keys are called: `train.rec/7`."""
+    return pc.binary_join_element_wise(f"{name}/", pa.array(keys).cast(pa.string()), "")
+
+
+def _texts(labels: NDArray[np.float32]) -> pa.Array:
+    """The labels as text, whole numbers without a point; none where there is no label."""
+    values, places = np.unique(labels, return_inverse=True)
+    words = [str(int(one)) if one.is_integer() else str(one) for one in values]
+    codes = pa.array(places.astype(np.int32), mask=~np.isfinite(labels))
+    return pa.DictionaryArray.from_arrays(codes, pa.array(words, pa.string())).cast(pa.string())
