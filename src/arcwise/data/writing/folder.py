@@ -8,7 +8,7 @@ from pathlib import Path
 
 from arcwise.data.manifest import Manifest
 from arcwise.data.names import ENDINGS, MANIFEST, PAIRS, member_paths, whole_name
-from arcwise.data.writing.tables import as_csv, pairs_renamed, rows_renamed
+from arcwise.data.writing.tables import tables_inside
 
 
 class NewFolder:
@@ -63,10 +63,8 @@ class FolderWriter:
     def finish(self, rows: Sequence[int]) -> list[str]:
         """Writes `manifest.csv`, and `pairs.csv` where the source states pairs."""
         images = [self._paths[row] for row in rows]
-        self._files.add(MANIFEST, as_csv(rows_renamed(self._manifest, rows, images)))
-        pairs = pairs_renamed(self._manifest, rows, images)
-        if pairs is not None:
-            self._files.add(PAIRS, as_csv(pairs))
+        for table, data in tables_inside(self._manifest, rows, images):
+            self._files.add(table, data)
         return [self._name]
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow.compute
 import pyarrow.csv as pacsv
 
 from arcwise.data.manifest import Manifest
+from arcwise.data.names import MANIFEST, PAIRS
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
@@ -50,6 +51,18 @@ def pairs_renamed(
         place = pc.index_in(pairs.column(side), value_set=old)
         pairs = pairs.set_column(pairs.column_names.index(side), side, new.take(place))
     return pairs.filter(pc.and_(pc.is_valid(pairs["a"]), pc.is_valid(pairs["b"])))
+
+
+def tables_inside(
+    manifest: Manifest, rows: Sequence[int], images: Sequence[str]
+) -> Iterator[tuple[str, bytes]]:
+    """Name and content of what lies beside the pictures in a folder or archive.
+
+    `manifest.csv`, and `pairs.csv` where the source states pairs.
+    """
+    yield MANIFEST, as_csv(rows_renamed(manifest, rows, images))
+    if (pairs := pairs_renamed(manifest, rows, images)) is not None:
+        yield PAIRS, as_csv(pairs)
 
 
 def pairs_path(target: Path) -> Path:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from arcwise.data.manifest import Manifest
-from arcwise.data.names import ENDINGS, MANIFEST, PAIRS, member_paths, whole_name
+from arcwise.data.names import ENDINGS, member_paths, whole_name
 from arcwise.data.writing.stored import StoredZip
-from arcwise.data.writing.tables import as_csv, pairs_renamed, rows_renamed
+from arcwise.data.writing.tables import tables_inside
 
 
 class ZipWriter:
@@ -41,10 +41,8 @@ class ZipWriter:
     def finish(self, rows: Sequence[int]) -> list[str]:
         """Adds `manifest.csv`, and `pairs.csv` where the source states pairs."""
         images = [self._paths[row] for row in rows]
-        self._files.add(MANIFEST, as_csv(rows_renamed(self._manifest, rows, images)))
-        pairs = pairs_renamed(self._manifest, rows, images)
-        if pairs is not None:
-            self._files.add(PAIRS, as_csv(pairs))
+        for table, data in tables_inside(self._manifest, rows, images):
+            self._files.add(table, data)
         self._files.finish()
         return [self._name]
 
