@@ -30,7 +30,7 @@ def command(
 
     Args:
         model: A model folder.
-        data: A folder of folders, a CSV or Parquet table, or a zip.
+        data: A data set in any form: a folder of folders, a table, an archive.
         far: False-accept rates: of two pictures of different identities, how many pass.
         fpir: False-positive identification rates: of unknown pictures, how many get an answer.
         gallery_size: Identities in the galleries that --fpir is measured in; by default half.

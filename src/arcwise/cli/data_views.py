@@ -34,7 +34,7 @@ def command_for(words: Sequence[str]) -> Callable[..., int]:
         """Draw what training sees: pictures of its first batch, each beside its views.
 
         Args:
-            data: A folder of folders, a CSV or Parquet table, or a zip.
+            data: A data set in any form: a folder of folders, a table, an archive.
             sheet: The picture to write, .jpg or .png.
             config: The run, field by field, as in `arcwise train`.
             recipe: What the fields below start from.

@@ -22,7 +22,7 @@ def command(
 
     Args:
         gallery: The gallery's file; made if there is none.
-        data: A folder of folders, a CSV or Parquet table, or a zip.
+        data: A data set in any form: a folder of folders, a table, an archive.
         model: The model folder; an existing gallery knows its own.
         replace: Whether older pictures of the same identities go.
         naming: How a table calls things.

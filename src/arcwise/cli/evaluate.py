@@ -37,7 +37,7 @@ def command(
     Args:
         model: A model folder; a bare .onnx with --preparation; or - for vectors that are in the
             data already.
-        data: A folder of folders, a zip, a CSV or Parquet table, a .bin pack, or an IJB folder.
+        data: A data set in any form: a folder, a table, an archive, a .bin pack, IJB.
         beside: Another model to measure on the same pictures; as often as you like.
         pairs: Pairs to verify, instead of those that the data list: a CSV of a, b, same, perhaps
             fold, and columns to group by; or a .txt as LFW's.

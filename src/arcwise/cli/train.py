@@ -54,7 +54,7 @@ def command_for(words: Sequence[str]) -> Callable[..., int]:
         """Train an encoder on the identities you have; write a run folder with a model in it.
 
         Args:
-            data: A folder of folders, a CSV or Parquet table, or a zip.
+            data: A data set in any form: a folder of folders, a table, an archive.
             config: The run, field by field.
             out: The run folder.
             recipe: What the fields below start from.
