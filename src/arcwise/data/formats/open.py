@@ -24,7 +24,7 @@ from arcwise.data.formats.table import TABLES, read_table
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 
-EXPECTED = "a folder or .zip with one folder per identity, a .csv or .parquet table, or a .rec, .tar or .bin"
+EXPECTED = "a folder or .zip with one folder per identity, a .csv or .parquet, a .rec, .tar or .bin"
 
 
 class FileFormat(Protocol):
