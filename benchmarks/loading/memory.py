@@ -42,6 +42,7 @@ def make(form: str, place: str, records: int) -> None:
     partial = Path(f"{place}.partial")
     partial.mkdir(parents=True)
     written = writer(partial, name, Manifest(pa.table(table), partial, "tiny"))
+    written.resume()
     for row in range(records):
         written.add(row, b"\xff\xd8%d\xff\xd9" % row)
     written.finish(range(records))

@@ -159,7 +159,7 @@ def test_what_is_no_plain_portrait_can_be_left_out(tmp_path: Path, photograph: P
     assert not (tmp_path / "c").exists()
     done = crops_of(photograph, tmp_path / "kept", side, Policies())
     assert (done.crops, done.profiles) == (1, ["Al/1.png"])
-    assert "profiles, kept (1)" in str(done)
+    assert "profiles, kept (1); are landmarks written x y, x y" in str(done)
 
 
 def test_without_a_face_the_middle_can_be_taken(tmp_path: Path, photograph: Path) -> None:

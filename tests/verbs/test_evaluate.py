@@ -398,7 +398,7 @@ def test_a_bare_network_with_its_preparation(served: Path, new: Manifest, tmp_pa
     for content, said in (
         ("", "no JSON file that can be read"),
         ("[]", "holds no object"),
-        ("{}", "preparation lacks height"),
+        ("{}", r"how\.json: preparation lacks height"),
     ):
         (tmp_path / "how.json").write_text(content)
         with pytest.raises(ArcwiseError, match=said):

@@ -306,8 +306,9 @@ class TestIjb:
         assert "DIR at FPIR 0.1" in {m.name for m in measured.measures}
 
     def test_it_says_what_to_mind(self, measured: Evaluation) -> None:
-        first, second = measured.about.notes
+        first, numbers, second = measured.about.notes
         assert first.startswith("not the published ijbc")
+        assert numbers.startswith("identities here are bare numbers")
         assert "does not align faces, and these are not aligned" in second
         assert measured.report is not None
         assert "not the published ijbc" in measured.report.read_text()

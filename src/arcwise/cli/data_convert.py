@@ -9,6 +9,7 @@ from tyro.conf import Positional
 
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import progress
+from arcwise.data.manifest import open_manifest
 from arcwise.verbs.data_convert import convert
 
 
@@ -31,7 +32,7 @@ def command(
         pairs: A pairs.csv or pairs.txt of pairs to verify, instead of the data set's own.
         naming: How a table calls things.
     """
-    manifest = naming.open(source, identities=False)
+    manifest = open_manifest(source, identities=False, **naming.options)  # notes: in the summary
     try:
         with progress("converting") as move:
             print(convert(manifest, destination, pairs=pairs, progress=move, say=print))

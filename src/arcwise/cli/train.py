@@ -16,6 +16,7 @@ from tyro.conf import Positional
 from arcwise import distributed
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import FEW, left_out
+from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.recipes import recipe as named
 from arcwise.training.config import TrainConfig
@@ -68,7 +69,7 @@ def command_for(words: Sequence[str]) -> Callable[..., int]:
             )
         with training_progress() as (announce, report):
             result = train(
-                naming.open(data),
+                open_manifest(data, **naming.options),
                 out,
                 config,
                 resume=resume,
@@ -104,6 +105,8 @@ def training_progress() -> Iterator[tuple[Announce, Report]]:
                     f"held out: {len(parts.choose.classes)} identities choose the checkpoint, "
                     f"{len(parts.calibrate.classes)} set the thresholds"
                 )
+            for note in parts.train.notes:
+                bar.console.print(f"mind: {note}", soft_wrap=True, highlight=False)
             left_out("files are not pictures", parts.train.ignored)
 
         def report(step: int, values: dict[str, float]) -> None:

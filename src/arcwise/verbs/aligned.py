@@ -86,6 +86,11 @@ class Aligned:
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
+    def _suspicion(self) -> str:
+        if len(self.profiles) <= self.crops / 2:
+            return ""
+        return "; are landmarks written x y, x y, …: eyes, nose, mouth corners, image-left first?"
+
     def _lines(self) -> Iterator[str]:
         pairs = "" if self.pairs is None else f", {self.pairs:,} pairs to verify"
         yield f"{self.path}: {self.crops:,} crops{pairs}"
@@ -101,7 +106,8 @@ class Aligned:
             ("unreadable", None, [str(error) for error in self.unreadable]),
         ):
             if names:
-                yield f"  {what}, {done or 'left out'} ({len(names):,})"
+                odd = self._suspicion() if names is self.profiles else ""
+                yield f"  {what}, {done or 'left out'} ({len(names):,}){odd}"
                 yield from (f"    {name}" for name in names[:_SHOWN])
             if len(names) > _SHOWN:
                 yield f"    ... and {len(names) - _SHOWN:,} more"

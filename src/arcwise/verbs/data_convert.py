@@ -35,7 +35,7 @@ class Converted:
         copied: bytes of pictures, since then.
         seconds: that took.
         left_out: the pictures that cannot be read, each with its reason.
-        notes: what the source has to say about itself.
+        notes: what the source, and what was written, have to say about themselves.
     """
 
     path: Path
@@ -141,5 +141,5 @@ def _summary(manifest: Manifest, target: Path, done: Copied, seconds: float) -> 
         done.copied,
         seconds,
         tuple(done.left_out),
-        manifest.notes,
+        (*manifest.notes, *done.notes),
     )

@@ -100,7 +100,8 @@ def make_pairs(
     try:
         drawn = draw_pairs(owner, rule, pairs=pairs, folds=folds, seed=seed)
     except ArcwiseError as problem:
-        raise ArcwiseError(f"{manifest.name}: {problem}") from None
+        those = f"{len(np.unique(owner))} identities in {words}"
+        raise ArcwiseError(f"{manifest.name}, {those}: {problem}") from None
     table = _table(items, drawn, rule, domains is not None)
     if form == ".bin":
         convert(replace(manifest, pairs=table), target, progress=progress)

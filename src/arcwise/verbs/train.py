@@ -176,7 +176,12 @@ def training_rows(manifest: Manifest) -> Manifest:
             f"{manifest.name}: its column split has {', '.join(named)} and no train; name the rows "
             "to train on, or leave the column out"
         )
-    return manifest.where("split", "train")
+    found = manifest.where("split", "train")
+    others = ", ".join(repr(one) for one in named if one != "train")
+    if not others:
+        return found
+    left = f"{len(manifest) - len(found):,} pictures of split {others} are left alone"
+    return replace(found, notes=(*found.notes, left))
 
 
 def _resolved(config: TrainConfig, manifest: Manifest, out: Path) -> TrainConfig:

@@ -205,4 +205,7 @@ def _read_preparation(path: Path) -> Preparation:
         raise ArcwiseError(f"{path}: no JSON file that can be read ({problem})") from None
     if not isinstance(values, dict):
         raise ArcwiseError(f"{path}: holds no object; expected the fields of a preparation")
-    return Preparation.from_dict(values)
+    try:
+        return Preparation.from_dict({"flip": False} | values)
+    except ArcwiseError as problem:
+        raise ArcwiseError(f"{path}: {problem}") from None

@@ -127,8 +127,8 @@ def test_another_data_set_must_share_nothing(a_folder: AFolder, tmp_path: Path) 
     assert report.images == 2
     assert report.shared == ("Bob",)
     assert {group.images for group in report.leaked} == {
-        ("Al/1.png", "Cy/1.png"),
-        ("Bob/1.png", "Bob/2.png"),
+        ("Al/1.png", "evaluation: Cy/1.png"),
+        ("Bob/1.png", "evaluation: Bob/2.png"),
     }
     twice = check_verb(tmp_path / "photos", against=[tmp_path / "photos"])  # of one name
     assert len(twice.leaked) == 2

@@ -108,6 +108,8 @@ def test_pairs_without_their_pictures_are_left_out_and_counted(tmp_path: Path) -
     assert writer.resume() == 4
     writer.finish([0, 1, 3])
     assert writer.left_out == 1
+    assert "no place in a pack" in writer.notes[0]
+    assert writer.notes[1].startswith("1 pairs left out")
     with pytest.raises(ArcwiseError, match=r"faces\.bin: both pictures of none of 3 pairs"):
         writer.finish([1, 2])
 

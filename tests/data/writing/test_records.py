@@ -1,3 +1,4 @@
+import os
 import struct
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from arcwise.data.containers.recordio.framing import MAGIC_BYTES
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.writing import record_lists
 from arcwise.data.writing.records import RecordWriter
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, ImageError
 
 pieces = st.lists(st.one_of(st.just(MAGIC_BYTES), st.binary(max_size=9)), max_size=4)
 names = st.sampled_from(["Ada", "Bob", "Éva/2", "", None])
@@ -210,10 +211,39 @@ def test_a_table_of_other_records_is_not_believed(tmp_path: Path):
         table.write_bytes((other / table.name).read_bytes())
         manifest = open_manifest(path)
         assert manifest.identities == ["0", "0", "1"]
-        said = "train.manifest.parquet does not list these records, and is not used: remove it"
-        assert manifest.notes == (said,)
+        (said,) = manifest.notes
+        assert said.startswith("train.manifest.parquet lists other records than these")
     table.write_bytes(b"PAR1 no")
     assert open_manifest(path).notes == (said,)
+
+
+@pytest.mark.parametrize("without_index", [False, True])
+@pytest.mark.parametrize("sort", [False, True])
+def test_what_is_left_of_a_file_cut_short_keeps_its_columns(
+    tmp_path: Path, sort: bool, without_index: bool
+):
+    names = ["a", "a", "b", "b"] if sort else ["a", "b", "a", "b"]
+    source = described(names)
+    path = write(tmp_path, source, [b"x" * 500] * 4)
+    os.truncate(path, 1300)  # in the middle of the third picture
+    if without_index:
+        path.with_suffix(".idx").unlink()
+    manifest = open_manifest(path)
+    assert manifest.identities == names
+    assert [manifest.read(row) for row in range(2)] == [b"x" * 500] * 2
+    for row in (2, 3):
+        with pytest.raises(ImageError):
+            manifest.read(row)
+    assert manifest.notes
+
+
+def test_the_layout_is_said(tmp_path: Path):
+    for names, layout in ((["a", "a", "b"], "InsightFace's"), (["a", "b", "a"], "im2rec's")):
+        work = tmp_path / layout
+        work.mkdir()
+        writer = RecordWriter(work, "train.rec", described(names))
+        assert writer.notes[0].startswith(f"{layout} layout")
+        writer.close()
 
 
 def test_what_a_rec_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -49,11 +49,12 @@ class Rows:
         return int(self._starts[-1])
 
     def name(self, row: int) -> str:
-        """What a row is called: its picture, or its number in its data set."""
+        """What a row is called: its picture or number, after its data set if that is not the first."""
         number = int(np.searchsorted(self._starts, row, side="right")) - 1
         own = int(row - self._starts[number])
         manifest = self.manifests[number]
-        return manifest.image(own) if manifest.has_images else f"row {own + 1}"
+        name = manifest.image(own) if manifest.has_images else f"row {own + 1}"
+        return f"{manifest.name}: {name}" if number else name
 
     def identity(self, row: int) -> str:
         """Whose a row is, which has an identity."""

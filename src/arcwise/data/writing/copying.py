@@ -36,12 +36,14 @@ class Copied(NamedTuple):
         left_out: the pictures that cannot be read.
         resumed_at: the row that an earlier attempt had come to.
         copied: bytes of pictures since then.
+        notes: what the user has to know of what was written.
     """
 
     rows: list[int]
     left_out: list[ImageError]
     resumed_at: int = 0
     copied: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def copy_pictures(
@@ -69,7 +71,7 @@ def copy_pictures(
     target.parent.mkdir(parents=True, exist_ok=True)
     about = {"source": manifest.name, "fingerprint": _fingerprint(manifest), "form": form}
     total = start = len(manifest)
-    copied = 0
+    copied, notes = 0, ()
     with Unfinished(target, about) as work:
         if not work.whole():
             refuse_existing(target, *_beside(target, form))
@@ -82,6 +84,7 @@ def copy_pictures(
                 copied = _add(manifest, writer, work, start, progress)
                 rows = _rows(manifest, work)
                 names = writer.finish(rows)
+                notes = writer.notes
             finally:
                 writer.close()
             if manifest.pairs is not None and form not in _PAIRS_INSIDE:
@@ -89,7 +92,7 @@ def copy_pictures(
             work.declare_whole(names)
         rows, left_out = _rows(manifest, work), work.left_out(before=total)
         work.move(target.parent)
-    return Copied(rows, list(left_out.values()), start, copied)
+    return Copied(rows, list(left_out.values()), start, copied, notes)
 
 
 def _add(

@@ -32,6 +32,8 @@ class NewFolder:
 class FolderWriter:
     """`[split/]identity/file name` for every picture; see `arcwise.data.names`."""
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self, folder: Path, name: str, manifest: Manifest) -> None:
         self._name, self._manifest = name, manifest
         self._root = folder / name

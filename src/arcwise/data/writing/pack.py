@@ -44,6 +44,7 @@ class PackWriter:
             ArcwiseError: the manifest states no pairs, or not of single pictures.
         """
         self.left_out = 0
+        self.notes: tuple[str, ...] = ()
         self._folder, self._name = folder, name
         self._pairs, self._same = _pairs(manifest, name)
         self._used = np.zeros(len(manifest), bool)
@@ -85,6 +86,13 @@ class PackWriter:
         there[np.asarray(rows, np.int64)] = True
         whole = (there & (self._lengths != _UNUSED))[self._pairs].all(axis=1)
         self.left_out = int((~whole).sum())
+        pictures = len(np.unique(self._pairs[whole]))
+        self.notes = (
+            f"{pictures:,} pictures in {int(whole.sum()):,} pairs; pictures in no pair, "
+            "identities, folds and other columns have no place in a pack",
+        )
+        if self.left_out:
+            self.notes += (f"{self.left_out:,} pairs left out: a picture cannot be read",)
         if not whole.any():
             raise ArcwiseError(
                 f"{self._name}: both pictures of none of {len(whole):,} pairs can be read"

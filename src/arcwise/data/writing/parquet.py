@@ -32,6 +32,8 @@ class ParquetWriter:
     the piece before.
     """
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self, folder: Path, name: str, manifest: Manifest) -> None:
         self._path = folder / name
         self._piece = folder / f"{name}.piece"

@@ -38,6 +38,13 @@ class RecordWriter:
         self._path, self._manifest = folder / name, manifest
         self._labels, self._classes, together = record_labels(manifest)
         self._first = 1 if together else 0  # record 0 is not a picture then
+        layout = "InsightFace's layout, with record 0, identities and property"
+        if not together:
+            layout = (
+                "im2rec's layout, without record 0 and property, since the rows of an identity do "
+                "not lie together; a table sorted by identity gives InsightFace's"
+            )
+        self.notes = (layout,)
         self._offsets = array("q")
         self._size = ""  # height,width of the first picture
         self._file: BinaryIO | None = None

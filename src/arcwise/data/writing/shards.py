@@ -43,6 +43,8 @@ class ShardWriter:
     picture, and its types are kept. The same pictures give the same bytes.
     """
 
+    notes: tuple[str, ...] = ()
+
     def __init__(
         self, folder: Path, name: str, manifest: Manifest, *, shard_bytes: int = SHARD_BYTES
     ) -> None:

@@ -11,7 +11,12 @@ class Writer(Protocol):
 
     What was added, the last megabytes perhaps excepted, is found again by `resume` after any
     interruption but a lost power supply. Two ways to the end give the same bytes.
+
+    Attributes:
+        notes: what the user has to know of what `finish` wrote, a line each.
     """
+
+    notes: tuple[str, ...]
 
     def resume(self) -> int:
         """The row after the last one that is whole in the work folder; the rest is cut off."""

@@ -14,6 +14,8 @@ from arcwise.data.writing.tables import tables_inside
 class ZipWriter:
     """`[split/]identity/file name` for every picture; see `arcwise.data.names`."""
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self, folder: Path, name: str, manifest: Manifest) -> None:
         self._name, self._manifest = name, manifest
         self._paths = member_paths(manifest)

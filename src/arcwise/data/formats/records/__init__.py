@@ -60,7 +60,10 @@ def _described(
         table = own_table(sidecar, path.name, container, identities=identities)
         if table is not None:
             return LabelledRecords(table, f"RecordIO, as {sidecar.name} lists it"), notes
-        notes = (f"{sidecar.name} does not list these records, and is not used: remove it",)
+        notes = (
+            f"{sidecar.name} lists other records than these, and is not used: names, splits and "
+            "other columns that it may hold are not known",
+        )
     found = labelled(container, path.name, identities=identities)
     if not len(found.table):
         raise ArcwiseError(f"{path}: no picture in it")

@@ -20,6 +20,8 @@ from arcwise.images.headers import HeaderError, read_header
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
+_AT_ONCE = 4096  # records
+
 SIDECAR = ".manifest.parquet"
 """Ending of the table with all columns that `convert` writes beside a `.rec`."""
 
@@ -27,7 +29,10 @@ SIDECAR = ".manifest.parquet"
 def own_table(
     path: Path, name: str, container: RecordContainer, *, identities: bool
 ) -> pa.Table | None:
-    """The table beside a `.rec`; None when it does not list exactly its pictures.
+    """The table beside a `.rec`; None when it is another file's.
+
+    It may list more pictures than are whole: of a file that was cut short the rest keep their
+    names, and what is missing cannot be read.
 
     Raises:
         ArcwiseError: it does, and is no manifest.
@@ -44,11 +49,21 @@ def own_table(
         return None
     rows = container.index.rows(keys)
     others = np.delete(container.index.some_keys(), rows[rows >= 0])
-    if (rows < 0).any() or _pictures(container, others).any():
+    if _pictures(container, others).any():
         return None
-    if not _pictures(container, keys[[keys.argmax()]]).any():  # the contents have the last keys
+    if not _last_is_a_picture(container, keys[rows >= 0]):
         return None
     return validated(table, str(path), identities=identities)
+
+
+def _last_is_a_picture(container: RecordContainer, keys: NDArray[np.int64]) -> bool:
+    """Whether the last of these records that is whole is one; contents have the last keys."""
+    last = np.sort(keys)[::-1]
+    for start in range(0, len(last), _AT_ONCE):
+        _, second, picture = container.labels(last[start : start + _AT_ONCE])
+        if len(whole := np.flatnonzero(picture >= 0)):
+            return bool(picture[whole[0]] > 0 or np.isnan(second[whole[0]]))
+    return False
 
 
 def listed_files(path: Path, name: str, images: pa.ChunkedArray) -> pa.ChunkedArray | None:
