@@ -49,7 +49,7 @@ class Rows:
         return int(self._starts[-1])
 
     def name(self, row: int) -> str:
-        """What a row is called: its picture or number, after its data set if that is not the first."""
+        """What a row is called: its picture or number; after its data set where that is another."""
         number = int(np.searchsorted(self._starts, row, side="right")) - 1
         own = int(row - self._starts[number])
         manifest = self.manifests[number]
