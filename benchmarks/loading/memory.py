@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from arcwise.data.containers import tarred
+from arcwise.data.containers.recordio import RecordContainer
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.writing.records import RecordWriter
 from arcwise.data.writing.shards import ShardWriter
@@ -16,19 +19,25 @@ from measured import memory
 from .process import Running
 
 WRITERS = {"rec": ("tiny.rec", RecordWriter), "tar shards": ("tiny.tar", ShardWriter)}
-IDENTITIES, READ = 100_000, 10_000
+IDENTITIES, FEW, READ = 100_000, 1000, 10_000
 
 
 def measure(_: Manifest, folder: Path, rounds: int, records: int) -> list[dict[str, Any]]:
     """A row a container: how much more memory is resident at the highest than before."""
     rows = []
-    for form in WRITERS:
-        place = folder / f"{records}_{form.replace(' ', '_')}"
-        if not place.exists():
-            Running(make, [0, 1], form=form, place=str(place), records=records).result()
-        name = WRITERS[form][0]
-        rows.append({"line": form} | Running(job, [0], place=str(place / name)).result())
+    for form, (name, _writer) in WRITERS.items():
+        few, many = (_made(folder, form, count) / name for count in (FEW, records))
+        task = {"few": str(few), "many": str(many)}
+        streamed = Running(stream, [0], **task).result()
+        rows.append({"line": form, "streamed": streamed} | Running(job, [0], **task).result())
     return rows
+
+
+def _made(folder: Path, form: str, records: int) -> Path:
+    place = folder / f"{records}_{form.replace(' ', '_')}"
+    if not place.exists():
+        Running(make, [0, 1], form=form, place=str(place), records=records).result()
+    return place
 
 
 def make(form: str, place: str, records: int) -> None:
@@ -49,14 +58,32 @@ def make(form: str, place: str, records: int) -> None:
     partial.rename(place)
 
 
-def job(place: str) -> dict[str, int]:
+def stream(few: str, many: str) -> int:
+    """Bytes beyond the start to read every record, from front to back."""
+    before, count = 0, 0
+    for place in (few, many):
+        memory.settle()
+        before = memory.resident()
+        memory.reset_peak()
+        count = sum(1 for _ in _each(Path(place)))
+    assert count >= FEW
+    return memory.peak() - before
+
+
+def _each(place: Path) -> Iterator[object]:
+    if place.suffix == ".rec":
+        yield from RecordContainer(str(place)).each()
+    for shard in sorted(place.parent.glob(f"{place.stem}-*.tar")):
+        yield from tarred.each(shard)
+
+
+def job(few: str, many: str) -> dict[str, int]:
     """Bytes beyond the start: to open the file, and to read pictures all over it."""
-    warm = open_manifest(place).select([0]).read(0)  # what is loaded once is not the file's
-    assert warm
+    assert open_manifest(few).read(0)  # what is loaded once, for any file, is not this one's
     memory.settle()
     before = memory.resident()
     memory.reset_peak()
-    manifest = open_manifest(place)
+    manifest = open_manifest(many)
     opened = memory.peak() - before
     for row in np.linspace(0, len(manifest) - 1, READ).astype(int):
         assert manifest.read(int(row))
