@@ -12,6 +12,8 @@ memory      a RecordIO file and shards of --records tiny records, opened and rea
             memory is resident at the highest than before.
 converting  one container into another, beside copying the source file, both down to the disk.
 training    how long the trainer waits for pictures in each epoch of the `products` recipe.
+
+What was measured is kept in the folder, so that one part can be measured again.
 """
 
 from __future__ import annotations
@@ -41,13 +43,15 @@ def main() -> None:
 
     options.folder.mkdir(parents=True, exist_ok=True)
     pictures = forms.source(options.data, options.folder)
-    found: dict[str, Any] = {"pictures": forms.about(pictures), "records": options.records}
+    kept = options.folder / "found.json"
+    found: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+    found |= {"pictures": forms.about(pictures), "records": options.records}
     found |= page.machine("opencv-python-headless", "torch", "pillow", "pyarrow")
     for part in options.only:
         print(part, flush=True)
         measure = importlib.import_module(f"loading.{part}").measure
         found[part] = measure(pictures, options.folder, options.rounds, options.records)
-        print(json.dumps(found[part], indent=1), flush=True)
+        kept.write_text(json.dumps(found, indent=1))
     if options.write:
         table.write(options.write, found)
     print(table.text(found))

@@ -54,7 +54,8 @@ def job(source: str, place: str, name: str) -> dict[str, float]:
     folder = Path(place)
     shutil.rmtree(folder, ignore_errors=True)
     convert(open_manifest(source).select(range(10)), folder / name)  # what is loaded once
-    files = [path for path in Path(source).parent.glob(f"{Path(source).stem}*") if path.is_file()]
+    whole = Path(source)
+    files = [whole] if whole.is_file() else sorted(whole.parent.glob(f"{whole.stem}-*.tar"))
     size = sum(path.stat().st_size for path in files)
     rates = {}
     for way in ("copied", "converted"):

@@ -15,6 +15,11 @@ END = "<!-- end of what data loading measured -->"
 ONE, TWO, MEMORY, COPY, WAIT = 0.9, 1.7, 100e6, 0.5, 0.05
 """Goals: share of the limit, gain by a second worker, bytes, share of copying, share waited."""
 
+ABOUT = """\
+Written by `python benchmarks/data_loading.py --write docs/performance.md`, whose first lines say what
+is measured and how. The lines take turns with the limit, half a second each; ratios are medians.
+"""
+
 NAMES = {
     LIMIT: "the limit: OpenCV in a loop, files in memory",
     PEER: "a plain PyTorch data set over a folder, Pillow",
@@ -36,7 +41,7 @@ def text(found: dict[str, Any]) -> str:
     parts = (("reading", _reading), ("memory", _memory), ("converting", _converting),
              ("training", _training))  # fmt: skip
     tables = [table(found[part]) for part, table in parts if part in found]
-    return "\n".join(["## Reading pictures\n", about, "", *tables])
+    return "\n".join(["## Reading pictures\n", ABOUT, about, "", *tables])
 
 
 def _reading(rows: list[dict[str, Any]]) -> str:

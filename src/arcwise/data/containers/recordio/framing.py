@@ -13,8 +13,6 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
-
 MAGIC = 0xCED7230A
 MAGIC_BYTES = MAGIC.to_bytes(4, "little")
 LONGEST = 2**29 - 1
@@ -130,5 +128,9 @@ def part_at(read: Read, size: int, position: int, *, inside: bool = False) -> tu
 
 def magics(payload: bytes) -> list[int]:
     """Where the magic stands at a multiple of 4: never in a part, once between two joined parts."""
-    words = np.frombuffer(payload, "<u4", len(payload) // 4)
-    return (4 * np.flatnonzero(words == MAGIC)).tolist()
+    found, place = [], payload.find(MAGIC_BYTES)
+    while place >= 0:
+        if place % 4 == 0:
+            found.append(place)
+        place = payload.find(MAGIC_BYTES, place + 1)
+    return found

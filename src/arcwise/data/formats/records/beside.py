@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,13 @@ def own_table(
     """
     try:
         with pq.ParquetFile(path) as file:
-            table = file.read()
+            table = file.read(use_threads=False)
     except (pa.ArrowException, OSError):
         return None
     if "image" not in table.column_names or not pa.types.is_string(table["image"].type):
         return None
     keys = _keys(table["image"], f"{name}/")
-    if keys is None or not len(keys) or len(np.unique(keys)) != len(keys):
+    if keys is None or not len(keys) or not _each_once(keys):
         return None
     rows = container.index.rows(keys)
     others = np.delete(container.index.some_keys(), rows[rows >= 0])
@@ -54,6 +55,10 @@ def own_table(
     if not _last_is_a_picture(container, keys[rows >= 0]):
         return None
     return validated(table, str(path), identities=identities)
+
+
+def _each_once(keys: NDArray[np.int64]) -> bool:
+    return bool((keys[1:] > keys[:-1]).all()) or len(np.unique(keys)) == len(keys)
 
 
 def _last_is_a_picture(container: RecordContainer, keys: NDArray[np.int64]) -> bool:
@@ -126,12 +131,15 @@ def _contradictions(beside: Path, table: pa.Table, container: RecordContainer) -
 
 def _keys(images: pa.ChunkedArray, prefix: str) -> NDArray[np.int64] | None:
     """The keys that refs end in; None when they lead elsewhere."""
-    if not pc.all(pc.starts_with(images, prefix)).as_py():
-        return None
-    ends = pc.utf8_slice_codeunits(images, len(prefix))
-    if not pc.all(pc.match_substring_regex(ends, r"^\d{1,18}$")).as_py():
-        return None
-    return ends.cast(pa.int64()).to_numpy()
+    keys = np.empty(len(images), np.int64)
+    form = rf"^{re.escape(prefix)}\d{{1,18}}$"
+    for start in range(0, len(images), _AT_ONCE):  # millions of names are not copied whole
+        some = images.slice(start, _AT_ONCE)
+        if not pc.all(pc.match_substring_regex(some, form)).as_py():
+            return None
+        ends = pc.utf8_slice_codeunits(some, len(prefix))
+        keys[start : start + _AT_ONCE] = ends.cast(pa.int64()).to_numpy()
+    return keys
 
 
 def _pictures(container: RecordContainer, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
