@@ -16,8 +16,8 @@ ONE, TWO, MEMORY, COPY, WAIT = 0.9, 1.7, 100e6, 0.5, 0.05
 """Goals: share of the limit, gain by a second worker, bytes, share of copying, share waited."""
 
 ABOUT = """\
-Written by `python benchmarks/data_loading.py --write docs/performance.md`, whose first lines say what
-is measured and how. The lines take turns with the limit, half a second each; ratios are medians.
+Written by `python benchmarks/data_loading.py --write docs/performance.md`, whose first lines say
+what is measured and how. The lines take turns with the limit, half a second each; ratios are medians.
 """
 
 NAMES = {
