@@ -17,7 +17,8 @@ ONE, TWO, MEMORY, COPY, WAIT = 0.9, 1.7, 100e6, 0.5, 0.05
 
 ABOUT = """\
 Written by `python benchmarks/data_loading.py --write docs/performance.md`, whose first lines say
-what is measured and how. The lines take turns with the limit, half a second each; ratios are medians.
+what is measured and how. The lines take turns with the limit, half a second each; ratios are
+medians.
 """
 
 NAMES = {
