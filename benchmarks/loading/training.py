@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.recipes import recipe
-from arcwise.training import build, loop
+from training import train
 
 from .forms import FORMS, written
 from .process import Running
@@ -40,16 +39,7 @@ def job(place: str, keep_gb: float) -> dict[str, Any]:
         steps=steps, holdout=0.0, validate_every=steps, checkpoint_every=steps, keep_gb=keep_gb
     )
     epochs: list[dict[str, float]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        loop.train(
-            config,
-            manifest,
-            None,
-            Path(folder),
-            preparation=build.preparation(config),
-            keep=lambda encoder, step, result, last: None,
-            report=lambda step, values: epochs.append(values) if "epoch" in values else None,
-        )
+    train(config, manifest, lambda _, row: epochs.append(row) if "epoch" in row else None)
     return {
         "rate": statistics.median(one["images_per_second"] for one in epochs),
         "waiting": [one["waiting"] for one in epochs],

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arcwise.data.manifest import Manifest
-from arcwise.data.names import MANIFEST
 from arcwise.data.writing.folder import NewFolder
 from arcwise.data.writing.stored import StoredZip
 from arcwise.data.writing.tables import as_csv
@@ -113,10 +112,3 @@ def write_table(destination: Path) -> Iterator[Callable[[pa.Table], None]]:
 
 def _put(path: Path, data: bytes) -> None:
     path.write_bytes(data)
-
-
-def add_manifest(files: Target, table: pa.Table, images: list[str]) -> None:
-    """Adds the `manifest.csv` that describes the files: the table, with these as its images."""
-    column = table.column_names.index("image")
-    renamed = table.set_column(column, "image", pa.array(images, pa.string()))
-    files.add(MANIFEST, as_csv(renamed))
