@@ -12,13 +12,20 @@ from arcwise.evaluation.identification import (
     identification,
     identification_from_embeddings,
 )
+from arcwise.evaluation.in_gallery import calibrate_in_gallery
+from arcwise.evaluation.in_words import search_in_words
 from arcwise.evaluation.intervals import Rate
 from arcwise.evaluation.pairs import all_pairs, pair_similarity, verification_from_embeddings
 from arcwise.evaluation.probability import ScoreMap, calibrate_probability, score_to_probability
 from arcwise.evaluation.reliability import Reliability, reliability
 from arcwise.evaluation.rerank import KReciprocal, QueryExpansion
 from arcwise.evaluation.retrieval import Retrieval, retrieval
-from arcwise.evaluation.search_calibration import SearchThreshold, calibrate_search
+from arcwise.evaluation.search_calibration import (
+    SearchThreshold,
+    calibrate_search,
+    calibrate_searches,
+    search_rates,
+)
 from arcwise.evaluation.templates import Templates
 from arcwise.evaluation.two_galleries import TwoGalleries, two_galleries
 from arcwise.evaluation.verification import Verification, verification
@@ -49,8 +56,10 @@ __all__ = [
     "angles_from_embeddings",
     "by_group",
     "calibrate",
+    "calibrate_in_gallery",
     "calibrate_probability",
     "calibrate_search",
+    "calibrate_searches",
     "centre_angles",
     "clustering",
     "compare",
@@ -60,6 +69,8 @@ __all__ = [
     "reliability",
     "retrieval",
     "score_to_probability",
+    "search_in_words",
+    "search_rates",
     "two_galleries",
     "verification",
     "verification_from_embeddings",

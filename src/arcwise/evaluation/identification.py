@@ -16,7 +16,6 @@ from arcwise.evaluation.intervals import (
     bootstrapped,
     mean_over_identities,
     multiplicities,
-    wilson,
 )
 from arcwise.evaluation.mates import Roster, check_mated, find_mates
 from arcwise.evaluation.thresholds import allowed, just_above, resolved, weighted_threshold
@@ -119,8 +118,9 @@ class Identification:
     def fpir_with(self, threshold: float) -> Rate:
         """Return how often an unknown probe is answered at a threshold found elsewhere."""
         self.threshold_at(1.0)  # says what is wrong when there is no unknown probe
-        answered = int(np.count_nonzero(self.unknown >= threshold))
-        return Rate(answered / len(self.unknown), *wilson(answered, len(self.unknown)))
+        return mean_over_identities(
+            self.unknown >= threshold, self.unknown_owner, draws=self.draws, seed=self.seed
+        )
 
     def detected(
         self, fpirs: Sequence[float], convention: Convention = "conservative"

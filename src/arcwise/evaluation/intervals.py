@@ -10,6 +10,8 @@ import numpy as np
 CONFIDENCE = 0.95
 _Z = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 DRAWS = 200
+FEW = 10
+"""With fewer identities than this the bootstrap is too narrow, and Wilson's interval is added."""
 
 
 class Rate(float):
@@ -98,14 +100,16 @@ def bootstrapped(
 ) -> Rate:
     """Return the value with the middle 95 % of the drawn ones.
 
-    Where all draws agree on 0 or 1 (nothing went wrong, or everything) the bootstrap has no width;
-    the interval is then Wilson's, one trial for each of so many identities.
+    Draws of few identities are too much alike, and those of one identity are all the same. Where
+    there are fewer than `FEW`, or the draws agree (nothing went wrong, or everything), the interval
+    reaches at least as far as Wilson's with one trial for each identity: it never has width 0.
     """
     low, high = percentile_interval(drawn)
     if math.isnan(low):
         low, high = 0.0, 1.0
-    elif low == high and value in (0.0, 1.0):
-        low, high = wilson(value * identities, identities)
+    elif identities < FEW or low == high:
+        least, most = wilson(value * identities, identities)
+        low, high = min(low, least), max(high, most)
     return Rate(value, min(low, value), max(high, value), resolved)
 
 
@@ -120,8 +124,15 @@ def mean_over_identities(
         draws: how many bootstrap samples.
         seed: of the draws.
     """
+    drawn = redrawn_means(values, codes, draws=draws, seed=seed)
+    return bootstrapped(float(np.mean(values)), drawn, len(np.unique(codes)))
+
+
+def redrawn_means(
+    values: np.ndarray, codes: np.ndarray, *, draws: int = DRAWS, seed: int = 0
+) -> np.ndarray:
+    """Return (draws,) means of (N,) values when their (N,) identities are drawn again."""
     members = np.unique(codes, return_inverse=True)[1]
     counts = np.bincount(members).astype(np.float64)
     sums = np.bincount(members, weights=values)
-    drawn = [float(m @ sums / (m @ counts)) for m in multiplicities(len(counts), draws, seed)]
-    return bootstrapped(float(np.mean(values)), drawn, len(counts))
+    return np.array([m @ sums / (m @ counts) for m in multiplicities(len(counts), draws, seed)])

@@ -1,25 +1,32 @@
-"""Thresholds for searches: how rarely an unknown picture is answered, in a gallery of one size."""
+"""Thresholds for searches: how rarely an unknown image is answered, in galleries of one size.
+
+The rate that is kept is the mean over all galleries of G identities with M templates each
+(`gallery_mean`). The interval is that of one gallery of other identities (`gallery_draws`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
-from arcwise.evaluation.intervals import CONFIDENCE, DRAWS, multiplicities
-from arcwise.evaluation.mates import Roster
+from arcwise.evaluation.gallery_draws import spread
+from arcwise.evaluation.gallery_mean import Searched
+from arcwise.evaluation.intervals import DRAWS, Rate
 from arcwise.evaluation.plain import from_plain
-from arcwise.evaluation.thresholds import resolved, weighted_threshold
+from arcwise.evaluation.thresholds import just_above, resolved
 
-FPIRS = (1e-1, 1e-2)
+FPIRS = (0.1, 0.05, 0.01, 0.001)
+TEMPLATES = (1, 2, 5, 10)
 
-_BLOCK = 2**22  # similarities in one block
-_KEEP = 2**25  # similarities kept; with more, a part of the pictures is searched with
-_NEVER = 1e-9  # the chance, for a picture, that its closest enrolled identity was not kept
-_REACH = 4.0  # how far below the largest rate a draw of identities may have to look
+_KEPT = 2**23  # similarities kept; with more, some of the images are searched with
+_FEWEST = 2**12  # similarities not halved further when a rate is looked for
+_SAMPLE = 2**18  # pairs that the first guess of a floor is taken from
+_LEAST = 6  # identities with so many images that more than one template is measured with
+_REACH = 3.0  # the floor is so low that this many times the largest rate is kept
 
 
 @dataclass(frozen=True)
@@ -29,28 +36,38 @@ class SearchThreshold:
     Answered means at or above `threshold`.
 
     Attributes:
-        fpir: false-positive identification rate, the fraction of unknown pictures that get any
-            answer, at most.
-        gallery: identities in the gallery that it holds for; in a smaller one fewer are answered.
+        fpir: false-positive identification rate, the fraction of unknown images that get any
+            answer, at most: the mean over all galleries of this size.
+        gallery: identities in the gallery, G.
+        templates: templates of each identity, M; None where it was all the images each has.
         threshold: cosine, the lowest that keeps the rate.
         low: lower end of the threshold's 95 % interval, from drawing identities.
         high: upper end of it.
-        resolved: whether the pictures suffice for this rate: at least ten answered by chance.
-        probes: unknown pictures it was measured on.
+        fpir_low: lower end of the 95 % interval of the rate in one gallery of this size.
+        fpir_high: upper end of it.
+        resolved: whether the images suffice for this rate: at least ten answered by chance.
+        probes: unknown images it was measured on.
         identities: identities these came from.
-        dir: how often a picture of an enrolled identity is answered with it; None when no identity
-            has two pictures.
+        dir: how often an image of an enrolled identity is answered with it; None where no identity
+            has M templates and one image more.
+        dir_low: lower end of its 95 % interval in one gallery of this size.
+        dir_high: upper end of it.
     """
 
     fpir: float
     gallery: int
+    templates: int | None
     threshold: float
     low: float
     high: float
+    fpir_low: float
+    fpir_high: float
     resolved: bool
     probes: int
     identities: int
     dir: float | None
+    dir_low: float | None
+    dir_high: float | None
 
     def as_dict(self) -> dict[str, float | int | bool | None]:
         """Return the plain values for a `model.json`."""
@@ -60,18 +77,32 @@ class SearchThreshold:
     def from_dict(cls, values: object) -> SearchThreshold:
         """Return the threshold that `as_dict` described.
 
+        One from before templates were counted was measured with all the images of each identity:
+        it holds for one template each, at least, and says nothing of how many are found.
+
         Raises:
             ArcwiseError: a key is unknown or missing, or a value is of another kind.
         """
+        if isinstance(values, dict) and values.keys() == _BEFORE:
+            unknown = {"fpir_low": 0.0, "fpir_high": 1.0, "dir_low": None, "dir_high": None}
+            values = {**values, "templates": 1, "dir": None, **unknown}
         return from_plain(cls, values, "a search threshold")
 
     def __str__(self) -> str:
-        mark = "" if self.resolved else ", NOT RESOLVED: too few pictures for this rate"
+        mark = "" if self.resolved else ", NOT RESOLVED: too few images for this rate"
         found = "" if self.dir is None else f", finds {self.dir:.2%} of enrolled ones"
+        each = {None: "with all their images", 1: "with 1 template each"}.get(
+            self.templates, f"with {self.templates} templates each"
+        )
         return (
-            f"FPIR {self.fpir:g} in a gallery of {self.gallery} identities: similarity >= "
+            f"FPIR {self.fpir:g} in a gallery of {self.gallery} identities {each}: similarity >= "
             f"{self.threshold:.4f} [{self.low:.4f}, {self.high:.4f}]{found}{mark}"
         )
+
+
+_BEFORE = {field.name for field in fields(SearchThreshold)} - {
+    "templates", "fpir_low", "fpir_high", "dir_low", "dir_high",
+}  # fmt: skip
 
 
 def calibrate_search(
@@ -80,211 +111,253 @@ def calibrate_search(
     fpirs: Sequence[float] = FPIRS,
     gallery_size: int | None = None,
     *,
+    templates: int | None = None,
     seed: int = 0,
     draws: int = DRAWS,
 ) -> tuple[SearchThreshold, ...]:
-    """Return one threshold for each false-positive identification rate, for one gallery size.
+    """Return one threshold for each false-positive identification rate, for one kind of gallery.
 
-    Every picture in turn is the unknown one, searched in a gallery of G of the other identities;
-    an identity is enrolled with all its pictures and its best one counts. The rate is the mean
-    over the pictures and over all galleries of that size: not over some drawn ones, because the
-    chance that the k-th closest identity is the closest enrolled one is known,
-    C(I-1-k, G-1) / C(I-1, G).
-
-    The interval comes from drawing identities with replacement. An identity drawn twice fills two
-    places of a gallery, which has then fewer different ones and a lower threshold: so it is the
-    draws' spread about their own median that is put around the threshold.
+    Every image in turn is the unknown one, searched in a gallery of G of the other identities,
+    each enrolled with M of its images; an identity is as similar as its most similar template.
+    The rate is the exact mean over the images, over all choices of the G identities, and over all
+    choices of their M images. An identity with fewer than M images is never enrolled, but its
+    images are searched with.
 
     Args:
         embeddings: (N, D) embeddings; scaled to unit length here.
         ids: (N,) identities, none of them used in training.
         fpirs: false-positive identification rates, above 0 and below 1.
-        gallery_size: identities enrolled, G; half of those given where it is not.
-        seed: of the draws, and of the pictures searched with where not all are.
-        draws: of identities.
+        gallery_size: identities enrolled, G; half of those with M images where it is not given.
+        templates: images enrolled of each, M; all that it has where it is not given.
+        seed: of the draws, and of the images searched with where not all are.
+        draws: galleries drawn, and draws of identities.
 
     Raises:
-        ArcwiseError: fewer than two identities, a gallery that leaves nobody unknown, or bad input.
+        ArcwiseError: fewer than two identities, too few with M images, a gallery that leaves
+            nobody unknown, or bad input.
+    """
+    return calibrate_searches(
+        embeddings, ids, fpirs, [(gallery_size, templates)], seed=seed, draws=draws
+    )
+
+
+def calibrate_searches(
+    embeddings: np.ndarray,
+    ids: inputs.Identities,
+    fpirs: Sequence[float] = FPIRS,
+    galleries: Sequence[tuple[int | None, int | None]] | None = None,
+    *,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> tuple[SearchThreshold, ...]:
+    """Return the thresholds of `calibrate_search` for several kinds of galleries.
+
+    Args:
+        embeddings: (N, D) embeddings; scaled to unit length here.
+        ids: (N,) identities, none of them used in training.
+        fpirs: false-positive identification rates, above 0 and below 1.
+        galleries: identities and templates of each kind, (G, M); the `usual_galleries` where they
+            are not given.
+        seed: of the draws, and of the images searched with where not all are.
+        draws: galleries drawn, and draws of identities.
+
+    Raises:
+        ArcwiseError: as in `calibrate_search`.
     """
     unit = inputs.embeddings("embeddings", embeddings)
     codes = inputs.codes("ids", ids, len(unit))
-    people = int(codes.max()) + 1
-    if people < 2:
-        raise ArcwiseError(
-            f"{len(unit)} picture(s) of {people} identity, expected at least two identities: "
-            "an unknown picture is searched among other identities"
-        )
-    gallery = people // 2 if gallery_size is None else gallery_size
-    if not 1 <= gallery < people:
-        raise ArcwiseError(
-            f"a gallery of {gallery} identities out of {people}, expected 1 to {people - 1}: "
-            "whoever is searched for must not be in it. Bring more identities for a larger one"
-        )
+    sizes = np.bincount(codes)
+    kinds = [
+        (_gallery_size(sizes, gallery, templates), templates)
+        for gallery, templates in (usual_galleries(sizes) if galleries is None else galleries)
+    ]
     rates = tuple(inputs.fraction("fpir", fpir) for fpir in fpirs)
     if not rates or max(rates) >= 1:
         raise ArcwiseError(f"fpirs is {tuple(fpirs)}, expected one or more rates between 0 and 1")
+    levels = _levels(_search(unit, codes, max(rates), kinds, seed))
+    return tuple(
+        _calibrated(levels, rate, gallery, templates, seed, draws)
+        for gallery, templates in kinds
+        for rate in rates
+    )
 
-    depth = _depth(people - 1, gallery)
-    asked = np.arange(len(unit))
-    if len(asked) * depth > _KEEP:
-        generator = np.random.default_rng(seed)
-        asked = np.sort(generator.choice(asked, max(1, _KEEP // depth), replace=False))
-    near = _Neighbours.of(unit, codes, asked, depth)
-    closest = near.closest(gallery, max(rates))
-    spread = _spread(closest, rates, draws, seed)
-    found = []
-    for rate, (below, above) in zip(rates, spread, strict=True):
-        threshold = closest.threshold(rate)
-        found.append(
-            SearchThreshold(
-                fpir=rate,
-                gallery=gallery,
-                threshold=threshold,
-                low=max(-1.0, threshold - below),
-                high=max(threshold, min(1.0, threshold + above)),
-                resolved=resolved(rate, len(asked)),
-                probes=len(asked),
-                identities=people,
-                dir=near.found(gallery, threshold),
-            )
+
+def search_rates(
+    embeddings: np.ndarray,
+    ids: inputs.Identities,
+    threshold: float,
+    gallery_size: int | None = None,
+    *,
+    templates: int | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> tuple[Rate, Rate | None]:
+    """Return the false-positive and the detection rate of a threshold found elsewhere.
+
+    Both are means over all galleries of G identities with M templates each, as in
+    `calibrate_search`, with the interval of one gallery. The detection rate is None where no
+    identity has M images and one more.
+
+    Args:
+        embeddings: (N, D) embeddings; scaled to unit length here.
+        ids: (N,) identities, none of them used in training.
+        threshold: cosine from which on a search answers.
+        gallery_size: identities enrolled, G; half of those with M images where it is not given.
+        templates: images enrolled of each, M; all that it has where it is not given.
+        seed: of the draws.
+        draws: galleries drawn, and draws of identities.
+
+    Raises:
+        ArcwiseError: as in `calibrate_search`.
+    """
+    unit = inputs.embeddings("embeddings", embeddings)
+    codes = inputs.codes("ids", ids, len(unit))
+    gallery = _gallery_size(np.bincount(codes), gallery_size, templates)
+    searched = Searched.of(unit, codes, np.arange(len(unit)), threshold).above(threshold)
+    found = spread(searched, gallery, templates, draws, seed)
+    return found.fpir, found.dir
+
+
+def usual_galleries(sizes: np.ndarray) -> list[tuple[int, int]]:
+    """Return the kinds of galleries (G, M) that so many identities can be measured in.
+
+    1, 2, 5 and 10 templates, and 10, 30, 100, ... identities up to half of those that have so many
+    images; half of them, too.
+
+    Args:
+        sizes: (I,) images of each identity.
+    """
+    kinds = []
+    for templates in TEMPLATES:
+        able = int(np.count_nonzero(sizes >= templates))
+        half = min(able // 2, len(sizes) - 1)
+        steps = (10**power * digit for power in range(1, 9) for digit in (1, 3))
+        if half >= 1 and (templates == 1 or able >= _LEAST):
+            kinds += [(size, templates) for size in (*(s for s in steps if s < half), half)]
+    return kinds
+
+
+def _gallery_size(sizes: np.ndarray, gallery_size: int | None, templates: int | None) -> int:
+    """Return G, if so many identities can be enrolled with somebody left to be unknown."""
+    if templates is not None and templates < 1:
+        raise ArcwiseError(f"templates is {templates}, expected 1 or more images an identity")
+    people, images = len(sizes), int(sizes.sum())
+    if people < 2:
+        raise ArcwiseError(
+            f"{images} image(s) of {people} identity, expected at least two identities: "
+            "an unknown image is searched among other identities"
         )
-    return tuple(found)
+    able = int(np.count_nonzero(sizes >= (templates or 1)))
+    most = able if able < people else able - 1
+    if most < 1:
+        raise ArcwiseError(
+            f"{able} of {people} identities have {templates} images, expected at least one: "
+            "ask for fewer templates an identity, or bring more images"
+        )
+    gallery = max(1, min(most, able // 2)) if gallery_size is None else gallery_size
+    if not 1 <= gallery <= most:
+        few = "" if templates is None else f" with {templates} image(s) or more"
+        raise ArcwiseError(
+            f"a gallery of {gallery} identities out of {able}{few}, expected 1 to {most}: "
+            "whoever is searched for must not be in it. Bring more identities for a larger one"
+        )
+    return gallery
 
 
-@dataclass(frozen=True)
-class _Neighbours:
-    """The closest other identities of each searching picture, K of them.
+def _search(
+    unit: np.ndarray,
+    codes: np.ndarray,
+    rate: float,
+    kinds: Sequence[tuple[int, int | None]],
+    seed: int,
+) -> Searched:
+    """Return the similarities of unknown images that decide rates up to this one.
 
-    Attributes:
-        owner: (P,) int64, the picture's identity, of I.
-        similarity: (P, K) float32, falling.
-        other: (P, K) int64, whose it is.
-        own: (P,) similarity to the other pictures of its own identity; minus infinity without any.
-        rivals: (P,) how many other identities are as close as that.
-        people: I.
+    The floor is lowered until several times the rate would be answered there, in the galleries that
+    answer least. Where that keeps too many similarities, a random part of the images is searched
+    with.
     """
-
-    owner: np.ndarray
-    similarity: np.ndarray
-    other: np.ndarray
-    own: np.ndarray
-    rivals: np.ndarray
-    people: int
-
-    @classmethod
-    def of(cls, unit: np.ndarray, codes: np.ndarray, asked: np.ndarray, depth: int) -> _Neighbours:
-        """Return the neighbours of the rows `asked`, a block at a time."""
-        roster = Roster.of(codes)
-        entries = unit[roster.order]
-        place = np.argsort(roster.order)  # of each picture among the entries
-        parts = []
-        rows = max(1, _BLOCK // len(unit))
-        for start in range(0, len(asked), rows):
-            block = asked[start : start + rows]
-            line = np.arange(len(block))
-            scores = unit[block] @ entries.T
-            scores[line, place[block]] = -np.inf  # not itself
-            best = roster.best(scores)
-            own = best[line, codes[block]]
-            best[line, codes[block]] = -np.inf
-            rivals = np.count_nonzero(best >= own[:, None], axis=1)
-            other = np.argpartition(-best, depth - 1, axis=1)[:, :depth]
-            similarity = np.take_along_axis(best, other, axis=1)
-            order = np.argsort(-similarity, axis=1, kind="stable")
-            near = (np.take_along_axis(part, order, axis=1) for part in (similarity, other))
-            parts.append((codes[block], *near, own, rivals))
-        owner, similarity, other, own, rivals = map(np.concatenate, zip(*parts, strict=True))
-        return cls(owner, similarity, other, own, rivals, len(roster.names))
-
-    def closest(self, gallery: int, rate: float) -> _Closest:
-        """Return the upper end of the similarities, as far as the rate may ever look."""
-        row, column = np.nonzero(np.isfinite(self.similarity))
-        score = self.similarity[row, column]
-        falling = np.argsort(-score, kind="stable")
-        absent = _absent(self.people - 1, gallery)
-        weight = absent[column] - absent[column + 1]
-        passed = np.cumsum(weight[falling])
-        last = int(np.searchsorted(passed, _REACH * rate * len(self.owner), side="right")) + 1
-        # A row falls, so that what is kept of it is its beginning, and ranks stay what they are.
-        kept = score >= score[falling[min(last, len(falling)) - 1]]
-        row, column, score = row[kept], column[kept], score[kept]
-        return _Closest(
-            score, row, self.owner, self.other[row, column], np.argsort(-score, kind="stable"),
-            self.people, absent,
-        )  # fmt: skip
-
-    def found(self, gallery: int, threshold: float) -> float | None:
-        """Return how often a picture is answered with its own identity, enrolled among G."""
-        known = np.isfinite(self.own)
-        if not known.any():
-            return None
-        alone = _absent(self.people - 1, gallery - 1)[self.rivals[known]]
-        return float(np.mean(alone * (self.own[known] >= threshold)))
+    generator = np.random.default_rng(seed)
+    a, b = generator.integers(len(unit), size=(2, _SAMPLE))
+    other = codes[a] != codes[b]
+    guess = np.sort(np.einsum("nd,nd->n", unit[a[other]], unit[b[other]]))[::-1]
+    smallest = min(kinds, key=lambda kind: kind[0] * (kind[1] or 1))
+    share = min(1.0, _REACH * rate / (smallest[0] * (smallest[1] or 1)))
+    while True:
+        every = share >= 0.5 or not len(guess)
+        floor = -np.inf if every else float(guess[int(share * len(guess))])
+        kept = len(unit) * (1.0 if every else share) + np.bincount(codes).max()
+        probes = np.arange(len(unit))
+        if kept * len(unit) > _KEPT:
+            part = generator.choice(len(unit), max(1, int(_KEPT / kept)), replace=False)
+            probes = np.sort(part)
+        searched = Searched.of(unit, codes, probes, floor)
+        answered = 1 - float(searched.silence(*smallest).mean())
+        if every or answered >= min(0.99, _REACH * rate):
+            return searched
+        share *= 1.5
 
 
-@dataclass(frozen=True)
-class _Closest:
-    """The most similar wrong identities, picture by picture, S of them.
+def _calibrated(
+    levels: list[Searched], rate: float, gallery: int, templates: int | None, seed: int, draws: int
+) -> SearchThreshold:
+    """Return the threshold of one rate, with what it keeps and finds."""
+    threshold = _lowest(levels, rate, gallery, templates)
+    searched = next((one for one in levels if one.floor <= threshold), levels[-1])
+    found = spread(searched.above(threshold), gallery, templates, draws, seed)
+    least, most = found.ratio
+    low = -1.0 if least <= 0 else _lowest(levels, rate / least, gallery, templates)
+    high = 1.0 if np.isinf(most) else _lowest(levels, rate / most, gallery, templates)
+    return SearchThreshold(
+        fpir=rate,
+        gallery=gallery,
+        templates=templates,
+        threshold=threshold,
+        low=max(-1.0, min(low, threshold)),
+        high=max(threshold, min(1.0, high)),
+        fpir_low=found.fpir.low,
+        fpir_high=max(rate, found.fpir.high),
+        resolved=resolved(rate, len(searched.probe)),
+        probes=len(searched.probe),
+        identities=len(searched.sizes),
+        dir=None if found.dir is None else float(found.dir),
+        dir_low=None if found.dir is None else found.dir.low,
+        dir_high=None if found.dir is None else found.dir.high,
+    )
 
-    Attributes:
-        score: (S,) similarities, falling within a picture.
-        row: (S,) the picture, rising.
-        owner: (P,) the pictures' identities.
-        other: (S,) whose each similarity is.
-        falling: (S,) the order of the scores from the highest.
-        people: identities in all.
-        absent: (I,) the chance that none of the k closest is enrolled, k from 0.
+
+def _levels(searched: Searched) -> list[Searched]:
+    """Return the similarities above higher and higher floors, each half as many; the fewest first.
+
+    A rate is looked for in the first that is enough for it.
     """
-
-    score: np.ndarray
-    row: np.ndarray
-    owner: np.ndarray
-    other: np.ndarray
-    falling: np.ndarray
-    people: int
-    absent: np.ndarray
-
-    def threshold(self, rate: float, times: np.ndarray | None = None) -> float:
-        """Return the lowest threshold that keeps the rate.
-
-        Args:
-            rate: the false-positive identification rate.
-            times: (I,) how often each identity was drawn; once where it is not given.
-        """
-        drawn = np.ones(self.people, np.int64) if times is None else times
-        copies = drawn[self.other]
-        upto = np.cumsum(copies)
-        begin = np.searchsorted(self.row, np.arange(len(self.owner)))
-        upto -= np.concatenate([[0], upto])[begin][self.row]
-        last = len(self.absent) - 1
-        closer = self.absent[np.minimum(upto - copies, last)]
-        weight = (closer - self.absent[np.minimum(upto, last)]) * drawn[self.owner][self.row]
-        total = float(drawn[self.owner].sum())
-        return weighted_threshold(self.score[self.falling], weight[self.falling], rate, total)
+    levels = [searched]
+    while (count := len(levels[0].similarity)) > _FEWEST:
+        middle = np.partition(levels[0].similarity, count // 2)[count // 2]
+        half = levels[0].above(just_above(middle))
+        if not len(half.similarity):
+            break
+        levels.insert(0, half)
+    return levels
 
 
-def _spread(
-    closest: _Closest, rates: Sequence[float], draws: int, seed: int
-) -> list[tuple[float, float]]:
-    """Return how far below and above its median each threshold goes when identities are drawn."""
-    drawn = [
-        [closest.threshold(rate, times) for rate in rates]
-        for times in multiplicities(closest.people, draws, seed)
-        if np.count_nonzero(times) > 1 and times[closest.owner].any()
-    ]
-    if closest.people == 2 or not drawn:
-        return [(2.0, 2.0)] * len(rates)  # nobody to draw: a cosine may be any
-    tail = (1 - CONFIDENCE) / 2
-    low, middle, high = np.quantile(np.array(drawn), [tail, 0.5, 1 - tail], axis=0)
-    return list(zip((middle - low).tolist(), (high - middle).tolist(), strict=True))
+def _lowest(levels: list[Searched], rate: float, gallery: int, templates: int | None) -> float:
+    """Return the lowest threshold that keeps the rate, among those above the floor."""
+    allowed = rate * (1 + 1e-9)
 
+    def answered(kept: Searched) -> float:
+        return 1 - float(kept.silence(gallery, templates).mean())
 
-def _absent(pool: int, gallery: int) -> np.ndarray:
-    """Return (pool + 1,) the chance that none of the k closest is among G enrolled of `pool`."""
-    hazard = np.minimum(1.0, gallery / np.arange(pool, 0, -1))
-    return np.concatenate([[1.0], np.cumprod(1 - hazard)])
-
-
-def _depth(pool: int, gallery: int) -> int:
-    """Return how many of the closest identities matter: beyond them one enrolled is closer."""
-    return min(pool, int(np.count_nonzero(_absent(pool, gallery) > _NEVER)))
+    searched = next((level for level in levels if answered(level) > allowed), levels[-1])
+    scores = np.unique(searched.similarity)
+    if not len(scores):
+        return -1.0
+    below, above = -1, len(scores)  # a threshold above scores[above] keeps the rate
+    while above - below > 1:
+        middle = (below + above) // 2
+        reached = searched.above(just_above(scores[middle]))
+        if answered(reached) <= allowed:
+            above = middle
+        else:
+            below, searched = middle, reached
+    return just_above(scores[min(above, len(scores) - 1)])

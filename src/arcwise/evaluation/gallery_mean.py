@@ -1,0 +1,262 @@
+"""Galleries of G identities with M templates each: the mean over all of them, or some drawn.
+
+A probe gets an answer when a template of anybody enrolled is at least as similar as a threshold.
+For an identity of which a of n images are that similar, M templates drawn from the n are all less
+similar with chance C(n - a, M) / C(n, M): its *silence*. The chance that a whole gallery is silent,
+averaged over every choice of G identities of a pool of N, is the elementary symmetric mean of order
+G of the identities' silences.
+
+Shapes: N images, I identities, P probes, S kept similarities, E identities near a probe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+_CELLS = 2**22  # similarities in one block of the search
+_ROWS = 2**20  # numbers in the table of one group of probes
+_NEVER = 1e-12  # chances too small to matter
+
+
+def silences(images: np.ndarray, reaching: np.ndarray, templates: int | None) -> np.ndarray:
+    """Return the chance that no template of an identity is one of its reaching images.
+
+    Args:
+        images: (E,) images of each identity, at least M.
+        reaching: (E,) how many of these are at or above the threshold.
+        templates: M, drawn without replacement; None for all of them.
+    """
+    if templates is None:
+        return (reaching == 0).astype(np.float64)
+    silent = np.ones(len(images))
+    for drawn in range(templates):
+        silent *= np.maximum(images - reaching - drawn, 0) / (images - drawn)
+    return silent
+
+
+def mean_silence(
+    silent: np.ndarray, count: np.ndarray, pool: np.ndarray, enrolled: int
+) -> np.ndarray:
+    """Return (P,) the chance that a gallery is silent, averaged over all galleries; exact.
+
+    The identities near a probe are taken in turn: the next of N - k that are left is enrolled with
+    chance (G - j) / (N - k) when j are already. Every other identity of the pool is silent.
+
+    Args:
+        silent: (E,) silences, the E identities grouped by probe.
+        count: (P,) how many identities each probe has there.
+        pool: (P,) identities that may be enrolled, N.
+        enrolled: G, at most N.
+    """
+    mean = np.ones(len(count))
+    starts = np.concatenate([[0], np.cumsum(count)[:-1]])
+    order = np.argsort(-count, kind="stable")
+    order = order[count[order] > 0]
+    while len(order):
+        deep = int(count[order[0]])
+        likely = deep * enrolled / pool[order[0]]
+        # More enrolled of those near than this has a chance below 1e-16 (Chernoff's bound).
+        wide = min(deep, enrolled, int(likely + 10 * likely**0.5 + 25)) + 1
+        rows = max(1, _ROWS // wide)
+        group, order = order[:rows], order[rows:]
+        have = count[group]
+        chance = np.zeros((len(group), wide))  # of each number enrolled and all of them silent
+        chance[:, 0] = 1.0
+        left = np.maximum(enrolled - np.arange(wide), 0.0)
+        for k in range(deep):
+            active = int(np.searchsorted(-have, -k, side="left"))
+            held = chance[:active]
+            taken = held * (left / (pool[group[:active], None] - k))
+            held -= taken
+            held[:, 1:] += taken[:, :-1] * silent[starts[group[:active]] + k, None]
+        mean[group] = chance.sum(axis=1)
+    return mean
+
+
+def best_template(images: np.ndarray, rank: np.ndarray, templates: int | None) -> np.ndarray:
+    """Return the chance that an identity's most similar template is its image of this rank.
+
+    M templates are drawn from n images, ranked by similarity from 0: C(n - 1 - r, M - 1) / C(n, M).
+
+    Args:
+        images: (S,) images that may be enrolled, n, at least M.
+        rank: (S,) the rank of one of them, r.
+        templates: M, drawn without replacement; None for all of them.
+    """
+    if templates is None:
+        return (rank == 0).astype(np.float64)
+    chance = templates / images
+    for drawn in range(templates - 1):
+        chance = chance * np.maximum(images - 1 - rank - drawn, 0) / (images - 1 - drawn)
+    return chance
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Similarities of P probes to images of other identities, down to a floor, and of their own.
+
+    Attributes:
+        probe: (P,) the image that each probe is.
+        codes: (N,) identity of each image, 0 to I - 1.
+        sizes: (I,) images of each identity.
+        row: (S,) probe of each similarity to another identity, rising.
+        image: (S,) the other image; within a probe by identity.
+        similarity: (S,) float32; within a probe and identity falling.
+        own_row: (O,) probe of each similarity to another image of its own identity, rising.
+        own_image: (O,) that image.
+        own_similarity: (O,) float32, within a probe falling.
+        floor: every similarity to another identity at or above it is there.
+    """
+
+    probe: np.ndarray
+    codes: np.ndarray
+    sizes: np.ndarray
+    row: np.ndarray
+    image: np.ndarray
+    similarity: np.ndarray
+    own_row: np.ndarray
+    own_image: np.ndarray
+    own_similarity: np.ndarray
+    floor: float
+
+    @classmethod
+    def of(cls, unit: np.ndarray, codes: np.ndarray, probe: np.ndarray, floor: float) -> Searched:
+        """Return the similarities of the images `probe`, computed a block at a time.
+
+        Args:
+            unit: (N, D) unit rows.
+            codes: (N,) identities, 0 to I - 1.
+            probe: (P,) the images searched with.
+            floor: similarities to other identities are kept from here on.
+        """
+        order = np.argsort(codes, kind="stable")
+        entries, owners = unit[order], codes[order]
+        near, own = [], []
+        step = max(1, _CELLS // len(unit))
+        for start in range(0, len(probe), step):
+            asked = probe[start : start + step]
+            scores = unit[asked] @ entries.T
+            same = owners[None, :] == codes[asked, None]
+            for found, kept, by_owner in ((near, (scores >= floor) & ~same, 1), (own, same, 0)):
+                row, place = np.nonzero(kept)
+                score = scores[row, place]
+                falling = np.lexsort((-score, owners[place] * by_owner, row))
+                row, place, score = row[falling], place[falling], score[falling]
+                found.append((row + start, order[place], score))
+        row, image, score = (np.concatenate(part) for part in zip(*near, strict=True))
+        own_row, own_image, own_score = (np.concatenate(part) for part in zip(*own, strict=True))
+        other = own_image != probe[own_row]
+        return cls(
+            probe, codes, np.bincount(codes), row, image, score,
+            own_row[other], own_image[other], own_score[other], floor,
+        )  # fmt: skip
+
+    def above(self, threshold: float) -> Searched:
+        """Return it with only the similarities at or above a threshold."""
+        near, own = self.similarity >= threshold, self.own_similarity >= threshold
+        return replace(
+            self,
+            row=self.row[near],
+            image=self.image[near],
+            similarity=self.similarity[near],
+            own_row=self.own_row[own],
+            own_image=self.own_image[own],
+            own_similarity=self.own_similarity[own],
+            floor=max(self.floor, threshold),
+        )
+
+    def part(self, probes: np.ndarray) -> Searched:
+        """Return it for some of the probes only, (R,) rising rows of `probe`."""
+        place = np.full(len(self.probe), -1)
+        place[probes] = np.arange(len(probes))
+        near, own = place[self.row] >= 0, place[self.own_row] >= 0
+        return replace(
+            self,
+            probe=self.probe[probes],
+            row=place[self.row[near]],
+            image=self.image[near],
+            similarity=self.similarity[near],
+            own_row=place[self.own_row[own]],
+            own_image=self.own_image[own],
+            own_similarity=self.own_similarity[own],
+        )
+
+    def enrollable(self, templates: int | None) -> np.ndarray:
+        """Return (I,) bool: which identities have M images."""
+        return self.sizes >= (templates or 1)
+
+    def near(self, templates: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the identities near each probe that may be enrolled, E in all.
+
+        Returns:
+            (E,) probes, rising; (E,) identities; (E,) their silences: the chance that none of M
+            templates is among the similarities kept.
+        """
+        owner = self.codes[self.image]
+        new = np.ones(len(owner), dtype=bool)
+        new[1:] = (owner[1:] != owner[:-1]) | (self.row[1:] != self.row[:-1])
+        first = np.flatnonzero(new)
+        reaching = np.diff(np.append(first, len(owner)))
+        usable = self.enrollable(templates)[owner[first]]
+        first, reaching = first[usable], reaching[usable]
+        silent = silences(self.sizes[owner[first]], reaching, templates)
+        return self.row[first], owner[first], silent
+
+    def pool(self, templates: int | None) -> np.ndarray:
+        """Return (P,) how many identities besides its own may be enrolled when a probe searches."""
+        able = self.enrollable(templates)
+        return np.count_nonzero(able) - able[self.codes[self.probe]]
+
+    def silence(self, enrolled: int, templates: int | None) -> np.ndarray:
+        """Return (P,) the chance that nobody among G enrolled is kept, over all galleries."""
+        row, _, silent = self.near(templates)
+        pool = self.pool(templates)
+        return mean_silence(silent, np.bincount(row, minlength=len(pool)), pool, enrolled)
+
+    def found(self, enrolled: int, templates: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return how often a probe whose identity is enrolled is answered with it.
+
+        That is when its identity's most similar template is kept, and more similar than all
+        templates of the G - 1 other identities enrolled.
+
+        Returns:
+            (Q,) the identities of the probes that have M other images of their own; (Q,) the
+            chance, over all galleries with that identity.
+        """
+        others = self.sizes[self.codes[self.probe]] - 1
+        mated = others >= (templates or 1)
+        starts = np.searchsorted(self.own_row, np.arange(len(self.probe)))
+        rank = np.arange(len(self.own_row)) - starts[self.own_row]
+        pairs = np.flatnonzero(mated[self.own_row])
+        weight = best_template(others[self.own_row[pairs]], rank[pairs], templates)
+        pairs, weight = pairs[weight > _NEVER], weight[weight > _NEVER]
+        first = self._silence_at(pairs, enrolled - 1, templates)
+        chance = np.bincount(self.own_row[pairs], weight * first, minlength=len(self.probe))
+        return self.codes[self.probe[mated]], chance[mated]
+
+    def _silence_at(self, pairs: np.ndarray, enrolled: int, templates: int | None) -> np.ndarray:
+        """Return the chance that nobody enrolled is as similar as each of these own images."""
+        begin, end = (
+            np.searchsorted(self.row, self.own_row[pairs], side=side) for side in ("left", "right")
+        )
+        silence = np.ones(len(pairs))
+        rivalled = np.flatnonzero(end > begin)
+        upto = np.cumsum((end - begin)[rivalled])
+        blocks = np.searchsorted(upto, np.arange(_CELLS, int(upto[-1:].sum()), _CELLS))
+        for part in np.split(rivalled, blocks):
+            length = (end - begin)[part]
+            pair = np.repeat(np.arange(len(part)), length)
+            start = np.cumsum(length) - length
+            place = np.arange(len(pair)) + np.repeat(begin[part] - start, length)
+            rival = self.similarity[place] >= self.own_similarity[pairs[part[pair]]]
+            at = replace(
+                self,
+                probe=self.probe[self.own_row[pairs[part]]],
+                row=pair[rival],
+                image=self.image[place[rival]],
+                similarity=self.similarity[place[rival]],
+            )
+            silence[part] = at.silence(enrolled, templates)
+        return silence

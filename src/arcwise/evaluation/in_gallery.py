@@ -1,0 +1,93 @@
+"""Thresholds for one gallery as it is: strangers search it, and are to get no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from arcwise.errors import ArcwiseError
+from arcwise.evaluation import inputs
+from arcwise.evaluation.intervals import DRAWS, bootstrapped, percentile_interval, redrawn_means
+from arcwise.evaluation.search_calibration import FPIRS, SearchThreshold
+from arcwise.evaluation.thresholds import resolved, threshold_at
+
+
+def calibrate_in_gallery(
+    similarity: np.ndarray,
+    ids: inputs.Identities,
+    fpirs: Sequence[float] = FPIRS,
+    *,
+    gallery: int,
+    own: np.ndarray | None = None,
+    own_ids: inputs.Identities | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> tuple[SearchThreshold, ...]:
+    """Return one threshold for each false-positive identification rate, in a gallery as it is.
+
+    The gallery is given, only the strangers are a sample. The interval of the rate is that of as
+    many other strangers, so identities are drawn twice: for those here and for those to come.
+
+    Args:
+        similarity: (U,) of each stranger's image to its closest template.
+        ids: (U,) the strangers' identities, none of them enrolled.
+        fpirs: false-positive identification rates, above 0 and below 1.
+        gallery: identities enrolled, G.
+        own: (Q,) of further images of enrolled identities to the closest template of their own;
+            minus infinity where another identity is as close.
+        own_ids: (Q,) their identities.
+        seed: of the draws.
+        draws: of identities.
+
+    Raises:
+        ArcwiseError: no stranger, or bad input.
+    """
+    scores = inputs.scores("similarity", similarity, 1)
+    codes = inputs.codes("ids", ids, len(scores)) if len(scores) else np.empty(0, np.int64)
+    if not len(scores):
+        raise ArcwiseError("no image of a stranger, expected some that are of nobody enrolled")
+    rates = tuple(inputs.fraction("fpir", fpir) for fpir in fpirs)
+    if not rates or max(rates) >= 1:
+        raise ArcwiseError(f"fpirs is {tuple(fpirs)}, expected one or more rates between 0 and 1")
+    falling = np.sort(scores)[::-1]
+    people = int(codes.max()) + 1
+    found = []
+    for rate in rates:
+        threshold = max(-1.0, threshold_at(falling, rate))
+        answered = scores >= threshold
+        value = float(answered.mean())
+        drawn = [redrawn_means(answered, codes, draws=draws, seed=seed + n) for n in (1, 2)]
+        ratio = percentile_interval(drawn[0] / value) if value and people > 2 else (0.0, np.inf)
+        both = drawn[0] * drawn[1] / value if value else drawn[0]
+        fpir = bootstrapped(value, np.minimum(1.0, both), people)
+        low, high = (
+            threshold_at(falling, min(1.0, rate / r)) if 0 < r < np.inf else end
+            for r, end in zip(ratio, (-1.0, 1.0), strict=True)
+        )
+        dir_ = None
+        if own is not None and own_ids is not None and len(own):
+            hits = np.asarray(own) >= threshold
+            owner = inputs.codes("own_ids", own_ids, len(hits))
+            means = [redrawn_means(hits, owner, draws=draws, seed=seed + n) for n in (1, 2)]
+            moved = np.clip(means[0] + means[1] - hits.mean(), 0, 1)
+            dir_ = bootstrapped(float(hits.mean()), moved, int(owner.max()) + 1)
+        found.append(
+            SearchThreshold(
+                fpir=rate,
+                gallery=gallery,
+                templates=None,
+                threshold=threshold,
+                low=max(-1.0, min(low, threshold)),
+                high=max(threshold, min(1.0, high)),
+                fpir_low=fpir.low,
+                fpir_high=max(rate, fpir.high),
+                resolved=resolved(rate, len(scores)),
+                probes=len(scores),
+                identities=people,
+                dir=None if dir_ is None else float(dir_),
+                dir_low=None if dir_ is None else dir_.low,
+                dir_high=None if dir_ is None else dir_.high,
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,86 @@
+"""What was measured against a gallery as it was then, and is kept with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from arcwise.errors import ArcwiseError
+from arcwise.evaluation import SearchThreshold
+
+
+@dataclass(frozen=True)
+class GallerySize:
+    """How much is enrolled.
+
+    Attributes:
+        identities: enrolled, G.
+        templates: of all of them.
+        fewest: templates of the identity that has fewest; 0 in an empty gallery.
+        most: templates of the identity that has most.
+    """
+
+    identities: int
+    templates: int
+    fewest: int
+    most: int
+
+    @property
+    def each(self) -> int | None:
+        """Templates of every identity; None where they differ, or nobody is enrolled."""
+        return self.fewest if self.fewest == self.most > 0 else None
+
+
+@dataclass(frozen=True)
+class GalleryCalibration:
+    """Thresholds measured by searching a gallery with strangers.
+
+    Attributes:
+        identities: enrolled then.
+        templates: enrolled then.
+        thresholds: by false-positive identification rate.
+        measured_on: the strangers, in words.
+    """
+
+    identities: int
+    templates: int
+    thresholds: tuple[SearchThreshold, ...]
+    measured_on: str
+
+    @property
+    def strangers(self) -> int:
+        """Identities it was measured on."""
+        return max((one.identities for one in self.thresholds), default=0)
+
+    def as_json(self) -> str:
+        """Return the text that a gallery keeps."""
+        return json.dumps(
+            {
+                "identities": self.identities,
+                "templates": self.templates,
+                "thresholds": [one.as_dict() for one in self.thresholds],
+                "measured_on": self.measured_on,
+            },
+            allow_nan=False,
+            ensure_ascii=False,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> GalleryCalibration:
+        """Return the calibration that `as_json` described.
+
+        Raises:
+            ArcwiseError: the text is something else.
+        """
+        try:
+            values = json.loads(text)
+            return cls(
+                int(values["identities"]),
+                int(values["templates"]),
+                tuple(map(SearchThreshold.from_dict, values["thresholds"])),
+                str(values["measured_on"]),
+            )
+        except (ValueError, KeyError, TypeError) as problem:
+            raise ArcwiseError(
+                f"the gallery's calibration cannot be read ({problem}): calibrate it again"
+            ) from None

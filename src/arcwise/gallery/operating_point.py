@@ -1,0 +1,227 @@
+"""Where a search answers, and what that promises in a gallery of this size. Pure.
+
+A threshold keeps its false-positive rate in galleries of G' identities with T' templates in all. It
+keeps it in a gallery of G identities with T templates, too, where G <= G' and T <= T'. Elsewhere
+
+    FPIR <= 1 - (1 - rate)^c,  c = max(1, G / G', T / T'):
+
+given a query, what one identity adds to -log of the chance of no answer is a concave function of
+its templates, 0 for none, and the mean over the queries obeys Jensen's inequality. A threshold for
+single comparisons is one for galleries of one template. All of this takes identities, templates and
+queries to be of the kind that was measured on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from arcwise.errors import ArcwiseError
+from arcwise.evaluation import SearchThreshold, Threshold
+from arcwise.evaluation.in_words import search_in_words
+from arcwise.gallery.calibration import GalleryCalibration, GallerySize
+
+NOTHING = 0.5
+"""From this bound on, a false-positive rate is no promise."""
+
+USUAL = 0.1
+"""Without a rate asked for, the largest bound that a search likes to decide by."""
+
+_FOUND = 0.5  # a default rate should find so many, at least
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold, and what it promises in one gallery.
+
+    Attributes:
+        threshold: cosine from which on a search answers.
+        fpir: share of unknown images that get any answer: measured where it `fits`, else at most.
+        basis: what was measured.
+        fits: whether that was for as many identities and templates as are enrolled, or more.
+        exact: whether it was for just as many.
+        found: share of images of enrolled identities that are found, and the ends of its 95 %
+            interval; None where it was not measured with so many templates an identity.
+        here: whether it was measured in this gallery.
+    """
+
+    threshold: float
+    fpir: float
+    basis: SearchThreshold | Threshold
+    fits: bool
+    exact: bool
+    found: tuple[float, float, float] | None
+    here: bool = False
+
+    @property
+    def promises(self) -> bool:
+        """Whether the rate is a promise at all."""
+        return self.fpir < NOTHING
+
+    def __str__(self) -> str:
+        """Return one sentence: what happens to 100 images of either kind."""
+        if not self.promises:
+            return (
+                "nothing can be promised for others: no threshold was measured for a gallery like "
+                "this one"
+            )
+        basis = self.basis
+        if not self.exact or isinstance(basis, Threshold):
+            said = search_in_words(self.found, (self.fpir, 0.0, 1.0), at_most=True)
+        else:
+            said = search_in_words(self.found, (self.fpir, basis.fpir_low, basis.fpir_high))
+        if self.found is None:
+            said += "; how many of enrolled identities are found was not measured"
+        return said
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the plain values, for a program."""
+        single = isinstance(self.basis, Threshold)
+        return {
+            "threshold": self.threshold,
+            "fpir": self.fpir if self.promises else None,
+            "fpir_interval": None
+            if single or not self.exact
+            else [self.basis.fpir_low, self.basis.fpir_high],
+            "fpir_is_bound": not self.exact,
+            "dir": None if self.found is None else self.found[0],
+            "dir_interval": None if self.found is None else list(self.found[1:]),
+            "measured": "in this gallery" if self.here else "pairs" if single else "galleries",
+            "basis": self.basis.as_dict(),
+        }
+
+
+def operating_points(
+    size: GallerySize,
+    thresholds: Iterable[Threshold],
+    searches: Iterable[SearchThreshold],
+    calibration: GalleryCalibration | None = None,
+) -> list[OperatingPoint]:
+    """Return what every resolved threshold promises in a gallery of this size.
+
+    Args:
+        size: of the gallery, not empty.
+        thresholds: the model's, for single comparisons.
+        searches: the model's, for searches.
+        calibration: measured in this gallery, of this or another size.
+    """
+    points = []
+    for one in calibration.thresholds if calibration is not None else ():
+        then = (calibration.identities, calibration.templates)  # type: ignore[union-attr]
+        fits = size.identities <= then[0] and size.templates <= then[1]
+        exact = (size.identities, size.templates) == then
+        points.append(
+            _point(one, one.fpir, *then, size, exact, _found(one) if fits else None, True)
+        )
+    for one in searches:
+        total = one.gallery * (one.templates or 1)
+        alike = one.templates is not None and one.templates == size.each
+        found = _found(one) if alike and size.identities <= one.gallery else None
+        exact = alike and size.identities == one.gallery
+        points.append(_point(one, one.fpir, one.gallery, total, size, exact, found))
+    points += [_point(one, one.far, 1, 1, size, False, None) for one in thresholds]
+    return [point for point in points if point.basis.resolved]
+
+
+def bound(rate: float, identities: float, templates: float, size: GallerySize) -> float:
+    """Return the false-positive rate in a gallery of this size, at most.
+
+    Args:
+        rate: measured in galleries of so many identities and templates.
+        identities: G'.
+        templates: T', of all identities together.
+        size: of the gallery asked about.
+    """
+    times = max(1.0, size.identities / identities, size.templates / templates)
+    return rate if times == 1 else -math.expm1(times * math.log1p(-rate))
+
+
+def usual_point(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
+    """Return the one to decide by where no rate is asked for; None without any.
+
+    Of those that fit, measured in this gallery before others, it is the lowest rate that still
+    finds half of the images of enrolled identities; where none does, the highest. Where none fits,
+    it is the lowest threshold whose bound is a usual rate, or else the lowest bound.
+    """
+    fitting = [one for one in points if one.fits]
+    own = [one for one in fitting if one.here]
+    fitting = own or fitting
+    if fitting:
+        finding = [one for one in fitting if _found_at_least(one, points) >= _FOUND]
+        rate = min(o.fpir for o in finding) if finding else max(o.fpir for o in fitting)
+        return nearest([one for one in fitting if one.fpir == rate], rate)
+    usual = [one for one in points if one.fpir <= USUAL]
+    if usual:
+        return min(usual, key=lambda one: one.threshold)
+    return min(points, key=lambda one: (one.fpir, one.threshold), default=None)
+
+
+def nearest(points: Sequence[OperatingPoint], fpir: float) -> OperatingPoint | None:
+    """Return the one that promises this rate, or the nearest stricter one; None where none does.
+
+    Of several at that rate, one measured in this gallery comes first, then one measured with just
+    as many templates an identity, then the lowest threshold: all of them keep the rate.
+    """
+    kept = [one for one in points if one.fpir <= fpir * (1 + 1e-9)]
+    return min(
+        kept,
+        key=lambda one: (
+            -one.fpir,
+            not (one.here and one.fits),
+            one.found is None,
+            one.threshold,
+        ),
+        default=None,
+    )
+
+
+def at_far(points: Sequence[OperatingPoint], threshold: Threshold) -> OperatingPoint:
+    """Return the point of this threshold of single comparisons."""
+    return next(one for one in points if one.basis is threshold)
+
+
+def check_one_rate(far: float | None, fpir: float | None) -> None:
+    """Refuse two rates at once.
+
+    Raises:
+        ArcwiseError: both are given.
+    """
+    if far is not None and fpir is not None:
+        raise ArcwiseError(f"got FAR {far:g} and FPIR {fpir:g}; expected one of the two")
+
+
+def _point(
+    basis: SearchThreshold | Threshold,
+    rate: float,
+    identities: int,
+    templates: int,
+    size: GallerySize,
+    exact: bool,
+    found: tuple[float, float, float] | None,
+    here: bool = False,
+) -> OperatingPoint:
+    fpir = bound(rate, identities, templates, size)
+    fits = size.identities <= identities and size.templates <= templates
+    return OperatingPoint(basis.threshold, fpir, basis, fits, exact, found, here)
+
+
+def _found(one: SearchThreshold) -> tuple[float, float, float] | None:
+    if one.dir is None or one.dir_low is None or one.dir_high is None:
+        return None
+    return one.dir, one.dir_low, one.dir_high
+
+
+def _found_at_least(point: OperatingPoint, points: Sequence[OperatingPoint]) -> float:
+    """Return how many are found at a point, or at a stricter one with fewer templates."""
+    if point.found is not None:
+        return point.found[0]
+    stricter = (
+        one.basis.dir
+        for one in points
+        if isinstance(one.basis, SearchThreshold)
+        and one.basis.dir is not None
+        and one.threshold >= point.threshold
+        and (one.basis.templates or 1) == 1
+    )
+    return max(stricter, default=0.0)
