@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from arcwise.data.manifest import Manifest
+from arcwise.identity import identity_key
 
 
 class Described(NamedTuple):
@@ -30,7 +31,7 @@ class Rows:
 
     Attributes:
         manifests: the data sets.
-        identities: all there are, sorted.
+        identities: all there are, sorted; of several written forms of one, the first.
         owner: (N,) int32, the number of each row's identity; -1 where it has none.
     """
 
@@ -42,7 +43,7 @@ class Rows:
             one.table.column("identity") if "identity" in one.table.column_names else none
             for one, none in zip(manifests, nothing, strict=True)
         ]
-        self.identities, self.owner = _coded(columns)
+        self.identities, self.owner = _as_one(*_coded(columns))
         self._places, self._place = _coded(map(_places, range(len(manifests)), manifests))
 
     def __len__(self) -> int:
@@ -87,6 +88,18 @@ def _places(number: int, manifest: Manifest) -> pa.Array:
     words = [f"{title}, {split}" if split else title for split in splits.dictionary.to_pylist()]
     codes = splits.indices.fill_null(len(words))
     return pa.DictionaryArray.from_arrays(codes, pa.array([*words, title])).cast(pa.string())
+
+
+def _as_one(words: list[str], codes: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """The first of the words that are one identity, and (N,) int32 which one each row has."""
+    numbers: dict[str, int] = {}
+    kept: list[str] = []
+    rank = np.full(len(words) + 1, -1, np.int32)  # the last for -1
+    for place, word in enumerate(words):
+        rank[place] = numbers.setdefault(identity_key(word) or word, len(numbers))
+        if len(numbers) > len(kept):
+            kept.append(word)
+    return kept, rank[codes]
 
 
 def _coded(columns: Iterable[pa.Array | pa.ChunkedArray]) -> tuple[list[str], np.ndarray]:
