@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import json
 import re
 import shutil
 import subprocess

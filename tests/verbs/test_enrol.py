@@ -64,7 +64,9 @@ def test_the_second_time_asks(
     (folder / "a b" / "new.jpg").write_bytes(stock.photos.read(9))
     with monkeypatch.context() as patch:
         patch.setattr(runtime, "embed_manifest", None)
-        with pytest.raises(GalleryError, match=r"2 of these .* \(a b: 2, 图: 2\); 4 of these .*again"):
+        with pytest.raises(
+            GalleryError, match=r"2 of these .* \(a b: 2, 图: 2\); 4 of these .*again"
+        ):
             enrol(tmp_path / "g", folder)
         with pytest.raises(ArcwiseError, match="both replace and again"):
             enrol(tmp_path / "g", folder, replace=True, again=True)

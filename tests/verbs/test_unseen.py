@@ -48,7 +48,9 @@ def made(served: Path, tmp_path: Path) -> Made:
 def named(manifest: Manifest, *names: str) -> Manifest:
     """The data set with its identities called so, in turn."""
     identities = [names[label % len(names)] for label in manifest.labels]
-    table = manifest.table.drop_columns(["identity"]).append_column("identity", pa.array(identities))
+    table = manifest.table.drop_columns(["identity"]).append_column(
+        "identity", pa.array(identities)
+    )
     return Manifest(table, manifest.root, manifest.name)
 
 
@@ -62,9 +64,7 @@ def test_forms_of_a_name(made: Made, new: Manifest, then: str, now: str) -> None
     assert (found.left_out, found.trained_images) == (1, None)
 
 
-def test_an_older_model_knows_folders_around_the_identity(
-    made: Made, products: Path, tmp_path: Path
-) -> None:
+def test_an_older_model_knows_folders_around_the_identity(made: Made, tmp_path: Path) -> None:
     for name in ("ann", "bob", "cid"):
         (tmp_path / "photos/outer/inner" / name).mkdir(parents=True)
         (tmp_path / "photos/outer/inner" / name / "1.jpg").write_bytes(b"")
@@ -93,7 +93,9 @@ def test_pictures_by_other_names(served: Path, trained: TrainResult, new: Manife
     train = trained.parts.train
     seen = np.isin(content_digests(train), model.bundle.trained_images())
     strange = named(train, *(f"other-{n}" for n in range(len(train.classes))))
-    with pytest.raises(ArcwiseError, match=rf"all but 0 of .* on {seen.sum()} of its {len(seen)} p"):
+    with pytest.raises(
+        ArcwiseError, match=rf"all but 0 of .* on {seen.sum()} of its {len(seen)} p"
+    ):
         unseen(strange, [model], other_identities=True)
     own = strange.select(np.flatnonzero(seen)[:1])
     paths = [str(one.root / image) for one in (own, new) for image in one.images]
@@ -115,10 +117,10 @@ def test_bare_numbers_may_be_others(made: Made, new: Manifest) -> None:
     stated = unseen(numbers, [some], other_identities=True)
     assert (stated.left_out, stated.manifest.classes) == (0, ["0", "1", "2", "3"])
     every = made(*map(str, range(4)))
-    with pytest.raises(ArcwiseError, match="trained on all but 0 .*--other-identities"):
+    with pytest.raises(ArcwiseError, match=r"trained on all but 0 .*--other-identities"):
         unseen(numbers, [every])
     assert unseen(numbers, [every], other_identities=True).left_out == 0
-    with pytest.raises(ArcwiseError, match="it has never seen$"):
+    with pytest.raises(ArcwiseError, match=r"it has never seen$"):
         unseen(named(new, "a", "b"), [made("a", "b")])
 
 

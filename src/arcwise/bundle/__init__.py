@@ -114,8 +114,8 @@ class Bundle:
             ) from None
         if found.dtype != np.int64 or found.ndim != 1:
             raise BundleError(
-                f"{self.path / IMAGES} holds {found.dtype} of shape {found.shape}, expected one row "
-                "of int64: copy the model folder again"
+                f"{self.path / IMAGES} holds {found.dtype} of shape {found.shape}, expected one "
+                "row of int64: copy the model folder again"
             )
         return found
 

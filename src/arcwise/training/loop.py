@@ -133,11 +133,12 @@ def train(
                 diary.record({"epoch": epoch, "images_per_second": speed, "waiting": waiting})
             with clock.paused():
                 if diary.due(config.validate_every):
-                    run.seen[:] = distributed.largest(run.seen)
+                    run.gather_seen()
                     diary.validate()
                 if diary.due(config.checkpoint_every):
-                    run.seen[:] = distributed.largest(run.seen)
+                    run.gather_seen()
                     diary.checkpoint()
+        run.gather_seen()  # all ranks stop after the same step, finished or interrupted
     return Outcome(
         steps=run.step,
         finished=run.step >= config.steps,

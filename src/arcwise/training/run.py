@@ -43,6 +43,10 @@ class Run:
         """The network that is measured and kept."""
         return self.average.module if self.average else self.encoder
 
+    def gather_seen(self) -> None:
+        """Take in what the other ranks were trained on; all ranks have to call this together."""
+        self.seen[:] = distributed.largest(self.seen)
+
     def state(self) -> dict[str, Any]:
         """What to save."""
         best = self.best and {"recall_at_1": self.best.recall_at_1, "tar": self.best.tar}

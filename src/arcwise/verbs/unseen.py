@@ -99,15 +99,18 @@ def unseen(
 
 
 def trained_images(manifest: Manifest, models: Sequence[Model]) -> NDArray[np.bool_] | None:
-    """(N,) whether a model was trained on each row's picture; None where no model says.
+    """(N,) whether a model was trained on each row's picture.
 
-    A picture is known by the bytes of its file, which every picture is read for.
+    A picture is known by the bytes of its file, which every picture is read for. None where no
+    model says what it was trained on, or no picture can be read (a table of vectors may outlive
+    its pictures).
     """
     found = [one.bundle.trained_images() for one in models if one.bundle is not None]
     digests = [one for one in found if one is not None and len(one)]
     if not digests or not manifest.has_images:
         return None
-    return np.isin(content_digests(manifest), np.concatenate(digests))
+    own = content_digests(manifest)
+    return np.isin(own, np.concatenate(digests)) if own.any() else None
 
 
 def _named(manifest: Manifest, models: Sequence[Model], use: str) -> set[str]:

@@ -16,7 +16,9 @@ FILES = ("ann/1.png", "ann/2.png", "bob/1.png")
 
 
 @pytest.mark.parametrize("around", ["", "a/", "a/b/", "a/b/c d/"])
-def test_wrapped(a_folder: AFolder, a_zip: Callable[..., Path], tmp_path: Path, around: str) -> None:
+def test_wrapped(
+    a_folder: AFolder, a_zip: Callable[..., Path], tmp_path: Path, around: str
+) -> None:
     root = a_folder(*(around + one for one in FILES))
     files = {around + one: (root / around / one).read_bytes() for one in FILES}
     packed = a_zip(files)

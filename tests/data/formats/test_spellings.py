@@ -72,3 +72,14 @@ def test_other_data_sets_are_compared_by_what_is_meant(table: Callable[..., Path
     report = check(table("1", NFC, "x"), against=[table("001", NFD, "y", name="b.csv")])
     assert report.shared == ("001", NFC)
     assert report.mislabelled == [report.duplicates[2]]  # x and y, but not 1 and 001
+
+
+def test_numbers_of_another_data_set_may_be_others(table: Callable[..., Path]) -> None:
+    first, second = table("0", "1", "x"), table("00", "1", "y", name="b.csv")
+    report = check(first, against=[second])
+    assert report.shared == ("0", "1")
+    assert "bare numbers" in report.notes[-1]
+    report = check(first, against=[second], other_identities=True)
+    assert report.shared == ()
+    assert len(report.mislabelled) == 3
+    assert report.notes == ()

@@ -37,8 +37,8 @@ def arrange(
 
     The identity is the folder that directly holds the picture, with the folders above it
     (`fruit/apple`); folders around all of them are no part of it, so that a folder, a zip of it,
-    and one more folder around either name the same identities. When the top folders are exactly splits (`train`, `val`,
-    `test`) they are taken as such, and not as part of the identity.
+    and one more folder around either name the same identities. When the top folders are exactly
+    splits (`train`, `val`, `test`) they are taken as such, and not as part of the identity.
 
     Args:
         files: paths with forward slashes, relative to the data set.

@@ -77,8 +77,9 @@ def _renamed(table: pa.Table, name: str, forms: Mapping[str, str]) -> pa.Table:
 def _said(merged: list[list[str]]) -> str:
     """What became one, for the user; forms that look alike are written with escapes."""
     shown = [
-        " = ".join(ascii(one) if len(set(map(_tidy, group))) < len(group) else repr(one)
-                   for one in group)
+        " = ".join(
+            ascii(one) if len(set(map(_tidy, group))) < len(group) else repr(one) for one in group
+        )
         for group in merged[:_SHOWN]
     ]
     more = f" and {len(merged) - _SHOWN:,} more" if len(merged) > _SHOWN else ""
