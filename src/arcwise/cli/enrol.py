@@ -6,6 +6,7 @@ import json as as_json
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tyro.conf import Positional
 
@@ -52,13 +53,9 @@ def command(
     return 0
 
 
-def _as_dict(gallery: str, result: Enrolled) -> dict[str, object]:
+def _as_dict(gallery: str, result: Enrolled) -> dict[str, Any]:
     failures = [{"image": one.name, "reason": one.reason} for one in result.failures]
-    return (
-        {"gallery": gallery}
-        | asdict(result)
-        | {"failures": failures, "ignored": list(result.ignored)}
-    )
+    return {"gallery": gallery, **asdict(result), "failures": failures}
 
 
 def _show(gallery: str, result: Enrolled) -> None:

@@ -237,7 +237,7 @@ class Scan:
         return self._groups
 
     def _owner(self, identity: str) -> int:
-        identity = written_form(identity)  # older galleries hold names as they were given
+        identity = written_form(identity) or identity  # older galleries hold what was given
         key = identity_key(identity)
         number = self._number_of.get(key)
         if number is None:

@@ -75,26 +75,24 @@ def unseen(
         named = {use: set() for use in named}
     trained = named.pop("train") | by_image
     held = trained.union(*named.values())
-    notes = _notes(trained - by_image, by_image, count, other_identities)
+    classes = set(manifest.classes)
     for excluded, used in (
         (held, ""),
         (trained, "not trained on, but they chose the checkpoint or set the thresholds"),
     ):
-        kept = set(manifest.classes) - excluded
+        kept = classes - excluded
         if len(kept) >= 2:
             rows = [row for row, one in enumerate(ids) if one in kept]
-            left_out = len(manifest.classes) - len(kept)
-            return Unseen(manifest.select(rows), used, left_out, count, notes)
+            rule = _rule(classes, excluded - by_image, count, other_identities) if models else ()
+            return Unseen(manifest.select(rows), used, len(classes) - len(kept), count, rule)
     who = "the model was" if len(models) == 1 else "one or another of the models was"
     images = "" if count is None else f", and on {count:,} of its {len(manifest):,} pictures"
-    by_name = sorted(trained - by_image)
     others = ""
-    if len(set(manifest.classes) - by_image) >= 2 and all(map(is_bare_number, by_name)):
+    if len(classes - by_image) >= 2 and all(map(is_bare_number, trained - by_image)):
         others = f"; if these numbers stand for others than in training, say {OTHERS}"
     raise ArcwiseError(
-        f"{manifest.name}: {who} trained on all but {len(set(manifest.classes) - trained)} of its "
-        f"{len(manifest.classes)} identities{images}; measure on identities it has never "
-        f"seen{others}"
+        f"{manifest.name}: {who} trained on all but {len(classes - trained)} of its "
+        f"{len(classes)} identities{images}; measure on identities it has never seen{others}"
     )
 
 
@@ -148,27 +146,33 @@ def _forms(manifest: Manifest) -> dict[str, set[str]]:
     return found
 
 
-def _notes(
-    by_name: Collection[str], by_image: Collection[str], count: int | None, others: bool
+def _rule(
+    classes: Collection[str], by_name: Collection[str], images: int | None, other_identities: bool
 ) -> tuple[str, ...]:
-    """What to say of the rules by which identities were left out."""
-    notes = []
-    numbers = [one for one in by_name if is_bare_number(one)]
+    """What to say of the rule by which identities were left out, or not.
+
+    Args:
+        classes: all identities.
+        by_name: those that are left out by their name, and not by a picture.
+        images: how many pictures were trained on, if that is known.
+        other_identities: whether names did not count.
+    """
+    numbers = sorted(filter(is_bare_number, by_name), key=lambda one: (len(one), one))
+    if other_identities:
+        return (
+            "identities are said to be others than in training: left out are only those of images "
+            "that were trained on",
+        )
     if numbers:
-        unlike = (
-            ""
-            if count is None
-            else f" ({'none' if not count else f'only {count:,}'} of the data set's pictures was "
-            "trained on)"
+        though = "" if images != 0 else ", though none of the data set's images was trained on"
+        return (
+            "identities here that are bare numbers are taken for those of the same numbers in "
+            f"training: {len(numbers):,} left out by this rule (such as {numbers[0]}){though}; if "
+            f"they stand for others, say {OTHERS}",
         )
-        notes.append(
-            f"{len(numbers):,} identities are left out because training had the same bare numbers "
-            f"(such as {min(numbers, key=lambda one: (len(one), one))}){unlike}; if they stand for "
-            f"others here, say {OTHERS}"
+    if not images and all(map(is_bare_number, classes)):
+        return (
+            "identities here are bare numbers: those that a model was made with are left out only "
+            "if they had the same numbers there",
         )
-    if others:
-        notes.append(
-            "identities are said to be others than in training, so that only pictures trained on "
-            "are left out, with the identities they are of"
-        )
-    return tuple(notes)
+    return ()
