@@ -365,3 +365,34 @@ def test_probe_image_is_always_the_same_and_symmetric_in_nothing() -> None:
     assert (
         digest[:16] == "2cdc4b8ce11a526e"
     )  # every stored probe embedding is of exactly these pixels
+
+
+def test_images_trained_on(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    assert write(folder).trained_images() is None
+    older = read_bundle(folder).fingerprint
+    bundle = write(folder, trained_images=np.array([7, 3, 7, 2**62]))
+    assert bundle.fingerprint == older
+    found = read_bundle(folder).trained_images()
+    assert found is not None
+    assert found.tolist() == [3, 7, 2**62]
+    add_thresholds(folder, [THRESHOLD], measured_on="x", digests=[])
+    assert np.array_equal(read_bundle(folder).trained_images(), found)
+    content = (folder / "trained_images.npy").read_bytes()
+    (folder / "trained_images.npy").write_bytes(content[:-1] + b"\1")
+    with pytest.raises(BundleError, match=r"trained_images\.npy is not the file"):
+        read_bundle(folder)
+    (folder / "trained_images.npy").unlink()
+    with pytest.raises(BundleError, match=r"lacks trained_images\.npy"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("content", [np.zeros(3), np.zeros((2, 2), np.int64)])
+def test_something_else_than_digests(tmp_path: Path, content: np.ndarray) -> None:
+    folder = tmp_path / "model"
+    write(folder, trained_images=[1])
+    np.save(folder / "trained_images.npy", content)
+    digest = hashlib.sha256((folder / "trained_images.npy").read_bytes()).hexdigest()
+    edit(folder, lambda about: about["files"].update({"trained_images.npy": digest}))
+    with pytest.raises(BundleError, match="expected one row of int64"):
+        read_bundle(folder).trained_images()

@@ -84,6 +84,15 @@ def average_statistics(module: nn.Module) -> None:
                 buffer.div_(size())
 
 
+def largest(numbers: np.ndarray) -> np.ndarray:
+    """The largest of each number (int64) over the ranks."""
+    if not _many():
+        return numbers
+    found = torch.from_numpy(numbers.copy())
+    dist.all_reduce(found, dist.ReduceOp.MAX)
+    return found.numpy()
+
+
 def anywhere(here: bool) -> bool:
     """Whether something is so on any rank: what stops one has to stop all of them."""
     if not _many():

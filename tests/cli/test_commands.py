@@ -78,6 +78,27 @@ def test_a_gallery(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("0 图.jpg: unknown\n")
 
 
+def test_enrolling_for_a_program(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = run(capsys, "enrol", "g", "photos.csv", "--model", "model", "--json", *COLUMNS)
+    said = json.loads(out)
+    assert {**said, "failures": []} == {
+        "gallery": "g",
+        "templates": 4,
+        "identities": 2,
+        "replaced": 0,
+        "total": 4,
+        "failures": [],
+        "ignored": [],
+        "known": 0,
+        "trained_images": 0,
+    }
+    assert [one["image"] for one in said["failures"]] == ["broken.jpg"]
+    assert main(["enrol", "g", "photos.csv", "--json", *COLUMNS]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "2 of these identities have templates already (Ärtikel 0: 2, Ärtikel 1: 2)" in err
+
+
 def test_without_thresholds(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_thresholds(place / "model", [], measured_on="", digests=())
     run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
@@ -104,7 +125,7 @@ def test_calibrate(place: Path, products: Path, capsys: pytest.CaptureFixture[st
     run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
     out = run(capsys, "search", "g", "0 图.jpg")
     assert out.splitlines()[-1].startswith("decided at FPIR 0.2 in a gallery of 3 identities: ")
-    run(capsys, "enrol", "g", str(products), "--model", "model")
+    run(capsys, "enrol", "g", str(products), "--model", "model", "--again")
     out = run(capsys, "search", "g", "0 图.jpg")
     assert "\ndecided at FAR 0.01: similarity >= " in out
     assert out.endswith("galleries of up to 3 identities, here are 38: arcwise calibrate "

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from arcwise.data import loader
+from arcwise.data.content import content_digests
 from arcwise.data.loader import Pictures, batches
 from arcwise.data.manifest import open_manifest
 from arcwise.images import Preparation, decode
@@ -242,3 +243,11 @@ def test_a_jpeg_cut_short_is_a_failure_too(tmp_path):
     (batch,) = batches(source, [np.arange(2)], workers=0)
     assert [manifest.images[row] for row in batch.rows] == ["a/whole.jpg"]
     assert [error.name for error in batch.failures] == ["a/cut.jpg"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("keep_bytes", [0, PLENTY])
+def test_every_picture_comes_with_the_digest_of_its_file(broken, workers, keep_bytes):
+    digests = content_digests(broken)
+    for batch in read_all(broken, workers=workers, keep_bytes=keep_bytes):
+        assert batch.digests.tolist() == digests[batch.rows.numpy()].tolist()

@@ -47,6 +47,7 @@ def train(
     keep: Any = lambda *args: None,
     report: Any = lambda step, values: None,
     resume: bool = False,
+    **more: Any,
 ) -> loop.Outcome:
     """One run of the loop in a folder that may not be there yet."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,6 +60,7 @@ def train(
         keep=keep,
         report=report,
         resume=resume,
+        **more,
     )
 
 

@@ -9,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from torch import nn
 
 from arcwise import encoders
+from arcwise.data.content import content_digests
 from arcwise.errors import ArcwiseError
 from arcwise.training import checkpoint
 from arcwise.training.metrics import read
@@ -183,6 +185,20 @@ def test_the_best_validation_is_remembered(patterns, others, tmp_path):
     assert (outcome.best_step, outcome.best) == best[-1]
     scores = [result.score for _, result in best]
     assert scores == sorted(set(scores))  # only ever a better one
+
+
+def test_what_was_trained_on_is_remembered(patterns, tmp_path):
+    digests = content_digests(patterns)
+    seen = np.zeros(len(patterns), np.int64)
+    press = runs.press_ctrl_c_at(2)
+    runs.train(runs.config(), patterns, tmp_path, report=press, seen=seen)
+    before = np.flatnonzero(seen)
+    assert 8 <= len(before) <= 16
+    seen[:] = 0
+    runs.train(runs.config(), patterns, tmp_path, resume=True, seen=seen)
+    after = np.flatnonzero(seen)
+    assert set(before) < set(after)
+    assert seen[after].tolist() == digests[after].tolist()
 
 
 def test_there_is_nothing_to_resume_in_an_empty_folder(patterns, tmp_path):

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from arcwise import runtime
+from arcwise.bundle import read_bundle
 from arcwise.errors import ArcwiseError, GalleryError
 from arcwise.gallery import open_gallery
 from arcwise.verbs.enrol import enrol
 from arcwise.verbs.remove import remove
+from arcwise.verbs.train import TrainResult
 from tests.verbs.conftest import Shop
 
 
@@ -46,12 +48,59 @@ def test_a_broken_picture_is_listed_and_the_rest_enrolled(
 
 def test_adding_and_replacing(stock: Shop, folder: Path, tmp_path: Path) -> None:
     enrol(tmp_path / "g", folder, model=stock.model)
-    again = enrol(tmp_path / "g", folder)  # the gallery knows its model
-    assert (again.templates, again.replaced, again.total) == (4, 0, 8)
+    again = enrol(tmp_path / "g", folder, again=True)  # the gallery knows its model
+    assert (again.templates, again.replaced, again.total, again.known) == (4, 0, 8, 2)
     for shot in (folder / "a b").iterdir():
         shot.unlink()
     new = enrol(tmp_path / "g", folder, replace=True)
     assert (new.templates, new.identities, new.replaced, new.total) == (2, 1, 4, 6)
+
+
+def test_the_second_time_asks(
+    stock: Shop, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is embedded; and not where every identity is new."""
+    enrol(tmp_path / "g", folder, model=stock.model)
+    (folder / "a b" / "new.jpg").write_bytes(stock.photos.read(9))
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime, "embed_manifest", None)
+        with pytest.raises(
+            GalleryError, match=r"2 of these .* \(a b: 2, 图: 2\); 4 of these .*again"
+        ):
+            enrol(tmp_path / "g", folder)
+        with pytest.raises(ArcwiseError, match="both replace and again"):
+            enrol(tmp_path / "g", folder, replace=True, again=True)
+    with open_gallery(tmp_path / "g", mode="r") as gallery:
+        assert len(gallery) == 4
+    (folder / "a b").rename(folder / "c")
+    (folder / "图").rename(folder / "d")
+    result = enrol(tmp_path / "g", folder)
+    assert (result.known, result.templates, result.total) == (0, 5, 9)
+
+
+def test_another_written_form_is_asked_about(stock: Shop, folder: Path, tmp_path: Path) -> None:
+    (folder / "a b").rename(folder / "007")
+    (folder / "图").rename(folder / "Jose\u0301")
+    enrol(tmp_path / "g", folder, model=stock.model)
+    (folder / "007").rename(folder / "7")
+    (folder / "Jose\u0301").rename(folder / "Jos\u00e9")
+    with pytest.raises(GalleryError, match=r"7 \(there 007\): 2, Jos\u00e9: 2\); 4 of these"):
+        enrol(tmp_path / "g", folder)
+    result = enrol(tmp_path / "g", folder, replace=True)
+    assert (result.replaced, result.total) == (4, 4)
+    assert remove(tmp_path / "g", "7.0").forms == ("7",)
+    assert remove(tmp_path / "g", "Jose\u0301").templates == 2
+
+
+def test_pictures_that_were_trained_on_are_counted(
+    stock: Shop, trained: TrainResult, tmp_path: Path
+) -> None:
+    parts = trained.parts
+    enrolled = enrol(tmp_path / "g", parts.train, model=stock.model)
+    seen = read_bundle(stock.model).trained_images()
+    assert seen is not None
+    assert 0 < enrolled.trained_images == len(seen) <= len(parts.train)
+    assert enrol(tmp_path / "h", stock.catalogue, model=stock.model).trained_images == 0
 
 
 def test_nothing_readable_enrols_nothing(stock: Shop, tmp_path: Path) -> None:
@@ -84,7 +133,7 @@ def test_mistakes_are_found_before_anything_is_embedded(
 
 def test_remove(shop: Shop) -> None:
     name = shop.catalogue.identities[0]
-    assert remove(shop.gallery, name) == 1
+    assert remove(shop.gallery, name) == (1, (name,))
     with open_gallery(shop.gallery, mode="r") as gallery:
         assert name not in gallery.identities()
         assert len(gallery) == 5

@@ -3,6 +3,7 @@
     model.json            what it is, how to prepare a picture, what its scores mean
     encoder.safetensors   the weights
     encoder.onnx          the same function for a machine without torch (optional)
+    trained_images.npy    digests of the pictures it was trained on, 8 bytes each (optional)
 
 What `model.json` says about preparing a picture is executed by the runtime, not described. It is
 read strictly: a key too many or too few, or a file whose digest differs, and the folder is refused.
@@ -19,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from arcwise.bundle.description import (
     DESCRIPTION,
     FORMAT,
+    IMAGES,
     ONNX,
     USES,
     WEIGHTS,
@@ -99,6 +102,23 @@ class Bundle:
         """The ONNX file, if the bundle has one."""
         return self.path / ONNX if ONNX in self.files else None
 
+    def trained_images(self) -> NDArray[np.int64] | None:
+        """(M,) sorted `content_digest`s of the pictures trained on; None if they are not known."""
+        if IMAGES not in self.files:
+            return None
+        try:
+            found = np.load(self.path / IMAGES, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as problem:
+            raise BundleError(
+                f"{self.path / IMAGES} cannot be read ({problem}): copy the model folder again"
+            ) from None
+        if found.dtype != np.int64 or found.ndim != 1:
+            raise BundleError(
+                f"{self.path / IMAGES} holds {found.dtype} of shape {found.shape}, expected one "
+                "row of int64: copy the model folder again"
+            )
+        return found
+
     def state(self) -> dict[str, np.ndarray]:
         """The weights by state-dict key."""
         try:
@@ -125,6 +145,7 @@ def write_bundle(
     digests: Mapping[str, Iterable[str]] | None = None,
     training: Mapping[str, Any] | None = None,
     licence: str = "",
+    trained_images: ArrayLike | None = None,
 ) -> Bundle:
     """The bundle, written beside `folder` and renamed into place; it replaces an older bundle.
 
@@ -140,6 +161,7 @@ def write_bundle(
         digests: identity digests by use ("train", "choose", "calibrate").
         training: a JSON object that summarises the training.
         licence: under which the weights may be used.
+        trained_images: `data.content.content_digest` of each picture trained on, if known.
 
     Raises:
         BundleError: a weight is not finite, a field is not what it should be, or `folder` holds
@@ -179,6 +201,10 @@ def write_bundle(
             (beside / WEIGHTS).write_bytes(save({k: _c_order(v) for k, v in state.items()}))
             sync(beside / WEIGHTS)
             about["files"] = {WEIGHTS: sha256(beside / WEIGHTS)}
+            if trained_images is not None:
+                np.save(beside / IMAGES, np.unique(np.asarray(trained_images, np.int64)))
+                sync(beside / IMAGES)
+                about["files"][IMAGES] = sha256(beside / IMAGES)
             about["fingerprint"] = fingerprint(about)
             write_description(beside, about)
             bundle = read_bundle(beside)  # what is refused when read is refused when written

@@ -19,6 +19,7 @@ from arcwise.images.preparation import Preparation
 
 FORMAT = 1
 DESCRIPTION, WEIGHTS, ONNX = "model.json", "encoder.safetensors", "encoder.onnx"
+IMAGES = "trained_images.npy"
 USES = ("train", "choose", "calibrate")
 ALIGNMENTS = (None, "five-point")
 _KEYS = {
@@ -112,8 +113,10 @@ def _check(about: Any) -> None:
             raise BundleError(f"digests.{use} is no list of identity digests (16 hex digits each)")
     _check_probe(about["probe"], about["architecture"]["dim"])
     files = about["files"]
-    if WEIGHTS not in files or not files.keys() <= {WEIGHTS, ONNX}:
-        raise BundleError(f"files are {sorted(files)}, expected {WEIGHTS} and perhaps {ONNX}")
+    if WEIGHTS not in files or not files.keys() <= {WEIGHTS, ONNX, IMAGES}:
+        raise BundleError(
+            f"files are {sorted(files)}, expected {WEIGHTS} and perhaps {ONNX} and {IMAGES}"
+        )
     if not all(_is_hex(digest, 64) for digest in files.values()):
         raise BundleError("files holds something that is no sha256")
     if about["fingerprint"] != fingerprint(about):

@@ -9,7 +9,7 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from arcwise.cli.naming import USUAL, NamingOptions
-from arcwise.cli.screen import FEW, left_out, progress
+from arcwise.cli.screen import FEW, left_out, progress, trained_on
 from arcwise.evaluation import Reliability, ScoreMap, SearchThreshold, Threshold
 from arcwise.evaluation.calibration import FARS
 from arcwise.evaluation.search_calibration import FPIRS
@@ -24,6 +24,7 @@ def command(
     gallery_size: int | None = None,
     probability: bool = False,
     seed: int = 0,
+    other_identities: bool = False,
     naming: NamingOptions = USUAL,
 ) -> int:
     """Measure a model's thresholds on your own labelled pictures and write them into its folder.
@@ -36,6 +37,8 @@ def command(
         gallery_size: Identities in the galleries that --fpir is measured in; by default half.
         probability: Also fit a map from similarity to the probability of one identity.
         seed: Of the intervals.
+        other_identities: The identities are others than in training, though they may be called
+            alike (0, 1, …); only those of images that were trained on are left out.
         naming: How a table calls things.
     """
     with progress("embedding") as move:
@@ -47,6 +50,7 @@ def command(
             gallery_size=gallery_size,
             probability=probability,
             seed=seed,
+            other_identities=other_identities,
             progress=move,
         )
     left_out("pictures could not be read and were not measured", result.failures)
@@ -62,6 +66,10 @@ def show(result: Calibration) -> None:
         f"{result.pictures} pictures of {result.identities} identities of {result.data}; "
         f"{result.left_out} identities left out because the model was made with them"
     )
+    if result.trained_images is not None:
+        print(trained_on(result.trained_images))
+    for note in result.notes:
+        print(f"mind: {note}")
     if result.used:
         print(f"mind: these identities were {result.used}")
     if result.identities < FEW:

@@ -16,6 +16,7 @@ from arcwise.verbs.data_check import check
 def command(
     data: Positional[Path],
     against: tuple[Path, ...] = (),
+    other_identities: bool = False,
     model: str | None = None,
     preparation: Path | None = None,
     cache: bool = True,
@@ -26,6 +27,8 @@ def command(
     Args:
         data: A data set in any form: a folder, a table, an archive.
         against: Other data sets that should share no picture and no identity with it.
+        other_identities: Identities of the other data sets are none of this one's, though they may
+            be called alike (0, 1, …).
         model: A model folder, a bare .onnx with --preparation, or - for vectors in the data: whose
             embeddings are asked for labels that may be wrong.
         preparation: For a bare .onnx, a JSON file of how a picture is prepared.
@@ -37,6 +40,7 @@ def command(
         report = check(
             manifest,
             against=against,
+            other_identities=other_identities,
             model=model,
             preparation=preparation,
             cached=cache,

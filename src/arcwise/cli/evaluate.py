@@ -10,7 +10,7 @@ from rich.table import Table
 from tyro.conf import Positional, UseAppendAction
 
 from arcwise.cli.naming import USUAL, NamingOptions
-from arcwise.cli.screen import left_out, progress
+from arcwise.cli.screen import left_out, progress, trained_on
 from arcwise.evaluation import Rate
 from arcwise.verbs.evaluate import evaluate
 from arcwise.verbs.evaluated import Evaluation, Measure
@@ -30,6 +30,7 @@ def command(
     preparation: Path | None = None,
     cache: bool = True,
     seed: int = 0,
+    other_identities: bool = False,
     naming: NamingOptions = USUAL,
 ) -> int:
     """Measure a model on identities it was not trained on, in every protocol that fits the data.
@@ -49,6 +50,8 @@ def command(
             flip: how a picture is prepared.
         cache: Keep embeddings for the next time, in the user's cache folder.
         seed: Of the choice of galleries and of the intervals.
+        other_identities: The identities are others than in training, though they may be called
+            alike (0, 1, …); only those of images that were trained on are left out.
         naming: How a table calls things.
     """
     manifest = open_to_measure(data, pairs=pairs is not None, **naming.options)
@@ -64,6 +67,7 @@ def command(
             preparation=preparation,
             cached=cache,
             seed=seed,
+            other_identities=other_identities,
             progress=move,
         )
     left_out("pictures could not be read and were not measured", result.about.failures)
@@ -86,6 +90,8 @@ def show(result: Evaluation) -> None:
     if len(about.untold) < len(result.models) and result.people is not None:
         made = "a model" if len(result.models) > 1 else "the model"
         print(f"{about.left_out} identities left out because {made} was made with them")
+    if about.trained_images is not None:
+        print(trained_on(about.trained_images, measured=result.people is None))
     for name in about.untold:
         print(f"mind: {name} does not say what it was made with; it may know these identities")
     if about.used:

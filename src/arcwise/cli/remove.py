@@ -14,5 +14,6 @@ def command(gallery: Positional[str], identity: Positional[str]) -> int:
         gallery: The gallery's file.
         identity: Whom to remove.
     """
-    print(f"{gallery}: removed {identity} ({remove(gallery, identity)} pictures)")
+    result = remove(gallery, identity)
+    print(f"{gallery}: removed {' and '.join(result.forms)} ({result.templates} pictures)")
     return 0

@@ -62,3 +62,11 @@ def left_out(what: str, items: Sequence[object]) -> None:
             print(f"  {item}")
         if len(items) > SHOWN:
             print(f"  … and {len(items) - SHOWN} more")
+
+
+def trained_on(images: int, *, measured: bool = False) -> str:
+    """How many images of a data set were trained on, and what became of them."""
+    if not images:
+        return "none of the data set's images was trained on"
+    fate = "warning: they are measured too" if measured else "their identities are left out"
+    return f"{images:,} of the data set's images were trained on; {fate}"

@@ -12,7 +12,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from arcwise.data.content import content_digest
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ImageError
 from arcwise.images import Preparation, decode
@@ -39,6 +40,7 @@ class Batch:
         pixels: (B, H, W, 3) uint8 RGB on the canvas, until the next batch is asked for.
         labels: (B,) int64.
         failures: the pictures left out, with the reason.
+        digests: (B,) int64, `content_digest` of each picture's file.
     """
 
     rows: Tensor
@@ -46,6 +48,7 @@ class Batch:
     pixels: Tensor
     labels: Tensor
     failures: tuple[ImageError, ...]
+    digests: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 class Pictures:
@@ -62,15 +65,14 @@ class Pictures:
             # Shared by the workers: whichever decodes a picture first decodes it for all.
             self.kept = torch.empty(self.shape(len(manifest)), dtype=torch.uint8).share_memory_()
             self.is_kept = torch.zeros(len(manifest), dtype=torch.bool).share_memory_()
+            self.digests = torch.zeros(len(manifest), dtype=torch.int64).share_memory_()
 
     def shape(self, pictures: int) -> tuple[int, int, int, int]:
         """Of an array of so many pictures."""
         return pictures, self.canvas.height, self.canvas.width, 3
 
-    def read_into(
-        self, pixels: Tensor, rows: np.ndarray
-    ) -> tuple[np.ndarray, tuple[ImageError, ...]]:
-        """(B,) the places of the rows that could be read, and why the others could not.
+    def read_into(self, pixels: Tensor, rows: np.ndarray) -> _Read:
+        """The places of the rows that could be read, and why the others could not.
 
         Args:
             pixels: (at least as many as rows, H, W, 3) uint8; the first B are written.
@@ -79,19 +81,20 @@ class Pictures:
         index = torch.from_numpy(rows)
         if self.kept is not None and bool(self.is_kept[index].all()):
             torch.index_select(self.kept, 0, index, out=pixels[: len(rows)])
-            return np.arange(len(rows)), ()
+            return _Read(np.arange(len(rows)), self.digests[index].numpy(), ())
         array = pixels.numpy()
         places: list[int] = []
+        digests: list[int] = []
         failures: list[ImageError] = []
         # All are read before the first is decoded: what reading runs through is still in the cache.
         files = [self._file(row) for row in rows.tolist()]
         for place, (row, file) in enumerate(zip(rows.tolist(), files, strict=True)):
             try:
-                self._decode_into(array[len(places)], row, file)
+                digests.append(self._decode_into(array[len(places)], row, file))
                 places.append(place)
             except ImageError as error:
                 failures.append(error)
-        return np.array(places, np.int64), tuple(failures)
+        return _Read(np.array(places, np.int64), np.array(digests, np.int64), tuple(failures))
 
     def _is_kept(self, row: int) -> bool:
         return self.kept is not None and bool(self.is_kept[row])
@@ -103,17 +106,21 @@ class Pictures:
         except ImageError as error:
             return error
 
-    def _decode_into(self, array: np.ndarray, row: int, file: bytes | ImageError) -> None:
+    def _decode_into(self, array: np.ndarray, row: int, file: bytes | ImageError) -> int:
+        """The digest of the picture's file, the pixels of which are then in the array."""
         if isinstance(file, ImageError):
             raise file
         if self._is_kept(row):
             assert self.kept is not None, "it holds the row"
             array[:] = self.kept.numpy()[row]
-            return
+            return int(self.digests[row])
         self.canvas.pixels(decode(file, self.manifest.image(row)), array)
+        digest = content_digest(file)
         if self.kept is not None:
             self.kept.numpy()[row] = array
+            self.digests[row] = digest
             self.is_kept[row] = True
+        return digest
 
 
 def batches(pictures: Pictures, plan: Iterable[np.ndarray], *, workers: int) -> Iterator[Batch]:
@@ -146,13 +153,20 @@ def batches(pictures: Pictures, plan: Iterable[np.ndarray], *, workers: int) -> 
         return map(slots.batch, iter(loader))
 
 
+class _Read(NamedTuple):
+    """(B,) the places of pictures that were read, their files' digests; why others were not."""
+
+    places: np.ndarray
+    digests: np.ndarray
+    failures: tuple[ImageError, ...]
+
+
 class _Filled(NamedTuple):
     """What a worker says of a slot that it filled."""
 
     slot: int
     rows: np.ndarray
-    places: np.ndarray
-    failures: tuple[ImageError, ...]
+    read: _Read
 
 
 class _Slots(Dataset[_Filled]):
@@ -174,17 +188,18 @@ class _Slots(Dataset[_Filled]):
 
     def __getitems__(self, task: tuple[int, np.ndarray]) -> _Filled:
         slot, rows = task
-        places, failures = self.pictures.read_into(self.pixels[slot], rows)
-        return _Filled(slot, rows[places], places, failures)
+        read = self.pictures.read_into(self.pixels[slot], rows)
+        return _Filled(slot, rows[read.places], read)
 
     def batch(self, filled: _Filled) -> Batch:
         rows = torch.from_numpy(filled.rows)
         return Batch(
             rows,
-            torch.from_numpy(filled.places),
+            torch.from_numpy(filled.read.places),
             self.pixels[filled.slot, : len(rows)],
             self.pictures.labels[rows],
-            filled.failures,
+            filled.read.failures,
+            filled.read.digests,
         )
 
 

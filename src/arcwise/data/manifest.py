@@ -153,7 +153,7 @@ def open_manifest(
     identities: bool = True,
     images: str | os.PathLike[str] | None = None,
 ) -> Manifest:
-    """The manifest of a data set, whatever form it has.
+    """The manifest of a data set, whatever form it has; each identity in one written form.
 
     Args:
         path: a folder or a `.zip` with one folder per identity, a `.csv` or `.parquet` table, or
@@ -170,11 +170,13 @@ def open_manifest(
     if isinstance(path, Manifest):
         return path
     from arcwise.data.formats.open import open_format  # the readers make manifests
+    from arcwise.data.formats.spellings import one_form_each
 
-    return open_format(
+    found = open_format(
         Path(path),
         image_column=image_column,
         identity_column=identity_column,
         identities=identities,
         images=None if images is None else Path(images),
     )
+    return one_form_each(found)

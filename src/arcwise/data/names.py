@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from arcwise.data.manifest import Manifest
-from arcwise.data.split import identity_digest
+from arcwise.data.split import text_digest
 
 MANIFEST = "manifest.csv"
 """The table inside a folder or archive that was converted."""
@@ -113,7 +113,7 @@ def _folders(manifest: Manifest, taken: set[str]) -> tuple[list[str], NDArray[np
         if folder.partition("/")[0].lower() in taken:
             folder = f"_{folder}"
         if folder.lower() in used and folder:
-            folder = f"{folder}~{identity_digest(repr(owner))}"
+            folder = f"{folder}~{text_digest(repr(owner))}"
         folders[number] = folder
         used.add(folder.lower())
     return folders, codes

@@ -11,6 +11,7 @@ import numpy as np
 
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
+from arcwise.identity import identity_key, older_forms
 
 _SALT = "arcwise:"
 _LEAST, _LEAST_PAIRED = 6, 4  # two to train on, two in each half
@@ -27,10 +28,24 @@ class Split(NamedTuple):
 def identity_digest(identity: str) -> str:
     """16 hexadecimal characters that stand for an identity in a model folder.
 
-    Enough to find out whether an identity was trained on; the name is not written down. (It can
-    be found by trying names: a digest is not anonymity.)
+    They are the same for all its written forms. Enough to find out whether an identity was
+    trained on; the name is not written down. (It can be found by trying names: a digest is not
+    anonymity.)
     """
-    return hashlib.sha256((_SALT + identity).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return text_digest(identity_key(identity))
+
+
+def known_digests(identity: str) -> set[str]:
+    """Every digest that may stand for an identity in a model folder.
+
+    Besides `identity_digest`, those of folders written when names were taken as they were.
+    """
+    return {text_digest(form) for form in older_forms(identity)}
+
+
+def text_digest(text: str) -> str:
+    """16 hexadecimal characters that stand for exactly this text."""
+    return hashlib.sha256((_SALT + text).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def hold_out(manifest: Manifest, fraction: float, seed: int) -> Split:

@@ -97,6 +97,7 @@ class Gallery(Protocol):
     and a batch is there whole or not at all; a search sees every change acknowledged before it
     began, whichever process made it; similarities are cosines with the stored vectors; an
     identity's templates count once, by the closest; equal similarities are ordered by identity.
+    Written forms of one identity (`arcwise.identity`) are one identity in every call.
     """
 
     @property
@@ -116,6 +117,12 @@ class Gallery(Protocol):
 
     def identities(self) -> list[str]:
         """Every enrolled identity once, sorted."""
+
+    def forms(self, identity: str) -> list[str]:
+        """How an identity is written there, the first enrolled form first; none if unknown."""
+
+    def metadata(self, identity: str) -> list[dict[str, Any]]:
+        """The JSON object of each template of an identity, the oldest first; none if unknown."""
 
     def enrol(self, items: Iterable[Enrolment], *, replace: bool = False) -> Receipt:
         """The receipt for a batch that is now durable."""

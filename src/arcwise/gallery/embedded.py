@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace as replaced
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,6 +25,7 @@ from arcwise.gallery.contract import Enrolment, Health, Hit, Receipt, Verificati
 from arcwise.gallery.file import connect, told
 from arcwise.gallery.scan import Found, Scan
 from arcwise.gallery.vectors import checked_batch, checked_queries, units
+from arcwise.identity import identity_key
 
 
 class EmbeddedGallery:
@@ -76,8 +77,24 @@ class EmbeddedGallery:
         with self._current():
             return self._scan.identities()
 
+    def forms(self, identity: str) -> list[str]:
+        """How an identity is written in the file, the first enrolled form first; none if unknown.
+
+        A gallery can hold several where `1` and `001` were enrolled, or an older Arcwise wrote it.
+        """
+        with self._current():
+            return self._scan.forms(identity)
+
+    def metadata(self, identity: str) -> list[dict[str, Any]]:
+        """The JSON object of each template of an identity, the oldest first; none if unknown."""
+        with self._current():
+            return [json.loads(one) for one in self._scan.metadata_of(identity)]
+
     def enrol(self, items: Iterable[Enrolment], *, replace: bool = False) -> Receipt:
         """The receipt for a batch that is now on disk, whole.
+
+        Written forms of one identity (`arcwise.identity`) are one: it is stored in NFC and without
+        blanks at its ends, and shown in the form that was enrolled first.
 
         Args:
             items: (identity, vector) or (identity, vector, metadata); vectors (D,), finite, of
@@ -92,7 +109,11 @@ class EmbeddedGallery:
             return Receipt(())
         with self._writing() as connection:
             old = (
-                [one for name in dict.fromkeys(batch.identities) for one in self._templates(name)]
+                [
+                    one
+                    for name in {identity_key(one): one for one in batch.identities}.values()
+                    for one in self._templates(name)
+                ]
                 if replace
                 else []
             )
@@ -106,6 +127,8 @@ class EmbeddedGallery:
 
     def remove(self, identity: str) -> int:
         """How many templates of the identity were removed; their bytes are gone from the file.
+
+        Those of all its written forms (`arcwise.identity`) are.
 
         Raises:
             GalleryError: nobody of that name is enrolled; suggests a close one.
@@ -164,7 +187,7 @@ class EmbeddedGallery:
             count, names = 0, set()
             for rows in records.read_rows(fresh, about.dim):
                 count += len(rows.templates)
-                names.update(rows.identities)
+                names.update(map(identity_key, rows.identities))
             _compare_count(count, about.templates)
         return Health(count, len(names))
 

@@ -12,6 +12,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from arcwise.identity import identity_key, written_form
+
 _SHORT = 1024  # rows on a short list for an identity's many templates; more cost too much
 _LARGE_K = 1024  # neighbours from which short lists cost more than the second pass
 _BLOCK = 2**24  # float32 similarities held at once by the second pass: 64 MiB
@@ -23,6 +25,8 @@ Found = tuple[float, int]
 
 class Scan:
     """A matrix (G, D) of unit vectors without holes, and who owns each row.
+
+    All written forms of an identity (`arcwise.identity`) are one owner, whichever was enrolled.
 
     A first pass asks FAISS for a short list of rows. A list is enough when it names K identities
     that beat, beyond rounding, whatever was left out; queries whose list is not enough (ties, or
@@ -39,8 +43,9 @@ class Scan:
         self._owners = np.empty(0, np.int64)  # a number for each identity, never used again
         self._metadata: list[str] = []
         self._numbers = itertools.count()
-        self._number_of: dict[str, int] = {}
-        self._identity_of: dict[int, str] = {}
+        self._number_of: dict[str, int] = {}  # by `identity_key`: what all written forms share
+        self._identity_of: dict[int, str] = {}  # the form that was enrolled first
+        self._others_of: dict[int, set[str]] = {}  # further forms, of the few that have some
         self._count_of: dict[int, int] = {}
         self._most = 0  # at least the templates of the identity that has most
         self._groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
@@ -50,19 +55,31 @@ class Scan:
     def __len__(self) -> int:
         return self._size
 
-    def __contains__(self, identity: str) -> bool:
-        return identity in self._number_of
+    def __contains__(self, identity: object) -> bool:
+        return isinstance(identity, str) and identity_key(identity) in self._number_of
 
     def identities(self) -> list[str]:
         """Every identity once, sorted."""
-        return sorted(self._number_of)
+        return sorted(self._identity_of.values())
+
+    def forms(self, identity: str) -> list[str]:
+        """How an identity is written, the first enrolled form first; none for an unknown one."""
+        number = self._number_of.get(identity_key(identity))
+        if number is None:
+            return []
+        return [self._identity_of[number], *sorted(self._others_of.get(number, ()))]
 
     def templates(self, identity: str) -> list[int]:
         """Ids of an identity's templates, ascending; none for an unknown identity."""
         return np.sort(self._templates[self._rows(identity)]).tolist()
 
+    def metadata_of(self, identity: str) -> list[str]:
+        """The JSON texts of an identity's templates, in the order of their ids."""
+        rows = self._rows(identity)
+        return [self._metadata[row] for row in rows[np.argsort(self._templates[rows])].tolist()]
+
     def identity(self, row: int) -> str:
-        """Who owns a row."""
+        """Who owns a row, in the form that was enrolled first."""
         return self._identity_of[int(self._owners[row])]
 
     def template(self, row: int) -> int:
@@ -103,7 +120,8 @@ class Scan:
             self._count_of[owner] -= 1
             if not self._count_of[owner]:
                 del self._count_of[owner]
-                del self._number_of[self._identity_of.pop(owner)]
+                del self._number_of[identity_key(self._identity_of.pop(owner))]
+                self._others_of.pop(owner, None)
         size = self._size - int(dead.sum())
         holes = np.flatnonzero(dead[:size])
         movers = size + np.flatnonzero(~dead[size:])
@@ -206,7 +224,8 @@ class Scan:
         return np.clip(np.concatenate(parts), -1.0, 1.0)
 
     def _rows(self, identity: str) -> NDArray[np.int64]:
-        return np.flatnonzero(self._owners[: self._size] == self._number_of.get(identity, -1))
+        number = self._number_of.get(identity_key(identity), -1)
+        return np.flatnonzero(self._owners[: self._size] == number)
 
     def _grouped(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows in the order of their owners, and where in it each owner starts."""
@@ -218,11 +237,15 @@ class Scan:
         return self._groups
 
     def _owner(self, identity: str) -> int:
-        number = self._number_of.get(identity)
+        identity = written_form(identity) or identity  # older galleries hold what was given
+        key = identity_key(identity)
+        number = self._number_of.get(key)
         if number is None:
             number = next(self._numbers)
-            self._number_of[identity] = number
+            self._number_of[key] = number
             self._identity_of[number] = identity
+        elif identity != self._identity_of[number]:
+            self._others_of.setdefault(number, set()).add(identity)
         count = self._count_of.get(number, 0) + 1
         self._count_of[number] = count
         self._most = max(self._most, count)

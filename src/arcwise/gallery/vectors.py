@@ -12,13 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from arcwise.errors import GalleryError
 from arcwise.gallery.contract import Enrolment
+from arcwise.identity import written_form
 
 UNIT_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Items ready to be stored: N identities, vectors (N, D) float32, and N JSON texts."""
+    """Items ready to be stored: N identities, vectors (N, D) float32, and N JSON texts.
+
+    Identities are in their written form (`arcwise.identity`).
+    """
 
     identities: list[str]
     vectors: NDArray[np.float32]
@@ -93,7 +97,7 @@ def _name(number: int, identity: str) -> str:
 
 
 def _identity(identity: object, number: int) -> str:
-    if not isinstance(identity, str) or not identity.strip():
+    if not isinstance(identity, str) or not written_form(identity):
         raise GalleryError(
             f"item {number}: the identity is {identity!r}; expected a string that is not blank"
         )
@@ -101,7 +105,7 @@ def _identity(identity: object, number: int) -> str:
         identity.encode()
     except UnicodeEncodeError as error:
         raise GalleryError(f"item {number}: the identity {identity!r} is not text") from error
-    return str(identity)
+    return written_form(identity)
 
 
 def _floats(values: ArrayLike, name: str) -> NDArray[np.float32]:

@@ -64,6 +64,7 @@ def train(
     keep: Keep,
     report: Report,
     resume: bool = False,
+    seen: np.ndarray | None = None,
 ) -> Outcome:
     """Train on the pictures until the last step, or until interrupted.
 
@@ -76,6 +77,8 @@ def train(
         keep: called with every encoder worth keeping: the best so far, and the last.
         report: called after every logged step.
         resume: whether to go on from the latest checkpoint.
+        seen: (N,) int64 zeros, a number a picture; whenever `keep` is called, those that were
+            trained on have their `content_digest` here.
 
     Raises:
         NonFiniteError: a loss or gradient was not finite; the last good step is checkpointed.
@@ -95,6 +98,7 @@ def train(
     device = build.device(config)
     # A resumed run has its weights in the checkpoint: what it once started from may be gone.
     run = Run(config.replace(init="") if resume else config, len(pictures.classes), device)
+    run.seen = np.zeros(len(pictures), np.int64) if seen is None else seen
     if resume:
         run.restore(*checkpoint.load(folder / "checkpoints"))
     source = stream(config, pictures, preparation, run.step)
@@ -118,6 +122,7 @@ def train(
             values = {}
             if not distributed.anywhere(len(batch.rows) < 2):  # batch statistics need two
                 values = _step(config, run, batch, preparation, device, names)
+                run.seen[batch.rows.numpy()] = batch.digests
             run.step += 1
             clock.pictures += len(batch.rows) * distributed.size()
             if diary.due(config.log_every):
@@ -128,9 +133,12 @@ def train(
                 diary.record({"epoch": epoch, "images_per_second": speed, "waiting": waiting})
             with clock.paused():
                 if diary.due(config.validate_every):
+                    run.gather_seen()
                     diary.validate()
                 if diary.due(config.checkpoint_every):
+                    run.gather_seen()
                     diary.checkpoint()
+        run.gather_seen()  # all ranks stop after the same step, finished or interrupted
     return Outcome(
         steps=run.step,
         finished=run.step >= config.steps,

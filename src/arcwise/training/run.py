@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -28,6 +29,8 @@ class Run:
         self.step = 0
         self.best: Validation | None = None
         self.best_step = 0
+        self.seen = np.zeros(0, np.int64)
+        """(N,) the digest of each picture that was trained on, 0 for those that were not yet."""
 
     @property
     def groups(self) -> list[dict[str, Any]]:
@@ -40,6 +43,10 @@ class Run:
         """The network that is measured and kept."""
         return self.average.module if self.average else self.encoder
 
+    def gather_seen(self) -> None:
+        """Take in what the other ranks were trained on; all ranks have to call this together."""
+        self.seen[:] = distributed.largest(self.seen)
+
     def state(self) -> dict[str, Any]:
         """What to save."""
         best = self.best and {"recall_at_1": self.best.recall_at_1, "tar": self.best.tar}
@@ -51,6 +58,7 @@ class Run:
             "average": self.average and self.average.module.state_dict(),
             "best": best,
             "best_step": self.best_step,
+            "seen": torch.from_numpy(self.seen),
         }
 
     def restore(self, step: int, state: dict[str, Any]) -> None:
@@ -64,4 +72,6 @@ class Run:
             self.average.module.load_state_dict(state["average"])
         self.best = Validation(**state["best"]) if state["best"] else None
         self.best_step = state["best_step"]
+        if "seen" in state:  # a run of an older Arcwise did not look
+            self.seen[:] = state["seen"].numpy()
         self.step = step

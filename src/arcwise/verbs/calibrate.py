@@ -35,6 +35,9 @@ class Calibration:
         search_thresholds: of a search, by false-positive identification rate.
         probability: similarity as a probability; None where it was not asked for.
         reliability: how far the map can be believed, on identities it was not fitted to.
+        trained_images: how many pictures of the data set the model was trained on; None if it
+            does not say.
+        notes: what the user has to know of who was left out, a line each.
     """
 
     model: Path
@@ -49,6 +52,8 @@ class Calibration:
     search_thresholds: tuple[SearchThreshold, ...]
     probability: ScoreMap | None
     reliability: Reliability | None
+    trained_images: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def calibrate(
@@ -60,6 +65,7 @@ def calibrate(
     gallery_size: int | None = None,
     probability: bool = False,
     seed: int = 0,
+    other_identities: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> Calibration:
     """Measure thresholds on identities that the model was not trained on; put them into its folder.
@@ -77,6 +83,8 @@ def calibrate(
             where it is not given.
         probability: whether to fit the map from similarity to probability, too.
         seed: of the intervals, and of the halves that judge the map.
+        other_identities: whether identities are others than in training, though they may be
+            called alike; those of pictures that were trained on are left out all the same.
         progress: told (pictures done, pictures in all).
 
     Raises:
@@ -96,7 +104,8 @@ def calibrate(
     manifest = open_manifest(data)
     if not manifest.has_images:
         raise ArcwiseError(f"{manifest.name}: holds vectors; a model is calibrated on pictures")
-    wanted, used, left_out = unseen(manifest, [loaded], held_by=("choose",))
+    found = unseen(manifest, [loaded], held_by=("choose",), other_identities=other_identities)
+    wanted, used, left_out = found.manifest, found.used, found.left_out
     if gallery_size is not None and not 1 <= gallery_size < len(wanted.classes):
         raise ArcwiseError(
             f"a gallery of {gallery_size} identities; expected 1 to {len(wanted.classes) - 1}: "
@@ -140,4 +149,6 @@ def calibrate(
         search_thresholds=searches,
         probability=score_map,
         reliability=judged,
+        trained_images=found.trained_images,
+        notes=found.notes,
     )

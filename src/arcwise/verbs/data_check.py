@@ -26,8 +26,10 @@ from arcwise.data.check.rows import Rows
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.parallel import Progress
 from arcwise.errors import ArcwiseError, ImageError
+from arcwise.identity import is_bare_number
 from arcwise.images import Preparation, decode
 from arcwise.runtime import Model
+from arcwise.verbs.unseen import OTHERS
 from arcwise.verbs.vectors_of import System, open_systems, vectors_of
 
 _COPIES = 64  # pictures that are copied to learn what the model makes of a copy
@@ -38,6 +40,7 @@ def check(
     source: Manifest | str | os.PathLike[str],
     *,
     against: Sequence[Manifest | str | os.PathLike[str]] = (),
+    other_identities: bool = False,
     model: str | Path | Model | None = None,
     preparation: str | Path | Preparation | None = None,
     cached: bool = True,
@@ -50,6 +53,8 @@ def check(
     Args:
         source: a manifest, or anything `open_manifest` takes.
         against: data sets that must share no picture and no identity with it.
+        other_identities: whether identities of these are none of the first one's, though they may
+            be called alike (labels 0, 1, … of another data set).
         model: whose embeddings are asked for wrong labels and for copies; "-" for vectors that the
             data sets hold already.
         preparation: of a bare `.onnx`.
@@ -63,10 +68,23 @@ def check(
     """
     manifests = [open_manifest(one, identities=False) for one in (source, *against)]
     systems = [] if model is None else open_systems([model], preparation)
-    report = look(manifests[0], against=manifests[1:], progress=progress, comparing=comparing)
+    report = look(
+        manifests[0],
+        against=manifests[1:],
+        other_identities=other_identities,
+        progress=progress,
+        comparing=comparing,
+    )
+    if against and report.shared and all(map(is_bare_number, report.shared)):
+        note = (
+            "identities that are the same bare numbers in two data sets are taken for one; if they "
+            f"are not, say {OTHERS}"
+        )
+        report = replace(report, notes=(*report.notes, note))
     if not systems:
         return report
-    found = _by_model(systems[0], Rows(manifests), cached, embedding, comparing)
+    rows = Rows(manifests, other_identities=other_identities)
+    found = _by_model(systems[0], rows, cached, embedding, comparing)
     by_pixels = enumerate((*report.duplicates, *report.near))
     group_of = {image: number for number, group in by_pixels for image in group.images}
     unseen = tuple(one for one in found.copies if not _one_group(one.images, group_of))

@@ -26,7 +26,7 @@ from arcwise.verbs.protocols.plan import THRESHOLDS
 from arcwise.verbs.protocols.rows import rows_to_measure
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.seed import check_seed
-from arcwise.verbs.unseen import unseen
+from arcwise.verbs.unseen import Unseen, trained_images, unseen
 from arcwise.verbs.vectors_of import System, open_systems, vectors_of
 
 Progress = Callable[[int, int], object]
@@ -45,6 +45,7 @@ def evaluate(
     preparation: str | Path | Preparation | None = None,
     cached: bool = True,
     seed: int = 0,
+    other_identities: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a model on the identities of a data set that it was not made with.
@@ -67,6 +68,8 @@ def evaluate(
         preparation: how pictures are prepared for a bare `.onnx`, or a JSON file that says so.
         cached: whether embeddings are looked for, and kept, in the user's cache folder.
         seed: of the choice of galleries, of samples, and of the intervals.
+        other_identities: whether identities are others than in training, though they may be
+            called alike; those of pictures that were trained on are left out all the same.
         progress: told (pictures done, pictures in all).
 
     Raises:
@@ -80,11 +83,13 @@ def evaluate(
     if out is not None:
         claim(Path(out), systems[0].model, whole.name, "" if listed is None else listed.name)
     rows, taken = rows_to_measure(whole)
+    models = [one.model for one in systems if one.model is not None]
     if listed is not None and not has_identities(rows):
-        wanted, used, left_out = rows, "", 0
+        known = trained_images(rows, models)
+        found = Unseen(rows, "", 0, None if known is None else int(known.sum()))
     else:
-        models = [one.model for one in systems if one.model is not None]
-        wanted, used, left_out = unseen(rows, models)
+        found = unseen(rows, models, other_identities=other_identities)
+    wanted = found.manifest
 
     def fitting(manifest: Manifest) -> Plan:
         return plan(manifest, names(whole), pairs=listed, by=by, seed=seed)
@@ -97,8 +102,9 @@ def evaluate(
         data=whole.name,
         fingerprint=fits.layout.manifest.fingerprint(),
         rows=taken,
-        used=used,
-        left_out=left_out,
+        used=found.used,
+        left_out=found.left_out,
+        trained_images=found.trained_images,
         untold=tuple(one.name for one in systems if one.model is None or one.model.bundle is None),
         failures=embedded.failures,
         ignored=whole.ignored,
@@ -111,16 +117,16 @@ def evaluate(
             "opencv": cv2.__version__,
         },
         reused=embedded.reused,
-        notes=(*whole.notes, *notes(wanted, systems), *embedded.notes),
+        notes=(*whole.notes, *found.notes, *notes(wanted, systems), *embedded.notes),
     )
-    found = [measure(fits, vectors) for vectors in embedded.vectors]
+    measured = [measure(fits, vectors) for vectors in embedded.vectors]
     first, *others = (
         _evaluation(system, about, fits, vectors, one)
-        for system, vectors, one in zip(systems, embedded.vectors, found, strict=True)
+        for system, vectors, one in zip(systems, embedded.vectors, measured, strict=True)
     )
     beside_it = (
-        Beside(other, compare(fits, found[0], one), fits.pairs.words)
-        for other, one in zip(others, found[1:], strict=True)
+        Beside(other, compare(fits, measured[0], one), fits.pairs.words)
+        for other, one in zip(others, measured[1:], strict=True)
     )
     result = replace(first, beside=tuple(beside_it))
     return result if out is None else write(result, Path(out))

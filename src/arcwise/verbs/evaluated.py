@@ -180,6 +180,8 @@ class Provenance:
         versions: of what computed this, by name.
         reused: embeddings that were in the cache.
         notes: what the user should know of how it went, a line each.
+        trained_images: how many of the data set's pictures a model was trained on; None where no
+            model says. Their identities are left out, where these are known.
     """
 
     data: str
@@ -195,6 +197,7 @@ class Provenance:
     versions: Mapping[str, str]
     reused: int = 0
     notes: tuple[str, ...] = ()
+    trained_images: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

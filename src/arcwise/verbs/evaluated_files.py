@@ -122,6 +122,7 @@ def _about(about: Provenance) -> dict[str, Any]:
         "taken": about.rows,
         "pairs": about.pairs,
         "identities_left_out": about.left_out,
+        "images_trained_on": about.trained_images,
         "used_before": about.used,
         "models_that_do_not_say_what_they_were_made_with": list(about.untold),
         "pictures_unreadable": len(about.failures),

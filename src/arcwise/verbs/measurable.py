@@ -49,11 +49,6 @@ def notes(manifest: Manifest, systems: Sequence[System]) -> list[str]:
             "whose these are is not known, so people that a model was made with may be among "
             "them, and intervals take the pairs for independent"
         )
-    elif all(one.isdecimal() for one in manifest.classes):
-        found.append(
-            "identities here are bare numbers: those that a model was made with are left out only "
-            "if they had the same numbers there"
-        )
     columns = manifest.table.column_names
     if "landmarks" in columns and manifest.has_images and "vector" not in columns:
         found += [

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from arcwise.errors import GalleryError
 from arcwise.gallery import open_gallery
 from arcwise.verbs.model_of import there
 
 
-def remove(gallery: str | Path, identity: str) -> int:
-    """Remove an identity; returns how many templates it had.
+class Removed(NamedTuple):
+    """An identity that is gone.
+
+    Attributes:
+        templates: how many it had.
+        forms: how it was written in the gallery; several where written forms of one identity
+            were enrolled (`1` and `001`).
+    """
+
+    templates: int
+    forms: tuple[str, ...]
+
+
+def remove(gallery: str | Path, identity: str) -> Removed:
+    """Remove an identity, in all its written forms.
 
     Raises:
         GalleryError: no gallery, or no such identity in it.
@@ -18,4 +32,5 @@ def remove(gallery: str | Path, identity: str) -> int:
     if not there(gallery):
         raise GalleryError(f"{gallery}: no such gallery; `arcwise enrol` makes one")
     with open_gallery(gallery) as store:
-        return store.remove(identity)
+        forms = store.forms(identity)
+        return Removed(store.remove(identity), tuple(forms))

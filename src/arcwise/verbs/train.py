@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from torch import nn
 
 import arcwise
@@ -103,6 +104,7 @@ def train(
     if distributed.first():
         announce(parts, config)
     preparation = build.preparation(config)
+    seen = np.zeros(len(parts.train), np.int64)
 
     def keep(encoder: nn.Module, step: int, result: Validation | None, last: bool) -> None:
         names = [LAST] if last else [MODEL]
@@ -114,6 +116,7 @@ def train(
                 encoder,
                 preparation,
                 digests=_digests(parts),
+                trained_images=seen[seen > 0],
                 training=_summary(config, manifest, parts.train, step, result),
             )
 
@@ -129,6 +132,7 @@ def train(
             keep=keep,
             report=report,
             resume=resume,
+            seen=seen,
         )
     thresholds: tuple[Threshold, ...] = ()
     failures = outcome.failures

@@ -29,6 +29,7 @@ def check(
     manifest: Manifest,
     *,
     against: Sequence[Manifest] = (),
+    other_identities: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
     comparing: Progress | None = None,
@@ -41,11 +42,13 @@ def check(
         manifest: the data set.
         against: others that must share no picture and no identity with it, say the one that
             will be evaluated on.
+        other_identities: whether identities of the others are none of this one's, though they may
+            be called alike.
         workers: threads that decode; as many as there are cores when not given.
         progress: called with the pictures done and their total, from the calling thread.
         comparing: called with the pictures that were compared with all others, and their total.
     """
-    rows = Rows([manifest, *against])
+    rows = Rows([manifest, *against], other_identities=other_identities)
     seen = _look_at(rows, workers, progress)
     return CheckReport(
         name=manifest.name,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
 from arcwise.data.manifest import Manifest
+from arcwise.identity import identity_key
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
 
 class Described(NamedTuple):
@@ -30,11 +34,16 @@ class Rows:
 
     Attributes:
         manifests: the data sets.
-        identities: all there are, sorted.
+        identities: all there are, sorted; of several written forms of one, the first.
         owner: (N,) int32, the number of each row's identity; -1 where it has none.
+
+    Args:
+        manifests: the data sets.
+        other_identities: whether those of further data sets are others than the first one's,
+            though they may be called alike; they are then named with their data set.
     """
 
-    def __init__(self, manifests: Sequence[Manifest]) -> None:
+    def __init__(self, manifests: Sequence[Manifest], *, other_identities: bool = False) -> None:
         self.manifests = manifests
         self._starts = np.cumsum([0, *map(len, manifests)])
         nothing = [pa.nulls(len(one), pa.string()) for one in manifests]
@@ -42,7 +51,13 @@ class Rows:
             one.table.column("identity") if "identity" in one.table.column_names else none
             for one, none in zip(manifests, nothing, strict=True)
         ]
-        self.identities, self.owner = _coded(columns)
+        if other_identities:
+            titles = [f"{_title(number, one)}: " for number, one in enumerate(manifests)]
+            columns = [
+                pc.binary_join_element_wise(title, one, "") if number else one
+                for number, (title, one) in enumerate(zip(titles, columns, strict=True))
+            ]
+        self.identities, self.owner = _as_one(*_coded(columns))
         self._places, self._place = _coded(map(_places, range(len(manifests)), manifests))
 
     def __len__(self) -> int:
@@ -80,13 +95,29 @@ class Rows:
 
 def _places(number: int, manifest: Manifest) -> pa.Array:
     """(N,) text: data set and split of each row."""
-    title = f"{manifest.name} ({number + 1})" if number else manifest.name
+    title = _title(number, manifest)
     if "split" not in manifest.table.column_names:
         return pa.repeat(title, len(manifest))
     splits = manifest.table.column("split").combine_chunks().dictionary_encode()
     words = [f"{title}, {split}" if split else title for split in splits.dictionary.to_pylist()]
     codes = splits.indices.fill_null(len(words))
     return pa.DictionaryArray.from_arrays(codes, pa.array([*words, title])).cast(pa.string())
+
+
+def _title(number: int, manifest: Manifest) -> str:
+    return f"{manifest.name} ({number + 1})" if number else manifest.name
+
+
+def _as_one(words: list[str], codes: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """The first of the words that are one identity, and (N,) int32 which one each row has."""
+    numbers: dict[str, int] = {}
+    kept: list[str] = []
+    rank = np.full(len(words) + 1, -1, np.int32)  # the last for -1
+    for place, word in enumerate(words):
+        rank[place] = numbers.setdefault(identity_key(word) or word, len(numbers))
+        if len(numbers) > len(kept):
+            kept.append(word)
+    return kept, rank[codes]
 
 
 def _coded(columns: Iterable[pa.Array | pa.ChunkedArray]) -> tuple[list[str], np.ndarray]:

@@ -36,9 +36,9 @@ def arrange(
     """The manifest of files whose folders say whose they are.
 
     The identity is the folder that directly holds the picture, with the folders above it
-    (`fruit/apple`); a single folder around all of them is no part of it, so that a folder and a
-    zip of it name the same identities. When the top folders are exactly splits (`train`, `val`,
-    `test`) they are taken as such, and not as part of the identity.
+    (`fruit/apple`); folders around all of them are no part of it, so that a folder, a zip of it,
+    and one more folder around either name the same identities. When the top folders are exactly
+    splits (`train`, `val`, `test`) they are taken as such, and not as part of the identity.
 
     Args:
         files: paths with forward slashes, relative to the data set.
@@ -82,21 +82,37 @@ def folder_columns(folders: list[str]) -> tuple[dict[str, list[str]], str]:
     """What the folder of each picture says, `identity` and perhaps `split`; how it was read."""
     understood = "a folder per identity"
     columns = {}
+    around, folders = _unwrapped(folders)
+    if around:
+        understood = f"a folder per identity, all inside {around}"
     tops = sorted({folder.partition("/")[0] for folder in folders})
-    if len(tops) == 1 and tops[0] not in SPLITS and _nested(folders):
-        folders = [folder.partition("/")[2] for folder in folders]
-        understood = f"a folder per identity, all inside {tops[0]}"
-        tops = sorted({folder.partition("/")[0] for folder in folders})
     splits = [SPLITS.get(folder.partition("/")[0]) for folder in folders]
     if _nested(folders) and None not in splits:
         columns["split"] = [split or "" for split in splits]
-        folders = [folder.partition("/")[2] for folder in folders]
+        inside, folders = _unwrapped([folder.partition("/")[2] for folder in folders])
         found = ", ".join(tops)
         understood = f"the top folders as splits ({found}), below them a folder per identity"
+        if inside:
+            understood += f", all inside {inside}"
     columns["identity"] = folders
     if any("/" in folder for folder in folders):
         understood += ", nested folders written with /"
     return columns, understood
+
+
+def _unwrapped(folders: list[str]) -> tuple[str, list[str]]:
+    """The folders around all of them, unless one is a split; and what is left of each.
+
+    At least one folder is left, the identity.
+    """
+    around: list[str] = []
+    while _nested(folders):
+        tops = {folder.partition("/")[0] for folder in folders}
+        if len(tops) > 1 or tops & SPLITS.keys():
+            break
+        around += tops
+        folders = [folder.partition("/")[2] for folder in folders]
+    return "/".join(around), folders
 
 
 def _nested(folders: list[str]) -> bool:

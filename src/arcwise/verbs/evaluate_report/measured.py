@@ -34,6 +34,7 @@ def measured_on(result: Evaluation) -> Facts:
         (rows_are(result), len(result.manifest)),
         ("identities", "not known" if result.people is None else result.people),
         ("identities left out, because a model was made with them", about.left_out),
+        ("images that a model was trained on", _known(about.trained_images)),
         ("used before", about.used or ("never" if known else "not known")),
         ("pictures that could not be read", len(about.failures)),
         ("files that are no pictures", len(about.ignored)),
@@ -49,6 +50,10 @@ def measured_on(result: Evaluation) -> Facts:
     items.append(("fingerprint of the data", _short(about.fingerprint)))
     items.append(("computed with", ", ".join(f"{k} {v}" for k, v in about.versions.items())))
     return Facts("Measured on", items, " ".join(about.notes))
+
+
+def _known(count: int | None) -> Cell:
+    return "not known" if count is None else count
 
 
 def rows_are(result: Evaluation) -> str:

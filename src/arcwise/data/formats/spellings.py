@@ -1,0 +1,91 @@
+"""One written form for each identity of a data set, whichever reader found it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+
+from arcwise.data.manifest import Manifest
+from arcwise.identity import identity_key, written_form
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
+
+_TRIMMED = ("domain", "split")
+_SHOWN = 3
+
+
+def one_form_each(manifest: Manifest) -> Manifest:
+    """The manifest with every identity written in one form, domains and splits without blanks.
+
+    Identities that `arcwise.identity` takes for one get the form that most of their rows have, and
+    a note says which they were. All others stay as they are written (`001` stays `001`), but for
+    NFC and blanks at the ends.
+    """
+    table, notes = manifest.table, manifest.notes
+    if "identity" in table.column_names:
+        forms, merged = _agreed(_counts(table.column("identity")))
+        table = _renamed(table, "identity", forms)
+        if merged:
+            notes = (*notes, _said(merged))
+    for name in _TRIMMED:
+        if name in table.column_names and pa.types.is_string(table.column(name).type):
+            counts = _counts(table.column(name))
+            table = _renamed(table, name, {one: _tidy(one) for one in counts})
+    return manifest if table is manifest.table else replace(manifest, table=table, notes=notes)
+
+
+def _agreed(counts: Mapping[str, int]) -> tuple[dict[str, str], list[list[str]]]:
+    """The form that each written one becomes, and the groups of several that became one."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for form in counts:
+        groups[identity_key(form) or form].append(form)
+    forms: dict[str, str] = {}
+    for group in groups.values():
+        most = max(sorted(group), key=lambda one: counts[one])
+        forms |= dict.fromkeys(group, _tidy(most))
+    return forms, sorted(sorted(group) for group in groups.values() if len(group) > 1)
+
+
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    """How many rows have each value."""
+    found = pc.value_counts(column)
+    values, counts = found.field("values").to_pylist(), found.field("counts").to_pylist()
+    return {one: count for one, count in zip(values, counts, strict=True) if one is not None}
+
+
+def _tidy(text: str) -> str:
+    """The written form; the text itself where nothing would be left."""
+    return written_form(text) or text
+
+
+def _renamed(table: pa.Table, name: str, forms: Mapping[str, str]) -> pa.Table:
+    """The table with a column's values replaced; the table itself where none changes."""
+    if all(old == new for old, new in forms.items()):
+        return table
+    column = table.column(name).cast(pa.string())
+    old, new = pa.array(forms.keys(), pa.string()), pa.array(forms.values(), pa.string())
+    return table.set_column(
+        table.column_names.index(name), name, new.take(pc.index_in(column, value_set=old))
+    )
+
+
+def _said(merged: list[list[str]]) -> str:
+    """What became one, for the user; forms that look alike are written with escapes."""
+    shown = [
+        " = ".join(
+            ascii(one) if len(set(map(_tidy, group))) < len(group) else repr(one) for one in group
+        )
+        for group in merged[:_SHOWN]
+    ]
+    more = f" and {len(merged) - _SHOWN:,} more" if len(merged) > _SHOWN else ""
+    many = "1 identity is" if len(merged) == 1 else f"{len(merged):,} identities are"
+    return (
+        f"{many} written in several forms, each taken as one: {', '.join(shown)}{more}; "
+        "if they are different, give them names that differ in more than Unicode form, blanks or "
+        "zeros"
+    )
