@@ -60,11 +60,13 @@ def test_a_gallery(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = run(capsys, "enrol", "g", "photos.csv", "--replace", *COLUMNS)
     assert out.endswith("2 identities, 4 older ones replaced; 4 in all\n")
 
-    out = run(capsys, "search", "g", "0 图.jpg", "broken.jpg", "--k", "1")
+    out = run(capsys, "search", "g", "broken.jpg", "0 图.jpg", "none", "--k", "1", status=1)
     lines = out.splitlines()
-    assert lines[0] == "0 图.jpg: Ärtikel 0"
-    assert re.fullmatch(r"   [01]\.\d{4}  Ärtikel 0  0 图\.jpg", lines[1])
-    assert lines[2] == "1 pictures could not be read:"
+    assert lines[0].startswith("broken.jpg: not answered: ")
+    assert lines[1] == "0 图.jpg: Ärtikel 0"
+    assert re.fullmatch(r"   [01]\.\d{4}  Ärtikel 0  0 图\.jpg", lines[2])
+    assert lines[3].startswith("none: not answered: no such file")
+    assert lines[4] == "2 of 3 pictures are not answered"
     assert lines[-2].startswith("decided at FAR 0.01: similarity >= 0.9999")
     assert "of unknown pictures, about 2.0%" in lines[-1]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from tyro.conf import Positional
 
 from arcwise.cli.screen import left_out
+from arcwise.errors import ImageError
 from arcwise.verbs.search import Found, search
 
 
@@ -20,6 +22,9 @@ def command(
 ) -> int:
     """Find whose picture this is, or that it is unknown.
 
+    Exit status 0: every picture is answered; 1: some are, and the others (missing, unreadable) are
+    listed in their places; 2: none is.
+
     Args:
         gallery: The gallery's file.
         images: Picture files, or folders of them.
@@ -30,14 +35,21 @@ def command(
         model: Where the gallery's model is now, if it moved.
     """
     found = search(gallery, images, k=k, far=far, fpir=fpir, model=model)
-    for answer in found.answers:
+    for note in found.notes:
+        print(f"mind: {note}", file=sys.stderr)
+    for answer in found.asked:
+        if isinstance(answer, ImageError):
+            print(f"{answer.name}: not answered: {answer.reason}")
+            continue
         verdict = "" if answer.decision is None else f": {answer.decision.identity or 'unknown'}"
         print(f"{answer.image}{verdict}")
         for hit in answer.hits:
             print(f"  {hit.similarity:7.4f}  {hit.identity}  {hit.metadata.get('image', '')}")
-    left_out("pictures could not be read", found.failures)
+    left_out("files are not pictures", found.ignored)
+    if found.failures:
+        print(f"{len(found.failures)} of {len(found.asked)} pictures are not answered")
     explain(found)
-    return 0
+    return 1 if found.failures else 0
 
 
 def explain(found: Found) -> None:

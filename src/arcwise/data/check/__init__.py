@@ -60,6 +60,7 @@ def check(
         near=tuple(_near(rows, seen, comparing)),
         shared=tuple(rows.shared()),
         suspects=tuple(suspects(rows.identities)),
+        unlabelled=tuple(rows.unlabelled()),
         ignored=tuple(file for one in rows.manifests for file in one.ignored),
     )
 

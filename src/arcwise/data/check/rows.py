@@ -70,6 +70,11 @@ class Rows:
             tuple(self._places[one] for one in np.unique(self._place[chosen])),
         )
 
+    def unlabelled(self) -> list[str]:
+        """The names of the first data set's rows without an identity, if others there have one."""
+        owner = self.owner[: self._starts[1]]
+        return [self.name(row) for row in np.flatnonzero(owner < 0)] if (owner >= 0).any() else []
+
     def shared(self) -> list[str]:
         """The identities that are in more than one place: a leak."""
         owned = self.owner >= 0
