@@ -231,3 +231,37 @@ def test_a_bar_on_a_terminal(place: Path, products: Path) -> None:
     assert b"216/216" in shown
     assert b"/s" in shown
     assert b"\x1b[" in shown
+
+
+class TestJson:
+    """With --json, standard output is one document; what else is to be said is on the other."""
+
+    def found(self, capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> dict:
+        assert main([*words, "--json"]) == status
+        return json.loads(capsys.readouterr().out)
+
+    def test_a_gallery(self, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
+        found = self.found(capsys, "verify", "g", "Ärtikel 0", "1 图.jpg")
+        assert (found["accepted"], found["identity"], found["templates"]) == (True, "Ärtikel 0", 2)
+        assert found["similarity"] == pytest.approx(1, abs=1e-5)
+        assert (found["threshold"]["far"], found["threshold"]["threshold"]) == (0.01, 0.9999)
+        other = self.found(capsys, "verify", "g", "Ärtikel 1", "1 图.jpg", status=1)
+        assert other["accepted"] is False
+        removed = self.found(capsys, "remove", "g", "Ärtikel 0")
+        assert removed == {"gallery": "g", "identity": "Ärtikel 0", "removed": 2}
+
+    def test_embed(self, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        found = self.found(capsys, "embed", "model", "photos.csv", *COLUMNS)
+        assert (found["path"], found["vectors"], found["dim"]) == ("embeddings.parquet", 4, 32)
+        assert [one["image"] for one in found["failures"]] == ["broken.jpg"]
+
+    def test_evaluate(
+        self, place: Path, products: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        found = self.found(capsys, "evaluate", "model", str(products), "--out", "e")
+        assert found == json.loads((place / "e" / "results.json").read_text(encoding="utf-8"))
+
+    def test_doctor(self, capsys: pytest.CaptureFixture[str]) -> None:
+        parts = {part["name"]: part for part in self.found(capsys, "doctor")["parts"]}
+        assert parts["train"]["missing"] == []

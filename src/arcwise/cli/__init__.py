@@ -33,8 +33,12 @@ VERBS = {
     "search": "whose picture is this, or is it unknown?",
     "verify": "is this picture of the identity it is said to be?",
     "remove": "take an identity out of a gallery",
+    "gallery info": "what is enrolled, by which model, and what its thresholds promise",
     "doctor": "what this machine can do, and what is missing for the rest",
 }
+
+GROUPS = sorted({verb.split()[0] for verb in VERBS if " " in verb})
+"""Words that several commands begin with."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,8 +73,8 @@ def _answer(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help", "--version"):
         print(f"arcwise {__version__}" if words[:1] == ["--version"] else _help())
         return 0
-    if words[0] == "data" and words[1:2] in ([], ["-h"], ["--help"]):
-        print(_help("data "))
+    if words[0] in GROUPS and words[1:2] in ([], ["-h"], ["--help"]):
+        print(_help(f"{words[0]} "))
         return 0 if words[1:] else 2
     verb = next((v for v in VERBS if words[: len(v.split())] == v.split()), None)
     return _unknown(words) if verb is None else _run(verb, words[len(verb.split()) :])
@@ -97,7 +101,7 @@ def _said(error: Exception) -> str | None:
 
 
 def _unknown(words: list[str]) -> int:
-    said = " ".join(words[: 2 if words[0] == "data" else 1])
+    said = " ".join(words[: 2 if words[0] in GROUPS else 1])
     close = difflib.get_close_matches(said, VERBS, 1)
     hint = f"did you mean `arcwise {close[0]}`?" if close else "`arcwise --help` lists them"
     print(f"arcwise: no command {said!r}; {hint}", file=sys.stderr)

@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional, UseAppendAction
 
+from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import left_out, progress
 from arcwise.evaluation import Rate
 from arcwise.verbs.evaluate import evaluate
 from arcwise.verbs.evaluated import Evaluation, Measure
-from arcwise.verbs.evaluated_files import default_folder
+from arcwise.verbs.evaluated_files import as_dict, default_folder
 from arcwise.verbs.measurable import open_to_measure
 from arcwise.verbs.protocols.rows import ALL
 from arcwise.verbs.reporting import NO_REPORT
@@ -30,6 +31,7 @@ def command(
     preparation: Path | None = None,
     cache: bool = True,
     seed: int = 0,
+    json: bool = False,
     naming: NamingOptions = USUAL,
 ) -> int:
     """Measure a model on identities it was not trained on, in every protocol that fits the data.
@@ -49,6 +51,7 @@ def command(
             flip: how a picture is prepared.
         cache: Keep embeddings for the next time, in the user's cache folder.
         seed: Of the choice of galleries and of the intervals.
+        json: Print what is in results.json, instead of the table.
         naming: How a table calls things.
     """
     manifest = open_to_measure(data, pairs=pairs is not None, **naming.options)
@@ -66,6 +69,9 @@ def command(
             seed=seed,
             progress=move,
         )
+    if json:
+        print_json(as_dict(result))
+        return 0
     left_out("pictures could not be read and were not measured", result.about.failures)
     left_out("files are not pictures", result.about.ignored)
     show(result)

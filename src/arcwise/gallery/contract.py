@@ -117,6 +117,9 @@ class Gallery(Protocol):
     def identities(self) -> list[str]:
         """Every enrolled identity once, sorted."""
 
+    def counts(self) -> dict[str, int]:
+        """How many templates each enrolled identity has, in the order of `identities`."""
+
     def enrol(self, items: Iterable[Enrolment], *, replace: bool = False) -> Receipt:
         """The receipt for a batch that is now durable."""
 

@@ -76,6 +76,11 @@ class EmbeddedGallery:
         with self._current():
             return self._scan.identities()
 
+    def counts(self) -> dict[str, int]:
+        """How many templates each enrolled identity has, in the order of `identities`."""
+        with self._current():
+            return self._scan.counts()
+
     def enrol(self, items: Iterable[Enrolment], *, replace: bool = False) -> Receipt:
         """The receipt for a batch that is now on disk, whole.
 

@@ -57,6 +57,10 @@ class Scan:
         """Every identity once, sorted."""
         return sorted(self._number_of)
 
+    def counts(self) -> dict[str, int]:
+        """How many templates each identity has, in the order of `identities`."""
+        return {one: self._count_of[self._number_of[one]] for one in self.identities()}
+
     def templates(self, identity: str) -> list[int]:
         """Ids of an identity's templates, ascending; none for an unknown identity."""
         return np.sort(self._templates[self._rows(identity)]).tolist()
