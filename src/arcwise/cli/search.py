@@ -10,6 +10,7 @@ from tyro.conf import Positional
 from arcwise.cli.screen import left_out
 from arcwise.errors import ImageError
 from arcwise.verbs.search import Found, search
+from arcwise.verbs.search_page import page_path, write_page
 
 
 def command(
@@ -19,6 +20,7 @@ def command(
     far: float | None = None,
     fpir: float | None = None,
     model: Path | None = None,
+    out: Path | None = None,
 ) -> int:
     """Find whose picture this is, or that it is unknown.
 
@@ -33,7 +35,10 @@ def command(
         fpir: Share of unknown pictures that may get any answer; by default the lowest that the
             model was calibrated for at this size of gallery, and without one the lowest --far.
         model: Where the gallery's model is now, if it moved.
+        out: A page of the queries with their hits as pictures: a file ending in .html, or a
+            folder for search.html. A page there is replaced.
     """
+    page = None if out is None else page_path(out)  # what is wrong with it is said first
     found = search(gallery, images, k=k, far=far, fpir=fpir, model=model)
     for note in found.notes:
         print(f"mind: {note}", file=sys.stderr)
@@ -49,6 +54,9 @@ def command(
     if found.failures:
         print(f"{len(found.failures)} of {len(found.asked)} pictures are not answered")
     explain(found)
+    if page is not None:
+        decided = "" if found.threshold is None else f"Decided at {found.threshold}."
+        print(f"page: {write_page(page, found.asked, gallery=gallery, summary=decided)}")
     return 1 if found.failures else 0
 
 

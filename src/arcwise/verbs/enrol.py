@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +60,9 @@ def enrol(
     loaded = model_of(gallery, model, create=True)
     embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
     images = manifest.images
+    root = os.fsencode(os.path.abspath(manifest.root)).decode(errors="replace")
     items = [
-        (identities[row], vector, {"image": images[row]})
+        (identities[row], vector, {"image": images[row], "root": root})
         for row, vector in zip(embedded.rows, embedded.vectors, strict=True)
     ]
     with open_gallery(gallery, create=True, model=loaded) as store:

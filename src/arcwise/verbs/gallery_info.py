@@ -120,14 +120,12 @@ def gallery_info(
 
 
 def _files(gallery: str | Path) -> list[Path]:
-    """The gallery's file and those that SQLite keeps beside it: what is not yet in it, and locks."""
+    """The gallery's file, and beside it SQLite's: what is not yet in the file, and locks."""
     return [Path(f"{gallery}{suffix}") for suffix in ("", "-wal", "-shm")]
 
 
-def _model(
-    path: str | None, fingerprint: str | None, dim: int
-) -> tuple[ModelFound, Bundle | None]:
-    """The model at a path beside the one that a gallery wants, and its description if it is that."""
+def _model(path: str | None, fingerprint: str | None, dim: int) -> tuple[ModelFound, Bundle | None]:
+    """The model at a path, compared with the gallery's, and its description if it is that."""
     if path is None:
         return ModelFound(None, fingerprint, "none"), None
     if not os.path.exists(path):  # nor where its folder may not be entered

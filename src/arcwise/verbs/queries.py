@@ -107,12 +107,18 @@ def _opened(one: str | Path | Manifest) -> Manifest:
     if not isinstance(one, Manifest) and str(one) == "":
         raise ArcwiseError("an empty name; expected the path of a picture or a folder")
     try:
-        if not isinstance(one, Manifest) and Path(one).exists():
-            if not (Path(one).is_file() or Path(one).is_dir()):  # reading a pipe would wait forever
-                raise ArcwiseError(f"{one}: a pipe or device; expected a picture or a folder")
+        if not isinstance(one, Manifest) and not Path(one).exists() and "{" not in str(one):
+            raise ArcwiseError(f"{one}: no such file or folder")
+        if not isinstance(one, Manifest) and _endless(Path(one)):
+            raise ArcwiseError(f"{one}: a pipe or device; expected a picture or a folder")
         found = open_manifest(one, identities=False)
     except OSError as problem:
         raise ArcwiseError(f"{one}: {problem.strerror or problem}") from None
     if not found.images:
         raise ArcwiseError(f"{found.name}: no picture in it")
     return found
+
+
+def _endless(path: Path) -> bool:
+    """Return whether reading a path might wait forever, or never end."""
+    return path.exists() and not (path.is_file() or path.is_dir())

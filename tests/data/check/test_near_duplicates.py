@@ -166,7 +166,7 @@ def test_the_report_says_the_worst_of_a_group_first(tmp_path: Path) -> None:
         (False, True),
         (False, False),
     ]
-    assert report.problems == 1 + 1 + 2 + 1  # cut short, exact, nearly (Al's two are none), Bo in both
+    assert report.problems == 1 + 1 + 2 + 1  # cut short, exact, nearly (Al's are none), Bo in both
     text = str(report).replace("\n", " ")
     order = ("two identities (1)", "nearly one picture, two identities", "nearly the same picture")
     assert sorted(order, key=text.index) == list(order)
