@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from arcwise.cli import main
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.gallery import Decision, Hit
-from arcwise.images import decode
 from arcwise.verbs.search import Answer, search
 from arcwise.verbs.search_page import PICTURES, page_path, write_page
 from tests.report import chromium
