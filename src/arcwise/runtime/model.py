@@ -150,8 +150,8 @@ class Model:
         return self.preparation.pixels(image)
 
     def _prepared(self, item: Picture, index: int) -> tuple[str, NDArray[np.uint8]]:
-        path = isinstance(item, str | PathLike) and fspath(item)
-        name = path or f"picture {index}"
+        name = fspath(item) if isinstance(item, str | PathLike) else ""
+        name = name or f"picture {index}"
         image = open_picture(item, name)
         try:
             return name, self.prepare(image)

@@ -73,7 +73,8 @@ class Rows:
     def unlabelled(self) -> list[str]:
         """The names of the first data set's rows without an identity, if others there have one."""
         owner = self.owner[: self._starts[1]]
-        return [self.name(row) for row in np.flatnonzero(owner < 0)] if (owner >= 0).any() else []
+        missing = np.flatnonzero(owner < 0).tolist()
+        return [] if len(missing) == len(owner) else [self.name(row) for row in missing]
 
     def shared(self) -> list[str]:
         """The identities that are in more than one place: a leak."""
