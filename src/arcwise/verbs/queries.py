@@ -54,7 +54,7 @@ def queries(images: Sequence[str | Path | Manifest]) -> Manifest:
             if len(images) == 1:
                 raise
             name = one.name if isinstance(one, Manifest) else str(one)
-            names.append(name)
+            names.append(name.encode(errors="backslashreplace").decode())
             landmarks.append(None)
             problems.append(str(problem).removeprefix(f"{name}: "))
             continue
@@ -106,6 +106,8 @@ def _opened(one: str | Path | Manifest) -> Manifest:
     """
     if not isinstance(one, Manifest) and str(one) == "":
         raise ArcwiseError("an empty name; expected the path of a picture or a folder")
+    if not isinstance(one, Manifest) and _no_text(str(one)):
+        raise ArcwiseError(f"{one}: a name that is no text (UTF-8); rename it")
     try:
         if not isinstance(one, Manifest) and not Path(one).exists() and "{" not in str(one):
             raise ArcwiseError(f"{one}: no such file or folder")
@@ -117,6 +119,11 @@ def _opened(one: str | Path | Manifest) -> Manifest:
     if not found.images:
         raise ArcwiseError(f"{found.name}: no picture in it")
     return found
+
+
+def _no_text(name: str) -> bool:
+    """Return whether a path has bytes that are no UTF-8, which no table holds."""
+    return any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _endless(path: Path) -> bool:

@@ -60,8 +60,8 @@ def check(
         near=tuple(_near(rows, seen, comparing)),
         shared=tuple(rows.shared()),
         suspects=tuple(suspects(rows.identities)),
-        unlabelled=tuple(rows.unlabelled()),
         ignored=tuple(file for one in rows.manifests for file in one.ignored),
+        nobody=tuple(rows.nobody()),
     )
 
 

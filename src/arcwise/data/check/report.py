@@ -37,8 +37,9 @@ class CheckReport:
             those in several splits or data sets.
         shared: identities that are in more than one split or data set.
         suspects: groups of identities that are perhaps one, spelled differently.
-        unlabelled: rows without an identity, where others have one.
         ignored: files that are no pictures.
+        nobody: pictures without an identity, of a data set that has identities.
+        pairs: what is wrong with the pairs that the data set states.
         by_model: what a model's embeddings tell besides, where one was named.
     """
 
@@ -54,8 +55,9 @@ class CheckReport:
     near: tuple[NearDuplicates, ...]
     shared: tuple[str, ...]
     suspects: tuple[tuple[str, ...], ...]
-    unlabelled: tuple[str, ...]
     ignored: tuple[str, ...]
+    nobody: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
     by_model: ModelReport | None = None
 
     @property
@@ -89,15 +91,18 @@ class CheckReport:
         in_several = "identities in several splits or data sets: measures known ones, not new ones"
         return [
             Finding("cannot be decoded", unreadable, True),
+            Finding(
+                "no identity (empty, -1, nan, …): not trained on", self.nobody, True, once=True
+            ),
+            Finding("pairs", self.pairs, True),
             Finding("one picture, two identities", _groups(self.mislabelled), True),
             Finding("one picture, two splits or data sets", _groups(only_leaked), True),
             Finding("the same picture more than once", _groups(rest), True),
             *near_problems,
             Finding(in_several, self.shared, True, once=True),
             Finding("perhaps one identity, spelled differently", spellings, True),
-            Finding("without an identity, where others have one", self.unlabelled, True, once=True),
             near,
-            Finding("ignored: no pictures", self.ignored, False),
+            Finding("ignored: no pictures of this data set", self.ignored, False),
         ]
 
     @property
@@ -131,7 +136,7 @@ class CheckReport:
         values["unreadable"] = [one._asdict() for one in self.unreadable]
         for key, groups in (("duplicates", self.duplicates), ("near", self.near)):
             values[key] = [one._asdict() for one in groups]
-        for key in ("notes", "shared", "unlabelled", "ignored"):
+        for key in ("notes", "shared", "ignored", "nobody", "pairs"):
             values[key] = list(values[key])
         values["suspects"] = [list(group) for group in self.suspects]
         values["histogram"] = self.histogram

@@ -60,6 +60,15 @@ class Rows:
         """Whose a row is, which has an identity."""
         return self.identities[self.owner[row]]
 
+    def nobody(self) -> list[str]:
+        """The rows without an identity, of data sets that have any."""
+        found = []
+        for start, manifest in zip(self._starts, self.manifests, strict=False):
+            if "identity" in manifest.table.column_names:
+                owners = self.owner[start : start + len(manifest)]
+                found += [self.name(int(start + row)) for row in np.flatnonzero(owners < 0)]
+        return found
+
     def described(self, rows: Iterable[int]) -> Described:
         """What some rows are called, whose they are, and where they lie."""
         chosen = np.fromiter(rows, np.int64)
@@ -69,12 +78,6 @@ class Rows:
             tuple(self.identities[one] for one in owners if one >= 0),
             tuple(self._places[one] for one in np.unique(self._place[chosen])),
         )
-
-    def unlabelled(self) -> list[str]:
-        """The names of the first data set's rows without an identity, if others there have one."""
-        owner = self.owner[: self._starts[1]]
-        missing = np.flatnonzero(owner < 0).tolist()
-        return [] if len(missing) == len(owner) else [self.name(row) for row in missing]
 
     def shared(self) -> list[str]:
         """The identities that are in more than one place: a leak."""
