@@ -60,11 +60,13 @@ def test_a_gallery(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = run(capsys, "enrol", "g", "photos.csv", "--replace", *COLUMNS)
     assert out.endswith("2 identities, 4 older ones replaced; 4 in all\n")
 
-    out = run(capsys, "search", "g", "0 图.jpg", "broken.jpg", "--k", "1")
+    out = run(capsys, "search", "g", "broken.jpg", "0 图.jpg", "none", "--k", "1", status=1)
     lines = out.splitlines()
-    assert lines[0] == "0 图.jpg: Ärtikel 0"
-    assert re.fullmatch(r"   [01]\.\d{4}  Ärtikel 0  0 图\.jpg", lines[1])
-    assert lines[2] == "1 pictures could not be read:"
+    assert lines[0].startswith("broken.jpg: not answered: ")
+    assert lines[1] == "0 图.jpg: Ärtikel 0"
+    assert re.fullmatch(r"   [01]\.\d{4}  Ärtikel 0  0 图\.jpg", lines[2])
+    assert lines[3].startswith("none: not answered: no such file")
+    assert lines[4] == "2 of 3 pictures are not answered"
     assert lines[-2].startswith("decided at FAR 0.01: similarity >= 0.9999")
     assert "of unknown pictures, about 2.0%" in lines[-1]
 
@@ -250,3 +252,37 @@ def test_a_bar_on_a_terminal(place: Path, products: Path) -> None:
     assert b"216/216" in shown
     assert b"/s" in shown
     assert b"\x1b[" in shown
+
+
+class TestJson:
+    """With --json, standard output is one document; what else is to be said is on the other."""
+
+    def found(self, capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> dict:
+        assert main([*words, "--json"]) == status
+        return json.loads(capsys.readouterr().out)
+
+    def test_a_gallery(self, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
+        found = self.found(capsys, "verify", "g", "Ärtikel 0", "1 图.jpg")
+        assert (found["accepted"], found["identity"], found["templates"]) == (True, "Ärtikel 0", 2)
+        assert found["similarity"] == pytest.approx(1, abs=1e-5)
+        assert (found["threshold"]["far"], found["threshold"]["threshold"]) == (0.01, 0.9999)
+        other = self.found(capsys, "verify", "g", "Ärtikel 1", "1 图.jpg", status=1)
+        assert other["accepted"] is False
+        removed = self.found(capsys, "remove", "g", "Ärtikel 0")
+        assert removed == {"gallery": "g", "identity": "Ärtikel 0", "removed": 2}
+
+    def test_embed(self, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        found = self.found(capsys, "embed", "model", "photos.csv", *COLUMNS)
+        assert (found["path"], found["vectors"], found["dim"]) == ("embeddings.parquet", 4, 32)
+        assert [one["image"] for one in found["failures"]] == ["broken.jpg"]
+
+    def test_evaluate(
+        self, place: Path, products: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        found = self.found(capsys, "evaluate", "model", str(products), "--out", "e")
+        assert found == json.loads((place / "e" / "results.json").read_text(encoding="utf-8"))
+
+    def test_doctor(self, capsys: pytest.CaptureFixture[str]) -> None:
+        parts = {part["name"]: part for part in self.found(capsys, "doctor")["parts"]}
+        assert parts["train"]["missing"] == []

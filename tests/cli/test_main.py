@@ -16,6 +16,13 @@ from arcwise.cli import VERBS, main
 from arcwise.verbs.train import TrainResult
 
 
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
+    "0000000c49444154081d63f8cfc00000030101005bdbf9440000000049454e44ae426082"
+)
+"""A PNG of one red pixel."""
+
+
 def said(capsys: pytest.CaptureFixture[str]) -> str:
     """The one line on standard error."""
     out, err = capsys.readouterr()
@@ -117,6 +124,34 @@ def test_a_mistake_is_one_line(
     assert main(words.split()) == 2
     assert hint in said(capsys)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["search", "g", ""], "argument 3 is empty"),
+        (["train", "photos", "--out="], "--out= has an empty value"),
+        (["data", "check", "", "--json"], "argument 3 is empty"),
+        ([""], "argument 1 is empty"),
+    ],
+)
+def test_an_empty_argument_is_no_folder(
+    words: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert hint in said(capsys)
+
+
+def test_a_name_that_is_no_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (["data", "check"], ["search", "g"], ["data", "check", "photos", "--against"]):
+        (tmp_path / "photos" / "a").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / "a" / "1.png").write_bytes(PIXEL)
+        Path("bytes\udcff.png").write_bytes(PIXEL)
+        assert main([*words, "bytes\udcff.png"]) == 2
+        assert "no text" in said(capsys)
 
 
 def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:

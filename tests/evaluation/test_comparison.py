@@ -137,7 +137,7 @@ def test_what_is_not_resolved_or_not_asked_is_left_out() -> None:
     assert not found.tar.difference.resolved
     assert "TAR" not in str(found)
     assert "McNemar" in str(found)
-    without = compare(first, second, same, None, far=0.05, draws=20)
+    without = compare(first, second, same, far=0.05, draws=20)  # by default
     assert without.accuracy is None
     assert without.mcnemar is None
     assert "accuracy" not in repr(without)

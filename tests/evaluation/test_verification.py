@@ -243,15 +243,29 @@ def test_whole_number_of_folds_is_contiguous() -> None:
 
 def test_separable_is_perfect() -> None:
     same = np.arange(200) % 2 == 0
-    found = evaluation.verification(np.where(same, 0.9, 0.1) + np.linspace(0, 0.05, 200), same)
+    found = evaluation.verification(np.where(same, 0.9, 0.1) + np.linspace(0, 0.05, 200), same, 10)
     assert found.accuracy == found.auc == found.tar_at(1e-3) == 1.0
     assert found.eer == found.accuracy_std == 0.0
     assert found.accuracy.low < 1.0
 
 
+@pytest.mark.parametrize("count", [2, 3, 400])
+def test_no_folds_by_default(count: int) -> None:
+    """However few pairs there are, in whatever order, and whoever is in several of them."""
+    scores, same = np.arange(count) / count, np.arange(count) % 2 == 1
+    sorted_ones = evaluation.verification(scores[np.argsort(same)], np.sort(same))
+    found = evaluation.verification(scores.tolist(), same.tolist())
+    assert found.folds is None
+    assert found.auc == evaluation.verification(scores, same, 2 if count == 400 else None).auc
+    assert len(sorted_ones.mated) == len(found.mated) == count // 2
+    assert [name for name, _ in found.rows()][:2] == ["AUC", "EER"]
+    ids = np.where(same, "a", "b")
+    evaluation.verification(scores, same, ids_a=np.full(count, "a"), ids_b=ids)
+
+
 def test_random_is_a_coin() -> None:
     generator = np.random.default_rng(0)
-    found = evaluation.verification(generator.normal(size=4000), generator.random(4000) < 0.5)
+    found = evaluation.verification(generator.normal(size=4000), generator.random(4000) < 0.5, 10)
     for value in (found.accuracy, found.auc, found.eer):
         assert value == pytest.approx(0.5, abs=0.05)
         assert value.low < 0.51
@@ -261,7 +275,7 @@ def test_random_is_a_coin() -> None:
 def test_tar_rises_with_far_and_few_impostors_resolve_little() -> None:
     generator = np.random.default_rng(1)
     same = generator.random(3000) < 0.5
-    found = evaluation.verification(generator.normal(size=3000) + 2 * same, same)
+    found = evaluation.verification(generator.normal(size=3000) + 2 * same, same, 10)
     tars = found.tars_at((1e-3, 1e-2, 1e-1, 0.5, 1.0))
     assert list(tars) == sorted(tars)
     assert tars[-1] == 1.0
@@ -360,7 +374,8 @@ ALONE = ["ann", "eve", "bob", "dan"]
         (lambda: evaluation.verification(np.array([0.1, np.nan, 1]), GOOD[1], 2), "NaN"),
         (lambda: evaluation.verification(GOOD[0], np.ones(3, bool)), "3 mated and 0 impostor"),
         (lambda: evaluation.verification(GOOD[0], np.array([0, 2, 1])), "truth values"),
-        (lambda: evaluation.verification(*GOOD), "folds is 10 for 3 pairs"),
+        (lambda: evaluation.verification(*GOOD, 10), "folds is 10 for 3 pairs"),
+        (lambda: evaluation.verification(*GOOD).accuracy, "accuracy was not measured"),
         (lambda: evaluation.verification(*GOOD, [1, 1, 1]), "one label"),
         (lambda: evaluation.verification(*GOOD, [1, 2]), "folds has shape"),
         (

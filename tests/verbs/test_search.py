@@ -34,6 +34,7 @@ def test_the_same_picture_is_found(stock: Shop, photo: Path) -> None:
     assert answer.hits[0].identity == stock.catalogue.identities[0]
     assert answer.hits[0].similarity == pytest.approx(1, abs=1e-5)
     assert answer.hits[0].metadata["image"] == stock.catalogue.images[0]
+    assert answer.hits[0].metadata["root"] == str(stock.catalogue.root)  # a page finds it again
     assert len(answer.hits) == 5
     assert answer.decision is not None
     assert answer.decision.identity == stock.catalogue.identities[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -33,8 +34,14 @@ VERBS = {
     "search": "whose picture is this, or is it unknown?",
     "verify": "is this picture of the identity it is said to be?",
     "remove": "take an identity out of a gallery",
+    "gallery info": "what is enrolled, by which model, and what its thresholds promise",
     "doctor": "what this machine can do, and what is missing for the rest",
 }
+
+_EMPTY = re.compile(r"(--[\w.-]+=)?")  # as a shell writes an unset variable in quotes
+
+GROUPS = sorted({verb.split()[0] for verb in VERBS if " " in verb})
+"""Words that several commands begin with."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
-    except (ArcwiseError, ImportError, OSError) as error:
+    except (ArcwiseError, ImportError, OSError, UnicodeEncodeError) as error:
         if debug:
             traceback.print_exc()
         elif (said := _said(error)) is None:
@@ -66,11 +73,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _answer(words: list[str]) -> int:
+    if (empty := next(filter(_EMPTY.fullmatch, words), None)) is not None:  # else a path of "."
+        place = words.index(empty) + 1
+        said = f"{empty} has an empty value" if empty else f"argument {place} is empty"
+        raise ArcwiseError(f"{said}; leave it out or give it a value (an unset variable?)")
     if not words or words[0] in ("-h", "--help", "help", "--version"):
         print(f"arcwise {__version__}" if words[:1] == ["--version"] else _help())
         return 0
-    if words[0] == "data" and words[1:2] in ([], ["-h"], ["--help"]):
-        print(_help("data "))
+    if words[0] in GROUPS and words[1:2] in ([], ["-h"], ["--help"]):
+        print(_help(f"{words[0]} "))
         return 0 if words[1:] else 2
     verb = next((v for v in VERBS if words[: len(v.split())] == v.split()), None)
     return _unknown(words) if verb is None else _run(verb, words[len(verb.split()) :])
@@ -91,13 +102,15 @@ def _said(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return f"{error.object!r}: a name that is no text (UTF-8), which no table holds; rename it"
     if isinstance(error, ModuleNotFoundError) and "arcwise" not in str(error.name):
         return f"this needs the package {error.name!r}: `arcwise doctor` says how to get it"
     return None
 
 
 def _unknown(words: list[str]) -> int:
-    said = " ".join(words[: 2 if words[0] == "data" else 1])
+    said = " ".join(words[: 2 if words[0] in GROUPS else 1])
     close = difflib.get_close_matches(said, VERBS, 1)
     hint = f"did you mean `arcwise {close[0]}`?" if close else "`arcwise --help` lists them"
     print(f"arcwise: no command {said!r}; {hint}", file=sys.stderr)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
+from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import progress
 from arcwise.data.manifest import open_manifest
@@ -20,9 +21,17 @@ def command(
     model: str | None = None,
     preparation: Path | None = None,
     cache: bool = True,
+    json: bool = False,
     naming: NamingOptions = USUAL,
 ) -> int:
     """Look at a data set: counts, unreadable files, (near-)duplicates, leaks, suspect labels.
+
+    Exit status 0: no problems; 1: problems; 2: it could not be looked at. Problems: what cannot be
+    decoded; the same picture more than once; one picture, or nearly one, of two identities or in
+    two splits or data sets; an identity in several of those, or spelled in two ways; rows without
+    an identity among others that have one. Everything else is a note: nearly the same picture
+    within an identity, identities with one picture, files that are no pictures, and what --model
+    suspects.
 
     Args:
         data: A data set in any form: a folder, a table, an archive.
@@ -33,6 +42,7 @@ def command(
             embeddings are asked for labels that may be wrong.
         preparation: For a bare .onnx, a JSON file of how a picture is prepared.
         cache: Keep embeddings for the next time, in the user's cache folder.
+        json: Print one JSON document instead.
         naming: How a table calls things.
     """
     manifest = open_manifest(data, identities=False, **naming.options)  # the report has its notes
@@ -48,5 +58,8 @@ def command(
             comparing=partial(move, now="comparing"),
             embedding=partial(move, now="embedding"),
         )
-    print(report)
-    return 0
+    if json:
+        print_json(report.as_dict())
+    else:
+        print(report)
+    return 1 if report.problems else 0

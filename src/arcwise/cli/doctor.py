@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from arcwise.cli.as_json import print_json
 from arcwise.verbs.doctor import doctor
 
 
-def command() -> int:
-    """Say what this machine can do, and what is missing for the rest."""
+def command(json: bool = False) -> int:
+    """Say what this machine can do, and what is missing for the rest.
+
+    Args:
+        json: Print one JSON document instead.
+    """
     machine = doctor()
+    if json:
+        print_json(vars(machine))
+        return 0
     memory = f", {machine.memory_gb:.0f} GB of memory" if machine.memory_gb else ""
     print(f"Python {machine.python} on {machine.system}, {machine.cores} cores{memory}")
     print(f"GPU: {', '.join(machine.gpus) or 'none'}")

@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional, UseAppendAction
 
+from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import left_out, progress, trained_on
 from arcwise.evaluation import Rate
 from arcwise.verbs.evaluate import evaluate
 from arcwise.verbs.evaluated import Evaluation, Measure
-from arcwise.verbs.evaluated_files import default_folder
+from arcwise.verbs.evaluated_files import as_dict, default_folder
 from arcwise.verbs.measurable import open_to_measure
 from arcwise.verbs.protocols.rows import ALL
 from arcwise.verbs.reporting import NO_REPORT
@@ -31,6 +32,7 @@ def command(
     cache: bool = True,
     seed: int = 0,
     other_identities: bool = False,
+    json: bool = False,
     naming: NamingOptions = USUAL,
 ) -> int:
     """Measure a model on identities it was not trained on, in every protocol that fits the data.
@@ -52,6 +54,7 @@ def command(
         seed: Of the choice of galleries and of the intervals.
         other_identities: The identities are others than in training, though they may be called
             alike (0, 1, …); only those of images that were trained on are left out.
+        json: Print what is in results.json, instead of the table.
         naming: How a table calls things.
     """
     manifest = open_to_measure(data, pairs=pairs is not None, **naming.options)
@@ -70,6 +73,9 @@ def command(
             other_identities=other_identities,
             progress=move,
         )
+    if json:
+        print_json(as_dict(result))
+        return 0
     left_out("pictures could not be read and were not measured", result.about.failures)
     left_out("files are not pictures", result.about.ignored)
     show(result)

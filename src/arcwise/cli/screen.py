@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -43,9 +44,18 @@ class Move(Protocol):
 
 @contextmanager
 def progress(what: str) -> Iterator[Move]:
-    """A bar with a rate and the time left, on a terminal; (done, total) moves it."""
+    """A bar with a rate and the time left, on a terminal; (done, total) moves it.
+
+    It is drawn on standard error: standard output is the command's answer, perhaps a program's.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate())
-    with Progress(*columns, TimeRemainingColumn(), disable=not sys.stdout.isatty()) as bar:
+    with Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        redirect_stdout=sys.stdout.isatty(),  # above the bar on a terminal, else where it was sent
+    ) as bar:
         task = bar.add_task(what, total=None)
 
         def move(done: int, total: int, now: str = what) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from tyro.conf import Positional
 
 from arcwise.cli.screen import left_out
+from arcwise.errors import ImageError
 from arcwise.verbs.search import Found, search
+from arcwise.verbs.search_page import page_path, write_page
 
 
 def command(
@@ -17,8 +20,12 @@ def command(
     far: float | None = None,
     fpir: float | None = None,
     model: Path | None = None,
+    out: Path | None = None,
 ) -> int:
     """Find whose picture this is, or that it is unknown.
+
+    Exit status 0: every picture is answered; 1: some are, and the others (missing, unreadable) are
+    listed in their places; 2: none is.
 
     Args:
         gallery: The gallery's file.
@@ -28,16 +35,29 @@ def command(
         fpir: Share of unknown pictures that may get any answer; by default the lowest that the
             model was calibrated for at this size of gallery, and without one the lowest --far.
         model: Where the gallery's model is now, if it moved.
+        out: A page of the queries with their hits as pictures: a file ending in .html, or a
+            folder for search.html. A page there is replaced.
     """
+    page = None if out is None else page_path(out)  # what is wrong with it is said first
     found = search(gallery, images, k=k, far=far, fpir=fpir, model=model)
-    for answer in found.answers:
+    for note in found.notes:
+        print(f"mind: {note}", file=sys.stderr)
+    for answer in found.asked:
+        if isinstance(answer, ImageError):
+            print(f"{answer.name}: not answered: {answer.reason}")
+            continue
         verdict = "" if answer.decision is None else f": {answer.decision.identity or 'unknown'}"
         print(f"{answer.image}{verdict}")
         for hit in answer.hits:
             print(f"  {hit.similarity:7.4f}  {hit.identity}  {hit.metadata.get('image', '')}")
-    left_out("pictures could not be read", found.failures)
+    left_out("files are not pictures", found.ignored)
+    if found.failures:
+        print(f"{len(found.failures)} of {len(found.asked)} pictures are not answered")
     explain(found)
-    return 0
+    if page is not None:
+        decided = "" if found.threshold is None else f"Decided at {found.threshold}."
+        print(f"page: {write_page(page, found.asked, gallery=gallery, summary=decided)}")
+    return 1 if found.failures else 0
 
 
 def explain(found: Found) -> None:

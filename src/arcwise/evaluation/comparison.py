@@ -112,7 +112,7 @@ def compare(
     first: np.ndarray,
     second: np.ndarray,
     same: np.ndarray,
-    folds: int | Sequence[int] | np.ndarray | None = 10,
+    folds: int | Sequence[int] | np.ndarray | None = None,
     *,
     far: float = 1e-3,
     ids_a: inputs.Identities | None = None,
@@ -130,7 +130,7 @@ def compare(
         first: (N,) scores of the first system, higher is closer.
         second: (N,) scores of the second one, of any other scale.
         same: (N,) bool, both pictures show one identity.
-        folds: as of `verification`; None compares no accuracy.
+        folds: as of `verification`; by default no accuracy is compared.
         far: false-accept rate to compare true-accept rates at.
         ids_a: (N,) identity of each pair's first picture.
         ids_b: (N,) identity of each pair's second picture.

@@ -245,7 +245,7 @@ class Verification:
 def verification(
     similarity: np.ndarray,
     same: np.ndarray,
-    folds: int | Sequence[int] | np.ndarray | None = 10,
+    folds: int | Sequence[int] | np.ndarray | None = None,
     *,
     ids_a: inputs.Identities | None = None,
     ids_b: inputs.Identities | None = None,
@@ -261,7 +261,8 @@ def verification(
     Args:
         similarity: (N,) scores, higher is closer.
         same: (N,) bool, both pictures show one identity.
-        folds: number of contiguous folds, or (N,) fold labels; None measures no accuracy.
+        folds: number of contiguous folds (LFW has 10), or (N,) fold labels, to measure accuracy
+            with; by default it is not measured.
         ids_a: (N,) identity of each pair's first picture; with `ids_b`, intervals draw identities,
             and folds must share nobody. Of millions of pairs, numbers are read faster than strings.
         ids_b: (N,) identity of each pair's second picture.

@@ -123,6 +123,8 @@ class Gallery(Protocol):
 
     def metadata(self, identity: str) -> list[dict[str, Any]]:
         """The JSON object of each template of an identity, the oldest first; none if unknown."""
+    def counts(self) -> dict[str, int]:
+        """How many templates each enrolled identity has, in the order of `identities`."""
 
     def enrol(self, items: Iterable[Enrolment], *, replace: bool = False) -> Receipt:
         """The receipt for a batch that is now durable."""

@@ -89,6 +89,10 @@ class EmbeddedGallery:
         """The JSON object of each template of an identity, the oldest first; none if unknown."""
         with self._current():
             return [json.loads(one) for one in self._scan.metadata_of(identity)]
+    def counts(self) -> dict[str, int]:
+        """How many templates each enrolled identity has, in the order of `identities`."""
+        with self._current():
+            return self._scan.counts()
 
     def enrol(self, items: Iterable[Enrolment], *, replace: bool = False) -> Receipt:
         """The receipt for a batch that is now on disk, whole.

@@ -69,6 +69,10 @@ class Scan:
             return []
         return [self._identity_of[number], *sorted(self._others_of.get(number, ()))]
 
+    def counts(self) -> dict[str, int]:
+        """How many templates each identity has, in the order of `identities`."""
+        return {one: self._count_of[self._number_of[one]] for one in self.identities()}
+
     def templates(self, identity: str) -> list[int]:
         """Ids of an identity's templates, ascending; none for an unknown identity."""
         return np.sort(self._templates[self._rows(identity)]).tolist()

@@ -14,7 +14,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate
 from arcwise.report.drawing import COLOURS
 from arcwise.report.pictures import fitting
-from arcwise.report.sections import Cell, Difference, Pictures, Section
+from arcwise.report.sections import Cell, Difference, Facts, Pictures, Section
 
 
 def write_report(
@@ -57,6 +57,7 @@ def render(title: str, sections: Sequence[Section], summary: str = "") -> str:
         sections=list(zip(map(_kind, sections), _wide(sections), sections, strict=True)),
         uris=_addresses(sections),
         svg=_svg,
+        measured=any(not isinstance(one, Pictures | Facts) for one in sections),
     )
 
 
@@ -83,6 +84,7 @@ def _addresses(sections: Sequence[Section]) -> dict[int, str]:
         if isinstance(section, Pictures)
         for strip in section.rows
         for picture in strip.pictures
+        if not isinstance(picture.image, str)
     }
     return dict(zip(found, fitting(list(found.values())), strict=True))
 

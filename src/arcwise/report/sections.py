@@ -22,8 +22,8 @@ class Difference:
 Cell = str | int | float | Rate | Difference
 """A `Rate` shows as per cent with its interval; other floats with four digits."""
 
-Frame = Literal["neutral", "right", "wrong"]
-"""Whether the system was right: a colour, a kind of line, and a mark."""
+Frame = Literal["neutral", "right", "wrong", "answer"]
+"""Whether the system was right, or what it answered: a colour, a kind of line, and a mark."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,12 @@ class Picture:
     """One picture with what is to be said about it.
 
     Attributes:
-        image: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB; or a few words in its place, why it cannot be shown.
         caption: a line or two below it.
         frame: whether the system was right about it.
     """
 
-    image: np.ndarray
+    image: np.ndarray | str
     caption: str = ""
     frame: Frame = "neutral"
 

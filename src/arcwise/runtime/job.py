@@ -27,7 +27,7 @@ class Embedded:
     Attributes:
         vectors: (M, D) float32, unit length.
         rows: (M,) int64, the manifest's row of each vector, ascending; rows that failed are absent.
-        failures: why, one for each row that is absent.
+        failures: why, one for each row that is absent, in the order of the rows.
         reused: how many of the vectors were in the cache.
     """
 

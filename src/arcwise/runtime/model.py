@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from os import PathLike, fspath
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,8 +20,12 @@ from arcwise.images.landmarks import align
 from arcwise.images.preparation import Preparation
 from arcwise.runtime.ahead import in_order
 from arcwise.runtime.engines import Engine, Floats, cores
+from arcwise.runtime.pillow import is_pillow, pillow_pixels
 
-Picture = str | Path | bytes | NDArray[np.uint8]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Picture: TypeAlias = "str | PathLike[str] | bytes | NDArray[np.uint8] | Image"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,15 +69,16 @@ class Model:
         """(N, D) float32 embeddings of unit length, in the order of the items.
 
         Args:
-            items: paths (`archive.zip/member` too), encoded pictures as bytes, or decoded ones as
-                (H, W, 3) uint8 RGB arrays; mixed as you like.
+            items: paths (`archive.zip/member` too), encoded pictures as bytes, decoded ones as
+                (H, W, 3) uint8 RGB arrays, or Pillow images of any mode; mixed as you like.
             batch_size: pictures computed at once; at most twice as many are held in memory.
 
         Raises:
             ImageError: a picture cannot be used. A job that must go on takes `embed_manifest`.
             ArcwiseError: an item is of another kind, or its embedding is zero or not finite.
         """
-        if isinstance(items, str | Path | bytes) or getattr(items, "ndim", 4) != 4:
+        single = isinstance(items, str | PathLike | bytes | bytearray | memoryview)
+        if single or not isinstance(items, Iterable) or getattr(items, "ndim", 4) != 4:
             raise ArcwiseError(
                 f"embed got one {type(items).__name__}, expected a list: write embed([picture])[0]"
             )
@@ -143,7 +150,8 @@ class Model:
         return self.preparation.pixels(image)
 
     def _prepared(self, item: Picture, index: int) -> tuple[str, NDArray[np.uint8]]:
-        name = str(item) if isinstance(item, str | Path) else f"picture {index}"
+        name = fspath(item) if isinstance(item, str | PathLike) else ""
+        name = name or f"picture {index}"
         image = open_picture(item, name)
         try:
             return name, self.prepare(image)
@@ -152,20 +160,25 @@ class Model:
 
 
 def open_picture(item: Picture, name: str) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB pixels of a path, encoded bytes, or an array, which comes back as it is.
+    """(H, W, 3) uint8 RGB pixels of a path, encoded bytes, a Pillow image, or an array as it is.
 
     Raises:
         ImageError: the picture cannot be used.
         ArcwiseError: the item is of another kind.
     """
-    if isinstance(item, str | Path):
-        return decode(read_picture("", str(item)), name)
+    if isinstance(item, str | PathLike):
+        if not fspath(item):
+            raise ImageError(name, "an empty path; expected that of a picture")
+        return decode(read_picture("", fspath(item)), name)
     if isinstance(item, bytes | bytearray | memoryview):
         return decode(bytes(item), name)
     if isinstance(item, np.ndarray):
         return item
+    if is_pillow(item):
+        return pillow_pixels(item, name)
     raise ArcwiseError(
-        f"{name} is of type {type(item).__name__}, expected a path, bytes or a uint8 array"
+        f"{name} is of type {type(item).__name__}, expected a path, bytes, a uint8 array or a "
+        "Pillow image"
     )
 
 

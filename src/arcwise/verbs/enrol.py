@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,8 +96,13 @@ def enrol(
     embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
     images = manifest.images
     trained = None if loaded.bundle is None else loaded.bundle.trained_images()
+    root = os.fsencode(os.path.abspath(manifest.root)).decode(errors="replace")
     items = [
-        (identities[row], vector, {"image": images[row], _DIGEST: f"{digests[row]:016x}"})
+        (
+            identities[row],
+            vector,
+            {"image": images[row], "root": root, _DIGEST: f"{digests[row]:016x}"},
+        )
         for row, vector in zip(embedded.rows, embedded.vectors, strict=True)
     ]
     with open_gallery(gallery, create=True, model=loaded) as store:

@@ -11,7 +11,7 @@ from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.gallery import Decision, Hit, decide, expected_fpir, open_gallery
 from arcwise.verbs.model_of import model_of
-from arcwise.verbs.queries import embed_queries, queries
+from arcwise.verbs.queries import embed_queries, in_place, queries
 from arcwise.verbs.threshold import threshold_for_search
 
 
@@ -43,6 +43,9 @@ class Found:
             this size, if comparisons were independent; None where no single comparison's
             threshold decides.
         failures: pictures that could not be read.
+        asked: every picture of the query in its order: its answer, or why it has none.
+        ignored: files of the folders asked about that are no pictures.
+        notes: what the reader of a folder or table had to decide.
     """
 
     answers: tuple[Answer, ...]
@@ -51,6 +54,9 @@ class Found:
     measured_for: int
     expected_fpir: float | None
     failures: tuple[ImageError, ...]
+    asked: tuple[Answer | ImageError, ...]
+    ignored: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def search(
@@ -66,7 +72,8 @@ def search(
 
     Args:
         gallery: the file.
-        images: picture files, or folders, zips and tables of them.
+        images: picture files, or folders, zips and tables of them. One of several that is not
+            there or cannot be read fails alone.
         k: how many identities to return.
         far: false-accept rate of one comparison.
         fpir: share of unknown pictures that may get any answer. By default the lowest that was
@@ -100,6 +107,9 @@ def search(
         measured_for=max((t.gallery for t in loaded.search_thresholds), default=0),
         expected_fpir=independent,
         failures=tuple(embedded.failures),
+        asked=tuple(in_place(embedded, answers)),
+        ignored=pictures.ignored,
+        notes=pictures.notes,
     )
 
 

@@ -166,10 +166,12 @@ def test_the_report_says_the_worst_of_a_group_first(tmp_path: Path) -> None:
         (False, True),
         (False, False),
     ]
-    assert report.problems == 1 + 1 + 3 + 1  # cut short, exact, nearly, Bo in both splits
+    assert report.problems == 1 + 1 + 2 + 1  # cut short, exact, nearly (Al's are none), Bo in both
     text = str(report).replace("\n", " ")
     order = ("two identities (1)", "nearly one picture, two identities", "nearly the same picture")
     assert sorted(order, key=text.index) == list(order)
+    assert "problem: nearly one picture, two identities (1)" in text
+    assert "note: nearly the same picture (1)" in text
     assert "test/Bo/1.png ~ train/Bo/1.png (1.000)" in text
     assert report.as_dict()["near"][0]["images"] == report.near[0].images
 

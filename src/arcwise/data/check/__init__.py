@@ -64,6 +64,7 @@ def check(
         shared=tuple(rows.shared()),
         suspects=tuple(suspects(rows.identities)),
         ignored=tuple(file for one in rows.manifests for file in one.ignored),
+        nobody=tuple(rows.nobody()),
     )
 
 

@@ -46,18 +46,48 @@ class NearDuplicates(NamedTuple):
         return not self.wrong, not self.leaked, -self.similarity
 
 
-def near_lines(groups: Sequence[NearDuplicates], to: str = "") -> Iterator[str]:
-    """Groups of nearly the same pictures, each once, under the worst that it may be."""
+class Finding(NamedTuple):
+    """One kind of thing that was found, as it is listed.
+
+    Attributes:
+        title: what it is.
+        lines: one for each time it was found.
+        problem: whether it wants mending before training or measuring; else it is worth knowing.
+        once: whether it counts as one problem however often it was found, being one decision.
+    """
+
+    title: str
+    lines: Sequence[str]
+    problem: bool
+    once: bool = False
+
+    @property
+    def problems(self) -> int:
+        """How many problems it is."""
+        return self.problem * (min(1, len(self.lines)) if self.once else len(self.lines))
+
+    def listed(self) -> Iterator[str]:
+        """The title, with which of the two it is, and the first lines; nothing without any."""
+        yield from section(f"{'problem' if self.problem else 'note'}: {self.title}", self.lines)
+
+
+def near_findings(groups: Sequence[NearDuplicates], to: str = "") -> list[Finding]:
+    """Groups of nearly the same pictures, each once, under the worst that it may be.
+
+    Of one identity in one place they are no problem: photographs taken one after the other, or
+    renderings.
+    """
     wrong = [one for one in groups if one.wrong]
     leaks = [one for one in groups if one.leaked and not one.wrong]
     rest = [one for one in groups if not (one.wrong or one.leaked)]
-    for title, found in (
-        (f"nearly one picture{to}, two identities", wrong),
-        (f"nearly one picture{to}, two splits or data sets", leaks),
-        (f"nearly the same picture{to}", rest),
-    ):
-        lines = [f"{' ~ '.join(one.images)} ({one.similarity:.3f})" for one in found]
-        yield from section(title, lines)
+    return [
+        Finding(title, [f"{' ~ '.join(one.images)} ({one.similarity:.3f})" for one in found], bad)
+        for title, found, bad in (
+            (f"nearly one picture{to}, two identities", wrong, True),
+            (f"nearly one picture{to}, two splits or data sets", leaks, True),
+            (f"nearly the same picture{to}", rest, False),
+        )
+    ]
 
 
 def section(title: str, lines: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from arcwise.data.check.findings import NearDuplicates, near_lines, section
+from arcwise.data.check.findings import NearDuplicates, near_findings, section
 
 
 class CloseIdentities(NamedTuple):
@@ -77,6 +77,7 @@ class ModelReport:
             ],
         )
         if self.copies_least is not None:
-            yield from near_lines(self.copies, f" to the model (from {self.copies_least:.3f})")
+            for one in near_findings(self.copies, f" to the model (from {self.copies_least:.3f})"):
+                yield from section(one.title, one.lines)  # candidates, never problems
         if not (self.close or self.outliers or self.copies):
             yield "  nothing suspicious"

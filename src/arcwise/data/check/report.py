@@ -7,7 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
-from arcwise.data.check.findings import Duplicates, NearDuplicates, Unreadable, near_lines, section
+from arcwise.data.check.findings import (
+    Duplicates,
+    Finding,
+    NearDuplicates,
+    Unreadable,
+    near_findings,
+)
 from arcwise.data.check.model_report import ModelReport
 
 _STEPS = (1, 2, 3, 5, 10, 20, 50, 100, 1000)
@@ -32,6 +38,8 @@ class CheckReport:
         shared: identities that are in more than one split or data set.
         suspects: groups of identities that are perhaps one, spelled differently.
         ignored: files that are no pictures.
+        nobody: pictures without an identity, of a data set that has identities.
+        pairs: what is wrong with the pairs that the data set states.
         by_model: what a model's embeddings tell besides, where one was named.
     """
 
@@ -48,6 +56,8 @@ class CheckReport:
     shared: tuple[str, ...]
     suspects: tuple[tuple[str, ...], ...]
     ignored: tuple[str, ...]
+    nobody: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
     by_model: ModelReport | None = None
 
     @property
@@ -71,13 +81,39 @@ class CheckReport:
         return [group for group in self.duplicates if len(group.places) > 1]
 
     @property
-    def problems(self) -> int:
-        """How many things want mending; identities with one image and ignored files do not.
+    def findings(self) -> list[Finding]:
+        """All that was found, the problems first."""
+        rest = [one for one in self.duplicates if len(one.identities) < 2 and len(one.places) < 2]
+        *near_problems, near = near_findings(self.near)
+        unreadable = [f"{one.image}: {one.reason}" for one in self.unreadable]
+        spellings = [" / ".join(one) for one in self.suspects]
+        only_leaked = [one for one in self.leaked if len(one.identities) < 2]
+        in_several = "identities in several splits or data sets: measures known ones, not new ones"
+        return [
+            Finding("cannot be decoded", unreadable, True),
+            Finding(
+                "no identity (empty, -1, nan, …): not trained on", self.nobody, True, once=True
+            ),
+            Finding("pairs", self.pairs, True),
+            Finding("one picture, two identities", _groups(self.mislabelled), True),
+            Finding("one picture, two splits or data sets", _groups(only_leaked), True),
+            Finding("the same picture more than once", _groups(rest), True),
+            *near_problems,
+            Finding(in_several, self.shared, True, once=True),
+            Finding("perhaps one identity, spelled differently", spellings, True),
+            near,
+            Finding("ignored: no pictures of this data set", self.ignored, False),
+        ]
 
-        Identities shared between splits count as one: it is one decision that made them so.
+    @property
+    def problems(self) -> int:
+        """How many things want mending.
+
+        Not among them: identities with one image, ignored files, nearly the same picture within
+        one identity, and what a model suspects. Identities shared between splits count as one,
+        and so do rows without an identity: it is one decision that made them so.
         """
-        found = (self.unreadable, self.duplicates, self.near, self.suspects)
-        return sum(map(len, found)) + bool(self.shared)
+        return sum(one.problems for one in self.findings)
 
     @property
     def histogram(self) -> dict[str, int]:
@@ -100,10 +136,14 @@ class CheckReport:
         values["unreadable"] = [one._asdict() for one in self.unreadable]
         for key, groups in (("duplicates", self.duplicates), ("near", self.near)):
             values[key] = [one._asdict() for one in groups]
-        for key in ("notes", "shared", "ignored"):
+        for key in ("notes", "shared", "ignored", "nobody", "pairs"):
             values[key] = list(values[key])
         values["suspects"] = [list(group) for group in self.suspects]
         values["histogram"] = self.histogram
+        values["findings"] = [
+            {"title": one.title, "problem": one.problem, "count": len(one.lines)}
+            for one in self.findings
+        ]
         values["problems"] = self.problems
         return values
 
@@ -126,22 +166,8 @@ class CheckReport:
             yield from self._size_lines()
         if self.single:
             yield f"  one image only     {len(self.single):,} identities (no genuine pair)"
-        yield from section(
-            "cannot be decoded", [f"{one.image}: {one.reason}" for one in self.unreadable]
-        )
-        yield from section("one picture, two identities", _groups(self.mislabelled))
-        yield from section("one picture, two splits or data sets", _groups(self.leaked))
-        rest = [one for one in self.duplicates if len(one.identities) < 2 and len(one.places) < 2]
-        yield from section("the same picture more than once", _groups(rest))
-        yield from near_lines(self.near)
-        yield from section(
-            "identities in several splits or data sets: measures known ones, not new ones",
-            self.shared,
-        )
-        yield from section(
-            "perhaps one identity, spelled differently", [" / ".join(one) for one in self.suspects]
-        )
-        yield from section("ignored: no pictures", self.ignored)
+        for finding in self.findings:
+            yield from finding.listed()
         if self.by_model is not None:
             yield from self.by_model.lines()
         yield {0: "no problems", 1: "1 problem"}.get(self.problems, f"{self.problems:,} problems")

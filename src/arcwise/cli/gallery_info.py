@@ -1,0 +1,84 @@
+"""`arcwise gallery info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from arcwise.cli.as_json import print_json
+from arcwise.verbs.gallery_info import GalleryInfo, ModelFound, gallery_info
+
+
+def command(
+    gallery: Positional[str],
+    model: Path | None = None,
+    check: bool = False,
+    json: bool = False,
+) -> int:
+    """Say what is enrolled, which model made it, and what its thresholds promise.
+
+    Exit status 0, also where the model is missing or another, which is said; 2 where there is no
+    gallery, or a damaged one.
+
+    Args:
+        gallery: The gallery's file.
+        model: Where the gallery's model is now, if it moved.
+        check: Read every byte of the file again, and compare with what was written.
+        json: Print one JSON document instead.
+    """
+    info = gallery_info(gallery, model=model, check=check)
+    if json:
+        print_json(vars(info) | {"changed": info.changed.isoformat(timespec="seconds")})
+    else:
+        show(info)
+    return 0
+
+
+def show(info: GalleryInfo) -> None:
+    """Print it, a line a fact."""
+    counts = info.templates_an_identity
+    if counts is None:
+        print(f"{info.gallery}: empty, nobody is enrolled; `arcwise enrol` does it")
+    else:
+        print(f"{info.gallery}: {info.templates:,} templates of {info.identities:,} identities")
+        spread = f"{counts.min:,} to {counts.max:,}, median {counts.median:g}"
+        print(f"  templates an identity  {spread}")
+    print(f"  vectors                {info.dim} dimensions")
+    print(f"  file                   {_size(info.bytes)}, changed {info.changed:%Y-%m-%d %H:%M}")
+    if info.checked:
+        print("  check                  every byte read again: sound")
+    print(f"  model                  {described(info.model)}")
+    if info.model.state != "sound":
+        return
+    found = (*info.search_thresholds, *info.thresholds)
+    if not found:
+        print(f"  thresholds             none: arcwise calibrate {info.model.path} DATA")
+        return
+    measured = f", measured on {info.measured_on}" if info.measured_on else ""
+    print(f"  thresholds             of its model{measured}")
+    for one in found:
+        print(f"    {one}")
+
+
+def described(model: ModelFound) -> str:
+    """The model, and what is the matter with it."""
+    short = str(model.fingerprint)[:12]
+    return {
+        "none": "none is recorded: say which embeds, --model …",
+        "sound": f"{model.path} ({short})",
+        "missing": f"{short}, was at {model.path} and is not there: say where it is, --model …",
+        "another": f"{short}, and at {model.path} is another: name the old one, or enrol again",
+        "damaged": f"{short}, and {model.problem}",
+        "unchecked": f"{model.path}, a bare .onnx: whether it is {short} is not checked here",
+    }[model.state]
+
+
+def _size(count: int) -> str:
+    """Bytes in a unit that is read at a glance."""
+    size = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.3g} GB"

@@ -1,0 +1,141 @@
+"""Gallery info: what is enrolled, which model made it, and what its thresholds promise."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import Literal, NamedTuple
+
+from arcwise.bundle import Bundle, read_bundle
+from arcwise.errors import BundleError, GalleryError
+from arcwise.evaluation import SearchThreshold, Threshold
+from arcwise.gallery import open_gallery
+from arcwise.verbs.model_of import there
+
+
+class Counts(NamedTuple):
+    """Templates an identity."""
+
+    min: int
+    median: float
+    max: int
+
+
+@dataclass(frozen=True)
+class ModelFound:
+    """The model of a gallery, as it is now.
+
+    Attributes:
+        path: where it was when the gallery was made, or where the caller says it is; None where
+            the gallery was made without one.
+        fingerprint: of the model that the vectors come from; None likewise.
+        state: "sound": it is there and the right one; "missing": nothing is there; "another": its
+            fingerprint is not the gallery's; "damaged": it cannot be read; "unchecked": a bare
+            .onnx, whose fingerprint needs its preparation; "none": no model is recorded or named.
+        problem: why it is damaged; empty otherwise.
+    """
+
+    path: str | None
+    fingerprint: str | None
+    state: Literal["sound", "missing", "another", "damaged", "unchecked", "none"]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class GalleryInfo:
+    """What a gallery holds.
+
+    Attributes:
+        gallery: its path.
+        identities: how many are enrolled.
+        templates: how many vectors these have.
+        templates_an_identity: the fewest, the median and the most; None in an empty gallery.
+        dim: dimensions of every vector.
+        bytes: of the file, and of what SQLite keeps beside it.
+        changed: when it was last written.
+        model: whose vectors they are.
+        thresholds: the model's, of single comparisons; empty where it cannot be asked.
+        search_thresholds: the model's, of searches; likewise.
+        measured_on: what those were measured on, in the model's words.
+        checked: whether every byte was read again and found to be what was written.
+    """
+
+    gallery: str
+    identities: int
+    templates: int
+    templates_an_identity: Counts | None
+    dim: int
+    bytes: int
+    changed: datetime
+    model: ModelFound
+    thresholds: tuple[Threshold, ...]
+    search_thresholds: tuple[SearchThreshold, ...]
+    measured_on: str
+    checked: bool
+
+
+def gallery_info(
+    gallery: str | Path, *, model: str | Path | None = None, check: bool = False
+) -> GalleryInfo:
+    """Return what a gallery holds; a model that is missing or another is said, not refused.
+
+    Args:
+        gallery: the file.
+        model: where the gallery's model is now, if it moved.
+        check: read every byte of the file again; without it, the vectors and names in use are.
+
+    Raises:
+        GalleryError: no gallery, or something else.
+        DamagedGallery: its bytes are not those that were written.
+    """
+    if not there(gallery):
+        raise GalleryError(f"{gallery}: no such gallery; `arcwise enrol` makes one")
+    with open_gallery(gallery, mode="r") as store:
+        if check:
+            store.check()
+        counts = list(store.counts().values())
+        dim, fingerprint = store.dim, store.fingerprint
+        path = store.model_path if model is None else str(model)
+    found, bundle = _model(path, fingerprint, dim)
+    return GalleryInfo(
+        gallery=str(gallery),
+        identities=len(counts),
+        templates=sum(counts),
+        templates_an_identity=Counts(min(counts), median(counts), max(counts)) if counts else None,
+        dim=dim,
+        bytes=sum(one.stat().st_size for one in _files(gallery) if one.exists()),
+        changed=datetime.fromtimestamp(
+            max(one.stat().st_mtime for one in _files(gallery)[:2] if one.exists())
+        ).astimezone(),
+        model=found,
+        # All of the model's: which of them hold for this many identities is not asked yet.
+        thresholds=() if bundle is None else bundle.thresholds,
+        search_thresholds=() if bundle is None else bundle.search_thresholds,
+        measured_on="" if bundle is None else bundle.measured_on,
+        checked=check,
+    )
+
+
+def _files(gallery: str | Path) -> list[Path]:
+    """The gallery's file, and beside it SQLite's: what is not yet in the file, and locks."""
+    return [Path(f"{gallery}{suffix}") for suffix in ("", "-wal", "-shm")]
+
+
+def _model(path: str | None, fingerprint: str | None, dim: int) -> tuple[ModelFound, Bundle | None]:
+    """The model at a path, compared with the gallery's, and its description if it is that."""
+    if path is None:
+        return ModelFound(None, fingerprint, "none"), None
+    if not os.path.exists(path):  # nor where its folder may not be entered
+        return ModelFound(path, fingerprint, "missing"), None
+    if Path(path).is_file() and path.lower().endswith(".onnx"):
+        return ModelFound(path, fingerprint, "unchecked"), None
+    try:
+        bundle = read_bundle(path)
+    except BundleError as problem:
+        return ModelFound(path, fingerprint, "damaged", str(problem)), None
+    if fingerprint not in (None, bundle.fingerprint) or dim != bundle.dim:
+        return ModelFound(path, fingerprint, "another"), None
+    return ModelFound(path, bundle.fingerprint, "sound"), bundle
