@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +31,24 @@ THRESHOLD = Threshold(
     impostors=5000,
     identities=40,
     tar=0.9,
+    tar_low=0.8,
+    tar_high=0.95,
 )
 SEARCH = SearchThreshold(
     fpir=1e-2,
     gallery=20,
+    templates=2,
     threshold=0.5,
     low=0.4,
     high=0.6,
+    fpir_low=0.004,
+    fpir_high=0.02,
     resolved=True,
     probes=2000,
     identities=40,
     dir=None,
+    dir_low=None,
+    dir_high=None,
 )
 SCORES = ScoreMap(12.5, -4.0, 0.5, 300, 5000, 0.01)
 DIGEST = "0123456789abcdef"
@@ -156,6 +164,42 @@ def test_a_calibration_replaces_the_last_one(tmp_path: Path) -> None:
     assert full == read_bundle(folder)
     less = add_thresholds(folder, [THRESHOLD], measured_on="shop", digests=[DIGEST])
     assert (less.search_thresholds, less.probability) == ((), None)
+
+
+def test_the_calibration_before_stays_in_the_history(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    write(folder)
+    calibrate = partial(add_thresholds, folder)
+    first = calibrate([THRESHOLD], search_thresholds=[SEARCH], measured_on="a", digests=[DIGEST])
+    assert first.history == ()
+    again = calibrate([THRESHOLD], measured_on="a again", digests=[DIGEST])
+    assert again.history == ()  # measured on the same identities
+    other = calibrate([], search_thresholds=[SEARCH], measured_on="b", digests=[DIGEST[::-1]])
+    assert [one["measured_on"] for one in other.history] == ["a again"]
+    assert other.history[0]["thresholds"] == [THRESHOLD.as_dict()]
+    third = calibrate([THRESHOLD], measured_on="c", digests=[DIGEST])
+    assert [one["measured_on"] for one in third.history] == ["a again", "b"]
+
+
+def test_thresholds_from_before_templates_were_counted_open(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    write(folder)
+    add_thresholds(
+        folder, [THRESHOLD], search_thresholds=[SEARCH], measured_on="shop", digests=[DIGEST]
+    )
+    later = ("templates", "fpir_low", "fpir_high", "dir_low", "dir_high")
+
+    def older(description: dict[str, Any]) -> None:
+        del description["history"]
+        del description["thresholds"][0]["tar_low"], description["thresholds"][0]["tar_high"]
+        for key in later:
+            del description["search_thresholds"][0][key]
+
+    edit(folder, older)
+    old = read_bundle(folder)
+    assert (old.search_thresholds[0].threshold, old.search_thresholds[0].templates) == (0.5, 1)
+    assert (old.thresholds[0].tar, old.thresholds[0].tar_low) == (0.9, 0.0)
+    assert old.history == ()
 
 
 def test_a_bundle_from_before_there_were_search_thresholds_opens(tmp_path: Path) -> None:

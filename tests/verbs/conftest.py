@@ -24,14 +24,33 @@ class Shop(NamedTuple):
 
 
 def threshold(far: float, similarity: float, *, resolved: bool = True) -> Threshold:
-    return Threshold(far, similarity, similarity, similarity, resolved, 1000, 10, 0.9)
+    return Threshold(far, similarity, similarity, similarity, resolved, 1000, 10, 0.9, 0.8, 1.0)
 
 
 def search_threshold(
-    fpir: float, gallery: int, similarity: float, *, resolved: bool = True
+    fpir: float,
+    gallery: int,
+    similarity: float,
+    *,
+    templates: int | None = 1,
+    resolved: bool = True,
+    found: float | None = 0.9,
 ) -> SearchThreshold:
     return SearchThreshold(
-        fpir, gallery, similarity, similarity, similarity, resolved, 1000, 20, 0.9
+        fpir=fpir,
+        gallery=gallery,
+        templates=templates,
+        threshold=similarity,
+        low=similarity,
+        high=similarity,
+        fpir_low=fpir / 2,
+        fpir_high=2 * fpir,
+        resolved=resolved,
+        probes=1000,
+        identities=20,
+        dir=found,
+        dir_low=None if found is None else found / 2,
+        dir_high=None if found is None else 1.0,
     )
 
 

@@ -27,7 +27,9 @@ def test_counts(shop: Shop) -> None:
     assert (info.identities, info.templates, info.dim) == (7, 10, 32)
     assert info.templates_an_identity == (1, 1, 4)
     assert (info.model.path, info.model.state) == (str(shop.model), "sound")
-    assert info.thresholds == read_bundle(shop.model).thresholds
+    resolved = [one for one in read_bundle(shop.model).thresholds if one.resolved]
+    assert [point.basis for point in info.points] == resolved
+    assert info.usual in info.points
     assert info.bytes >= shop.gallery.stat().st_size
     assert info.checked
 
@@ -46,7 +48,7 @@ class TestModel:
     def state(self, shop: Shop, model: Path | None = None) -> str:
         info = gallery_info(shop.gallery, model=model)
         assert info.identities == 6
-        assert info.model.state == "sound" or info.thresholds == ()
+        assert info.model.state == "sound" or info.points == ()
         return info.model.state
 
     def test_moved(self, shop: Shop) -> None:

@@ -14,7 +14,8 @@ from arcwise import runtime
 from arcwise.bundle import add_thresholds
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
-from arcwise.gallery import expected_fpir, open_gallery
+from arcwise.evaluation import Threshold
+from arcwise.gallery import open_gallery
 from arcwise.verbs.search import search
 from tests.verbs.conftest import Shop, search_threshold, threshold
 
@@ -51,11 +52,13 @@ def test_answers_are_the_galleries(stock: Shop) -> None:
     assert [answer.image for answer in found.answers] == names
 
 
-def test_the_lowest_resolved_rate_decides(stock: Shop) -> None:
+def test_without_search_thresholds_a_comparison_decides(stock: Shop) -> None:
     found = search(stock.gallery, [stock.photos])
-    assert found.threshold is not None
-    assert found.threshold.far == 0.001  # 1e-4 is there, and not resolved
-    assert found.expected_fpir == expected_fpir(0.001, 6)
+    assert found.point is not None
+    assert isinstance(found.point.basis, Threshold)
+    assert found.point.basis.far == 0.001  # 0.1 promises nothing, 1e-4 is there, not resolved
+    assert found.point.fpir == pytest.approx(1 - 0.999**found.size.templates)
+    assert not found.point.fits
     for answer in found.answers:
         assert answer.decision is not None
         assert answer.decision.identity is None  # nothing comes within 0.9999 of it
@@ -95,10 +98,12 @@ class TestWhatDecides:
         )
         return shop
 
-    def test_the_smallest_gallery_that_is_large_enough(self, searchable: Shop) -> None:
+    def test_what_fits_and_still_finds(self, searchable: Shop) -> None:
         found = search(searchable.gallery, [searchable.photos])
-        assert found.threshold == search_threshold(0.1, 6, 0.4)
-        assert (found.enrolled, found.measured_for, found.expected_fpir) == (6, 9, None)
+        assert found.point is not None
+        assert found.point.basis == search_threshold(0.1, 6, 0.4)
+        assert (found.size.identities, found.point.exact) == (6, True)
+        assert found.point.found == (0.9, 0.45, 1.0)
         for answer in found.answers:
             assert answer.decision is not None
             assert answer.decision.fpir == 0.1
@@ -107,27 +112,46 @@ class TestWhatDecides:
             assert known == (answer.hits[0].similarity >= 0.4)
 
     def test_what_is_asked_for(self, searchable: Shop, photo: Path) -> None:
-        found = search(searchable.gallery, [photo], fpir=0.01)
-        assert found.threshold == search_threshold(0.01, 9, 0.9, resolved=False)
+        found = search(searchable.gallery, [photo], fpir=0.2)
+        assert found.point is not None
+        assert found.point.basis == search_threshold(0.1, 6, 0.4)  # the nearest stricter one
+        found = search(searchable.gallery, [photo], fpir=0.05)
+        assert found.point is not None
+        assert found.point.basis == search_threshold(0.01, 5, 0.6)  # for one fewer: a bound
+        assert found.point.fpir == pytest.approx(1 - 0.99 ** (6 / 5))
         found = search(searchable.gallery, [photo], far=0.1)
-        assert found.threshold == threshold(0.1, -1.0)
+        assert found.point is not None
+        assert found.point.basis == threshold(0.1, -1.0)
         with pytest.raises(ArcwiseError, match="expected one of the two"):
             search(searchable.gallery, [photo], far=0.1, fpir=0.1)
-        with pytest.raises(
-            ArcwiseError, match=r"FPIR 0.05 among 6 .* has 0.01 for up to 5, 0.01 for up to 9, 0.1"
-        ):
-            search(searchable.gallery, [photo], fpir=0.05)
+        with pytest.raises(ArcwiseError, match=r"no threshold keeps FPIR 0.01 among 6 identities"):
+            search(searchable.gallery, [photo], fpir=0.01)
+        for rate in (0.0, 1.0, -1.0, float("nan")):
+            with pytest.raises(ArcwiseError, match="between 0 and 1"):
+                search(searchable.gallery, [photo], fpir=rate)
+
+    def test_more_templates_than_it_was_measured_for(self, searchable: Shop, photo: Path) -> None:
+        """Another template of everybody makes a bound of what was measured for one each."""
+        with open_gallery(searchable.gallery) as gallery:
+            enrolled = gallery.identities()
+            vectors = np.eye(32, dtype=np.float32)[: len(enrolled)]
+            gallery.enrol(list(zip(enrolled, vectors, strict=True)))
+        found = search(searchable.gallery, [photo])
+        assert found.point is not None
+        assert (found.size.identities, found.size.templates) == (6, 12)
+        assert not found.point.fits
+        assert found.point.found is None
 
     def test_a_gallery_that_has_grown_larger(self, searchable: Shop, photo: Path) -> None:
         vectors = np.eye(32, dtype=np.float32)[:4]
         with open_gallery(searchable.gallery) as gallery:
             gallery.enrol([(f"new {row}", vector) for row, vector in enumerate(vectors)])
         found = search(searchable.gallery, [photo])
-        assert found.threshold == threshold(0.1, -1.0)
-        assert (found.enrolled, found.measured_for) == (10, 9)
-        assert found.expected_fpir == expected_fpir(0.1, 10)
-        with pytest.raises(ArcwiseError, match=r"model DATA --fpir 0\.1 --gallery-size 10"):
-            search(searchable.gallery, [photo], fpir=0.1)
+        assert found.point is not None
+        assert found.point.basis == search_threshold(0.01, 5, 0.6)
+        assert found.point.fpir == pytest.approx(1 - 0.99**2)
+        with pytest.raises(ArcwiseError, match=r"--gallery-size 10 --templates 1"):
+            search(searchable.gallery, [photo], fpir=0.01)
 
 
 def test_k(stock: Shop, photo: Path) -> None:
@@ -193,9 +217,9 @@ def test_an_empty_gallery_knows_nobody(shop: Shop, photo: Path) -> None:
             gallery.remove(identity)
     found = search(shop.gallery, [photo], far=0.1)
     assert found.answers[0].hits == ()
-    assert found.answers[0].decision is not None
-    assert found.answers[0].decision.identity is None
-    assert found.expected_fpir == 0
+    assert found.answers[0].decision is None
+    assert found.point is None
+    assert found.size.identities == 0
 
 
 class TestWhichModel:

@@ -69,6 +69,8 @@ def test_thresholds_are_in_the_model(trained: TrainResult) -> None:
     assert bundle.thresholds == trained.thresholds
     assert [one.far for one in bundle.thresholds] == [0.1, 0.01, 0.001, 0.0001]
     assert {one.identities for one in bundle.thresholds} == {5}
+    assert all(one.resolved for one in bundle.search_thresholds)
+    assert {(one.gallery, one.templates) for one in bundle.search_thresholds} == {(2, 1), (4, 1)}
     assert read_bundle(trained.folder / "last").thresholds == ()
 
 
@@ -161,7 +163,7 @@ def test_without_held_out_identities_there_is_no_decision(
     assert "set the thresholds</dt><dd>nobody" in (tmp_path / "run/report.html").read_text()
     enrol(tmp_path / "g", known.select(range(12)), model=result.model)
     found = search(tmp_path / "g", [known.select([0])])
-    assert (found.threshold, found.expected_fpir) == (None, None)
+    assert found.point is None
     assert found.answers[0].decision is None
     assert found.answers[0].hits[0].identity == known.identities[0]
     with pytest.raises(ArcwiseError, match=r"no threshold for FAR 0\.01; the model has none"):

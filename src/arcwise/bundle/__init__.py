@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from arcwise.bundle.description import (
+    CALIBRATION,
     DESCRIPTION,
     FORMAT,
     IMAGES,
@@ -70,6 +71,8 @@ class Bundle:
             of a stated size.
         probability: what a similarity says as a probability; None where it was not measured.
         measured_on: the data all three were measured on.
+        history: the calibrations that these took the place of, the oldest first, with the keys of
+            `description.CALIBRATION`.
         digests: digests of the identities used to train, choose and calibrate, by use.
         training: a summary of the training; any JSON object.
         licence: under which the weights may be used.
@@ -87,6 +90,7 @@ class Bundle:
     search_thresholds: tuple[SearchThreshold, ...] = ()
     probability: ScoreMap | None = None
     measured_on: str = ""
+    history: tuple[Mapping[str, Any], ...] = ()
     digests: Mapping[str, Sequence[str]] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     licence: str = ""
@@ -186,6 +190,7 @@ def write_bundle(
         "alignment": alignment,
         "thresholds": [threshold.as_dict() for threshold in thresholds],
         "measured_on": measured_on,
+        "history": [],
         "digests": {
             use: sorted(found) for use, found in ({**_NO_DIGESTS, **(digests or {})}).items()
         },
@@ -238,6 +243,7 @@ def read_bundle(folder: str | Path) -> Bundle:
         search_thresholds=tuple(map(SearchThreshold.from_dict, about["search_thresholds"])),
         probability=about["probability"] and ScoreMap.from_dict(about["probability"]),
         measured_on=about["measured_on"],
+        history=tuple(about["history"]),
         digests={use: tuple(found) for use, found in about["digests"].items()},
         training=about["training"],
         licence=about["licence"],
@@ -256,6 +262,8 @@ def add_thresholds(
 ) -> Bundle:
     """The bundle with this calibration instead of its own; the fingerprint stays.
 
+    Its own goes into the history. One measured on the same identities takes the place of the last.
+
     Args:
         folder: the bundle.
         thresholds: of `evaluation.calibrate`.
@@ -266,6 +274,10 @@ def add_thresholds(
     """
     folder = Path(folder)
     about = read_description(folder)
+    if about["digests"]["calibrate"] != sorted(digests := list(digests)) and (
+        about["thresholds"] or about["search_thresholds"]
+    ):
+        about["history"].append({key: about[key] for key in CALIBRATION})
     about["thresholds"] = [threshold.as_dict() for threshold in thresholds]
     about["search_thresholds"] = [threshold.as_dict() for threshold in search_thresholds]
     about["probability"] = probability and probability.as_dict()

@@ -32,6 +32,7 @@ _KEYS = {
     "search_thresholds": list,
     "probability": (dict, type(None)),
     "measured_on": str,
+    "history": list,
     "digests": dict,
     "training": dict,
     "licence": str,
@@ -39,7 +40,7 @@ _KEYS = {
     "files": dict,
     "fingerprint": str,
 }
-_LATER: dict[str, Any] = {"search_thresholds": [], "probability": None}
+_LATER: dict[str, Any] = {"search_thresholds": [], "probability": None, "history": []}
 """What bundles written before these keys existed mean by their absence."""
 
 
@@ -126,13 +127,20 @@ def _check(about: Any) -> None:
         )
 
 
+CALIBRATION = ("thresholds", "search_thresholds", "probability", "measured_on")
+"""What a calibration is; an older one stays in the history with the same keys."""
+
+
 def _check_calibration(about: Any) -> None:
-    for values in about["thresholds"]:
-        Threshold.from_dict(values)
-    for values in about["search_thresholds"]:
-        SearchThreshold.from_dict(values)
-    if about["probability"] is not None:
-        ScoreMap.from_dict(about["probability"])
+    for number, one in enumerate((about, *about["history"])):
+        if number:
+            _same_keys("a calibration in the history", one, CALIBRATION)
+        for values in one["thresholds"]:
+            Threshold.from_dict(values)
+        for values in one["search_thresholds"]:
+            SearchThreshold.from_dict(values)
+        if one["probability"] is not None:
+            ScoreMap.from_dict(one["probability"])
 
 
 def _check_architecture(architecture: Any, preparation: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from arcwise.cli.search import explained
 from arcwise.training.config import TrainConfig
 from arcwise.training.diary import Report
 from arcwise.verbs.demo import QUICK, Demonstration, Scale, demo
@@ -63,5 +64,6 @@ def show(result: Demonstration) -> None:
         f"search: {known.sum()} of {len(known)} shop pictures of enrolled products recognised, "
         f"{strangers.sum()} of {len(strangers)} of others called unknown"
     )
-    print(f"decided at {result.found.threshold}")
+    for line in explained(result.found):
+        print(line)
     print(f"report: {result.report}" if result.report else NO_REPORT)

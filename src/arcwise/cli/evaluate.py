@@ -107,6 +107,8 @@ def show(result: Evaluation) -> None:
     if about.reused:
         total = len(result.manifest) * len(result.models)
         print(f"{about.reused} of {total} embeddings were in the cache")
+    if result.sentence:
+        print(result.sentence)
     Console().print(table(result))
     for protocol in result.protocols:
         if not protocol.measured:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from arcwise.cli.as_json import print_json
+from arcwise.gallery import OperatingPoint, nearest
 from arcwise.verbs.gallery_info import GalleryInfo, ModelFound, gallery_info
 
 
@@ -51,14 +52,29 @@ def show(info: GalleryInfo) -> None:
     print(f"  model                  {described(info.model)}")
     if info.model.state != "sound":
         return
-    found = (*info.search_thresholds, *info.thresholds)
-    if not found:
-        print(f"  thresholds             none: arcwise calibrate {info.model.path} DATA")
+    if not info.points or info.usual is None:
+        if info.identities:
+            print(f"  thresholds             none: arcwise calibrate {info.model.path} DATA")
         return
+    print(f"  searches decide at     {info.usual.threshold:.4f}: {info.usual}")
+    if info.calibration is not None:
+        then = info.calibration
+        grown = "; the gallery has outgrown it, calibrate it again" if info.outgrown else ""
+        print(
+            f"  calibrated             with {then.identities} identities and {then.templates} "
+            f"templates enrolled, on {then.measured_on}{grown}"
+        )
     measured = f", measured on {info.measured_on}" if info.measured_on else ""
-    print(f"  thresholds             of its model{measured}")
-    for one in found:
-        print(f"    {one}")
+    print(f"  thresholds that hold   of its model{measured}")
+    holding: dict[float, OperatingPoint] = {}
+    for one in info.points:
+        if one.promises and (point := nearest(info.points, one.fpir)) is not None:
+            holding[one.fpir] = point
+    for rate, point in sorted(holding.items(), reverse=True):
+        about = "" if point.fits else ", a bound"
+        print(f"    FPIR {rate:.2g} at similarity >= {point.threshold:.4f}{about}")
+    if not holding:
+        print("    none: nothing can be promised in a gallery of this size")
 
 
 def described(model: ModelFound) -> str:

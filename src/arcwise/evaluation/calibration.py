@@ -11,7 +11,13 @@ import numpy as np
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
 from arcwise.evaluation.blocks import upper_blocks
-from arcwise.evaluation.intervals import DRAWS, multiplicities, percentile_interval
+from arcwise.evaluation.intervals import (
+    DRAWS,
+    FEW,
+    mean_over_identities,
+    multiplicities,
+    percentile_interval,
+)
 from arcwise.evaluation.plain import from_plain
 from arcwise.evaluation.tail import ImpostorTail, impostor_tail
 from arcwise.evaluation.thresholds import resolved, weighted_threshold
@@ -33,7 +39,9 @@ class Threshold:
         resolved: whether the pairs suffice for this rate: at least ten accepted by chance.
         impostors: impostor pairs it was measured on.
         identities: identities these came from.
-        tar: true-accept rate at the threshold; None when no identity has two pictures.
+        tar: true-accept rate at the threshold; None when no identity has two images.
+        tar_low: lower end of its 95 % interval, from drawing identities.
+        tar_high: upper end of it.
     """
 
     far: float
@@ -44,6 +52,8 @@ class Threshold:
     impostors: int
     identities: int
     tar: float | None
+    tar_low: float | None
+    tar_high: float | None
 
     def as_dict(self) -> dict[str, float | int | bool | None]:
         """Return the plain values for a `model.json`."""
@@ -51,11 +61,15 @@ class Threshold:
 
     @classmethod
     def from_dict(cls, values: object) -> Threshold:
-        """Return the threshold that `as_dict` described.
+        """Return the threshold that `as_dict` described; an older one has no interval of its `tar`.
 
         Raises:
             ArcwiseError: a key is unknown or missing, or a value is of another kind.
         """
+        if isinstance(values, dict) and not {"tar_low", "tar_high"} & values.keys():
+            known = values.get("tar") is not None
+            ends = (0.0, 1.0) if known else (None, None)
+            values = {**values, "tar_low": ends[0], "tar_high": ends[1]}
         return from_plain(cls, values, "a threshold")
 
     def __str__(self) -> str:
@@ -102,22 +116,39 @@ def calibrate(
     if not rates or max(rates) >= 1:
         raise ArcwiseError(f"fars is {tuple(fars)}, expected one or more rates between 0 and 1")
 
-    mated = np.concatenate([b.similarity[b.mated] for b in upper_blocks(unit, codes)])
+    mated, owner = _mated(unit, codes)
     tail = impostor_tail(unit, codes, rates, seed)
     spread = _bootstrap(tail, np.bincount(codes), rates, draws, seed)
-    return tuple(
-        Threshold(
-            far=rate,
-            threshold=threshold,
-            low=min(low, threshold),
-            high=max(high, threshold),
-            resolved=resolved(rate, tail.impostors),
-            impostors=tail.impostors,
-            identities=identities,
-            tar=float(np.mean(mated >= threshold)) if len(mated) else None,
+    found = []
+    for rate, threshold, (low, high) in zip(rates, tail.thresholds, spread, strict=True):
+        tar = None
+        if len(mated):
+            tar = mean_over_identities(mated >= threshold, owner, draws=draws, seed=seed)
+        found.append(
+            Threshold(
+                far=rate,
+                threshold=threshold,
+                low=min(low, threshold),
+                high=max(high, threshold),
+                resolved=resolved(rate, tail.impostors),
+                impostors=tail.impostors,
+                identities=identities,
+                tar=None if tar is None else float(tar),
+                tar_low=None if tar is None else tar.low,
+                tar_high=None if tar is None else tar.high,
+            )
         )
-        for rate, threshold, (low, high) in zip(rates, tail.thresholds, spread, strict=True)
-    )
+    return tuple(found)
+
+
+def _mated(unit: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the similarities of all mated pairs (P,), and their identities (P,)."""
+    parts = []
+    for block in upper_blocks(unit, codes):
+        row, column = np.nonzero(block.mated)
+        parts.append((block.similarity[row, column], codes[block.start + row]))
+    similarity, owner = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return similarity, owner
 
 
 def _bootstrap(
@@ -133,5 +164,6 @@ def _bootstrap(
             for row, rate in enumerate(rates):
                 found[row, draw] = weighted_threshold(tail.similarity, weight, rate, total)
     bounds = [percentile_interval(row) for row in found]
-    # No draw had two identities: nothing is known but that a cosine lies in [-1, 1].
-    return [(-1.0, 1.0) if math.isnan(low) else (low, high) for low, high in bounds]
+    # Draws of few identities are too much alike: all that is known is that a cosine is in [-1, 1].
+    few = len(sizes) < FEW
+    return [(-1.0, 1.0) if few or not low < high else (low, high) for low, high in bounds]

@@ -8,6 +8,7 @@ import numpy as np
 
 from arcwise.evaluation.gallery_mean import Searched
 from arcwise.evaluation.intervals import (
+    FEW,
     Rate,
     bootstrapped,
     multiplicities,
@@ -67,8 +68,8 @@ def spread(
     people = min(len(np.unique(reached.codes[reached.probe])), able)
     fpir = bootstrapped(value, np.minimum(1.0, answered * ratios[0] * ratios[1]), people)
     ratio = percentile_interval(ratios[0])
-    if people < 3 or np.isnan(ratio[0]):
-        ratio = (0.0, np.inf)  # nobody to draw
+    if people < FEW or not ratio[0] < ratio[1]:
+        ratio = (0.0, np.inf)  # draws of few identities are too much alike
 
     if not len(owner):
         return Spread(fpir, None, ratio)

@@ -8,7 +8,13 @@ import numpy as np
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
-from arcwise.evaluation.intervals import DRAWS, bootstrapped, percentile_interval, redrawn_means
+from arcwise.evaluation.intervals import (
+    DRAWS,
+    FEW,
+    bootstrapped,
+    percentile_interval,
+    redrawn_means,
+)
 from arcwise.evaluation.search_calibration import FPIRS, SearchThreshold
 from arcwise.evaluation.thresholds import resolved, threshold_at
 
@@ -58,7 +64,7 @@ def calibrate_in_gallery(
         answered = scores >= threshold
         value = float(answered.mean())
         drawn = [redrawn_means(answered, codes, draws=draws, seed=seed + n) for n in (1, 2)]
-        ratio = percentile_interval(drawn[0] / value) if value and people > 2 else (0.0, np.inf)
+        ratio = percentile_interval(drawn[0] / value) if value and people >= FEW else (0.0, np.inf)
         both = drawn[0] * drawn[1] / value if value else drawn[0]
         fpir = bootstrapped(value, np.minimum(1.0, both), people)
         low, high = (

@@ -15,7 +15,7 @@ def from_plain(cls: type[T], values: object, what: str) -> T:
     """Return the dataclass that `dataclasses.asdict` turned into these values.
 
     Args:
-        cls: a dataclass whose fields are float, int, bool, or float or None.
+        cls: a dataclass whose fields are float, int or bool, or a number or None.
         values: what was read.
         what: what it is, for the error.
 
@@ -35,11 +35,11 @@ def from_plain(cls: type[T], values: object, what: str) -> T:
 
 def _checked(what: str, name: str, kind: Any, value: object) -> object:
     """Return the value of one field, refused when it is not what the field holds."""
-    if value is None and kind == float | None:
+    if value is None and kind in (float | None, int | None):
         return None
     if kind is bool:
         good = isinstance(value, bool)
-    elif kind is int:
+    elif kind in (int, int | None):
         good = isinstance(value, int) and not isinstance(value, bool)
     else:
         good = isinstance(value, (int, float)) and not isinstance(value, bool)

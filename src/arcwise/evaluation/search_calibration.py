@@ -168,7 +168,7 @@ def calibrate_searches(
     codes = inputs.codes("ids", ids, len(unit))
     sizes = np.bincount(codes)
     kinds = [
-        (_gallery_size(sizes, gallery, templates), templates)
+        (gallery_of(sizes, gallery, templates), templates)
         for gallery, templates in (usual_galleries(sizes) if galleries is None else galleries)
     ]
     rates = tuple(inputs.fraction("fpir", fpir) for fpir in fpirs)
@@ -212,33 +212,53 @@ def search_rates(
     """
     unit = inputs.embeddings("embeddings", embeddings)
     codes = inputs.codes("ids", ids, len(unit))
-    gallery = _gallery_size(np.bincount(codes), gallery_size, templates)
+    gallery = gallery_of(np.bincount(codes), gallery_size, templates)
     searched = Searched.of(unit, codes, np.arange(len(unit)), threshold).above(threshold)
     found = spread(searched, gallery, templates, draws, seed)
     return found.fpir, found.dir
 
 
-def usual_galleries(sizes: np.ndarray) -> list[tuple[int, int]]:
+def usual_galleries(
+    sizes: np.ndarray, gallery_size: int | None = None, templates: int | None = None
+) -> list[tuple[int, int]]:
     """Return the kinds of galleries (G, M) that so many identities can be measured in.
 
-    1, 2, 5 and 10 templates, and 10, 30, 100, ... identities up to half of those that have so many
-    images; half of them, too.
+    1, 2, 5 and 10 templates, and 10, 30, 100, ... identities as far as somebody with so many images
+    is left to be unknown; half of these and all but one, too. More than one template takes at least
+    six such identities.
 
     Args:
         sizes: (I,) images of each identity.
+        gallery_size: only galleries of so many identities.
+        templates: only galleries with so many templates.
     """
     kinds = []
-    for templates in TEMPLATES:
-        able = int(np.count_nonzero(sizes >= templates))
-        half = min(able // 2, len(sizes) - 1)
+    for each in TEMPLATES if templates is None else (templates,):
+        able = int(np.count_nonzero(sizes >= each))
+        most = able - (able == len(sizes))
+        if each > 1 and able < _LEAST and templates is None:
+            continue
+        if gallery_size is not None:
+            if gallery_size <= most or each in (1, templates):
+                kinds.append((gallery_size, each))
+            continue
         steps = (10**power * digit for power in range(1, 9) for digit in (1, 3))
-        if half >= 1 and (templates == 1 or able >= _LEAST):
-            kinds += [(size, templates) for size in (*(s for s in steps if s < half), half)]
+        chosen = {max(1, able // 2), most, *(step for step in steps if step < most)}
+        kinds += [(size, each) for size in sorted(chosen) if 1 <= size <= most]
     return kinds
 
 
-def _gallery_size(sizes: np.ndarray, gallery_size: int | None, templates: int | None) -> int:
-    """Return G, if so many identities can be enrolled with somebody left to be unknown."""
+def gallery_of(sizes: np.ndarray, gallery_size: int | None, templates: int | None) -> int:
+    """Return G, if so many identities can be enrolled with somebody left to be unknown.
+
+    Args:
+        sizes: (I,) images of each identity.
+        gallery_size: G; half of the identities that have M images where it is not given.
+        templates: M; None for all images of each.
+
+    Raises:
+        ArcwiseError: fewer than two identities, none with M images, or G out of range.
+    """
     if templates is not None and templates < 1:
         raise ArcwiseError(f"templates is {templates}, expected 1 or more images an identity")
     people, images = len(sizes), int(sizes.sum())

@@ -164,8 +164,11 @@ class Verification:
                 "scores, and only those were kept: ask for a higher threshold"
             )
         value = hits / self.impostors
-        if self.sample is None or not hits:  # every draw would be 0, too
+        if self.sample is None:
             return Rate(value, *wilson(hits, self.impostors))
+        if not hits:  # every draw would be 0, too; as many trials as there are pairs of identities
+            people = self.sample.identities
+            return Rate(0.0, *wilson(0, min(self.impostors, people * (people - 1) // 2)))
         return self.sample.rate(value, self.sample.fars(threshold))
 
     def roc(self) -> tuple[np.ndarray, np.ndarray]:
@@ -215,7 +218,10 @@ class Verification:
         q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
         variance = value * (1 - value) + (p - 1) * (q1 - value**2) + (n - 1) * (q2 - value**2)
         half = 1.959964 * math.sqrt(max(0.0, variance) / (p * n))
-        return _Measure(value, Curve.auc, (max(0.0, value - half), min(1.0, value + half)))
+        alone = (max(0.0, value - half), min(1.0, value + half))
+        return _Measure(
+            value, Curve.auc, alone if half > 0 else wilson(value * min(p, n), min(p, n))
+        )
 
     def _eer(self, of: Callable[[Curve], float]) -> _Measure:
         value, trials = of(self.curve), min(len(self.mated), self.impostors)

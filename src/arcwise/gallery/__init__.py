@@ -1,5 +1,6 @@
 """Enrolled identities: the store, the exact search, and the decision. No torch."""
 
+from arcwise.gallery.calibration import GalleryCalibration, GallerySize
 from arcwise.gallery.contract import (
     DamagedGallery,
     Enrolment,
@@ -9,19 +10,34 @@ from arcwise.gallery.contract import (
     Receipt,
     Verification,
 )
-from arcwise.gallery.decision import Decision, decide, expected_fpir
+from arcwise.gallery.decision import Decision, decide
 from arcwise.gallery.open import open_gallery
+from arcwise.gallery.operating_point import (
+    OperatingPoint,
+    bound,
+    check_one_rate,
+    nearest,
+    operating_points,
+    usual_point,
+)
 
 __all__ = [
     "DamagedGallery",
     "Decision",
     "Enrolment",
     "Gallery",
+    "GalleryCalibration",
+    "GallerySize",
     "Health",
     "Hit",
+    "OperatingPoint",
     "Receipt",
     "Verification",
+    "bound",
+    "check_one_rate",
     "decide",
-    "expected_fpir",
+    "nearest",
     "open_gallery",
+    "operating_points",
+    "usual_point",
 ]

@@ -52,6 +52,10 @@ class GalleryCalibration:
         """Identities it was measured on."""
         return max((one.identities for one in self.thresholds), default=0)
 
+    def outgrown(self, size: GallerySize) -> bool:
+        """Whether more is enrolled now than then."""
+        return size.identities > self.identities or size.templates > self.templates
+
     def as_json(self) -> str:
         """Return the text that a gallery keeps."""
         return json.dumps(

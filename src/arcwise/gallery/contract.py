@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 from numpy.typing import ArrayLike
 
 from arcwise.errors import GalleryError
+from arcwise.gallery.calibration import GalleryCalibration, GallerySize
 
 Enrolment = tuple[str, ArrayLike] | tuple[str, ArrayLike, Mapping[str, Any] | None]
 """One template to enrol: identity, unit vector (D,), and optionally a JSON object."""
@@ -123,8 +124,19 @@ class Gallery(Protocol):
 
     def metadata(self, identity: str) -> list[dict[str, Any]]:
         """The JSON object of each template of an identity, the oldest first; none if unknown."""
+
     def counts(self) -> dict[str, int]:
         """How many templates each enrolled identity has, in the order of `identities`."""
+
+    def size(self) -> GallerySize:
+        """How many identities and templates there are."""
+
+    @property
+    def calibration(self) -> GalleryCalibration | None:
+        """What was measured against this gallery, as it was then; None where nothing was."""
+
+    def keep_calibration(self, calibration: GalleryCalibration) -> None:
+        """Put what was measured against this gallery in the place of what was before."""
 
     def enrol(self, items: Iterable[Enrolment], *, replace: bool = False) -> Receipt:
         """The receipt for a batch that is now durable."""

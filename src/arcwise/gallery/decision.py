@@ -20,8 +20,8 @@ class Decision:
         margin: by how much that beats the runner-up; None without a runner-up among the hits.
         threshold: the smallest similarity that is accepted.
         far: false-accept rate of one comparison at that threshold; None where it is not known.
-        fpir: share of unknown queries that get any answer at that threshold, in a gallery of this
-            size; None where it was not measured.
+        fpir: share of unknown queries that get any answer at that threshold in this gallery, at
+            most; None where nothing can be promised.
     """
 
     identity: str | None
@@ -34,7 +34,7 @@ class Decision:
     def __str__(self) -> str:
         rate = "" if self.far is None else f", set for one false accept in {1 / self.far:,.0f}"
         if self.fpir is not None:
-            rate = f", set to answer one unknown query in {1 / self.fpir:,.0f}"
+            rate = f", set to answer at most one unknown query in {1 / self.fpir:,.0f}"
         if self.similarity is None:
             return f"unknown: nothing to compare with (threshold {self.threshold:.4f}{rate})"
         lead = "" if self.margin is None else f", {self.margin:.4f} ahead of the next"
@@ -77,28 +77,6 @@ def decide(
         far=far,
         fpir=fpir,
     )
-
-
-def expected_fpir(far: float, identities: int) -> float:
-    """The share of unknown queries expected to be taken for somebody: 1 - (1 - far)^G.
-
-    It assumes that the G comparisons of a query err independently. They do not: a query that is
-    close to one identity is close to others, and an identity's templates are alike, so this is a
-    first estimate. `evaluation.calibrate_search` measures the rate on pictures.
-
-    Args:
-        far: false-accept rate of one comparison.
-        identities: how many identities are enrolled, G.
-
-    Raises:
-        ArcwiseError: a rate outside (0, 1], or a negative number of identities.
-    """
-    _check_rate(far)
-    if identities < 0:
-        raise ArcwiseError(f"the number of identities is {identities}; expected 0 or more")
-    if identities == 0:
-        return 0.0
-    return 1.0 if far == 1 else -math.expm1(identities * math.log1p(-far))
 
 
 def _check_rate(far: float) -> None:

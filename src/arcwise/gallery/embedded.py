@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 
 from arcwise.errors import GalleryError
 from arcwise.gallery import records
+from arcwise.gallery.calibration import GalleryCalibration, GallerySize
 from arcwise.gallery.contract import Enrolment, Health, Hit, Receipt, Verification
 from arcwise.gallery.file import connect, told
 from arcwise.gallery.scan import Found, Scan
@@ -89,10 +90,32 @@ class EmbeddedGallery:
         """The JSON object of each template of an identity, the oldest first; none if unknown."""
         with self._current():
             return [json.loads(one) for one in self._scan.metadata_of(identity)]
+
     def counts(self) -> dict[str, int]:
         """How many templates each enrolled identity has, in the order of `identities`."""
         with self._current():
             return self._scan.counts()
+
+    def size(self) -> GallerySize:
+        """How many identities and templates there are."""
+        counts = list(self.counts().values())
+        return GallerySize(len(counts), sum(counts), min(counts, default=0), max(counts, default=0))
+
+    @property
+    def calibration(self) -> GalleryCalibration | None:
+        """What was measured against this gallery, as it was then; None where nothing was.
+
+        Raises:
+            ArcwiseError: it is of another version.
+        """
+        with self._session() as connection:
+            text = records.read_calibration(connection)
+        return None if text is None else GalleryCalibration.from_json(text)
+
+    def keep_calibration(self, calibration: GalleryCalibration) -> None:
+        """Put what was measured against this gallery in the place of what was before."""
+        with self._writing() as connection:
+            records.write_calibration(connection, calibration.as_json())
 
     def enrol(self, items: Iterable[Enrolment], *, replace: bool = False) -> Receipt:
         """The receipt for a batch that is now on disk, whole.

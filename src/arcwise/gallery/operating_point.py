@@ -77,18 +77,19 @@ class OperatingPoint:
 
     def as_dict(self) -> dict[str, object]:
         """Return the plain values, for a program."""
-        single = isinstance(self.basis, Threshold)
+        basis, ends, measured = self.basis, None, "pairs"
+        if isinstance(basis, SearchThreshold):
+            measured = "in this gallery" if self.here else "in galleries of other identities"
+            ends = [basis.fpir_low, basis.fpir_high] if self.exact else None
         return {
             "threshold": self.threshold,
             "fpir": self.fpir if self.promises else None,
-            "fpir_interval": None
-            if single or not self.exact
-            else [self.basis.fpir_low, self.basis.fpir_high],
+            "fpir_interval": ends,
             "fpir_is_bound": not self.exact,
             "dir": None if self.found is None else self.found[0],
             "dir_interval": None if self.found is None else list(self.found[1:]),
-            "measured": "in this gallery" if self.here else "pairs" if single else "galleries",
-            "basis": self.basis.as_dict(),
+            "measured": measured,
+            "basis": basis.as_dict(),
         }
 
 

@@ -35,6 +35,10 @@ SCHEMA = (
     erased INTEGER NOT NULL, crc INTEGER NOT NULL)""",
 )
 
+CALIBRATION = """CREATE TABLE IF NOT EXISTS calibration (
+    one INTEGER PRIMARY KEY CHECK (one = 1), text TEXT NOT NULL, crc INTEGER NOT NULL)"""
+"""Made when a gallery is calibrated: older files have none, and older readers pass it over."""
+
 _COMPACT_FROM = 1000  # erased rows worth a copying of the live ones
 _CHUNK = 4096  # rows read and checked at once
 _KEPT_REMOVALS = 100_000  # a process further behind than this reads the whole gallery again
@@ -114,6 +118,30 @@ def read_about(connection: sqlite3.Connection) -> About:
         if about is not None and about.crc() == crc:
             return about
     raise Damage("what it says of itself")
+
+
+def write_calibration(connection: sqlite3.Connection, text: str) -> None:
+    """Replace what was measured against the gallery."""
+    connection.execute(CALIBRATION)
+    values = (text, zlib.crc32(text.encode()))
+    connection.execute("INSERT OR REPLACE INTO calibration VALUES (1, ?, ?)", values)
+
+
+def read_calibration(connection: sqlite3.Connection) -> str | None:
+    """Return what was measured against the gallery; None where nothing was.
+
+    Raises:
+        Damage: its checksum does not fit.
+    """
+    tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'calibration'"
+    if connection.execute(tables).fetchone() == (0,):
+        return None
+    row = connection.execute("SELECT CAST(text AS BLOB), crc FROM calibration").fetchone()
+    if row is None:
+        return None
+    if zlib.crc32(row[0]) != row[1]:
+        raise Damage("its calibration")
+    return row[0].decode()
 
 
 def insert(connection: sqlite3.Connection, after: int, batch: Batch) -> list[int]:

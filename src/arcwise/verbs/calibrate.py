@@ -1,4 +1,8 @@
-"""Calibrate: what a model's similarities mean, measured on labelled pictures of one's own."""
+"""Calibrate: what a model's similarities mean, measured on labelled images of one's own.
+
+Thresholds for galleries of any kind go into the model folder. Thresholds measured against one
+gallery as it is are kept with that gallery.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from arcwise import evaluation, runtime
-from arcwise.bundle import add_thresholds
+from arcwise.bundle import Bundle, add_thresholds
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.split import identity_digest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import Reliability, ScoreMap, SearchThreshold, Threshold
 from arcwise.evaluation.calibration import FARS
-from arcwise.evaluation.search_calibration import FPIRS
+from arcwise.evaluation.search_calibration import FPIRS, gallery_of, usual_galleries
+from arcwise.runtime import Model
 from arcwise.verbs.seed import check_seed
-from arcwise.verbs.unseen import unseen
+from arcwise.verbs.unseen import Unseen, unseen
 
 
 @dataclass(frozen=True)
@@ -32,12 +39,15 @@ class Calibration:
         failures: pictures that could not be read.
         ignored: files that are not pictures.
         thresholds: of a comparison, by false-accept rate.
-        search_thresholds: of a search, by false-positive identification rate.
+        search_thresholds: of a search, by size of the gallery and false-positive identification
+            rate.
         probability: similarity as a probability; None where it was not asked for.
         reliability: how far the map can be believed, on identities it was not fitted to.
-        trained_images: how many pictures of the data set the model was trained on; None if it
-            does not say.
-        notes: what the user has to know of who was left out, a line each.
+        trained_images: how many pictures of the data set the model was trained on; None where the
+            model does not say.
+        notes: what the user has to know about the identities measured on.
+        replaced: what the model's thresholds until now were measured on, where they went into its
+            history; empty otherwise.
     """
 
     model: Path
@@ -52,8 +62,9 @@ class Calibration:
     search_thresholds: tuple[SearchThreshold, ...]
     probability: ScoreMap | None
     reliability: Reliability | None
-    trained_images: int | None = None
-    notes: tuple[str, ...] = ()
+    trained_images: int | None
+    notes: tuple[str, ...]
+    replaced: str
 
 
 def calibrate(
@@ -63,25 +74,31 @@ def calibrate(
     fars: Sequence[float] = FARS,
     fpirs: Sequence[float] = FPIRS,
     gallery_size: int | None = None,
+    templates: int | None = None,
     probability: bool = False,
+    force: bool = False,
     seed: int = 0,
     other_identities: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> Calibration:
     """Measure thresholds on identities that the model was not trained on; put them into its folder.
 
-    Those that are resolved take the place of all that it has, a probability map included; the
-    fingerprint stays, and with it every gallery. Identities that set the thresholds before may do
-    so again, those that chose the checkpoint are taken only where there are no others.
+    Those that are resolved take the place of what it has; that goes into its history. Measured on
+    the same identities again, thresholds for galleries of other sizes stay. The fingerprint stays,
+    and with it every gallery. Identities that set the thresholds before may do so again, those that
+    chose the checkpoint are taken only where there are no others.
 
     Args:
         model: the model folder.
         data: pictures with identities.
         fars: false-accept rates of a comparison.
         fpirs: false-positive identification rates of a search.
-        gallery_size: identities enrolled in the galleries searched; half of those measured on
-            where it is not given.
+        gallery_size: identities enrolled in the galleries searched; several sizes, up to all but
+            one of the identities measured on, where it is not given.
+        templates: pictures enrolled of each; 1, 2, 5 and 10 where it is not given. An identity with
+            fewer is searched with, but never enrolled.
         probability: whether to fit the map from similarity to probability, too.
+        force: take the place of thresholds that were measured on more identities.
         seed: of the intervals, and of the halves that judge the map.
         other_identities: whether identities are others than in training, though they may be
             called alike; those of pictures that were trained on are left out all the same.
@@ -89,34 +106,26 @@ def calibrate(
 
     Raises:
         ArcwiseError: a rate that is none, fewer than two identities that were not trained on, a
-            gallery that leaves nobody unknown, a model that is no folder, or too few pictures for
-            any of the rates; the model is then as it was.
+            gallery that leaves nobody unknown, a model that is no folder or was calibrated on more
+            identities, or too few pictures for any of the rates; the model is then as it was.
     """
     check_seed(seed)
-    for name, rates in (("far", fars), ("fpir", fpirs)):
-        if not rates or not all(0 < rate < 1 for rate in rates):
-            raise ArcwiseError(f"{name} is {tuple(rates)}; expected rates between 0 and 1")
+    check_rates(far=fars, fpir=fpirs)
     loaded = runtime.load(model)
     if loaded.bundle is None:
         raise ArcwiseError(
             f"{loaded.path}: a file, which has no place for thresholds; give a model folder"
         )
-    manifest = open_manifest(data)
-    if not manifest.has_images:
-        raise ArcwiseError(f"{manifest.name}: holds vectors; a model is calibrated on pictures")
-    found = unseen(manifest, [loaded], held_by=("choose",), other_identities=other_identities)
-    wanted, used, left_out = found.manifest, found.used, found.left_out
-    if gallery_size is not None and not 1 <= gallery_size < len(wanted.classes):
-        raise ArcwiseError(
-            f"a gallery of {gallery_size} identities; expected 1 to {len(wanted.classes) - 1}: "
-            f"{manifest.name} has {len(wanted.classes)} that were not trained on, and whoever is "
-            "searched for must not be enrolled"
-        )
+    manifest, found = measurable(loaded, data, other_identities)
+    wanted = found.manifest
+    if not force:
+        _check_better(loaded.bundle, len(wanted.classes))
+    kinds = _kinds(wanted, gallery_size, templates)
     embedded = runtime.embed_manifest(loaded, wanted, progress=progress)
     kept = wanted.select(embedded.rows)
     vectors, ids = embedded.vectors, kept.identities
     thresholds = evaluation.calibrate(vectors, ids, fars, seed=seed)
-    searches = evaluation.calibrate_search(vectors, ids, fpirs, gallery_size, seed=seed)
+    searches = evaluation.calibrate_searches(vectors, ids, fpirs, kinds, seed=seed)
     score_map, judged = None, None
     if probability:
         score_map, judged = evaluation.calibrate_probability(vectors, ids, seed=seed)
@@ -128,21 +137,24 @@ def calibrate(
             f"{manifest.name}: {len(kept)} pictures of {people} identities resolve none of the "
             "rates; bring more, or ask for higher rates. The model is as it was"
         )
+    digests = sorted(identity_digest(identity) for identity in kept.classes)
+    again = digests == sorted(loaded.bundle.digests.get("calibrate", ()))
     add_thresholds(
         loaded.path,
         resolved,
-        search_thresholds=resolved_searches,
+        search_thresholds=[*(_others(loaded.bundle, kinds) if again else ()), *resolved_searches],
         probability=score_map,
         measured_on=f"{len(kept)} pictures of {people} identities of {manifest.name}",
-        digests=[identity_digest(identity) for identity in kept.classes],
+        digests=digests,
     )
+    before = loaded.thresholds or loaded.search_thresholds
     return Calibration(
         model=loaded.path,
         pictures=len(kept),
         identities=people,
         data=manifest.name,
-        used=used,
-        left_out=left_out,
+        used=found.used,
+        left_out=found.left_out,
         failures=tuple(embedded.failures),
         ignored=manifest.ignored,
         thresholds=thresholds,
@@ -151,4 +163,60 @@ def calibrate(
         reliability=judged,
         trained_images=found.trained_images,
         notes=found.notes,
+        replaced=loaded.bundle.measured_on if before and not again else "",
     )
+
+
+def check_rates(**named: Sequence[float]) -> None:
+    """Refuse rates that are none.
+
+    Raises:
+        ArcwiseError: none is given, or one is not between 0 and 1.
+    """
+    for name, rates in named.items():
+        if not rates or not all(0 < rate < 1 for rate in rates):
+            raise ArcwiseError(f"{name} is {tuple(rates)}; expected rates between 0 and 1")
+
+
+def measurable(
+    model: Model, data: str | Path | Manifest, other_identities: bool
+) -> tuple[Manifest, Unseen]:
+    """The data set, and its identities that the model was not trained on.
+
+    Raises:
+        ArcwiseError: it holds vectors, or fewer than two such identities.
+    """
+    manifest = open_manifest(data)
+    if not manifest.has_images:
+        raise ArcwiseError(f"{manifest.name}: holds vectors; a model is calibrated on pictures")
+    found = unseen(manifest, [model], held_by=("choose",), other_identities=other_identities)
+    return manifest, found
+
+
+def _kinds(
+    wanted: Manifest, gallery_size: int | None, templates: int | None
+) -> list[tuple[int, int]]:
+    """The kinds of galleries to measure, each of them possible."""
+    sizes = np.bincount(wanted.labels)
+    kinds = usual_galleries(sizes, gallery_size, templates)
+    if not kinds:
+        gallery_of(sizes, gallery_size, templates)  # says what is wrong
+    for size, each in kinds:
+        gallery_of(sizes, size, each)
+    return kinds
+
+
+def _check_better(bundle: Bundle, identities: int) -> None:
+    """Refuse to measure on fewer identities than before."""
+    before = [one.identities for one in (*bundle.thresholds, *bundle.search_thresholds)]
+    if before and max(before) > identities:
+        raise ArcwiseError(
+            f"{bundle.path}: its thresholds were measured on {max(before)} identities "
+            f"({bundle.measured_on}), and these are {identities}; to put them in their place all "
+            "the same, say --force (in Python force=True). The old ones stay in its history"
+        )
+
+
+def _others(bundle: Bundle, kinds: Sequence[tuple[int, int]]) -> list[SearchThreshold]:
+    """The thresholds for galleries that are not measured now."""
+    return [one for one in bundle.search_thresholds if (one.gallery, one.templates) not in kinds]

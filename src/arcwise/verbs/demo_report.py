@@ -116,6 +116,7 @@ def searches(result: Demonstration) -> list[Section]:
             label = f"answer: {said or 'unknown'}"
             strips.append(Strip([asked, *(hit(h, truth) for h in answer.hits[:3])], label))
         if strips:
-            note = "" if result.found.threshold is None else str(result.found.threshold)
+            point = result.found.point
+            note = "" if point is None else f"Answered at {point.threshold:.4f}: {point}."
             sections.append(Pictures(title, strips, note))
     return sections

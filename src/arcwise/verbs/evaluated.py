@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,15 @@ from arcwise.evaluation import (
     Threshold,
     TwoGalleries,
     Verification,
+    search_in_words,
 )
+from arcwise.evaluation.search_calibration import FPIRS
 
 if TYPE_CHECKING:
     from arcwise.verbs.protocols.search import Search
+
+_FOUND = 0.5
+"""The share of known probes that a rate has to find to be worth a sentence."""
 
 
 @dataclass(frozen=True)
@@ -275,6 +281,30 @@ class Evaluation:
     def people(self) -> int | None:
         """How many identities were measured on; None where the data set does not know them."""
         return None if self.items.identities is None else len(self.manifest.classes)
+
+    @cached_property
+    def sentence(self) -> str:
+        """What a search does to 100 images of either kind, at a rate that serves; "" if unmeasured.
+
+        The lowest false-positive rate that is resolved and at which half of the known probes are
+        found; where there is none, the highest.
+        """
+        if self.open is None:
+            return ""
+        found = zip(FPIRS, self.open.dirs_at(FPIRS), strict=True)
+        rates = [(fpir, rate) for fpir, rate in found if rate.resolved]
+        if not rates:
+            return ""
+        finding = [one for one in rates if one[1] >= _FOUND]
+        fpir, rate = min(finding) if finding else max(rates)
+        words = search_in_words((rate, rate.low, rate.high), (fpir, 0, 1), at_most=True)
+        parts = (
+            (self.open,)
+            if isinstance(self.open, Identification)
+            else (self.open.first, self.open.second)
+        )
+        gallery = " and ".join(f"{part.identities:,}" for part in parts)
+        return f"In a gallery of {gallery} identities: {words}."
 
     def rates(self) -> list[tuple[str, Rate]]:
         """The names and values of what was measured on all data and is resolved."""

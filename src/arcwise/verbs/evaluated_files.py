@@ -138,7 +138,16 @@ def _model(one: Evaluation) -> dict[str, Any]:
         "protocols": [
             {"name": p.name, "measured": p.measured, "why": p.why} for p in one.protocols
         ],
+        "sentence": one.sentence,
         "results": [_measure(measure) for measure in one.measures],
+        "thresholds": [
+            here.threshold.as_dict() | {"far_here": _rate(here.far), "tar_here": _rate(here.tar)}
+            for here in one.thresholds
+        ],
+        "search_thresholds": [
+            here.threshold.as_dict() | {"fpir_here": _rate(here.fpir), "dir_here": _rate(here.dir)}
+            for here in one.search_thresholds
+        ],
     }
 
 

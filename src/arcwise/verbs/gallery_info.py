@@ -11,8 +11,13 @@ from typing import Literal, NamedTuple
 
 from arcwise.bundle import Bundle, read_bundle
 from arcwise.errors import BundleError, GalleryError
-from arcwise.evaluation import SearchThreshold, Threshold
-from arcwise.gallery import open_gallery
+from arcwise.gallery import (
+    GalleryCalibration,
+    OperatingPoint,
+    open_gallery,
+    operating_points,
+    usual_point,
+)
 from arcwise.verbs.model_of import there
 
 
@@ -57,9 +62,12 @@ class GalleryInfo:
         bytes: of the file, and of what SQLite keeps beside it.
         changed: when it was last written.
         model: whose vectors they are.
-        thresholds: the model's, of single comparisons; empty where it cannot be asked.
-        search_thresholds: the model's, of searches; likewise.
-        measured_on: what those were measured on, in the model's words.
+        points: what each resolved threshold promises in this gallery, of the model and measured
+            against the gallery; empty where the model cannot be asked, or nobody is enrolled.
+        usual: the one that a search decides by where no rate is asked for; None without any.
+        measured_on: what the model's thresholds were measured on, in its words.
+        calibration: what was measured against this gallery as it was then; None where nothing was.
+        outgrown: whether more is enrolled than then.
         checked: whether every byte was read again and found to be what was written.
     """
 
@@ -71,9 +79,11 @@ class GalleryInfo:
     bytes: int
     changed: datetime
     model: ModelFound
-    thresholds: tuple[Threshold, ...]
-    search_thresholds: tuple[SearchThreshold, ...]
+    points: tuple[OperatingPoint, ...]
+    usual: OperatingPoint | None
     measured_on: str
+    calibration: GalleryCalibration | None
+    outgrown: bool
     checked: bool
 
 
@@ -97,9 +107,13 @@ def gallery_info(
         if check:
             store.check()
         counts = list(store.counts().values())
+        size, then = store.size(), store.calibration
         dim, fingerprint = store.dim, store.fingerprint
         path = store.model_path if model is None else str(model)
     found, bundle = _model(path, fingerprint, dim)
+    points: list[OperatingPoint] = []
+    if bundle is not None and counts:
+        points = operating_points(size, bundle.thresholds, bundle.search_thresholds, then)
     return GalleryInfo(
         gallery=str(gallery),
         identities=len(counts),
@@ -111,10 +125,11 @@ def gallery_info(
             max(one.stat().st_mtime for one in _files(gallery)[:2] if one.exists())
         ).astimezone(),
         model=found,
-        # All of the model's: which of them hold for this many identities is not asked yet.
-        thresholds=() if bundle is None else bundle.thresholds,
-        search_thresholds=() if bundle is None else bundle.search_thresholds,
+        points=tuple(points),
+        usual=usual_point(points),
         measured_on="" if bundle is None else bundle.measured_on,
+        calibration=then,
+        outgrown=then is not None and then.outgrown(size),
         checked=check,
     )
 

@@ -8,11 +8,19 @@ from pathlib import Path
 
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
-from arcwise.evaluation import SearchThreshold, Threshold
-from arcwise.gallery import Decision, Hit, decide, expected_fpir, open_gallery
+from arcwise.evaluation import Threshold
+from arcwise.gallery import (
+    Decision,
+    GalleryCalibration,
+    GallerySize,
+    Hit,
+    OperatingPoint,
+    decide,
+    open_gallery,
+)
 from arcwise.verbs.model_of import model_of
 from arcwise.verbs.queries import embed_queries, in_place, queries
-from arcwise.verbs.threshold import threshold_for_search
+from arcwise.verbs.threshold import point_for_search
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class Answer:
     Attributes:
         image: the query's path.
         hits: the closest identities, closest first.
-        decision: which of them it is, or unknown; None when the model has no threshold.
+        decision: which of them it is, or unknown; None where no threshold decides.
     """
 
     image: str
@@ -36,12 +44,10 @@ class Found:
 
     Attributes:
         answers: one for every readable picture, in their order.
-        threshold: what decides, and how it was measured; None when the model has none.
-        enrolled: identities in the gallery.
-        measured_for: the largest gallery that the model's search thresholds hold for; 0 without.
-        expected_fpir: share of unknown pictures expected to be taken for somebody in a gallery of
-            this size, if comparisons were independent; None where no single comparison's
-            threshold decides.
+        point: the threshold that decides, and what it promises in this gallery; None where the
+            model has none, and in an empty gallery.
+        size: how many identities and templates are enrolled.
+        calibrated: what was measured against the gallery as it was then; None where nothing was.
         failures: pictures that could not be read.
         asked: every picture of the query in its order: its answer, or why it has none.
         ignored: files of the folders asked about that are no pictures.
@@ -49,14 +55,18 @@ class Found:
     """
 
     answers: tuple[Answer, ...]
-    threshold: Threshold | SearchThreshold | None
-    enrolled: int
-    measured_for: int
-    expected_fpir: float | None
+    point: OperatingPoint | None
+    size: GallerySize
+    calibrated: GalleryCalibration | None
     failures: tuple[ImageError, ...]
     asked: tuple[Answer | ImageError, ...]
     ignored: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def outgrown(self) -> bool:
+        """Whether more is enrolled than when the gallery was calibrated."""
+        return self.calibrated is not None and self.calibrated.outgrown(self.size)
 
 
 def search(
@@ -76,8 +86,9 @@ def search(
             there or cannot be read fails alone.
         k: how many identities to return.
         far: false-accept rate of one comparison.
-        fpir: share of unknown pictures that may get any answer. By default the lowest that was
-            measured for a gallery at least as large; without one, the lowest `far`.
+        fpir: share of unknown pictures that may get any answer: what keeps it, or the nearest
+            stricter one, decides. By default it is the lowest rate that was measured for such a
+            gallery and still finds half of the pictures of enrolled identities.
         model: where the gallery's model is now, if it moved.
 
     Raises:
@@ -89,23 +100,19 @@ def search(
     pictures = queries(images)
     loaded = model_of(gallery, model)
     with open_gallery(gallery, mode="r", model=loaded) as store:
-        enrolled = len(store.identities())
-        threshold = threshold_for_search(loaded, enrolled, far, fpir)
+        size, calibrated = store.size(), store.calibration
+        point = point_for_search(loaded, store, far, fpir)
         embedded = embed_queries(loaded, pictures)
         found = store.search(embedded.vectors, k=max(k, 2))  # the decision looks at the runner-up
     answers = [
-        Answer(pictures.image(row), tuple(hits[:k]), _decide(hits, threshold))
+        Answer(pictures.image(row), tuple(hits[:k]), _decide(hits, point))
         for row, hits in zip(embedded.rows, found, strict=True)
     ]
-    independent = None
-    if isinstance(threshold, Threshold):
-        independent = expected_fpir(threshold.far, enrolled)
     return Found(
         answers=tuple(answers),
-        threshold=threshold,
-        enrolled=enrolled,
-        measured_for=max((t.gallery for t in loaded.search_thresholds), default=0),
-        expected_fpir=independent,
+        point=point,
+        size=size,
+        calibrated=calibrated,
         failures=tuple(embedded.failures),
         asked=tuple(in_place(embedded, answers)),
         ignored=pictures.ignored,
@@ -113,9 +120,8 @@ def search(
     )
 
 
-def _decide(hits: Sequence[Hit], threshold: Threshold | SearchThreshold | None) -> Decision | None:
-    if threshold is None:
+def _decide(hits: Sequence[Hit], point: OperatingPoint | None) -> Decision | None:
+    if point is None:
         return None
-    if isinstance(threshold, Threshold):
-        return decide(hits, threshold.threshold, far=threshold.far)
-    return decide(hits, threshold.threshold, fpir=threshold.fpir)
+    far = point.basis.far if isinstance(point.basis, Threshold) else None
+    return decide(hits, point.threshold, far=far, fpir=point.fpir if point.promises else None)

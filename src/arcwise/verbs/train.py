@@ -159,12 +159,19 @@ def set_thresholds(
     embedded = runtime.embed_manifest(runtime.load(model, runtime="torch"), pictures)
     kept = pictures.select(embedded.rows)
     thresholds = evaluation.calibrate(embedded.vectors, kept.identities, seed=seed)
+    searches = evaluation.calibrate_searches(embedded.vectors, kept.identities, seed=seed)
     measured_on = (
         f"all pairs of {len(kept)} pictures of {len(kept.classes)} held-out identities of "
         f"{pictures.name}"
     )
     digests = [identity_digest(identity) for identity in kept.classes]
-    add_thresholds(model, thresholds, measured_on=measured_on, digests=digests)
+    add_thresholds(
+        model,
+        thresholds,
+        search_thresholds=[one for one in searches if one.resolved],
+        measured_on=measured_on,
+        digests=digests,
+    )
     return thresholds, tuple(embedded.failures)
 
 

@@ -37,10 +37,9 @@ def write_evaluation_report(path: Path, result: Evaluation) -> Path:
     ]
     models = " and ".join(result.models)
     people = "" if result.people is None else f" of {result.people:,} identities"
-    summary = (
-        f"Measured on {len(result.manifest):,} {rows_are(result)}{people}. {_seen_before(result)}"
-    )
-    return write_report(path, f"{models} on {result.about.data}", sections, summary)
+    measured = f"Measured on {len(result.manifest):,} {rows_are(result)}{people}."
+    summary = f"{result.sentence} {measured} {_seen_before(result)}"
+    return write_report(path, f"{models} on {result.about.data}", sections, summary.strip())
 
 
 def _seen_before(result: Evaluation) -> str:

@@ -52,12 +52,13 @@ def searching(result: Evaluation) -> list[Section]:
     for name, one in result.models.items():
         for here in one.search_thresholds:
             asked = here.threshold
-            made = f"{_of(result, name, asked.fpir)}, {asked.gallery:,} identities"
+            each = "all images" if asked.templates is None else f"{asked.templates} templates"
+            made = f"{_of(result, name, asked.fpir)}, {asked.gallery:,} identities, {each} each"
             rows.append([made, _place(asked), here.fpir, here.dir])
             dots.setdefault(name, []).append((asked.fpir, here.fpir))
     note = (
-        "Each was set on other identities, for a gallery of so many; in a smaller one fewer "
-        "strangers are answered than it promises."
+        "Each was set on other identities, for a gallery of so many identities and templates; in a "
+        "smaller one fewer strangers are answered than it promises."
     )
     header = ["made for an FPIR of", "similarity at least", "FPIR here", "DIR here"]
     return _kept("The model's own search thresholds", header, rows, note, dots, "FPIR")
@@ -120,4 +121,6 @@ def _of(result: Evaluation, name: str, rate: float) -> str:
 
 
 def _place(asked: Threshold | SearchThreshold) -> str:
+    if (asked.low, asked.high) == (-1.0, 1.0):
+        return f"{asked.threshold:.3f} (interval not known)"
     return f"{asked.threshold:.3f} ({asked.low:.3f} – {asked.high:.3f})"

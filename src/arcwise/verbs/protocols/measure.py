@@ -19,6 +19,7 @@ from arcwise.evaluation import (
     Verification,
 )
 from arcwise.evaluation.thresholds import resolved
+from arcwise.gallery import GallerySize, nearest, operating_points
 from arcwise.verbs.evaluated import (
     Breakdown,
     Items,
@@ -30,6 +31,7 @@ from arcwise.verbs.evaluated import (
 from arcwise.verbs.protocols.groups import Grouping
 from arcwise.verbs.protocols.listed import verify
 from arcwise.verbs.protocols.plan import Plan
+from arcwise.verbs.protocols.search import Search
 
 COMPARED_AT = (1e-3, 1e-2)
 """False-accept rates at which models are compared, the lowest that is resolved."""
@@ -89,15 +91,35 @@ def here(thresholds: Sequence[Threshold], same: Verification) -> tuple[Threshold
 
 
 def here_in_search(
-    thresholds: Sequence[SearchThreshold], found: Identification | TwoGalleries | None
+    thresholds: Sequence[SearchThreshold],
+    found: Identification | TwoGalleries | None,
+    search: Search | None,
+    ids: np.ndarray,
 ) -> tuple[SearchThresholdHere, ...]:
-    """What a model's thresholds for searches do to these probes, where the gallery is covered."""
-    if not isinstance(found, Identification):
+    """What a model's thresholds for searches do to these probes, where they fit the gallery.
+
+    For each rate it is the one that a search in such a gallery would decide by.
+
+    Args:
+        thresholds: the model's.
+        found: what was measured.
+        search: what was enrolled.
+        ids: (U,) the items' identities.
+    """
+    if not isinstance(found, Identification) or search is None:
         return ()
+    entries = search.galleries[0] if search.enrolled is None else search.enrolled
+    counts = np.unique(ids[entries], return_counts=True)[1]
+    size = GallerySize(len(counts), len(entries), int(counts.min()), int(counts.max()))
+    fitting = [one for one in operating_points(size, (), thresholds) if one.fits]
+    rates = sorted({one.fpir for one in fitting}, reverse=True)
+    chosen = [nearest(fitting, rate) for rate in rates]
     return tuple(
-        SearchThresholdHere(one, found.fpir_with(one.threshold), found.dir_with(one.threshold))
-        for one in sorted(thresholds, key=lambda one: -one.fpir)
-        if one.resolved and one.gallery >= found.identities
+        SearchThresholdHere(
+            one.basis, found.fpir_with(one.threshold), found.dir_with(one.threshold)
+        )
+        for one in chosen
+        if one is not None and isinstance(one.basis, SearchThreshold)
     )
 
 

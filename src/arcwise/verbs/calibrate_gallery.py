@@ -1,0 +1,224 @@
+"""Calibrate a gallery as it is: strangers search it, and what was measured is kept with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from arcwise import evaluation, runtime
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError, ImageError
+from arcwise.evaluation import SearchThreshold
+from arcwise.evaluation.search_calibration import FPIRS
+from arcwise.gallery import Gallery, GalleryCalibration, GallerySize, open_gallery
+from arcwise.verbs.calibrate import check_rates, measurable
+from arcwise.verbs.model_of import model_of
+from arcwise.verbs.seed import check_seed
+
+_ENROLLED = 1 - 1e-5  # from this similarity on, an image is taken for one that is enrolled
+
+
+@dataclass(frozen=True)
+class GalleryCalibrated:
+    """What was measured against a gallery and is kept with it.
+
+    Attributes:
+        gallery: its path.
+        model: the model folder.
+        size: of the gallery.
+        calibration: the thresholds that are resolved, as kept.
+        thresholds: all of them.
+        strangers: images of identities that are not enrolled.
+        stranger_identities: how many these are of.
+        mated: further images of enrolled identities, by which was measured how many are found.
+        mated_identities: how many these are of.
+        dir_from: in words, what the detection rates were measured with; empty where they were not.
+        left_out: identities not measured on, because the model was made with them.
+        used: in words, what these identities were used for before; empty for nothing.
+        failures: images that could not be read.
+        ignored: files that are not images.
+        trained_images: how many images of the data set the model was trained on; None where the
+            model does not say.
+        notes: what the user has to know about the identities measured on.
+    """
+
+    gallery: str
+    model: Path
+    size: GallerySize
+    calibration: GalleryCalibration
+    thresholds: tuple[SearchThreshold, ...]
+    strangers: int
+    stranger_identities: int
+    mated: int
+    mated_identities: int
+    dir_from: str
+    left_out: int
+    used: str
+    failures: tuple[ImageError, ...]
+    ignored: tuple[str, ...]
+    trained_images: int | None
+    notes: tuple[str, ...]
+
+
+def calibrate_gallery(
+    gallery: str | Path,
+    data: str | Path | Manifest,
+    *,
+    model: str | Path | None = None,
+    fpirs: Sequence[float] = FPIRS,
+    gallery_size: int | None = None,
+    templates: int | None = None,
+    force: bool = False,
+    seed: int = 0,
+    other_identities: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> GalleryCalibrated:
+    """Measure thresholds by searching a gallery with strangers; keep them with the gallery.
+
+    Images of identities that are enrolled are no strangers: they tell how many are found, unless
+    they are enrolled themselves. Without any, that is measured among the strangers, in galleries
+    with as many identities and templates as this one, where its identities have as many each.
+
+    Args:
+        gallery: the file, with somebody enrolled.
+        data: images with identities, of the kind that will be searched with.
+        model: where the gallery's model is now, if it moved.
+        fpirs: false-positive identification rates.
+        gallery_size: identities of the galleries that tell how many are found; as in this one where
+            it is not given.
+        templates: images enrolled of each there; as in this one where it is not given.
+        force: take the place of thresholds that were measured on more identities.
+        seed: of the intervals.
+        other_identities: whether identities are others than in training, though they may be
+            called alike; those of images that were trained on are left out all the same.
+        progress: told (images done, images in all).
+
+    Raises:
+        ArcwiseError: an empty gallery, a rate that is none, no strangers or too few, or a gallery
+            that was calibrated on more; it is then as it was.
+    """
+    check_seed(seed)
+    check_rates(fpir=fpirs)
+    loaded = model_of(gallery, model)
+    with open_gallery(gallery, model=loaded) as store:
+        size = store.size()
+        if not size.templates:
+            raise ArcwiseError(
+                f"{gallery}: empty, nobody is enrolled; enrol first, then calibrate against it"
+            )
+        manifest, found = measurable(loaded, data, other_identities)
+        wanted = found.manifest
+        enrolled = {one for one in wanted.classes if store.forms(one)}
+        strangers = len(wanted.classes) - len(enrolled)
+        if not strangers:
+            raise ArcwiseError(
+                f"{manifest.name}: all of its {len(enrolled)} identities are enrolled in {gallery};"
+                " a gallery is calibrated with images of nobody enrolled"
+            )
+        before = store.calibration
+        if before is not None and before.strangers > strangers and not force:
+            raise ArcwiseError(
+                f"{gallery}: calibrated on {before.strangers} identities ({before.measured_on}), "
+                f"and these are {strangers}; to put them in their place all the same, say --force "
+                "(in Python force=True)"
+            )
+        embedded = runtime.embed_manifest(loaded, wanted, progress=progress)
+        ids = np.array(wanted.select(embedded.rows).identities)
+        unknown = ~np.isin(ids, list(enrolled))
+        if not unknown.any():
+            raise ArcwiseError(f"{manifest.name}: no image of a stranger could be read")
+        closest = [hits[0].similarity for hits in store.search(embedded.vectors[unknown], k=1)]
+        own, own_ids = _own(store, embedded.vectors[~unknown], ids[~unknown])
+        thresholds = evaluation.calibrate_in_gallery(
+            np.array(closest), ids[unknown], fpirs,
+            gallery=size.identities, own=own, own_ids=own_ids, seed=seed,
+        )  # fmt: skip
+        dir_from = ""
+        if len(own):
+            dir_from = f"{len(own)} other images of {len(set(own_ids))} enrolled identities"
+        else:
+            thresholds, dir_from = _found_among(
+                thresholds, embedded.vectors[unknown], ids[unknown],
+                size.identities if gallery_size is None else gallery_size,
+                size.each if templates is None else templates, seed,
+            )  # fmt: skip
+        resolved = tuple(one for one in thresholds if one.resolved)
+        if not resolved:
+            raise ArcwiseError(
+                f"{manifest.name}: {int(unknown.sum())} images of strangers resolve none of the "
+                "rates; bring more, or ask for higher rates. The gallery is as it was"
+            )
+        people = len(set(ids[unknown].tolist()))
+        calibration = GalleryCalibration(
+            size.identities,
+            size.templates,
+            resolved,
+            f"{int(unknown.sum())} images of {people} identities of {manifest.name}",
+        )
+        if store.size() != size:
+            raise ArcwiseError(f"{gallery}: changed while it was calibrated; calibrate it again")
+        store.keep_calibration(calibration)
+    return GalleryCalibrated(
+        gallery=str(gallery),
+        model=loaded.path,
+        size=size,
+        calibration=calibration,
+        thresholds=thresholds,
+        strangers=int(unknown.sum()),
+        stranger_identities=people,
+        mated=len(own),
+        mated_identities=len(set(own_ids)),
+        dir_from=dir_from,
+        left_out=found.left_out,
+        used=found.used,
+        failures=tuple(embedded.failures),
+        ignored=manifest.ignored,
+        trained_images=found.trained_images,
+        notes=found.notes,
+    )
+
+
+def _own(store: Gallery, vectors: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Similarity of further images (Q,) to their own identity, where it is the closest.
+
+    Minus infinity where it is not. An image that is enrolled itself is left out.
+    """
+    similarity, owners = [], []
+    for identity, vector, hits in zip(
+        ids.tolist(), vectors, store.search(vectors, k=1), strict=True
+    ):
+        own = store.verify(identity, vector).similarity
+        if own < _ENROLLED:
+            similarity.append(own if own >= hits[0].similarity else -np.inf)
+            owners.append(identity)
+    return np.array(similarity), owners
+
+
+def _found_among(
+    thresholds: tuple[SearchThreshold, ...],
+    vectors: np.ndarray,
+    ids: np.ndarray,
+    gallery_size: int,
+    templates: int | None,
+    seed: int,
+) -> tuple[tuple[SearchThreshold, ...], str]:
+    """The thresholds with how many of the strangers they would find, were they enrolled."""
+    if templates is None:
+        return thresholds, ""  # the gallery's identities differ in how many they have
+    able = np.count_nonzero(np.unique(ids, return_counts=True)[1] > templates)
+    gallery_size = min(gallery_size, int(able) - 1)
+    if gallery_size < 1:
+        return thresholds, ""
+    filled = []
+    for one in thresholds:
+        rate = evaluation.search_rates(
+            vectors, ids, one.threshold, gallery_size, templates=templates, seed=seed
+        )[1]
+        if rate is not None:
+            one = replace(one, dir=float(rate), dir_low=rate.low, dir_high=rate.high)  # noqa: PLW2901
+        filled.append(one)
+    said = f"the strangers themselves, {gallery_size} enrolled with {templates} images each"
+    return tuple(filled), said

@@ -1,0 +1,63 @@
+"""Thresholds for one gallery as it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from arcwise.errors import ArcwiseError
+from arcwise.evaluation import calibrate_in_gallery
+
+
+def strangers(seed: int, people: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """Closest similarities of five images each; those of one person are alike."""
+    generator = np.random.default_rng(seed)
+    ids = np.repeat(np.arange(people), 5)
+    scores = np.tanh(
+        generator.normal(size=people)[ids] * 0.2 + generator.normal(size=len(ids)) * 0.1
+    )
+    return scores, ids
+
+
+def test_the_lowest_threshold_that_keeps_the_rate() -> None:
+    scores, ids = strangers(0)
+    for one in calibrate_in_gallery(scores, ids, (0.1, 0.03), gallery=7):
+        assert np.mean(scores >= one.threshold) <= one.fpir
+        assert np.mean(scores >= one.threshold - 1e-6) > one.fpir - 1 / len(scores)
+        assert one.low < one.threshold < one.high
+        assert one.fpir_low < one.fpir < one.fpir_high
+        assert (one.gallery, one.templates, one.probes, one.identities) == (7, None, 300, 60)
+        assert one.dir is None
+
+
+def test_the_interval_is_that_of_as_many_other_strangers() -> None:
+    covered = 0
+    for seed in range(60):
+        (one,) = calibrate_in_gallery(*strangers(seed), (0.1,), gallery=7, draws=100)
+        others = strangers(1000 + seed)[0]
+        covered += one.fpir_low <= np.mean(others >= one.threshold) <= one.fpir_high
+    assert covered >= 53, covered
+
+
+def test_how_many_are_found() -> None:
+    scores, ids = strangers(0)
+    own, own_ids = np.array([0.9, 0.8, -np.inf, 0.1]), ["a", "a", "b", "c"]
+    (one,) = calibrate_in_gallery(scores, ids, (0.1,), gallery=7, own=own, own_ids=own_ids)
+    assert one.dir == 0.5
+    assert one.dir_low is not None
+    assert one.dir_high is not None
+    assert one.dir_low < 0.2  # three identities tell little
+    assert one.dir_high > 0.8
+
+
+def test_few_strangers_tell_little() -> None:
+    (one,) = calibrate_in_gallery(
+        np.linspace(0, 0.5, 100), np.repeat([0, 1], 50), (0.1,), gallery=3
+    )
+    assert one.fpir_high > 0.5
+    assert (one.low, one.high) == (-1.0, 1.0)
+
+
+def test_nobody_is_refused() -> None:
+    with pytest.raises(ArcwiseError, match="no image of a stranger"):
+        calibrate_in_gallery(np.empty(0), [], (0.1,), gallery=3)

@@ -1,0 +1,33 @@
+"""The sentence that a person can check by counting."""
+
+from __future__ import annotations
+
+import pytest
+
+from arcwise.evaluation import search_in_words
+
+
+@pytest.mark.parametrize(
+    ("found", "answered", "at_most", "words"),
+    [
+        (
+            (0.62, 0.5, 0.713), (0.05, 0.02, 0.09), False,
+            "of 100 images of enrolled identities about 62 are found (50 to 71), of 100 others "
+            "about 5 get an answer (2 to 9)",
+        ),
+        (None, (0.001, 0, 1), True, "of 1,000 others at most 1 get an answer"),
+        (None, (0.0005, 0.0, 0.0012), False, "of 10,000 others about 5 get an answer (0 to 12)"),
+        ((1.0, 0.9, 1.0), None, False,
+         "of 100 images of enrolled identities about 100 are found (90 to 100)"),
+        (None, (0.0, 0.0, 0.03), False, "of 100 others about 0 get an answer (0 to 3)"),
+        (None, (0.1, 0.0, 1.0), False,
+         "of 100 others about 10 get an answer (interval not known)"),
+    ],
+)  # fmt: skip
+def test_words(
+    found: tuple[float, float, float] | None,
+    answered: tuple[float, float, float] | None,
+    at_most: bool,
+    words: str,
+) -> None:
+    assert search_in_words(found, answered, at_most=at_most) == words

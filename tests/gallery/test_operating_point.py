@@ -1,0 +1,210 @@
+"""What a threshold promises in a gallery of another size: bounds that hold, and which is taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arcwise.errors import ArcwiseError
+from arcwise.evaluation import SearchThreshold, Threshold
+from arcwise.gallery import (
+    GalleryCalibration,
+    GallerySize,
+    OperatingPoint,
+    bound,
+    check_one_rate,
+    nearest,
+    operating_points,
+    usual_point,
+)
+
+
+def searched(
+    fpir: float, gallery: int, templates: int | None, similarity: float, **other: Any
+) -> SearchThreshold:
+    values: dict[str, Any] = {
+        "low": similarity - 0.1, "high": similarity + 0.1, "fpir_low": fpir / 2,
+        "fpir_high": 2 * fpir, "resolved": True, "probes": 1000, "identities": 50, "dir": 0.8,
+        "dir_low": 0.7, "dir_high": 0.9,
+    }  # fmt: skip
+    return SearchThreshold(fpir, gallery, templates, similarity, **{**values, **other})
+
+
+def compared(far: float, similarity: float, *, resolved: bool = True) -> Threshold:
+    return Threshold(far, similarity, similarity, similarity, resolved, 1000, 10, 0.9, 0.8, 1.0)
+
+
+def size(*templates: int) -> GallerySize:
+    return GallerySize(len(templates), sum(templates), min(templates), max(templates))
+
+
+def points(here: GallerySize, *thresholds: SearchThreshold | Threshold) -> list[OperatingPoint]:
+    single = [one for one in thresholds if isinstance(one, Threshold)]
+    several = [one for one in thresholds if isinstance(one, SearchThreshold)]
+    return operating_points(here, single, several)
+
+
+@given(st.data())
+def test_the_bound_holds(data: st.DataObject) -> None:
+    """Templates that reach a threshold independently, given the query and the identity."""
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    chance = np.random.default_rng(seed).random((3, 4)) ** data.draw(st.sampled_from([1, 4, 20]))
+
+    def fpir(templates: list[int]) -> float:
+        """Each template's owner is any of four kinds of identities; three kinds of queries."""
+        silent = [((1 - chance) ** count).mean(axis=1) for count in templates]
+        return float(1 - np.prod(silent, axis=0).mean())
+
+    gallery, each = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 5))
+    counts = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=9))
+    measured = fpir([each] * gallery)
+    assert fpir(counts) <= bound(measured, gallery, gallery * each, size(*counts)) + 1e-9
+
+
+def test_bounds_by_hand() -> None:
+    assert bound(0.1, 10, 10, size(1, 1, 1)) == 0.1  # as it was measured, or better
+    assert bound(0.1, 10, 20, size(*[1] * 10)) == 0.1
+    assert bound(0.1, 10, 10, size(*[2] * 10)) == pytest.approx(1 - 0.9**2)
+    assert bound(0.1, 10, 20, size(*[1] * 20)) == pytest.approx(1 - 0.9**2)
+    assert bound(0.01, 1, 1, size(34, 34, 33, 33)) == pytest.approx(1 - 0.99**134)
+    assert bound(1e-12, 1, 1, size(*[1] * 1000)) == pytest.approx(1e-9, rel=1e-6)
+
+
+class TestWhatIsPromised:
+    def test_as_measured(self) -> None:
+        (point,) = points(size(2, 2, 2), searched(0.05, 3, 2, 0.5))
+        assert (point.fits, point.exact, point.fpir, point.found) == (
+            True, True, 0.05, (0.8, 0.7, 0.9)
+        )  # fmt: skip
+        assert str(point) == (
+            "of 100 images of enrolled identities about 80 are found (70 to 90), of 100 others "
+            "about 5 get an answer (2.5 to 10)"
+        )
+
+    def test_in_a_smaller_gallery(self) -> None:
+        (point,) = points(size(2, 2), searched(0.05, 3, 2, 0.5))
+        assert (point.fits, point.exact) == (True, False)
+        assert "about 80 are found" in str(point)
+        assert "of 100 others at most 5 get an answer" in str(point)
+
+    @pytest.mark.parametrize("here", [size(1, 1, 1), size(1, 2, 3), size(3, 2)])
+    def test_how_many_are_found_only_for_as_many_templates(self, here: GallerySize) -> None:
+        (point,) = points(here, searched(0.05, 3, 2, 0.5))
+        assert point.fits
+        assert point.found is None
+        assert "was not measured" in str(point)
+
+    def test_a_bound(self) -> None:
+        (point,) = points(size(4, 4, 4), searched(0.05, 3, 2, 0.5))
+        assert not point.fits
+        assert point.fpir == pytest.approx(1 - 0.95**2)
+        assert "at most 9.8 get an answer" in str(point)
+
+    def test_nothing(self) -> None:
+        (point,) = points(size(34, 34, 33, 33), compared(0.01, 0.3))
+        assert not point.promises
+        assert "nothing can be promised" in str(point)
+        assert point.as_dict()["fpir"] is None
+
+    def test_all_images_count_as_one(self) -> None:
+        (point,) = points(size(2, 2), searched(0.05, 2, None, 0.5))
+        assert point.fpir == pytest.approx(1 - 0.95**2)
+        assert point.found is None
+
+    def test_what_is_not_resolved_promises_nothing(self) -> None:
+        assert points(size(1), searched(0.05, 2, 1, 0.5, resolved=False)) == []
+        assert points(size(1), compared(0.05, 0.5, resolved=False)) == []
+
+
+class TestMeasuredInThisGallery:
+    THEN = GalleryCalibration(2, 6, (searched(0.05, 2, None, 0.6),), "strangers")
+
+    @pytest.mark.parametrize(("here", "fits"), [(size(3, 3), True), (size(3, 2), True)])
+    def test_until_it_is_outgrown(self, here: GallerySize, fits: bool) -> None:
+        (point,) = operating_points(here, (), (), self.THEN)
+        assert (point.here, point.fits, point.fpir) == (True, fits, 0.05)
+        assert point.found == (0.8, 0.7, 0.9)
+        assert not self.THEN.outgrown(here)
+
+    @pytest.mark.parametrize("here", [size(4, 3), size(1, 1, 1)])
+    def test_outgrown(self, here: GallerySize) -> None:
+        (point,) = operating_points(here, (), (), self.THEN)
+        assert self.THEN.outgrown(here)
+        assert not point.fits
+        assert point.found is None
+        assert point.fpir > 0.05
+
+    def test_it_comes_first(self) -> None:
+        found = operating_points(size(3, 3), (), [searched(0.01, 9, 5, 0.4)], self.THEN)
+        chosen = usual_point(found)
+        assert chosen is not None
+        assert chosen.here
+
+    def test_a_file(self) -> None:
+        assert GalleryCalibration.from_json(self.THEN.as_json()) == self.THEN
+        for text in ("", "[]", "{}", '{"identities": 1}'):
+            with pytest.raises(ArcwiseError, match="calibrate it again"):
+                GalleryCalibration.from_json(text)
+
+
+class TestWhichIsTaken:
+    def test_the_lowest_rate_that_still_finds_half(self) -> None:
+        found = points(
+            size(1, 1),
+            searched(0.1, 2, 1, 0.3, dir=0.9),
+            searched(0.05, 2, 1, 0.4, dir=0.6),
+            searched(0.01, 2, 1, 0.5, dir=0.2),
+        )
+        chosen = usual_point(found)
+        assert chosen is not None
+        assert chosen.fpir == 0.05
+
+    def test_none_finds_half(self) -> None:
+        found = points(
+            size(1, 1), searched(0.1, 2, 1, 0.3, dir=0.4), searched(0.01, 2, 1, 0.5, dir=0.2)
+        )
+        chosen = usual_point(found)
+        assert chosen is not None
+        assert chosen.fpir == 0.1
+
+    def test_found_with_one_template_tells_of_more(self) -> None:
+        """Three templates each, measured with one and five; nobody measured how many are found."""
+        found = points(
+            size(3, 3),
+            searched(0.1, 9, 5, 0.3), searched(0.01, 9, 5, 0.5), searched(0.001, 9, 5, 0.7),
+            searched(0.01, 20, 1, 0.55, dir=0.7), searched(0.001, 20, 1, 0.75, dir=0.1),
+        )  # fmt: skip
+        chosen = usual_point(found)
+        assert chosen is not None
+        assert (chosen.fpir, chosen.threshold) == (0.01, 0.5)
+
+    def test_nothing_fits(self) -> None:
+        found = points(size(*[1] * 20), searched(0.01, 10, 1, 0.5), compared(0.001, 0.6))
+        chosen = usual_point(found)
+        assert chosen is not None
+        assert chosen.threshold == 0.5  # at most 0.02, the lowest with a usual rate
+        strict = usual_point(points(size(*[1] * 500), compared(0.1, 0.3), compared(0.01, 0.4)))
+        assert strict is not None
+        assert (strict.threshold, strict.promises) == (0.4, False)
+        assert usual_point([]) is None
+
+    def test_a_rate_or_the_nearest_stricter(self) -> None:
+        found = points(
+            size(1, 1),
+            searched(0.1, 2, 1, 0.3), searched(0.01, 2, 1, 0.5), searched(0.001, 2, 1, 0.7),
+            searched(0.01, 9, 1, 0.6),
+        )  # fmt: skip
+        for rate, threshold in ((0.1, 0.3), (0.05, 0.5), (0.01, 0.5), (0.009, 0.7)):
+            chosen = nearest(found, rate)
+            assert chosen is not None
+            assert chosen.threshold == threshold
+        assert nearest(found, 1e-4) is None
+
+    def test_one_rate_at_once(self) -> None:
+        check_one_rate(0.1, None)
+        with pytest.raises(ArcwiseError, match="one of the two"):
+            check_one_rate(0.1, 0.1)
