@@ -112,7 +112,7 @@ def test_bare_numbers_may_be_others(made: Made, new: Manifest) -> None:
     found = unseen(numbers, [some])
     assert found.left_out == 2
     assert "2 left out by this rule (such as 0)" in found.notes[0]
-    assert "none of the data set's pictures" in found.notes[0]
+    assert "none of the data set's images" in found.notes[0]
     assert "--other-identities" in found.notes[0]
     stated = unseen(numbers, [some], other_identities=True)
     assert (stated.left_out, stated.manifest.classes) == (0, ["0", "1", "2", "3"])

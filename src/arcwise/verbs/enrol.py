@@ -81,14 +81,15 @@ def enrol(
     loaded = model_of(gallery, model, create=True)
     digests = content_digests(manifest)
     with_templates: dict[str, int] = {}
+    called: dict[str, str] = {}  # what an identity is called there, where it is
     if there(gallery):
         with open_gallery(gallery, mode="r", model=loaded) as store:
             held = {one: store.metadata(one) for one in manifest.classes}
-            forms = {one: store.forms(one) for one in manifest.classes}
+            called = {one: (store.forms(one) or [one])[0] for one in manifest.classes}
         with_templates = {one: len(templates) for one, templates in held.items() if templates}
         if with_templates and not (replace or again):
             shown = {
-                one if one in forms[one] else f"{one} (there {forms[one][0]})": count
+                one if one == called[one] else f"{one} (there {called[one]})": count
                 for one, count in with_templates.items()
             }
             raise GalleryError(_asked(gallery, shown, _repeated(manifest, digests, held)))
@@ -96,7 +97,11 @@ def enrol(
     images = manifest.images
     trained = None if loaded.bundle is None else loaded.bundle.trained_images()
     items = [
-        (identities[row], vector, {"image": images[row], _DIGEST: f"{digests[row]:016x}"})
+        (
+            called.get(identities[row], identities[row]),
+            vector,
+            {"image": images[row], _DIGEST: f"{digests[row]:016x}"},
+        )
         for row, vector in zip(embedded.rows, embedded.vectors, strict=True)
     ]
     with open_gallery(gallery, create=True, model=loaded) as store:
