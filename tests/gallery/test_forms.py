@@ -8,6 +8,8 @@ import pytest
 
 from arcwise.gallery import open_gallery, vectors
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*equal numbers are one identity")
+
 NFC, NFD = "Jos\u00e9", "Jose\u0301"
 PAIRS = [(NFC, NFD), (NFD, NFC), ("ann", " ann\u3000"), ("7", "007"), ("7.0", "7")]
 
@@ -89,3 +91,12 @@ def test_no_name_is_no_identity(path, unit, blank):
         pytest.raises(ValueError, match="not blank"),
     ):
         gallery.enrol([(blank, unit(1)[0])])
+
+
+def test_numbers_that_are_joined_are_named(path, unit):
+    a, b, c = unit(3)
+    with open_gallery(path, create=True, dim=16) as gallery:
+        with pytest.warns(UserWarning, match="'1.0' goes to '1'$"):
+            gallery.enrol([("1", a), ("1.0", b), (NFC, c), (NFD, c)])
+        with pytest.warns(UserWarning, match="'01' goes to '1'$"):
+            gallery.enrol([("01", a), ("1", a), ("2", b), (NFD, c)])

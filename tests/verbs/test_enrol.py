@@ -88,8 +88,16 @@ def test_another_written_form_is_asked_about(stock: Shop, folder: Path, tmp_path
         enrol(tmp_path / "g", folder)
     result = enrol(tmp_path / "g", folder, replace=True)
     assert (result.replaced, result.total) == (4, 4)
-    assert remove(tmp_path / "g", "7.0").forms == ("7",)
+    assert remove(tmp_path / "g", "7.0").forms == ("007",)  # as it was called there
     assert remove(tmp_path / "g", "Jose\u0301").templates == 2
+
+
+def test_numbers_may_be_others(stock: Shop, folder: Path, tmp_path: Path) -> None:
+    (folder / "a b").rename(folder / "0")
+    (folder / "图").rename(folder / "1")
+    enrol(tmp_path / "g", folder, model=stock.model)
+    with pytest.raises(GalleryError, match="if these numbers stand for others"):
+        enrol(tmp_path / "g", folder)
 
 
 def test_pictures_that_were_trained_on_are_counted(

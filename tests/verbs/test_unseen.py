@@ -19,6 +19,7 @@ from arcwise.data.split import text_digest
 from arcwise.errors import ArcwiseError
 from arcwise.runtime import Model
 from arcwise.verbs.calibrate import calibrate
+from arcwise.verbs.data_convert import convert
 from arcwise.verbs.evaluate import evaluate
 from arcwise.verbs.train import TrainResult
 from arcwise.verbs.unseen import unseen
@@ -112,7 +113,7 @@ def test_bare_numbers_may_be_others(made: Made, new: Manifest) -> None:
     found = unseen(numbers, [some])
     assert found.left_out == 2
     assert "2 left out by this rule (such as 0)" in found.notes[0]
-    assert "none of the data set's pictures" in found.notes[0]
+    assert "none of the data set's images" in found.notes[0]
     assert "--other-identities" in found.notes[0]
     stated = unseen(numbers, [some], other_identities=True)
     assert (stated.left_out, stated.manifest.classes) == (0, ["0", "1", "2", "3"])
@@ -134,3 +135,24 @@ def test_evaluate_and_calibrate_say_so(made: Made, new: Manifest) -> None:
     result = calibrate(model.path, numbers)
     assert (result.left_out, result.trained_images) == (2, 0)
     assert calibrate(model.path, numbers, other_identities=True).left_out == 0
+
+
+def test_a_pack_that_does_not_say_whose_its_pictures_are(
+    served: Path, trained: TrainResult, tmp_path: Path
+) -> None:
+    """They are counted: nobody can be left out."""
+    train = trained.parts.train
+    model = runtime.load(served)
+    assert model.bundle is not None
+    seen = np.isin(content_digests(train), model.bundle.trained_images())
+    images = train.images
+    mates = {(a, b) for a in range(9) for b in range(a) if train.labels[a] == train.labels[b]}
+    others = {(a, -1) for a in range(9) if train.labels[a] != train.labels[-1]}
+    pairs = [f"{images[a]},{images[b]},{int((a, b) in mates)}" for a, b in sorted(mates | others)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["a,b,same", *pairs, ""]))
+    convert(train, tmp_path / "pack.bin", pairs=tmp_path / "pairs.csv")
+    found = evaluate(model, tmp_path / "pack.bin")
+    assert found.people is None
+    assert found.about.trained_images is not None
+    assert 0 < found.about.trained_images <= 2 * len(pairs)
+    assert seen[:9].any()

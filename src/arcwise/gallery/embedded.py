@@ -121,7 +121,8 @@ class EmbeddedGallery:
         """The receipt for a batch that is now on disk, whole.
 
         Written forms of one identity (`arcwise.identity`) are one: it is stored in NFC and without
-        blanks at its ends, and shown in the form that was enrolled first.
+        blanks at its ends, and shown in the form that was enrolled first. A warning names numbers
+        that are joined so (`7` to `007`).
 
         Args:
             items: (identity, vector) or (identity, vector, metadata); vectors (D,), finite, of
@@ -135,6 +136,7 @@ class EmbeddedGallery:
         if not len(batch):
             return Receipt(())
         with self._writing() as connection:
+            joined = self._joined(batch.identities)
             old = (
                 [
                     one
@@ -148,6 +150,10 @@ class EmbeddedGallery:
             if old:
                 records.erase(connection, self._about.removals, old)
             self._record(connection, added=len(ids), removed=len(old))
+        if joined:
+            warnings.warn(
+                f"{self.path}: equal numbers are one identity: {', '.join(joined)}", stacklevel=2
+            )
         if old:
             self._purge()
         return Receipt(tuple(ids), len(old))
@@ -337,6 +343,16 @@ class EmbeddedGallery:
                 "removal or the last closing, because another process is reading",
                 stacklevel=3,
             )
+
+    def _joined(self, identities: Iterable[str]) -> list[str]:
+        """What to say of identities that are enrolled in another written form, or just were."""
+        first: dict[str, str] = {}
+        said = []
+        for one in dict.fromkeys(identities):
+            form = (self._scan.forms(one) or [first.setdefault(identity_key(one), one)])[0]
+            if form != one:
+                said.append(f"{one!r} goes to {form!r}")
+        return said
 
     def _templates(self, identity: str, *, known: bool = False) -> list[int]:
         if known and identity not in self._scan:

@@ -16,6 +16,7 @@ from arcwise.data.content import content_digests
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
 from arcwise.gallery import open_gallery
+from arcwise.identity import is_bare_number
 from arcwise.verbs.model_of import model_of, there
 
 _DIGEST = "content"
@@ -81,25 +82,20 @@ def enrol(
     identities = manifest.identities  # complain before embedding
     loaded = model_of(gallery, model, create=True)
     digests = content_digests(manifest)
-    with_templates: dict[str, int] = {}
+    called: dict[str, str] = {}  # what those are called that have templates
     if there(gallery):
         with open_gallery(gallery, mode="r", model=loaded) as store:
-            held = {one: store.metadata(one) for one in manifest.classes}
-            forms = {one: store.forms(one) for one in manifest.classes}
-        with_templates = {one: len(templates) for one, templates in held.items() if templates}
-        if with_templates and not (replace or again):
-            shown = {
-                one if one in forms[one] else f"{one} (there {forms[one][0]})": count
-                for one, count in with_templates.items()
-            }
-            raise GalleryError(_asked(gallery, shown, _repeated(manifest, digests, held)))
+            called = {one: forms[0] for one in manifest.classes if (forms := store.forms(one))}
+            if called and not (replace or again):
+                held = {one: store.metadata(one) for one in called}
+                raise GalleryError(_asked(gallery, called, held, manifest, digests))
     embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
     images = manifest.images
     trained = None if loaded.bundle is None else loaded.bundle.trained_images()
     root = os.fsencode(os.path.abspath(manifest.root)).decode(errors="replace")
     items = [
         (
-            identities[row],
+            called.get(identities[row], identities[row]),
             vector,
             {"image": images[row], "root": root, _DIGEST: f"{digests[row]:016x}"},
         )
@@ -114,30 +110,33 @@ def enrol(
             total=len(store),
             failures=tuple(embedded.failures),
             ignored=manifest.ignored,
-            known=len(with_templates),
+            known=len(called),
             trained_images=None if trained is None else int(np.isin(digests, trained).sum()),
         )
 
 
-def _repeated(
-    manifest: Manifest, digests: NDArray[np.int64], held: Mapping[str, list[dict[str, Any]]]
-) -> int:
-    """How many pictures are enrolled already for their identity, byte for byte."""
-    enrolled = {
-        (identity, template.get(_DIGEST)) for identity, found in held.items() for template in found
-    }
-    return sum(
-        (identity, f"{digest:016x}") in enrolled
-        for identity, digest in zip(manifest.identities, digests.tolist(), strict=True)
-    )
-
-
-def _asked(gallery: str | Path, with_templates: Mapping[str, int], repeated: int) -> str:
-    listed = [f"{one}: {count}" for one, count in with_templates.items()]
-    more = f" and {len(listed) - _SHOWN:,} more" if len(listed) > _SHOWN else ""
+def _asked(
+    gallery: str | Path,
+    called: Mapping[str, str],
+    held: Mapping[str, list[dict[str, Any]]],
+    manifest: Manifest,
+    digests: NDArray[np.int64],
+) -> str:
+    """What to say of identities that have templates (`held`) already."""
+    enrolled = {(one, template.get(_DIGEST)) for one, found in held.items() for template in found}
+    rows = zip(manifest.identities, digests.tolist(), strict=True)
+    repeated = sum((identity, f"{digest:016x}") in enrolled for identity, digest in rows)
     same = f"; {repeated:,} of these pictures are enrolled already" if repeated else ""
+    listed = [
+        f"{one}: {len(held[one])}" if one == name else f"{one} (there {name}): {len(held[one])}"
+        for one, name in called.items()
+    ]
+    others = ""
+    if all(map(is_bare_number, called)):
+        others = "; if these numbers stand for others than there, give them names (say b-1)"
+    more = f" and {len(listed) - _SHOWN:,} more" if len(listed) > _SHOWN else ""
     return (
         f"{gallery}: {len(listed):,} of these identities have templates already "
         f"({', '.join(listed[:_SHOWN])}{more}){same}; say --replace to replace their templates, or "
-        "--again to add to them"
+        f"--again to add to them{others}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -363,3 +364,16 @@ def read_pairs_table_of_lfw(data_dir: Path, tmp_path: Path) -> pa.Table:
     text = (data_dir / "lfw112" / "pairs.csv").read_text()
     renamed = text.replace("path_a", "a", 1).replace("path_b", "b", 1)
     return read_pairs_table(a_list(tmp_path, renamed, "pairs.csv"))
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("other", ["NFC", "NFD"])
+def test_names_in_another_unicode_form(a_folder, tmp_path: Path, form: str, other: str) -> None:
+    name = unicodedata.normalize(form, "Jos\u00e9")
+    a_folder(f"{name}/{name}_0001.png", f"{name}/{name}_0002.png", "Bo/Bo_0001.png")
+    listed = unicodedata.normalize(other, "Jos\u00e9 1 2\nJos\u00e9 1 Bo 1\n")
+    (tmp_path / "photos" / "pairs.txt").write_text(listed, encoding="utf-8")
+    found = open_manifest(tmp_path / "photos")
+    assert found.notes == ()
+    assert found.pairs is not None
+    assert found.pairs["same"].to_pylist() == [True, False]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,9 @@ pc: Any = pyarrow.compute  # its functions are made while it is imported; no che
 
 _TRIMMED = ("domain", "split")
 _SHOWN = 3
+_MEND = (
+    "if they are different, give them names that differ in more than Unicode form, blanks or zeros"
+)
 
 
 def one_form_each(manifest: Manifest) -> Manifest:
@@ -28,22 +31,31 @@ def one_form_each(manifest: Manifest) -> Manifest:
     """
     table, notes = manifest.table, manifest.notes
     if "identity" in table.column_names:
-        forms, merged = _agreed(_counts(table.column("identity")))
+        forms, merged = _agreed(_counts(table.column("identity")), identity_key)
         table = _renamed(table, "identity", forms)
         if merged:
-            notes = (*notes, _said(merged))
+            notes = (*notes, f"{_said('identities', merged)}; {_MEND}")
     for name in _TRIMMED:
         if name in table.column_names and pa.types.is_string(table.column(name).type):
-            counts = _counts(table.column(name))
-            table = _renamed(table, name, {one: _tidy(one) for one in counts})
+            forms, merged = _agreed(_counts(table.column(name)), written_form)
+            table = _renamed(table, name, forms)
+            if merged:
+                notes = (*notes, _said(f"{name}s", merged))
     return manifest if table is manifest.table else replace(manifest, table=table, notes=notes)
 
 
-def _agreed(counts: Mapping[str, int]) -> tuple[dict[str, str], list[list[str]]]:
-    """The form that each written one becomes, and the groups of several that became one."""
+def _agreed(
+    counts: Mapping[str, int], key: Callable[[str], str]
+) -> tuple[dict[str, str], list[list[str]]]:
+    """The form that each written one becomes, and the groups of several that became one.
+
+    Args:
+        counts: how often each is written.
+        key: what the forms of one have in common.
+    """
     groups: dict[str, list[str]] = defaultdict(list)
     for form in counts:
-        groups[identity_key(form) or form].append(form)
+        groups[key(form) or form].append(form)
     forms: dict[str, str] = {}
     for group in groups.values():
         most = max(sorted(group), key=lambda one: counts[one])
@@ -74,18 +86,11 @@ def _renamed(table: pa.Table, name: str, forms: Mapping[str, str]) -> pa.Table:
     )
 
 
-def _said(merged: list[list[str]]) -> str:
+def _said(what: str, merged: list[list[str]]) -> str:
     """What became one, for the user; forms that look alike are written with escapes."""
-    shown = [
-        " = ".join(
-            ascii(one) if len(set(map(_tidy, group))) < len(group) else repr(one) for one in group
-        )
-        for group in merged[:_SHOWN]
-    ]
+    shown = []
+    for group in merged[:_SHOWN]:
+        alike = len(set(map(_tidy, group))) < len(group)
+        shown.append(" = ".join(map(ascii if alike else repr, group)))
     more = f" and {len(merged) - _SHOWN:,} more" if len(merged) > _SHOWN else ""
-    many = "1 identity is" if len(merged) == 1 else f"{len(merged):,} identities are"
-    return (
-        f"{many} written in several forms, each taken as one: {', '.join(shown)}{more}; "
-        "if they are different, give them names that differ in more than Unicode form, blanks or "
-        "zeros"
-    )
+    return f"{what} written in several forms, each taken as one: {', '.join(shown)}{more}"

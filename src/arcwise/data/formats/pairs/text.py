@@ -103,7 +103,8 @@ def _pairs(
     second: pa.Array,
     same: pa.Array,
 ) -> pa.Table:
-    """The table of two sides that are `known` for rows of the manifest."""
+    """The table of two sides that are `known` for rows of the manifest, in any Unicode form."""
+    known, first, second = (pc.utf8_normalize(one, form="NFC") for one in (known, first, second))
     sides = [pair_names.find(wanted, known) for wanted in (first, second)]
     lacking, several = [rows < 0 for rows, _ in sides], [twice for _, twice in sides]
     for wrong, what in ((lacking, "no picture"), (several, "more than one picture")):
