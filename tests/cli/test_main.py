@@ -51,6 +51,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["serch", "x"], "did you mean `arcwise search`?"),
         (["enroll"], "did you mean `arcwise enrol`?"),
         (["data", "chekc"], "did you mean `arcwise data check`?"),
+        (["gallery", "inof"], "did you mean `arcwise gallery info`?"),
         (["qqqq"], "`arcwise --help` lists them"),
         (["--nothing"], "`arcwise --help` lists them"),
     ],
@@ -68,6 +69,8 @@ def test_a_group_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
         text = capsys.readouterr().out
         assert "arcwise data align" in text
         assert "arcwise train" not in text
+    assert main(["gallery"]) == 2
+    assert "arcwise gallery info" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import decode
 from arcwise.runtime import Embedded, Model
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def embed_queries(model: Model, pictures: Manifest) -> Embedded:
     return runtime.embed_manifest(model, pictures)
 
 
-def in_place(embedded: Embedded, answers: Sequence[Answer]) -> list[Answer | ImageError]:
+def in_place(embedded: Embedded, answers: Sequence[T]) -> list[T | ImageError]:
     """Return the answers and, where a picture has none, its failure, in the order of the query.
 
     Args:
