@@ -120,7 +120,7 @@ COMMANDS = [
     *(f"{command} --json" for command in ("data check none", "gallery info none")),
     *(f"data check {data}" for data in DATA if data not in ("good.jpg", "texts", "model", "g")),
     *(f"data convert {data} new.csv" for data in DATA if data not in ("good.jpg", "texts")),
-    "data convert good text",
+    *(f"data convert good {place}" for place in ("text", ".", "..", "/")),
     *(f"data check good --model {model}" for model in MODELS),
     "data check good --model -",
     *(f"data pairs {data} new.csv" for data in DATA),

@@ -15,7 +15,6 @@ from arcwise import cli
 from arcwise.cli import VERBS, main
 from arcwise.verbs.train import TrainResult
 
-
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
     "0000000c49444154081d63f8cfc00000030101005bdbf9440000000049454e44ae426082"
@@ -52,6 +51,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["serch", "x"], "did you mean `arcwise search`?"),
         (["enroll"], "did you mean `arcwise enrol`?"),
         (["data", "chekc"], "did you mean `arcwise data check`?"),
+        (["gallery", "inof"], "did you mean `arcwise gallery info`?"),
         (["qqqq"], "`arcwise --help` lists them"),
         (["--nothing"], "`arcwise --help` lists them"),
     ],
@@ -69,6 +69,8 @@ def test_a_group_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
         text = capsys.readouterr().out
         assert "arcwise data align" in text
         assert "arcwise train" not in text
+    assert main(["gallery"]) == 2
+    assert "arcwise gallery info" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -217,6 +219,17 @@ def test_a_pipe_closed_early(products: Path) -> None:
         os.close(write)
         assert done.stderr == b""
         assert done.returncode == 141
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_stream_that_is_closed(closed: str) -> None:
+    code = f"import sys; sys.{closed} = None; from arcwise.cli import main; sys.exit(main())"
+    for words, status in ((["--help"], 0), (["remove", "none", "x"], 2)):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, check=False
+        )
+        assert done.returncode == status
+        assert b"Traceback" not in done.stderr
 
 
 def test_a_name_that_the_terminal_cannot_show(trained: TrainResult, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
 from arcwise.evaluation import Threshold
 from arcwise.gallery import open_gallery
-from arcwise.verbs.search import search
+from arcwise.verbs.search import Answer, search
 from tests.verbs.conftest import Shop, search_threshold, threshold
 
 
@@ -183,6 +184,48 @@ def test_a_broken_picture_among_others_is_listed(stock: Shop, photo: Path) -> No
     found = search(stock.gallery, [broken, photo])
     assert [answer.image for answer in found.answers] == [str(photo)]
     assert [error.name for error in found.failures] == [str(broken)]
+
+
+def test_one_bad_query_fails_alone(stock: Shop, photo: Path, tmp_path: Path) -> None:
+    """Whatever is wrong with it; the others are answered, and it is listed in its place."""
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "zero.jpg").write_bytes(b"")
+    (tmp_path / "damaged.zip").write_bytes(b"PK")
+    (tmp_path / "text").write_text("nothing")
+    (tmp_path / "loop").symlink_to("loop")
+    bad = ["none.jpg", "pipe.jpg", "empty", "folder.jpg", "zero.jpg", "damaged.zip", "text", "loop",
+           "x" * 300, "bytes\udcff.jpg"]  # fmt: skip
+    for name in bad:
+        found = search(stock.gallery, [photo, tmp_path / name, photo])
+        first, failure, last = found.asked
+        assert isinstance(first, Answer)
+        assert isinstance(last, Answer)
+        assert first.hits == last.hits
+        assert isinstance(failure, ImageError)
+        assert failure.reason
+        assert found.failures == (failure,)
+        with pytest.raises(ArcwiseError):
+            search(stock.gallery, [tmp_path / name])
+    everything = [tmp_path / name for name in bad]
+    found = search(stock.gallery, [*everything, photo])
+    places = [str(one).encode(errors="backslashreplace").decode() for one in everything]
+    assert [error.name for error in found.failures] == places
+    with pytest.raises(ArcwiseError, match=f"none of the {len(bad)} "):
+        search(stock.gallery, everything)
+
+
+def test_a_picture_by_any_name(stock: Shop, photo: Path, tmp_path: Path) -> None:
+    for name in ("upload", "upload.tmp", "upload.jfif"):
+        shutil.copy(photo, tmp_path / name)
+        assert search(stock.gallery, [tmp_path / name]).answers[0].hits[0].similarity > 0.99
+
+
+def test_what_a_folder_holds_besides_is_listed(stock: Shop, photo: Path) -> None:
+    (photo.parent / "notes.txt").write_text("mine")
+    found = search(stock.gallery, [photo.parent])
+    assert found.ignored == (str(photo.parent / "notes.txt"),)
 
 
 def test_the_only_picture_is_broken(stock: Shop, tmp_path: Path) -> None:

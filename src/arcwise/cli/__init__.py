@@ -46,6 +46,9 @@ GROUPS = sorted({verb.split()[0] for verb in VERBS if " " in verb})
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller (>&-): nobody reads it
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # until the end
     for stream in (sys.stdout, sys.stderr):  # no name of a file or identity stops a command
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

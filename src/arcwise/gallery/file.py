@@ -95,7 +95,10 @@ def _translated(path: Path, code: int | None, error: sqlite3.Error) -> GalleryEr
             f"{path}: another process kept it busy for {_PATIENCE:g} seconds; try again"
         )
     if code == sqlite3.SQLITE_READONLY:
-        return GalleryError(f"{path}: the file cannot be written; open it with mode='r' to search")
+        return GalleryError(
+            f"{path}: the file, or its folder, cannot be written, which SQLite needs even for "
+            "searching; give it the right, or search in a copy"
+        )
     if code == sqlite3.SQLITE_CANTOPEN:
         return GalleryError(
             f"{path}: cannot be opened; its folder must be writable, even for searching"

@@ -10,12 +10,15 @@ from typing import TypeVar
 import pyarrow as pa
 
 from arcwise import runtime
+from arcwise.data.formats.folder import read_single
+from arcwise.data.formats.open import FILES
+from arcwise.data.formats.table import TABLES
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import decode
 from arcwise.runtime import Embedded, Model
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +88,7 @@ def embed_queries(model: Model, pictures: Manifest) -> Embedded:
     return runtime.embed_manifest(model, pictures)
 
 
-def in_place(embedded: Embedded, answers: Sequence[Answer]) -> list[Answer | ImageError]:
+def in_place(embedded: Embedded, answers: Sequence[T]) -> list[T | ImageError]:
     """Return the answers and, where a picture has none, its failure, in the order of the query.
 
     Args:
@@ -104,16 +107,8 @@ def _opened(one: str | Path | Manifest) -> Manifest:
     Raises:
         ArcwiseError: there is none; whatever the system says of the path is said in a line.
     """
-    if not isinstance(one, Manifest) and str(one) == "":
-        raise ArcwiseError("an empty name; expected the path of a picture or a folder")
-    if not isinstance(one, Manifest) and _no_text(str(one)):
-        raise ArcwiseError(f"{one}: a name that is no text (UTF-8); rename it")
     try:
-        if not isinstance(one, Manifest) and not Path(one).exists() and "{" not in str(one):
-            raise ArcwiseError(f"{one}: no such file or folder")
-        if not isinstance(one, Manifest) and _endless(Path(one)):
-            raise ArcwiseError(f"{one}: a pipe or device; expected a picture or a folder")
-        found = open_manifest(one, identities=False)
+        found = one if isinstance(one, Manifest) else _named(str(one))
     except OSError as problem:
         raise ArcwiseError(f"{one}: {problem.strerror or problem}") from None
     if not found.images:
@@ -121,11 +116,26 @@ def _opened(one: str | Path | Manifest) -> Manifest:
     return found
 
 
+def _named(name: str) -> Manifest:
+    """Return the pictures at a path; a file that is no data set is taken for one, as it is named.
+
+    Raises:
+        ArcwiseError: nothing is there, or nothing that can be read to its end.
+    """
+    if not name:
+        raise ArcwiseError("an empty name; expected the path of a picture or a folder")
+    if _no_text(name):
+        raise ArcwiseError(f"{name}: a name that is no text (UTF-8); rename it")
+    path = Path(name)
+    if not path.exists() and "{" not in name:  # the braces of numbered shards
+        raise ArcwiseError(f"{name}: no such file or folder")
+    if path.exists() and not (path.is_file() or path.is_dir()):  # it may never end, or never begin
+        raise ArcwiseError(f"{name}: a pipe or device; expected a picture or a folder")
+    if path.is_file() and path.suffix.lower() not in (*FILES, *TABLES):
+        return read_single(path, identities=False)
+    return open_manifest(path, identities=False)
+
+
 def _no_text(name: str) -> bool:
     """Return whether a path has bytes that are no UTF-8, which no table holds."""
     return any("\ud800" <= letter <= "\udfff" for letter in name)
-
-
-def _endless(path: Path) -> bool:
-    """Return whether reading a path might wait forever, or never end."""
-    return path.exists() and not (path.is_file() or path.is_dir())

@@ -22,7 +22,13 @@ _WHOLE = "whole.json"
 
 
 def work_place(destination: Path) -> Path:
-    """The folder in which a destination is written."""
+    """The folder in which a destination is written.
+
+    Raises:
+        ArcwiseError: the destination has no name of its own: it is `.` or `/`.
+    """
+    if not destination.name:
+        raise ArcwiseError(f"{destination}: there already; name a new file or folder")
     return destination.with_name(f".{destination.name}.partial")
 
 
