@@ -94,7 +94,7 @@ def here_in_search(
     thresholds: Sequence[SearchThreshold],
     found: Identification | TwoGalleries | None,
     search: Search | None,
-    ids: np.ndarray,
+    ids: np.ndarray | None,
 ) -> tuple[SearchThresholdHere, ...]:
     """What a model's thresholds for searches do to these probes, where they fit the gallery.
 
@@ -104,9 +104,9 @@ def here_in_search(
         thresholds: the model's.
         found: what was measured.
         search: what was enrolled.
-        ids: (U,) the items' identities.
+        ids: (U,) the items' identities; None where they are not known.
     """
-    if not isinstance(found, Identification) or search is None:
+    if not isinstance(found, Identification) or search is None or ids is None:
         return ()
     entries = search.galleries[0] if search.enrolled is None else search.enrolled
     counts = np.unique(ids[entries], return_counts=True)[1]
