@@ -11,7 +11,7 @@ _WIDTH, _HEIGHT, _BITS, _COLOURS, _SAMPLES, _EXTRA, _FORMAT = 256, 257, 258, 262
 _STRIPS, _TILES = (273, 279), (324, 325)  # offsets, byte counts
 _WANTED = {_WIDTH, _HEIGHT, _BITS, _COLOURS, _SAMPLES, _EXTRA, _FORMAT, *_STRIPS, *_TILES}
 _CHANNELS = {0: 1, 1: 1, 2: 3}  # of white-is-zero, black-is-zero, RGB; a further one is alpha
-_FLOAT = 3
+_FLOAT, _MOST_BITS = 3, 16
 _MOST_ENTRIES, _MOST_STRIPS = 4096, 2**20  # a hostile file could claim billions
 
 
@@ -25,6 +25,8 @@ def read(data: bytes) -> Header:
         raise HeaderError("damaged: a TIFF without a size")
     if tags.get(_FORMAT, (1,))[0] == _FLOAT:
         raise HeaderError("a TIFF of floating-point numbers; save it with 8 or 16 bits a channel")
+    if (bits := max(tags.get(_BITS, (8,)))) > _MOST_BITS:
+        raise HeaderError(f"a TIFF of {bits} bits a channel; save it with 8 or 16")
     for offsets, counts in (_STRIPS, _TILES):
         ends = map(sum, zip(tags.get(offsets, ()), tags.get(counts, ()), strict=False))
         end = max(ends, default=0)
