@@ -26,6 +26,8 @@ class CheckReport:
         splits: split → how many images.
         sizes: (width, height) → how many images.
         unreadable: pictures that cannot be decoded.
+        landmarks: pictures whose landmarks can be those of no face in them, and why.
+        odd_landmarks: pictures whose landmarks are odd, and how.
         duplicates: groups of pictures with the same pixels.
         near: groups of pictures that are nearly the same; those of several identities first, then
             those in several splits or data sets.
@@ -49,6 +51,8 @@ class CheckReport:
     suspects: tuple[tuple[str, ...], ...]
     ignored: tuple[str, ...]
     by_model: ModelReport | None = None
+    landmarks: tuple[Unreadable, ...] = ()
+    odd_landmarks: tuple[Unreadable, ...] = ()
 
     @property
     def identities(self) -> int:
@@ -76,7 +80,7 @@ class CheckReport:
 
         Identities shared between splits count as one: it is one decision that made them so.
         """
-        found = (self.unreadable, self.duplicates, self.near, self.suspects)
+        found = (self.unreadable, self.landmarks, self.duplicates, self.near, self.suspects)
         return sum(map(len, found)) + bool(self.shared)
 
     @property
@@ -97,8 +101,13 @@ class CheckReport:
         values = asdict(replace(self, by_model=None))
         values["by_model"] = None if self.by_model is None else self.by_model.as_dict()
         values["sizes"] = {f"{width}x{height}": n for (width, height), n in self.sizes.items()}
-        values["unreadable"] = [one._asdict() for one in self.unreadable]
-        for key, groups in (("duplicates", self.duplicates), ("near", self.near)):
+        for key, groups in (
+            ("unreadable", self.unreadable),
+            ("landmarks", self.landmarks),
+            ("odd_landmarks", self.odd_landmarks),
+            ("duplicates", self.duplicates),
+            ("near", self.near),
+        ):
             values[key] = [one._asdict() for one in groups]
         for key in ("notes", "shared", "ignored"):
             values[key] = list(values[key])
@@ -126,9 +135,12 @@ class CheckReport:
             yield from self._size_lines()
         if self.single:
             yield f"  one image only     {len(self.single):,} identities (no genuine pair)"
-        yield from section(
-            "cannot be decoded", [f"{one.image}: {one.reason}" for one in self.unreadable]
-        )
+        for title, pictures in (
+            ("cannot be decoded", self.unreadable),
+            ("landmarks that cannot be", self.landmarks),
+            ("odd landmarks", self.odd_landmarks),
+        ):
+            yield from section(title, [f"{one.image}: {one.reason}" for one in pictures])
         yield from section("one picture, two identities", _groups(self.mislabelled))
         yield from section("one picture, two splits or data sets", _groups(self.leaked))
         rest = [one for one in self.duplicates if len(one.identities) < 2 and len(one.places) < 2]
