@@ -268,9 +268,7 @@ def test_landmarks_that_cannot_be_are_listed(
 def test_odd_landmarks_are_kept_and_said(tmp_path: Path, photograph: Path) -> None:
     points = TEMPLATE[:, ::-1] * (1, -1) * 0.5 + (30, 70)  # turned by 90 degrees
     text = " ".join(f"{number:g}" for number in points.ravel())
-    (tmp_path / "set.csv").write_text(
-        f"image,identity,landmarks\nphotograph/Al/1.png,Al,{text}\n"
-    )
+    (tmp_path / "set.csv").write_text(f"image,identity,landmarks\nphotograph/Al/1.png,Al,{text}\n")
     done = align(tmp_path / "set.csv", tmp_path / "crops")
     assert (done.crops, done.impossible) == (1, [])
     assert "Al/1.png: turned by -90 degrees" in done.doubtful[0]

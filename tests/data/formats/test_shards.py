@@ -95,6 +95,77 @@ def test_another_picture_of_a_sample_is_no_row(a_tar):
     manifest = open_manifest(path)
     assert manifest.images == ["set.tar/1.jpg"]
     assert manifest.ignored == ("set.tar/1.mask.png",)
+    assert "1 pictures lie beside" in manifest.notes[0]
+
+
+@pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ("a.b.jpg a.b.cls a.c.jpg a.c.cls", {"a.b.jpg": "a.b.cls", "a.c.jpg": "a.c.cls"}),
+        ("v1.0_x.jpg v1.0_x.cls v1.0_y.jpg v1.0_y.cls",
+         {"v1.0_x.jpg": "v1.0_x.cls", "v1.0_y.jpg": "v1.0_y.cls"}),
+        ("d.v2/a.jpg d.v2/a.cls d.v1/a.jpg d.v1/a.cls",
+         {"d.v2/a.jpg": "d.v2/a.cls", "d.v1/a.jpg": "d.v1/a.cls"}),
+        ("7.left.jpg 7.right.jpg 7.cls", {"7.left.jpg": "7.cls", "7.right.jpg": "7.cls"}),
+        ("7.jpg 7.of.the.day.cls", {"7.jpg": "7.of.the.day.cls"}),
+        ("7.jpg 7.mask.png 7.cls", {"7.jpg": "7.cls"}),
+        ("7.jpg 7.png 7.cls", {"7.jpg": "7.cls"}),
+        ("1.a.b.jpg 1.a.jpg 1.a.cls 1.a.b.cls", {"1.a.b.jpg": "1.a.b.cls", "1.a.jpg": "1.a.cls"}),
+    ],
+)  # fmt: skip
+def test_a_dot_in_a_name_joins_and_parts_no_others(a_tar, members, expected, far):
+    """Beside their pictures or behind all of them."""
+    names = members.split()
+    if far:
+        names.sort(key=lambda one: one.endswith(".cls"))
+        names.insert(0, "between.jpg")
+        names.append("between.cls")
+        expected = expected | {"between.jpg": "between.cls"}
+    manifest = open_manifest(a_tar([(one, one) for one in names]))
+    found = dict(zip(manifest.images, manifest.identities, strict=True))
+    assert found == {f"set.tar/{picture}": label for picture, label in expected.items()}
+
+
+def test_a_class_of_another_name_is_no_pictures(a_tar):
+    path = a_tar([("v1.0.jpg", b"1"), ("v1.0.cls", "0"), ("v1.1.cls", "1"), ("v1.2.jpg", b"2")])
+    manifest = open_manifest(path, identities=False)
+    assert manifest.column("identity") == ["0", None]
+    assert [note[:1] for note in manifest.notes] == ["1", "1"]
+    assert "the first is set.tar/v1.2.jpg" in manifest.notes[0]
+    assert "belong to no picture, the first is set.tar/v1.1.cls" in manifest.notes[1]
+
+
+@pytest.mark.parametrize("order", ["pictures first", "labels first", "mixed"])
+def test_labels_may_lie_anywhere_in_a_shard(a_tar, order):
+    members = [(f"{n}.jpg", f"p{n}") for n in range(9)]
+    members += [(f"{n}.json", {"label": f"id{n}", "age": n}) for n in range(8)]
+    if order != "pictures first":
+        members.reverse()
+    if order == "mixed":
+        members = members[::2] + members[1::2]
+    manifest = open_manifest(a_tar(members), identities=False)
+    rows = {row["image"]: row for row in manifest.table.to_pylist()}
+    for n in range(8):
+        image = f"set.tar/{n}.jpg"
+        assert rows[image] == {"image": image, "identity": f"id{n}", "age": n}
+    assert rows["set.tar/8.jpg"]["identity"] is None
+    assert ["1 pictures have no" in note for note in manifest.notes] == [True]
+
+
+def test_a_far_label_is_of_its_own_shard(a_tar, tmp_path):
+    for name, label in (("a", "x"), ("b", "y")):
+        members = [("1.jpg", name), ("2.jpg", name), ("1.cls", label), ("2.cls", label)]
+        a_tar(members, name=f"many/{name}.tar")
+    manifest = open_manifest(tmp_path / "many")
+    assert manifest.identities == ["x", "x", "y", "y"]
+
+
+def test_what_is_said_twice_is_said(a_tar):
+    manifest = open_manifest(a_tar([("1.jpg", b"1"), ("1.cls", "0"), ("1.cls", "1")]))
+    assert manifest.identities == ["1"]
+    assert "1 members" in manifest.notes[0]
+    assert manifest.notes[0].endswith("set.tar/1.cls")
 
 
 def test_a_flat_tar_has_no_identities(a_tar):
@@ -192,7 +263,9 @@ def test_the_later_of_two_members_with_a_name_counts(a_tar):
     manifest = open_manifest(a_tar([("a/1.jpg", b"old"), ("a/2.jpg", b"x"), ("a/1.jpg", b"new")]))
     assert manifest.images == ["set.tar/a/2.jpg", "set.tar/a/1.jpg"]
     assert manifest.read(1) == b"new"
-    assert manifest.notes == ("1 members have the name of a later one: left out",)
+    (note,) = manifest.notes
+    assert note.startswith("1 members have the name of a later one")
+    assert note.endswith("set.tar/a/1.jpg")
 
 
 def test_links_are_listed_and_not_followed(tmp_path):

@@ -137,7 +137,10 @@ def _list(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
     length = longest if longest in allowed else allowed[0]
     allowed_null = name in _LISTS  # a picture may have no landmarks; a row without a vector is none
     wrong = pc.fill_null(pc.not_equal(lengths, length or 1), not allowed_null)
-    if name == "landmarks" and pc.any(pc.is_in(lengths, pa.array(_LISTS[name], pa.int32()))).as_py():
+    if (
+        name == "landmarks"
+        and pc.any(pc.is_in(lengths, pa.array(_LISTS[name], pa.int32()))).as_py()
+    ):
         return _as_they_are(column, title)
     if pc.any(wrong).as_py():
         row = pc.index(wrong, True).as_py()
