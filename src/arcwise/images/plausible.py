@@ -34,7 +34,7 @@ def impossible(points: Points, height: int, width: int) -> str | None:
         return "landmarks hold a NaN, an infinity or a gap"
     spread = np.ptp(points, axis=0).max()
     if spread < _PLACE or spread < 1e-6 * np.abs(points).max():
-        if 0 < spread and np.abs(points).max() <= _RELATIVE:
+        if spread > 0 and np.abs(points).max() <= _RELATIVE:
             return (
                 f"landmarks from {points.min():.3g} to {points.max():.3g} are all in one pixel, "
                 "relative to the picture's size perhaps; expected pixels"

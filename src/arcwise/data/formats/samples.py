@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from arcwise.data.containers.positioned import PositionedFile
+from arcwise.data.containers.spelled import alike
 from arcwise.data.containers.tarred import buffered, members
 from arcwise.data.containers.tarred.headers import Lost, Member
 from arcwise.data.formats import belonging
@@ -115,6 +116,7 @@ def scanned(shards: list[Path]) -> Part:
             f"is {name}"
         )
         table = table.take(pa.array(kept))
+    seen.notes += alike(table.column("image"), shards[0].parent.name)
     understood = "identities from .json, .cls or .txt"
     folders = table.column("folder")
     table = table.drop_columns(["folder"])
