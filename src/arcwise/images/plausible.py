@@ -30,6 +30,25 @@ def impossible(points: Points, height: int, width: int) -> str | None:
         height: of the picture.
         width: of the picture.
     """
+    if (reason := _no_shape(points)) is not None:
+        return reason
+    if (mistake := _mistake(points)) is not None:
+        return (
+            f"landmarks {mistake}; expected x and y of image-left eye, right eye, nose, left and "
+            "right mouth corner"
+        )
+    outside = _outside(points, height, width)
+    if outside <= len(points) // 2:
+        return None
+    across, down = (f"{one.min():.4g} to {one.max():.4g}" for one in points.T)
+    return (
+        f"landmarks lie outside the picture, {outside} of {len(points)}: x {across} and y {down} "
+        f"of {width} x {height} pixels"
+    )
+
+
+def _no_shape(points: Points) -> str | None:
+    """What is wrong with points that are none, or no five of them."""
     if not np.isfinite(points).all():
         return "landmarks hold a NaN, an infinity or a gap"
     spread = np.ptp(points, axis=0).max()
@@ -43,17 +62,6 @@ def impossible(points: Points, height: int, width: int) -> str | None:
     lengths = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
     if lengths[1] < _LINE * lengths[0]:
         return "all landmarks lie on one line"
-    if (mistake := _mistake(points)) is not None:
-        return (
-            f"landmarks {mistake}; expected x and y of image-left eye, right eye, nose, left and "
-            "right mouth corner"
-        )
-    outside = _outside(points, height, width)
-    if outside > len(points) // 2:
-        return (
-            f"landmarks lie outside the picture, {outside} of {len(points)}: x {_range(points[:, 0])}"
-            f" and y {_range(points[:, 1])} of {width} x {height} pixels"
-        )
     return None
 
 
@@ -110,7 +118,3 @@ def _angle(points: Points) -> float:
 def _outside(points: Points, height: int, width: int) -> int:
     inside = (points >= 0).all(axis=1) & (points[:, 0] <= width) & (points[:, 1] <= height)
     return int((~inside).sum())
-
-
-def _range(values: Points) -> str:
-    return f"{values.min():.4g} to {values.max():.4g}"

@@ -108,6 +108,7 @@ def _part(index: Path, some: Iterable[Path]) -> Part:
     shards = list(some)
     if not index.is_file():
         return scanned(shards)
+    note = f"{index.name} is damaged or of other shards, and is not used: remove it"
     try:
         with pq.ParquetFile(index) as file:
             sizes, names = tar_index.sizes_in(file), file.schema_arrow.names
@@ -117,15 +118,40 @@ def _part(index: Path, some: Iterable[Path]) -> Part:
                 groups = range(file.num_row_groups)  # as chunks: no second copy of the names
                 parts = [file.read_row_group(one, columns, use_threads=False) for one in groups]
                 table = pa.concat_tables(parts).replace_schema_metadata()
+                places = file.read(list(_PLACE), use_threads=False)
                 if len(shards) < len(sizes):
-                    of = file.read([tar_index.SHARD]).column(tar_index.SHARD)
-                    table = table.filter(pc.is_in(of, pa.array([one.name for one in shards])))
-                return Part(table, f"listed in {index.name}")
+                    here = pc.is_in(places[tar_index.SHARD], pa.array([one.name for one in shards]))
+                    table, places = table.filter(here), places.filter(here)
+                if (wrong := _misfit(shards, places)) is None:
+                    return Part(table, f"listed in {index.name}", notes=_missing(index, sizes))
+                note = f"{index.name} {wrong}, and is not used: remove it"
     except _DAMAGED:
         pass
     found = scanned(shards)
-    note = f"{index.name} is damaged or of other shards, and is not used: remove it"
     return replace(found, notes=(note, *found.notes))
+
+
+def _misfit(shards: list[Path], places: pa.Table) -> str | None:
+    """What is wrong with an offset table, of the first shard of which something is."""
+    for shard in shards:
+        here = places.filter(pc.equal(places[tar_index.SHARD], shard.name))
+        offsets, sizes = (
+            here[one].cast(pa.int64()).to_numpy() for one in (tar_index.OFFSET, tar_index.BYTES)
+        )
+        if (wrong := tar_index.misfit(shard, offsets, sizes)) is not None:
+            return wrong
+    return None
+
+
+def _missing(index: Path, sizes: dict[str, int]) -> tuple[str, ...]:
+    """A note on shards that an offset table names and that do not lie beside it."""
+    missing = [one for one in sizes if not (index.parent / one).is_file()]
+    if not missing:
+        return ()
+    return (
+        f"{index.name} names {len(sizes):,} shards, of which {len(missing):,} are not there: "
+        f"{', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}",
+    )
 
 
 def _with_splits(parts: dict[str, Part]) -> list[pa.Table]:

@@ -113,25 +113,21 @@ def listed_files(path: Path, name: str, found: pa.Table) -> Listed:
     files = table.column(table.num_columns - 1)
     keys = pa.array(_keys(found["image"], f"{name}/"))
     places = pc.index_in(keys, value_set=table.column(0).combine_chunks())
+    wrong = ""
     if table.num_columns < 2 or not pa.types.is_string(files.type):
-        return Listed(None, (unused,))
-    if len(pc.unique(table.column(0))) != len(table):
-        return Listed(None, (f"{path.name} has a key twice, and is not used",))
-    if missing := places.null_count:
-        there = f"only {len(keys) - missing:,} of {len(keys):,} pictures"
-        return Listed(None, (f"{unused}: {there}",))
-    if table.num_columns > 2 and (other := _other_labels(table, places, found)):
-        return Listed(
-            None,
-            (
-                f"{path.name} gives {other:,} of the {len(keys):,} pictures in {name} another label "
-                "than their records, and is not used",
-            ),
-        )
-    if more := len(table) - len(keys):
-        note = f"{path.name} lists {more:,} pictures more than {name} has"
-        return Listed(files.take(places), (note,))
-    return Listed(files.take(places))
+        wrong = unused
+    elif len(pc.unique(table.column(0))) != len(table):
+        wrong = f"{unused}: a key comes twice"
+    elif missing := places.null_count:
+        wrong = f"{unused}: only {len(keys) - missing:,} of {len(keys):,} pictures"
+    elif other := _other_labels(table, places, found):
+        which = f"{other:,} of the {len(keys):,} pictures in {name}"
+        wrong = f"{path.name} gives {which} another label than their records, and is not used"
+    if wrong:
+        return Listed(None, (wrong,))
+    more = len(table) - len(keys)
+    notes = (f"{path.name} lists {more:,} pictures more than {name} has",) if more else ()
+    return Listed(files.take(places), notes)
 
 
 def _other_labels(listed: pa.Table, places: pa.Array, found: pa.Table) -> int:
