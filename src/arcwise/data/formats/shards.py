@@ -14,6 +14,7 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 
 from arcwise.data.containers.tarred import index as tar_index
+from arcwise.data.formats import numbered
 from arcwise.data.formats.columns import validated
 from arcwise.data.formats.layout import SPLITS
 from arcwise.data.formats.samples import Part, scanned
@@ -63,7 +64,10 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
         ignored=tuple(one for part in parts.values() for one in part.ignored),
         understood=f"{len(shards):,} tar shard{'s' if len(shards) > 1 else ''}, "
         + " and ".join(sorted({part.understood for part in parts.values()})),
-        notes=tuple(note for part in parts.values() for note in part.notes),
+        notes=(
+            *numbered.missing(one.name for one in shards),
+            *(note for part in parts.values() for note in part.notes),
+        ),
     )
 
 
