@@ -246,6 +246,18 @@ def test_a_folder_of_shards_and_a_pattern(a_tar, tmp_path):
         open_manifest(tmp_path / "many" / "val.tar")
 
 
+def test_shards_that_say_how_many_they_are(a_tar, tmp_path):
+    for name in ("train-00000-of-00003", "train-00002-of-00003", "val-00000-of-00001"):
+        a_tar([(f"{name[:5]}/1.jpg", b"1")], name=f"many/{name}.tar")
+    manifest = open_manifest(tmp_path / "many")
+    assert manifest.column("split") == ["train", "train", "val"]
+    (note,) = manifest.notes
+    assert "2 are there, and 1 are missing, the first is number 1" in note
+    assert len(open_manifest(tmp_path / "many" / "train-*.tar")) == 2
+    with pytest.raises(ArcwiseError, match="no shard has a name like this"):
+        open_manifest(tmp_path / "many" / "x*.tar")
+
+
 def test_names_of_sets_may_be_splits(a_tar, tmp_path):
     for name in ("x-train-000.tar", "x-train-001.tar", "x-val-000.tar"):
         a_tar([(f"{name[:5]}/{name}.jpg", b"1")], name=f"many/{name}")

@@ -129,6 +129,9 @@ def _list(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
         column = pa.chunked_array([_split(column, title, name)])
     kind = column.type
     lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    if lists and name == "landmarks" and pa.types.is_list(kind.value_type):  # points: [[x, y], …]
+        rows = [_flattened(one) for one in column.to_pylist()]
+        return _list(pa.chunked_array([pa.array(rows, pa.list_(pa.float32()))]), title, name)
     if not lists and not pa.types.is_fixed_size_list(kind):
         raise ArcwiseError(f"{title}: column {name!r} holds {kind}; expected a list of numbers")
     lengths = pc.list_value_length(column)
@@ -156,6 +159,10 @@ def _list(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
         if values.null_count or not np.isfinite(values.to_numpy(zero_copy_only=False)).all():
             raise ArcwiseError(f"{title}: column {name!r} holds a NaN, an infinity or a gap")
     return column
+
+
+def _flattened(points: list[list[float] | None] | None) -> list[float] | None:
+    return None if points is None else [number for point in points for number in point or ()]
 
 
 def _as_they_are(column: pa.ChunkedArray, title: str) -> pa.ChunkedArray:

@@ -1,4 +1,4 @@
-"""Tar shards: one `.tar`, a folder of them, or a pattern such as `train-{000000..000012}.tar`."""
+"""Tar shards: a `.tar`, a folder of them, or a pattern: `train-{000000..000012}.tar`, `*.tar`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def names_shards(path: Path) -> bool:
     """Whether a path that does not exist stands for shards: a pattern, or what an index is of."""
     if path.suffix != ".tar":
         return False
-    return bool(_BRACES.search(path.name)) or tar_index.index_path(path).is_file()
+    return (
+        bool(_BRACES.search(path.name)) or "*" in path.name or tar_index.index_path(path).is_file()
+    )
 
 
 def read(path: Path, *, identities: bool = True) -> Manifest:
@@ -77,6 +79,11 @@ def _shards(path: Path) -> tuple[Path, list[Path]]:
         return path, sorted(path.glob("*.tar"))
     if path.is_file():
         return path.parent, [path]
+    if "*" in path.name:
+        shards = sorted(path.parent.glob(path.name))
+        if not shards:
+            raise ArcwiseError(f"{path}: no shard has a name like this")
+        return path.parent, shards
     if not (braces := _BRACES.search(path.name)):
         names = _listed(tar_index.index_path(path))
     else:

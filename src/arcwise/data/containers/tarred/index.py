@@ -29,7 +29,7 @@ IMAGE, SHARD, OFFSET, BYTES = "image", "shard", "shard_offset", "shard_bytes"
 """Its own columns: `shard.tar/member`, the shard, the header's position, the picture's size."""
 
 _SIZES = b"arcwise.shards"
-_NUMBER = re.compile(r"-\d+$")
+_NUMBER = re.compile(r"-\d+(-of-\d+)?$")
 _AT_ONCE = 2**13
 _MOST_GAPS = 2**12  # of a shard, that are looked into
 _SAID = (".json", ".cls", ".txt")
