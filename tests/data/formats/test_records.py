@@ -311,6 +311,16 @@ def test_more_behind_what_the_contents_promise(tmp_path: Path):
     assert "; 1 more pictures" in open_manifest(path).notes[0]
 
 
+def test_an_index_of_an_older_file_is_said(tmp_path: Path):
+    path = save(tmp_path, plain([float(key) for key in range(20)]))
+    index = path.with_suffix(".idx").read_text()
+    found = plain([float(key) for key in range(20)])
+    found[12] = (12, 12.0, picture(12) * 3)
+    save(tmp_path, found)
+    path.with_suffix(".idx").write_text(index)
+    assert "of 16 records looked at are not where train.idx says" in open_manifest(path).notes[0]
+
+
 def test_two_keys_of_one_record_are_said(tmp_path: Path):
     path = save(tmp_path, plain(PEOPLE))
     index = path.with_suffix(".idx")

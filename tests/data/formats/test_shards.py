@@ -153,6 +153,13 @@ def test_labels_may_lie_anywhere_in_a_shard(a_tar, order):
     assert ["1 pictures have no" in note for note in manifest.notes] == [True]
 
 
+def test_the_nearest_name_has_the_last_word(a_tar):
+    for far in (False, True):
+        members = [("7.jpg", b"1"), ("7.cls", "own"), ("7.meta.cls", "meta")]
+        path = a_tar([*members, ("8.jpg", b"2"), ("8.cls", "8")] if far else members)
+        assert open_manifest(path).identities[0] == "own"
+
+
 def test_a_far_label_is_of_its_own_shard(a_tar, tmp_path):
     for name, label in (("a", "x"), ("b", "y")):
         members = [("1.jpg", name), ("2.jpg", name), ("1.cls", label), ("2.cls", label)]

@@ -7,7 +7,7 @@ and only where nothing is, what is alike up to an earlier one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -15,7 +15,8 @@ class Belonging(NamedTuple):
     """The members of one sample, or of several whose names begin alike.
 
     Attributes:
-        sides: picture → what is said of it, both by name; pictures without any are here too.
+        sides: picture → what is said of it, both by name, the nearest last; pictures of which
+            nothing is said are here too.
         further: pictures beside one that something is said of: a mask, or the like.
         shared: pictures of which the same is said as of another.
         spare: what is said of no picture here.
@@ -33,7 +34,7 @@ def key(name: str) -> str:
     return folder + slash + file.partition(".")[0]
 
 
-def belonging(pictures: Iterable[str], sides: Iterable[str]) -> Belonging:
+def belonging(pictures: Sequence[str], sides: Collection[str]) -> Belonging:
     """What is said of which picture.
 
     Args:
@@ -41,6 +42,10 @@ def belonging(pictures: Iterable[str], sides: Iterable[str]) -> Belonging:
         sides: the names of what is said, in order.
     """
     found: dict[str, list[str]] = {one: [] for one in pictures}
+    if not sides or not pictures:  # nearly all of a tar of folders
+        return Belonging(found, [], [], list(sides))
+    if len(found) == 1 and len({_stem(one) for one in (pictures[0], *sides)}) == 1:
+        return Belonging({pictures[0]: list(sides)}, [], [], [])
     by_stem: dict[str, str] = {}
     below: dict[str, list[str]] = {}
     for one in found:
@@ -58,6 +63,8 @@ def belonging(pictures: Iterable[str], sides: Iterable[str]) -> Belonging:
         if not owners:
             spare.append(side)
         shared += owners[1:]
+    for one, said in found.items():
+        said.sort(key=lambda side, stem=_stem(one): _stem(side) == stem)  # its own name comes last
     told = {_stem(one) for one, said in found.items() if said}
     further = [
         one

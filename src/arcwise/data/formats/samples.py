@@ -151,13 +151,15 @@ def _rows(shard: Path, seen: _Seen) -> Iterator[dict[str, Any]]:
         before = len(lost)
         pictures, sides = _parted(sample, shard, seen.ignored)
         by_name = {one.name: one for one in sides}
-        seen.twice += [f"{shard.name}/{shown(one.name)}" for one in _repeated(sides)]
-        known = belonging.belonging((one.name for one in pictures), by_name)
+        if len(by_name) < len(sides):
+            seen.twice += [f"{shard.name}/{shown(one.name)}" for one in _repeated(sides)]
+        known = belonging.belonging([one.name for one in pictures], by_name)
         spare += [by_name[one] for one in known.spare]
-        seen.further += [f"{shard.name}/{one}" for one in known.further]
-        seen.shared += [f"{shard.name}/{one}" for one in known.shared]
+        if known.further or known.shared:
+            seen.further += [f"{shard.name}/{one}" for one in known.further]
+            seen.shared += [f"{shard.name}/{one}" for one in known.shared]
         may_be_lost = usually_told and not sides and len(lost) > before
-        left_out = set(known.further)
+        left_out = frozenset(known.further)
         for name in (one.name for one in pictures if one.name not in left_out):
             ref = f"{shard.name}/{name}"
             try:

@@ -29,6 +29,7 @@ BLOCK = 2**22
 """Bytes read at once by those who read a file from front to back."""
 
 _PROBES = 16
+_MANY = 4  # of so many records one is not where it should be: more than damage does
 
 
 class RecordContainer:
@@ -182,6 +183,12 @@ class RecordContainer:
                 f"{beside}: line {line_of(beside, key)}: record {key} at byte {offsets[0]:,} of "
                 f"{self._name} {problems[0]}; the two do not belong together: remove the .idx, "
                 "and the .rec itself is looked through"
+            )
+        inside = [bool(one) for one, row in zip(problems, rows, strict=True) if offsets[row] < size]
+        if sum(inside) * _MANY >= len(inside) > 0:
+            yield (
+                f"{sum(inside)} of {len(inside)} records looked at are not where {beside.name} says; "
+                f"it may be of another file: remove it, and {self._name} itself is looked through"
             )
         if doubled := int((self._starts[1:] == self._starts[:-1]).sum()):
             yield (
