@@ -64,7 +64,8 @@ def belonging(pictures: Sequence[str], sides: Collection[str]) -> Belonging:
             spare.append(side)
         shared += owners[1:]
     for one, said in found.items():
-        said.sort(key=lambda side, stem=_stem(one): _stem(side) == stem)  # its own name comes last
+        own = [side for side in said if _stem(side) == _stem(one)]
+        said[:] = [side for side in said if _stem(side) != _stem(one)] + own
     told = {_stem(one) for one, said in found.items() if said}
     further = [
         one

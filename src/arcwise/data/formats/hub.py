@@ -68,7 +68,8 @@ def read(path: Path, *, identities: bool = True, **columns: Any) -> Manifest:
         found = read_table(shard, identities=identities, **columns)
         tables.append(_seen_from(found, name, moved=columns.get("images") is not None))
         notes += found.notes
-        understood = ", which holds its pictures" if "holds its" in found.understood else ""
+        if "holds its pictures" in found.understood:
+            understood = ", which hold their pictures" if len(shards) > 1 else ", with its pictures"
     tables, splits = _with_splits(tables, names)
     if None in splits and any(splits):
         without = [name for name, split in zip(names, splits, strict=True) if split is None]

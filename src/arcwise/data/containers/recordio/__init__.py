@@ -187,8 +187,8 @@ class RecordContainer:
         inside = [bool(one) for one, row in zip(problems, rows, strict=True) if offsets[row] < size]
         if sum(inside) * _MANY >= len(inside) > 0:
             yield (
-                f"{sum(inside)} of {len(inside)} records looked at are not where {beside.name} says; "
-                f"it may be of another file: remove it, and {self._name} itself is looked through"
+                f"{sum(inside)} of {len(inside)} records looked at are not where {beside.name} "
+                f"says; if it is of another file remove it: {self._name} itself is looked through"
             )
         if doubled := int((self._starts[1:] == self._starts[:-1]).sum()):
             yield (
