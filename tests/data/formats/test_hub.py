@@ -107,6 +107,17 @@ def test_a_folder_with_pictures_is_no_set_of_shards(
     assert open_manifest(tmp_path / "hub").identities == ["apple"]
 
 
+def test_many_folders_are_identities(
+    a_shard: Write, tmp_path: Path, a_picture: Callable[..., bytes]
+) -> None:
+    a_shard("labels.parquet", (b"x", None))
+    for number in range(70):
+        folder = tmp_path / "hub" / f"{number:02d}"
+        folder.mkdir()
+        (folder / "1.png").write_bytes(a_picture(number))
+    assert len(open_manifest(tmp_path / "hub")) == 70
+
+
 @pytest.mark.parametrize("name", ["x.parquet", "data/train-00000-of-00001.parquet"])
 def test_pictures_beside_a_table_are_read_by_their_paths(
     a_shard: Write, tmp_path: Path, a_picture: Callable[..., bytes], name: str

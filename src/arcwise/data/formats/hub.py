@@ -37,7 +37,7 @@ def recognises(path: Path) -> bool:
         return False
     shards = False
     for one in _files(path):
-        if is_picture(one.name):
+        if is_picture(one.name) or one.is_dir():
             return False
         shards = shards or _is_shard(one)
     return shards
@@ -92,14 +92,19 @@ def read(path: Path, *, identities: bool = True, **columns: Any) -> Manifest:
 
 
 def _files(folder: Path, depth: int = 0) -> Iterator[Path]:
-    """The files of a folder and of the few in it."""
-    with os.scandir(folder) as inside:
-        found = sorted((one for one in inside if not one.name.startswith(".")), key=_by_name)
-    folders = [one for one in found if one.is_dir()]
+    """The files of a folder and of the few in it; where these are many, they themselves."""
+    try:
+        with os.scandir(folder) as inside:
+            found = sorted((one for one in inside if not one.name.startswith(".")), key=_by_name)
+    except OSError:  # who reads the folder otherwise says so
+        return
     yield from (folder / one.name for one in found if one.is_file())
-    if depth < _DEEPEST and len(folders) <= _MOST_FOLDERS:
-        for one in folders:
-            yield from _files(folder / one.name, depth + 1)
+    folders = [folder / one.name for one in found if one.is_dir()]
+    if depth == _DEEPEST or len(folders) > _MOST_FOLDERS:
+        yield from folders
+        return
+    for one in folders:
+        yield from _files(one, depth + 1)
 
 
 def _by_name(entry: os.DirEntry[str]) -> str:
