@@ -61,7 +61,9 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[n
     except cv2.error:
         image = None
     if image is None:
-        raise ImageError(name, f"damaged: its pixels cannot be decoded ({ACCEPTED} expected)")
+        raise ImageError(
+            name, f"damaged, or of a rare kind: its pixels cannot be decoded ({ACCEPTED} expected)"
+        )
     return _on_white(image, header) if alpha else image
 
 
