@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
+from arcwise.data.check import check
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.images import decode
@@ -24,7 +25,7 @@ from arcwise.verbs.aligned import Aligned, Policies, Several
 from arcwise.verbs.data_align import align
 
 NAMES = ("Al/1.png",)
-MARKS = " ".join(f"{number:g}" for number in (TEMPLATE / 4).ravel())
+MARKS = " ".join(f"{number:g}" for number in (TEMPLATE / 12).ravel())
 
 
 @pytest.fixture
@@ -51,7 +52,8 @@ def test_landmarks_of_the_table_are_used(
     for form in ("crops", "crops.zip"):
         done = align(tmp_path / "set.csv", tmp_path / form)
         assert (done.crops, done.several, done.faceless) == (1, [], ["photos/2.png"])
-        assert [error.name for error in done.unreadable] == ["photos/3.png", "photos/4.png"]
+        assert [error.name for error in done.impossible] == ["photos/3.png"]
+        assert [error.name for error in done.unreadable] == ["photos/4.png"]
         assert "in one place" in str(done)
         crops = open_manifest(done.path)
         assert crops.identities == ["Al"]
@@ -182,6 +184,7 @@ def test_68_points_and_all_other_columns_and_pairs_go_with_the_crops(
     tmp_path: Path, photograph: Path
 ) -> None:
     points = np.random.default_rng(0).uniform(20, 80, (68, 2)).round(1)
+    points[[36, 42, 30, 48, 54]] = points[[39, 45, 30, 48, 54]] = TEMPLATE.round(1) * 0.7
     text = " ".join(map(str, points.ravel()))
     (tmp_path / "set.csv").write_text(
         "image,identity,landmarks,box,template,media,quality,age,shot\n"
@@ -229,12 +232,45 @@ def test_pairs_of_pictures_are_called_as_the_crops_are(
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(12, "has 12 numbers; expected 10 or 136"), (136, "expected 136")]
+    ("points", "reason"),
+    [
+        (TEMPLATE / 112, "relative"),
+        (TEMPLATE + 200, "outside"),
+        (TEMPLATE[[1, 0, 2, 4, 3]], "left and right"),
+        (TEMPLATE[:, ::-1], "y before x"),
+        (TEMPLATE * np.nan, "NaN"),
+        (TEMPLATE[:4], "8 numbers"),
+    ],
 )
-def test_other_numbers_of_landmarks_are_refused(count: int, said: str, tmp_path: Path) -> None:
-    rows = [" ".join(["1.5"] * number) for number in (count, 10)]
-    (tmp_path / "set.csv").write_text(
-        "\n".join(["image,identity,landmarks", *(f"x,A,{one}" for one in rows)])
-    )
-    with pytest.raises(ArcwiseError, match=said):
-        open_manifest(tmp_path / "set.csv")
+def test_landmarks_that_cannot_be_are_listed(
+    points: NDArray[np.float64],
+    reason: str,
+    a_folder: Callable[..., Path],
+    a_picture: Callable[..., bytes],
+    tmp_path: Path,
+) -> None:
+    root = a_folder()
+    for name in ("1.png", "2.png"):
+        (root / name).write_bytes(a_picture(0, ".png", 112, 112))
+    rows = [" ".join(f"{number:g}" for number in one.ravel()) for one in (TEMPLATE, points)]
+    lines = [f"photos/{number}.png,Al,{row}" for number, row in enumerate(rows, 1)]
+    (tmp_path / "set.csv").write_text("\n".join(["image,identity,landmarks", *lines]))
+    done = align(tmp_path / "set.csv", tmp_path / "crops")
+    assert (done.crops, [one.name for one in done.impossible]) == (1, ["photos/2.png"])
+    assert reason in done.impossible[0].reason
+    assert "landmarks that cannot be, left out (1)" in str(done)
+    report = check(open_manifest(tmp_path / "set.csv"))
+    assert [one.image for one in report.landmarks] == ["photos/2.png"]
+    assert reason in report.landmarks[0].reason
+    assert report.problems == 2  # and two copies of one picture
+
+
+def test_odd_landmarks_are_kept_and_said(tmp_path: Path, photograph: Path) -> None:
+    points = TEMPLATE[:, ::-1] * (1, -1) * 0.5 + (30, 70)  # turned by 90 degrees
+    text = " ".join(f"{number:g}" for number in points.ravel())
+    (tmp_path / "set.csv").write_text(f"image,identity,landmarks\nphotograph/Al/1.png,Al,{text}\n")
+    done = align(tmp_path / "set.csv", tmp_path / "crops")
+    assert (done.crops, done.impossible) == (1, [])
+    assert "Al/1.png: turned by -90 degrees" in done.doubtful[0]
+    report = check(open_manifest(tmp_path / "set.csv"))
+    assert (len(report.odd_landmarks), report.problems) == (1, 0)

@@ -190,3 +190,11 @@ def test_a_table_without_identities_where_none_are_needed(table: Table) -> None:
     assert manifest.column("identity") == ["", "b"]
     with pytest.raises(ArcwiseError, match="no vectors; embed it first"):
         manifest.vectors  # noqa: B018
+
+
+def test_landmarks_may_be_points(tmp_path: Path) -> None:
+    points = [[2.0 * number, 2.0 * number + 1] for number in range(5)]
+    table = pa.table({"vector": [[1.0]] * 2, "identity": ["a", "b"], "landmarks": [points, None]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    found = open_manifest(tmp_path / "x.parquet").column("landmarks")
+    assert found == [[float(number) for number in range(10)], None]

@@ -242,3 +242,15 @@ def test_the_oldest_bmp_is_read() -> None:
 def test_a_floating_point_tiff_says_what_to_do(encoded: Callable[..., bytes]) -> None:
     with pytest.raises(ImageError, match="8 or 16 bits"):
         decode(encoded(Image.new("F", (9, 9)), "TIFF"), "x")
+
+
+@pytest.mark.parametrize(("bits", "data"), [(4, b"\x1f"), (12, b"\x10\x0f\xff"), (32, bytes(8))])
+def test_a_tiff_of_other_depths_is_named(bits: int, data: bytes) -> None:
+    """Grey, 2 x 1, one strip behind the directory."""
+    count = 8
+    start = 10 + 12 * count + 4
+    tags = {256: 2, 257: 1, 258: bits, 259: 1, 262: 1, 273: start, 278: 1, 279: len(data)}
+    entries = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in tags.items())
+    head = struct.pack("<2sHIH", b"II", 42, 8, count)
+    with pytest.raises(ImageError, match=f"a TIFF of {bits} bits a channel"):
+        decode(head + entries + bytes(4) + data, "x")

@@ -17,7 +17,11 @@ _INTO = re.compile(rf"({'|'.join(map(re.escape, KINDS))})/", re.IGNORECASE)
 
 class _Opened(NamedTuple):
     container: Container
-    stamp: tuple[int, int]  # when written, how long
+    stamp: Stamp
+
+
+Stamp = tuple[tuple[int, int], ...]
+"""When a container and the index beside it were written, and how long they are."""
 
 
 class _Shelf:
@@ -84,21 +88,29 @@ def open_container(path: str) -> Container:
         ArcwiseError: it is damaged.
         OSError: it cannot be read.
     """
-    status = os.stat(path)
+    stamp = _stamp(path)
     with _shelf.lock:
         known = _shelf.opened.get(path)
-        if known is not None and known.stamp != (status.st_mtime_ns, status.st_size):
+        if known is not None and known.stamp != stamp:
             del _shelf.opened[path]
     return _open(path)
+
+
+def _stamp(path: str) -> Stamp:
+    """Of a file that is there, and of a `.rec`'s index."""
+    start, ending = os.path.splitext(path)
+    files = [path]
+    if ending.lower() == ".rec" and os.path.isfile(f"{start}.idx"):
+        files.append(f"{start}.idx")
+    return tuple((one.st_mtime_ns, one.st_size) for one in map(os.stat, files))
 
 
 def _open(path: str) -> Container:
     with _shelf.lock:
         known = _shelf.opened.get(path)
         if known is None:
-            status = os.stat(path)
-            container = opener(os.path.splitext(path)[1])(path)
-            known = _Opened(container, (status.st_mtime_ns, status.st_size))
+            stamp = _stamp(path)
+            known = _Opened(opener(os.path.splitext(path)[1])(path), stamp)
             _shelf.opened[path] = known
             if len(_shelf.opened) > _OPEN:
                 _shelf.opened.popitem(last=False)  # closed when its last reader lets go

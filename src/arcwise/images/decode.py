@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from arcwise.errors import ImageError
 from arcwise.images.headers import ACCEPTED, Header, HeaderError, read_header
+from arcwise.images.netpbm import decode_netpbm, is_netpbm
 
 MAX_PIXELS = 64 * 2**20
 """More pixels than this are refused before decoding (a 192 MiB picture)."""
@@ -49,13 +50,20 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[n
             name,
             f"{width} x {height} pixels, more than the {max_pixels:,} allowed; make it smaller",
         )
+    if is_netpbm(data):
+        try:
+            return decode_netpbm(data)
+        except HeaderError as problem:
+            raise ImageError(name, str(problem)) from None
     flags = cv2.IMREAD_UNCHANGED if alpha else cv2.IMREAD_COLOR_RGB
     try:
         image: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         image = None
     if image is None:
-        raise ImageError(name, f"damaged: its pixels cannot be decoded ({ACCEPTED} expected)")
+        raise ImageError(
+            name, f"damaged, or of a rare kind: its pixels cannot be decoded ({ACCEPTED} expected)"
+        )
     return _on_white(image, header) if alpha else image
 
 

@@ -9,20 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from arcwise.errors import ArcwiseError
+from arcwise.images.plausible import impossible
 from arcwise.images.resize import scale
-
-TEMPLATE: NDArray[np.float64] = np.array(
-    [
-        (38.2946, 51.6963),
-        (73.5318, 51.5014),
-        (56.0252, 71.7366),
-        (41.5493, 92.3655),
-        (70.7299, 92.2041),
-    ]
-)
-"""(5, 2) x, y of eyes, nose and mouth corners in a 112 x 112 crop, image-left first (ArcFace)."""
-
-TEMPLATE.setflags(write=False)
+from arcwise.images.template import TEMPLATE
 
 _MUCH = 0.5  # of the size; bilinear interpolation passes over pixels where it shrinks further
 
@@ -116,9 +105,11 @@ def align(image: NDArray[np.uint8], landmarks: ArrayLike, size: int = 112) -> ND
         size: side of the crop, in pixels.
 
     Raises:
-        ArcwiseError: another number of points, or points no face can have.
+        ArcwiseError: another number of points, or points no face in the picture can have.
     """
     points, wanted = five_points(landmarks), template(size)
+    if (reason := impossible(points, *image.shape[:2])) is not None:
+        raise ArcwiseError(reason)
     matrix = umeyama(points, wanted)
     factor = float(np.hypot(*matrix[:, 0]))
     if factor < _MUCH:

@@ -136,7 +136,8 @@ def content_key(content: bytes, landmarks: ArrayLike | None) -> bytes:
         content: the picture's file.
         landmarks: what the picture is aligned by; None where it is taken as it is.
     """
-    points = b"" if landmarks is None else np.asarray(landmarks, np.float64).tobytes()
+    # "checked": an entry from before landmarks were checked may be of a crop that shows no face
+    points = b"" if landmarks is None else b"checked" + np.asarray(landmarks, np.float64).tobytes()
     return hashlib.sha256(hashlib.sha256(content).digest() + points).digest()
 
 

@@ -52,7 +52,9 @@ class Aligned:
         several: pictures with more than one face.
         faceless: pictures without one.
         profiles: pictures whose face is a profile.
-        unreadable: pictures that cannot be decoded, or whose landmarks fit no face; left out.
+        unreadable: pictures that cannot be decoded; left out.
+        impossible: pictures whose landmarks can be those of no face in them; left out.
+        doubtful: crops whose landmarks are odd, and how: outside the picture in part, say.
         pairs: to verify, that are left of the data set's; None where it states none.
         notes: what the data set has to say about itself.
     """
@@ -64,10 +66,12 @@ class Aligned:
     faceless: list[str] = field(default_factory=list)
     profiles: list[str] = field(default_factory=list)
     unreadable: list[ImageError] = field(default_factory=list)
+    impossible: list[ImageError] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
     pairs: int | None = None
     notes: tuple[str, ...] = ()
 
-    def count(self, image: str, faces: int, profile: bool) -> None:
+    def count(self, image: str, faces: int, profile: bool, doubtful: str | None = None) -> None:
         """Note what a picture was."""
         if faces > 1:
             self.several.append(image)
@@ -75,10 +79,14 @@ class Aligned:
             self.faceless.append(image)
         if profile:
             self.profiles.append(image)
+        if doubtful:
+            self.doubtful.append(f"{image}: {doubtful}")
 
     @property
     def why(self) -> str:
         """Why there is no crop at all."""
+        if self.impossible:
+            return f"{len(self.impossible):,} have landmarks that cannot be: {self.impossible[0]}"
         if self.unreadable:
             return str(self.unreadable[0])
         return "none has a face" if self.faceless else "the policies leave all of them out"
@@ -103,6 +111,8 @@ class Aligned:
             ("several faces", several.get(policies.several), self.several),
             ("no face found", faceless.get(policies.none), self.faceless),
             ("profiles", profiles.get(policies.profile), self.profiles),
+            ("odd landmarks", "kept", self.doubtful),
+            ("landmarks that cannot be", None, [str(error) for error in self.impossible]),
             ("unreadable", None, [str(error) for error in self.unreadable]),
         ):
             if names:

@@ -22,6 +22,7 @@ from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images.detect import FaceDetector, most_central
 from arcwise.images.landmarks import align as align_face
 from arcwise.images.landmarks import five_points, is_profile
+from arcwise.images.plausible import doubtful
 from arcwise.images.preparation import Preparation
 from arcwise.verbs.aligned import Aligned, Policies
 
@@ -74,7 +75,6 @@ def align(
     target = Path(destination)
     work = partial(
         _crop,
-        manifest=manifest,
         landmarks=landmarks,
         detector=detector,
         size=size,
@@ -88,7 +88,10 @@ def align(
             if isinstance(found, ImageError):
                 done.unreadable.append(found)
                 continue
-            done.count(manifest.image(row), found.faces, found.profile)
+            if found.impossible:
+                done.impossible.append(ImageError(manifest.image(row), found.impossible))
+                continue
+            done.count(manifest.image(row), found.faces, found.profile, found.doubtful)
             if found.pixels is not None:
                 _, data = cv2.imencode(ending, found.pixels[..., ::-1], options)
                 files.add(paths[row], data.tobytes())
@@ -104,6 +107,8 @@ class _Crop(NamedTuple):
     pixels: NDArray[np.uint8] | None  # None: left out
     faces: int
     profile: bool = False
+    impossible: str | None = None  # why the landmarks are those of no face
+    doubtful: str | None = None  # what is odd about them
 
 
 def _crop(
@@ -111,7 +116,6 @@ def _crop(
     data: bytes,
     image: NDArray[np.uint8],
     *,
-    manifest: Manifest,
     landmarks: list[list[float] | None],
     detector: FaceDetector | None,
     size: int,
@@ -133,9 +137,10 @@ def _crop(
         profile = is_profile(points)
         if profile and policies.profile == "leave-out":
             return _Crop(None, faces, profile)
-        return _Crop(align_face(image, points, size), faces, profile)
+        odd = doubtful(points, *image.shape[:2]) if known is not None and not profile else None
+        return _Crop(align_face(image, points, size), faces, profile, doubtful=odd)
     except ArcwiseError as problem:
-        raise ImageError(manifest.image(row), str(problem)) from None
+        return _Crop(None, faces, impossible=str(problem))
 
 
 def _centre(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

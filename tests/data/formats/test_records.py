@@ -4,6 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from arcwise.data.containers.recordio.framing import MAGIC_BYTES, frame
@@ -239,7 +240,116 @@ def test_a_list_of_something_else_is_noted(tmp_path: Path, text: str):
     assert_people(path, 0)
     manifest = open_manifest(path)
     assert "file" not in manifest.table.column_names
-    assert manifest.notes == ("train.lst does not list these records, and is not used",)
+    (note,) = manifest.notes
+    assert note.startswith("train.lst does not list these records, and is not used")
+
+
+def test_a_list_of_more_pictures_is_said(tmp_path: Path):
+    path = save(tmp_path, plain(PEOPLE))
+    lines = [f"{key}\t{label}\t{key}.jpg\n" for key, label in enumerate([*PEOPLE, 1.0, 2.0])]
+    path.with_suffix(".lst").write_text("".join(lines))
+    manifest = open_manifest(path)
+    assert manifest.column("file") == [f"{key}.jpg" for key in range(6)]
+    assert manifest.notes == ("train.lst lists 2 pictures more than train.rec has",)
+
+
+def test_a_list_with_other_labels_is_not_used(tmp_path: Path):
+    path = save(tmp_path, plain(PEOPLE))
+    lines = [f"{key}\t{label}\t{key}.jpg\n" for key, label in enumerate([8.0, *PEOPLE[1:]])]
+    path.with_suffix(".lst").write_text("".join(lines))
+    manifest = open_manifest(path)
+    assert "file" not in manifest.table.column_names
+    assert "gives 1 of the 6 pictures" in manifest.notes[0]
+    assert manifest.identities[0] == "7"
+
+
+def without(path: Path, *keys: int) -> None:
+    """Takes the lines of these keys out of the `.idx`."""
+    index = path.with_suffix(".idx")
+    lines = index.read_text().splitlines(keepends=True)
+    index.write_text("".join(one for one in lines if int(one.split("\t")[0]) not in keys))
+
+
+@pytest.mark.parametrize(
+    "missing", [(0,), (5,), (2,), (2, 3), (0, 2, 5), (3, 4, 5), (0, 1, 2), (1, 2, 3, 4)]
+)
+def test_pictures_that_the_index_does_not_name_are_counted(tmp_path: Path, missing):
+    path = save(tmp_path, plain(PEOPLE))
+    without(path, *missing)
+    manifest = open_manifest(path)
+    kept = [key for key in range(6) if key not in missing]
+    assert manifest.images == [f"train.rec/{key}" for key in kept]
+    (note,) = manifest.notes
+    assert note.startswith(f"train.idx names {len(kept)} records of train.rec; {len(missing)} more")
+
+
+def test_keys_that_skip_records_are_found_out(tmp_path: Path):
+    """The keys follow one another; the records they name do not."""
+    path = save(tmp_path, plain(PEOPLE))
+    index = path.with_suffix(".idx")
+    offsets = [line.split("\t")[1] for line in index.read_text().splitlines()]
+    index.write_text("".join(f"{key}\t{one}\n" for key, one in enumerate(offsets[::2])))
+    assert "; 3 more pictures" in open_manifest(path).notes[0]
+
+
+@pytest.mark.parametrize("missing", [(1,), (6,), (1, 2, 3), (8,)])
+def test_an_index_that_lacks_what_the_contents_promise(tmp_path: Path, missing):
+    path = save(tmp_path, insightface(PEOPLE, RANGES))
+    without(path, *missing)
+    manifest = open_manifest(path)
+    pictures = [key for key in missing if key < 7]
+    assert len(manifest) == 6 - len(pictures)
+    said = [note for note in manifest.notes if f"; {len(pictures)} more pictures" in note]
+    assert len(said) == bool(pictures)
+
+
+def test_more_behind_what_the_contents_promise(tmp_path: Path):
+    found = insightface(PEOPLE, RANGES)
+    path = save(tmp_path, [*found, (10, 7.0, picture(10))])
+    without(path, 10)
+    assert_people(path)
+    assert "; 1 more pictures" in open_manifest(path).notes[0]
+
+
+def test_an_index_of_an_older_file_is_said(tmp_path: Path):
+    path = save(tmp_path, plain([float(key) for key in range(20)]))
+    index = path.with_suffix(".idx").read_text()
+    found = plain([float(key) for key in range(20)])
+    found[12] = (12, 12.0, picture(12) * 3)
+    save(tmp_path, found)
+    path.with_suffix(".idx").write_text(index)
+    assert "of 16 records looked at are not where train.idx says" in open_manifest(path).notes[0]
+
+
+def test_two_keys_of_one_record_are_said(tmp_path: Path):
+    path = save(tmp_path, plain(PEOPLE))
+    index = path.with_suffix(".idx")
+    index.write_text(index.read_text() + "6\t0\n")
+    manifest = open_manifest(path)
+    assert manifest.read(6) == manifest.read(0)
+    assert "leads 1 keys to the record of another" in manifest.notes[0]
+
+
+def test_ids_that_come_twice_are_counted_anew_and_said(tmp_path: Path):
+    found = [(1, 7.0, picture(0)), (1, 3.0, picture(1)), (2, 7.0, picture(2))]
+    path = save(tmp_path, found, index=False)
+    manifest = open_manifest(path)
+    assert manifest.images == [f"train.rec/{key}" for key in range(3)]
+    assert [manifest.read(row) for row in range(3)] == [picture(row) for row in range(3)]
+    assert "same id, 1 the first" in manifest.notes[1]
+
+
+def test_a_table_beside_that_lists_more_than_there_is(tmp_path: Path):
+    path = save(tmp_path, plain(PEOPLE))
+    images = [f"train.rec/{key}" for key in range(6)]
+    table = pa.table({"image": images, "identity": list("aabbcc")})
+    pq.write_table(table, path.with_suffix(".manifest.parquet"))
+    assert open_manifest(path).notes == ()
+    without(path, 5)
+    manifest = open_manifest(path)
+    assert len(manifest) == 6
+    assert "; 1 more pictures" in manifest.notes[0]
+    assert manifest.notes[1].endswith("lists 6 pictures of train.rec, of which 1 are not there")
 
 
 def test_property_is_compared(tmp_path: Path):

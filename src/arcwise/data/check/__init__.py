@@ -19,8 +19,10 @@ from arcwise.data.check.rows import Rows
 from arcwise.data.check.spelling import suspects
 from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress, each_row
-from arcwise.errors import ImageError
+from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import decode
+from arcwise.images.landmarks import five_points
+from arcwise.images.plausible import doubtful, impossible
 
 _DIGEST = 20  # bytes
 
@@ -59,6 +61,8 @@ def check(
         splits=_counts(manifest.column("split")),
         sizes=dict(sorted(seen.sizes.items())),
         unreadable=tuple(seen.unreadable),
+        landmarks=tuple(seen.impossible),
+        odd_landmarks=tuple(seen.doubtful),
         duplicates=tuple(_duplicates(rows, seen.content, seen.usable)),
         near=tuple(_near(rows, seen, comparing)),
         shared=tuple(rows.shared()),
@@ -72,6 +76,8 @@ class _Look(NamedTuple):
     content: bytes  # hash of the pixels, or of the vector
     size: tuple[int, int] | None = None  # width, height
     small: NDArray[np.uint8] | None = None
+    impossible: Unreadable | None = None
+    doubtful: Unreadable | None = None
 
 
 class _Seen(NamedTuple):
@@ -83,13 +89,16 @@ class _Seen(NamedTuple):
     usable: NDArray[np.bool_]
     sizes: Counter[tuple[int, int]]
     unreadable: list[Unreadable]
+    impossible: list[Unreadable]  # landmarks, as the next
+    doubtful: list[Unreadable]
 
 
 def _look_at(rows: Rows, workers: int | None, progress: Progress | None) -> _Seen:
     count, own = len(rows), len(rows.manifests[0])
     content = np.zeros(count, f"V{_DIGEST}")
     small = np.zeros((count, SIDE, SIDE), np.uint8)
-    seen = _Seen(content, small, np.zeros(count, bool), np.zeros(count, bool), Counter(), [])
+    pictured, usable = np.zeros(count, bool), np.zeros(count, bool)
+    seen = _Seen(content, small, pictured, usable, Counter(), [], [], [])
     for row, look in enumerate(_looks(rows.manifests, workers)):
         if isinstance(look, ImageError):
             seen.unreadable.append(Unreadable(look.name, look.reason))
@@ -97,6 +106,8 @@ def _look_at(rows: Rows, workers: int | None, progress: Progress | None) -> _See
             content[row], seen.usable[row] = np.void(look.content), True
             if look.small is not None:
                 small[row], seen.pictured[row] = look.small, True
+            seen.impossible.extend(filter(None, [look.impossible]))
+            seen.doubtful.extend(filter(None, [look.doubtful]))
             if look.size is not None and row < own:
                 seen.sizes[look.size] += 1
         if progress is not None and ((row + 1) % 64 == 0 or row + 1 == count):
@@ -119,7 +130,25 @@ def _look(manifest: Manifest, row: int) -> _Look | ImageError:
         return error
     height, width = image.shape[:2]
     content = _digest(image.tobytes(), f"{width}x{height}".encode())
-    return _Look(content, (width, height), thumbnail(image))
+    look = _Look(content, (width, height), thumbnail(image))
+    if "landmarks" not in manifest.table.column_names:
+        return look
+    return _with_landmarks(look, manifest.image(row), manifest.table["landmarks"][row].as_py())
+
+
+def _with_landmarks(look: _Look, image: str, landmarks: list[float] | None) -> _Look:
+    if landmarks is None or look.size is None:
+        return look
+    width, height = look.size
+    try:
+        points = five_points(landmarks)
+    except ArcwiseError as problem:
+        return look._replace(impossible=Unreadable(image, str(problem)))
+    if reason := impossible(points, height, width):
+        return look._replace(impossible=Unreadable(image, reason))
+    if reason := doubtful(points, height, width):
+        return look._replace(doubtful=Unreadable(image, reason))
+    return look
 
 
 def _digest(*parts: bytes) -> bytes:

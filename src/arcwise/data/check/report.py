@@ -32,6 +32,8 @@ class CheckReport:
         splits: split → how many images.
         sizes: (width, height) → how many images.
         unreadable: pictures that cannot be decoded.
+        landmarks: pictures whose landmarks can be those of no face in them, and why.
+        odd_landmarks: pictures whose landmarks are odd, and how.
         duplicates: groups of pictures with the same pixels.
         near: groups of pictures that are nearly the same; those of several identities first, then
             those in several splits or data sets.
@@ -59,6 +61,8 @@ class CheckReport:
     nobody: tuple[str, ...] = ()
     pairs: tuple[str, ...] = ()
     by_model: ModelReport | None = None
+    landmarks: tuple[Unreadable, ...] = ()
+    odd_landmarks: tuple[Unreadable, ...] = ()
 
     @property
     def identities(self) -> int:
@@ -85,12 +89,16 @@ class CheckReport:
         """All that was found, the problems first."""
         rest = [one for one in self.duplicates if len(one.identities) < 2 and len(one.places) < 2]
         *near_problems, near = near_findings(self.near)
-        unreadable = [f"{one.image}: {one.reason}" for one in self.unreadable]
+        unreadable, impossible, odd = (
+            [f"{one.image}: {one.reason}" for one in found]
+            for found in (self.unreadable, self.landmarks, self.odd_landmarks)
+        )
         spellings = [" / ".join(one) for one in self.suspects]
         only_leaked = [one for one in self.leaked if len(one.identities) < 2]
         in_several = "identities in several splits or data sets: measures known ones, not new ones"
         return [
             Finding("cannot be decoded", unreadable, True),
+            Finding("landmarks that cannot be", impossible, True),
             Finding(
                 "no identity (empty, -1, nan, …): not trained on", self.nobody, True, once=True
             ),
@@ -102,6 +110,7 @@ class CheckReport:
             Finding(in_several, self.shared, True, once=True),
             Finding("perhaps one identity, spelled differently", spellings, True),
             near,
+            Finding("odd landmarks", odd, False),
             Finding("ignored: no pictures of this data set", self.ignored, False),
         ]
 
@@ -133,8 +142,13 @@ class CheckReport:
         values = asdict(replace(self, by_model=None))
         values["by_model"] = None if self.by_model is None else self.by_model.as_dict()
         values["sizes"] = {f"{width}x{height}": n for (width, height), n in self.sizes.items()}
-        values["unreadable"] = [one._asdict() for one in self.unreadable]
-        for key, groups in (("duplicates", self.duplicates), ("near", self.near)):
+        for key, groups in (
+            ("unreadable", self.unreadable),
+            ("landmarks", self.landmarks),
+            ("odd_landmarks", self.odd_landmarks),
+            ("duplicates", self.duplicates),
+            ("near", self.near),
+        ):
             values[key] = [one._asdict() for one in groups]
         for key in ("notes", "shared", "ignored", "nobody", "pairs"):
             values[key] = list(values[key])

@@ -32,12 +32,15 @@ class ParquetContainer:
     """A table whose pictures are read a row group at a time."""
 
     def __init__(self, path: str) -> None:
-        self._name = Path(path).name
+        self._name, self._folder = Path(path).name, Path(path).parent
         self._file = open_table(path)
         column = picture_column(self._file.schema_arrow, path)
         if column is None:
             raise ArcwiseError(f"{path}: no picture in it; expected a column 'image' of bytes")
-        self._leaf = f"{column.name}.bytes" if pa.types.is_struct(column.type) else column.name
+        struct = pa.types.is_struct(column.type)
+        self._leaf = f"{column.name}.bytes" if struct else column.name
+        has_path = struct and column.type.get_field_index("path") >= 0
+        self._path_leaf = f"{column.name}.path" if has_path else None
         metadata = self._file.metadata
         counts = [metadata.row_group(one).num_rows for one in range(metadata.num_row_groups)]
         if min(counts, default=0) < 0 or sum(counts) != metadata.num_rows:
@@ -59,9 +62,24 @@ class ParquetContainer:
             raise ImageError(ref, f"{self._name} has no row {member!r}; it has {len(self):,}")
         group = bisect_right(self._edges, row) - 1
         data = self._group(group, ref)[row - self._edges[group]].as_py()
-        if data is None:
-            raise ImageError(ref, "its row holds no bytes")
-        return data
+        return self._elsewhere(group, row - self._edges[group], ref) if data is None else data
+
+    def _elsewhere(self, group: int, row: int, ref: str) -> bytes:
+        """The picture that a row without bytes names by its path, seen from the table's folder."""
+        path = None
+        if self._path_leaf is not None:
+            with self._lock:
+                table = self._file.read_row_group(group, [self._path_leaf], use_threads=False)
+            path = pc.struct_field(table.column(0), "path")[row].as_py()
+        if not path:
+            raise ImageError(ref, "its row holds no bytes, and no path")
+        try:
+            return (self._folder / path.replace("\\", "/")).read_bytes()
+        except (OSError, ValueError) as problem:
+            reason = getattr(problem, "strerror", None) or str(problem)
+            raise ImageError(
+                ref, f"its row holds no bytes, and its path {path!r} cannot be read ({reason})"
+            ) from None
 
     def _row(self, member: str) -> int | None:
         text = member.partition("/")[0]
@@ -129,23 +147,35 @@ def open_table(path: str | os.PathLike[str]) -> pq.ParquetFile:
         raise ArcwiseError(f"{path}: not a whole Parquet file ({line})") from None
 
 
-def picture_column(schema: pa.Schema, title: str | os.PathLike[str]) -> pa.Field | None:
+def picture_column(
+    schema: pa.Schema, title: str | os.PathLike[str], wanted: str | None = None
+) -> pa.Field | None:
     """The column that holds pictures: `image`, or the only struct with `bytes` in it.
+
+    Args:
+        schema: of the table.
+        title: what the user calls it.
+        wanted: the column that the user names; None where it holds no pictures.
 
     Raises:
         ArcwiseError: several do.
     """
+    found = [field for field in schema if has_pictures(field)]
+    if wanted is not None and wanted in schema.names and wanted not in [one.name for one in found]:
+        return None
     if "image" in schema.names:
         image = schema.field("image")
-        return image if _has_bytes(image.type) or _is_bytes(image.type) else None
-    found = [field for field in schema if _has_bytes(field.type)]
-    if len(found) > 1:
+        if wanted in (None, "image"):
+            return image if has_pictures(image) or _is_bytes(image.type) else None
+    if len(found) > 1 or (wanted is not None and "image" in schema.names):
         names = ", ".join(field.name for field in found)
         raise ArcwiseError(f"{title}: the columns {names} hold pictures; call one of them image")
     return found[0] if found else None
 
 
-def _has_bytes(kind: pa.DataType) -> bool:
+def has_pictures(field: pa.Field) -> bool:
+    """Whether a column holds pictures as Hugging Face has them: a struct with `bytes`."""
+    kind = field.type
     if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
         return False
     return _is_bytes(kind.field("bytes").type)

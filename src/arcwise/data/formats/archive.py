@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipInfo
 
 from arcwise.data.containers.zipped import ZipContainer
-from arcwise.data.formats.layout import OWN_TABLES, arrange
+from arcwise.data.formats.layout import OWN_TABLES, arrange, unlisted
 from arcwise.data.formats.pairs import OWN_PAIRS, with_pairs
 from arcwise.data.formats.table import read_table_bytes
 from arcwise.data.manifest import Manifest
@@ -18,6 +19,7 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
     archive = open_container(str(path))
     assert isinstance(archive, ZipContainer), "its ending says so"
     manifest = _pictures(path, archive.members, identities)
+    manifest = replace(manifest, notes=(*archive.notes, *manifest.notes))
     found = next((name for name in OWN_PAIRS if name in archive.members), None)
     return with_pairs(manifest, found, archive.read(found, found)) if found else manifest
 
@@ -27,7 +29,9 @@ def _pictures(path: Path, members: dict[str, ZipInfo], identities: bool) -> Mani
         if name in members:
             data = read_picture(path, name)
             title = f"{path.name}/{name}"
-            return read_table_bytes(data, title, root=path, name=path.stem, identities=identities)
+            found = read_table_bytes(data, title, root=path, name=path.stem, identities=identities)
+            said = unlisted(members, title, found.images) if found.has_images else ()
+            return replace(found, notes=(*found.notes, *said))
     files = [name for name, info in members.items() if not info.is_dir()]
     prefix = f"{path.name}/"
     return arrange(files, path.parent, path.stem, identities=identities, prefix=prefix)

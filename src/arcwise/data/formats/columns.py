@@ -17,7 +17,7 @@ pc: Any = pyarrow.compute  # its functions are made while it is imported; no che
 
 _TEXT = ("image", "identity", "split", "domain", "template", "media")
 _NUMBERS = ("age", "quality")
-_LISTS = {"landmarks": (10, 136), "box": (4,)}  # how many numbers, the same in all rows
+_LISTS = {"landmarks": (10, 136), "box": (4,)}  # how many numbers
 _OFTEN_CALLED = {
     "image": ("path", "file", "filename", "file_name", "image_path", "img", "picture"),
     "identity": ("label", "class", "person", "subject", "name", "item", "product", "id"),
@@ -129,6 +129,9 @@ def _list(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
         column = pa.chunked_array([_split(column, title, name)])
     kind = column.type
     lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    if lists and name == "landmarks" and pa.types.is_list(kind.value_type):  # points: [[x, y], …]
+        rows = [_flattened(one) for one in column.to_pylist()]
+        return _list(pa.chunked_array([pa.array(rows, pa.list_(pa.float32()))]), title, name)
     if not lists and not pa.types.is_fixed_size_list(kind):
         raise ArcwiseError(f"{title}: column {name!r} holds {kind}; expected a list of numbers")
     lengths = pc.list_value_length(column)
@@ -137,6 +140,11 @@ def _list(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
     length = longest if longest in allowed else allowed[0]
     allowed_null = name in _LISTS  # a picture may have no landmarks; a row without a vector is none
     wrong = pc.fill_null(pc.not_equal(lengths, length or 1), not allowed_null)
+    if (
+        name == "landmarks"
+        and pc.any(pc.is_in(lengths, pa.array(_LISTS[name], pa.int32()))).as_py()
+    ):
+        return _as_they_are(column, title)
     if pc.any(wrong).as_py():
         row = pc.index(wrong, True).as_py()
         got = lengths[row].as_py() or "no"
@@ -151,6 +159,24 @@ def _list(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
         if values.null_count or not np.isfinite(values.to_numpy(zero_copy_only=False)).all():
             raise ArcwiseError(f"{title}: column {name!r} holds a NaN, an infinity or a gap")
     return column
+
+
+def _flattened(points: list[list[float] | None] | None) -> list[float] | None:
+    return None if points is None else [number for point in points for number in point or ()]
+
+
+def _as_they_are(column: pa.ChunkedArray, title: str) -> pa.ChunkedArray:
+    """Landmarks of any number: who looks at the pictures says which cannot be."""
+    try:
+        column = column.cast(pa.list_(pa.float32()))
+    except pa.ArrowException:
+        raise ArcwiseError(
+            f"{title}: column 'landmarks' holds {column.type}; expected numbers"
+        ) from None
+    lengths = pc.drop_null(pc.list_value_length(column)).unique()
+    if len(lengths) > 1:
+        return column
+    return column.cast(pa.list_(pa.float32(), lengths[0].as_py()))
 
 
 def _split(column: pa.ChunkedArray, title: str, name: str) -> pa.Array:

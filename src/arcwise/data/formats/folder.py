@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 
-from arcwise.data.formats.layout import OWN_TABLES, arrange
+from arcwise.data.formats.layout import OWN_TABLES, arrange, unlisted
 from arcwise.data.formats.pairs import OWN_PAIRS, with_pairs
 from arcwise.data.formats.table import read_table
 from arcwise.data.manifest import Manifest
@@ -25,7 +26,9 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
 def _pictures(path: Path, identities: bool) -> Manifest:
     for name in OWN_TABLES:
         if (path / name).is_file():
-            return read_table(path / name, identities=identities, name=path.resolve().name)
+            found = read_table(path / name, identities=identities, name=path.resolve().name)
+            said = unlisted(_files(path), name, found.images) if found.has_images else ()
+            return replace(found, notes=(*found.notes, *said))
     return arrange(_files(path), path, path.resolve().name, identities=identities)
 
 

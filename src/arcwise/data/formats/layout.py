@@ -115,6 +115,24 @@ def _unwrapped(folders: list[str]) -> tuple[str, list[str]]:
     return "/".join(around), folders
 
 
+def unlisted(files: Iterable[str], table: str, images: Iterable[str]) -> tuple[str, ...]:
+    """A note where pictures lie beside a table that does not name them; none where all are named.
+
+    Args:
+        files: all there are, relative to the table.
+        table: what it is called.
+        images: that it names.
+    """
+    listed = {image.replace("\\", "/").removeprefix("./") for image in images}
+    others = sorted(file for file in files if is_picture(file) and file not in listed)
+    if not others:
+        return ()
+    return (
+        f"{table} does not name {len(others):,} pictures that lie beside it, and they are not "
+        f"read; the first is {others[0]}",
+    )
+
+
 def _nested(folders: list[str]) -> bool:
     """Whether there is a folder around every folder that holds pictures."""
     return all("/" in folder for folder in folders)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -10,8 +11,10 @@ from arcwise.data.formats import (
     cars,
     cub,
     folder,
+    hub,
     ijb,
     inshop,
+    numbered,
     pack,
     products,
     records,
@@ -57,18 +60,21 @@ def open_format(
     images: Path | None = None,
 ) -> Manifest:
     """The manifest that the reader for this form of data set makes."""
+    options = {"image_column": image_column, "identity_column": identity_column, "images": images}
+    if hub.names_shards(path):
+        return hub.read(path, identities=identities, **options)
     if not path.exists() and not shards.names_shards(path):
         raise ArcwiseError(f"{path}: no such file or folder; expected {EXPECTED}")
     suffix = path.suffix.lower()
     if path.is_file() and suffix in TABLES:
-        table = read_table(
-            path,
-            image_column=image_column,
-            identity_column=identity_column,
-            identities=identities,
-            images=images,
-        )
-        return _with_pairs_beside(table, path)
+        table = read_table(path, identities=identities, **options)
+        notes = (*table.notes, *numbered.missing([path.name]))
+        return _with_pairs_beside(replace(table, notes=notes), path)
+    fitting = None
+    if path.is_dir():
+        fitting = next((one for one in FOLDERS if one.recognises(path)), None)
+        if fitting is None and hub.recognises(path):
+            return hub.read(path, identities=identities, **options)
     for option, value in (
         ("image column", image_column),
         ("identity column", identity_column),
@@ -77,8 +83,7 @@ def open_format(
         if value is not None:
             raise ArcwiseError(f"{path} is not a table, so it has no {option} ({value})")
     if path.is_dir():
-        fitting = next((one for one in FOLDERS if one.recognises(path)), folder)
-        return fitting.read(path, identities=identities)
+        return (fitting or folder).read(path, identities=identities)
     if suffix in FILES:
         return _with_pairs_beside(FILES[suffix].read(path, identities=identities), path)
     if suffix in PICTURES:

@@ -1,14 +1,16 @@
 """What the members of tar shards mean (the webdataset layout): pictures and what is said of them.
 
-Members that follow one another and are alike up to the first dot of the file name are one sample:
-`12.jpg`, `12.cls`, `12.json`, `12.txt`.
+Members whose names are alike are one sample: `12.jpg`, `12.cls`, `12.json`, `12.txt` (see
+`arcwise.data.formats.belonging`). They nearly always follow one another; where they do not, the
+headers of a shard are gone through twice.
 """
 
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -18,20 +20,19 @@ import pyarrow as pa
 import pyarrow.compute
 
 from arcwise.data.containers.positioned import PositionedFile
-from arcwise.data.containers.tarred import buffered, members, payload
-from arcwise.data.containers.tarred.headers import Lost, Member, Read
+from arcwise.data.containers.spelled import alike
+from arcwise.data.containers.tarred import buffered, members
+from arcwise.data.containers.tarred.headers import Lost, Member
+from arcwise.data.formats import belonging
 from arcwise.data.formats.layout import folder_columns, is_picture, shown
+from arcwise.data.formats.said import SIDES, told_by
 from arcwise.errors import ArcwiseError, ImageError
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
-_SIDES = (".json", ".cls", ".txt")
-_OWN = ("image", "folder")
-_IDENTITY = ("identity", "label", "class", "cls", "person", "subject")
 _AT_ONCE = 2**13  # rows that become columns at once
 _TO_SCAN = 2**14  # bytes
 _MOST_COLUMNS = 256
-_LONGEST = 2**20  # bytes of what is said of one picture
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,40 @@ class Part:
     notes: tuple[str, ...] = ()
 
 
+@dataclass
+class _Seen:
+    """What was met in the shards.
+
+    Attributes:
+        elsewhere: picture → what is said of it in another part of its shard.
+        left_out: pictures that are no rows after all.
+        further: pictures beside one that something is said of.
+        shared: pictures of which the same is said as of another.
+        spare: members that say something, of no picture.
+        twice: such members of which a later one has the name.
+    """
+
+    ignored: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    elsewhere: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left_out: set[str] = field(default_factory=set)
+    further: list[str] = field(default_factory=list)
+    shared: list[str] = field(default_factory=list)
+    spare: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+
+    def lines(self) -> Iterator[str]:
+        """What the user has to know of all this."""
+        for names, what in (
+            (self.further, "pictures lie beside the one of their sample (masks?) and are left out"),
+            (self.shared, "pictures share a .json, .cls or .txt with another"),
+            (self.spare, "members .json, .cls or .txt belong to no picture"),
+            (self.twice, "members .json, .cls or .txt have the name of a later one: not read"),
+        ):
+            if names:
+                yield f"{len(names):,} {what}, the first is {names[0]}"
+
+
 def scanned(shards: list[Path]) -> Part:
     """The rows of shards that are looked through.
 
@@ -61,8 +96,10 @@ def scanned(shards: list[Path]) -> Part:
     Raises:
         ArcwiseError: a file is no tar archive, or there is no picture in any.
     """
-    ignored, notes = [], []
-    tables = list(_tables(row for one in shards for row in _rows(one, ignored, notes)))
+    seen = _Seen()
+    tables = list(_tables(row for one in shards for row in _rows(one, seen)))
+    if seen.elsewhere or seen.left_out:
+        tables = [one for one in (_completed(table, seen) for table in tables) if one is not None]
     if not tables:
         others = f", nor in {len(shards) - 1:,} other shards" if len(shards) > 1 else ""
         raise ArcwiseError(f"{shards[0]}: no picture in it{others}")
@@ -72,8 +109,14 @@ def scanned(shards: list[Path]) -> Part:
         raise ArcwiseError(f"{shards[0].parent}: values in .json do not agree: {problem}") from None
     if _repeats(table.column("image")):
         kept = _last_of_each(table.column("image"))
-        notes.append(f"{len(table) - len(kept):,} members have the name of a later one: left out")
+        first = np.setdiff1d(np.arange(len(table)), kept)[:1]
+        name = "".join(table.column("image").take(pa.array(first)).to_pylist())
+        seen.notes.append(
+            f"{len(table) - len(kept):,} members have the name of a later one: left out, the first "
+            f"is {name}"
+        )
         table = table.take(pa.array(kept))
+    seen.notes += alike(table.column("image"), shards[0].parent.name)
     understood = "identities from .json, .cls or .txt"
     folders = table.column("folder")
     table = table.drop_columns(["folder"])
@@ -86,48 +129,119 @@ def scanned(shards: list[Path]) -> Part:
             for name, values in columns.items():
                 if name not in table.column_names:
                     table = table.append_column(name, pc.take(pa.array(values), places))
-    return Part(table, understood, tuple(ignored), tuple(notes))
+    elif untold := table.column("identity").null_count:
+        first = pc.index(pc.is_null(table.column("identity")), True).as_py()
+        seen.notes.append(
+            f"{untold:,} pictures have no .json, .cls or .txt that names an identity, the first is "
+            f"{table.column('image')[first].as_py()}"
+        )
+    return Part(table, understood, (*seen.ignored, *seen.further), (*seen.notes, *seen.lines()))
 
 
-def _rows(shard: Path, ignored: list[str], notes: list[str]) -> Iterator[dict[str, Any]]:
-    """Every picture of a shard with what is said of it."""
+def _rows(shard: Path, seen: _Seen) -> Iterator[dict[str, Any]]:
+    """Every picture of a shard with what the members beside it say of it."""
     file = PositionedFile(str(shard))
     read = buffered(file, _TO_SCAN)
     lost: list[Lost] = []
     unread: list[ImageError] = []
+    untold, spare = array("q"), list[Member]()  # hashes of names
     usually_told = False
-    for _, sample in groupby(_files(members(shard, file, read), shard, ignored, lost), _key):
+    found = _files(members(shard, file, read), shard, seen.ignored, lost)
+    for _, sample in groupby(found, lambda one: belonging.key(one.name)):
         before = len(lost)
-        pictures, sides = _parted(sample, shard, ignored)
+        pictures, sides = _parted(sample, shard, seen.ignored)
+        by_name = {one.name: one for one in sides}
+        if len(by_name) < len(sides):
+            seen.twice += [f"{shard.name}/{shown(one.name)}" for one in _repeated(sides)]
+        known = belonging.belonging([one.name for one in pictures], by_name)
+        spare += [by_name[one] for one in known.spare]
+        if known.further or known.shared:
+            seen.further += [f"{shard.name}/{one}" for one in known.further]
+            seen.shared += [f"{shard.name}/{one}" for one in known.shared]
+        may_be_lost = usually_told and not sides and len(lost) > before
+        left_out = frozenset(known.further)
+        for name in (one.name for one in pictures if one.name not in left_out):
+            ref = f"{shard.name}/{name}"
+            try:
+                if may_be_lost:
+                    raise ImageError(ref, "the member after it is lost")
+                told = told_by([by_name[one] for one in known.sides[name]], read, file.size, shard)
+            except ImageError as error:
+                unread.append(error)
+                seen.ignored.append(ref)
+                continue
+            usually_told = usually_told or bool(told)
+            if not told:
+                untold.append(hash(name))
+            yield {"image": ref, "folder": name.rpartition("/")[0]} | told
+    unread += _told_elsewhere(shard, file, untold, spare, seen)
+    seen.notes += _shard_notes(shard, unread, lost)
+
+
+def _told_elsewhere(
+    shard: Path, file: PositionedFile, untold: array[int], spare: list[Member], seen: _Seen
+) -> Iterator[ImageError]:
+    """Joins what lies far from its picture in a shard; yields what of it cannot be read."""
+    by_name = {one.name: one for one in spare}
+    seen.twice += [f"{shard.name}/{shown(one.name)}" for one in _repeated(spare)]
+    keys = set(map(belonging.key, by_name))
+    names: list[str] = []
+    if keys and untold:  # the headers once more: what pictures are called is not kept
+        hashes = set(untold)
+        read = buffered(file, _TO_SCAN)
+        files = (one for one in members(shard, file, read) if isinstance(one, Member))
+        names = [
+            one.name
+            for one in files
+            if hash(one.name) in hashes and one.is_file and belonging.key(one.name) in keys
+        ]
+    known = belonging.belonging(names, by_name)
+    seen.further += [f"{shard.name}/{one}" for one in known.further]
+    seen.shared += [f"{shard.name}/{one}" for one in known.shared]
+    seen.left_out.update(f"{shard.name}/{one}" for one in known.further)
+    for name, sides in known.sides.items():
+        ref = f"{shard.name}/{name}"
         try:
-            if usually_told and not sides and len(lost) > before and pictures:
-                raise ImageError(f"{shard.name}/{pictures[0].name}", "the member after it is lost")
-            told = _told(sides, read, file.size, shard)
-            usually_told = usually_told or bool(sides)
+            told = told_by([by_name[one] for one in sides], file.read_at, file.size, shard)
+            if told:
+                seen.elsewhere[ref] = told
         except ImageError as error:
-            unread.append(error)
-            ignored += [f"{shard.name}/{one.name}" for one in pictures]
-            continue
-        if sides:  # another picture of a sample is a mask, or the like
-            ignored += [f"{shard.name}/{one.name}" for one in pictures[1:]]
-            pictures = pictures[:1]
-        for one in pictures:
-            folder = one.name.rpartition("/")[0]
-            yield {"image": f"{shard.name}/{one.name}", "folder": folder} | told
+            seen.left_out.add(ref)
+            seen.ignored.append(ref)
+            yield error
+    seen.spare += [f"{shard.name}/{shown(one)}" for one in known.spare]
+
+
+def _completed(table: pa.Table, seen: _Seen) -> pa.Table:
+    """The rows with what is said of them elsewhere in their shard."""
+    rows = [row for row in table.to_pylist() if row["image"] not in seen.left_out]
+    for row in rows:
+        for name, value in seen.elsewhere.get(row["image"], {}).items():
+            if row.get(name) is None:
+                row[name] = value
+    return pa.concat_tables(_tables(iter(rows)), promote_options="permissive") if rows else None
+
+
+def _shard_notes(shard: Path, unread: list[ImageError], lost: list[Lost]) -> Iterator[str]:
     if unread:
-        notes.append(
+        yield (
             f"{shard.name}: {len(unread):,} pictures are left out, as what is said of them cannot "
             f"be read; the first: {unread[0]}"
         )
     if lost and lost[-1].start == lost[-1].end:
-        notes.append(f"{shard.name}: stops without the end mark of a tar archive; perhaps cut off")
+        yield f"{shard.name}: stops without the end mark of a tar archive; perhaps cut off"
         lost.pop()
     if lost:
         size = sum(one.end - one.start for one in lost)
-        notes.append(
+        yield (
             f"{shard.name}: damaged in {len(lost):,} places, {size:,} bytes in all, the first at "
             f"byte {lost[0].start:,}; members that lay there are lost"
         )
+
+
+def _repeated(sides: list[Member]) -> list[Member]:
+    later = {one.name: one for one in sides}
+    return [one for one in sides if later[one.name] is not one]
 
 
 def _files(
@@ -142,62 +256,20 @@ def _files(
             ignored.append(f"{shard.name}/{shown(one.name)}")
 
 
-def _key(member: Member) -> str:
-    folder, slash, name = member.name.rpartition("/")
-    return folder + slash + name.partition(".")[0]
-
-
 def _parted(
     sample: Iterable[Member], shard: Path, ignored: list[str]
 ) -> tuple[list[Member], list[Member]]:
     """The pictures of a sample, and what is said of them."""
-    pictures, sides = [], []
+    pictures: list[Member] = []
+    sides: list[Member] = []
     for one in sample:
         if is_picture(one.name):
             pictures.append(one)
-        elif one.name.lower().endswith(_SIDES):
+        elif one.name.lower().endswith(SIDES):
             sides.append(one)
         else:
             ignored.append(f"{shard.name}/{shown(one.name)}")
     return pictures, sides
-
-
-def _told(sides: list[Member], read: Read, end: int, shard: Path) -> dict[str, Any]:
-    """What is said of a sample; `.json` has the last word, then `.cls`."""
-    said: dict[str, dict[str, Any]] = {}
-    for member in sides:
-        ref = f"{shard.name}/{shown(member.name)}"
-        if member.size > _LONGEST:
-            raise ImageError(ref, f"has {member.size:,} bytes; expected a few words")
-        try:
-            text = payload(read, member, end, ref).decode().strip()
-            ending = member.name[member.name.rindex(".") :].lower()
-            said[ending] = _READERS[ending](text)
-        except (ValueError, RecursionError) as problem:
-            reason = getattr(problem, "reason", None) or str(problem)
-            raise ImageError(ref, reason) from None
-    return said.get(".txt", {}) | said.get(".cls", {}) | said.get(".json", {})
-
-
-def _values(text: str) -> dict[str, Any]:
-    """The columns in a JSON object, the identity under that name."""
-    values = json.loads(text)
-    if not isinstance(values, dict):
-        raise ValueError(f"holds {text[:20]!r}; expected names and values, as in {{...}}")
-    if "\\ud" in text:  # half a character, which no column can hold
-        values = json.loads(json.dumps(values, ensure_ascii=False).encode("utf-8", "replace"))
-    for name in _IDENTITY:
-        if isinstance(values.get(name), (str, int, float)):
-            values["identity"] = str(values.pop(name))
-            break
-    return {name: value for name, value in values.items() if name not in _OWN}
-
-
-_READERS = {
-    ".json": _values,
-    ".cls": lambda text: {"identity": text},
-    ".txt": lambda text: {"identity": text, "text": text},
-}
 
 
 def _tables(rows: Iterator[dict[str, Any]]) -> Iterator[pa.Table]:

@@ -1,4 +1,4 @@
-"""Tar shards: one `.tar`, a folder of them, or a pattern such as `train-{000000..000012}.tar`."""
+"""Tar shards: a `.tar`, a folder of them, or a pattern: `train-{000000..000012}.tar`, `*.tar`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 
 from arcwise.data.containers.tarred import index as tar_index
+from arcwise.data.formats import numbered
 from arcwise.data.formats.columns import validated
 from arcwise.data.formats.layout import SPLITS
 from arcwise.data.formats.samples import Part, scanned
@@ -38,7 +39,9 @@ def names_shards(path: Path) -> bool:
     """Whether a path that does not exist stands for shards: a pattern, or what an index is of."""
     if path.suffix != ".tar":
         return False
-    return bool(_BRACES.search(path.name)) or tar_index.index_path(path).is_file()
+    return (
+        bool(_BRACES.search(path.name)) or "*" in path.name or tar_index.index_path(path).is_file()
+    )
 
 
 def read(path: Path, *, identities: bool = True) -> Manifest:
@@ -63,7 +66,10 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
         ignored=tuple(one for part in parts.values() for one in part.ignored),
         understood=f"{len(shards):,} tar shard{'s' if len(shards) > 1 else ''}, "
         + " and ".join(sorted({part.understood for part in parts.values()})),
-        notes=tuple(note for part in parts.values() for note in part.notes),
+        notes=(
+            *numbered.missing(one.name for one in shards),
+            *(note for part in parts.values() for note in part.notes),
+        ),
     )
 
 
@@ -73,6 +79,11 @@ def _shards(path: Path) -> tuple[Path, list[Path]]:
         return path, sorted(path.glob("*.tar"))
     if path.is_file():
         return path.parent, [path]
+    if "*" in path.name:
+        shards = sorted(path.parent.glob(path.name))
+        if not shards:
+            raise ArcwiseError(f"{path}: no shard has a name like this")
+        return path.parent, shards
     if not (braces := _BRACES.search(path.name)):
         names = _listed(tar_index.index_path(path))
     else:
@@ -108,6 +119,7 @@ def _part(index: Path, some: Iterable[Path]) -> Part:
     shards = list(some)
     if not index.is_file():
         return scanned(shards)
+    note = f"{index.name} is damaged or of other shards, and is not used: remove it"
     try:
         with pq.ParquetFile(index) as file:
             sizes, names = tar_index.sizes_in(file), file.schema_arrow.names
@@ -117,15 +129,40 @@ def _part(index: Path, some: Iterable[Path]) -> Part:
                 groups = range(file.num_row_groups)  # as chunks: no second copy of the names
                 parts = [file.read_row_group(one, columns, use_threads=False) for one in groups]
                 table = pa.concat_tables(parts).replace_schema_metadata()
+                places = file.read(list(_PLACE), use_threads=False)
                 if len(shards) < len(sizes):
-                    of = file.read([tar_index.SHARD]).column(tar_index.SHARD)
-                    table = table.filter(pc.is_in(of, pa.array([one.name for one in shards])))
-                return Part(table, f"listed in {index.name}")
+                    here = pc.is_in(places[tar_index.SHARD], pa.array([one.name for one in shards]))
+                    table, places = table.filter(here), places.filter(here)
+                if (wrong := _misfit(shards, places)) is None:
+                    return Part(table, f"listed in {index.name}", notes=_missing(index, sizes))
+                note = f"{index.name} {wrong}, and is not used: remove it"
     except _DAMAGED:
         pass
     found = scanned(shards)
-    note = f"{index.name} is damaged or of other shards, and is not used: remove it"
     return replace(found, notes=(note, *found.notes))
+
+
+def _misfit(shards: list[Path], places: pa.Table) -> str | None:
+    """What is wrong with an offset table, of the first shard of which something is."""
+    for shard in shards:
+        here = places.filter(pc.equal(places[tar_index.SHARD], shard.name))
+        offsets, sizes = (
+            here[one].cast(pa.int64()).to_numpy() for one in (tar_index.OFFSET, tar_index.BYTES)
+        )
+        if (wrong := tar_index.misfit(shard, offsets, sizes)) is not None:
+            return wrong
+    return None
+
+
+def _missing(index: Path, sizes: dict[str, int]) -> tuple[str, ...]:
+    """A note on shards that an offset table names and that do not lie beside it."""
+    missing = [one for one in sizes if not (index.parent / one).is_file()]
+    if not missing:
+        return ()
+    return (
+        f"{index.name} names {len(sizes):,} shards, of which {len(missing):,} are not there: "
+        f"{', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}",
+    )
 
 
 def _with_splits(parts: dict[str, Part]) -> list[pa.Table]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from arcwise.data.formats.columns import validated
 from arcwise.data.formats.comma import parse_csv
-from arcwise.data.formats.inside import parse_parquet, read_parquet
+from arcwise.data.formats.inside import ParquetTable, parse_parquet, read_parquet
 from arcwise.data.manifest import Manifest
 from arcwise.data.picture import picture_exists
 from arcwise.errors import ArcwiseError
@@ -32,22 +32,21 @@ def read_table(
 
     A Parquet table may hold the pictures themselves: see `arcwise.data.formats.inside`.
     """
-    inside = False
     if path.suffix.lower() == ".csv":
         try:
-            table = parse_csv(path.read_bytes(), str(path))
+            found = ParquetTable(parse_csv(path.read_bytes(), str(path)))
         except OSError as problem:
             raise ArcwiseError(f"{path}: {problem.strerror}") from None
     else:
-        table, inside = read_parquet(path, image_column)
-    if inside:
-        if images is not None:
-            raise ArcwiseError(f"{path}: its pictures are inside; leave out --images {images}")
+        found = read_parquet(path, image_column)
+    if found.inside and images is not None:
+        raise ArcwiseError(f"{path}: its pictures are inside; leave out --images {images}")
+    if found.named:
         image_column = None
-        if identity_column is None and "identity" not in table.column_names:
-            identity_column = "label" if "label" in table.column_names else None
+        if identity_column is None and "identity" not in found.table.column_names:
+            identity_column = _classes_of(found)
     manifest = _manifest(
-        table,
+        found.table,
         str(path),
         root=path.parent if images is None else images,
         name=name or path.stem,
@@ -55,8 +54,18 @@ def read_table(
         identity_column=identity_column,
         identities=identities,
     )
-    holds = ", which holds its pictures" if inside else ""
-    return replace(manifest, understood=manifest.understood + holds)
+    return replace(
+        manifest,
+        understood=manifest.understood + (", which holds its pictures" if found.inside else ""),
+        notes=(*found.notes, *manifest.notes),
+    )
+
+
+def _classes_of(found: ParquetTable) -> str | None:
+    """The column of identities where none has that name: `label`, or the only one of classes."""
+    if "label" in found.table.column_names:
+        return "label"
+    return found.classes[0] if len(found.classes) == 1 else None
 
 
 def read_table_bytes(

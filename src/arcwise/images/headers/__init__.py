@@ -22,7 +22,7 @@ _READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], Header]], ...] = (
     (re.compile(rb"BM"), bmp.read),
     (re.compile(rb"GIF8[79]a"), gif.read),
     (re.compile(rb"II[*+]\0|MM\0[*+]"), tiff.read),
-    (re.compile(rb"P[1-6]\s"), pnm.read),
+    (re.compile(rb"P[1-6][\s#]"), pnm.read),
 )
 
 ACCEPTED = "JPEG, PNG, WebP, BMP, GIF, TIFF or PNM"
@@ -33,6 +33,13 @@ _FOREIGN = {
     b"mif1": "HEIF",
     b"avif": "AVIF",
     b"avis": "AVIF",
+}
+
+_OF_NUMBERS = re.compile(rb"P([7Ff])\s")
+_NETPBM = {
+    b"7": "a PAM, which cannot be read here",
+    b"F": "a PFM of floating-point numbers, which cannot be read here",
+    b"f": "a PFM of floating-point numbers, which cannot be read here",
 }
 
 
@@ -54,6 +61,8 @@ def read_header(data: bytes) -> Header:
 def _not_a_picture(data: bytes) -> str:
     if data[4:8] == b"ftyp" and data[8:12] in _FOREIGN:
         return f"{_FOREIGN[data[8:12]]}, which cannot be read here; convert it to JPEG or PNG"
+    if kind := _OF_NUMBERS.match(data):
+        return f"{_NETPBM[kind[1]]}; save it as PNG"
     head = data[:64]
     if not any(head):
         return f"not a picture but zeros (an interrupted download?); {ACCEPTED} expected"

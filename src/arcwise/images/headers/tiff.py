@@ -11,7 +11,8 @@ _WIDTH, _HEIGHT, _BITS, _COLOURS, _SAMPLES, _EXTRA, _FORMAT = 256, 257, 258, 262
 _STRIPS, _TILES = (273, 279), (324, 325)  # offsets, byte counts
 _WANTED = {_WIDTH, _HEIGHT, _BITS, _COLOURS, _SAMPLES, _EXTRA, _FORMAT, *_STRIPS, *_TILES}
 _CHANNELS = {0: 1, 1: 1, 2: 3}  # of white-is-zero, black-is-zero, RGB; a further one is alpha
-_FLOAT = 3
+_FLOAT, _MOST_BITS = 3, 16
+_DEPTHS = (1, 8, 16)  # bits of grey and RGB that OpenCV reads
 _MOST_ENTRIES, _MOST_STRIPS = 4096, 2**20  # a hostile file could claim billions
 
 
@@ -25,6 +26,9 @@ def read(data: bytes) -> Header:
         raise HeaderError("damaged: a TIFF without a size")
     if tags.get(_FORMAT, (1,))[0] == _FLOAT:
         raise HeaderError("a TIFF of floating-point numbers; save it with 8 or 16 bits a channel")
+    bits, colours = max(tags.get(_BITS, (8,))), tags.get(_COLOURS, (1,))[0]
+    if bits > _MOST_BITS or (colours in _CHANNELS and bits not in _DEPTHS):
+        raise HeaderError(f"a TIFF of {bits} bits a channel; save it with 8 or 16")
     for offsets, counts in (_STRIPS, _TILES):
         ends = map(sum, zip(tags.get(offsets, ()), tags.get(counts, ()), strict=False))
         end = max(ends, default=0)

@@ -247,7 +247,7 @@ def test_labels_without_pictures(tmp_path: Path, index: bool):
         lines = [f"{key}\t{start}\n" for key, start in enumerate(starts)]  # one too many
         path.with_suffix(".idx").write_text("".join(lines))
     container = open_container(str(path))
-    first, second, picture = container.labels(np.arange(len(container.index)))
+    first, second, picture, _ = container.labels(np.arange(len(container.index)))
     magic = np.frombuffer(MAGIC_BYTES, "f4")[0]
     np.testing.assert_array_equal(first[:5], [3, 4, 6, magic, 7])
     np.testing.assert_array_equal(second[:5], [np.nan, 5, np.nan, magic, np.nan])

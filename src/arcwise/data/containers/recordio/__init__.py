@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,14 @@ from arcwise.data.containers.recordio.header import RecordHeader, plain_record, 
 from arcwise.data.containers.recordio.index import line_of, read_index
 from arcwise.data.containers.recordio.labels import Labels, read_labels
 from arcwise.data.containers.recordio.scan import scan
+from arcwise.data.containers.recordio.unnamed import MOST, pictures_between
 from arcwise.errors import ArcwiseError, ImageError
 
 BLOCK = 2**22
 """Bytes read at once by those who read a file from front to back."""
 
 _PROBES = 16
+_MANY = 4  # of so many records one is not where it should be: more than damage does
 
 
 class RecordContainer:
@@ -41,12 +44,18 @@ class RecordContainer:
         self._name = Path(path).name
         self._file = PositionedFile(path)
         beside = Path(path).with_suffix(".idx")
-        if beside.is_file():
+        self._beside = beside if beside.is_file() else None
+        if self._beside is not None:
             self.index = read_index(beside)
             self.notes = tuple(self._misfits(beside))
         else:
-            self.index, damaged = scan(buffered(self._file, BLOCK), self._file.size)
+            self.index, damaged, doubled = scan(buffered(self._file, BLOCK), self._file.size)
             self.notes = (f"{beside.name} is missing; {self._name} itself was looked through",)
+            if doubled is not None:
+                self.notes += (
+                    f"{self._name}: records have the same id, {doubled} the first; they are "
+                    "counted from 0 instead, in the order of the file",
+                )
             if len(damaged) >= len(self.index):  # nothing that could be read
                 raise ArcwiseError(f"{path}: no whole record in it; not RecordIO, or damaged")
             if damaged:
@@ -73,6 +82,36 @@ class RecordContainer:
     def labels(self, keys: NDArray[np.int64]) -> Labels:
         """The labels of the records of these keys, which must be there."""
         return read_labels(self._file, self.index.offsets[self.index.rows(keys)])
+
+    def after(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where the record behind each of these begins, in the order of the file; its end."""
+        behind = self._starts.searchsorted(self.index.offsets[self.index.rows(keys)], "right")
+        inside = behind < len(self._starts)
+        return np.where(inside, self._starts[np.where(inside, behind, 0)], self._file.size)
+
+    def unnamed(self, gaps: NDArray[np.int64]) -> tuple[str, ...]:
+        """A note on pictures that the index does not name; none where it names all that are seen.
+
+        Before the first record and behind the last one they are always seen.
+
+        Args:
+            gaps: (M, 2) from the end of a record to where the next one begins; looked into.
+        """
+        if self._beside is None:
+            return ()
+        last = self.index.some_keys()[[self.index.offsets.argmax()]]
+        end = int(self.labels(last).end[0])
+        outside = [(0, self._starts[0]), (end if end >= 0 else self._file.size, self._file.size)]
+        every = np.concatenate([np.array(outside, np.int64), gaps])
+        count = pictures_between(self._file.read_at, self._file.size, every)
+        if not count:
+            return ()
+        many = f"at least {count:,}" if count >= MOST else f"{count:,}"
+        return (
+            f"{self._beside.name} names {len(self.index):,} records of {self._name}; {many} more "
+            f"pictures lie in it and are not read: remove {self._beside.name}, and "
+            f"{self._name} itself is looked through",
+        )
 
     def each(
         self, keys: Iterable[int] | None = None
@@ -145,6 +184,17 @@ class RecordContainer:
                 f"{self._name} {problems[0]}; the two do not belong together: remove the .idx, "
                 "and the .rec itself is looked through"
             )
+        inside = [bool(one) for one, row in zip(problems, rows, strict=True) if offsets[row] < size]
+        if sum(inside) * _MANY >= len(inside) > 0:
+            yield (
+                f"{sum(inside)} of {len(inside)} records looked at are not where {beside.name} "
+                f"says; if it is of another file remove it: {self._name} itself is looked through"
+            )
+        if doubled := int((self._starts[1:] == self._starts[:-1]).sum()):
+            yield (
+                f"{beside.name} leads {doubled:,} keys to the record of another one; each is a "
+                "picture of its own here"
+            )
         if beyond := int((offsets >= size).sum()):
             yield (
                 f"{self._name} was cut short at {size:,} bytes: {beyond:,} records that "
@@ -157,6 +207,12 @@ class RecordContainer:
         except Damaged as problem:
             return str(problem)
         return ""
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        """Where records begin, in the order of the file."""
+        offsets = self.index.offsets
+        return offsets if (offsets[1:] >= offsets[:-1]).all() else np.sort(offsets)
 
     @staticmethod
     def _key(member: str) -> int:

@@ -32,17 +32,20 @@ class Labels(NamedTuple):
         first: (N,) float32, the label, or the first of a vector.
         second: (N,) float32, the second of a vector, else NaN.
         picture: (N,) int64, how many bytes follow the header; -1 where the record is damaged.
+        end: (N,) int64, where the next record should begin; -1 where the record is damaged.
     """
 
     first: NDArray[np.float32]
     second: NDArray[np.float32]
     picture: NDArray[np.int64]
+    end: NDArray[np.int64]
 
 
 def read_labels(file: PositionedFile, offsets: NDArray[np.int64]) -> Labels:
     """The labels of the records that begin at these offsets."""
     count = len(offsets)
-    labels = Labels(np.empty(count, "f4"), np.empty(count, "f4"), np.empty(count, np.int64))
+    numbers, places = np.empty((2, count), "f4"), np.empty((2, count), np.int64)
+    labels = Labels(*numbers, *places)
     for start in range(0, count, _TOGETHER):
         some = slice(start, start + _TOGETHER)
         for every, found in zip(labels, _labels(file, offsets[some]), strict=True):
@@ -61,16 +64,18 @@ def _labels(file: PositionedFile, offsets: NDArray[np.int64]) -> Labels:
         np.where(flag > 0, fronts["vector"][:, 0], fronts["label"]),
         np.where(flag > 1, fronts["vector"][:, 1], np.float32(np.nan)),
         np.where(sound, picture, -1),
+        np.where(sound, offsets + 8 + length + (-length % 4), -1),
     )
     parted = (fronts["magic"] == MAGIC) & (fronts["word"] >> 29 == START)
     for row in np.flatnonzero(parted).tolist():  # the magic may be in the header itself
         try:
-            header, data = unpack(unframe(file.read_at, file.size, int(offsets[row])).payload)
+            found = unframe(file.read_at, file.size, int(offsets[row]))
+            header, data = unpack(found.payload)
         except Damaged:
             continue
         vector = np.append(np.float32(header.label), [np.float32(np.nan)])
         labels.first[row], labels.second[row] = vector[0], vector[1]
-        labels.picture[row] = len(data)
+        labels.picture[row], labels.end[row] = len(data), found.end
     return labels
 
 

@@ -34,10 +34,12 @@ class Scanned(NamedTuple):
     Attributes:
         index: every record whose beginning was found, also those that cannot be read.
         damaged: where those begin that do not lead to the next one.
+        doubled: an id that two of them have, so that the keys are not the ids; None for none.
     """
 
     index: RecordIndex
     damaged: list[int]
+    doubled: int | None = None
 
 
 def scan(read: Read, size: int) -> Scanned:
@@ -59,7 +61,7 @@ def scan(read: Read, size: int) -> Scanned:
         after = position + 8 + -(-word // 4) * 4
         if magic != MAGIC or word > LONGEST or after > size:  # not simply a whole record
             try:
-                after = _end(read, size, position)
+                after = end_of_record(read, size, position)
             except Damaged:
                 after = _end_but_for_magic(read, size, position, word)
                 expected = (ids[-1] + 1) % 2**64 if ids else key
@@ -74,11 +76,15 @@ def scan(read: Read, size: int) -> Scanned:
         offsets.append(position)
         ids.append(key)
         position = after
-    return Scanned(_indexed(np.asarray(ids), np.array(offsets, np.int64)), damaged)
+    return _scanned(np.asarray(ids), np.array(offsets, np.int64), damaged)
 
 
-def _end(read: Read, size: int, position: int) -> int:
-    """Where the record ends that begins at a position; Damaged if none does."""
+def end_of_record(read: Read, size: int, position: int) -> int:
+    """Where the record ends that begins at a position.
+
+    Raises:
+        Damaged: none begins there.
+    """
     inside = False
     while True:
         flag, length = part_at(read, size, position, inside=inside)
@@ -107,7 +113,7 @@ def _next_start(read: Read, size: int, position: int) -> int:
     while position < size:
         for found in magics(read(position, length)):
             try:
-                end = _end(read, size, position + found)
+                end = end_of_record(read, size, position + found)
             except Damaged:
                 continue
             if _flag(read, end) not in (MIDDLE, END):  # else it is a part of a damaged one
@@ -117,9 +123,12 @@ def _next_start(read: Read, size: int, position: int) -> int:
     return size
 
 
-def _indexed(ids: NDArray[np.uint64], offsets: NDArray[np.int64]) -> RecordIndex:
+def _scanned(ids: NDArray[np.uint64], offsets: NDArray[np.int64], damaged: list[int]) -> Scanned:
+    doubled = None
     if len(ids) and ids.max() < 2**63:
         index = index_of(ids.view(np.int64), offsets)
         if index is not None:
-            return index
-    return RecordIndex(range(len(offsets)), offsets)
+            return Scanned(index, damaged)
+        ordered = np.sort(ids)
+        doubled = int(ordered[1:][ordered[1:] == ordered[:-1]][0])
+    return Scanned(RecordIndex(range(len(offsets)), offsets), damaged, doubled)

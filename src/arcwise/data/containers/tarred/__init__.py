@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from arcwise.data.containers.positioned import PositionedFile, buffered
+from arcwise.data.containers.spelled import spellings
 from arcwise.data.containers.tarred import index as tar_index
 from arcwise.data.containers.tarred.headers import BLOCK, Lost, Member, Read, member_at, scan
 from arcwise.errors import ArcwiseError, ImageError
@@ -40,18 +41,22 @@ class TarContainer:
         self._hashes, self._blocks = hashes[order], blocks[order]
 
     def __contains__(self, member: str) -> bool:
-        found = map(self._at, self._places(member))
-        return any(one is None or one.name == member for one in found)
+        return any(
+            found is None or found.name == name
+            for name in spellings(member)
+            for found in map(self._at, self._places(name))
+        )
 
     def read(self, member: str, ref: str) -> bytes:
         """The bytes of one member; of several with one name the last, as tar unpacks them."""
         reason = f"{self._name} has no member {member!r}"
-        for place in reversed(self._places(member)):
-            found = self._at(place)
-            if found is None:
-                reason = f"{self._name}: the header of {member!r} at byte {place:,} is damaged"
-            elif found.name == member:
-                return payload(self._file.read_at, found, self._file.size, ref)
+        for name in spellings(member):
+            for place in reversed(self._places(name)):
+                found = self._at(place)
+                if found is None:
+                    reason = f"{self._name}: the header of {name!r} at byte {place:,} is damaged"
+                elif found.name == name:
+                    return payload(self._file.read_at, found, self._file.size, ref)
         raise ImageError(ref, reason)
 
     def _at(self, place: int) -> Member | None:

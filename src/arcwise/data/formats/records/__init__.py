@@ -7,7 +7,13 @@ from pathlib import Path
 
 from arcwise.data.containers.recordio import RecordContainer
 from arcwise.data.formats.layout import OWN_TABLES, shown
-from arcwise.data.formats.records.beside import SIDECAR, listed_files, own_table, property_notes
+from arcwise.data.formats.records.beside import (
+    SIDECAR,
+    listed_files,
+    missing_note,
+    own_table,
+    property_notes,
+)
 from arcwise.data.formats.records.labels import LabelledRecords, labelled
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.picture import open_container
@@ -46,7 +52,7 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
         path.parent,
         path.stem,
         understood=found.understood,
-        notes=(*container.notes, *found.notes, *notes),
+        notes=(*container.notes, *container.unnamed(found.gaps), *found.notes, *notes),
     )
 
 
@@ -59,7 +65,8 @@ def _described(
     if sidecar.is_file():
         table = own_table(sidecar, path.name, container, identities=identities)
         if table is not None:
-            return LabelledRecords(table, f"RecordIO, as {sidecar.name} lists it"), notes
+            missing = missing_note(sidecar.name, path.name, table, container)
+            return LabelledRecords(table, f"RecordIO, as {sidecar.name} lists it"), missing
         notes = (
             f"{sidecar.name} lists other records than these, and is not used: names, splits and "
             "other columns that it may hold are not known",
@@ -69,11 +76,10 @@ def _described(
         raise ArcwiseError(f"{path}: no picture in it")
     files = path.with_suffix(".lst")
     if files.is_file():
-        column = listed_files(files, path.name, found.table.column("image"))
-        if column is None:
-            notes += (f"{files.name} does not list these records, and is not used",)
-        else:
-            found = found._replace(table=found.table.append_column("file", column))
+        listed = listed_files(files, path.name, found.table)
+        notes += listed.notes
+        if listed.files is not None:
+            found = found._replace(table=found.table.append_column("file", listed.files))
     return found, notes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -57,6 +57,20 @@ def own_table(
     return validated(table, str(path), identities=identities)
 
 
+def missing_note(
+    table_name: str, name: str, table: pa.Table, container: RecordContainer
+) -> tuple[str, ...]:
+    """A note on pictures that a table lists and a `.rec` or its `.idx` does not have."""
+    keys = _keys(table["image"], f"{name}/")
+    assert keys is not None, "own_table has looked at them"
+    missing = int((container.index.rows(keys) < 0).sum())
+    if not missing:
+        return ()
+    return (
+        f"{table_name} lists {len(keys):,} pictures of {name}, of which {missing:,} are not there",
+    )
+
+
 def _each_once(keys: NDArray[np.int64]) -> bool:
     return bool((keys[1:] > keys[:-1]).all()) or len(np.unique(keys)) == len(keys)
 
@@ -65,20 +79,28 @@ def _last_is_a_picture(container: RecordContainer, keys: NDArray[np.int64]) -> b
     """Whether the last of these records that is whole is one; contents have the last keys."""
     last = np.sort(keys)[::-1]
     for start in range(0, len(last), _AT_ONCE):
-        _, second, picture = container.labels(last[start : start + _AT_ONCE])
+        _, second, picture, _ = container.labels(last[start : start + _AT_ONCE])
         if len(whole := np.flatnonzero(picture >= 0)):
             return bool(picture[whole[0]] > 0 or np.isnan(second[whole[0]]))
     return False
 
 
-def listed_files(path: Path, name: str, images: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    """The file each picture was, by a `.lst`; None when it does not list them all.
+class Listed(NamedTuple):
+    """What a `.lst` says: the file that each picture was, and what is wrong with that."""
+
+    files: pa.ChunkedArray | None
+    notes: tuple[str, ...] = ()
+
+
+def listed_files(path: Path, name: str, found: pa.Table) -> Listed:
+    """The file each picture was, by a `.lst`; none when it does not list them all, or others.
 
     Args:
         path: of the `.lst`.
         name: of the `.rec`.
-        images: its pictures, `train.rec/7`.
+        found: its pictures, `image` and `identity`.
     """
+    unused = f"{path.name} does not list these records, and is not used"
     try:
         table = pacsv.read_csv(
             path,
@@ -87,15 +109,41 @@ def listed_files(path: Path, name: str, images: pa.ChunkedArray) -> pa.ChunkedAr
             pacsv.ConvertOptions(column_types={"f0": pa.int64()}, strings_can_be_null=False),
         )
     except (pa.ArrowException, OSError):
-        return None
+        return Listed(None, (unused,))
     files = table.column(table.num_columns - 1)
-    keys = pa.array(_keys(images, f"{name}/"))
+    keys = pa.array(_keys(found["image"], f"{name}/"))
     places = pc.index_in(keys, value_set=table.column(0).combine_chunks())
-    if places.null_count or table.num_columns < 2 or not pa.types.is_string(files.type):
-        return None
-    if len(pc.unique(table.column(0))) != len(table):
-        return None
-    return files.take(places)
+    wrong = ""
+    if table.num_columns < 2 or not pa.types.is_string(files.type):
+        wrong = unused
+    elif len(pc.unique(table.column(0))) != len(table):
+        wrong = f"{unused}: a key comes twice"
+    elif missing := places.null_count:
+        wrong = f"{unused}: only {len(keys) - missing:,} of {len(keys):,} pictures"
+    elif other := _other_labels(table, places, found):
+        which = f"{other:,} of the {len(keys):,} pictures in {name}"
+        wrong = f"{path.name} gives {which} another label than their records, and is not used"
+    if wrong:
+        return Listed(None, (wrong,))
+    more = len(table) - len(keys)
+    notes = (f"{path.name} lists {more:,} pictures more than {name} has",) if more else ()
+    return Listed(files.take(places), notes)
+
+
+def _other_labels(listed: pa.Table, places: pa.Array, found: pa.Table) -> int:
+    """How many pictures have another label in a `.lst` than in their record.
+
+    Of several labels in a list, that one counts which agrees the most.
+    """
+    own = pc.cast(found["identity"], pa.float32()).to_numpy()
+    differ = []
+    for column in listed.columns[1:-1]:
+        try:
+            labels = column.cast(pa.float32()).take(places).to_numpy()
+        except pa.ArrowException:  # words
+            continue
+        differ.append(int(((labels != own) & ~np.isnan(own)).sum()))
+    return min(differ, default=0)
 
 
 def property_notes(path: Path, table: pa.Table, container: RecordContainer) -> tuple[str, ...]:
@@ -144,5 +192,5 @@ def _keys(images: pa.ChunkedArray, prefix: str) -> NDArray[np.int64] | None:
 
 def _pictures(container: RecordContainer, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of these records are whole pictures, and not InsightFace's contents."""
-    _, second, picture = container.labels(keys)
+    _, second, picture, _ = container.labels(keys)
     return (picture > 0) | ((picture == 0) & np.isnan(second))

@@ -23,6 +23,9 @@ _TOGETHER = 2**13  # records
 Keys = NDArray[np.int64]
 
 
+NO_GAPS = np.empty((0, 2), np.int64)
+
+
 class Labelled(NamedTuple):
     """Pictures by key, and their labels, NaN where a record is damaged."""
 
@@ -32,10 +35,14 @@ class Labelled(NamedTuple):
 
 @dataclass
 class _Seen:
-    """What was met on the way: the keys of damaged records, and the largest label."""
+    """What was met on the way: the keys of damaged records, the largest label, and gaps.
+
+    A gap is from the end of a record to where the next one begins.
+    """
 
     damaged: array[int] = field(default_factory=lambda: array("q"))
     largest: float = 0.0
+    gaps: list[Keys] = field(default_factory=list)
 
 
 class LabelledRecords(NamedTuple):
@@ -45,11 +52,13 @@ class LabelledRecords(NamedTuple):
         table: `image` and `identity`.
         understood: how the layout was read.
         notes: what the user has to know.
+        gaps: (M, 2) positions in the file, between records, where others may be.
     """
 
     table: pa.Table
     understood: str
     notes: tuple[str, ...] = ()
+    gaps: Keys = NO_GAPS
 
 
 def labelled(container: RecordContainer, name: str, *, identities: bool) -> LabelledRecords:
@@ -75,14 +84,14 @@ def labelled(container: RecordContainer, name: str, *, identities: bool) -> Labe
         notes += (f"{len(seen.damaged):,} damaged records {left}, the first is {first}",)
     if seen.largest > records_layout.EXACT:
         notes += (f"{name}: labels beyond {records_layout.EXACT:,}, where float32 joins some",)
-    return LabelledRecords(table, layout, notes)
+    return LabelledRecords(table, layout, notes, np.concatenate([NO_GAPS, *seen.gaps]))
 
 
 def _record_0(container: RecordContainer) -> tuple[float, float] | None:
     """The two labels of record 0, if that is a table of contents and no picture."""
     if 0 not in container.index:
         return None
-    first, second, picture = container.labels(np.zeros(1, np.int64))
+    first, second, picture, _ = container.labels(np.zeros(1, np.int64))
     is_contents = picture[0] == 0 and not np.isnan(second[0])
     return (float(first[0]), float(second[0])) if is_contents else None
 
@@ -113,7 +122,10 @@ def _one_by_one(
     """The pictures, some at a time."""
     for start in range(0, len(container.index), _TOGETHER):
         keys = container.index.some_keys(start, start + _TOGETHER)
-        labels, second, picture = container.labels(keys)
+        labels, second, picture, end = container.labels(keys)
+        after = container.after(keys)
+        apart = (end >= 0) & (end < after)
+        seen.gaps.append(np.column_stack([end[apart], after[apart]]))
         labels[picture < 0] = np.nan
         sound = np.isfinite(labels)
         pictures = (picture != 0) | np.isnan(second)  # else a record of the contents

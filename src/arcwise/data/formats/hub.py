@@ -1,0 +1,204 @@
+"""Parquet shards as the Hugging Face hub lays them out: a folder of them, or a pattern.
+
+`data/train-00000-of-00005.parquet`, `train.parquet`, `default/train/0000.parquet`: the split is in
+the name of the file, or in that of a folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+
+from arcwise.data.formats import numbered
+from arcwise.data.formats.layout import OWN_TABLES, SPLITS, is_picture, shown
+from arcwise.data.formats.table import read_table
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
+
+_ENDING = ".parquet"
+_OTHERS = (".index.parquet", ".manifest.parquet")  # tables of ours beside shards and records
+_DEEPEST = 3  # folders around a shard
+_MOST_FOLDERS = 64  # beside one another; more are identities
+_WILD = re.compile(r"[*?\[]|\{\d+\.\.\d+\}")
+_SPLITS = SPLITS | {"training": "train", "testing": "test", "eval": "test", "evaluation": "test"}
+
+
+def recognises(path: Path) -> bool:
+    """Whether a folder holds Parquet files, in itself or a few folders, and no picture."""
+    if any((path / name).is_file() for name in OWN_TABLES):
+        return False
+    shards = False
+    for one in _files(path):
+        if is_picture(one.name) or one.is_dir():
+            return False
+        shards = shards or _is_shard(one)
+    return shards
+
+
+def names_shards(path: Path) -> bool:
+    """Whether a path is a pattern that stands for Parquet files."""
+    return path.suffix.lower() == _ENDING and bool(_WILD.search(str(path))) and not path.exists()
+
+
+def read(path: Path, *, identities: bool = True, **columns: Any) -> Manifest:
+    """The manifest of all shards; its images are those of each, seen from the folder.
+
+    Args:
+        path: the folder, or a pattern.
+        identities: whether every row must have one.
+        columns: what columns are called, as of `read_table`.
+
+    Raises:
+        ArcwiseError: there is none, they are of several configurations, or do not go together.
+    """
+    root, shards, others = _shards(path)
+    names = [shard.relative_to(root).as_posix() for shard in shards]
+    if path.is_dir():
+        _one_configuration(path, names)
+    tables, notes, understood = [], list(numbered.missing(names)), ""
+    for shard, name in zip(shards, names, strict=True):
+        found = read_table(shard, identities=identities, **columns)
+        tables.append(_seen_from(found, name, moved=columns.get("images") is not None))
+        notes += found.notes
+        if "holds its pictures" in found.understood:
+            understood = ", which hold their pictures" if len(shards) > 1 else ", with its pictures"
+    tables, splits = _with_splits(tables, names)
+    if None in splits and any(splits):
+        without = [name for name, split in zip(names, splits, strict=True) if split is None]
+        notes.append(f"the names of {len(without):,} files say no split, the first is {without[0]}")
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as problem:
+        line = str(problem).partition("\n")[0]
+        raise ArcwiseError(f"{path}: its files do not have the same columns ({line})") from None
+    found = ", ".join(dict.fromkeys(split for split in splits if split))
+    files = f"{len(shards):,} Parquet file{'s' if len(shards) > 1 else ''}{understood}"
+    return Manifest(
+        table,
+        root if columns.get("images") is None else columns["images"],
+        path.resolve().name if path.is_dir() else root.resolve().name,
+        ignored=tuple(shown(one.relative_to(root).as_posix()) for one in others),
+        understood=files + (f", the splits in their names ({found})" if found else ""),
+        notes=tuple(notes),
+    )
+
+
+def _files(folder: Path, depth: int = 0) -> Iterator[Path]:
+    """The files of a folder and of the few in it; where these are many, they themselves."""
+    try:
+        with os.scandir(folder) as inside:
+            found = sorted((one for one in inside if not one.name.startswith(".")), key=_by_name)
+    except OSError:  # who reads the folder otherwise says so
+        return
+    yield from (folder / one.name for one in found if one.is_file())
+    folders = [folder / one.name for one in found if one.is_dir()]
+    if depth == _DEEPEST or len(folders) > _MOST_FOLDERS:
+        yield from folders
+        return
+    for one in folders:
+        yield from _files(one, depth + 1)
+
+
+def _by_name(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def _is_shard(file: Path) -> bool:
+    name = file.name.lower()
+    return name.endswith(_ENDING) and not name.endswith(_OTHERS) and not name.startswith("_")
+
+
+def _shards(path: Path) -> tuple[Path, list[Path], list[Path]]:
+    """The folder that all lie in, the shards, and what else lies in a folder."""
+    if path.is_dir():
+        files = list(_files(path))
+        shards = [one for one in files if _is_shard(one)]
+        return path, shards, [one for one in files if not _is_shard(one)]
+    root, parts = path, list[str]()
+    while _WILD.search(str(root)):
+        parts.insert(0, root.name)
+        root = root.parent
+    patterns = list(_expanded("/".join(parts)))
+    shards = sorted({one for pattern in patterns for one in root.glob(pattern) if one.is_file()})
+    shards = [one for one in shards if _is_shard(one)]
+    if not shards:
+        raise ArcwiseError(f"{path}: no file has a name like this")
+    if lacking := len(patterns) - len(shards):
+        missing = [one for one in patterns if not (root / one).is_file()]
+        if len(patterns) > 1 and missing:
+            raise ArcwiseError(
+                f"{path}: {lacking:,} of {len(patterns):,} files are not there: {missing[0]}"
+            )
+    return root, shards, []
+
+
+def _expanded(pattern: str) -> Iterator[str]:
+    """A pattern for every number between braces (`{000..012}`)."""
+    braces = re.search(r"\{(\d+)\.\.(\d+)\}", pattern)
+    if braces is None:
+        yield pattern
+        return
+    first, last = braces.groups()
+    for number in range(int(first), min(int(last), int(first) + 10**6) + 1):
+        text = f"{number:0{len(first)}d}"
+        yield from _expanded(pattern[: braces.start()] + text + pattern[braces.end() :])
+
+
+def _one_configuration(path: Path, names: list[str]) -> None:
+    """An error where the folders around shards are several data sets."""
+    tops = sorted({name.partition("/")[0] for name in names if "/" in name})
+    several = [one for one in tops if one != "data" and _split_in(one) is None]
+    if len(several) > 1:
+        raise ArcwiseError(
+            f"{path}: holds {len(several):,} configurations ({', '.join(several[:5])}); name one "
+            f"of them: {path / several[0]}"
+        )
+
+
+def _seen_from(found: Manifest, name: str, *, moved: bool) -> pa.Table:
+    """The table of a shard, its images seen from the folder that all lie in."""
+    table, folder = found.table, name.rpartition("/")[0]
+    if moved or not folder or not found.has_images:
+        return table
+    images = table.column("image")
+    whole = pc.match_substring_regex(images, r"^(/|[A-Za-z]:[/\\])")
+    images = pc.if_else(whole, images, pc.binary_join_element_wise(folder, images, "/"))
+    return table.set_column(table.column_names.index("image"), "image", images)
+
+
+def _with_splits(
+    tables: list[pa.Table], names: list[str]
+) -> tuple[list[pa.Table], list[str | None]]:
+    """The tables with a column `split`, where names say one and no table does, and the splits."""
+    splits = [_split_of(name) for name in names]
+    if not any(splits) or any("split" in one.column_names for one in tables):
+        return tables, []
+    return [
+        one.append_column("split", pa.array([split] * len(one), pa.string()))
+        for one, split in zip(tables, splits, strict=True)
+    ], splits
+
+
+def _split_of(name: str) -> str | None:
+    """The split that a shard is of: by its own name, else by that of the nearest folder."""
+    *folders, file = name.split("/")
+    stem = numbered.stem_of(file)
+    if stem:  # of a numbered file, whatever stands before the number
+        return _split_in(stem) or stem
+    for one in (file.rpartition(".")[0], *reversed(folders)):
+        if (split := _split_in(one)) is not None:
+            return split
+    return None
+
+
+def _split_in(name: str) -> str | None:
+    words = re.split(r"[\W_\d]+", name.lower())
+    return next((_SPLITS[one] for one in words if one in _SPLITS), None)
