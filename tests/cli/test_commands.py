@@ -67,8 +67,9 @@ def test_a_gallery(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"   [01]\.\d{4}  Ärtikel 0  0 图\.jpg", lines[2])
     assert lines[3].startswith("none: not answered: no such file")
     assert lines[4] == "2 of 3 pictures are not answered"
-    assert lines[-2].startswith("decided at FAR 0.01: similarity >= 0.9999")
-    assert "of unknown pictures, about 2.0%" in lines[-1]
+    assert lines[5].startswith("answered at similarity >= 0.9999: of 100 others at most 3.9 get")
+    assert "FAR 0.01; enrolled are 2 identities with 4 templates" in lines[6]
+    assert "--gallery" in lines[7]
 
     out = run(capsys, "verify", "g", "Ärtikel 0", "1 图.jpg")
     assert out.startswith("accepted: similarity 1.0000 to Ärtikel 0 (2 pictures)\n")
@@ -106,32 +107,60 @@ def test_without_thresholds(place: Path, capsys: pytest.CaptureFixture[str]) -> 
     run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
     out = run(capsys, "search", "g", "0 图.jpg")
     assert out.startswith("0 图.jpg\n")
-    said = "no decision: the model has no thresholds; arcwise calibrate measures them\n"
-    assert out.endswith(said)
+    assert "no decision, nothing can be promised: the model has no thresholds" in out
 
 
 def test_calibrate(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--fpir", "0.2", "0.001", "--gallery-size", "3", "--probability"]
     out = run(capsys, "calibrate", "model", str(products), *options)
     assert "identities of products; 19 identities left out because the model was made" in out
-    assert re.search(
-        r"│ FAR 0\.1 +│ -?0\.\d{4} +│ -?[01]\.\d{4} – [01]\.\d{4} +│ \d.*% of pairs", out
-    )
-    assert re.search(r"│ FPIR 0\.2 +│ -?0\.\d{4} +│ .*% of searches", out)
-    assert re.search(r"│ FPIR 0\.001 +│ not resolved +│ +│ too few: \d+ pictures", out)
-    assert "gets an answer, among 3 identities or fewer" in out
+    assert re.search(r"│ 0\.1 +│ -?0\.\d{4} +│ .* – .* +│ \d.*% \(.*\) │", out)
+    cell = r"-?0\.\d{3} +\d+%"
+    assert re.search(rf"│ 3 +│ 1 +│ {cell} │ not resolved │", out)
+    assert re.search(rf"│ 3 +│ 5 +│ {cell} │ not resolved │", out)
     assert re.search(r"P\(same\) = .* at a prior of 0\.5, off by .*% on other identities", out)
     assert re.search(r"│ \d.*% +│ \d.*% +│ \d.*% – \d.*% │", out)
-    assert out.endswith("written into model: these take the place of its thresholds until now\n")
+    assert out.splitlines()[-1].startswith("written into model: ")
 
     run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
     out = run(capsys, "search", "g", "0 图.jpg")
-    assert out.splitlines()[-1].startswith("decided at FPIR 0.2 in a gallery of 3 identities: ")
+    assert (
+        "measured for 3 identities with 2 templates each, on 17 identities; enrolled are 2" in out
+    )
     run(capsys, "enrol", "g", str(products), "--model", "model", "--again")
     out = run(capsys, "search", "g", "0 图.jpg")
-    assert "\ndecided at FAR 0.01: similarity >= " in out
-    assert out.endswith("galleries of up to 3 identities, here are 38: arcwise calibrate "
-                        "MODEL DATA --gallery-size 38\n")  # fmt: skip
+    assert "nothing can be promised" in out
+    assert "enrolled are 38 identities with 220 templates" in out
+
+
+def test_calibrate_a_gallery(
+    place: Path, products: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
+    out = run(capsys, "calibrate", "model", str(products), "--gallery", "g")
+    assert "g: 2 identities with 4 templates, searched with" in out
+    assert "kept with g" in out
+    out = run(capsys, "search", "g", "0 图.jpg")
+    assert "measured against this gallery" in out
+    said = json.loads(run(capsys, "search", "g", "0 图.jpg", "--json"))
+    assert said["operating_point"]["measured"] == "in this gallery"
+    assert said["queries"][0]["identity"] == "Ärtikel 0"
+    run(capsys, "enrol", "g", str(products), "--model", "model")
+    assert "outgrown" in run(capsys, "search", "g", "0 图.jpg")
+    assert json.loads(run(capsys, "search", "g", "0 图.jpg", "--json"))["outgrown"] is True
+    assert "outgrown" in run(capsys, "gallery", "info", "g")
+
+
+def test_calibrate_for_a_program(
+    place: Path, products: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = json.loads(run(capsys, "calibrate", "model", str(products), "--json"))
+    assert said["identities"] == 17
+    assert {one["templates"] for one in said["search_thresholds"]} == {1, 2, 5}
+    run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
+    said = json.loads(run(capsys, "calibrate", "model", str(products), "--gallery", "g", "--json"))
+    assert said["size"] == {"identities": 2, "templates": 4, "fewest": 2, "most": 2}
+    assert said["thresholds"][0]["gallery"] == 2
 
 
 def test_embed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -270,7 +299,12 @@ class TestJson:
         other = self.found(capsys, "verify", "g", "Ärtikel 1", "1 图.jpg", status=1)
         assert other["accepted"] is False
         removed = self.found(capsys, "remove", "g", "Ärtikel 0")
-        assert removed == {"gallery": "g", "identity": "Ärtikel 0", "removed": 2}
+        assert removed == {
+            "gallery": "g",
+            "identity": "Ärtikel 0",
+            "forms": ["Ärtikel 0"],
+            "removed": 2,
+        }
 
     def test_embed(self, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
         found = self.found(capsys, "embed", "model", "photos.csv", *COLUMNS)

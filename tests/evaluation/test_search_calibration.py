@@ -198,7 +198,7 @@ def test_a_part_of_the_pictures_searches_where_there_are_many(
     """What sampling the pictures adds is small beside the interval."""
     (whole,) = calibrate_search(*people, (0.2,), 40)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MODULE, "_KEPT", 6000)
+        patch.setattr(MODULE, "_KEPT", 1500)
         (part,) = calibrate_search(*people, (0.2,), 40)
     assert whole.probes == 240 > part.probes > 50
     assert abs(part.threshold - whole.threshold) < (whole.high - whole.low) / 2

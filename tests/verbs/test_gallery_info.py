@@ -100,7 +100,7 @@ def test_printed(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     assert "6 templates of 6 identities" in out
     assert "1 to 1, median 1" in out
     assert "sound" in out
-    assert "FAR 0.001: similarity >= 0.9999" in out
+    assert "similarity >= 0.9999, a bound" in out
     add_thresholds(shop.model, [], measured_on="", digests=())
     assert main(["gallery", "info", str(shop.gallery)]) == 0
     assert f"arcwise calibrate {shop.model} DATA" in capsys.readouterr().out
@@ -111,4 +111,4 @@ def test_json(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert found["templates_an_identity"] == {"min": 1, "median": 1, "max": 1}
     assert found["model"]["state"] == "sound"
-    assert [one["far"] for one in found["thresholds"]] == [0.1, 0.001, 0.0001]
+    assert [one["basis"]["far"] for one in found["points"]] == [0.1, 0.001]

@@ -146,7 +146,9 @@ def _evaluation(
     system: System, about: Provenance, fits: Plan, vectors: np.ndarray, found: Measured
 ) -> Evaluation:
     thresholds = here(system.thresholds, found.verification)
-    searches = here_in_search(system.search_thresholds, found.open, fits.search, found.items.identities)
+    searches = here_in_search(
+        system.search_thresholds, found.open, fits.search, found.items.identities
+    )
     why = f"{len(thresholds)} of the model's {len(system.thresholds)}"
     if not system.thresholds:
         why = "the model has none" if system.model else "there is no model"
