@@ -26,7 +26,7 @@ def queries(images: Sequence[str | Path | Manifest]) -> Manifest:
     names: list[str] = []
     landmarks: list[list[float] | None] = []
     for one in images:
-        found = open_manifest(one, identities=False)
+        found = open_manifest(one, identities=False, top_folders="part")  # whose they are is asked
         names += [str(found.root / image) for image in found.images]
         landmarks += found.column("landmarks") or [None] * len(found)
     if not names:

@@ -32,6 +32,8 @@ class CheckReport:
         shared: identities that are in more than one split or data set.
         suspects: groups of identities that are perhaps one, spelled differently.
         ignored: files that are no pictures.
+        nobody: pictures without an identity, of a data set that has identities.
+        pairs: what is wrong with the pairs that the data set states.
         by_model: what a model's embeddings tell besides, where one was named.
     """
 
@@ -48,6 +50,8 @@ class CheckReport:
     shared: tuple[str, ...]
     suspects: tuple[tuple[str, ...], ...]
     ignored: tuple[str, ...]
+    nobody: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
     by_model: ModelReport | None = None
 
     @property
@@ -74,10 +78,11 @@ class CheckReport:
     def problems(self) -> int:
         """How many things want mending; identities with one image and ignored files do not.
 
-        Identities shared between splits count as one: it is one decision that made them so.
+        Identities shared between splits count as one, and so do pictures without an identity: it
+        is one decision that made them so.
         """
-        found = (self.unreadable, self.duplicates, self.near, self.suspects)
-        return sum(map(len, found)) + bool(self.shared)
+        found = (self.unreadable, self.duplicates, self.near, self.suspects, self.pairs)
+        return sum(map(len, found)) + bool(self.shared) + bool(self.nobody)
 
     @property
     def histogram(self) -> dict[str, int]:
@@ -100,7 +105,7 @@ class CheckReport:
         values["unreadable"] = [one._asdict() for one in self.unreadable]
         for key, groups in (("duplicates", self.duplicates), ("near", self.near)):
             values[key] = [one._asdict() for one in groups]
-        for key in ("notes", "shared", "ignored"):
+        for key in ("notes", "shared", "ignored", "nobody", "pairs"):
             values[key] = list(values[key])
         values["suspects"] = [list(group) for group in self.suspects]
         values["histogram"] = self.histogram
@@ -129,6 +134,8 @@ class CheckReport:
         yield from section(
             "cannot be decoded", [f"{one.image}: {one.reason}" for one in self.unreadable]
         )
+        yield from section("no identity (empty, -1, nan, …): not trained on", self.nobody)
+        yield from section("pairs", self.pairs)
         yield from section("one picture, two identities", _groups(self.mislabelled))
         yield from section("one picture, two splits or data sets", _groups(self.leaked))
         rest = [one for one in self.duplicates if len(one.identities) < 2 and len(one.places) < 2]

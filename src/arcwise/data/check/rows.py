@@ -60,6 +60,15 @@ class Rows:
         """Whose a row is, which has an identity."""
         return self.identities[self.owner[row]]
 
+    def nobody(self) -> list[str]:
+        """The rows without an identity, of data sets that have any."""
+        found = []
+        for start, manifest in zip(self._starts, self.manifests, strict=False):
+            if "identity" in manifest.table.column_names:
+                owners = self.owner[start : start + len(manifest)]
+                found += [self.name(int(start + row)) for row in np.flatnonzero(owners < 0)]
+        return found
+
     def described(self, rows: Iterable[int]) -> Described:
         """What some rows are called, whose they are, and where they lie."""
         chosen = np.fromiter(rows, np.int64)

@@ -6,23 +6,27 @@ from pathlib import Path
 from zipfile import ZipInfo
 
 from arcwise.data.containers.zipped import ZipContainer
-from arcwise.data.formats.layout import OWN_TABLES, arrange
+from arcwise.data.formats.layout import OWN_TABLES, TopFolders, arrange
 from arcwise.data.formats.pairs import OWN_PAIRS, with_pairs
 from arcwise.data.formats.table import read_table_bytes
 from arcwise.data.manifest import Manifest
 from arcwise.data.picture import open_container, read_picture
 
 
-def read(path: Path, *, identities: bool = True) -> Manifest:
+def read(
+    path: Path, *, identities: bool = True, top_folders: TopFolders | None = None
+) -> Manifest:
     """The manifest of an archive; its images are `archive.zip/member`."""
     archive = open_container(str(path))
     assert isinstance(archive, ZipContainer), "its ending says so"
-    manifest = _pictures(path, archive.members, identities)
+    manifest = _pictures(path, archive.members, identities, top_folders)
     found = next((name for name in OWN_PAIRS if name in archive.members), None)
     return with_pairs(manifest, found, archive.read(found, found)) if found else manifest
 
 
-def _pictures(path: Path, members: dict[str, ZipInfo], identities: bool) -> Manifest:
+def _pictures(
+    path: Path, members: dict[str, ZipInfo], identities: bool, top_folders: TopFolders | None
+) -> Manifest:
     for name in OWN_TABLES:
         if name in members:
             data = read_picture(path, name)
@@ -30,4 +34,11 @@ def _pictures(path: Path, members: dict[str, ZipInfo], identities: bool) -> Mani
             return read_table_bytes(data, title, root=path, name=path.stem, identities=identities)
     files = [name for name, info in members.items() if not info.is_dir()]
     prefix = f"{path.name}/"
-    return arrange(files, path.parent, path.stem, identities=identities, prefix=prefix)
+    return arrange(
+        files,
+        path.parent,
+        path.stem,
+        identities=identities,
+        prefix=prefix,
+        top_folders=top_folders,
+    )

@@ -12,17 +12,20 @@ from arcwise.data.formats import (
     folder,
     ijb,
     inshop,
+    metadata,
     pack,
     products,
     records,
     shards,
     vggface2,
 )
-from arcwise.data.formats.layout import PICTURES
+from arcwise.data.formats.layout import PICTURES, TopFolders
 from arcwise.data.formats.pairs import with_pairs
 from arcwise.data.formats.table import TABLES, read_table
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
+from arcwise.files import is_special, read_file
+from arcwise.images.headers import UNREAD
 
 EXPECTED = "a folder or .zip with one folder per identity, a .csv or .parquet, a .rec, .tar or .bin"
 
@@ -55,10 +58,13 @@ def open_format(
     identity_column: str | None = None,
     identities: bool = True,
     images: Path | None = None,
+    top_folders: TopFolders | None = None,
 ) -> Manifest:
     """The manifest that the reader for this form of data set makes."""
     if not path.exists() and not shards.names_shards(path):
         raise ArcwiseError(f"{path}: no such file or folder; expected {EXPECTED}")
+    if is_special(path):
+        raise ArcwiseError(f"{path}: a pipe, socket or device; expected {EXPECTED}")
     suffix = path.suffix.lower()
     if path.is_file() and suffix in TABLES:
         table = read_table(
@@ -68,7 +74,20 @@ def open_format(
             identities=identities,
             images=images,
         )
+        _no_top_folders(path, top_folders)
         return _with_pairs_beside(table, path)
+    reader = _reader(path)
+    if reader in (folder, archive) and images is None:
+        tables = metadata.tables_in(path, image_column)
+        if tables:
+            _no_top_folders(path, top_folders)
+            return metadata.read(
+                path,
+                tables,
+                image_column=image_column,
+                identity_column=identity_column,
+                identities=identities,
+            )
     for option, value in (
         ("image column", image_column),
         ("identity column", identity_column),
@@ -76,14 +95,43 @@ def open_format(
     ):
         if value is not None:
             raise ArcwiseError(f"{path} is not a table, so it has no {option} ({value})")
-    if path.is_dir():
-        fitting = next((one for one in FOLDERS if one.recognises(path)), folder)
-        return fitting.read(path, identities=identities)
-    if suffix in FILES:
-        return _with_pairs_beside(FILES[suffix].read(path, identities=identities), path)
-    if suffix in PICTURES:
+    if reader is None:
+        _no_top_folders(path, top_folders)
         return folder.read_single(path, identities=identities)
+    if top_folders is None or reader not in (folder, archive, shards):
+        _no_top_folders(path, top_folders)
+        manifest = reader.read(path, identities=identities)
+    else:
+        manifest = reader.read(path, identities=identities, top_folders=top_folders)
+    return manifest if path.is_dir() else _with_pairs_beside(manifest, path)
+
+
+def _reader(path: Path) -> FileFormat | None:
+    """What reads this; None for a single picture.
+
+    Raises:
+        ArcwiseError: nothing does.
+    """
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return next((one for one in FOLDERS if one.recognises(path)), folder)
+    if suffix in FILES:
+        return FILES[suffix]
+    if suffix in PICTURES:
+        return None
+    if suffix in UNREAD:
+        raise ArcwiseError(
+            f"{path}: {UNREAD[suffix]}, which cannot be read here; convert it to JPEG or PNG"
+        )
     raise ArcwiseError(f"{path}: not a form of data set known here; expected {EXPECTED}")
+
+
+def _no_top_folders(path: Path, top_folders: TopFolders | None) -> None:
+    if top_folders not in (None, "part"):  # what they are where nothing is said
+        raise ArcwiseError(
+            f"{path}: a table or a list says whose its pictures are; leave out --top-folders "
+            f"{top_folders}"
+        )
 
 
 def _with_pairs_beside(manifest: Manifest, path: Path) -> Manifest:
@@ -91,4 +139,4 @@ def _with_pairs_beside(manifest: Manifest, path: Path) -> Manifest:
     pairs = path.with_suffix(".pairs.csv")
     if manifest.pairs is not None or not pairs.is_file():
         return manifest
-    return with_pairs(manifest, pairs.name, pairs.read_bytes())
+    return with_pairs(manifest, pairs.name, read_file(pairs))

@@ -20,7 +20,7 @@ import pyarrow.compute
 from arcwise.data.containers.positioned import PositionedFile
 from arcwise.data.containers.tarred import buffered, members, payload
 from arcwise.data.containers.tarred.headers import Lost, Member, Read
-from arcwise.data.formats.layout import folder_columns, is_picture, shown
+from arcwise.data.formats.layout import TopFolders, folder_columns, is_picture, shown
 from arcwise.errors import ArcwiseError, ImageError
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
@@ -51,7 +51,7 @@ class Part:
     notes: tuple[str, ...] = ()
 
 
-def scanned(shards: list[Path]) -> Part:
+def scanned(shards: list[Path], top_folders: TopFolders | None = None) -> Part:
     """The rows of shards that are looked through.
 
     The identity is what `.json` (`identity`, `label`, `class`, …), `.cls` or `.txt` say, in this
@@ -81,9 +81,10 @@ def scanned(shards: list[Path]) -> Part:
         there = pc.unique(folders)
         understood = "pictures without identities"
         if there.to_pylist() != [""]:
-            columns, understood = folder_columns(there.to_pylist())
+            meant = folder_columns(there.to_pylist(), str(shards[0].parent), top_folders)
+            understood, notes = meant.understood, [*notes, *meant.notes]
             places = pc.index_in(folders, there)
-            for name, values in columns.items():
+            for name, values in meant.columns.items():
                 if name not in table.column_names:
                     table = table.append_column(name, pc.take(pa.array(values), places))
     return Part(table, understood, tuple(ignored), tuple(notes))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 
 from arcwise.data.formats.columns import validated
 from arcwise.data.formats.comma import parse_csv
@@ -13,6 +15,9 @@ from arcwise.data.formats.inside import parse_parquet, read_parquet
 from arcwise.data.manifest import Manifest
 from arcwise.data.picture import picture_exists
 from arcwise.errors import ArcwiseError
+from arcwise.files import read_file
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
 TABLES = frozenset((".csv", ".parquet"))
 
@@ -35,7 +40,7 @@ def read_table(
     inside = False
     if path.suffix.lower() == ".csv":
         try:
-            table = parse_csv(path.read_bytes(), str(path))
+            table = parse_csv(read_file(path), str(path))
         except OSError as problem:
             raise ArcwiseError(f"{path}: {problem.strerror}") from None
     else:
@@ -85,26 +90,38 @@ def _manifest(
         identities=identities,
     )
     if "image" in table.column_names:
-        table = _reachable(table, root, title)
+        table = reachable(table, root, title)
     return Manifest(table, root, name, understood=f"the table {Path(title).name}")
 
 
-def _reachable(table: pa.Table, root: Path, title: str) -> pa.Table:
+def reachable(table: pa.Table, root: Path, title: str) -> pa.Table:
     """The table, when at least one of a few images is where it says; a wrong folder fails early.
 
     Single missing pictures are for `check` to list, and for a batch job to count.
     """
+    table = _slashed(table, root)
     refs = table.column("image")
     probes = [refs[row].as_py() for row in range(0, len(refs), -(-len(refs) // _PROBES))]
     if any(picture_exists(root, ref) for ref in probes):
         return table
-    if any(picture_exists(root, ref.replace("\\", "/")) for ref in probes):  # made on Windows
-        slashed = pa.array([ref.replace("\\", "/") for ref in refs.to_pylist()], pa.string())
-        return table.set_column(table.column_names.index("image"), "image", slashed)
     raise ArcwiseError(
         f"{title}: row 1: image {probes[0]!r} is not in {root}, nor are {len(probes) - 1} others "
         f"tried; if they start elsewhere, name that folder or .zip with --images{_hint(root)}"
     )
+
+
+def _slashed(table: pa.Table, root: Path) -> pa.Table:
+    """The table, its images with forward slashes, but for files that have others in their name."""
+    refs = table.column("image")
+    backward = pc.match_substring(refs, "\\")
+    if not pc.any(backward).as_py():
+        return table
+    slashed = [
+        ref if "\\" not in ref or picture_exists(root, ref) else ref.replace("\\", "/")
+        for ref in refs.to_pylist()
+    ]
+    place = table.column_names.index("image")
+    return table.set_column(place, "image", pa.array(slashed, pa.string()))
 
 
 def _hint(root: Path) -> str:

@@ -114,11 +114,11 @@ def _one_by_one(
     for start in range(0, len(container.index), _TOGETHER):
         keys = container.index.some_keys(start, start + _TOGETHER)
         labels, second, picture = container.labels(keys)
-        labels[picture < 0] = np.nan
-        sound = np.isfinite(labels)
+        sound = picture >= 0
+        labels[~sound] = np.nan
         pictures = (picture != 0) | np.isnan(second)  # else a record of the contents
         seen.damaged.extend(keys[pictures & ~sound].tolist())
-        seen.largest = max(seen.largest, np.abs(labels[sound]).max(initial=0))
+        seen.largest = max(seen.largest, np.abs(labels[np.isfinite(labels)]).max(initial=0))
         kept = pictures if keep_damaged else pictures & sound
         yield Labelled(keys[kept], labels[kept])
 
