@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from arcwise.cli import main
+from arcwise.data.formats.columns import nobody_in
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.names import member_paths, safe_part
 from arcwise.data.writing.zipped import ZipWriter

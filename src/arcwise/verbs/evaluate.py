@@ -94,7 +94,7 @@ def evaluate(
     if embedded.failures:
         fits = fitting(wanted.select(embedded.rows))
     found = [measure(fits, vectors) for vectors in embedded.vectors]
-    itself = [] if fits.listed is None else of_itself(fits.listed, fits.layout, found[0].pairs.scores)
+    itself = [] if fits.listed is None else of_itself(fits.listed, fits.layout, found[0].scores)
     about = Provenance(
         data=whole.name,
         fingerprint=fits.layout.manifest.fingerprint(),

@@ -148,7 +148,7 @@ class CheckReport:
         yield from section(
             "perhaps one identity, spelled differently", [" / ".join(one) for one in self.suspects]
         )
-        yield from section("ignored: no pictures", self.ignored)
+        yield from section("ignored: no pictures of this data set", self.ignored)
         if self.by_model is not None:
             yield from self.by_model.lines()
         yield {0: "no problems", 1: "1 problem"}.get(self.problems, f"{self.problems:,} problems")

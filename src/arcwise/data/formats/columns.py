@@ -27,7 +27,7 @@ _TEXT = ("image", "identity", "split", "domain", "template", "media")
 _NUMBERS = ("age", "quality")
 _LISTS = {"landmarks": (10, 136), "box": (4,)}  # how many numbers, the same in all rows
 _OFTEN_CALLED = {
-    "image": ("path", "file", "filename", "file_name", "image_path", "img", "picture"),
+    "image": ("path", "file", "filename", "file_name", "image_path", "img", "picture", "unnamed: 0"),
     "identity": ("label", "class", "person", "subject", "name", "item", "product", "id"),
 }
 
@@ -144,7 +144,8 @@ def _missing(title: str, name: str, names: list[str]) -> ArcwiseError:
     close += difflib.get_close_matches(name, names, n=1)
     hint = ""
     if close and name in _OFTEN_CALLED:
-        hint = f"; if {close[0]!r} is it, say --{name}-column {close[0]}"
+        quoted = repr(close[0]) if " " in close[0] else close[0]
+        hint = f"; if {close[0]!r} is it, say --{name}-column {quoted}"
     elif close:
         hint = f"; did you mean {close[0]!r}?"
     return ArcwiseError(f"{title}: no column {name!r} among {', '.join(names)}{hint}")

@@ -18,6 +18,7 @@ pc: Any = pyarrow.compute  # its functions are made while it is imported; no che
 
 _DELIMITERS = ",;\t|"
 _LINE_END = re.compile(rb"\r\n|\r|\n")
+_EMPTY_LINES = re.compile(rb"([ \t]*(\r\n|\r|\n))+")
 _SEPARATOR = re.compile(rb'"?sep=(.)"?[;,\t]*', re.IGNORECASE)  # a line that Excel writes and obeys
 _INDEX = "Unnamed: 0"
 """What an unnamed first column is called (as pandas does), where it holds more than numbers."""
@@ -43,9 +44,11 @@ def parse_csv(data: bytes, title: str) -> pa.Table:
     _check_text(data, title)
     if b"\r" in data and b"\n" not in data:
         data = data.replace(b"\r", b"\n")
-    data = data.lstrip(b"\r\n")
+    data = data.rstrip(b"\x1a")  # how DOS ended a text
+    if empty := _EMPTY_LINES.match(data):
+        data = data[empty.end() :]
     line, _, rest = _cut(data)
-    separator = _SEPARATOR.fullmatch(line.strip())
+    separator = _SEPARATOR.fullmatch(line.strip(b" "))
     if separator:
         data, delimiter = rest, separator[1].decode()
         line = _cut(data)[0]
@@ -54,7 +57,10 @@ def parse_csv(data: bytes, title: str) -> pa.Table:
     else:
         delimiter = max(_DELIMITERS, key=lambda mark: line.count(mark.encode()))
     names = _header(line, delimiter, title)
-    table, ragged = _parsed(data, delimiter, [f"{place}" for place in range(len(names))], title)
+    table, ragged = _parsed(data, delimiter, len(names), title)
+    if ragged and not len(table) and {one.actual_columns for one in ragged} == {len(names) + 1}:
+        table, ragged = _parsed(data, delimiter, len(names) + 1, title)
+        names = _one_more(table, names)
     if ragged:
         first = ragged[0]
         number = "" if first.number is None else f" {first.number - 1}"
@@ -63,6 +69,7 @@ def parse_csv(data: bytes, title: str) -> pa.Table:
             f"{first.expected_columns} ({first.text[:60]!r}); {len(ragged)} such rows; put a "
             "value with a comma in it into double quotes"
         )
+    _closed(table, data, title)
     return _without_empty(table, names, title)
 
 
@@ -73,9 +80,10 @@ def _cut(data: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _parsed(
-    data: bytes, delimiter: str, names: list[str], title: str
+    data: bytes, delimiter: str, columns: int, title: str
 ) -> tuple[pa.Table, list[pacsv.InvalidRow]]:
     """The rows below the header, and those of another length."""
+    names = [str(place) for place in range(columns)]
     ragged: list[pacsv.InvalidRow] = []
     try:
         table = pacsv.read_csv(
@@ -104,6 +112,28 @@ def _header(line: bytes, delimiter: str, title: str) -> list[str]:
     return names
 
 
+def _one_more(table: pa.Table, names: list[str]) -> list[str]:
+    """The names where every row has a value more: row numbers before it (R), or nothing behind."""
+    behind = pc.all(pc.equal(table.column(len(names)), "")).as_py()
+    return ["", *names] if _is_index(table.column(0)) and not behind else [*names, ""]
+
+
+def _is_index(column: pa.ChunkedArray) -> bool:
+    return bool(pc.all(pc.match_substring_regex(column, r"^\d+$")).as_py())
+
+
+def _closed(table: pa.Table, data: bytes, title: str) -> None:
+    """Nothing, if the last value is not the rest of a file after a quote that nothing closes."""
+    if not len(table) or data.count(b'"') % 2 == 0:
+        return
+    for column in table.columns:
+        if "\n" in (text := column[-1].as_py()):
+            raise ArcwiseError(
+                f"{title}: row {len(table)}: the double quote before {text.splitlines()[0][:40]!r} "
+                "is never closed; close it, or take it out"
+            )
+
+
 def _without_empty(table: pa.Table, names: list[str], title: str) -> pa.Table:
     """The table with these names, without rows and unnamed columns that hold nothing.
 
@@ -122,13 +152,14 @@ def _without_empty(table: pa.Table, names: list[str], title: str) -> pa.Table:
         filled = pc.index(pc.not_equal(pc.utf8_trim_whitespace(column), ""), True).as_py()
         if filled < 0 and len(names) > 1:
             continue
+        if place == 0 and _is_index(column):
+            continue
         if place or _INDEX in names:
             raise ArcwiseError(
                 f"{title}: the header has a column without a name ({', '.join(names)[:80]!r}), and "
                 f"row {filled + 1} has {column[filled].as_py()[:40]!r} in it"
             )
-        if not pc.all(pc.match_substring_regex(column, r"^\d+$")).as_py():
-            kept[_INDEX] = column
+        kept[_INDEX] = column
     return pa.table(kept)
 
 

@@ -43,6 +43,8 @@ def read_lines(path: Path) -> list[str]:
         data = read_file(path)
     except OSError as problem:
         raise ArcwiseError(f"{path}: {problem.strerror}") from None
+    if b"\r" in data and b"\n" not in data:
+        data = data.replace(b"\r", b"\n")
     try:
         return data.removeprefix(b"\xef\xbb\xbf").decode().split("\n")
     except UnicodeDecodeError as wrong:

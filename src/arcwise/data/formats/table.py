@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ pc: Any = pyarrow.compute  # its functions are made while it is imported; no che
 TABLES = frozenset((".csv", ".parquet"))
 
 _PROBES = 16
+_ODD = r"\\|^\s|\s$"
+_ODD_REF = re.compile(_ODD)
 
 
 def read_table(
@@ -111,17 +114,23 @@ def reachable(table: pa.Table, root: Path, title: str) -> pa.Table:
 
 
 def _slashed(table: pa.Table, root: Path) -> pa.Table:
-    """The table, its images with forward slashes, but for files that have others in their name."""
+    """The table, its images with forward slashes and without blanks around them.
+
+    But for files that are called so.
+    """
     refs = table.column("image")
-    backward = pc.match_substring(refs, "\\")
-    if not pc.any(backward).as_py():
+    if not pc.any(pc.match_substring_regex(refs, _ODD)).as_py():
         return table
     slashed = [
-        ref if "\\" not in ref or picture_exists(root, ref) else ref.replace("\\", "/")
+        ref if not _ODD_REF.search(ref) or picture_exists(root, ref) else _plain(ref)
         for ref in refs.to_pylist()
     ]
     place = table.column_names.index("image")
     return table.set_column(place, "image", pa.array(slashed, pa.string()))
+
+
+def _plain(ref: str) -> str:
+    return ref.strip().replace("\\", "/")
 
 
 def _hint(root: Path) -> str:
