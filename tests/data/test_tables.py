@@ -81,7 +81,7 @@ def test_all_ways_to_write_the_same_table(table: Table, content: bytes) -> None:
         (b"image,identity,,\na,b,,\na,b,,9\n", "a column without a name .* row 2 has '9' in it"),
         (b",identity\nphotos/1.png,a\n", "no column 'image'.*--image-column 'Unnamed: 0'"),
         (b"sep=;\n", "empty; expected a header"),
-        (HEADER + b'photos/1.png,"a\nphotos/2.png,b\n', "row 1: the double quote before 'a' is nev"),
+        (HEADER + b'photos/1.png,"a\nphotos/2.png,b\n', "row 1: the double quote before 'a'"),
         ("image,identity\n".encode("utf-16-le"), "UTF-16"),
         (
             HEADER + b"photos/1.png,a\nphotos/2.png, \nphotos/2.png,\n",

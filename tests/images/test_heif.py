@@ -149,7 +149,7 @@ def test_an_avif_cut_anywhere_is_refused(picture: Pixels, encoded: Callable[...,
 
 def test_an_opencv_without_avif_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "haveImageWriter", lambda name: False)
-    with pytest.raises(ImageError, match="AVIF, which this OpenCV .*pip install -U opencv"):
+    with pytest.raises(ImageError, match=r"AVIF, which this OpenCV .*pip install -U opencv"):
         decode(heic(4, 4, brands=b"avif\0\0\0\0"), "a.avif")
 
 

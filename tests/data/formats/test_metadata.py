@@ -16,7 +16,11 @@ from arcwise.errors import ArcwiseError
 
 AFolder = Callable[..., Path]
 FLAT = ("train/1.png", "train/2.png", "test/1.png")
-ROWS = {"train/1.png": ("Al", "train"), "train/2.png": ("Bo", "train"), "test/1.png": ("Al", "test")}
+ROWS = {
+    "train/1.png": ("Al", "train"),
+    "train/2.png": ("Bo", "train"),
+    "test/1.png": ("Al", "test"),
+}
 
 
 def rows(path: Path, inside: str = "") -> dict[str, tuple[str, str]]:

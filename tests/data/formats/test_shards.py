@@ -332,3 +332,28 @@ def test_pairs_lie_beside(written):
     pairs = open_manifest(written / "train.tar").pairs
     assert pairs is not None
     assert pairs["same"].to_pylist() == [True]
+
+
+@pytest.mark.parametrize("told", [
+    (".cls", "-1"), (".txt", "nan"), (".cls", ""), (".json", {"label": -1}),
+    (".json", {"label": None}), (".json", {"identity": "None"}), (".json", {"identity": -1.0}),
+])  # fmt: skip
+def test_who_is_nobody_is_no_identity(a_tar, told):
+    ending, text = told
+    path = a_tar([("1.jpg", b"one"), ("1.cls", "a"), ("2.jpg", b"two"), (f"2{ending}", text)])
+    found = open_manifest(path, identities=False).column("identity")
+    assert found is not None
+    assert [one or "" for one in found] == ["a", ""]
+    with pytest.raises(ArcwiseError, match=r"row 2: identity is .* \(1 such rows\)"):
+        open_manifest(path)
+
+
+def test_folders_in_shards_may_be_splits_or_asked_about(a_tar):
+    path = a_tar([(f"{top}/{who}/{top}.jpg", b"x") for top in ("TRAIN", "Val") for who in "ab"])
+    assert open_manifest(path).column("split") == ["train", "train", "val", "val"]
+    path = a_tar(
+        [(f"{top}/{who}/{top}.jpg", b"x") for top in ("old", "new") for who in "ab"], "b.tar"
+    )
+    with pytest.raises(ArcwiseError, match="--top-folders"):
+        open_manifest(path)
+    assert open_manifest(path, top_folders="domain").column("domain") == ["old"] * 2 + ["new"] * 2

@@ -13,9 +13,7 @@ from arcwise.data.manifest import Manifest
 from arcwise.data.picture import open_container, read_picture
 
 
-def read(
-    path: Path, *, identities: bool = True, top_folders: TopFolders | None = None
-) -> Manifest:
+def read(path: Path, *, identities: bool = True, top_folders: TopFolders | None = None) -> Manifest:
     """The manifest of an archive; its images are `archive.zip/member`."""
     archive = open_container(str(path))
     assert isinstance(archive, ZipContainer), "its ending says so"

@@ -17,9 +17,14 @@ from arcwise.errors import ArcwiseError
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
 NOBODY = frozenset(
-    "-1 nan NaN NAN -nan -NaN None none NONE null NULL NA N/A n/a #N/A #NA <NA> NaT".split()
+    word
+    for words in (
+        "-1 nan NaN NAN -nan -NaN None none NONE",
+        "null NULL NA N/A n/a #N/A #NA <NA> NaT",
+    )
+    for word in words.split()
 )
-"""What tables and labels write where there is no identity: -1, and what pandas takes for missing."""
+"""What tables and labels write where there is no identity: -1, and what pandas calls missing."""
 
 _BLANK = r"^[\s\pZ\x{200B}\x{FEFF}]*$"
 _MINUS_ONE = r"^-0*1(\.0*)?$"
@@ -27,7 +32,10 @@ _TEXT = ("image", "identity", "split", "domain", "template", "media")
 _NUMBERS = ("age", "quality")
 _LISTS = {"landmarks": (10, 136), "box": (4,)}  # how many numbers, the same in all rows
 _OFTEN_CALLED = {
-    "image": ("path", "file", "filename", "file_name", "image_path", "img", "picture", "unnamed: 0"),
+    "image": (
+        *("path", "file", "filename", "file_name", "image_path", "img", "picture"),
+        "unnamed: 0",
+    ),
     "identity": ("label", "class", "person", "subject", "name", "item", "product", "id"),
 }
 

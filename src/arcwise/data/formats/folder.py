@@ -19,9 +19,7 @@ from arcwise.errors import ArcwiseError
 _Inode = tuple[int, int]  # device, number
 
 
-def read(
-    path: Path, *, identities: bool = True, top_folders: TopFolders | None = None
-) -> Manifest:
+def read(path: Path, *, identities: bool = True, top_folders: TopFolders | None = None) -> Manifest:
     """The manifest of a folder of pictures, the folders in it being the identities."""
     manifest = _pictures(path, identities, top_folders)
     found = next((name for name in OWN_PAIRS if (path / name).is_file()), None)
@@ -125,9 +123,7 @@ def walk(root: Path) -> Walked:
     return found
 
 
-def _add_links(
-    found: Walked, root: Path, links: list[str], known: dict[int, array[int]]
-) -> None:
+def _add_links(found: Walked, root: Path, links: list[str], known: dict[int, array[int]]) -> None:
     """Adds the links to files that were not met already."""
     seen = {(device, number) for device, some in known.items() for number in some if links}
     for name in links:

@@ -10,7 +10,6 @@ import json
 import os
 import posixpath
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -69,9 +68,7 @@ def read(
     parts = [_named(table, name, image_column) for name, table in tables.items()]
     table = pa.concat_tables(parts, promote_options="permissive")
     table = _with_folders(table, identity_column)
-    table = validated(
-        table, title, identity_column=identity_column, identities=identities
-    )
+    table = validated(table, title, identity_column=identity_column, identities=identities)
     table = reachable(table, path, title)
     listed = {posixpath.normpath(one) for one in table.column("image").to_pylist()}
     names = [*_archive(path).members] if path.is_file() else walk(path).files

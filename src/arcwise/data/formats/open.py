@@ -46,9 +46,19 @@ class FolderFormat(FileFormat, Protocol):
         ...
 
 
+class ByFolders(Protocol):
+    """A module whose files may lie in folders that say whose they are."""
+
+    def read(self, path: Path, *, identities: bool, top_folders: TopFolders | None) -> Manifest:
+        """The manifest, its top folders being what is said."""
+        ...
+
+
 FILES: dict[str, FileFormat] = {".zip": archive, ".bin": pack, ".rec": records, ".tar": shards}
 FOLDERS: tuple[FolderFormat, ...] = (ijb, products, inshop, cub, cars, vggface2, records, shards)
 """Layouts with files of their own, asked in this order; any other folder is one per identity."""
+
+BY_FOLDERS: tuple[ByFolders, ...] = (folder, archive, shards)
 
 
 def open_format(
@@ -98,11 +108,12 @@ def open_format(
     if reader is None:
         _no_top_folders(path, top_folders)
         return folder.read_single(path, identities=identities)
-    if top_folders is None or reader not in (folder, archive, shards):
+    by_folders = next((one for one in BY_FOLDERS if one is reader), None)
+    if by_folders is None:
         _no_top_folders(path, top_folders)
         manifest = reader.read(path, identities=identities)
     else:
-        manifest = reader.read(path, identities=identities, top_folders=top_folders)
+        manifest = by_folders.read(path, identities=identities, top_folders=top_folders)
     return manifest if path.is_dir() else _with_pairs_beside(manifest, path)
 
 

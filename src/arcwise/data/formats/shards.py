@@ -41,9 +41,7 @@ def names_shards(path: Path) -> bool:
     return bool(_BRACES.search(path.name)) or tar_index.index_path(path).is_file()
 
 
-def read(
-    path: Path, *, identities: bool = True, top_folders: TopFolders | None = None
-) -> Manifest:
+def read(path: Path, *, identities: bool = True, top_folders: TopFolders | None = None) -> Manifest:
     """The manifest of tar shards; its images are `shard.tar/member`, in the order they lie in.
 
     An offset table `train.index.parquet` beside shards of the sizes it states is believed.

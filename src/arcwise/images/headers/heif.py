@@ -14,7 +14,7 @@ _KINDS = {
     "HEIF": (b"mif1", b"msf1", b"mif2"),
 }
 _ALPHA = b":auxiliary:alpha\0"
-_UPRIGHT = {  # (quarter turns to the left, mirror that follows) → the EXIF orientation
+_UPRIGHT: dict[tuple[int, int | None], int] = {  # quarter turns to the left, mirror → EXIF's
     (0, None): 1, (0, 1): 2, (2, None): 3, (0, 0): 4, (1, 0): 5, (3, None): 6, (3, 0): 7,
     (1, None): 8, (2, 1): 4, (2, 0): 2, (1, 1): 7, (3, 1): 5,
 }  # fmt: skip
@@ -27,7 +27,7 @@ class _Box(NamedTuple):
 
 
 def kind(data: bytes) -> str | None:
-    """ "HEIC", "AVIF" or "HEIF" by the brands that the file names; None if it is none of them."""
+    """What the brands in a file say it is, say "HEIC"; None for other files."""
     if data[4:8] != b"ftyp":
         return None
     length = min(int.from_bytes(data[:4], "big"), 512)
@@ -43,21 +43,23 @@ def read(data: bytes) -> Header:
     primary = _number(data, _only(data, inside, b"pitm"))
     properties = list(_boxes(data, *_only(data, inside, b"iprp")[1:]))
     every = list(_boxes(data, *_only(data, properties, b"ipco")[1:]))
-    size, turns, mirror = None, 0, None
+    width, height = 0, 0
+    turns: int = 0
+    mirror: int | None = None
     for index in _of_item(data, _only(data, properties, b"ipma"), primary):
         if not 0 < index <= len(every):
             continue
         box = every[index - 1]
         if box.kind == b"ispe":
-            size = unpack_from(">II", data, box.start + 4)
+            width, height = unpack_from(">II", data, box.start + 4)
         elif box.kind == b"irot":
             turns = data[box.start] & 3
         elif box.kind == b"imir":
             mirror = data[box.start] & 1
-    if size is None:
+    if not width or not height:
         raise HeaderError(f"damaged: {kind(data)} without a size")
     alpha = any(box.kind == b"auxC" and _ALPHA in data[box.start : box.end] for box in every)
-    return Header(*size, alpha, _UPRIGHT[turns, mirror])
+    return Header(width, height, alpha, _UPRIGHT[turns, mirror])
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:

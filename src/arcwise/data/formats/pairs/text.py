@@ -57,10 +57,7 @@ def _listed(words: Words, manifest: Manifest, flag: int) -> pa.Table:
     wrong = pc.index(pc.is_in(flags, pa.array(["0", "1"], flags.type)), False).as_py()
     if wrong >= 0:
         raise words.wrong(wrong, f"has {flags[wrong].as_py()!r}; expected 1 (same) or 0")
-    first, second = (
-        plain(words.column(place))
-        for place in ((1, 2) if flag == 0 else (0, 1))
-    )
+    first, second = (plain(words.column(place)) for place in ((1, 2) if flag == 0 else (0, 1)))
     known = plain(pair_names.paths(manifest))
     return _pairs(words, manifest, known, first, second, pc.equal(flags, "1"))
 
