@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZipFile, ZipInfo
 
 import pytest
 
@@ -68,6 +69,13 @@ def test_splits_in_any_case(a_folder: AFolder, one: str, other: str, splits: lis
 def test_the_training_split_is_what_is_trained_on(a_folder: AFolder) -> None:
     root = a_folder("Training/Al/1.png", "Training/Bo/1.png", "Testing/Cy/1.png")
     assert training_rows(open_manifest(root)).classes == ["Al", "Bo"]
+
+
+def test_splits_within_each_identity(a_folder: AFolder) -> None:
+    root = a_folder("Al/train/1.png", "Al/Test/2.png", "Bo/train/1.png", "Bo/train/deep/2.png")
+    manifest = open_manifest(root)
+    assert manifest.identities == ["Al", "Al", "Bo", "Bo/deep"]
+    assert manifest.column("split") == ["test", "train", "train", "train"]
 
 
 def test_a_column_split_is_read_alike(a_folder: AFolder, tmp_path: Path) -> None:
@@ -208,3 +216,15 @@ def test_heic_and_avif_are_pictures(a_folder: AFolder) -> None:
     manifest = open_manifest(root)
     assert manifest.images == ["Al/1.HEIC", "Al/2.avif", "Al/3.heif"]
     assert (manifest.ignored, manifest.notes) == ((), ())
+
+
+def test_links_in_an_archive_are_said(tmp_path: Path, a_picture: Callable[..., bytes]) -> None:
+    link = ZipInfo("Al/2.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with ZipFile(tmp_path / "set.zip", "w") as file:
+        file.writestr("Al/1.png", a_picture(1))
+        file.writestr(link, "1.png")
+    manifest = open_manifest(tmp_path / "set.zip")
+    assert manifest.images == ["set.zip/Al/1.png"]
+    assert manifest.notes == ("1 members are links, and left out (Al/2.png)",)
+    assert manifest.ignored == ("Al/2.png",)

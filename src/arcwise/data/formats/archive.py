@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import stat
+from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipInfo
 
 from arcwise.data.containers.zipped import ZipContainer
-from arcwise.data.formats.layout import OWN_TABLES, TopFolders, arrange
+from arcwise.data.formats.layout import OWN_TABLES, TopFolders, arrange, shown
 from arcwise.data.formats.pairs import OWN_PAIRS, with_pairs
 from arcwise.data.formats.table import read_table_bytes
 from arcwise.data.manifest import Manifest
@@ -30,9 +32,10 @@ def _pictures(
             data = read_picture(path, name)
             title = f"{path.name}/{name}"
             return read_table_bytes(data, title, root=path, name=path.stem, identities=identities)
-    files = [name for name, info in members.items() if not info.is_dir()]
+    links = {name for name, info in members.items() if stat.S_ISLNK(info.external_attr >> 16)}
+    files = [name for name, info in members.items() if not info.is_dir() and name not in links]
     prefix = f"{path.name}/"
-    return arrange(
+    manifest = arrange(
         files,
         path.parent,
         path.stem,
@@ -40,3 +43,9 @@ def _pictures(
         prefix=prefix,
         top_folders=top_folders,
     )
+    if not links:
+        return manifest
+    first = f"{shown(min(links))}{' …' if len(links) > 1 else ''}"
+    note = f"{len(links):,} members are links, and left out ({first})"
+    ignored = sorted({*manifest.ignored, *map(shown, links)})
+    return replace(manifest, ignored=tuple(ignored), notes=(*manifest.notes, note))

@@ -157,6 +157,11 @@ def folder_columns(folders: list[str], title: str, top_folders: TopFolders | Non
         folders = [folder.partition("/")[2] for folder in folders]
         understood = f"a folder per identity, all inside {tops[0]}"
         tops = sorted({folder.partition("/")[0] for folder in folders})
+    if top_folders is None and (turned := _splits_on_top(folders)):
+        folders, understood = turned, f"splits in each of the top folders ({tops[0]}, …)"
+        columns["split"] = [split_of(folder.partition("/")[0]) or "" for folder in folders]
+        columns["identity"] = [folder.partition("/")[2] for folder in folders]
+        return Meant(columns, understood)
     meaning, notes = (top_folders, ()) if top_folders else _meaning(folders, title)
     found = f"{', '.join(tops[:6])}{', …' if len(tops) > 6 else ''}"
     if meaning in ("split", "domain"):
@@ -176,6 +181,14 @@ def folder_columns(folders: list[str], title: str, top_folders: TopFolders | Non
     if any("/" in folder for folder in folders):
         understood += ", nested folders written with /"
     return Meant(columns, understood, notes)
+
+
+def _splits_on_top(folders: list[str]) -> list[str]:
+    """The folders with the second part first, where this is a split in all; empty where not."""
+    parts = [folder.split("/") for folder in folders]
+    if not all(len(one) > 1 and split_of(one[1]) and not split_of(one[0]) for one in parts):
+        return []
+    return ["/".join((one[1], one[0], *one[2:])) for one in parts]
 
 
 def _meaning(folders: list[str], title: str) -> tuple[TopFolders, tuple[str, ...]]:
