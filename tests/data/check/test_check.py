@@ -207,5 +207,5 @@ def test_who_has_no_identity_is_counted(a_folder: AFolder, tmp_path: Path) -> No
     assert report.per_identity == {"a": 1}
     assert report.problems == 1
     assert report.as_dict()["nobody"] == list(report.nobody)
-    assert "not trained on (3)" in str(report)
+    assert "leave the row out (3)" in str(report)
     assert check(open_manifest(a_folder(), identities=False)).nobody == ()

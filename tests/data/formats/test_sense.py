@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,3 +147,18 @@ def test_check_lists_them(a_folder: AFolder, text: str, copied: bool, said: list
     assert len(report.pairs) == len(said)
     assert all(line.startswith(start) for line, start in zip(report.pairs, said, strict=True))
     assert report.problems == len(said) + copied
+
+
+def test_a_pack_may_hold_one_picture_on_both_sides(
+    tmp_path: Path, a_picture: Callable[..., bytes]
+) -> None:
+    one, two, other = (a_picture(number) for number in range(3))
+    (tmp_path / "p.bin").write_bytes(pickle.dumps(([one, one, two, other], [True, False])))
+    (line,) = check(open_manifest(tmp_path / "p.bin", identities=False)).pairs
+    assert line.startswith("1 of 2 pairs are of a picture with itself (row 1: p.bin/0, p.bin/1)")
+
+
+def test_lfw_lists_may_too(a_folder: AFolder, tmp_path: Path) -> None:
+    found = open_manifest(a_folder("Al/Al_1.png", "Bo/Bo_1.png"))
+    (tmp_path / "pairs.txt").write_text("Al\t1\t1\nAl\t1\tBo\t1\n")
+    assert of_itself(read_pairs(tmp_path / "pairs.txt", found), found).tolist() == [0]

@@ -134,7 +134,10 @@ class CheckReport:
         yield from section(
             "cannot be decoded", [f"{one.image}: {one.reason}" for one in self.unreadable]
         )
-        yield from section("no identity (empty, -1, nan, …): not trained on", self.nobody)
+        yield from section(
+            "no identity (empty, -1, nan, …): fill it in, or leave the row out",
+            self.nobody,
+        )
         yield from section("pairs", self.pairs)
         yield from section("one picture, two identities", _groups(self.mislabelled))
         yield from section("one picture, two splits or data sets", _groups(self.leaked))

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from arcwise.data.containers.tarred import index as tar_index
 from arcwise.data.formats.columns import validated
-from arcwise.data.formats.layout import TopFolders, split_of
+from arcwise.data.formats.layout import TopFolders, is_hidden, split_of
 from arcwise.data.formats.samples import Part, scanned
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -30,7 +30,7 @@ _MOST = 10**6  # shards that a pattern may name
 
 def recognises(path: Path) -> bool:
     """Whether a folder holds shards, and no folders."""
-    inside = [one for one in path.iterdir() if not one.name.startswith(".")]
+    inside = [one for one in path.iterdir() if not is_hidden(one.name)]
     return any(one.suffix == ".tar" for one in inside) and not any(one.is_dir() for one in inside)
 
 
