@@ -76,6 +76,9 @@ def test_splits_within_each_identity(a_folder: AFolder) -> None:
     manifest = open_manifest(root)
     assert manifest.identities == ["Al", "Al", "Bo", "Bo/deep"]
     assert manifest.column("split") == ["test", "train", "train", "train"]
+    assert manifest.notes[0].startswith("splits lie within each of the 2 top folders (Al/Test)")
+    part = open_manifest(root, top_folders="part")
+    assert part.identities == ["Al/Test", "Al/train", "Bo/train", "Bo/train/deep"]
 
 
 def test_a_column_split_is_read_alike(a_folder: AFolder, tmp_path: Path) -> None:
@@ -147,7 +150,7 @@ def test_pictures_asked_about_are_nobodys(a_folder: AFolder) -> None:
     ("paths", "note"),
     [
         ([f"cam{n}/{who}/1.png" for n in range(3) for who in "abc"], "the 3 top folders "),
-        (["train/1.png", "test/1.png"], "test and train, named like splits, are taken for"),
+        (["train/1.png", "test/1.png"], "test, train, named like splits, are taken for"),
         (["train/1.png", "Al/1.png"], "train, named like splits, are taken for"),
     ],
 )

@@ -158,10 +158,15 @@ def folder_columns(folders: list[str], title: str, top_folders: TopFolders | Non
         understood = f"a folder per identity, all inside {tops[0]}"
         tops = sorted({folder.partition("/")[0] for folder in folders})
     if top_folders is None and (turned := _splits_on_top(folders)):
+        file = folders[0]
         folders, understood = turned, f"splits in each of the top folders ({tops[0]}, …)"
         columns["split"] = [split_of(folder.partition("/")[0]) or "" for folder in folders]
         columns["identity"] = [folder.partition("/")[2] for folder in folders]
-        return Meant(columns, understood)
+        note = (
+            f"splits lie within each of the {len(tops)} top folders ({shown(file)}), which are taken "
+            "for identities; if not, say --top-folders part"
+        )
+        return Meant(columns, understood, (note,))
     meaning, notes = (top_folders, ()) if top_folders else _meaning(folders, title)
     found = f"{', '.join(tops[:6])}{', …' if len(tops) > 6 else ''}"
     if meaning in ("split", "domain"):
@@ -207,7 +212,7 @@ def _meaning(folders: list[str], title: str) -> tuple[TopFolders, tuple[str, ...
             return "part", ()
         right_in = next(top for top in (*splits, *tops) if "" in below[top])
         note = (
-            f"{' and '.join(splits)}, named like splits, are taken for identities or a part of "
+            f"{', '.join(splits)}, named like splits, are taken for identities or a part of "
             f"them: pictures lie right in {right_in}; if they are splits, put these into a folder "
             "per identity, or name all in a table"
         )
