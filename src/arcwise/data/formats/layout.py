@@ -163,8 +163,8 @@ def folder_columns(folders: list[str], title: str, top_folders: TopFolders | Non
         columns["split"] = [split_of(folder.partition("/")[0]) or "" for folder in folders]
         columns["identity"] = [folder.partition("/")[2] for folder in folders]
         note = (
-            f"splits lie within each of the {len(tops)} top folders ({shown(file)}), which are taken "
-            "for identities; if not, say --top-folders part"
+            f"splits lie within each of the {len(tops)} top folders ({shown(file)}), which are "
+            "taken for identities; if not, say --top-folders part"
         )
         return Meant(columns, understood, (note,))
     meaning, notes = (top_folders, ()) if top_folders else _meaning(folders, title)
