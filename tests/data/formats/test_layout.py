@@ -167,6 +167,7 @@ def test_what_is_guessed_is_said(a_folder: AFolder, paths: list[str], note: str)
         ["fruit/apple/1.png", "milk/whole/1.png"],
         ["fruit/other/1.png", "milk/other/1.png", "milk/whole/1.png"],
         ["Al/images/1.png", "Bo/images/1.png"],
+        ["Al/1.png", "Val/1.png", "Zoe/1.png"],
         [f"alphabet{n}/{m}/1.png" for n in range(9) for m in range(3 * n + 1)],
     ],
 )

@@ -190,10 +190,13 @@ def folder_columns(folders: list[str], title: str, top_folders: TopFolders | Non
 
 def _splits_on_top(folders: list[str]) -> list[str]:
     """The folders with the second part first, where this is a split in all; empty where not."""
-    parts = [folder.split("/") for folder in folders]
-    if not all(len(one) > 1 and split_of(one[1]) and not split_of(one[0]) for one in parts):
-        return []
-    return ["/".join((one[1], one[0], *one[2:])) for one in parts]
+    turned = []
+    for folder in folders:
+        top, *below = folder.split("/")
+        if not below or split_of(top) or not split_of(below[0]):
+            return []
+        turned.append("/".join((below[0], top, *below[1:])))
+    return turned
 
 
 def _meaning(folders: list[str], title: str) -> tuple[TopFolders, tuple[str, ...]]:
@@ -208,8 +211,10 @@ def _meaning(folders: list[str], title: str) -> tuple[TopFolders, tuple[str, ...
         below.setdefault(top, set()).add(rest.partition("/")[0])
     tops, splits = sorted(below), [top for top in sorted(below) if split_of(top)]
     if not _nested(folders):
-        if not splits:
-            return "part", ()
+        if len(splits) < 2 and not any(
+            split_of(top) == "train" or any(below[top]) for top in splits
+        ):
+            return "part", ()  # a person may be called Val or Dev
         right_in = next(top for top in (*splits, *tops) if "" in below[top])
         note = (
             f"{', '.join(splits)}, named like splits, are taken for identities or a part of "
