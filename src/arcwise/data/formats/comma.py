@@ -59,8 +59,9 @@ def parse_csv(data: bytes, title: str) -> pa.Table:
     names = _header(line, delimiter, title)
     table, ragged = _parsed(data, delimiter, len(names), title)
     if ragged and not len(table) and {one.actual_columns for one in ragged} == {len(names) + 1}:
-        table, ragged = _parsed(data, delimiter, len(names) + 1, title)
-        names = _one_more(table, names)
+        longer, none = _parsed(data, delimiter, len(names) + 1, title)
+        if all_named := _one_more(longer, names):
+            table, names, ragged = longer, all_named, none
     if ragged:
         first = ragged[0]
         number = "" if first.number is None else f" {first.number - 1}"
@@ -113,9 +114,13 @@ def _header(line: bytes, delimiter: str, title: str) -> list[str]:
 
 
 def _one_more(table: pa.Table, names: list[str]) -> list[str]:
-    """The names where every row has a value more: row numbers before it (R), or nothing behind."""
-    behind = pc.all(pc.equal(table.column(len(names)), "")).as_py()
-    return ["", *names] if _is_index(table.column(0)) and not behind else [*names, ""]
+    """The names where every row has a value more: row numbers before it (R), or nothing behind.
+
+    None where it has another one.
+    """
+    if pc.all(pc.equal(table.column(len(names)), "")).as_py():
+        return [*names, ""]
+    return ["", *names] if _is_index(table.column(0)) else []
 
 
 def _is_index(column: pa.ChunkedArray) -> bool:
