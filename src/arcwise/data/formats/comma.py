@@ -116,7 +116,7 @@ def _header(line: bytes, delimiter: str, title: str) -> list[str]:
 def _one_more(table: pa.Table, names: list[str]) -> list[str]:
     """The names where every row has a value more: row numbers before it (R), or nothing behind.
 
-    None where it has another one.
+    Empty where it has another value.
     """
     if pc.all(pc.equal(table.column(len(names)), "")).as_py():
         return [*names, ""]
