@@ -44,12 +44,26 @@ Table = Callable[..., Path]
         b'image , identity\n"photos/1.png","007"\n\n"photos/2.png",Coca Cola\n\n',
         b"identity,image\n007,photos\\1.png\nCoca Cola,photos\\2.png\n",
         {"image": ["photos/1.png", "photos/2.png"], "identity": ["007", "Coca Cola"]},
+        b"image,identity\rphotos/1.png,007\rphotos/2.png,Coca Cola\r",
+        b"\xef\xbb\xbfimage,identity\rphotos/1.png,007\r\nphotos/2.png,Coca Cola\n",
+        b",image,identity\n0,photos/1.png,007\n1,photos/2.png,Coca Cola\n",
+        b'"","image","identity"\n"1","photos/1.png","007"\n"2","photos/2.png","Coca Cola"\n',
+        b"image,identity\n1,photos/1.png,007\n2,photos/2.png,Coca Cola\n",
+        b"sep=;\r\nimage;identity\r\nphotos/1.png;007\r\nphotos/2.png;Coca Cola\r\n",
+        b"\xef\xbb\xbfSEP=|\nimage|identity\nphotos/1.png|007\nphotos/2.png|Coca Cola\n",
+        b'"sep=\t"\rimage\tidentity\rphotos/1.png\t007\rphotos/2.png\tCoca Cola\r',
+        b"image,identity\nphotos\\1.png,007\nphotos/2.png,Coca Cola\n",
+        b"image,identity\nphotos/1.png,007\n photos\\2.png,Coca Cola\n",
+        b"image,identity,,\nphotos/1.png,007,,\nphotos/2.png,Coca Cola, ,\n",
+        b"image,identity\nphotos/1.png,007,\nphotos/2.png,Coca Cola,\n",
+        b"\n \nimage,identity\nphotos/1.png,007\n,\nphotos/2.png,Coca Cola\n,\n\x1a",
     ],
 )
 def test_all_ways_to_write_the_same_table(table: Table, content: bytes) -> None:
     manifest = open_manifest(table(content))
     assert manifest.images == ["photos/1.png", "photos/2.png"]
     assert manifest.identities == ["007", "Coca Cola"]
+    assert manifest.table.column_names in (["image", "identity"], ["identity", "image"])
     assert manifest.read(0)
 
 
@@ -64,6 +78,11 @@ def test_all_ways_to_write_the_same_table(table: Table, content: bytes) -> None:
         (b"Image,identity\na,b\n", r"--image-column Image"),
         (b"image,identity,image\na,b,c\n", "'image' more than once"),
         (b"image,,identity\na,b,c\n", "a column without a name"),
+        (b"image,identity,,\na,b,,\na,b,,9\n", "a column without a name .* row 2 has '9' in it"),
+        (b",identity\nphotos/1.png,a\n", "no column 'image'.*--image-column 'Unnamed: 0'"),
+        (b"sep=;\n", "empty; expected a header"),
+        (HEADER + b'photos/1.png,"a\nphotos/2.png,b\n', "row 1: the double quote before 'a'"),
+        ("image,identity\n".encode("utf-16-le"), "UTF-16"),
         (
             HEADER + b"photos/1.png,a\nphotos/2.png, \nphotos/2.png,\n",
             r"row 2: identity is empty \(2 ",
@@ -111,6 +130,55 @@ def test_what_is_wrong_is_named(table: Table, content: bytes, message: str) -> N
         open_manifest(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_an_unnamed_column_of_names_is_kept(table: Table) -> None:
+    lines = b",image,identity\nfirst,photos/1.png,a\nsecond,photos/2.png,b\n"
+    assert open_manifest(table(lines)).column("Unnamed: 0") == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["-1", "-1.0", "-01", " -1 ", "nan", "NaN", "None", "none", "null", "NULL", "NA", "N/A", "<NA>",
+     "", "  ", "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH SPACE}"],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_who_is_nobody_is_no_identity(table: Table, word: str, form: str) -> None:
+    content: bytes | dict[str, object] = {
+        "image": ["photos/1.png", "photos/2.png"],
+        "identity": ["a", word],
+    }
+    if form == "csv":
+        content = HEADER + f"photos/1.png,a\nphotos/2.png,{word}\n".encode()
+    path = table(content)
+    with pytest.raises(ArcwiseError, match=r"row 2: identity is .* \(1 such rows\)"):
+        open_manifest(path)
+    assert open_manifest(path, identities=False).column("identity") == ["a", ""]
+
+
+@pytest.mark.parametrize("word", ["-2", "-10", "0", "Nan", "Na", "Null", "nano", "-1a", "1-1"])
+def test_who_is_called_nearly_so_is_somebody(table: Table, word: str) -> None:
+    manifest = open_manifest(table(HEADER + f"photos/1.png,a\nphotos/2.png,{word}\n".encode()))
+    assert manifest.identities == ["a", word]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, -1, 2], ["1", "", "2"]),
+        ([1.0, float("nan"), 2.0], ["1", None, "2"]),
+        ([1.0, None, -1.0], ["1", None, ""]),
+        ([None, None, None], [None, None, None]),
+        (pa.array(["a", "None", "a"]).dictionary_encode(), ["a", "", "a"]),
+    ],
+)
+def test_columns_of_numbers_as_pandas_writes_them(
+    table: Table, values: object, expected: list[str | None]
+) -> None:
+    path = table({"image": ["photos/1.png", "photos/2.png", "photos/1.png"], "identity": values})
+    assert open_manifest(path, identities=False).column("identity") == expected
+    with pytest.raises(ArcwiseError, match=r"identity is .* such rows\)"):
+        open_manifest(path)
 
 
 def test_a_damaged_parquet_file_is_refused(table: Table) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -129,6 +130,15 @@ def test_a_picture_in_two_rows_is_one(photos: Path, tmp_path: Path) -> None:
     assert "6 rows passed over" in str(done)
     with pytest.raises(ArcwiseError, match="fold 1 has 18, all folds 18; ask for 36 pairs at most"):
         make_pairs(tmp_path / "set.csv", tmp_path / "more.csv", pairs=38, folds=1)
+
+
+def test_a_picture_under_two_spellings_is_one(photos: Path, tmp_path: Path) -> None:
+    found = open_manifest(photos)
+    images = [*found.images, *(f"./{one}" for one in found.images)]
+    table = pa.table({"image": images, "identity": found.identities * 2})
+    twice = replace(found, table=table)
+    made = make_pairs(twice, tmp_path / "twice.csv", pairs=12, folds=2)
+    assert made.repeated == len(found)
 
 
 def test_the_command_line_says_what_it_expects(

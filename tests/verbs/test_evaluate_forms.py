@@ -237,6 +237,31 @@ class TestLists:
         again = evaluate(served, lfw / "faces", out=lfw / "out")  # the same, so it may replace
         assert again.measures == inside.measures
 
+    @pytest.mark.parametrize("other", ["{0}", "./{0}", "copy"])
+    def test_a_picture_with_itself_is_said(
+        self, served: Path, new: Manifest, tmp_path: Path, other: str
+    ) -> None:
+        pairs, path = chosen(new), tmp_path / "pairs.csv"
+        lines = [
+            f"{new.images[a]},{new.images[b]},{int(new.labels[a] == new.labels[b])}"
+            for a, b in pairs
+        ]
+        path.write_text("\n".join(["a,b,same", *lines]) + "\n")
+        assert not [one for one in evaluate(served, new, pairs=path).about.notes if "itself" in one]
+        first = new.image(pairs[0][0])
+        rows = new.table
+        if other == "copy":  # the same bytes under another name
+            (tmp_path / "copy.jpg").write_bytes(new.read(pairs[0][0]))
+            other = str(tmp_path / "copy.jpg")
+            rows = pa.concat_tables([rows, rows.slice(pairs[0][0], 1)])
+            images = [*new.images, other]
+            rows = rows.set_column(rows.column_names.index("image"), "image", pa.array(images))
+        lines[0] = f"{first},{other.format(first)},1"
+        path.write_text("\n".join(["a,b,same", *lines]) + "\n")
+        result = evaluate(served, replace(new, table=rows), pairs=path)
+        (note,) = (one for one in result.about.notes if "itself" in one)
+        assert note.startswith("1 of 40 pairs are of a picture with itself")
+
     def test_a_person_that_is_not_there(self, lfw: Path, served: Path) -> None:
         (lfw / "pairs.txt").write_text("Nobody\t1\t2\n")
         with pytest.raises(ArcwiseError, match=r"pairs\.txt: line 1 .*Nobody/1"):

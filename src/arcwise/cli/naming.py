@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from arcwise.data.formats.layout import TopFolders
 from arcwise.data.manifest import Manifest, open_manifest
 
 
@@ -22,6 +23,10 @@ class Naming:
     """The column of the identities, likewise."""
     images: Path | None = None
     """The folder or .zip that a table's pictures start from, when it is not the table's."""
+
+    top_folders: TopFolders | None = None
+    """What the top folders are, when their names do not say it: splits, domains, a part of the
+    identity, or the identity itself."""
 
     def open(self, data: Path, *, identities: bool = True) -> Manifest:
         """The manifest of the data set; what the user has to know of it is printed."""
@@ -41,6 +46,7 @@ class Naming:
             "--image-column": self.image_column,
             "--identity-column": self.identity_column,
             "--images": self.images,
+            "--top-folders": self.top_folders,
         }
         return [str(word) for pair in given.items() if pair[1] is not None for word in pair]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from arcwise.data.picture import read_picture
 from arcwise.errors import ArcwiseError
+
+if TYPE_CHECKING:
+    from arcwise.data.formats.layout import TopFolders
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +155,7 @@ def open_manifest(
     identity_column: str | None = None,
     identities: bool = True,
     images: str | os.PathLike[str] | None = None,
+    top_folders: TopFolders | None = None,
 ) -> Manifest:
     """The manifest of a data set, whatever form it has; each identity in one written form.
 
@@ -162,6 +166,8 @@ def open_manifest(
         identity_column: the table's column of identities, when it is not called `identity`.
         identities: whether every row must have one; queries have none.
         images: the folder or `.zip` a table's images start from, when it is not the table's.
+        top_folders: what the top folders are (`split`, `domain`, `part` of the identity, or the
+            `identity` itself), when their names do not say it.
 
     Raises:
         ArcwiseError: there is nothing there, or it is not a data set; the message says where and
@@ -178,5 +184,6 @@ def open_manifest(
         identity_column=identity_column,
         identities=identities,
         images=None if images is None else Path(images),
+        top_folders=top_folders,
     )
     return one_form_each(found)

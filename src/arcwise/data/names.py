@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from arcwise.data.manifest import Manifest
 from arcwise.data.split import text_digest
+from arcwise.images.headers import heif
 
 MANIFEST = "manifest.csv"
 """The table inside a folder or archive that was converted."""
@@ -35,7 +36,8 @@ _MAGIC = (
     (b"MM", ".tif"),
     (b"P", ".pnm"),
 )
-ENDINGS = tuple(dict.fromkeys(ending for _, ending in _MAGIC))
+_HEIF = {"HEIC": ".heic", "HEIF": ".heif", "AVIF": ".avif"}
+ENDINGS = (*dict.fromkeys(ending for _, ending in _MAGIC), *_HEIF.values())
 """What `picture_ending` may answer."""
 
 
@@ -44,6 +46,8 @@ def picture_ending(data: bytes) -> str:
 
     So a damaged picture is still looked at by those who go by endings, and found to be damaged.
     """
+    if kind := heif.kind(data):
+        return _HEIF[kind]
     return next((ending for magic, ending in _MAGIC if data.startswith(magic)), ".jpg")
 
 

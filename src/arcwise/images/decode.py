@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import PurePath
 from typing import Any
 
@@ -11,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.errors import ImageError
-from arcwise.images.headers import ACCEPTED, Header, HeaderError, read_header
+from arcwise.files import regular
+from arcwise.images.headers import ACCEPTED, RAW, UNREAD, Header, HeaderError, heif, read_header
 from arcwise.images.netpbm import decode_netpbm, is_netpbm
 
 MAX_PIXELS = 64 * 2**20
@@ -31,7 +34,8 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[n
     not seen: that of BMP, of grey TIFF, and of grey PNG by a single colour.
 
     Args:
-        data: the whole file: JPEG, PNG, WebP, BMP, GIF, TIFF or PNM.
+        data: the whole file: JPEG, PNG, WebP, BMP, GIF, TIFF or PNM; AVIF where OpenCV was built
+            with it, HEIC and HEIF where the package pillow-heif is installed.
         name: what the user calls the file; it begins the error message.
         max_pixels: a larger picture is refused before any memory is taken for it.
 
@@ -40,6 +44,11 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[n
     """
     if not data:
         raise ImageError(name, "empty file")
+    kind = heif.kind(data)
+    if kind is not None and (lacking := _lacking(kind)):
+        raise ImageError(name, f"{kind}, which {lacking}, or convert it to JPEG or PNG")
+    if data[:2] in (b"II", b"MM") and UNREAD.get(PurePath(name).suffix.lower()) == RAW:
+        raise ImageError(name, f"{RAW}, of which only a thumbnail is a TIFF; convert it to JPEG")
     try:
         header = read_header(data)
     except HeaderError as problem:
@@ -50,6 +59,8 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[n
             name,
             f"{width} x {height} pixels, more than the {max_pixels:,} allowed; make it smaller",
         )
+    if kind is not None:
+        return _heif(data, name, kind, header)
     if is_netpbm(data):
         try:
             return decode_netpbm(data)
@@ -74,11 +85,42 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         ImageError: missing, unreadable, or not a picture (see `decode`).
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=regular) as file:
             data = file.read()
     except OSError as problem:
         raise ImageError(str(PurePath(path)), problem.strerror or str(problem)) from None
     return decode(data, str(PurePath(path)))
+
+
+def _lacking(kind: str) -> str:
+    """What to install before a HEIC, HEIF or AVIF can be decoded; empty if it can be."""
+    if kind == "AVIF":
+        if cv2.haveImageWriter(".avif"):  # what OpenCV writes it reads
+            return ""
+        return "this OpenCV was built without; pip install -U opencv-python-headless"
+    if find_spec("pillow_heif"):
+        return ""
+    return "cannot be read without its decoder; pip install pillow-heif"
+
+
+def _heif(data: bytes, name: str, kind: str, header: Header) -> NDArray[np.uint8]:
+    """The pixels of a HEIC, HEIF or AVIF."""
+    image: NDArray[Any] | None = None
+    try:
+        if kind == "AVIF":
+            flags = cv2.IMREAD_UNCHANGED if header.alpha else cv2.IMREAD_COLOR
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        else:
+            header = header._replace(orientation=1)  # it comes out upright
+            decoder = import_module("pillow_heif")
+            image = np.asarray(decoder.open_heif(data, convert_hdr_to_8bit=True))
+            image = image[..., [2, 1, 0, 3][: image.shape[2]]] if image.ndim == 3 else image
+    except Exception as problem:  # whatever a decoder raises about a damaged file
+        reason = str(problem).partition("\n")[0] or type(problem).__name__
+        raise ImageError(name, f"damaged: this {kind} cannot be decoded ({reason})") from None
+    if image is None:
+        raise ImageError(name, f"damaged: this {kind} cannot be decoded")
+    return _on_white(image, header)
 
 
 def _on_white(image: NDArray[Any], header: Header) -> NDArray[np.uint8]:

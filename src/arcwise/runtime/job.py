@@ -113,9 +113,10 @@ def embed_manifest(
     rows = np.flatnonzero(embedded)
     if failures and not len(rows):
         listed = "; ".join(str(failure) for failure in failures[:3])
+        absent = any(failure.reason.startswith("no such file") for failure in failures)
         raise ArcwiseError(
             f"none of the {len(failures)} pictures of {manifest.name} could be read ({listed}"
-            f"{'; …' if len(failures) > 3 else ''}): check the paths it holds"
+            f"{'; …' if len(failures) > 3 else ''}){': check the paths it holds' * absent}"
         )
     return Embedded(vectors[rows] if failures else vectors, rows, failures, reused)
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from arcwise.data.formats.pairs import read_lfw_pairs, read_pairs_table
+from arcwise.data.formats.columns import nobody_in
+from arcwise.data.formats.pairs import read_pairs
+from arcwise.data.formats.pairs.sense import agreeing, itself_note, of_itself
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.parallel import Progress
 from arcwise.data.writing import WRITERS
@@ -91,8 +93,8 @@ def convert(
         say: told what happens, a line at a time.
 
     Raises:
-        ArcwiseError: the destination exists, its form is unknown or cannot hold the source, or no
-            picture can be read.
+        ArcwiseError: the destination exists, its form is unknown or cannot hold the source, no
+            picture can be read, or the identities contradict the pairs.
     """
     target = Path(destination)
     form = "" if os.fspath(destination).endswith(("/", os.sep)) else target.suffix.lower()
@@ -102,8 +104,14 @@ def convert(
             ".csv, or in / for a folder"
         )
     manifest = open_manifest(source, identities=False)
+    _somebody(manifest)
     if pairs is not None:
-        manifest = replace(manifest, pairs=_pairs_of(Path(pairs), manifest))
+        manifest = replace(manifest, pairs=read_pairs(Path(pairs), manifest))
+    if manifest.pairs is not None:
+        title = manifest.name if pairs is None else os.fspath(pairs)
+        agreeing(manifest.pairs, manifest, title)
+        note = itself_note(manifest.pairs, of_itself(manifest.pairs, manifest))
+        manifest = replace(manifest, notes=(*manifest.notes, *note))
     if form == ".csv" or (form == ".parquet" and not manifest.has_images):
         return _summary(manifest, target, point_at_pictures(manifest, target), 0.0)
     if not manifest.has_images:
@@ -119,10 +127,16 @@ def convert(
     return _summary(manifest, target, done, time.monotonic() - began)
 
 
-def _pairs_of(path: Path, manifest: Manifest) -> pa.Table:
-    if path.suffix.lower() == ".csv":
-        return read_pairs_table(path)
-    return read_lfw_pairs(path, manifest)
+def _somebody(manifest: Manifest) -> None:
+    """Nothing, if no folder is named like what stands for no identity in every other form."""
+    if "identity" not in manifest.table.column_names:
+        return
+    names = [one for one in nobody_in(manifest.table.column("identity")).to_pylist() if one]
+    if names := [one for one in names if one.strip()]:
+        raise ArcwiseError(
+            f"{manifest.name}: the folder {names[0]!r} is named like no identity, and would be "
+            "read as none; rename it"
+        )
 
 
 def _summary(manifest: Manifest, target: Path, done: Copied, seconds: float) -> Converted:

@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from arcwise.data.formats.pairs import write_pairs_table
 from arcwise.data.formats.pairs.lfw import lfw_text
+from arcwise.data.formats.pairs.names import row_names
+from arcwise.data.formats.pairs.sense import plain
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.pair_drawing import DrawnPairs, draw_pairs
 from arcwise.data.pair_rule import PairRule
@@ -129,9 +131,9 @@ def _once(manifest: Manifest) -> Manifest:
     """The manifest without rows whose picture an earlier row has."""
     if not manifest.has_images or "template" in manifest.table.column_names:
         return manifest
-    images = manifest.images
-    first = {image: row for row, image in reversed(list(enumerate(images)))}
-    return manifest if len(first) == len(images) else manifest.select(sorted(first.values()))
+    names = plain(row_names(manifest)).to_pylist()
+    first = {image: row for row, image in reversed(list(enumerate(names)))}
+    return manifest if len(first) == len(names) else manifest.select(sorted(first.values()))
 
 
 def _rule(

@@ -19,7 +19,7 @@ from arcwise.verbs.evaluated_files import claim, write_results
 from arcwise.verbs.measurable import has_identities, notes, open_to_measure
 from arcwise.verbs.protocols import Plan, plan
 from arcwise.verbs.protocols.layout import named, names
-from arcwise.verbs.protocols.listed import pair_list
+from arcwise.verbs.protocols.listed import of_itself, pair_list
 from arcwise.verbs.protocols.measure import Measured, compare, here, here_in_search, measure
 from arcwise.verbs.protocols.measures import measures
 from arcwise.verbs.protocols.plan import THRESHOLDS
@@ -98,6 +98,8 @@ def evaluate(
     embedded = vectors_of(systems, wanted, cached=cached, progress=progress)
     if embedded.failures:
         fits = fitting(wanted.select(embedded.rows))
+    measured = [measure(fits, vectors) for vectors in embedded.vectors]
+    itself = [] if fits.listed is None else of_itself(fits.listed, fits.layout, measured[0].scores)
     about = Provenance(
         data=whole.name,
         fingerprint=fits.layout.manifest.fingerprint(),
@@ -117,9 +119,8 @@ def evaluate(
             "opencv": cv2.__version__,
         },
         reused=embedded.reused,
-        notes=(*whole.notes, *found.notes, *notes(wanted, systems), *embedded.notes),
+        notes=(*whole.notes, *found.notes, *notes(wanted, systems), *itself, *embedded.notes),
     )
-    measured = [measure(fits, vectors) for vectors in embedded.vectors]
     first, *others = (
         _evaluation(system, about, fits, vectors, one)
         for system, vectors, one in zip(systems, embedded.vectors, measured, strict=True)

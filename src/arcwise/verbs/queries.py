@@ -133,7 +133,7 @@ def _named(name: str) -> Manifest:
         raise ArcwiseError(f"{name}: a pipe or device; expected a picture or a folder")
     if path.is_file() and path.suffix.lower() not in (*FILES, *TABLES):
         return read_single(path, identities=False)
-    return open_manifest(path, identities=False)
+    return open_manifest(path, identities=False, top_folders="part")  # whose they are is asked
 
 
 def _no_text(name: str) -> bool:

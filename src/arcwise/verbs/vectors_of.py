@@ -15,6 +15,7 @@ from arcwise import runtime
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold, Threshold
+from arcwise.files import read_file
 from arcwise.images.preparation import Preparation
 from arcwise.runtime import Embedded, EmbeddingCache, Model
 
@@ -200,7 +201,7 @@ def _open(model: str | Path | Model, preparation: Preparation | None) -> Model |
 
 def _read_preparation(path: Path) -> Preparation:
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(read_file(path))
     except (OSError, ValueError) as problem:
         raise ArcwiseError(f"{path}: no JSON file that can be read ({problem})") from None
     if not isinstance(values, dict):

@@ -196,3 +196,16 @@ def test_the_known_flaws_of_a_real_data_set_are_found(data_dir: Path) -> None:
         ("Carlos_Beltran", "Raul_Ibanez"),
     ]
     assert ("Choi_Sung-hong", "Sung_Hong_Choi") in report.suspects
+
+
+def test_who_has_no_identity_is_counted(a_folder: AFolder, tmp_path: Path) -> None:
+    a_folder("1.png", "2.png", "3.png", "4.png")
+    rows = ["photos/1.png,a", "photos/2.png,-1", "photos/3.png,nan", "photos/4.png,"]
+    (tmp_path / "set.csv").write_text("\n".join(["image,identity", *rows]))
+    report = check(open_manifest(tmp_path / "set.csv", identities=False))
+    assert report.nobody == ("photos/2.png", "photos/3.png", "photos/4.png")
+    assert report.per_identity == {"a": 1}
+    assert report.problems == 1
+    assert report.as_dict()["nobody"] == list(report.nobody)
+    assert "not trained on (3)" in str(report)
+    assert check(open_manifest(a_folder(), identities=False)).nobody == ()

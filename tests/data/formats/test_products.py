@@ -34,6 +34,14 @@ def sop(a_folder: Callable[..., Path]) -> Path:
     return lists(a_folder(*(line.split(maxsplit=3)[3] for line in [*TRAIN, *TEST]), name="sop"))
 
 
+def test_a_class_of_minus_one_is_no_identity(a_folder: Callable[..., Path]) -> None:
+    root = lists(a_folder("x/1.JPG", "x/2.JPG", name="sop"), ["1 7 1 x/1.JPG"], ["2 -1 1 x/2.JPG"])
+    manifest = open_manifest(root)
+    assert manifest.column("identity") == ["7", ""]
+    with pytest.raises(ArcwiseError, match="1 rows have no identity"):
+        manifest.identities  # noqa: B018
+
+
 def test_the_lists_say_whose_and_which_split(sop: Path) -> None:
     manifest = open_manifest(sop)
     assert manifest.table.to_pydict() == {

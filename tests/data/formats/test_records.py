@@ -117,9 +117,9 @@ def test_keys_with_gaps(tmp_path: Path):
 
 
 def test_labels_as_text(tmp_path: Path):
-    path = save(tmp_path, plain([0.1, 3.0, -1.0, -0.0, 16777216.0, 1e20]))
+    path = save(tmp_path, plain([0.1, 3.0, -2.0, -0.0, 16777216.0, 1e20]))
     manifest = open_manifest(path)
-    whole = ["3", "-1", "0", "16777216", "100000002004087734272"]
+    whole = ["3", "-2", "0", "16777216", "100000002004087734272"]
     assert manifest.identities == ["0.1", *whole]
     assert manifest.notes == ("train.rec: labels beyond 16,777,216, where float32 joins some",)
 
@@ -207,9 +207,19 @@ def test_damage_where_the_contents_are_read(tmp_path: Path, key: int):
     assert f"1 damaged records are left out, the first is train.rec/{key}" in manifest.notes[-1]
 
 
+@pytest.mark.parametrize("label", [-1.0, np.nan, np.inf])
+def test_a_label_of_nobody_is_no_identity(tmp_path: Path, label: float):
+    path = save(tmp_path, plain([3.0, label, 4.0]))
+    manifest = open_manifest(path, identities=False)
+    assert [one or "" for one in manifest.column("identity") or ()] == ["3", "", "4"]
+    assert manifest.read(1) == picture(1)
+    with pytest.raises(ArcwiseError, match=r"train\.rec: row 2: identity is .*\(1 such rows\)"):
+        open_manifest(path)
+
+
 def test_nothing_but_damage_is_an_error(tmp_path: Path):
     path = save(tmp_path, plain([np.nan, np.inf]))
-    with pytest.raises(ArcwiseError, match=r"train\.rec: no picture in it"):
+    with pytest.raises(ArcwiseError, match=r"train\.rec: row 1: identity is empty \(2 such"):
         open_manifest(path)
 
 

@@ -255,7 +255,7 @@ def test_a_folder_of_shards_and_a_pattern(a_tar, tmp_path):
 
 def test_shards_that_say_how_many_they_are(a_tar, tmp_path):
     for name in ("train-00000-of-00003", "train-00002-of-00003", "val-00000-of-00001"):
-        a_tar([(f"{name[:5]}/1.jpg", b"1")], name=f"many/{name}.tar")
+        a_tar([("ann/1.jpg", b"1")], name=f"many/{name}.tar")
     manifest = open_manifest(tmp_path / "many")
     assert manifest.column("split") == ["train", "train", "val"]
     (note,) = manifest.notes
@@ -440,3 +440,28 @@ def test_pairs_lie_beside(written):
     pairs = open_manifest(written / "train.tar").pairs
     assert pairs is not None
     assert pairs["same"].to_pylist() == [True]
+
+
+@pytest.mark.parametrize("told", [
+    (".cls", "-1"), (".txt", "nan"), (".cls", ""), (".json", {"label": -1}),
+    (".json", {"label": None}), (".json", {"identity": "None"}), (".json", {"identity": -1.0}),
+])  # fmt: skip
+def test_who_is_nobody_is_no_identity(a_tar, told):
+    ending, text = told
+    path = a_tar([("1.jpg", b"one"), ("1.cls", "a"), ("2.jpg", b"two"), (f"2{ending}", text)])
+    found = open_manifest(path, identities=False).column("identity")
+    assert found is not None
+    assert [one or "" for one in found] == ["a", ""]
+    with pytest.raises(ArcwiseError, match=r"row 2: identity is .* \(1 such rows\)"):
+        open_manifest(path)
+
+
+def test_folders_in_shards_may_be_splits_or_asked_about(a_tar):
+    path = a_tar([(f"{top}/{who}/{top}.jpg", b"x") for top in ("TRAIN", "Val") for who in "ab"])
+    assert open_manifest(path).column("split") == ["train", "train", "val", "val"]
+    path = a_tar(
+        [(f"{top}/{who}/{top}.jpg", b"x") for top in ("old", "new") for who in "ab"], "b.tar"
+    )
+    with pytest.raises(ArcwiseError, match="--top-folders"):
+        open_manifest(path)
+    assert open_manifest(path, top_folders="domain").column("domain") == ["old"] * 2 + ["new"] * 2

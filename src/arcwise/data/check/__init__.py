@@ -17,6 +17,12 @@ from arcwise.data.check.near_duplicates import SIDE, near_duplicates, thumbnail
 from arcwise.data.check.report import CheckReport
 from arcwise.data.check.rows import Rows
 from arcwise.data.check.spelling import suspects
+from arcwise.data.formats.pairs.sense import (
+    contradiction,
+    contradictions,
+    itself_note,
+    of_itself,
+)
 from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress, each_row
 from arcwise.errors import ArcwiseError, ImageError
@@ -69,7 +75,22 @@ def check(
         suspects=tuple(suspects(rows.identities)),
         ignored=tuple(file for one in rows.manifests for file in one.ignored),
         nobody=tuple(rows.nobody()),
+        pairs=_of_pairs(manifest, seen),
     )
+
+
+def _of_pairs(manifest: Manifest, seen: _Seen) -> tuple[str, ...]:
+    """What is wrong with the pairs that the data set states, a line each kind and pair."""
+    pairs = manifest.pairs
+    if pairs is None:
+        return ()
+    codes = np.unique(seen.content, return_inverse=True)[1]
+    content = np.where(seen.usable, codes, -1)[: len(manifest)]
+    flipped = [
+        f"row {pair + 1}: {contradiction(pairs, manifest, pair)}: they contradict each other"
+        for pair in contradictions(pairs, manifest)
+    ]
+    return (*flipped, *itself_note(pairs, of_itself(pairs, manifest, content)))
 
 
 class _Look(NamedTuple):

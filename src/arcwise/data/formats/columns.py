@@ -11,15 +11,31 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from arcwise.data.formats.layout import split_of
 from arcwise.errors import ArcwiseError
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
+NOBODY = frozenset(
+    word
+    for words in (
+        "-1 nan NaN NAN -nan -NaN None none NONE",
+        "null NULL NA N/A n/a #N/A #NA <NA> NaT",
+    )
+    for word in words.split()
+)
+"""What tables and labels write where there is no identity: -1, and what pandas calls missing."""
+
+_BLANK = r"^[\s\pZ\x{200B}\x{FEFF}]*$"
+_MINUS_ONE = r"^-0*1(\.0*)?$"
 _TEXT = ("image", "identity", "split", "domain", "template", "media")
 _NUMBERS = ("age", "quality")
 _LISTS = {"landmarks": (10, 136), "box": (4,)}  # how many numbers
 _OFTEN_CALLED = {
-    "image": ("path", "file", "filename", "file_name", "image_path", "img", "picture"),
+    "image": (
+        *("path", "file", "filename", "file_name", "image_path", "img", "picture"),
+        "unnamed: 0",
+    ),
     "identity": ("label", "class", "person", "subject", "name", "item", "product", "id"),
 }
 
@@ -33,6 +49,9 @@ def validated(
     identities: bool = True,
 ) -> pa.Table:
     """The table with the columns of a manifest, checked.
+
+    An identity that names nobody (`-1`, `nan`, `None`, blanks, …) becomes empty; a split gets the
+    name that it has in a manifest (`Train` is train).
 
     Raises:
         ArcwiseError: naming the table, the row (counted from 1 below the header), the column,
@@ -51,10 +70,58 @@ def validated(
         if convert := _converter(name):
             column = convert(table.column(name), title, name)
             table = table.set_column(names.index(name), name, column)
-    required = [name for name in ("image", "identity") if name in names]
-    for name in required if identities else required[:1]:
-        _all_filled(table.column(name), title, name)
-    return table
+    if "image" in names:
+        _all_filled(table.column("image"), title, "image")
+    if "split" in names:
+        table = table.set_column(names.index("split"), "split", _splits(table.column("split")))
+    return with_somebody(table, title, identities=identities)
+
+
+def with_somebody(table: pa.Table, title: str, *, identities: bool) -> pa.Table:
+    """The table, its `identity` empty where it names nobody.
+
+    Args:
+        table: with a column of text `identity`, or without.
+        title: of the data set, for an error.
+        identities: whether every row must have one.
+
+    Raises:
+        ArcwiseError: a row must have one and has none; the first is named, and how many there are.
+    """
+    if "identity" not in table.column_names:
+        return table
+    column = table.column("identity")
+    absent = nobody_in(column)
+    if not len(absent):
+        return table
+    wrong = pc.is_in(column, absent)
+    if identities:
+        row = pc.index(wrong, True).as_py()
+        word = (column[row].as_py() or "").strip()
+        said = f"{word!r}, which names nobody" if word in NOBODY or word[:1] == "-" else "empty"
+        raise ArcwiseError(
+            f"{title}: row {row + 1}: identity is {said} ({pc.sum(wrong).as_py():,} such rows); "
+            "fill it in, or leave the row out (arcwise data convert to a .csv makes a list to edit)"
+        )
+    column = pc.if_else(pc.and_(wrong, column.is_valid()), pa.scalar("", column.type), column)
+    return table.set_column(table.column_names.index("identity"), "identity", column)
+
+
+def nobody_in(identities: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Those of the texts, each once, that a table takes for no identity; a null is one."""
+    found = pc.unique(identities)  # millions of rows have far fewer identities
+    texts = pc.utf8_trim_whitespace(found)
+    blank = pc.match_substring_regex(found, _BLANK)
+    number = pc.match_substring_regex(texts, _MINUS_ONE)
+    word = pc.is_in(texts, pa.array(sorted(NOBODY), texts.type))
+    return found.filter(pc.fill_null(pc.or_(pc.or_(blank, number), word), True))
+
+
+def _splits(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column with every split as a manifest calls it."""
+    words = column.combine_chunks().dictionary_encode("encode")
+    known = [one and (split_of(one) or one.strip()) for one in words.dictionary.to_pylist()]
+    return pa.chunked_array([pa.array(known, pa.string()).take(words.indices)])
 
 
 def _converter(name: str) -> Callable[[pa.ChunkedArray, str, str], pa.ChunkedArray] | None:
@@ -85,7 +152,8 @@ def _missing(title: str, name: str, names: list[str]) -> ArcwiseError:
     close += difflib.get_close_matches(name, names, n=1)
     hint = ""
     if close and name in _OFTEN_CALLED:
-        hint = f"; if {close[0]!r} is it, say --{name}-column {close[0]}"
+        quoted = repr(close[0]) if " " in close[0] else close[0]
+        hint = f"; if {close[0]!r} is it, say --{name}-column {quoted}"
     elif close:
         hint = f"; did you mean {close[0]!r}?"
     return ArcwiseError(f"{title}: no column {name!r} among {', '.join(names)}{hint}")
@@ -100,6 +168,11 @@ def _text(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
     texts = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     if texts or pa.types.is_integer(kind) or pa.types.is_null(kind):
         return column.cast(pa.string())
+    if pa.types.is_floating(kind) and name != "image":  # pandas, where some are missing
+        known = pc.if_else(pc.is_finite(column), column, pa.scalar(None, kind))
+        whole = pc.and_(pc.equal(known, pc.round(known)), pc.less(pc.abs(known), 2.0**53))
+        if pc.all(whole).as_py() is not False:
+            return known.cast(pa.int64()).cast(pa.string())
     raise ArcwiseError(f"{title}: column {name!r} holds {kind}; expected text or whole numbers")
 
 
@@ -193,7 +266,7 @@ def _split(column: pa.ChunkedArray, title: str, name: str) -> pa.Array:
 
 
 def _all_filled(column: pa.ChunkedArray, title: str, name: str) -> None:
-    empty = pc.fill_null(pc.match_substring_regex(column, r"^[\s\pZ]*$"), True)
+    empty = pc.fill_null(pc.match_substring_regex(column, _BLANK), True)
     count = pc.sum(empty).as_py()
     if count:
         row = pc.index(empty, True).as_py() + 1

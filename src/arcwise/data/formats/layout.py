@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
+from arcwise.images.headers import UNREAD
 
 PICTURES = frozenset(
     f".{ending}"
-    for group in ("jpg jpeg jpe jfif", "png webp bmp gif tif tiff", "pgm ppm pbm pnm")
+    for group in (
+        "jpg jpeg jpe jfif",
+        "png webp bmp gif tif tiff",
+        "pgm ppm pbm pnm",
+        "heic heif hif avif",
+    )
     for ending in group.split()
 )
 """The endings of files that `decode` may read."""
@@ -21,24 +31,51 @@ OWN_TABLES = ("manifest.csv", "manifest.parquet")
 """A table of this name inside a folder or archive describes it, and is believed."""
 
 SPLITS = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
+    word: split
+    for split, words in {
+        "train": "train training",
+        "val": "val valid validation dev development",
+        "test": "test testing eval evaluation",
+        "gallery": "gallery",
+        "gallery1": "gallery1",
+        "gallery2": "gallery2",
+        "query": "query queries",
+        "probe": "probe probes",
+    }.items()
+    for word in words.split()
 }
+"""What a split may be called, in small letters → what it is called in a manifest."""
+
+TopFolders = Literal["split", "domain", "part", "identity"]
+"""What the top folders are, above folders of the same names: splits; domains of an identity; a part
+of its name; or the identity itself, whatever lies below."""
+
+_HIDDEN = frozenset(("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information"))
+_SET = re.compile(r"[-_ ]?(set|split|data|images|pictures|photos)$")
+_FULL = 0.75  # of the sub-folders that each of several top folders could have
+
+
+def split_of(name: str) -> str | None:
+    """The split that a folder, a file or a table calls so, in any case; None if it is none."""
+    word = name.strip().casefold()
+    return SPLITS.get(word) or SPLITS.get(_SET.sub("", word))
 
 
 def arrange(
-    files: Iterable[str], root: Path, name: str, *, identities: bool = True, prefix: str = ""
+    files: Iterable[str],
+    root: Path,
+    name: str,
+    *,
+    identities: bool = True,
+    prefix: str = "",
+    top_folders: TopFolders | None = None,
 ) -> Manifest:
     """The manifest of files whose folders say whose they are.
 
     The identity is the folder that directly holds the picture, with the folders above it
     (`fruit/apple`); folders around all of them are no part of it, so that a folder, a zip of it,
     and one more folder around either name the same identities. When the top folders are exactly
-    splits (`train`, `val`, `test`) they are taken as such, and not as part of the identity.
+    splits (`Train`, `valid`, `gallery`, …) they are taken as such, and not as part of the identity.
 
     Args:
         files: paths with forward slashes, relative to the data set.
@@ -46,11 +83,20 @@ def arrange(
         name: of the data set.
         identities: whether a picture outside any folder is an error.
         prefix: put before each path (`archive.zip/`).
+        top_folders: what the top folders are, where their names do not say it.
+
+    Raises:
+        ArcwiseError: no picture, pictures whose identity no folder names, or top folders that may
+            be splits or a part of the identity.
     """
     pictures: list[str] = []
-    ignored: list[str] = []
+    others: set[str] = set()
     for file in files:
-        (pictures if is_picture(file) else ignored).append(file)
+        if is_picture(file):
+            pictures.append(file)
+        else:
+            others.add(hidden(file) or file)
+    ignored = sorted(others)
     if not pictures:
         raise ArcwiseError(f"{root / prefix}: no picture in it{_instead(ignored)}")
     pictures.sort()
@@ -63,41 +109,147 @@ def arrange(
             "with the columns image and identity"
         )
     columns = {"image": [prefix + file for file in pictures]}
-    understood = "a flat folder of pictures"
+    understood, notes = "a flat folder of pictures", other_photos(ignored)
     if len(flat) < len(pictures):
-        meant, understood = folder_columns(folders)
-        columns |= meant
+        meant = folder_columns(folders, str(root / prefix), top_folders)
+        columns |= meant.columns
+        understood, notes = meant.understood, (*notes, *meant.notes)
     table = pa.table({key: pa.array(values, pa.string()) for key, values in columns.items()})
-    names = tuple(shown(file) for file in sorted(ignored))
-    return Manifest(table, root, name, names, understood)
+    return Manifest(table, root, name, tuple(map(shown, ignored)), understood, notes=notes)
 
 
 def is_picture(file: str) -> bool:
     """Whether a file is one that `decode` may read, by its path."""
     usable = PurePosixPath(file).suffix.lower() in PICTURES and _is_text(file)
-    return usable and not _hidden(file)
+    return usable and hidden(file) is None
 
 
-def folder_columns(folders: list[str]) -> tuple[dict[str, list[str]], str]:
-    """What the folder of each picture says, `identity` and perhaps `split`; how it was read."""
+class Meant(NamedTuple):
+    """What the folders of pictures say.
+
+    Attributes:
+        columns: `identity`, and perhaps `split` or `domain`, of each picture.
+        understood: how they were read.
+        notes: what the user has to know.
+    """
+
+    columns: dict[str, list[str]]
+    understood: str
+    notes: tuple[str, ...] = ()
+
+
+def folder_columns(folders: list[str], title: str, top_folders: TopFolders | None = None) -> Meant:
+    """What the folder of each picture says.
+
+    Args:
+        folders: of each picture.
+        title: of the data set, for an error.
+        top_folders: what the top folders are, where their names do not say it.
+
+    Raises:
+        ArcwiseError: the top folders may be splits or a part of the identity, and nobody said
+            which; or they were said to be something that they cannot be.
+    """
     understood = "a folder per identity"
     columns = {}
     around, folders = _unwrapped(folders)
     if around:
         understood = f"a folder per identity, all inside {around}"
     tops = sorted({folder.partition("/")[0] for folder in folders})
-    splits = [SPLITS.get(folder.partition("/")[0]) for folder in folders]
-    if _nested(folders) and None not in splits:
-        columns["split"] = [split or "" for split in splits]
+    if top_folders is None and (turned := _splits_on_top(folders)):
+        file = folders[0]
+        folders, understood = turned, f"splits in each of the top folders ({tops[0]}, …)"
+        columns["split"] = [split_of(folder.partition("/")[0]) or "" for folder in folders]
+        columns["identity"] = [folder.partition("/")[2] for folder in folders]
+        note = (
+            f"splits lie within each of the {len(tops)} top folders ({shown(file)}), which are "
+            "taken for identities; if not, say --top-folders part"
+        )
+        return Meant(columns, understood, (note,))
+    meaning, notes = (top_folders, ()) if top_folders else _meaning(folders, title)
+    found = f"{', '.join(tops[:6])}{', …' if len(tops) > 6 else ''}"
+    if meaning in ("split", "domain"):
+        if not _nested(folders):
+            raise ArcwiseError(
+                f"{title}: --top-folders {meaning}, and pictures lie right in {tops[0]}; expected "
+                "a folder per identity in each top folder"
+            )
+        above = [folder.partition("/")[0] for folder in folders]
+        columns[meaning] = [split_of(one) or one for one in above] if meaning == "split" else above
         inside, folders = _unwrapped([folder.partition("/")[2] for folder in folders])
-        found = ", ".join(tops)
-        understood = f"the top folders as splits ({found}), below them a folder per identity"
+        understood = f"the top folders as {meaning}s ({found}), below them a folder per identity"
         if inside:
             understood += f", all inside {inside}"
+    elif meaning == "identity":
+        folders = [folder.partition("/")[0] for folder in folders]
+        understood = f"the top folders as identities ({found}), whatever lies below"
     columns["identity"] = folders
     if any("/" in folder for folder in folders):
         understood += ", nested folders written with /"
-    return columns, understood
+    return Meant(columns, understood, notes)
+
+
+def _splits_on_top(folders: list[str]) -> list[str]:
+    """The folders with the second part first, where this is a split in all; empty where not."""
+    turned = []
+    for folder in folders:
+        top, *below = folder.split("/")
+        if not below or split_of(top) or not split_of(below[0]):
+            return []
+        turned.append("/".join((below[0], top, *below[1:])))
+    return turned
+
+
+def _meaning(folders: list[str], title: str) -> tuple[TopFolders, tuple[str, ...]]:
+    """What the top folders are, by their names and by what lies in them; a note about it.
+
+    Raises:
+        ArcwiseError: they may be several things.
+    """
+    below: dict[str, set[str]] = {}
+    for folder in folders:
+        top, _, rest = folder.partition("/")
+        below.setdefault(top, set()).add(rest.partition("/")[0])
+    tops, splits = sorted(below), [top for top in sorted(below) if split_of(top)]
+    if not _nested(folders):
+        if len(splits) < 2 and not any(
+            split_of(top) == "train" or any(below[top]) for top in splits
+        ):
+            return "part", ()  # a person may be called Val or Dev
+        right_in = next(top for top in (*splits, *tops) if "" in below[top])
+        note = (
+            f"{', '.join(splits)}, named like splits, are taken for identities or a part of "
+            f"them: pictures lie right in {right_in}; if they are splits, put these into a folder "
+            "per identity, or name all in a table"
+        )
+        return "part", (note,)
+    if len(splits) == len(tops):
+        return "split", ()
+    often = Counter(chain.from_iterable(below.values()))
+    shared = sorted(one for one, count in often.items() if count > 1)
+    some = f"{', '.join(shared[:2])}{' …' if len(shared) > 2 else ''}"
+    answer = (
+        "say what the top folders are (--top-folders split, domain, part or identity), or rename "
+        f"them: {', '.join(dict.fromkeys(SPLITS.values()))} are splits"
+    )
+    if splits:
+        other = next(top for top in tops if top not in splits)
+        raise ArcwiseError(
+            f"{title}: {splits[0]} is named like a split and {other} beside it is not; {answer}"
+        )
+    if len(tops) == 2 and len(shared) >= max(2, min(map(len, below.values())) / 2):
+        raise ArcwiseError(
+            f"{title}: {tops[0]} and {tops[1]} have {len(shared)} sub-folders of the same names "
+            f"({some}): whether these are the same identities is unknown; {answer}"
+        )
+    if len(shared) > 1 and sum(map(len, below.values())) >= _FULL * len(often) * len(tops):
+        example = f"{tops[0]}/{shared[0]}"
+        return "part", (
+            f"the {len(tops)} top folders ({tops[0]}, {tops[1]} …) have sub-folders of the same "
+            f"names ({some}), and an identity is both ({example}); if not, say --top-folders "
+            "split, domain or identity",
+        )
+    return "part", ()
 
 
 def _unwrapped(folders: list[str]) -> tuple[str, list[str]]:
@@ -108,7 +260,7 @@ def _unwrapped(folders: list[str]) -> tuple[str, list[str]]:
     around: list[str] = []
     while _nested(folders):
         tops = {folder.partition("/")[0] for folder in folders}
-        if len(tops) > 1 or tops & SPLITS.keys():
+        if len(tops) > 1 or any(map(split_of, tops)):
             break
         around += tops
         folders = [folder.partition("/")[2] for folder in folders]
@@ -138,9 +290,22 @@ def _nested(folders: list[str]) -> bool:
     return all("/" in folder for folder in folders)
 
 
-def _hidden(file: str) -> bool:
-    """Whether a file is an operating system's own (`.DS_Store`, `._a.jpg`, `__MACOSX/`)."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in file.split("/"))
+def hidden(file: str) -> str | None:
+    """The hidden folder (`.git/`, `__MACOSX/`, …) or file that a path leads into; None if none.
+
+    Such are an operating system's or a program's own; a folder ends in a slash.
+    """
+    parts = file.split("/")
+    for place, part in enumerate(parts):
+        if is_hidden(part):
+            last = place == len(parts) - 1
+            return "/".join(parts[: place + 1]) + ("" if last else "/")
+    return None
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is none of the data set's."""
+    return name.startswith(".") or name in _HIDDEN
 
 
 def _is_text(file: str) -> bool:
@@ -156,10 +321,25 @@ def shown(file: str) -> str:
     return file.encode("utf-8", "backslashreplace").decode()
 
 
+def other_photos(ignored: Iterable[str]) -> tuple[str, ...]:
+    """A note on the photographs among the files left out, which are of kinds that none reads."""
+    kinds = {file: UNREAD.get(PurePosixPath(file).suffix.lower()) for file in ignored}
+    photos = [file for file, kind in kinds.items() if kind and hidden(file) is None]
+    if not photos:
+        return ()
+    what = ", ".join(sorted({str(kinds[file]) for file in photos}))
+    return (
+        f"{len(photos):,} files are photographs that cannot be read ({what}), and left out "
+        f"({shown(photos[0])}{' …' if len(photos) > 1 else ''}); convert them to JPEG or PNG",
+    )
+
+
 def _instead(ignored: list[str]) -> str:
     tables = [file for file in ignored if file.endswith((".csv", ".parquet", ".zip"))]
     if tables:
-        return f", but {shown(sorted(tables)[0])} is; did you mean that one?"
+        return f", but {shown(tables[0])} is; did you mean that one?"
+    if note := other_photos(ignored):
+        return f" that can be read: {note[0]}"
     if ignored:
-        return f" among {len(ignored)} files ({shown(sorted(ignored)[0])} …)"
+        return f" among {len(ignored)} files ({shown(ignored[0])} …)"
     return "; it is empty"

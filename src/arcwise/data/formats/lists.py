@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from arcwise.data.formats.columns import with_somebody
 from arcwise.data.formats.layout import OWN_TABLES
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
+from arcwise.files import read_file
 
 Columns = dict[str, list[str]]
 
@@ -38,9 +40,11 @@ def read_lines(path: Path) -> list[str]:
         ArcwiseError: it cannot be read, or is not UTF-8 text; the message names the line.
     """
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except OSError as problem:
         raise ArcwiseError(f"{path}: {problem.strerror}") from None
+    if b"\r" in data and b"\n" not in data:
+        data = data.replace(b"\r", b"\n")
     try:
         return data.removeprefix(b"\xef\xbb\xbf").decode().split("\n")
     except UnicodeDecodeError as wrong:
@@ -153,6 +157,7 @@ def listed(
             f"{len(missing):,} of the {len(images):,} pictures that {list_name} names are not "
             f"there and left out ({missing[0]}{' …' if len(missing) > 1 else ''})",
         )
+    table = with_somebody(table, str(root / list_name), identities=False)
     return Manifest(table, root, path.resolve().name, missing, understood, notes=notes)
 
 

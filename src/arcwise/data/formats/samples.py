@@ -24,7 +24,7 @@ from arcwise.data.containers.spelled import alike
 from arcwise.data.containers.tarred import buffered, members
 from arcwise.data.containers.tarred.headers import Lost, Member
 from arcwise.data.formats import belonging
-from arcwise.data.formats.layout import folder_columns, is_picture, shown
+from arcwise.data.formats.layout import TopFolders, folder_columns, is_picture, shown
 from arcwise.data.formats.said import SIDES, told_by
 from arcwise.errors import ArcwiseError, ImageError
 
@@ -86,7 +86,7 @@ class _Seen:
                 yield f"{len(names):,} {what}, the first is {names[0]}"
 
 
-def scanned(shards: list[Path]) -> Part:
+def scanned(shards: list[Path], top_folders: TopFolders | None = None) -> Part:
     """The rows of shards that are looked through.
 
     The identity is what `.json` (`identity`, `label`, `class`, …), `.cls` or `.txt` say, in this
@@ -124,9 +124,11 @@ def scanned(shards: list[Path]) -> Part:
         there = pc.unique(folders)
         understood = "pictures without identities"
         if there.to_pylist() != [""]:
-            columns, understood = folder_columns(there.to_pylist())
+            meant = folder_columns(there.to_pylist(), str(shards[0].parent), top_folders)
+            understood = meant.understood
+            seen.notes.extend(meant.notes)
             places = pc.index_in(folders, there)
-            for name, values in columns.items():
+            for name, values in meant.columns.items():
                 if name not in table.column_names:
                     table = table.append_column(name, pc.take(pa.array(values), places))
     elif untold := table.column("identity").null_count:

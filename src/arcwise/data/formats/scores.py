@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from arcwise.data.formats.words import Words, split_words
 from arcwise.errors import ArcwiseError
+from arcwise.files import read_file
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
@@ -73,7 +74,7 @@ def read_scores(path: Path) -> Scores:
         ArcwiseError: it cannot be read, or a line is malformed; the line is named.
     """
     try:
-        words = split_words(path.read_bytes(), str(path))
+        words = split_words(read_file(path), str(path))
     except OSError as problem:
         raise ArcwiseError(f"{path}: cannot be read ({problem.strerror})") from None
     if not len(words):

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from arcwise.data.containers.tarred import index as tar_index
 from arcwise.data.formats import numbered
 from arcwise.data.formats.columns import validated
-from arcwise.data.formats.layout import SPLITS
+from arcwise.data.formats.layout import TopFolders, is_hidden, split_of
 from arcwise.data.formats.samples import Part, scanned
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -31,7 +31,7 @@ _MOST = 10**6  # shards that a pattern may name
 
 def recognises(path: Path) -> bool:
     """Whether a folder holds shards, and no folders."""
-    inside = [one for one in path.iterdir() if not one.name.startswith(".")]
+    inside = [one for one in path.iterdir() if not is_hidden(one.name)]
     return any(one.suffix == ".tar" for one in inside) and not any(one.is_dir() for one in inside)
 
 
@@ -44,7 +44,7 @@ def names_shards(path: Path) -> bool:
     )
 
 
-def read(path: Path, *, identities: bool = True) -> Manifest:
+def read(path: Path, *, identities: bool = True, top_folders: TopFolders | None = None) -> Manifest:
     """The manifest of tar shards; its images are `shard.tar/member`, in the order they lie in.
 
     An offset table `train.index.parquet` beside shards of the sizes it states is believed.
@@ -52,7 +52,10 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
     """
     folder, shards = _shards(path)
     sets = groupby(shards, tar_index.index_path)
-    parts = {index.name.removesuffix(".index.parquet"): _part(index, some) for index, some in sets}
+    parts = {
+        index.name.removesuffix(".index.parquet"): _part(index, some, top_folders)
+        for index, some in sets
+    }
     table = pa.concat_tables(_with_splits(parts), promote_options="permissive")
     if identities and "identity" not in table.column_names:
         raise ArcwiseError(
@@ -114,11 +117,11 @@ def _listed(index: Path) -> list[str]:
     return names or [one.name for one in beside]
 
 
-def _part(index: Path, some: Iterable[Path]) -> Part:
+def _part(index: Path, some: Iterable[Path], top_folders: TopFolders | None) -> Part:
     """The rows of shards that share an offset table, from it or from the shards."""
     shards = list(some)
     if not index.is_file():
-        return scanned(shards)
+        return scanned(shards, top_folders)
     note = f"{index.name} is damaged or of other shards, and is not used: remove it"
     try:
         with pq.ParquetFile(index) as file:
@@ -138,7 +141,7 @@ def _part(index: Path, some: Iterable[Path]) -> Part:
                 note = f"{index.name} {wrong}, and is not used: remove it"
     except _DAMAGED:
         pass
-    found = scanned(shards)
+    found = scanned(shards, top_folders)
     return replace(found, notes=(note, *found.notes))
 
 
@@ -167,7 +170,7 @@ def _missing(index: Path, sizes: dict[str, int]) -> tuple[str, ...]:
 
 def _with_splits(parts: dict[str, Part]) -> list[pa.Table]:
     """The tables; where the names of the sets are exactly splits, these are a column."""
-    names = [SPLITS.get(re.split(r"[-_.]", name)[-1]) for name in parts]
+    names = [split_of(re.split(r"[-_.]", name)[-1]) for name in parts]
     tables = [part.table for part in parts.values()]
     if len(parts) < 2 or None in names or any("split" in one.column_names for one in tables):
         return tables

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 
 from arcwise.data.formats.columns import validated
 from arcwise.data.formats.comma import parse_csv
@@ -13,10 +16,15 @@ from arcwise.data.formats.inside import ParquetTable, parse_parquet, read_parque
 from arcwise.data.manifest import Manifest
 from arcwise.data.picture import picture_exists
 from arcwise.errors import ArcwiseError
+from arcwise.files import read_file
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
 TABLES = frozenset((".csv", ".parquet"))
 
 _PROBES = 16
+_ODD = r"\\|^\s|\s$"
+_ODD_REF = re.compile(_ODD)
 
 
 def read_table(
@@ -34,7 +42,7 @@ def read_table(
     """
     if path.suffix.lower() == ".csv":
         try:
-            found = ParquetTable(parse_csv(path.read_bytes(), str(path)))
+            found = ParquetTable(parse_csv(read_file(path), str(path)))
         except OSError as problem:
             raise ArcwiseError(f"{path}: {problem.strerror}") from None
     else:
@@ -94,26 +102,44 @@ def _manifest(
         identities=identities,
     )
     if "image" in table.column_names:
-        table = _reachable(table, root, title)
+        table = reachable(table, root, title)
     return Manifest(table, root, name, understood=f"the table {Path(title).name}")
 
 
-def _reachable(table: pa.Table, root: Path, title: str) -> pa.Table:
+def reachable(table: pa.Table, root: Path, title: str) -> pa.Table:
     """The table, when at least one of a few images is where it says; a wrong folder fails early.
 
     Single missing pictures are for `check` to list, and for a batch job to count.
     """
+    table = _slashed(table, root)
     refs = table.column("image")
     probes = [refs[row].as_py() for row in range(0, len(refs), -(-len(refs) // _PROBES))]
     if any(picture_exists(root, ref) for ref in probes):
         return table
-    if any(picture_exists(root, ref.replace("\\", "/")) for ref in probes):  # made on Windows
-        slashed = pa.array([ref.replace("\\", "/") for ref in refs.to_pylist()], pa.string())
-        return table.set_column(table.column_names.index("image"), "image", slashed)
     raise ArcwiseError(
         f"{title}: row 1: image {probes[0]!r} is not in {root}, nor are {len(probes) - 1} others "
         f"tried; if they start elsewhere, name that folder or .zip with --images{_hint(root)}"
     )
+
+
+def _slashed(table: pa.Table, root: Path) -> pa.Table:
+    """The table, its images with forward slashes and without blanks around them.
+
+    But for files that are called so.
+    """
+    refs = table.column("image")
+    if not pc.any(pc.match_substring_regex(refs, _ODD)).as_py():
+        return table
+    slashed = [
+        ref if not _ODD_REF.search(ref) or picture_exists(root, ref) else _plain(ref)
+        for ref in refs.to_pylist()
+    ]
+    place = table.column_names.index("image")
+    return table.set_column(place, "image", pa.array(slashed, pa.string()))
+
+
+def _plain(ref: str) -> str:
+    return ref.strip().replace("\\", "/")
 
 
 def _hint(root: Path) -> str:

@@ -64,6 +64,8 @@ def split_words(data: bytes, title: str, *, tabs: bool = False) -> Words:
     Raises:
         ArcwiseError: it is no text.
     """
+    if b"\r" in data and b"\n" not in data:
+        data = data.replace(b"\r", b"\n")
     try:
         text = data.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError as problem:

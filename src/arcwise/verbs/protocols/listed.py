@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,9 @@ import pyarrow as pa
 import pyarrow.compute
 
 from arcwise import evaluation
-from arcwise.data.formats.pairs import read_lfw_pairs, read_pairs_table
+from arcwise.data.formats.pairs import read_pairs
+from arcwise.data.formats.pairs.names import row_names
+from arcwise.data.formats.pairs.sense import plain
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Verification
@@ -24,6 +27,9 @@ from arcwise.verbs.protocols.layout import Layout
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
 OWN = ("a", "b", "same", "fold")
+
+_EQUAL = 1e-5  # below 1, where two files may be one
+_MOST = 10_000  # pairs whose files are compared
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +104,39 @@ def pair_list(path: Path | None, manifest: Manifest) -> PairList | None:
     if path is None:
         pairs = manifest.pairs
         return None if pairs is None else PairList(manifest.name, manifest.name, pairs)
-    if path.suffix.lower() == ".txt":
-        return PairList(str(path), path.name, read_lfw_pairs(path, manifest))
-    return PairList(str(path), path.name, read_pairs_table(path))
+    return PairList(str(path), path.name, read_pairs(path, manifest))
+
+
+def of_itself(listed: Listed, items: Layout, scores: np.ndarray) -> list[str]:
+    """A note on the pairs of a picture with itself, whatever its names; none if there are none.
+
+    Args:
+        listed: pairs of items.
+        items: what they are of.
+        scores: (P,) the similarity of each pair: where that is 1, the files are compared.
+    """
+    itself = listed.a == listed.b
+    manifest = items.manifest
+    if items.template is None and manifest.has_images:
+        names = np.unique(plain(row_names(manifest)).to_pylist(), return_inverse=True)[1]
+        itself |= names[listed.a] == names[listed.b]
+        digests: dict[int, bytes] = {}
+
+        def content(row: int) -> bytes:
+            if row not in digests:
+                digests[row] = hashlib.sha256(manifest.read(row)).digest()
+            return digests[row]
+
+        for pair in np.flatnonzero(~itself & (scores > 1 - _EQUAL))[:_MOST]:
+            itself[pair] = content(int(listed.a[pair])) == content(int(listed.b[pair]))
+    found = np.flatnonzero(itself)
+    if not len(found):
+        return []
+    a, b = (items.names[int(side[found[0]])] for side in (listed.a, listed.b))
+    return [
+        f"{len(found):,} of {len(itself):,} pairs are of a picture with itself ({a}, {b}): they "
+        "are always alike, and tell nothing; take them out"
+    ]
 
 
 def place(pairs: PairList, items: Layout, known: Collection[str]) -> Listed:

@@ -13,9 +13,11 @@ import pyarrow.csv as pacsv
 from arcwise.data.formats.comma import parse_csv
 from arcwise.data.formats.pairs import names as pair_names
 from arcwise.data.formats.pairs.lfw import lfw_text
+from arcwise.data.formats.pairs.sense import meant
 from arcwise.data.formats.pairs.text import parse_pairs_text
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
+from arcwise.files import read_file
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
@@ -45,6 +47,17 @@ def read_lfw_pairs(path: Path, manifest: Manifest) -> pa.Table:
     return parse_pairs_text(_read(path), str(path), manifest)
 
 
+def read_pairs(path: Path, manifest: Manifest) -> pa.Table:
+    """The pairs of a file, text as LFW has it if it ends in .txt, else a CSV.
+
+    Raises:
+        ArcwiseError: what `read_lfw_pairs` or `read_pairs_table` say.
+    """
+    if path.suffix.lower() == ".txt":
+        return read_lfw_pairs(path, manifest)
+    return meant(read_pairs_table(path), manifest)
+
+
 def write_pairs_table(pairs: pa.Table, path: Path) -> None:
     """Writes a CSV of pairs; `same` is 1 or 0."""
     place = pairs.column_names.index("same")
@@ -71,7 +84,7 @@ def with_pairs(manifest: Manifest, name: str, data: bytes) -> Manifest:
     """
     try:
         if name.endswith(".csv"):
-            pairs = _parse_table(data, name)
+            pairs = meant(_parse_table(data, name), manifest)
             _known(pairs, name, manifest)
         else:
             pairs = parse_pairs_text(data, name, manifest)
@@ -84,7 +97,7 @@ def with_pairs(manifest: Manifest, name: str, data: bytes) -> Manifest:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as problem:
         raise ArcwiseError(f"{path}: cannot be read ({problem.strerror})") from None
 

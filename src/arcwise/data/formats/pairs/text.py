@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from arcwise.data.formats.pairs import names as pair_names
+from arcwise.data.formats.pairs.sense import plain
 from arcwise.data.formats.words import Words, split_words
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -56,11 +57,8 @@ def _listed(words: Words, manifest: Manifest, flag: int) -> pa.Table:
     wrong = pc.index(pc.is_in(flags, pa.array(["0", "1"], flags.type)), False).as_py()
     if wrong >= 0:
         raise words.wrong(wrong, f"has {flags[wrong].as_py()!r}; expected 1 (same) or 0")
-    first, second = (
-        pc.replace_substring_regex(words.column(place), r"^\./", "")
-        for place in ((1, 2) if flag == 0 else (0, 1))
-    )
-    known = pair_names.paths(manifest)
+    first, second = (plain(words.column(place)) for place in ((1, 2) if flag == 0 else (0, 1)))
+    known = plain(pair_names.paths(manifest))
     return _pairs(words, manifest, known, first, second, pc.equal(flags, "1"))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from arcwise.data.containers.recordio import RecordContainer
+from arcwise.data.formats.columns import with_somebody
 from arcwise.data.formats.layout import OWN_TABLES, shown
 from arcwise.data.formats.records.beside import (
     SIDECAR,
@@ -46,9 +47,10 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
     container = open_container(str(path))
     assert isinstance(container, RecordContainer), "its ending says so"
     found, notes = _described(container, path, identities=identities)
+    table = with_somebody(found.table, str(path), identities=identities)
     notes += property_notes(path, found.table, container)
     return Manifest(
-        found.table,
+        table,
         path.parent,
         path.stem,
         understood=found.understood,

@@ -126,11 +126,11 @@ def _one_by_one(
         after = container.after(keys)
         apart = (end >= 0) & (end < after)
         seen.gaps.append(np.column_stack([end[apart], after[apart]]))
-        labels[picture < 0] = np.nan
-        sound = np.isfinite(labels)
+        sound = picture >= 0
+        labels[~sound] = np.nan
         pictures = (picture != 0) | np.isnan(second)  # else a record of the contents
         seen.damaged.extend(keys[pictures & ~sound].tolist())
-        seen.largest = max(seen.largest, np.abs(labels[sound]).max(initial=0))
+        seen.largest = max(seen.largest, np.abs(labels[np.isfinite(labels)]).max(initial=0))
         kept = pictures if keep_damaged else pictures & sound
         yield Labelled(keys[kept], labels[kept])
 

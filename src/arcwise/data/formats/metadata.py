@@ -1,0 +1,203 @@
+"""Pictures that `metadata.csv` in their folder names, as Hugging Face's imagefolder has them.
+
+The table lies in the folder (or `.zip`), or in each split's folder, and its `file_name` starts from
+where it lies. Pictures may lie flat in `train/` and `test/`: these are splits, and no identities.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+
+from arcwise.data.containers.zipped import ZipContainer
+from arcwise.data.formats.columns import validated
+from arcwise.data.formats.comma import parse_csv
+from arcwise.data.formats.folder import walk
+from arcwise.data.formats.inside import parse_parquet
+from arcwise.data.formats.layout import OWN_TABLES, hidden, is_hidden, is_picture, shown, split_of
+from arcwise.data.formats.table import reachable
+from arcwise.data.manifest import Manifest
+from arcwise.data.picture import open_container
+from arcwise.errors import ArcwiseError
+from arcwise.files import read_file
+
+NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+_IMAGE = ("file_name", "image", "filename", "file", "path", "image_path")
+_IDENTITY = ("identity", "label", "class", "person", "subject")
+
+
+def tables_in(path: Path, image_column: str | None = None) -> dict[str, pa.Table]:
+    """The tables that name the pictures of a folder or `.zip`, by their path in it; often none.
+
+    Raises:
+        ArcwiseError: one of them is no table.
+    """
+    if path.is_dir():
+        found = _in_folder(path)
+    else:
+        members = _archive(path).members
+        found = [] if any(one in members for one in OWN_TABLES) else _in_archive(members)
+    tables = {name: _table(path, name) for name in found}
+    wanted = _IMAGE if image_column is None else (image_column,)
+    fit = all(set(wanted) & set(one.column_names) for one in tables.values())
+    return tables if fit else {}
+
+
+def read(
+    path: Path,
+    tables: dict[str, pa.Table],
+    *,
+    image_column: str | None = None,
+    identity_column: str | None = None,
+    identities: bool = True,
+) -> Manifest:
+    """The manifest of the rows of all tables; pictures in none of them are counted and ignored.
+
+    The identity is the column `identity`, `label`, `class`, `person` or `subject`, the first there
+    is, or else the folder that holds the picture. The split is that of the folder.
+
+    Raises:
+        ArcwiseError: a column is lacking, or what it holds is of the wrong kind.
+    """
+    title = str(path / min(tables))
+    parts = [_named(table, name, image_column) for name, table in tables.items()]
+    table = pa.concat_tables(parts, promote_options="permissive")
+    table = _with_folders(table, identity_column)
+    table = validated(table, title, identity_column=identity_column, identities=identities)
+    table = reachable(table, path, title)
+    listed = {posixpath.normpath(one) for one in table.column("image").to_pylist()}
+    names = [*_archive(path).members] if path.is_file() else walk(path).files
+    others = [one for one in names if one not in listed and one not in tables]
+    left_out = sorted(one for one in others if is_picture(one))
+    notes = ()
+    if left_out:
+        notes = (
+            f"{len(left_out):,} pictures are left out: {' and '.join(sorted(tables))} does not "
+            f"list them ({shown(left_out[0])}{' …' if len(left_out) > 1 else ''})",
+        )
+    name = path.stem if path.is_file() else path.resolve().name
+    ignored = sorted({shown(hidden(one) or one) for one in others if not one.endswith("/")})
+    understood = f"the table {' and '.join(sorted(tables))}"
+    return Manifest(table, path, name, tuple(ignored), understood, notes=notes)
+
+
+def _in_folder(path: Path) -> list[str]:
+    """The tables in a folder, or in the splits' folders in it, perhaps within a single one."""
+    if any((path / one).is_file() for one in OWN_TABLES):
+        return []
+    prefix = ""
+    while True:
+        place = path / prefix
+        there = [one for one in NAMES if (place / one).is_file()]
+        if there:
+            return [prefix + there[0]]
+        try:
+            with os.scandir(place) as entries:
+                tops = sorted(one.name for one in entries if one.is_dir())
+        except OSError:
+            return []
+        tops = [one for one in tops if not is_hidden(one)]
+        if len(tops) != 1 or split_of(tops[0]):
+            break
+        prefix += f"{tops[0]}/"
+    inside = [f"{prefix}{top}/{one}" for top in tops if split_of(top) for one in NAMES]
+    return _one_each([one for one in inside if (path / one).is_file()])
+
+
+def _in_archive(members: Iterable[str]) -> list[str]:
+    """The same, of the names in an archive."""
+    found = [one for one in members if one.rpartition("/")[2] in NAMES and hidden(one) is None]
+    if not found:
+        return []
+    depth = min(one.count("/") for one in found)
+    top = [one for one in found if one.count("/") == depth]
+    splits = [one for one in top if split_of(posixpath.basename(posixpath.dirname(one)))]
+    return _one_each(splits or top[:1])
+
+
+def _one_each(names: list[str]) -> list[str]:
+    """One table of each folder."""
+    return list({posixpath.dirname(one): one for one in reversed(names)}.values())[::-1]
+
+
+def _table(path: Path, name: str) -> pa.Table:
+    title = f"{path}/{name}"
+    if path.is_dir():
+        try:
+            data = read_file(path / name)
+        except OSError as problem:
+            raise ArcwiseError(f"{title}: {problem.strerror}") from None
+    else:
+        data = _archive(path).read(name, name)
+    if name.endswith(".csv"):
+        return parse_csv(data, title)
+    return parse_parquet(data, title) if name.endswith(".parquet") else _lines(data, title)
+
+
+def _lines(data: bytes, title: str) -> pa.Table:
+    """The table of a text with a JSON object a line."""
+    rows = []
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            raise ArcwiseError(f"{title}: line {number} is no JSON object; expected {{...}}")
+        rows.append(row)
+    names = dict.fromkeys(name for row in rows for name in row)
+    try:
+        return pa.table({name: [row.get(name) for row in rows] for name in names})
+    except (pa.ArrowException, OverflowError) as problem:
+        line = str(problem).partition("\n")[0]
+        raise ArcwiseError(f"{title}: values of one name are of several kinds ({line})") from None
+
+
+def _named(table: pa.Table, name: str, image_column: str | None) -> pa.Table:
+    """The table, `image` in it starting from the data set."""
+    wanted = _IMAGE if image_column is None else (image_column,)
+    column = next(one for one in wanted if one in table.column_names)
+    folder = posixpath.dirname(name)
+    images = [
+        one and posixpath.join(folder, str(one).replace("\\", "/"))
+        for one in table.column(column).to_pylist()
+    ]
+    if column != "image" and "image" in table.column_names:
+        table = table.drop_columns("image")
+    place = table.column_names.index(column)
+    return table.set_column(place, "image", pa.array(images, pa.string()))
+
+
+def _with_folders(table: pa.Table, identity_column: str | None) -> pa.Table:
+    """The table with what the folders say where no column says it."""
+    folders = [posixpath.dirname(one or "") for one in table.column("image").to_pylist()]
+    common = posixpath.commonpath(folders) if folders else ""
+    if split_of(posixpath.basename(common)):
+        common = posixpath.dirname(common)
+    folders = [one[len(common) :].strip("/") for one in folders]
+    splits = [split_of(one.partition("/")[0]) for one in folders]
+    if all(splits) and splits:
+        folders = [one.partition("/")[2] for one in folders]
+        if "split" not in table.column_names:
+            table = table.append_column("split", pa.array(splits, pa.string()))
+    names = table.column_names
+    if identity_column is None and "identity" not in names:
+        told = next((one for one in _IDENTITY if one in names), None)
+        if told is not None:
+            return table.rename_columns(["identity" if one == told else one for one in names])
+        if folders and all(folders):
+            return table.append_column("identity", pa.array(folders, pa.string()))
+    return table
+
+
+def _archive(path: Path) -> ZipContainer:
+    archive = open_container(str(path))
+    assert isinstance(archive, ZipContainer), "its ending says so"
+    return archive
