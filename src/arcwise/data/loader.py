@@ -201,7 +201,12 @@ def _as_it_is(filled: _Filled) -> _Filled:
 
 
 def _start_worker(worker: int) -> None:
-    """One thread a worker: the cores belong to the network. Ctrl-C is the training process's."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """One thread a worker: the cores belong to the network. It ends when the training process does.
+
+    A terminal or a service manager sends its signals to both, and that one has to end its step.
+    """
+    for number in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, number):
+            signal.signal(getattr(signal, number), signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
