@@ -104,6 +104,9 @@ def train(
         raise ArcwiseError(f"{out}: a file; --out is the folder of the run, a new one")
     with alone(out, "a training") if distributed.first() else nullcontext():
         start = run_folder.start(out, config, manifest, resume)
+        if start.config.init and not start.resume and distributed.first():
+            note = build.start_note(start.config)
+            manifest = replace(manifest, notes=(*manifest.notes, note))
         return _train(out, start, manifest, recipe, announce, report)
 
 
