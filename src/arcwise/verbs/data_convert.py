@@ -114,8 +114,8 @@ def convert(
         done = copy_pictures(manifest, target, form, progress=progress, say=say)
     except OSError as problem:
         raise ArcwiseError(
-            f"{target} cannot be written: {reason(problem)}; what is done is kept, and the same "
-            "command goes on from there"
+            f"{target} cannot be written: {reason(problem)}; make room and give the same "
+            "command again, which goes on from what is whole"
         ) from problem
     return _summary(manifest, target, done, time.monotonic() - began)
 

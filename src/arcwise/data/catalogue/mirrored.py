@@ -51,6 +51,8 @@ def from_mirror(dataset: DataSet, mirror: Path, to: Path) -> Tables:
     """
     try:
         return _READERS[dataset.name](mirror, to)
+    except ArcwiseError:
+        raise
     except OSError as problem:
         raise ArcwiseError(f"{problem.filename or mirror}: {reason(problem)}") from None
     except (KeyError, ValueError, csv.Error, zipfile.BadZipFile) as problem:
