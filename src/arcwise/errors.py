@@ -35,7 +35,7 @@ class GalleryError(ArcwiseError):
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal that asks the process to end, SIGTERM or SIGHUP, where Ctrl-C would be heard.
+    """A signal that asks the process to end: Ctrl-C, SIGTERM or SIGHUP.
 
     Attributes:
         number: of the signal.

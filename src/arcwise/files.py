@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ def whole(path: Path, *, mend: str = "") -> Iterator[Path]:
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with told(path, mend=mend):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make(path.parent)
             yield beside
             beside.replace(path)
     finally:
@@ -82,7 +83,7 @@ def alone(folder: Path, doing: str) -> Iterator[None]:
     own = folder.resolve()
     new = not folder.exists()
     with told(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
         lock = None if own in _held else _taken(folder / LOCK)
     if lock is None:
         # Reading the file would give this process's own lock away.
@@ -103,6 +104,13 @@ def alone(folder: Path, doing: str) -> Iterator[None]:
         lock.close()
         if new and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:  # which says less of a file that is in the way
+        raise NotADirectoryError(errno.ENOTDIR, "", str(folder)) from None
 
 
 def _taken(path: Path) -> IO[str] | None:

@@ -12,6 +12,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
@@ -60,8 +61,10 @@ class Pictures:
         self.kept: Tensor | None = None
         if math.prod(self.shape(len(manifest))) <= min(keep_bytes, _shared_memory()):
             # Shared by the workers: whichever decodes a picture first decodes it for all.
-            self.kept = torch.empty(self.shape(len(manifest)), dtype=torch.uint8).share_memory_()
-            self.is_kept = torch.zeros(len(manifest), dtype=torch.bool).share_memory_()
+            with suppress(RuntimeError):  # a limit on the size of files is one on shared memory
+                kept = torch.empty(self.shape(len(manifest)), dtype=torch.uint8).share_memory_()
+                self.is_kept = torch.zeros(len(manifest), dtype=torch.bool).share_memory_()
+                self.kept = kept
 
     def shape(self, pictures: int) -> tuple[int, int, int, int]:
         """Of an array of so many pictures."""

@@ -159,7 +159,7 @@ def _fitting(encoder: nn.Module, found: dict[str, Tensor]) -> tuple[str, dict[st
             f"has {len(more)} tensors more than this {type(encoder).__name__} ({more[0]} the "
             "first), so it is of a larger one; give weights of the same --encoder"
         )
-    for name, counter in own.items():
-        if name.endswith("num_batches_tracked") and name not in taken:
-            taken[name] = torch.zeros(counter.shape, dtype=counter.dtype)
+    lacking = own.keys() - taken.keys()
+    if all(name.endswith("num_batches_tracked") for name in lacking):
+        taken |= {name: torch.zeros(own[name].shape, dtype=own[name].dtype) for name in lacking}
     return prefix, taken
