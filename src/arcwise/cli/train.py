@@ -117,10 +117,10 @@ def command_for(words: Sequence[str]) -> Callable[..., int]:
         """
         words = ["arcwise", "train", str(data), "--out", str(out), RESUME, "auto"]
         words += naming.words()
-        if resume != "never" and distributed.first() and not checkpoint.saved(out / CHECKPOINTS):
-            print(f"{out}: no checkpoint to go on from, so the run begins", flush=True)
+        begins = resume != "never" and not checkpoint.saved(out / CHECKPOINTS)
+        note = f"{out}: no checkpoint to go on from, so the run begins" if begins else ""
         try:
-            with training_progress(before) as (announce, report):
+            with training_progress(before, note) as (announce, report):
                 result = train(
                     open_manifest(data, **naming.options),
                     out,
@@ -144,7 +144,9 @@ def command_for(words: Sequence[str]) -> Callable[..., int]:
 
 
 @contextmanager
-def training_progress(before: TrainConfig | None = None) -> Iterator[tuple[Announce, Report]]:
+def training_progress(
+    before: TrainConfig | None = None, first: str = ""
+) -> Iterator[tuple[Announce, Report]]:
     """A bar with the loss, the rate and the time left; a line an epoch and a validation.
 
     Where the output is no terminal, the bar is lines: the first, the last, and one whenever a
@@ -152,6 +154,7 @@ def training_progress(before: TrainConfig | None = None) -> Iterator[tuple[Annou
 
     Args:
         before: what a resumed run had until now.
+        first: to be said before anything else.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     more = (TextColumn("{task.fields[state]}"), TimeRemainingColumn())
@@ -164,6 +167,8 @@ def training_progress(before: TrainConfig | None = None) -> Iterator[tuple[Annou
         def announce(parts: Parts, config: TrainConfig) -> None:
             bar.update(task, total=config.steps)
             log.config = config
+            if first:
+                bar.console.print(first, soft_wrap=True, highlight=False)
             size = f"{len(parts.train)} pictures of {len(parts.train.classes)} identities"
             bar.console.print(f"training {config.encoder} with {config.loss} on {size}")
             trained = described(config, len(parts.train.classes))
@@ -237,7 +242,7 @@ class Log:
             parts.append(f"learning rate {values['lr']:.3g}")
         parts.append(f"{speed:,.0f} pictures/s")
         left = (steps - step) * self.config.batch / max(speed, 1e-9)
-        parts.append(f"{timedelta(seconds=round(left))} left")
+        parts.append(f"{timedelta(seconds=round(min(left, 1e9)))} left")
         return ", ".join(parts)
 
 
