@@ -62,6 +62,8 @@ def views(
     """
     if path.suffix.lower() not in ENDINGS:
         raise ArcwiseError(f"{path}: a sheet is a picture; expected one of {', '.join(ENDINGS)}")
+    if not path.parent.is_dir():
+        raise ArcwiseError(f"{path}: the folder {path.parent} does not exist; make it first")
     if pictures < 1 or count < 1:
         raise ArcwiseError(f"{pictures} pictures with {count} views; expected at least 1 of each")
     manifest = divided(training_rows(open_manifest(data)), config).train

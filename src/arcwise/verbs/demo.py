@@ -120,7 +120,7 @@ def demo(
     check_seed(seed)
     out = Path(out)
     if out.exists() and not out.is_dir():
-        raise ArcwiseError(f"{out}: a file; --out is a folder for everything")
+        raise ArcwiseError(f"{out}: a file, which is no demo; --out is a folder for everything")
     with alone(out, "a demo"), told(out):
         return _demo(out, scale or Scale(), seed, say, watch)
 
