@@ -1,9 +1,12 @@
-"""Nothing but a file is opened: a pipe would never begin, and a device never end."""
+"""Files that are whole or as they were; folders of one process; pipes that are not opened."""
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,8 +14,8 @@ import pytest
 
 from arcwise.cli import main
 from arcwise.data.manifest import open_manifest
-from arcwise.errors import ImageError
-from arcwise.files import is_special, read_file
+from arcwise.errors import ArcwiseError, ImageError
+from arcwise.files import LOCK, alone, is_special, read_file, reason, whole
 from arcwise.images import read_image
 
 pytestmark = [
@@ -84,6 +87,100 @@ def test_a_table_that_names_some(place: Path) -> None:
     Path("t.csv").write_text("image,identity\n1.png,a\npipe.jpg,a\n/dev/zero,b\ndir.jpg,b\n")
     manifest = open_manifest("t.csv")
     assert manifest.read(0) == b"one"
-    for row, reason in ((1, "a pipe, socket"), (2, "a pipe, socket"), (3, "a folder, not")):
-        with pytest.raises(ImageError, match=reason):
+    for row, why in ((1, "a pipe, socket"), (2, "a pipe, socket"), (3, "a folder, not")):
+        with pytest.raises(ImageError, match=why):
             manifest.read(row)
+
+
+def test_a_file_is_there_once_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "file"
+    with whole(path) as beside:
+        beside.write_text("all")
+        assert not path.exists()
+    assert path.read_text() == "all"
+    assert os.listdir(path.parent) == ["file"]
+
+
+@pytest.mark.parametrize("kind", [OSError, KeyboardInterrupt])
+def test_what_goes_wrong_leaves_the_old_one(tmp_path: Path, kind: type[BaseException]) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def write() -> None:
+        with whole(path) as beside:
+            beside.write_text("half of")
+            raise kind(errno.ENOSPC, "")
+
+    with pytest.raises((ArcwiseError, kind)):
+        write()
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
+    said = r"report\.html cannot be written: No space left on device; make room"
+    with pytest.raises(ArcwiseError, match=said), whole(tmp_path / "report.html", mend="make room"):
+        raise OSError(errno.ENOSPC, "as a library words it")
+
+
+def test_a_place_that_takes_no_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(ArcwiseError, match="cannot be written: Not a directory"),
+        whole(tmp_path / "file" / "inside"),
+    ):
+        pass
+    (tmp_path / "folder" / "full").mkdir(parents=True)
+    with pytest.raises(ArcwiseError, match="cannot be written"), whole(tmp_path / "folder") as one:
+        one.write_text("")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+def test_the_reason_is_the_systems_or_the_librarys() -> None:
+    assert reason(OSError(errno.EROFS, "Detail: x")) == os.strerror(errno.EROFS)
+    assert reason(OSError("in words")) == "in words"
+
+
+def test_a_folder_is_one_blocks_at_a_time(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with alone(run, "a training"):
+        (run / "work").touch()
+        with pytest.raises(ArcwiseError, match="run: a training is under way there already"):
+            alone(tmp_path / "." / "run", "a training").__enter__()
+        with alone(tmp_path / "other", "a training"):
+            pass
+        other = subprocess.run(
+            [sys.executable, "-c", HOLD, run], capture_output=True, text=True, check=False
+        )
+        assert f"(process {os.getpid()} on " in other.stderr
+    assert os.listdir(run) == ["work"]
+    assert os.listdir(tmp_path) == ["run"]  # the other one stayed empty
+
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from arcwise.files import alone
+with alone(Path(sys.argv[1]), "a training"):
+    if os.fork() == 0:
+        os.close(1)
+        time.sleep(3)  # a worker that outlives its process
+        os._exit(0)
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_process_leaves_no_folder_locked(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(ArcwiseError, match=f"process {other.pid} "):
+            alone(tmp_path, "a training").__enter__()
+        other.send_signal(signal.SIGKILL)
+    assert (tmp_path / LOCK).exists()
+    with alone(tmp_path, "a training"):
+        pass
+    assert os.listdir(tmp_path) == []

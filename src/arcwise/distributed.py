@@ -29,6 +29,11 @@ def first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def supervised() -> bool:
+    """Whether `torchrun` started this process; it ends those that do not stop in time."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
 def size() -> int:
     """How many processes train together."""
     return dist.get_world_size() if _many() else 1

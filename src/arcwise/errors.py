@@ -34,5 +34,17 @@ class GalleryError(ArcwiseError):
     """A gallery that is missing, damaged, or bound to another model."""
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal that asks the process to end: Ctrl-C, SIGTERM or SIGHUP.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 class NonFiniteError(ArcwiseError):
     """A NaN or an infinity during training; names the step, the layer and the batch."""

@@ -45,7 +45,7 @@ def test_a_crash_while_writing_leaves_the_old_checkpoint_as_it_was(tmp_path, mon
 
     with monkeypatch.context() as patched:
         patched.setattr(torch, "save", crash)
-        with pytest.raises(OSError, match="no space"):
+        with pytest.raises(ArcwiseError, match="no space"):
             checkpoint.save(tmp_path, 10, state(10))
     assert steps(tmp_path) == [5]
     assert checkpoint.load(tmp_path)[0] == 5
@@ -59,7 +59,7 @@ def test_a_checkpoint_appears_under_its_name_only_once_it_is_whole(tmp_path, mon
 
     with monkeypatch.context() as patched:
         patched.setattr(type(tmp_path), "replace", crash)
-        with pytest.raises(OSError, match="power failure"):
+        with pytest.raises(ArcwiseError, match="power failure"):
             checkpoint.save(tmp_path, 10, state(10))
     assert steps(tmp_path) == [5]
 

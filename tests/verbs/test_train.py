@@ -145,7 +145,7 @@ def test_a_stopped_run_goes_on(trained: TrainResult, known: Manifest, tmp_path: 
     stopped = train(known, tmp_path / "run", config, report=press_ctrl_c)
     assert (stopped.outcome.finished, stopped.outcome.steps) == (False, 1)
     assert (stopped.thresholds, stopped.report) == ((), None)
-    rest = train(known, tmp_path / "run", quick(config), resume=True)  # the saved config counts
+    rest = train(known, tmp_path / "run", config, resume=True)
     assert (rest.outcome.finished, rest.outcome.steps, rest.config) == (True, 4, stopped.config)
     assert read_bundle(rest.model).thresholds == rest.thresholds != ()
     assert [row["step"] for row in read(rest.folder / "metrics.jsonl") if "loss" in row] == [

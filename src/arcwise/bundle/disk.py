@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from arcwise.errors import BundleError
+from arcwise.files import reason
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def disk(folder: Path, doing: str) -> Iterator[None]:
         yield
     except OSError as problem:
         raise BundleError(
-            f"the model folder {folder} cannot be {doing} ({problem.strerror or problem}): check "
+            f"the model folder {folder} cannot be {doing} ({reason(problem)}): check "
             "the path, the permissions and the free space"
         ) from problem
 

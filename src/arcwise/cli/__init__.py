@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from arcwise import __version__
+from arcwise.cli.stopping import status_of, stoppable
 from arcwise.errors import ArcwiseError
+from arcwise.files import reason
 
 VERBS = {
     "demo": "the whole journey on built-in pictures; minutes on two cores",
@@ -56,16 +58,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
-        status = _answer(words)
-        sys.stdout.flush()  # a closed pipe shows here, not at the interpreter's end
-        return status
+        with stoppable():
+            status = _answer(words)
+            sys.stdout.flush()  # a closed pipe shows here, not at the interpreter's end
+            return status
     except BrokenPipeError:  # the reader of a pipe had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("stopped", file=sys.stderr)
-        return 130
+        return status_of(stop)
     except (ArcwiseError, ImportError, OSError, UnicodeEncodeError) as error:
+        _drop_what_cannot_be_printed()
         if debug:
             traceback.print_exc()
         elif (said := _said(error)) is None:
@@ -96,15 +100,25 @@ def _run(verb: str, words: list[str]) -> int:
     module = import_module(f"arcwise.cli.{verb.replace(' ', '_')}")
     of_recipe = getattr(module, "command_for", None)  # its defaults are those of a recipe
     command = of_recipe(words) if of_recipe else module.command
-    return tyro.cli(command, prog=f"arcwise {verb}", args=words)
+    written_out = getattr(module, "written_out", list)  # options whose value may be left out
+    return tyro.cli(command, prog=f"arcwise {verb}", args=written_out(words))
+
+
+def _drop_what_cannot_be_printed() -> None:
+    """Forget what a full disk or a closed terminal did not take; it would be tried again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _said(error: Exception) -> str | None:
     """A mistake in one line; None for an error that is ours."""
     if isinstance(error, ArcwiseError):
         return str(error)
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno:
+        place = "" if error.filename is None else f"{error.filename}: "
+        return f"{place}{reason(error)}"
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return f"{error.object!r}: a name that is no text (UTF-8), which no table holds; rename it"
     if isinstance(error, ModuleNotFoundError) and "arcwise" not in str(error.name):

@@ -9,6 +9,7 @@ from tyro.conf import Positional
 
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import progress
+from arcwise.cli.stopping import status_of
 from arcwise.data.manifest import open_manifest
 from arcwise.verbs.data_convert import convert
 
@@ -36,7 +37,7 @@ def command(
     try:
         with progress("converting") as move:
             print(convert(manifest, destination, pairs=pairs, progress=move, say=print))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("stopped; the same command goes on from there", file=sys.stderr)
-        return 130
+        return status_of(stop)
     return 0

@@ -11,7 +11,7 @@ from tyro.conf import Positional
 
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import left_out
-from arcwise.cli.train import recipe_in
+from arcwise.cli.train import DEFAULT, value_of
 from arcwise.recipes import recipe as named
 from arcwise.training.config import TrainConfig
 from arcwise.verbs.data_views import views as draw
@@ -19,7 +19,7 @@ from arcwise.verbs.data_views import views as draw
 
 def command_for(words: Sequence[str]) -> Callable[..., int]:
     """The command with the defaults of the recipe that the words name."""
-    name, _ = recipe_in(words)
+    name = value_of(words, "--recipe") or DEFAULT
     chosen = named(name)
 
     def command(

@@ -12,6 +12,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
@@ -63,9 +64,11 @@ class Pictures:
         self.kept: Tensor | None = None
         if math.prod(self.shape(len(manifest))) <= min(keep_bytes, _shared_memory()):
             # Shared by the workers: whichever decodes a picture first decodes it for all.
-            self.kept = torch.empty(self.shape(len(manifest)), dtype=torch.uint8).share_memory_()
-            self.is_kept = torch.zeros(len(manifest), dtype=torch.bool).share_memory_()
-            self.digests = torch.zeros(len(manifest), dtype=torch.int64).share_memory_()
+            with suppress(RuntimeError):  # a limit on the size of files is one on shared memory
+                kept = torch.empty(self.shape(len(manifest)), dtype=torch.uint8).share_memory_()
+                self.is_kept = torch.zeros(len(manifest), dtype=torch.bool).share_memory_()
+                self.digests = torch.zeros(len(manifest), dtype=torch.int64).share_memory_()
+                self.kept = kept
 
     def shape(self, pictures: int) -> tuple[int, int, int, int]:
         """Of an array of so many pictures."""
@@ -216,7 +219,12 @@ def _as_it_is(filled: _Filled) -> _Filled:
 
 
 def _start_worker(worker: int) -> None:
-    """One thread a worker: the cores belong to the network. Ctrl-C is the training process's."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """One thread a worker: the cores belong to the network. It ends when the training process does.
+
+    A terminal or a service manager sends its signals to both, and that one has to end its step.
+    """
+    for number in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, number):
+            signal.signal(getattr(signal, number), signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

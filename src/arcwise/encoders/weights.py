@@ -46,7 +46,8 @@ def load_numpy(encoder: nn.Module, state: Mapping[str, np.ndarray]) -> None:
     ]
     if problems:
         raise ArcwiseError(
-            f"these weights are not of this {type(encoder).__name__}: {'; '.join(problems)}. "
+            f"these weights are not of this {type(encoder).__name__}, of whose {len(own)} tensors "
+            f"{len(own) - len(missing) - len(shapes)} fit: {'; '.join(problems)}. "
             "Create the encoder with the name, dim and size it was trained with",
         )
     copies = {key: torch.from_numpy(np.array(state[key])) for key in own}

@@ -13,6 +13,14 @@ Identities = Sequence[str] | Sequence[int] | np.ndarray
 """(N,) identities: strings, or whole numbers."""
 
 
+def generator(seed: int) -> np.random.Generator:
+    """Return the generator of a seed, which is any whole number from 0."""
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not whole or seed < 0:
+        raise ArcwiseError(f"seed is {seed!r}; expected a whole number from 0")
+    return np.random.default_rng(int(seed))
+
+
 def scores(name: str, values: np.ndarray, dimensions: int) -> np.ndarray:
     """Return `values` as a finite floating array of so many dimensions; float32 stays float32."""
     array = np.asarray(values)

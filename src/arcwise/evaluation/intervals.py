@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from arcwise.evaluation import inputs
+
 CONFIDENCE = 0.95
 _Z = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 DRAWS = 200
@@ -80,7 +82,7 @@ def multiplicities(identities: int, draws: int, seed: int) -> Iterator[np.ndarra
     sides were drawn. For impostor pairs this errs on the wide side: a pair that shares nothing with
     the others gets a variance of 2·2 - 1 = 3 instead of 1.
     """
-    generator = np.random.default_rng(seed)
+    generator = inputs.generator(seed)
     for _ in range(draws):
         yield np.bincount(generator.integers(identities, size=identities), minlength=identities)
 

@@ -128,7 +128,7 @@ def calibrate_probability(
     """
     unit = inputs.embeddings("embeddings", embeddings)
     codes = inputs.codes("ids", ids, len(unit))
-    generator = np.random.default_rng(seed)
+    generator = inputs.generator(seed)
     several = np.flatnonzero(np.bincount(codes) > 1)
     if len(several) < 4:
         raise ArcwiseError(

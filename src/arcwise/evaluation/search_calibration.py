@@ -297,7 +297,7 @@ def _search(
     answer least. Where that keeps too many similarities, a random part of the images is searched
     with.
     """
-    generator = np.random.default_rng(seed)
+    generator = inputs.generator(seed)
     a, b = generator.integers(len(unit), size=(2, _SAMPLE))
     other = codes[a] != codes[b]
     guess = np.sort(np.einsum("nd,nd->n", unit[a[other]], unit[b[other]]))[::-1]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from arcwise.evaluation import inputs
 from arcwise.evaluation.blocks import Tile, by_identity, pair_counts, tiles
 from arcwise.evaluation.thresholds import allowed, just_above
 
@@ -87,7 +88,7 @@ class Sample:
     def __init__(self, edges: np.ndarray, seed: int) -> None:
         """Begin with falling edges: of scores at or below k of them, one in 2^k is kept."""
         self._edges = edges
-        self._generator = np.random.default_rng(seed)
+        self._generator = inputs.generator(seed)
         self._counts = np.zeros(len(edges) + 1, dtype=np.int64)
         self._parts: list[tuple[np.ndarray, ...]] = []
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate
+from arcwise.files import whole
 from arcwise.report.drawing import COLOURS
 from arcwise.report.pictures import fitting
 from arcwise.report.sections import Cell, Difference, Facts, Pictures, Section
@@ -27,16 +28,14 @@ def write_report(
         title: heading of the page.
         sections: in the order in which they are read.
         summary: a sentence or two that say what came out.
+
+    Raises:
+        ArcwiseError: the file cannot be written; an older one is as it was.
     """
     target = Path(path)
     text = render(title, sections, summary)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with whole(target) as beside:
         beside.write_text(text, encoding="utf-8")
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
     return target
 
 

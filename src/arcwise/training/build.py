@@ -5,20 +5,16 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors.numpy import load_file
 from torch import nn
 
 from arcwise import encoders
-from arcwise.bundle import read_bundle
-from arcwise.encoders.weights import load_numpy
 from arcwise.errors import ArcwiseError
 from arcwise.heads import All, CentreHead, CentreSGD, LinearHead, Sampled
 from arcwise.images import Preparation
 from arcwise.softmax import Streaming
 from arcwise.softmax.margin import Implementation
-from arcwise.training import losses
+from arcwise.training import losses, start_weights
 from arcwise.training.config import TrainConfig
 
 
@@ -39,31 +35,19 @@ def encoder(config: TrainConfig, device: torch.device) -> nn.Module:
     """The network on its device, new or started from given weights."""
     network = encoders.create(config.encoder, dim=config.dim, size=(config.size, config.size))
     if config.init:
-        weights = read_weights(Path(config.init))
-        try:
-            load_numpy(network, weights)
-        except ArcwiseError as error:
-            raise ArcwiseError(f"--init {config.init}: {error}") from None
+        start_weights.start(network, Path(config.init))
     # Kernels with the channels last are what processors multiply fastest.
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """The state dict in a model folder, a .safetensors file, or a .pth file of plain tensors."""
-    if path.is_dir():
-        return read_bundle(path).state()
-    if not path.is_file():
-        raise ArcwiseError(f"--init {path}: no such file or folder")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: tensor.detach().numpy() for name, tensor in state.items()}
-    except Exception as error:  # damaged files raise whatever their parser raises
-        raise ArcwiseError(
-            f"--init {path}: no weights in it ({type(error).__name__}: {error}); expected a model "
-            "folder, a .safetensors file, or a .pth file that holds a plain state dict"
-        ) from error
+def start_note(config: TrainConfig) -> str:
+    """What `encoder` will take from the weights that the config names, in a sentence.
+
+    Raises:
+        ArcwiseError: they do not fit.
+    """
+    network = encoders.create(config.encoder, dim=config.dim, size=(config.size, config.size))
+    return start_weights.start(network, Path(config.init))
 
 
 def head(config: TrainConfig, classes: int) -> CentreHead | LinearHead:

@@ -12,12 +12,13 @@ from torch import nn
 from arcwise import distributed
 from arcwise.data.loader import Pictures
 from arcwise.data.manifest import Manifest
-from arcwise.errors import ArcwiseError, ImageError
+from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
 from arcwise.images import Preparation
 from arcwise.training import build, checkpoint
 from arcwise.training.config import TrainConfig
 from arcwise.training.metrics import Metrics
 from arcwise.training.run import Run
+from arcwise.training.schedule import remedies
 from arcwise.training.validation import Validation, validate
 
 Report = Callable[[int, dict[str, float]], None]
@@ -31,7 +32,7 @@ class Diary:
     """Writes for the first rank; the others only wait where it takes its time.
 
     As a context it closes the files at the end, and leaves a checkpoint when the run was stopped
-    early between two steps, by the first Ctrl-C or by an error that is not the machine's.
+    early between two steps, by the first signal or by an error that is not the machine's.
     """
 
     def __init__(
@@ -73,13 +74,28 @@ class Diary:
     ) -> None:
         # A second Ctrl-C comes at any point, in the middle of an update too: nothing to keep.
         stopped = kind is None or issubclass(kind, ArcwiseError)
-        if stopped and self.run.step > self.saved_at:
-            self.checkpoint()
-        if kind is None and self.writes and self.run.step >= self.config.steps:
-            last = self.run.best if self.run.best_step == self.run.step else None
-            self.keep(self.run.evaluated, self.run.step, last, True)
-        if self.metrics:
-            self.metrics.close()
+        if kind is not None and issubclass(kind, NonFiniteError):
+            stopped = self._of_use()
+        try:
+            if stopped and self.run.step > self.saved_at:
+                self.checkpoint()
+            if kind is None and self.writes and self.run.step >= self.config.steps:
+                last = self.run.best if self.run.best_step == self.run.step else None
+                self.keep(self.run.evaluated, self.run.step, last, True)
+        finally:
+            if self.metrics:
+                self.metrics.close()
+
+    def _of_use(self) -> bool:
+        """Whether the weights that led to a loss that is not finite are; drop checkpoints if not.
+
+        Weights that grew beyond reason make nothing finite, whatever is changed from there on.
+        """
+        if checkpoint.is_sane(self.run.state()):
+            return True
+        if self.writes:
+            checkpoint.drop_insane(self.folder / "checkpoints")
+        return False
 
     def due(self, every: int) -> bool:
         """Whether something done every so many steps is to be done after this one."""
@@ -97,7 +113,12 @@ class Diary:
         if self.held_out is not None:
             device = next(run.encoder.parameters()).device
             autocast = build.autocast(self.config, device)
-            result, self.failures = validate(run.evaluated, self.held_out, device, autocast)
+            try:
+                result, self.failures = validate(run.evaluated, self.held_out, device, autocast)
+            except NonFiniteError as error:
+                self.saved_at = run.step  # such weights are not worth keeping
+                what = " or ".join(remedies(self.config))
+                raise NonFiniteError(f"step {run.step}: {error}. To go on, {what}") from None
             self.record({"recall_at_1": result.recall_at_1, "tar": result.tar})
             if run.best is None or result.score > run.best.score:
                 run.best, run.best_step = result, run.step

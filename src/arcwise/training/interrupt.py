@@ -1,4 +1,4 @@
-"""Ctrl-C as a question the loop asks, so that a run stops between two steps."""
+"""Signals that end a process, as a question that the loop asks between two steps."""
 
 from __future__ import annotations
 
@@ -7,21 +7,41 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from arcwise import distributed
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """A question: did the user press Ctrl-C? The second one ends the process as usual."""
-    asked = threading.Event()
+def interruptible() -> Iterator[Callable[[], int]]:
+    """A question: which signal asked the run to stop, Ctrl-C, SIGTERM or SIGHUP? 0 for none.
+
+    A second Ctrl-C or SIGTERM ends the process as usual, but not under `torchrun`, which passes on
+    what the processes were sent already. A terminal that is closed may send SIGHUP twice. SIGTERM
+    and SIGHUP that are ignored stay ignored, as under `nohup`.
+    """
+    asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
+        yield lambda: 0
         return
 
     def ask(number: int, frame: object) -> None:
-        asked.set()
-        signal.signal(signal.SIGINT, previous)
+        asked.append(number)
+        if not distributed.supervised():
+            restore(signal.SIGINT, signal.SIGTERM)
 
-    previous = signal.signal(signal.SIGINT, ask)
+    def restore(*numbers: int) -> None:
+        for number in previous.keys() & numbers:
+            signal.signal(number, previous[number] or signal.SIG_DFL)
+
+    previous = {
+        number: handler
+        for number in NUMBERS
+        if (handler := signal.getsignal(number)) != signal.SIG_IGN or number == signal.SIGINT
+    }
+    for number in previous:
+        signal.signal(number, ask)
     try:
-        yield asked.is_set
+        yield lambda: asked[0] if asked else 0
     finally:
-        signal.signal(signal.SIGINT, previous)
+        restore(*NUMBERS)

@@ -24,7 +24,7 @@ from arcwise.training.config import TrainConfig
 from arcwise.training.diary import Diary, Keep, Report
 from arcwise.training.interrupt import interruptible
 from arcwise.training.run import Run
-from arcwise.training.schedule import margin_strength, rate
+from arcwise.training.schedule import margin_strength, rate, remedies
 from arcwise.training.step import sentence, update
 from arcwise.training.validation import Validation, normalise
 
@@ -36,6 +36,9 @@ class Outcome:
     Attributes:
         steps: updates done.
         finished: False when it was interrupted; a checkpoint is there to resume from.
+        began: updates done before this process began.
+        stopped_by: the number of the signal that this process was sent, 0 for none. It may come
+            after the last step.
         best: validation of the kept checkpoint, None without held-out identities.
         best_step: updates after which it was reached.
         seconds: time of this process, validation included.
@@ -46,6 +49,8 @@ class Outcome:
 
     steps: int
     finished: bool
+    began: int
+    stopped_by: int
     best: Validation | None
     best_step: int
     seconds: float
@@ -68,6 +73,9 @@ def train(
 ) -> Outcome:
     """Train on the pictures until the last step, or until interrupted.
 
+    A resumed run whose first step has no finite loss goes back to the checkpoint before, and in the
+    end to the start: what such weights make of a batch depends on no learning rate.
+
     Args:
         config: the whole run.
         pictures: what to train on.
@@ -75,13 +83,14 @@ def train(
         folder: where metrics.jsonl and checkpoints/ go.
         preparation: how a picture becomes the encoder's input.
         keep: called with every encoder worth keeping: the best so far, and the last.
-        report: called after every logged step.
+        report: called after every logged step, and first with what a run resumes at.
         resume: whether to go on from the latest checkpoint.
         seen: (N,) int64 zeros, a number a picture; whenever `keep` is called, those that were
             trained on have their `content_digest` here.
 
     Raises:
-        NonFiniteError: a loss or gradient was not finite; the last good step is checkpointed.
+        NonFiniteError: a loss or gradient was not finite; the last good step is checkpointed, if
+            its weights are of use.
         ArcwiseError: nothing to resume, no two readable pictures, or a batch or a sweep over the
             centres that the processes cannot share.
     """
@@ -95,12 +104,47 @@ def train(
             f"--centre-step swept over {distributed.size()} processes, whose gradients of the "
             "centres have to meet; expected one process, or --centre-step ordinary"
         )
+    seen = np.zeros(len(pictures), np.int64) if seen is None else seen
+    while True:
+        try:
+            return _train(config, pictures, choose, folder, preparation, keep, report, resume, seen)
+        except _NoWayOn as found:
+            resume = checkpoint.drop_latest(folder / "checkpoints")
+            report(found.step, {"no way on": found.step})
+
+
+class _NoWayOn(NonFiniteError):
+    """The weights of a checkpoint give no finite loss in the step that follows it.
+
+    Attributes:
+        step: of the checkpoint.
+    """
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"step {step}: no finite loss from there")
+        self.step = step
+
+
+def _train(
+    config: TrainConfig,
+    pictures: Manifest,
+    choose: Manifest | None,
+    folder: Path,
+    preparation: Preparation,
+    keep: Keep,
+    report: Report,
+    resume: bool,
+    seen: np.ndarray,
+) -> Outcome:
+    """`train` from the latest checkpoint, or from the start."""
     device = build.device(config)
     # A resumed run has its weights in the checkpoint: what it once started from may be gone.
     run = Run(config.replace(init="") if resume else config, len(pictures.classes), device)
-    run.seen = np.zeros(len(pictures), np.int64) if seen is None else seen
+    run.seen = seen
     if resume:
         run.restore(*checkpoint.load(folder / "checkpoints"))
+        report(run.step, {"resumed": run.step})
+    began = run.step
     source = stream(config, pictures, preparation, run.step)
     diary = Diary(config, folder, run, choose, preparation, keep, report)
     names = pictures.images
@@ -108,8 +152,8 @@ def train(
     failures: dict[str, ImageError] = {}
     clock = Clock()
 
-    with diary, interruptible() as interrupted:
-        while run.step < config.steps and not distributed.anywhere(interrupted()):
+    with interruptible() as interrupted, diary:
+        while run.step < config.steps and not distributed.anywhere(bool(interrupted())):
             with clock.waiting():
                 batch = next(source)
             failures.update({error.name: error for error in batch.failures})
@@ -121,7 +165,12 @@ def train(
                 )
             values = {}
             if not distributed.anywhere(len(batch.rows) < 2):  # batch statistics need two
-                values = _step(config, run, batch, preparation, device, names)
+                try:
+                    values = _step(config, run, batch, preparation, device, names)
+                except NonFiniteError:
+                    if resume and run.step == began:
+                        raise _NoWayOn(began) from None
+                    raise
                 run.seen[batch.rows.numpy()] = batch.digests
             run.step += 1
             clock.pictures += len(batch.rows) * distributed.size()
@@ -142,6 +191,8 @@ def train(
     return Outcome(
         steps=run.step,
         finished=run.step >= config.steps,
+        began=began,
+        stopped_by=interrupted(),
         best=run.best,
         best_step=run.best_step,
         seconds=clock.seconds(),
@@ -182,12 +233,7 @@ def _step(
         )
     except NonFiniteError as error:
         seen = [names[row] for row in batch.rows.tolist()]
-        remedies = ["lower --lr"]
-        if not config.clip and run.centres is None:
-            remedies.append("set --clip 5")
-        if build.precision(config, device) != "fp32":
-            remedies.append("train with --precision fp32")
-        raise sentence(error, run.step, seen, remedies) from None
+        raise sentence(error, run.step, seen, remedies(config) if run.step else ()) from None
     if run.average:
         run.average.update(run.encoder, run.step)
     values = {"loss": loss, "gradient": norm, "lr": config.lr * factor, "strength": strength}

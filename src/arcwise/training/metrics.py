@@ -7,25 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from arcwise.errors import ArcwiseError
+from arcwise.files import told, whole
+from arcwise.training.checkpoint import MEND
 
 
 class Metrics:
     """Writes rows to metrics.jsonl; a resumed run drops the rows after its checkpoint first."""
 
     def __init__(self, folder: Path, *, start: int, tensorboard: bool) -> None:
-        path = folder / "metrics.jsonl"
+        path = self.path = folder / "metrics.jsonl"
         kept = [row for row in read(path) if row["step"] <= start] if start else []
-        beside = path.with_suffix(".part")
-        beside.write_text("".join(json.dumps(row) + "\n" for row in kept))
-        beside.replace(path)
-        self.file = path.open("a")
+        with whole(path, mend=MEND) as beside:
+            beside.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        self.file = path.open("ab", buffering=0)  # what a full disk did not take is not held
         self.events = _tensorboard(folder) if tensorboard else None
 
     def row(self, step: int, **values: float) -> None:
         """One row: the number of updates done, and what was measured there."""
         rounded = {name: float(f"{value:.6g}") for name, value in values.items()}
-        self.file.write(json.dumps({"step": step} | rounded) + "\n")
-        self.file.flush()
+        with told(self.path, mend=MEND):
+            line = f"{json.dumps({'step': step} | rounded)}\n".encode()
+            if (there := self.file.write(line)) < len(line):  # it was the last of the room
+                self.file.write(line[there:])
         if self.events is not None:
             for name, value in values.items():
                 self.events.add_scalar(name, value, step)

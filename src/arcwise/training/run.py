@@ -19,7 +19,7 @@ class Run:
     """Encoder, head, optimisers and average, and how far they have come."""
 
     def __init__(self, config: TrainConfig, classes: int, device: torch.device) -> None:
-        torch.manual_seed(config.seed)
+        torch.manual_seed(config.seed % 2**63)  # all that torch takes; other draws see all of it
         self.encoder = build.encoder(config, device)
         self.head = build.head(config, classes).to(device)
         distributed.same_start(self.encoder, self.head)

@@ -22,6 +22,17 @@ def rate(config: TrainConfig, step: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def calmer(config: TrainConfig) -> float:
+    """The learning rate to go on with after one that led to a loss that is not finite."""
+    return min(config.lr / 10, 0.1 if config.optimiser == "sgd" else 1e-3)
+
+
+def remedies(config: TrainConfig) -> list[str]:
+    """What may help against a loss that is not finite: one or the other."""
+    clip = not config.clip and config.centre_step == "ordinary" and config.lr <= 1
+    return [f"lower --lr to {calmer(config):g}", *(["set --clip 5"] if clip else [])]
+
+
 def margin_strength(config: TrainConfig, step: int) -> float:
     """Fraction of the margin in force at this step: 0, then a straight line, then 1."""
     start, full = config.margin_from * config.steps, config.margin_full * config.steps

@@ -137,9 +137,12 @@ def _blame_gradient(encoder: nn.Module, head: Head) -> str:
 def sentence(
     error: NonFiniteError, step: int, names: Sequence[str], remedies: Sequence[str]
 ) -> NonFiniteError:
-    """The error with its step and batch, and what to do."""
+    """The error with its step and batch, and what to do: one of the remedies, if any helps."""
     batch = ", ".join(names[:4]) + (f" … ({len(names)} pictures)" if len(names) > 4 else "")
-    return NonFiniteError(
-        f"step {step}: {error}; batch: {batch}. To go on, {' or '.join(remedies)}; the weights are "
-        "those of the last good step"
+    what = (
+        f"To go on, {' or '.join(remedies)}; the run goes back to the last weights that are of use"
+        if remedies
+        else "No update was made yet, so it is not --lr: look at what the run begins with (--init, "
+        "--scale, --margin, --mean, --std)"
     )
+    return NonFiniteError(f"step {step}: {error}; batch: {batch}. {what}")

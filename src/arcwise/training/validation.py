@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from arcwise import evaluation
 from arcwise.data.loader import Pictures, batches
-from arcwise.errors import ArcwiseError, ImageError
+from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
 from arcwise.images import Preparation
 
 FAR = 1e-2
@@ -60,6 +60,7 @@ def embed(
 
     Raises:
         ArcwiseError: none can be read.
+        NonFiniteError: the network has diverged.
     """
     encoder.eval()
     found, labels, failures = [], [], []
@@ -73,6 +74,8 @@ def embed(
                 embedding = encoder(inputs).float()
                 if pictures.canvas.flip:
                     embedding = embedding + encoder(inputs.flip(3)).float()
+            if not embedding.isfinite().all():
+                raise NonFiniteError("the embeddings of held-out pictures are not finite")
             found.append(torch.nn.functional.normalize(embedding).cpu())
             labels.append(batch.labels)
     if not found:

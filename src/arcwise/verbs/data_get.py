@@ -18,6 +18,7 @@ from arcwise.data.catalogue.mirrored import from_mirror, mirror_of
 from arcwise.data.manifest import open_manifest
 from arcwise.data.names import MANIFEST
 from arcwise.errors import ArcwiseError
+from arcwise.files import alone, told, whole
 
 PAIRS = "pairs.csv"
 ORIGIN = "ORIGIN.txt"
@@ -84,7 +85,19 @@ def get(
         return _summary(folder, "there already")
     _check_place(dataset, folder)
     mirror = mirror_of(dataset)
-    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder, "getting a data set"), told(folder):
+        source = _fill(folder, dataset, mirror, received, pause)
+    return _summary(folder, source)
+
+
+def _fill(
+    folder: Path,
+    dataset: DataSet,
+    mirror: Path | None,
+    received: Received | None,
+    pause: Callable[[float], None],
+) -> str:
+    """Where the data set that is now in the folder comes from."""
     if mirror is not None:
         table, pairs = from_mirror(dataset, mirror, folder)
         source = f"from {mirror} ({dataset.mirrored})"
@@ -98,7 +111,7 @@ def get(
     if pairs is not None:
         _write_table(folder / PAIRS, pairs)
     _write_table(folder / MANIFEST, table)  # last: it says that the rest is whole
-    return _summary(folder, source)
+    return source
 
 
 def terms(dataset: DataSet) -> str:
@@ -148,9 +161,8 @@ def _write_table(place: Path, table: pa.Table) -> None:
 
 
 def _write(place: Path, data: bytes) -> None:
-    part = place.with_name(f"{place.name}.part")
-    part.write_bytes(data)
-    os.replace(part, place)
+    with whole(place) as part:
+        part.write_bytes(data)
 
 
 def _summary(folder: Path, source: str) -> Got:

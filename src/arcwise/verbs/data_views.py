@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.errors import ArcwiseError, ImageError
+from arcwise.files import whole
 from arcwise.images import decode
 from arcwise.training import build, loop
 from arcwise.training.config import TrainConfig
@@ -62,6 +62,8 @@ def views(
     """
     if path.suffix.lower() not in ENDINGS:
         raise ArcwiseError(f"{path}: a sheet is a picture; expected one of {', '.join(ENDINGS)}")
+    if not path.parent.is_dir():
+        raise ArcwiseError(f"{path}: the folder {path.parent} does not exist; make it first")
     if pictures < 1 or count < 1:
         raise ArcwiseError(f"{pictures} pictures with {count} views; expected at least 1 of each")
     manifest = divided(training_rows(open_manifest(data)), config).train
@@ -110,6 +112,5 @@ def _captions(words: Sequence[str]) -> Image:
 def _write(path: Path, image: Image) -> None:
     done, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     assert done, "OpenCV encodes every uint8 picture"
-    beside = path.with_name(path.name + ".part")
-    beside.write_bytes(data.tobytes())
-    os.replace(beside, path)
+    with whole(path) as beside:
+        beside.write_bytes(data.tobytes())

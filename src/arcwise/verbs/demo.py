@@ -12,8 +12,9 @@ import numpy as np
 
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.synthetic import render_dataset
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, Stopped
 from arcwise.evaluation import Rate
+from arcwise.files import LOCK, alone, told
 from arcwise.recipes import recipe
 from arcwise.runtime.engines import cores
 from arcwise.training.config import TrainConfig
@@ -22,6 +23,7 @@ from arcwise.verbs.evaluate import Evaluation, evaluate
 from arcwise.verbs.export import ExportReport, export, need_libraries
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.search import Found, search
+from arcwise.verbs.seed import check_seed
 from arcwise.verbs.train import TrainResult, train
 
 LOSSES = ("softmax", "arcface")
@@ -112,10 +114,25 @@ def demo(
 
     Raises:
         ArcwiseError: `out` holds something else, or a library of the export is not installed.
-        KeyboardInterrupt: a training was stopped by Ctrl-C.
+        Stopped: a training was stopped by Ctrl-C or another signal.
     """
     need_libraries()  # now, and not after the training
-    out, scale = Path(out), scale or Scale()
+    check_seed(seed)
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise ArcwiseError(f"{out}: a file, which is no demo; --out is a folder for everything")
+    with alone(out, "a demo"), told(out):
+        return _demo(out, scale or Scale(), seed, say, watch)
+
+
+def _demo(
+    out: Path,
+    scale: Scale,
+    seed: int,
+    say: Callable[[str], None],
+    watch: Callable[[str, TrainConfig], Callable[[int, dict[str, float]], None]] | None,
+) -> Demonstration:
+    """`demo` in a folder that is this process's alone."""
     _make_room(out, scale, seed)
     say(f"rendering {scale.identities} products, {scale.shots + 1} pictures each")
     table = render_dataset(
@@ -141,8 +158,8 @@ def demo(
         say(f"training {loss} on {len(known.classes)} products, {scale.steps} steps")
         report = watch(loss, config) if watch else lambda step, values: None
         runs[loss] = train(known, out / loss, config, report=report)
-        if not runs[loss].outcome.finished:
-            raise KeyboardInterrupt
+        if stopped := runs[loss].outcome.stopped_by:
+            raise Stopped(stopped)
         say(f"measuring {loss} on {len(new.classes)} products it has never seen")
         evaluations[loss] = evaluate(runs[loss].model, new, out=out / loss / "evaluation")
     model = runs["arcface"].model
@@ -164,7 +181,7 @@ def demo(
 
 def _make_room(out: Path, scale: Scale, seed: int) -> None:
     """A folder marked as a demo's, without anything of an earlier demo in it."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if any(one.name != LOCK for one in out.iterdir()):
         if not (out / MARK).is_file():
             raise ArcwiseError(f"{out}: holds something that is no demo; name another --out")
         for name in OWN:
@@ -173,7 +190,6 @@ def _make_room(out: Path, scale: Scale, seed: int) -> None:
                 shutil.rmtree(place)
             else:
                 place.unlink(missing_ok=True)
-    out.mkdir(parents=True, exist_ok=True)
     (out / MARK).write_text(json.dumps(asdict(scale) | {"seed": seed}) + "\n")
 
 

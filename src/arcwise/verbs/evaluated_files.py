@@ -12,6 +12,7 @@ from typing import Any
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate
+from arcwise.files import whole
 from arcwise.runtime import Model
 from arcwise.verbs.evaluated import Beside, Evaluation, Measure, Provenance
 
@@ -63,17 +64,12 @@ def default_folder(model: str, data: str, pairs: Path | None) -> Path:
 
 def write_results(folder: Path, result: Evaluation) -> None:
     """Put results.json and results.csv into a folder, each beside first and then renamed."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in (
         (CSV, as_csv(result)),
         (JSON, json.dumps(as_dict(result), indent=2, allow_nan=False, ensure_ascii=False) + "\n"),
     ):
-        beside = folder / f".{name}.{os.getpid()}.part"
-        try:
+        with whole(folder / name) as beside:
             beside.write_text(text, encoding="utf-8")
-            beside.replace(folder / name)
-        finally:
-            beside.unlink(missing_ok=True)
 
 
 def as_dict(result: Evaluation) -> dict[str, Any]:

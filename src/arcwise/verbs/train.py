@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import platform
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import nn
 
-import arcwise
 from arcwise import distributed, evaluation, runtime
-from arcwise.bundle import add_thresholds
+from arcwise.bundle import add_thresholds, read_bundle
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.split import hold_out, identity_digest
-from arcwise.errors import ArcwiseError, ImageError
+from arcwise.errors import ArcwiseError, BundleError, ImageError
 from arcwise.evaluation import Threshold
+from arcwise.files import alone
 from arcwise.training import build, loop
 from arcwise.training.config import TrainConfig
 from arcwise.training.diary import Report
 from arcwise.training.losses import described
 from arcwise.training.validation import Validation
+from arcwise.verbs import run_folder
 from arcwise.verbs.reporting import can_report
-
-MODEL = "model"
-LAST = "last"
+from arcwise.verbs.run_folder import LAST, MODEL, Resume
 
 
 class Parts(NamedTuple):
@@ -77,7 +74,8 @@ def train(
     out: str | Path,
     config: TrainConfig,
     *,
-    resume: bool = False,
+    resume: Resume = False,
+    recipe: str = "",
     announce: Announce = lambda parts, config: None,
     report: Report = lambda step, values: None,
 ) -> TrainResult:
@@ -88,28 +86,54 @@ def train(
     Args:
         data: a folder of folders, a table, a zip, or a manifest.
         out: the run folder; a new one, or with `resume` the one to go on with.
-        config: the run; with `resume` the saved one is used.
-        resume: go on from the latest checkpoint.
+        config: the run; with `resume` the saved one, in which what `verbs.run_folder.MAY_CHANGE`
+            names may be another, and `steps` more.
+        resume: go on from the latest checkpoint, or from the start where the run was stopped before
+            its first; with "auto" begin where there is no run.
+        recipe: the name of what the config was made from, for config.json.
         announce: told the parts and the resolved config before the first step.
-        report: told the step and the values after every logged step, epoch and validation.
+        report: told the step and the values after every logged step, epoch and validation, and
+            first, as "resumed", where a run goes on.
 
     Raises:
-        ArcwiseError: a run that is already there, data that do not fit, or a loss that is not
-            finite.
+        ArcwiseError: a run that is already there, or under way; data or a config that do not fit; a
+            disk that is full; or a loss that is not finite.
     """
     out = Path(out)
     manifest = training_rows(open_manifest(data))
-    config = _resumed(out, manifest) if resume else _resolved(config, manifest, out)
+    if out.exists() and not out.is_dir():
+        raise ArcwiseError(f"{out}: a file; --out is the folder of the run, a new one")
+    with alone(out, "a training") if distributed.first() else nullcontext():
+        start = run_folder.start(out, config, manifest, resume)
+        if start.config.init and not start.resume and distributed.first():
+            note = build.start_note(start.config)
+            manifest = replace(manifest, notes=(*manifest.notes, note))
+        return _train(out, start, manifest, recipe, announce, report)
+
+
+def _train(
+    out: Path,
+    start: run_folder.Start,
+    manifest: Manifest,
+    recipe: str,
+    announce: Announce,
+    report: Report,
+) -> TrainResult:
+    """`train` in a folder that is this process's alone."""
+    config = start.config
     parts = divided(manifest, config)
     if distributed.first():
         announce(parts, config)
     preparation = build.preparation(config)
     seen = np.zeros(len(parts.train), np.int64)
+    ended = start.resume and _ended(out, config)
 
     def keep(encoder: nn.Module, step: int, result: Validation | None, last: bool) -> None:
-        names = [LAST] if last else [MODEL]
-        if last and parts.choose is None:
-            names.append(MODEL)  # nobody chose: the last one is the model
+        if last and ended:
+            return
+        # The last one is written last: with it, the run has ended. Without anybody to choose, it
+        # is the model.
+        names = [*([MODEL] if parts.choose is None else []), LAST] if last else [MODEL]
         for name in names:
             runtime.save(
                 out / name,
@@ -121,8 +145,9 @@ def train(
             )
 
     with distributed.started(build.device(config)):
-        if distributed.rank() == 0 and not resume:
-            _write_config(out, config, manifest, described(config, len(parts.train.classes)))
+        if start.writes and distributed.rank() == 0:
+            loss = described(config, len(parts.train.classes))
+            run_folder.write(out, start, manifest, loss, recipe)
         outcome = loop.train(
             config,
             parts.train,
@@ -131,21 +156,34 @@ def train(
             preparation=preparation,
             keep=keep,
             report=report,
-            resume=resume,
+            resume=start.resume,
             seen=seen,
         )
     thresholds: tuple[Threshold, ...] = ()
     failures = outcome.failures
-    done = outcome.finished and distributed.first()
+    done = outcome.finished and not outcome.stopped_by and distributed.first()
     if done and parts.calibrate is not None:
-        thresholds, unread = set_thresholds(out / MODEL, parts.calibrate, config.seed)
-        failures += unread
+        thresholds = read_bundle(out / MODEL).thresholds  # of a run that had ended, or a user's own
+        if not thresholds:
+            thresholds, unread = set_thresholds(out / MODEL, parts.calibrate, config.seed)
+            failures += unread
     result = TrainResult(out, config, parts, outcome, thresholds, failures)
+    page = out / "report.html"
     if not (done and can_report()):
         return result
+    if ended and page.exists():
+        return replace(result, report=page)
     from arcwise.verbs.train_report import write_train_report
 
-    return replace(result, report=write_train_report(out / "report.html", result))
+    return replace(result, report=write_train_report(page, result))
+
+
+def _ended(out: Path, config: TrainConfig) -> bool:
+    """Whether a run was trained to its end before."""
+    try:
+        return read_bundle(out / LAST).training.get("step") == config.steps
+    except BundleError:
+        return False
 
 
 def set_thresholds(
@@ -193,70 +231,6 @@ def training_rows(manifest: Manifest) -> Manifest:
         return found
     left = f"{len(manifest) - len(found):,} pictures of split {others} are left alone"
     return replace(found, notes=(*found.notes, left))
-
-
-def _resolved(config: TrainConfig, manifest: Manifest, out: Path) -> TrainConfig:
-    """The config with what "auto" means here, after a look at the place to write to."""
-    # Without a row or a checkpoint it is a run that stopped before its first step.
-    rows = out / "metrics.jsonl"
-    begun = (rows.exists() and rows.stat().st_size) or (out / "checkpoints").exists()
-    if distributed.first() and begun:
-        raise ArcwiseError(
-            f"{out}: there is a run already; go on with it (--resume), or give another --out"
-        )
-    if out.exists() and not out.is_dir():
-        raise ArcwiseError(f"{out}: a file; --out is the folder of the run, a new one")
-    foreign = out.is_dir() and any(out.iterdir()) and not (out / "config.json").exists()
-    if distributed.first() and foreign:
-        raise ArcwiseError(
-            f"{out}: holds something that is no run; --out is a new folder of the run's own"
-        )
-    classes = len(manifest.classes)
-    if classes < 2:
-        raise ArcwiseError(
-            f"{manifest.name}: got {classes} identity; expected at least 2 to tell apart"
-        )
-    return config.replace(precision=build.precision(config, build.device(config)))
-
-
-def _resumed(out: Path, manifest: Manifest) -> TrainConfig:
-    path = out / "config.json"
-    if not path.is_file():
-        raise ArcwiseError(f"{out}: no run to resume (no config.json); train without --resume")
-    try:
-        saved = json.loads(path.read_bytes())
-        data, config = saved["data"], saved["config"]
-        known, name, pictures = (data[key] for key in ("fingerprint", "name", "pictures"))
-    except (ValueError, LookupError, TypeError):
-        raise ArcwiseError(
-            f"{path}: damaged, not what a run writes; restore it, or train into another --out"
-        ) from None
-    if known != manifest.fingerprint():
-        raise ArcwiseError(
-            f"{manifest.name}: not the data that {out} was trained on ({name}, {pictures} "
-            "pictures); give the same data, or start a new run"
-        )
-    return TrainConfig.from_dict(config)
-
-
-def _write_config(out: Path, config: TrainConfig, manifest: Manifest, loss: str) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    packages = ("torch", "numpy", "opencv-python-headless", "faiss-cpu")
-    content = {
-        "config": config.as_dict(),
-        "loss": loss,
-        "versions": {"arcwise": arcwise.__version__, "python": platform.python_version()}
-        | {name: version(name) for name in packages},
-        "data": {
-            "name": manifest.name,
-            "pictures": len(manifest),
-            "identities": len(manifest.classes),
-            "fingerprint": manifest.fingerprint(),
-        },
-    }
-    beside = out / "config.json.part"
-    beside.write_text(json.dumps(content, indent=2) + "\n")
-    beside.replace(out / "config.json")
 
 
 def divided(manifest: Manifest, config: TrainConfig) -> Parts:

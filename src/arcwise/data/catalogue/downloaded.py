@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 import tarfile
 import zipfile
@@ -17,6 +16,7 @@ import pyarrow as pa
 from arcwise.data.catalogue import DataSet
 from arcwise.data.formats.layout import PICTURES
 from arcwise.errors import ArcwiseError
+from arcwise.files import whole
 
 Tables = tuple[pa.Table, pa.Table | None]
 """The rows of a data set, and its pairs if it states any in another way than a file of them."""
@@ -171,8 +171,11 @@ def repack(packed: Path, place: Path) -> None:
         ArcwiseError: a name leads out of the archive, or a picture is absurdly large.
         tarfile.TarError, EOFError, zlib.error: it is damaged.
     """
-    part = place.with_name(f"{place.name}.part")
-    with tarfile.open(packed, "r|gz") as source, zipfile.ZipFile(part, "w") as target:
+    with (
+        tarfile.open(packed, "r|gz") as source,
+        whole(place) as part,
+        zipfile.ZipFile(part, "w") as target,
+    ):
         for member in source:
             path = PurePosixPath(member.name)
             if not member.isreg() or path.suffix.lower() not in PICTURES:
@@ -184,7 +187,6 @@ def repack(packed: Path, place: Path) -> None:
             data = source.extractfile(member)
             assert data is not None, "it is a plain file"
             target.writestr(zipfile.ZipInfo(str(path)), data.read())
-    os.replace(part, place)
 
 
 def _pictures(archive: zipfile.ZipFile) -> list[str]:

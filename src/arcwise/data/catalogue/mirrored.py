@@ -15,6 +15,7 @@ import pyarrow as pa
 from arcwise.data.catalogue import DataSet
 from arcwise.data.catalogue.downloaded import Tables, grocery_table
 from arcwise.errors import ArcwiseError
+from arcwise.files import reason, whole
 
 
 def mirror_of(dataset: DataSet) -> Path | None:
@@ -50,8 +51,10 @@ def from_mirror(dataset: DataSet, mirror: Path, to: Path) -> Tables:
     """
     try:
         return _READERS[dataset.name](mirror, to)
+    except ArcwiseError:
+        raise
     except OSError as problem:
-        raise ArcwiseError(f"{problem.filename}: {problem.strerror}") from None
+        raise ArcwiseError(f"{problem.filename or mirror}: {reason(problem)}") from None
     except (KeyError, ValueError, csv.Error, zipfile.BadZipFile) as problem:
         raise ArcwiseError(f"{mirror}: not the {dataset.name} of a mirror ({problem})") from None
 
@@ -86,12 +89,10 @@ def _omniglot(mirror: Path, to: Path) -> Tables:
         f"{name}/{source:04d}_{drawer:02d}.png"
         for name, source, drawer in zip(names, sources, drawers, strict=True)
     ]
-    part = to / "images.zip.part"
-    with zipfile.ZipFile(part, "w") as archive:
+    with whole(to / "images.zip") as part, zipfile.ZipFile(part, "w") as archive:
         for member, picture in zip(members, ink, strict=True):
             data = cv2.imencode(".png", 255 * (1 - picture))[1].tobytes()
             archive.writestr(zipfile.ZipInfo(member), data)  # dated 1980: the same bytes each time
-    os.replace(part, to / "images.zip")
     columns = {
         "image": [f"images.zip/{member}" for member in members],
         "identity": names,

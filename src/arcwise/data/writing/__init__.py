@@ -19,6 +19,7 @@ from arcwise.data.writing.stored import StoredZip
 from arcwise.data.writing.tables import as_csv
 from arcwise.data.writing.writer import Writer
 from arcwise.errors import ArcwiseError
+from arcwise.files import reason
 
 WRITERS = {
     "": "folder.FolderWriter",
@@ -61,7 +62,7 @@ def beside(destination: Path) -> Iterator[Path]:
             raise ArcwiseError(f"{destination} was written by another while this was under way")
         os.rename(partial, destination)
     except OSError as problem:
-        raise ArcwiseError(f"{destination} cannot be written: {problem.strerror}") from problem
+        raise ArcwiseError(f"{destination} cannot be written: {reason(problem)}") from problem
     finally:
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,8 @@ class ParquetWriter:
     """`image` (a struct of bytes and path), and the other columns with their types.
 
     A Parquet file can be read once it is closed. `close` before `finish` closes the piece that
-    there is, and `resume` copies its pictures and goes on; after a kill it starts over, or from
-    the piece before.
+    there is, and `resume` copies its pictures and goes on; after a kill or a full disk it starts
+    over, or from the piece before.
     """
 
     notes: tuple[str, ...] = ()
@@ -67,7 +68,8 @@ class ParquetWriter:
     def finish(self, rows: Sequence[int]) -> list[str]:
         """Writes the end of the file, which says where everything in it is."""
         self._write()
-        self._open().close()
+        with self._whole():
+            self._open().close()
         self._file = None
         for path in (self._piece, self._rows_path):
             path.unlink(missing_ok=True)
@@ -77,8 +79,9 @@ class ParquetWriter:
         """Ends the piece with the rows that are in it."""
         self._write()
         if self._file is not None:
-            self._rows_path.write_bytes(self._rows.tobytes())
-            self._file.close()
+            with self._whole():
+                self._rows_path.write_bytes(self._rows.tobytes())
+                self._file.close()
             self._file = None
 
     def _rows_in(self, piece: Path) -> list[int]:
@@ -118,8 +121,22 @@ class ParquetWriter:
             [pa.array(self._waiting, pa.binary()), pa.array(paths, pa.string())],
             fields=list(_PICTURE),
         )
-        self._open().write_table(table.set_column(place, "image", pictures).cast(self._schema))
+        with self._whole():
+            self._open().write_table(table.set_column(place, "image", pictures).cast(self._schema))
         self._waiting, self._bytes = [], 0
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """A block after whose failure the piece is given up: it will never have an end."""
+        try:
+            yield
+        except OSError:
+            file, self._file, self._waiting = self._file, None, []
+            if file is not None:
+                with suppress(OSError, pa.ArrowException):
+                    file.close()
+                file.is_open = False  # so that it is not closed again when it is forgotten
+            raise
 
 
 def _schema(schema: pa.Schema) -> pa.Schema:

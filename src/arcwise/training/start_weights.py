@@ -1,0 +1,165 @@
+"""Weights for an encoder to start from, in whatever file they were saved."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from arcwise.bundle import read_bundle
+from arcwise.bundle.description import DESCRIPTION
+from arcwise.encoders.weights import load_numpy
+from arcwise.errors import ArcwiseError
+
+_LFS = b"version https://git-lfs"
+_PREFERRED = ("average", "encoder", "state_dict", "model", "model_state_dict", "backbone")
+"""Where in a file of several parts an encoder is; the first two are our own checkpoints'."""
+
+_EXPECTED = (
+    "expected a model folder, a .safetensors file, or a .pth file that holds a plain state dict "
+    "(save model.state_dict(), not the model)"
+)
+
+
+def start(encoder: nn.Module, path: Path) -> str:
+    """What was taken from where, in a sentence, once the encoder has these weights.
+
+    Names may have a prefix that this encoder's have not, such as `module.`; tensors that it does
+    not have, such as those of a head, are left out and counted.
+
+    Args:
+        encoder: on the CPU or the meta device.
+        path: a model folder, a run folder, a .safetensors file, or a .pth file of tensors.
+
+    Raises:
+        ArcwiseError: there are no weights, they are of another encoder, or not finite.
+    """
+    try:
+        part, found = _read(path)
+        prefix, taken = _fitting(encoder, found)
+        load_numpy(encoder, {name: one.numpy() for name, one in taken.items()})
+    except ArcwiseError as problem:
+        raise ArcwiseError(f"--init {path}: {problem}") from None
+    broken = [name for name, one in taken.items() if not one.isfinite().all()]
+    if broken:
+        raise ArcwiseError(
+            f"--init {path}: {len(broken)} of {len(taken)} tensors have a NaN or an infinity "
+            f"({broken[0]} the first); take a checkpoint from before that training diverged"
+        )
+    left = sorted(found.keys() - {prefix + name for name in taken})
+    said = f"--init {path}: {len(taken)} tensors taken"
+    said += f" of {part!r}" if part else ""
+    said += f", their names without {prefix!r}" if prefix else ""
+    if left:
+        said += f"; {len(left)} others left out ({', '.join(left[:3])}{', …' * (len(left) > 3)})"
+    return said
+
+
+def _read(path: Path) -> tuple[str, dict[str, Tensor]]:
+    """The part of a file that weights are in, empty for all of it, and tensors by name."""
+    if path.is_dir():
+        inside = path / "model"
+        folder = inside if not (path / DESCRIPTION).exists() and inside.is_dir() else path
+        state = read_bundle(folder).state()
+        return "", {name: torch.from_numpy(array) for name, array in state.items()}
+    if not path.is_file():
+        raise ArcwiseError("no such file or folder")
+    with path.open("rb") as file:
+        head = file.read(len(_LFS))
+    if not head:
+        raise ArcwiseError(f"an empty file; {_EXPECTED}")
+    if head == _LFS:
+        raise ArcwiseError("a Git LFS pointer, not the file itself; fetch it with `git lfs pull`")
+    if path.suffix.lower() == ".onnx":
+        raise ArcwiseError(
+            "an ONNX graph, which training cannot go on from; give the weights it was exported from"
+            + (f" ({path.parent})" if (path.parent / DESCRIPTION).is_file() else "")
+        )
+    try:
+        if path.suffix.lower() == ".safetensors" or head[8:9] == b"{":
+            return "", _tensors(load_file(path))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise ArcwiseError(f"no weights in it, or code, which is not run; {_EXPECTED}") from None
+    except Exception as problem:  # damaged files raise whatever their parser raises
+        said = " ".join(str(problem).split())[:100]
+        raise ArcwiseError(
+            f"no weights in it ({type(problem).__name__}: {said}); {_EXPECTED}"
+        ) from None
+    return _inside(content)
+
+
+def _inside(content: Any) -> tuple[str, dict[str, Tensor]]:
+    """The state dict in what a file holds, and the name that it has there."""
+    if not isinstance(content, Mapping):
+        raise ArcwiseError(f"no weights in it but one {type(content).__name__}; {_EXPECTED}")
+    if own := _tensors(content):
+        return "", own
+    parts = {
+        str(name): (inner, tensors)
+        for name, part in content.items()
+        if isinstance(part, Mapping)
+        for inner, tensors in [_inside(part) if _has_tensors(part) else ("", {})]
+        if tensors
+    }
+    known = [name for name in _PREFERRED if name in parts] or list(parts)[: len(parts) == 1]
+    if not known:
+        there = ", ".join(map(repr, list(content)[:6])) or "nothing"
+        raise ArcwiseError(f"no weights in it but {there}; {_EXPECTED}")
+    inner, tensors = parts[known[0]]
+    return f"{known[0]}.{inner}" if inner else known[0], tensors
+
+
+def _has_tensors(part: Mapping[Any, Any]) -> bool:
+    return bool(_tensors(part)) or any(
+        _has_tensors(one) for one in part.values() if isinstance(one, Mapping)
+    )
+
+
+def _tensors(content: Mapping[Any, Any]) -> dict[str, Tensor]:
+    """What is a tensor, by name, in numbers that numpy has."""
+    return {
+        str(name): one.detach().float() if one.is_floating_point() else one.detach()
+        for name, one in content.items()
+        if isinstance(one, Tensor) and one.layout == torch.strided and not one.is_quantized
+    }
+
+
+def _fitting(encoder: nn.Module, found: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
+    """The prefix with which most of the encoder's names are there, and the tensors without it.
+
+    Counters of batches, which older files lack, are begun anew.
+    """
+    own = encoder.state_dict()
+    counts: dict[str, int] = {}
+    for name in found:
+        parts = name.split(".")
+        for start in range(len(parts)):
+            if ".".join(parts[start:]) in own:
+                prefix = "".join(f"{part}." for part in parts[:start])
+                counts[prefix] = counts.get(prefix, 0) + 1
+    if not counts:
+        raise ArcwiseError(
+            f"no weights in it of this {type(encoder).__name__}: none of its {len(found)} tensors "
+            f"({', '.join(list(found)[:2])}) has a name that fits; {_EXPECTED}, of the same "
+            "--encoder"
+        )
+    prefix = max(counts, key=lambda one: (counts[one], -len(one)))
+    taken = {name: found[prefix + name] for name in own if prefix + name in found}
+    rooms = {name.partition(".")[0] for name in own}
+    more = [name for name in found if name.startswith(prefix) and name[len(prefix) :] not in own]
+    more = [name for name in more if name[len(prefix) :].partition(".")[0] in rooms]
+    if more:
+        raise ArcwiseError(
+            f"has {len(more)} tensors more than this {type(encoder).__name__} ({more[0]} the "
+            "first), so it is of a larger one; give weights of the same --encoder"
+        )
+    lacking = own.keys() - taken.keys()
+    if all(name.endswith("num_batches_tracked") for name in lacking):
+        taken |= {name: torch.zeros(own[name].shape, dtype=own[name].dtype) for name in lacking}
+    return prefix, taken

@@ -1,0 +1,206 @@
+"""A run folder: what it says of its run, and whether a run may begin or go on there."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import arcwise
+from arcwise import distributed
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError
+from arcwise.files import LOCK, whole
+from arcwise.training import build, checkpoint
+from arcwise.training.config import TrainConfig
+
+CONFIG, CHECKPOINTS = "config.json", "checkpoints"
+MODEL, LAST = "model", "last"
+
+Resume = bool | Literal["auto"]
+
+MAY_CHANGE = (
+    "steps", "lr", "clip", "precision", "device", "workers", "keep_gb", "validate_every",
+    "checkpoint_every", "log_every", "tensorboard",
+)  # fmt: skip
+"""What a resumed run may have other than the one that began: how far, how fast, and by what means;
+not what is learnt from what."""
+
+
+class Saved(NamedTuple):
+    """What config.json says."""
+
+    config: TrainConfig
+    recipe: str
+    data: Mapping[str, Any]
+    changes: list[Any]
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a run begins.
+
+    Attributes:
+        config: with what "auto" means here.
+        resume: whether from a checkpoint.
+        recipe: what the config was made from, as the folder says; empty where it does not.
+        changes: what earlier starts and this one changed, for config.json: the step, and by field
+            what it was and what it is now.
+        writes: whether config.json has to be written.
+    """
+
+    config: TrainConfig
+    resume: bool = False
+    writes: bool = True
+    recipe: str = ""
+    changes: list[Any] = field(default_factory=list)
+
+
+def start(out: Path, config: TrainConfig, manifest: Manifest, resume: Resume) -> Start:
+    """How a run of this config begins in a folder.
+
+    Raises:
+        ArcwiseError: it cannot: there is a run, or none, or one of other data or another config.
+    """
+    if resume not in (True, False, "auto"):
+        raise ArcwiseError(f"resume is {resume!r}; expected True, False or 'auto'")
+    there = checkpoint.saved(out / CHECKPOINTS)
+    if resume is True or (resume and there):
+        return _resumed(out, config, manifest)
+    if distributed.first():
+        _refuse_what_is_there(out, again=bool(resume))
+    classes = len(manifest.classes)
+    if classes < 2:
+        raise ArcwiseError(
+            f"{manifest.name}: got {classes} identity; expected at least 2 to tell apart"
+        )
+    return Start(config.replace(precision=build.precision(config, build.device(config))))
+
+
+def _refuse_what_is_there(out: Path, again: bool) -> None:
+    """Nothing, if a run may begin here; `again` where one that has no checkpoint may be lost."""
+    # Without a row or a checkpoint it is a run that stopped before its first step.
+    rows = out / "metrics.jsonl"
+    begun = (rows.exists() and rows.stat().st_size) or (out / CHECKPOINTS).exists()
+    if begun and not again:
+        raise ArcwiseError(
+            f"{out}: there is a run already; go on with it (--resume auto), or give another --out"
+        )
+    if (out / LAST).exists():
+        raise ArcwiseError(
+            f"{out}: holds a run that has ended, without a checkpoint to go on from; give another "
+            "--out"
+        )
+    others = [one for one in out.iterdir() if one.name != LOCK] if out.is_dir() else []
+    if others and not (out / CONFIG).exists():
+        raise ArcwiseError(
+            f"{out}: holds something that is no run; --out is a new folder of the run's own"
+        )
+
+
+def _resumed(out: Path, config: TrainConfig, manifest: Manifest) -> Start:
+    known = saved(out)
+    if known is None:
+        raise ArcwiseError(
+            f"{out}: no run to resume (no {CONFIG}); train without --resume, or with --resume auto"
+        )
+    if known.data["fingerprint"] != manifest.fingerprint():
+        raise ArcwiseError(
+            f"{manifest.name}: not the data that {out} was trained on ({known.data['name']}, "
+            f"{known.data['pictures']} pictures); give the same data, or start a new run"
+        )
+    if config.precision == "auto":  # as it was
+        config = config.replace(precision=known.config.precision)
+    found = changes(known.config, config)
+    refused = [name for name in found if name not in MAY_CHANGE]
+    if refused:
+        name = refused[0]
+        before, now = found[name]
+        raise ArcwiseError(
+            f"{out}: began with {name} {before}, got {now}; a resumed run keeps what it began "
+            f"with but for {', '.join(MAY_CHANGE)}: leave it out, or give another --out"
+        )
+    if config.steps < known.config.steps:
+        raise ArcwiseError(
+            f"{out}: a run of {known.config.steps} steps, got --steps {config.steps}; expected as "
+            "many or more"
+        )
+    made = list(known.changes)
+    there = checkpoint.saved(out / CHECKPOINTS)
+    if not there and distributed.first():
+        _refuse_what_is_there(out, again=True)
+    if found:
+        step = checkpoint.step_of(there[-1]) if there else 0
+        made.append({"step": step} | {name: list(both) for name, both in found.items()})
+    config = config.replace(init=known.config.init)
+    return Start(config, bool(there), bool(found), known.recipe, made)
+
+
+def changes(before: TrainConfig, now: TrainConfig) -> dict[str, tuple[Any, Any]]:
+    """What is not the same in two configs, by the name of the option: what it was, what it is.
+
+    The same file as `init`, however it is named, is the same.
+    """
+    one, other = _flat(before.as_dict()), _flat(now.as_dict())
+    if os.path.realpath(before.init) == os.path.realpath(now.init):
+        other["init"] = one["init"]
+    return {name: (one[name], other[name]) for name in one if one[name] != other[name]}
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    inside = values.pop("augment")
+    return values | {f"augment.{name}": value for name, value in inside.items()}
+
+
+def saved(out: Path) -> Saved | None:
+    """What config.json says of the run in a folder; None where there is none.
+
+    Raises:
+        ArcwiseError: it is damaged.
+    """
+    path = out / CONFIG
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_bytes())
+        data = {key: content["data"][key] for key in ("fingerprint", "name", "pictures")}
+        recipe, made = content.get("recipe", ""), content.get("changes", [])
+        return Saved(TrainConfig.from_dict(content["config"]), str(recipe), data, list(made))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise ArcwiseError(
+            f"{path}: damaged, not what a run writes; restore it, or train into another --out"
+        ) from None
+
+
+def write(out: Path, start: Start, manifest: Manifest, loss: str, recipe: str) -> None:
+    """Write config.json: the run as it is now, and what its later starts changed.
+
+    Args:
+        out: the run folder.
+        start: how it begins.
+        manifest: what it is trained on.
+        loss: in words.
+        recipe: what the config was made from, where it is known.
+    """
+    packages = ("torch", "numpy", "opencv-python-headless", "faiss-cpu")
+    content = {
+        "config": start.config.as_dict(),
+        "recipe": start.recipe or recipe,
+        "changes": start.changes,
+        "loss": loss,
+        "versions": {"arcwise": arcwise.__version__, "python": platform.python_version()}
+        | {name: version(name) for name in packages},
+        "data": {
+            "name": manifest.name,
+            "pictures": len(manifest),
+            "identities": len(manifest.classes),
+            "fingerprint": manifest.fingerprint(),
+        },
+    }
+    with whole(out / CONFIG) as beside:
+        beside.write_text(json.dumps(content, indent=2) + "\n")
