@@ -59,7 +59,7 @@ def command(
     """
     if gallery is not None and probability:
         raise ArcwiseError("--probability goes into the model folder: give it without --gallery")
-    opened = naming.open(data)
+    opened = naming.open(data, identities=gallery is None)
     if gallery is not None:
         with progress("embedding") as move:
             kept = calibrate_gallery(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from arcwise.evaluation import inputs
 from arcwise.evaluation.gallery_mean import Searched
 from arcwise.evaluation.intervals import (
     FEW,
@@ -54,7 +55,7 @@ def spread(
         draws: of each kind.
         seed: of the draws.
     """
-    generator = np.random.default_rng(seed)
+    generator = inputs.generator(seed)
     owner, chance = reached.found(enrolled, templates)
     value = float(np.mean(1 - reached.silence(enrolled, templates)))
     count = len(reached.similarity) + len(reached.own_similarity)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from arcwise import evaluation, runtime
-from arcwise.data.manifest import Manifest
+from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold
 from arcwise.evaluation.search_calibration import FPIRS
@@ -78,6 +78,8 @@ def calibrate_gallery(
 ) -> GalleryCalibrated:
     """Measure thresholds by searching a gallery with strangers; keep them with the gallery.
 
+    Strangers may be images without identities: each then counts as an identity of its own.
+
     Images of identities that are enrolled are no strangers: they tell how many are found, unless
     they are enrolled themselves. Without any, that is measured among the strangers, in galleries
     with as many identities and templates as this one, where its identities have as many each.
@@ -109,54 +111,43 @@ def calibrate_gallery(
             raise ArcwiseError(
                 f"{gallery}: empty, nobody is enrolled; enrol first, then calibrate against it"
             )
-        manifest, found = measurable(loaded, data, other_identities)
+        opened, notes = _with_identities(data)
+        manifest, found = measurable(loaded, opened, other_identities)
         wanted = found.manifest
         enrolled = {one for one in wanted.classes if store.forms(one)}
-        strangers = len(wanted.classes) - len(enrolled)
-        if not strangers:
-            raise ArcwiseError(
-                f"{manifest.name}: all of its {len(enrolled)} identities are enrolled in {gallery};"
-                " a gallery is calibrated with images of nobody enrolled"
-            )
-        before = store.calibration
-        if before is not None and before.strangers > strangers and not force:
-            raise ArcwiseError(
-                f"{gallery}: calibrated on {before.strangers} identities ({before.measured_on}), "
-                f"and these are {strangers}; to put them in their place all the same, say --force "
-                "(in Python force=True)"
-            )
+        _check_strangers(store, str(gallery), wanted, enrolled, force)
         embedded = runtime.embed_manifest(loaded, wanted, progress=progress)
         ids = np.array(wanted.select(embedded.rows).identities)
         unknown = ~np.isin(ids, list(enrolled))
-        if not unknown.any():
-            raise ArcwiseError(f"{manifest.name}: no image of a stranger could be read")
-        closest = [hits[0].similarity for hits in store.search(embedded.vectors[unknown], k=1)]
+        strangers = embedded.vectors[unknown], ids[unknown]
+        closest = [hits[0].similarity for hits in store.search(strangers[0], k=1)]
         own, own_ids = _own(store, embedded.vectors[~unknown], ids[~unknown])
         thresholds = evaluation.calibrate_in_gallery(
-            np.array(closest), ids[unknown], fpirs,
-            gallery=size.identities, own=own, own_ids=own_ids, seed=seed,
-        )  # fmt: skip
-        dir_from = ""
-        if len(own):
-            dir_from = f"{len(own)} other images of {len(set(own_ids))} enrolled identities"
-        else:
-            thresholds, dir_from = _found_among(
-                thresholds, embedded.vectors[unknown], ids[unknown],
-                size.identities if gallery_size is None else gallery_size,
-                size.each if templates is None else templates, seed,
-            )  # fmt: skip
+            np.array(closest),
+            strangers[1],
+            fpirs,
+            gallery=size.identities,
+            own=own,
+            own_ids=own_ids,
+            seed=seed,
+        )
+        dir_from = f"{len(own)} other images of {len(set(own_ids))} enrolled identities"
+        if not len(own):
+            most = size.identities if gallery_size is None else gallery_size
+            each = size.each if templates is None else templates
+            thresholds, dir_from = _found_among(thresholds, *strangers, most, each, seed)
         resolved = tuple(one for one in thresholds if one.resolved)
         if not resolved:
             raise ArcwiseError(
-                f"{manifest.name}: {int(unknown.sum())} images of strangers resolve none of the "
-                "rates; bring more, or ask for higher rates. The gallery is as it was"
+                f"{manifest.name}: {len(closest)} images of strangers resolve none of the rates; "
+                "bring more, or ask for higher rates. The gallery is as it was"
             )
-        people = len(set(ids[unknown].tolist()))
+        people = len(set(strangers[1].tolist()))
         calibration = GalleryCalibration(
             size.identities,
             size.templates,
             resolved,
-            f"{int(unknown.sum())} images of {people} identities of {manifest.name}",
+            f"{len(closest)} images of {people} identities of {manifest.name}",
         )
         if store.size() != size:
             raise ArcwiseError(f"{gallery}: changed while it was calibrated; calibrate it again")
@@ -167,7 +158,7 @@ def calibrate_gallery(
         size=size,
         calibration=calibration,
         thresholds=thresholds,
-        strangers=int(unknown.sum()),
+        strangers=len(closest),
         stranger_identities=people,
         mated=len(own),
         mated_identities=len(set(own_ids)),
@@ -177,8 +168,40 @@ def calibrate_gallery(
         failures=tuple(embedded.failures),
         ignored=manifest.ignored,
         trained_images=found.trained_images,
-        notes=found.notes,
+        notes=(*notes, *found.notes),
     )
+
+
+def _with_identities(data: str | Path | Manifest) -> tuple[Manifest, tuple[str, ...]]:
+    """The data set, and a note where it knows no identities: each image is then of another."""
+    manifest = open_manifest(data, identities=False)
+    if "identity" in manifest.table.column_names or not manifest.has_images:
+        return manifest, ()
+    table = manifest.table.append_column("identity", manifest.table.column("image"))
+    note = (
+        f"{manifest.name} does not say whose its images are: each counts as another identity, and "
+        "the intervals are too narrow where some are of one"
+    )
+    return replace(manifest, table=table), (note,)
+
+
+def _check_strangers(
+    store: Gallery, gallery: str, wanted: Manifest, enrolled: set[str], force: bool
+) -> None:
+    """Refuse a data set without strangers, or with fewer than the gallery was calibrated on."""
+    strangers = len(wanted.classes) - len(enrolled)
+    if not strangers:
+        raise ArcwiseError(
+            f"{wanted.name}: all of its {len(enrolled)} identities are enrolled in {gallery}; a "
+            "gallery is calibrated with images of nobody enrolled"
+        )
+    before = store.calibration
+    if before is not None and before.strangers > strangers and not force:
+        raise ArcwiseError(
+            f"{gallery}: calibrated on {before.strangers} identities ({before.measured_on}), and "
+            f"these are {strangers}; to put them in their place all the same, say --force (in "
+            "Python force=True)"
+        )
 
 
 def _own(store: Gallery, vectors: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, list[str]]:
