@@ -49,14 +49,18 @@ def main() -> None:
     options = parser.parse_args()
     vectors, ids = lfw() if options.set == "lfw" else grocery(options.out / "grocery")
     for split in range(options.splits):
-        cells = json.loads(CELLS.read_text()) if CELLS.exists() else []
-        if not any((one["set"], one["split"]) == (options.set, split) for one in cells):
+        if not any((one["set"], one["split"]) == (options.set, split) for one in known_cells()):
             found = measured(options.set, vectors, ids, split)
+            cells = known_cells()  # another process may have added to them
             CELLS.write_text(
                 json.dumps([*cells, *found], indent=None).replace("}, ", "},\n") + "\n"
             )
             print(f"split {split}: {right(found)}", flush=True)
-    PAGE.write_text(page(json.loads(CELLS.read_text())))
+    PAGE.write_text(page(known_cells()))
+
+
+def known_cells() -> list[dict[str, Any]]:
+    return json.loads(CELLS.read_text()) if CELLS.exists() else []
 
 
 def lfw() -> tuple[np.ndarray, np.ndarray]:

@@ -424,11 +424,11 @@ def test_bad_input_is_named(call: object, message: str | None) -> None:
 
 def test_rates_at_a_threshold_from_elsewhere_draw_identities() -> None:
     rng = np.random.default_rng(0)
-    a, b = rng.integers(6, size=(2, 80))
+    a, b = rng.integers(12, size=(2, 400))
     scores = np.round(rng.normal(a == b, 1.0), 1)
     found = evaluation.verification(scores, a == b, folds=None, ids_a=a, ids_b=b, draws=60, seed=3)
     tars, fars = [], []
-    for times in multiplicities(6, 60, 3):
+    for times in multiplicities(12, 60, 3):
         weight = times[a] * times[b]
         mated = np.where(a == b, times[a], 0)
         tars.append(mated[scores >= 0.3].sum() / mated.sum())

@@ -43,7 +43,7 @@ for words in [
     ["remove", "g", "first"],
     ["embed", "model", "catalogue.csv"],
     ["evaluate", "model", "catalogue.csv", "--out", "evaluation"],
-    ["calibrate", "model", "catalogue.csv", "--far", "0.5"],
+    ["calibrate", "model", "catalogue.csv", "--far", "0.5", "--force"],
     ["doctor"],
     ["data", "check", "catalogue.csv"],
 ]:

@@ -89,7 +89,8 @@ def explained(found: Found) -> list[str]:
     basis = point.basis
     if isinstance(basis, Threshold):
         lines.append(
-            f"this is the threshold of single comparisons at FAR {basis.far:g}; enrolled are {here}"
+            f"this is the threshold of single comparisons at FAR {basis.far:g}"
+            f"{'' if basis.resolved else ', too few pairs to be sure of it'}; enrolled are {here}"
         )
     elif point.here:
         lines.append(f"measured against this gallery, on {basis.identities} identities")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
@@ -95,6 +94,8 @@ def centre_angles(
 def _means(unit: np.ndarray, codes: np.ndarray, names: np.ndarray) -> np.ndarray:
     """Return (I, D) float32, the direction of the mean of each identity's rows."""
     count = len(unit)
+    from scipy import sparse
+
     members = sparse.csr_array((np.ones(count), codes, np.arange(count + 1))).T
     sums = np.empty((len(names), unit.shape[1]))
     for start in range(0, unit.shape[1], _COLUMNS):

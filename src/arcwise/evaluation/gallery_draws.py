@@ -11,6 +11,7 @@ from arcwise.evaluation.gallery_mean import Searched
 from arcwise.evaluation.intervals import (
     FEW,
     Rate,
+    at_least_wilson,
     bootstrapped,
     multiplicities,
     percentile_interval,
@@ -78,7 +79,9 @@ def spread(
     moved = found - 2 * mean
     for repeat in (1, 2):
         moved = moved + redrawn_means(chance, owner, draws=draws, seed=seed + repeat)
-    return Spread(fpir, bootstrapped(mean, np.clip(moved, 0, 1), len(np.unique(owner))), ratio)
+    known = len(np.unique(owner))
+    rate = at_least_wilson(bootstrapped(mean, np.clip(moved, 0, 1), known), known)
+    return Spread(fpir, rate, ratio)
 
 
 def _gallery(

@@ -11,6 +11,7 @@ from arcwise.evaluation import inputs
 from arcwise.evaluation.intervals import (
     DRAWS,
     FEW,
+    at_least_wilson,
     bootstrapped,
     percentile_interval,
     redrawn_means,
@@ -77,7 +78,8 @@ def calibrate_in_gallery(
             owner = inputs.codes("own_ids", own_ids, len(hits))
             means = [redrawn_means(hits, owner, draws=draws, seed=seed + n) for n in (1, 2)]
             moved = np.clip(means[0] + means[1] - hits.mean(), 0, 1)
-            dir_ = bootstrapped(float(hits.mean()), moved, int(owner.max()) + 1)
+            known = int(owner.max()) + 1
+            dir_ = at_least_wilson(bootstrapped(float(hits.mean()), moved, known), known)
         found.append(
             SearchThreshold(
                 fpir=rate,

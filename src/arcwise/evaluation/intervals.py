@@ -109,10 +109,18 @@ def bootstrapped(
     low, high = percentile_interval(drawn)
     if math.isnan(low):
         low, high = 0.0, 1.0
-    elif identities < FEW or low == high:
-        least, most = wilson(value * identities, identities)
-        low, high = min(low, least), max(high, most)
-    return Rate(value, min(low, value), max(high, value), resolved)
+    rate = Rate(value, min(low, value), max(high, value), resolved)
+    return at_least_wilson(rate, identities) if identities < FEW or low == high else rate
+
+
+def at_least_wilson(rate: Rate, identities: int) -> Rate:
+    """Return the rate with an interval that reaches at least as far as Wilson's.
+
+    With one trial for each identity. Where next to nothing goes wrong, it does so with few
+    identities, and draws of these are too much alike.
+    """
+    low, high = wilson(rate * identities, identities)
+    return Rate(rate, min(low, rate.low), max(high, rate.high), rate.resolved)
 
 
 def mean_over_identities(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation.search import BLOCK, nearest, sides
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 _ROWS = 2**13  # pictures whose neighbours' neighbours are looked at together
 
@@ -138,7 +141,7 @@ class Reranked:
         """Return (B, G) float64: d* of these queries, (B,) int64, to the whole gallery."""
         cosine = (self.queries[rows] @ self.gallery.T).astype(np.float64)
         plain = (2.0 - 2.0 * cosine) / self.reach[rows, None]
-        shared = _shared(sparse.csr_array(self.asked[rows]), self.held, len(self.gallery))
+        shared = _shared(self.asked[rows].tocsr(), self.held, len(self.gallery))
         # Rows that sum to 1: the larger of each pair sum to 2 less what the smaller ones do.
         return (1.0 - self.lam) * (1.0 - shared / (2.0 - shared)) + self.lam * plain
 
@@ -152,6 +155,8 @@ def _graph(near: np.ndarray) -> sparse.csr_array:
     """Return (M, M) ones where column is among row's neighbours, (M, K)."""
     count, k = near.shape
     starts = np.arange(0, count * k + 1, k)
+    from scipy import sparse
+
     return sparse.csr_array((np.ones(count * k), near.ravel(), starts), shape=(count, count))
 
 
@@ -178,6 +183,8 @@ def _expanded(wide: sparse.csr_array, narrow: sparse.csr_array) -> sparse.csr_ar
         rows.append(start + overlap.row[accepted])
         columns.append(overlap.col[accepted])
     place = np.concatenate(rows), np.concatenate(columns)
+    from scipy import sparse
+
     taken_in = sparse.csr_array((np.ones(len(place[0])), place), shape=(count, count))
     return wide + taken_in @ narrow
 
@@ -191,6 +198,8 @@ def _shares(near: sparse.csr_array, unit: np.ndarray, reach: np.ndarray) -> spar
         cosine = np.einsum("nd,nd->n", unit[row[part]], unit[column[part]])
         weight[part] = np.exp((2.0 * cosine - 2.0) / reach[row[part]])
     weight /= np.bincount(row, weight)[row]
+    from scipy import sparse
+
     return sparse.csr_array((weight, (row, column)), shape=near.shape)
 
 

@@ -42,11 +42,19 @@ def threshold_for(model: Model, far: float | None) -> Threshold | None:
 
 
 def points_in(model: Model, gallery: Gallery) -> list[OperatingPoint]:
-    """What every resolved threshold promises in a gallery; none where nobody is enrolled."""
+    """What every resolved threshold promises in a gallery; none where nobody is enrolled.
+
+    Where none is resolved, it is the model's most lax one, which promises nothing.
+    """
     size = gallery.size()
     if not size.templates:
         return []
-    return operating_points(size, model.thresholds, model.search_thresholds, gallery.calibration)
+    calibration = gallery.calibration
+    points = operating_points(size, model.thresholds, model.search_thresholds, calibration)
+    if not points and model.thresholds:
+        lax = max(model.thresholds, key=lambda threshold: threshold.far)
+        points.append(OperatingPoint(lax.threshold, 1.0, lax, False, False, None))
+    return points
 
 
 def point_for_search(

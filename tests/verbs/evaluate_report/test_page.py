@@ -84,7 +84,9 @@ def test_what_it_was_measured_on(page: str, measured: Evaluation) -> None:
 
 
 def test_no_number_that_is_not_resolved(page: str, measured: Evaluation) -> None:
+    known = {(one.name, f"{one.rate:.4f}") for one in measured.measures if one.rate.resolved}
     thin = [one for one in measured.measures if not one.rate.resolved]
+    thin = [one for one in thin if (one.name, f"{one.rate:.4f}") not in known]  # of all pictures
     assert thin
     said = words(page)
     for one in thin:
@@ -137,7 +139,7 @@ def test_promises_of_searches_and_of_probabilities(
     result = evaluate(folder, new, out=tmp_path / "out")
     assert result.report is not None
     text = result.report.read_text()
-    assert "0.1, 100 identities 0.500 (0.500 – 0.500)" in words(text)
+    assert "0.1, 100 identities, 1 templates each 0.500 (0.500 – 0.500)" in words(text)
     assert {
         "The model's own search thresholds",
         "FPIR, promised and here",
