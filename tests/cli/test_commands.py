@@ -67,7 +67,7 @@ def test_a_gallery(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"   [01]\.\d{4}  Ärtikel 0  0 图\.jpg", lines[2])
     assert lines[3].startswith("none: not answered: no such file")
     assert lines[4] == "2 of 3 pictures are not answered"
-    assert lines[5].startswith("answered at similarity >= 0.9999: of 100 others at most 3.9 get")
+    assert lines[5].startswith("answered at similarity >= 0.9999: of 100 others about 3.9 or")
     assert "FAR 0.01; enrolled are 2 identities with 4 templates" in lines[6]
     assert "--gallery" in lines[7]
 

@@ -89,7 +89,7 @@ class TestWhatIsPromised:
         (point,) = points(size(2, 2), searched(0.05, 3, 2, 0.5))
         assert (point.fits, point.exact) == (True, False)
         assert "about 80 are found" in str(point)
-        assert "of 100 others at most 5 get an answer" in str(point)
+        assert "of 100 others about 5 or fewer get an answer (0 to 10)" in str(point)
 
     @pytest.mark.parametrize("here", [size(1, 1, 1), size(1, 2, 3), size(3, 2)])
     def test_how_many_are_found_only_for_as_many_templates(self, here: GallerySize) -> None:
@@ -102,7 +102,7 @@ class TestWhatIsPromised:
         (point,) = points(size(4, 4, 4), searched(0.05, 3, 2, 0.5))
         assert not point.fits
         assert point.fpir == pytest.approx(1 - 0.95**2)
-        assert "at most 9.8 get an answer" in str(point)
+        assert "about 9.8 or fewer get an answer (0 to 19)" in str(point)
 
     def test_nothing(self) -> None:
         (point,) = points(size(34, 34, 33, 33), compared(0.01, 0.3))

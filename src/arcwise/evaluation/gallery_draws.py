@@ -43,7 +43,7 @@ def spread(
 ) -> Spread:
     """Return the rates of a threshold: means over all galleries, with the interval of one.
 
-    Two things are drawn. Galleries of G identities with M of their images, searched by all others,
+    Two things are drawn. Galleries of G identities with M of their images, searched by everybody,
     show how far one gallery is from the mean. Identities, with replacement, show how far the mean
     itself may be from that of other identities. The interval is that of both together. Galleries
     drawn of these identities lie nearer to their own mean than others would, by as much again as
@@ -68,7 +68,8 @@ def spread(
     ratios = [_ratios(reached, enrolled, templates, draws, seed + repeat) for repeat in (1, 2)]
     able = int(np.count_nonzero(reached.enrollable(templates)))
     people = min(len(np.unique(reached.codes[reached.probe])), able)
-    fpir = bootstrapped(value, np.minimum(1.0, answered * ratios[0] * ratios[1]), people)
+    of_mean = answered / answered.mean() if len(answered) and answered.any() else answered
+    fpir = bootstrapped(value, np.minimum(1.0, value * of_mean * ratios[0] * ratios[1]), people)
     ratio = percentile_interval(ratios[0])
     if people < FEW or not ratio[0] < ratio[1]:
         ratio = (0.0, np.inf)  # draws of few identities are too much alike
@@ -87,7 +88,11 @@ def spread(
 def _gallery(
     reached: Searched, enrolled: int, templates: int | None, generator: np.random.Generator
 ) -> tuple[float, float]:
-    """Return the false-positive rate and the detection rate of one gallery that is drawn."""
+    """Return the false-positive rate and the detection rate of one gallery that is drawn.
+
+    Everybody searches it as a stranger, those who are enrolled as if they were not: so the first is
+    a bit too low, and is to be set against its mean.
+    """
     codes, able = reached.codes, np.flatnonzero(reached.enrollable(templates))
     inside = np.zeros(len(reached.sizes), dtype=bool)
     inside[generator.choice(able, enrolled, replace=False)] = True
@@ -97,8 +102,7 @@ def _gallery(
     best = np.full(len(reached.probe), -np.inf)
     hit = template[reached.image]
     np.maximum.at(best, reached.row[hit], reached.similarity[hit])
-    strangers = ~inside[owner]
-    fpir = float(np.mean(best[strangers] > -np.inf)) if strangers.any() else np.nan
+    fpir = float(np.mean(best > -np.inf))
 
     own = np.full(len(reached.probe), -np.inf)
     hit = template[reached.own_image]
@@ -127,11 +131,11 @@ def _templates(
 def _ratios(
     reached: Searched, enrolled: int, templates: int | None, draws: int, seed: int
 ) -> np.ndarray:
-    """Return (B,) the rates for identities drawn with replacement, divided by their median.
+    """Return (B,) the rates for identities drawn with replacement, divided by their mean.
 
     Each identity near a probe is here enrolled independently of the others, with chance G / N. One
     drawn twice fills two places of a gallery, which has then fewer different ones and a lower rate:
-    hence the median.
+    hence the division.
     """
     row, other, silent = reached.near(templates)
     chance = np.minimum(1.0, enrolled / np.maximum(1, reached.pool(templates)))
@@ -144,5 +148,5 @@ def _ratios(
             logs = np.bincount(row, log_silent * times[other], minlength=len(owner))
             rates[draw] = float(-np.expm1(logs) @ weight) / float(weight.sum())
     known = rates[~np.isnan(rates)]
-    middle = float(np.median(known)) if len(known) else 0.0
-    return rates / middle if middle > 0 else np.full(draws, np.nan)
+    mean = float(known.mean()) if len(known) else 0.0
+    return rates / mean if mean > 0 else np.full(draws, np.nan)

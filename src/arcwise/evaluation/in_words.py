@@ -19,20 +19,21 @@ def search_in_words(
     Args:
         found: the detection rate with both ends of its interval; None where it is not known.
         answered: the false-positive rate with both ends of its interval; None likewise.
-        at_most: the false-positive rate is a bound, and its interval is not shown.
+        at_most: the false-positive rate is a bound; an upper end of 1 is not shown.
     """
     parts = []
     if found is not None:
         parts.append(f"{_counted(found, 'images of enrolled identities')} are found{_ends(found)}")
     if answered is not None and at_most:
-        parts.append(f"{_counted(answered, 'others', 'at most')} get an answer")
+        ends = _ends(answered) if answered[2] < 1 else ""
+        parts.append(f"{_counted(answered, 'others')} or fewer get an answer{ends}")
     elif answered is not None:
         parts.append(f"{_counted(answered, 'others')} get an answer{_ends(answered)}")
     return ", ".join(parts)
 
 
-def _counted(rate: tuple[float, float, float], what: str, about: str = "about") -> str:
-    return f"of {_whole(rate[0]):,} {what} {about} {_count(rate[0], rate[0])}"
+def _counted(rate: tuple[float, float, float], what: str) -> str:
+    return f"of {_whole(rate[0]):,} {what} about {_count(rate[0], rate[0])}"
 
 
 def _ends(rate: tuple[float, float, float]) -> str:

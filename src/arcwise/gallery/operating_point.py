@@ -37,7 +37,9 @@ class OperatingPoint:
 
     Attributes:
         threshold: cosine from which on a search answers.
-        fpir: share of unknown images that get any answer: measured where it `fits`, else at most.
+        fpir: share of unknown images that get any answer, about: measured where `exact`, else at
+            most.
+        ends: lower and upper end of its 95 % interval; 0 and 1 where it is not known.
         basis: what was measured.
         fits: whether that was for as many identities and templates as are enrolled, or more.
         exact: whether it was for just as many.
@@ -48,6 +50,7 @@ class OperatingPoint:
 
     threshold: float
     fpir: float
+    ends: tuple[float, float]
     basis: SearchThreshold | Threshold
     fits: bool
     exact: bool
@@ -66,30 +69,25 @@ class OperatingPoint:
                 "nothing can be promised for others: no threshold was measured for a gallery like "
                 "this one"
             )
-        basis = self.basis
-        if not self.exact or isinstance(basis, Threshold):
-            said = search_in_words(self.found, (self.fpir, 0.0, 1.0), at_most=True)
-        else:
-            said = search_in_words(self.found, (self.fpir, basis.fpir_low, basis.fpir_high))
+        said = search_in_words(self.found, (self.fpir, *self.ends), at_most=not self.exact)
         if self.found is None:
             said += "; how many of enrolled identities are found was not measured"
         return said
 
     def as_dict(self) -> dict[str, object]:
         """Return the plain values, for a program."""
-        basis, ends, measured = self.basis, None, "pairs"
-        if isinstance(basis, SearchThreshold):
+        measured = "pairs"
+        if isinstance(self.basis, SearchThreshold):
             measured = "in this gallery" if self.here else "in galleries of other identities"
-            ends = [basis.fpir_low, basis.fpir_high] if self.exact else None
         return {
             "threshold": self.threshold,
             "fpir": self.fpir if self.promises else None,
-            "fpir_interval": ends,
+            "fpir_interval": None if self.ends == (0.0, 1.0) else list(self.ends),
             "fpir_is_bound": not self.exact,
             "dir": None if self.found is None else self.found[0],
             "dir_interval": None if self.found is None else list(self.found[1:]),
             "measured": measured,
-            "basis": basis.as_dict(),
+            "basis": self.basis.as_dict(),
         }
 
 
@@ -204,7 +202,11 @@ def _point(
 ) -> OperatingPoint:
     fpir = bound(rate, identities, templates, size)
     fits = size.identities <= identities and size.templates <= templates
-    return OperatingPoint(basis.threshold, fpir, basis, fits, exact, found, here)
+    ends = (0.0, 1.0)
+    if isinstance(basis, SearchThreshold):
+        high = bound(min(basis.fpir_high, 1 - 1e-12), identities, templates, size)
+        ends = (basis.fpir_low if exact else 0.0, high if basis.fpir_high < 1 else 1.0)
+    return OperatingPoint(basis.threshold, fpir, ends, basis, fits, exact, found, here)
 
 
 def _found(one: SearchThreshold) -> tuple[float, float, float] | None:

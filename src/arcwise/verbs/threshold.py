@@ -53,7 +53,7 @@ def points_in(model: Model, gallery: Gallery) -> list[OperatingPoint]:
     points = operating_points(size, model.thresholds, model.search_thresholds, calibration)
     if not points and model.thresholds:
         lax = max(model.thresholds, key=lambda threshold: threshold.far)
-        points.append(OperatingPoint(lax.threshold, 1.0, lax, False, False, None))
+        points.append(OperatingPoint(lax.threshold, 1.0, (0.0, 1.0), lax, False, False, None))
     return points
 
 
