@@ -43,11 +43,11 @@ def spread(
 ) -> Spread:
     """Return the rates of a threshold: means over all galleries, with the interval of one.
 
-    Two things are drawn. Galleries of G identities with M of their images, searched by everybody,
-    show how far one gallery is from the mean. Identities, with replacement, show how far the mean
-    itself may be from that of other identities. The interval is that of both together. Galleries
-    drawn of these identities lie nearer to their own mean than others would, by as much again as
-    the mean is uncertain: so identities are drawn twice.
+    Two things are drawn. Galleries of G identities with M of their images, searched by the others
+    or by half of all, show how far one gallery is from the mean. Identities, with replacement, show
+    how far the mean itself may be from that of other identities. The interval is that of both
+    together. Galleries drawn of these identities lie nearer to their own mean than others would, by
+    as much again as the mean is uncertain: so identities are drawn twice.
 
     Args:
         reached: the similarities at or above the threshold.
@@ -68,7 +68,8 @@ def spread(
     ratios = [_ratios(reached, enrolled, templates, draws, seed + repeat) for repeat in (1, 2)]
     able = int(np.count_nonzero(reached.enrollable(templates)))
     people = min(len(np.unique(reached.codes[reached.probe])), able)
-    of_mean = answered / answered.mean() if len(answered) and answered.any() else answered
+    usual = np.nanmean(answered) if np.isfinite(answered).any() else 0.0
+    of_mean = answered / usual if usual > 0 else answered
     fpir = bootstrapped(value, np.minimum(1.0, value * of_mean * ratios[0] * ratios[1]), people)
     ratio = percentile_interval(ratios[0])
     if people < FEW or not ratio[0] < ratio[1]:
@@ -90,8 +91,9 @@ def _gallery(
 ) -> tuple[float, float]:
     """Return the false-positive rate and the detection rate of one gallery that is drawn.
 
-    Everybody searches it as a stranger, those who are enrolled as if they were not: so the first is
-    a bit too low, and is to be set against its mean.
+    Strangers are those who are not enrolled, and at least half of all identities: where fewer are
+    left, some search as if they were not enrolled. So the first rate may be a bit too low, and is
+    to be set against its mean.
     """
     codes, able = reached.codes, np.flatnonzero(reached.enrollable(templates))
     inside = np.zeros(len(reached.sizes), dtype=bool)
@@ -102,7 +104,12 @@ def _gallery(
     best = np.full(len(reached.probe), -np.inf)
     hit = template[reached.image]
     np.maximum.at(best, reached.row[hit], reached.similarity[hit])
-    fpir = float(np.mean(best > -np.inf))
+    turn = generator.permutation(len(inside))
+    strangers = turn[np.argsort(inside[turn], kind="stable")][
+        : max(len(inside) - enrolled, len(inside) // 2)
+    ]
+    asking = np.isin(owner, strangers)
+    fpir = float(np.mean(best[asking] > -np.inf)) if asking.any() else np.nan
 
     own = np.full(len(reached.probe), -np.inf)
     hit = template[reached.own_image]

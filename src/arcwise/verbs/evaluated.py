@@ -304,7 +304,8 @@ class Evaluation:
             else (self.open.first, self.open.second)
         )
         gallery = " and ".join(f"{part.identities:,}" for part in parts)
-        return f"In a gallery of {gallery} identities: {words}."
+        enrolled = "" if self.search is None else f" ({self.search.words})"
+        return f"In a gallery of {gallery} identities{enrolled}: {words}."
 
     def rates(self) -> list[tuple[str, Rate]]:
         """The names and values of what was measured on all data and is resolved."""
