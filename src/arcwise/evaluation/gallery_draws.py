@@ -69,8 +69,9 @@ def spread(
     able = int(np.count_nonzero(reached.enrollable(templates)))
     people = min(len(np.unique(reached.codes[reached.probe])), able)
     usual = np.nanmean(answered) if np.isfinite(answered).any() else 0.0
-    of_mean = answered / usual if usual > 0 else answered
-    fpir = bootstrapped(value, np.minimum(1.0, value * of_mean * ratios[0] * ratios[1]), people)
+    ratio = (answered / usual if usual > 0 else answered) * ratios[0] * ratios[1]
+    drawn = value * ratio ** _inflation(reached, templates)
+    fpir = bootstrapped(value, np.minimum(1.0, drawn), people)
     ratio = percentile_interval(ratios[0])
     if people < FEW or not ratio[0] < ratio[1]:
         ratio = (0.0, np.inf)  # draws of few identities are too much alike
@@ -133,6 +134,24 @@ def _templates(
     chosen = np.zeros(len(codes), dtype=bool)
     chosen[images] = True
     return chosen
+
+
+def _inflation(reached: Searched, templates: int | None) -> float:
+    """Return the power that ratios are raised to, for what so few identities cannot show.
+
+    Where a handful of identities is taken for one another and no others are, draws of identities
+    are as much alike as those of a handful. So their logarithms are stretched as Student's
+    quantile is beside the normal one, for as many identities as there are in effect (Kish, 1965).
+    """
+    row, other, silent = reached.near(templates)
+    part = np.bincount(other, 1 - silent, minlength=len(reached.sizes))
+    part += np.bincount(reached.codes[reached.probe[row]], 1 - silent, minlength=len(part))
+    if not part.any():
+        return 1.0
+    from scipy import stats
+
+    effective = max(4.0, float(part.sum() ** 2 / (part**2).sum()))
+    return float(stats.t.ppf(0.975, effective - 1) / stats.norm.ppf(0.975))
 
 
 def _ratios(
