@@ -63,6 +63,8 @@ def test_the_form_enrolled_first_is_shown(path, unit):
         assert gallery.identities() == ["007"]
         assert gallery.forms("7.0") == ["007", "7"]
         assert gallery.forms("8") == []
+        assert gallery.counts() == {"007": 2}
+        assert gallery.size().templates == 2
 
 
 def test_a_deletion_deletes_all_forms_in_an_older_gallery(older):

@@ -71,7 +71,8 @@ class Scan:
 
     def counts(self) -> dict[str, int]:
         """How many templates each identity has, in the order of `identities`."""
-        return {one: self._count_of[self._number_of[one]] for one in self.identities()}
+        named = ((self._identity_of[one], count) for one, count in self._count_of.items())
+        return dict(sorted(named))
 
     def templates(self, identity: str) -> list[int]:
         """Ids of an identity's templates, ascending; none for an unknown identity."""

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shutil import make_archive
 
 import pytest
 
@@ -102,3 +103,20 @@ def test_where_nothing_is_odd_nothing_is_said(a_folder: AFolder) -> None:
     found = walk(root)
     assert sorted(found.files) == ["a/1.png", "b/1.png", "b/2.png", "c.png"]
     assert found.notes == ()
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_its_own_table_may_lie_in_a_folder_around_all(
+    a_folder: AFolder, tmp_path: Path, as_zip: bool
+) -> None:
+    root = a_folder("in/all/x/1.png", "in/all/x/2.png")
+    table = "image,identity,domain\nx/1.png,ann,shop\nx/2.png,bo,shop\n"
+    (root / "in" / "all" / "manifest.csv").write_text(table)
+    if as_zip:
+        make_archive(str(tmp_path / "all"), "zip", root)
+        root = tmp_path / "all.zip"
+    manifest = open_manifest(root)
+    assert manifest.identities == ["ann", "bo"]
+    assert manifest.column("domain") == ["shop", "shop"]
+    assert manifest.read(1)
+    assert (manifest.name, manifest.notes) == (root.stem, ())

@@ -74,6 +74,7 @@ def test_patterns(a_shard: Write, tmp_path: Path) -> None:
         manifest = open_manifest(tmp_path / "hub" / whole)
         assert manifest.column("split") == ["train"] * 3
         assert [manifest.read(row) for row in range(3)] == [b"0", b"1", b"2"]
+    assert len(open_manifest(tmp_path / "hub" / "data" / "train-*")) == 3
     with pytest.raises(ArcwiseError, match="no file has a name like this"):
         open_manifest(tmp_path / "hub" / "data" / "val-*.parquet")
     with pytest.raises(ArcwiseError, match=r"1 of 2 files are not there: train-00003"):
@@ -105,6 +106,24 @@ def test_a_folder_with_pictures_is_no_set_of_shards(
     (tmp_path / "hub" / "apple").mkdir()
     (tmp_path / "hub" / "apple" / "1.png").write_bytes(a_picture(1))
     assert open_manifest(tmp_path / "hub").identities == ["apple"]
+
+
+@pytest.mark.parametrize("data", [b"inside", None])
+def test_shards_with_pictures_beside_them(
+    a_shard: Write, tmp_path: Path, a_picture: Callable[..., bytes], data: bytes | None
+) -> None:
+    """Those that a shard names by path are its own; others are counted."""
+    (tmp_path / "hub" / "data" / "own").mkdir(parents=True)
+    for name in ("data/own/1.png", "preview.png"):
+        (tmp_path / "hub" / name).write_bytes(a_picture(1))
+    a_shard("data/train-00000-of-00001.parquet", (data, "a.png"), (None, "own/1.png"))
+    manifest = open_manifest(tmp_path / "hub")
+    assert manifest.column("split") == ["train", "train"]
+    assert manifest.read(1) == a_picture(1)
+    (note,) = manifest.notes
+    assert "does not name 1 pictures that lie beside it" in note
+    assert "preview.png" in note
+    assert manifest.ignored == ()
 
 
 def test_many_folders_are_identities(

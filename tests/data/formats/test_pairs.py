@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import make_archive
 from zipfile import ZipFile
 
 import numpy as np
@@ -346,6 +347,28 @@ def test_a_zip_s_own_list(a_folder: AFolder, tmp_path: Path) -> None:
     found = open_manifest(tmp_path / "faces.zip")
     assert found.pairs is not None
     assert rows(found.pairs) == [("faces.zip/Ann/Ann_0001.png", "faces.zip/Ann/Ann_0002.png", True)]
+
+
+@pytest.mark.parametrize("name", ["pairs.csv", "pairs.txt"])
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_a_list_in_a_folder_around_all(
+    a_folder: AFolder, tmp_path: Path, name: str, as_zip: bool
+) -> None:
+    """It starts from where it lies, and may be in another Unicode form."""
+    root = a_folder("in/all/Jose\u0301/1.png", "in/all/Jose\u0301/2.png", "in/all/Bo/1.png")
+    lines = ["Jos\u00e9/1.png,Jos\u00e9/2.png,1", "Bo/1.png,./Jos\u00e9\\1.png,0"]
+    text = "\n".join(["a,b,same", *lines] if name.endswith(".csv") else lines)
+    (root / "in" / "all" / name).write_text(
+        text if name.endswith(".csv") else text.replace(",", " "), encoding="utf-8"
+    )
+    if as_zip:
+        make_archive(str(tmp_path / "faces"), "zip", root)
+        root = tmp_path / "faces.zip"
+    found = open_manifest(root)
+    assert found.notes == ()
+    assert found.pairs is not None
+    assert {*found.pairs["a"].to_pylist(), *found.pairs["b"].to_pylist()} == set(found.images)
+    assert found.ignored == ()
 
 
 def test_the_real_pairs_of_lfw(data_dir: Path, tmp_path: Path) -> None:

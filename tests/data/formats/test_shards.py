@@ -127,6 +127,13 @@ def test_a_dot_in_a_name_joins_and_parts_no_others(a_tar, members, expected, far
     assert found == {f"set.tar/{picture}": label for picture, label in expected.items()}
 
 
+@pytest.mark.parametrize("picture", ["Jose\u0301.1.jpg", "./Jos\u00e9.1.jpg"])
+@pytest.mark.parametrize("between", [[], [("0.jpg", b"0"), ("0.cls", "0")]])
+def test_how_a_name_is_written_does_not_count(a_tar, picture, between):
+    manifest = open_manifest(a_tar([(picture, b"1"), *between, ("Jos\u00e9.1.cls", "7")]))
+    assert manifest.identities[0] == "7"
+
+
 def test_a_class_of_another_name_is_no_pictures(a_tar):
     path = a_tar([("v1.0.jpg", b"1"), ("v1.0.cls", "0"), ("v1.1.cls", "1"), ("v1.2.jpg", b"2")])
     manifest = open_manifest(path, identities=False)

@@ -2,13 +2,17 @@
 
 webdataset ends a sample's name at the first dot (`7.jpg`, `7.mask.png`, `7.meta.json`); people put
 dots into names (`v1.0_a.jpg`, `v1.0_a.cls`). So what is alike up to the last dot belongs together,
-and only where nothing is, what is alike up to an earlier one.
+and only where nothing is, what is alike up to an earlier one. How a name is written (`./7.jpg`, NFC
+or NFD) does not count.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
+
+from arcwise.data.containers.spelled import plain
 
 
 class Belonging(NamedTuple):
@@ -30,7 +34,7 @@ class Belonging(NamedTuple):
 
 def key(name: str) -> str:
     """A member's name up to the first dot of its file name."""
-    folder, slash, file = name.rpartition("/")
+    folder, slash, file = _spelled(name).rpartition("/")
     return folder + slash + file.partition(".")[0]
 
 
@@ -76,7 +80,12 @@ def belonging(pictures: Sequence[str], sides: Collection[str]) -> Belonging:
 
 
 def _stem(name: str) -> str:
-    return name.rpartition(".")[0]
+    return _spelled(name).rpartition(".")[0]
+
+
+def _spelled(name: str) -> str:
+    """A name in the one form that is compared."""
+    return plain(name if name.isascii() else unicodedata.normalize("NFC", name))
 
 
 def _starts(name: str) -> Iterator[str]:

@@ -27,10 +27,25 @@ _Inode = tuple[int, int]  # device, number
 
 
 def read(path: Path, *, identities: bool = True, top_folders: TopFolders | None = None) -> Manifest:
-    """The manifest of a folder of pictures, the folders in it being the identities."""
-    manifest = _pictures(path, identities, top_folders)
+    """The manifest of a folder of pictures, the folders in it being the identities.
+
+    Its own table or pairs may lie in a folder around all the rest.
+    """
+    name, path = path.resolve().name, _described(path)
+    manifest = replace(_pictures(path, identities, top_folders), name=name)
     found = next((name for name in OWN_PAIRS if (path / name).is_file()), None)
     return with_pairs(manifest, found, (path / found).read_bytes()) if found else manifest
+
+
+def _described(path: Path) -> Path:
+    """The folder with a table or pairs of its own: this one, or one around all in it; else it."""
+    place = path
+    while not any((place / name).is_file() for name in (*OWN_TABLES, *OWN_PAIRS)):
+        inside = [one for one in _listed(str(place)) if not is_hidden(one.name)]
+        if len(inside) != 1 or not inside[0].is_dir(follow_symlinks=False):
+            return path
+        place /= inside[0].name
+    return place
 
 
 def _pictures(path: Path, identities: bool, top_folders: TopFolders | None) -> Manifest:

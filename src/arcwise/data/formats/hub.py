@@ -9,14 +9,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute
+import pyarrow.parquet as pq
 
+from arcwise.data.containers.footer import Footer
+from arcwise.data.containers.parquet import has_pictures, open_table
+from arcwise.data.containers.thrift import Malformed
 from arcwise.data.formats import numbered
-from arcwise.data.formats.layout import OWN_TABLES, SPLITS, is_picture, shown
+from arcwise.data.formats.folder import walk
+from arcwise.data.formats.layout import OWN_TABLES, SPLITS, is_picture, shown, unlisted
 from arcwise.data.formats.table import read_table
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -32,20 +37,37 @@ _SPLITS = SPLITS | {"training": "train", "testing": "test", "eval": "test", "eva
 
 
 def recognises(path: Path) -> bool:
-    """Whether a folder holds Parquet files, in itself or a few folders, and no picture."""
+    """Whether a folder holds Parquet files, in itself or a few folders.
+
+    Where pictures lie there too, the files must lie in the folder itself or in `data/`, and either
+    be called like splits or name pictures that lie elsewhere.
+    """
     if any((path / name).is_file() for name in OWN_TABLES):
         return False
     shards = False
     for one in _files(path):
         if is_picture(one.name) or one.is_dir():
-            return False
+            near = (file for place in (path, path / "data") for file in place.glob(f"*{_ENDING}"))
+            return any(_is_shard(file) and _describes_pictures(file) for file in near)
         shards = shards or _is_shard(one)
     return shards
 
 
+def _describes_pictures(shard: Path) -> bool:
+    try:
+        pictures = [one.name for one in pq.read_schema(shard) if has_pictures(one)]
+        footer = Footer(shard)
+    except (pa.ArrowException, OSError, Malformed):
+        return False
+    outside = any(footer.without(f"{one}.bytes") for one in pictures)
+    return bool(pictures) and (outside or _split_of(shard.name) is not None)
+
+
 def names_shards(path: Path) -> bool:
-    """Whether a path is a pattern that stands for Parquet files."""
-    return path.suffix.lower() == _ENDING and bool(_WILD.search(str(path))) and not path.exists()
+    """Whether a path is a pattern that stands for Parquet files, with their ending or without."""
+    if not _WILD.search(str(path)) or path.exists():
+        return False
+    return path.suffix.lower() == _ENDING or bool(_matching(path)[2])
 
 
 def read(path: Path, *, identities: bool = True, **columns: Any) -> Manifest:
@@ -79,6 +101,12 @@ def read(path: Path, *, identities: bool = True, **columns: Any) -> Manifest:
     except pa.ArrowException as problem:
         line = str(problem).partition("\n")[0]
         raise ArcwiseError(f"{path}: its files do not have the same columns ({line})") from None
+    if any(is_picture(one.name) or one.is_dir() for one in others):
+        listed: set[str] = set()
+        if columns.get("images") is None:
+            listed.update(*map(_paths, shards, names))
+            notes += unlisted(walk(path).files, names[0] if len(names) == 1 else "Parquet", listed)
+        others = [one for one in others if not is_picture(one.name) and not one.is_dir()]
     found = ", ".join(dict.fromkeys(split for split in splits if split))
     files = f"{len(shards):,} Parquet file{'s' if len(shards) > 1 else ''}{understood}"
     return Manifest(
@@ -89,6 +117,18 @@ def read(path: Path, *, identities: bool = True, **columns: Any) -> Manifest:
         understood=files + (f", the splits in their names ({found})" if found else ""),
         notes=tuple(notes),
     )
+
+
+def _paths(shard: Path, name: str) -> Iterator[str]:
+    """What the paths in a shard's columns of pictures are, seen from the folder that all lie in."""
+    folder = PurePosixPath(name).parent
+    with open_table(shard) as file:
+        pictures = [one for one in file.schema_arrow if has_pictures(one)]
+        for one in pictures:
+            if one.type.get_field_index("path") >= 0:
+                table = file.read([f"{one.name}.path"], use_threads=False)
+                for place in pc.struct_field(table.column(one.name), "path").to_pylist():
+                    yield str(folder / (place or "").replace("\\", "/"))
 
 
 def _files(folder: Path, depth: int = 0) -> Iterator[Path]:
@@ -122,13 +162,7 @@ def _shards(path: Path) -> tuple[Path, list[Path], list[Path]]:
         files = list(_files(path))
         shards = [one for one in files if _is_shard(one)]
         return path, shards, [one for one in files if not _is_shard(one)]
-    root, parts = path, list[str]()
-    while _WILD.search(str(root)):
-        parts.insert(0, root.name)
-        root = root.parent
-    patterns = list(_expanded("/".join(parts)))
-    shards = sorted({one for pattern in patterns for one in root.glob(pattern) if one.is_file()})
-    shards = [one for one in shards if _is_shard(one)]
+    root, patterns, shards = _matching(path)
     if not shards:
         raise ArcwiseError(f"{path}: no file has a name like this")
     if lacking := len(patterns) - len(shards):
@@ -138,6 +172,17 @@ def _shards(path: Path) -> tuple[Path, list[Path], list[Path]]:
                 f"{path}: {lacking:,} of {len(patterns):,} files are not there: {missing[0]}"
             )
     return root, shards, []
+
+
+def _matching(path: Path) -> tuple[Path, list[str], list[Path]]:
+    """The folder that a pattern starts from, the patterns for each number in it, their shards."""
+    root, parts = path, list[str]()
+    while _WILD.search(str(root)):
+        parts.insert(0, root.name)
+        root = root.parent
+    patterns = list(_expanded("/".join(parts)))
+    found = sorted({one for pattern in patterns for one in root.glob(pattern) if one.is_file()})
+    return root, patterns, [one for one in found if _is_shard(one)]
 
 
 def _expanded(pattern: str) -> Iterator[str]:

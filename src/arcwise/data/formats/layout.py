@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -265,6 +266,13 @@ def _unwrapped(folders: list[str]) -> tuple[str, list[str]]:
         around += tops
         folders = [folder.partition("/")[2] for folder in folders]
     return "/".join(around), folders
+
+
+def around(files: Iterable[str]) -> str:
+    """The folders around all files but hidden ones, with a slash behind; empty where none are."""
+    seen = [file for file in files if hidden(file) is None and not file.endswith("/")]
+    folder = posixpath.commonprefix([min(seen), max(seen)]).rpartition("/")[0] if seen else ""
+    return f"{folder}/" if folder else ""
 
 
 def unlisted(files: Iterable[str], table: str, images: Iterable[str]) -> tuple[str, ...]:

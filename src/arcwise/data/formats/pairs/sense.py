@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute
 from numpy.typing import NDArray
 
+from arcwise.data.formats.layout import around
 from arcwise.data.formats.pairs import names as pair_names
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -48,12 +50,29 @@ def meant(pairs: pa.Table, manifest: Manifest) -> pa.Table:
         wanted = plain(column)
         for root in roots:
             wanted = pc.replace_substring_regex(wanted, f"^{_escaped(root)}/", "")
-        rows, _ = pair_names.find(wanted, plain(names))
-        found = names.take(pa.array(rows, mask=rows < 0))
-        column = pc.if_else(pc.and_(unknown, found.is_valid()), found, column)
+        wanted = pc.utf8_normalize(wanted, form="NFC")
+        for known in _spellings(manifest, names):
+            rows, _ = pair_names.find(wanted, pc.utf8_normalize(known, form="NFC"))
+            found = names.take(pa.array(rows, mask=rows < 0))
+            column = pc.if_else(pc.and_(unknown, found.is_valid()), found, column)
+            unknown = pc.invert(pc.is_in(column, names))
         place = pairs.column_names.index(side)
         pairs = pairs.set_column(place, side, column.cast(pa.string()))
     return pairs
+
+
+def _spellings(manifest: Manifest, names: pa.Array) -> Iterator[pa.Array]:
+    """What the rows may be called, and in an archive, and within the folders around all."""
+    yield plain(names)
+    inside = plain(pair_names.paths(manifest))
+    yield inside
+    yield within(inside)
+
+
+def within(paths: pa.Array) -> pa.Array:
+    """Paths as they are in the folder around all of them."""
+    outer = around(one.as_py() for one in pc.min_max(paths).values() if one.is_valid)
+    return pc.replace_substring_regex(paths, f"^{_escaped(outer)}", "") if outer else paths
 
 
 def agreeing(pairs: pa.Table, manifest: Manifest, title: str) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from arcwise.data.formats.pairs import names as pair_names
-from arcwise.data.formats.pairs.sense import plain
+from arcwise.data.formats.pairs.sense import plain, within
 from arcwise.data.formats.words import Words, split_words
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -58,7 +58,9 @@ def _listed(words: Words, manifest: Manifest, flag: int) -> pa.Table:
     if wrong >= 0:
         raise words.wrong(wrong, f"has {flags[wrong].as_py()!r}; expected 1 (same) or 0")
     first, second = (plain(words.column(place)) for place in ((1, 2) if flag == 0 else (0, 1)))
-    known = plain(pair_names.paths(manifest))
+    known = pc.utf8_normalize(plain(pair_names.paths(manifest)), form="NFC")
+    if not pc.any(pc.is_in(pc.utf8_normalize(first, form="NFC"), known)).as_py():
+        known = within(known)
     return _pairs(words, manifest, known, first, second, pc.equal(flags, "1"))
 
 
