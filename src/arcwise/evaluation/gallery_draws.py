@@ -75,7 +75,7 @@ def spread(
 
     if not len(owner):
         return Spread(fpir, None, ratio)
-    mean = float(chance.mean())
+    mean = min(1.0, float(chance.mean()))
     moved = found - 2 * mean
     for repeat in (1, 2):
         moved = moved + redrawn_means(chance, owner, draws=draws, seed=seed + repeat)

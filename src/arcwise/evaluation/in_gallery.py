@@ -54,9 +54,7 @@ def calibrate_in_gallery(
     codes = inputs.codes("ids", ids, len(scores)) if len(scores) else np.empty(0, np.int64)
     if not len(scores):
         raise ArcwiseError("no image of a stranger, expected some that are of nobody enrolled")
-    rates = tuple(inputs.fraction("fpir", fpir) for fpir in fpirs)
-    if not rates or max(rates) >= 1:
-        raise ArcwiseError(f"fpirs is {tuple(fpirs)}, expected one or more rates between 0 and 1")
+    rates = inputs.rates("fpirs", fpirs)
     falling = np.sort(scores)[::-1]
     people = int(codes.max()) + 1
     found = []

@@ -98,8 +98,10 @@ class EmbeddedGallery:
 
     def size(self) -> GallerySize:
         """How many identities and templates there are."""
-        counts = list(self.counts().values())
-        return GallerySize(len(counts), sum(counts), min(counts, default=0), max(counts, default=0))
+        with self._current():
+            counts, newest = list(self._scan.counts().values()), self._scan.newest()
+        fewest, most = min(counts, default=0), max(counts, default=0)
+        return GallerySize(len(counts), sum(counts), fewest, most, newest)
 
     @property
     def calibration(self) -> GalleryCalibration | None:

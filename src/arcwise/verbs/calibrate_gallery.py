@@ -148,6 +148,7 @@ def calibrate_gallery(
             size.templates,
             resolved,
             f"{len(closest)} images of {people} identities of {manifest.name}",
+            size.newest,
         )
         if store.size() != size:
             raise ArcwiseError(f"{gallery}: changed while it was calibrated; calibrate it again")
