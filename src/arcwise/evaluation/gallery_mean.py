@@ -192,6 +192,11 @@ class Searched:
             floor=max(self.floor, threshold),
         )
 
+    def of_others(self) -> Searched:
+        """Return it without the similarities to the probes' own identities."""
+        row, image, score = self.own_row[:0], self.own_image[:0], self.own_similarity[:0]
+        return replace(self, own_row=row, own_image=image, own_similarity=score)
+
     def part(self, probes: np.ndarray) -> Searched:
         """Return it for some of the probes only, (R,) rising rows of `probe`."""
         place = np.full(len(self.probe), -1)

@@ -175,9 +175,10 @@ def calibrate_searches(
     if not kinds:
         raise ArcwiseError("galleries is empty, expected one or more pairs (G, M)")
     rates = inputs.rates("fpirs", fpirs)
-    levels = _levels(_search(unit, codes, max(rates), kinds, seed))
+    searched = _search(unit, codes, max(rates), kinds, seed)
+    levels = _levels(searched.of_others())
     return tuple(
-        _calibrated(levels, rate, gallery, templates, seed, draws)
+        _calibrated(searched, levels, rate, gallery, templates, seed, draws)
         for gallery, templates in kinds
         for rate in rates
     )
@@ -323,11 +324,16 @@ def _search(
 
 
 def _calibrated(
-    levels: list[Searched], rate: float, gallery: int, templates: int | None, seed: int, draws: int
+    searched: Searched,
+    levels: list[Searched],
+    rate: float,
+    gallery: int,
+    templates: int | None,
+    seed: int,
+    draws: int,
 ) -> SearchThreshold:
     """Return the threshold of one rate, with what it keeps and finds."""
     threshold = _lowest(levels, rate, gallery, templates)
-    searched = next((one for one in levels if one.floor <= threshold), levels[-1])
     found = spread(searched.above(threshold), gallery, templates, draws, seed)
     least, most = found.ratio
     low = -1.0 if least <= 0 else _lowest(levels, rate / least, gallery, templates)
