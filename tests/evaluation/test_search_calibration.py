@@ -358,7 +358,8 @@ def test_all_or_nothing_has_a_wide_interval(threshold: float) -> None:
     embeddings = np.random.default_rng(0).normal(size=(240, 8))
     rates = search_rates(embeddings, np.arange(240) // 4, threshold, 10, templates=2)
     for rate in rates:
-        assert rate is not None and rate.high - rate.low > 0.03
+        assert rate is not None
+        assert rate.high - rate.low > 0.03
         assert 0 <= rate.low <= rate <= rate.high <= 1
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+import zlib
+from contextlib import closing
+
 import numpy as np
 import pytest
 
@@ -10,7 +14,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.gallery import open_gallery
 from arcwise.verbs.calibrate_gallery import GalleryCalibrated, calibrate_gallery
 from arcwise.verbs.search import search
-from tests.verbs.conftest import Shop, search_threshold, threshold
+from tests.verbs.conftest import Shop
 
 
 @pytest.fixture
@@ -26,7 +30,9 @@ def kept(result: GalleryCalibrated) -> list[float | None]:
 
 
 @pytest.mark.parametrize("wrong", [{"gallery_size": 0}, {"templates": 0}])
-def test_a_gallery_of_none_is_refused(shop: Shop, strangers: Manifest, wrong: dict[str, int]) -> None:
+def test_a_gallery_of_none_is_refused(
+    shop: Shop, strangers: Manifest, wrong: dict[str, int]
+) -> None:
     with pytest.raises(ArcwiseError, match=f"{next(iter(wrong))} is 0"):
         calibrate_gallery(shop.gallery, strangers, **wrong)  # type: ignore[arg-type]
 
@@ -54,3 +60,13 @@ def test_others_enrolled_in_their_place_outgrow_it(shop: Shop, strangers: Manife
         store.remove(name)
         store.enrol([("another", vector)])
     assert search(shop.gallery, [shop.photos]).outgrown
+
+
+def test_one_that_cannot_be_read_is_replaced_by_force(shop: Shop, strangers: Manifest) -> None:
+    calibrate_gallery(shop.gallery, strangers, fpirs=(0.5,))
+    with closing(sqlite3.connect(shop.gallery)) as connection, connection:
+        connection.execute("UPDATE calibration SET text = '{}', crc = ?", (zlib.crc32(b"{}"),))
+    with pytest.raises(ArcwiseError, match="--force"):
+        calibrate_gallery(shop.gallery, strangers, fpirs=(0.5,))
+    calibrate_gallery(shop.gallery, strangers, fpirs=(0.5,), force=True)
+    assert len(kept(calibrate_gallery(shop.gallery, strangers, fpirs=(0.5,)))) == 1

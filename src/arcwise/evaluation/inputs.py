@@ -61,8 +61,8 @@ def identities(name: str, values: Identities, count: int) -> np.ndarray:
             f"{name} has shape {array.shape}, expected ({count},): one identity for each sample"
         )
     if array.dtype == object:
-        none = next((row for row, one in enumerate(array) if one is None or one != one), None)
-        if none is not None:
+        nobody = (row for row, one in enumerate(array) if one is None or _is_nan(one))
+        if (none := next(nobody, None)) is not None:
             raise ArcwiseError(
                 f"{name}[{none}] is {array[none]}, expected an identity: leave such samples out"
             )
@@ -70,6 +70,10 @@ def identities(name: str, values: Identities, count: int) -> np.ndarray:
     if array.dtype.kind not in "USiu":
         raise ArcwiseError(f"{name} holds {array.dtype}, expected strings or whole numbers")
     return array
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def codes(name: str, values: Identities, count: int) -> np.ndarray:

@@ -94,5 +94,6 @@ class GalleryCalibration:
             )
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise ArcwiseError(
-                f"the gallery's calibration cannot be read ({problem}): calibrate it again"
+                f"the gallery's calibration cannot be read ({problem}): calibrate it again, with "
+                "--force"
             ) from None

@@ -208,8 +208,10 @@ def _check_strangers(
             f"{wanted.name}: all of its {len(enrolled)} identities are enrolled in {gallery}; a "
             "gallery is calibrated with images of nobody enrolled"
         )
+    if force:  # what is there may be of another version, or damaged
+        return
     before = store.calibration
-    if before is not None and before.strangers > strangers and not force:
+    if before is not None and before.strangers > strangers:
         raise ArcwiseError(
             f"{gallery}: calibrated on {before.strangers} identities ({before.measured_on}), and "
             f"these are {strangers}; to put them in their place all the same, say --force (in "
