@@ -141,7 +141,7 @@ class Reranked:
         """Return (B, G) float64: d* of these queries, (B,) int64, to the whole gallery."""
         cosine = (self.queries[rows] @ self.gallery.T).astype(np.float64)
         plain = (2.0 - 2.0 * cosine) / self.reach[rows, None]
-        shared = _shared(self.asked[rows].tocsr(), self.held, len(self.gallery))
+        shared = _shared(self.asked[rows].tocsr(), self.held, len(self.gallery))  # type: ignore
         # Rows that sum to 1: the larger of each pair sum to 2 less what the smaller ones do.
         return (1.0 - self.lam) * (1.0 - shared / (2.0 - shared)) + self.lam * plain
 
