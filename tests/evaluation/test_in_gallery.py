@@ -61,3 +61,18 @@ def test_few_strangers_tell_little() -> None:
 def test_nobody_is_refused() -> None:
     with pytest.raises(ArcwiseError, match="no image of a stranger"):
         calibrate_in_gallery(np.empty(0), [], (0.1,), gallery=3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"gallery": "a"}, "gallery is 'a'"),
+        ({"gallery": 0}, "gallery is 0"),
+        ({"own": np.ones(3)}, "own_ids"),
+        ({"own": np.full(3, np.nan), "own_ids": list("abc")}, "NaN"),
+    ],
+)
+def test_what_cannot_be_meant_is_named(wrong: dict[str, object], message: str) -> None:
+    given = {"gallery": 3} | wrong
+    with pytest.raises(ArcwiseError, match=message):
+        calibrate_in_gallery(np.linspace(0, 1, 40), np.arange(40) // 2, (0.5,), **given)  # type: ignore[arg-type]

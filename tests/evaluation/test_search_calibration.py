@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcwise.errors import ArcwiseError
-from arcwise.evaluation import SearchThreshold, calibrate_search, identification, search_rates
+from arcwise.evaluation import (
+    SearchThreshold,
+    calibrate_search,
+    calibrate_searches,
+    identification,
+    search_rates,
+)
 from arcwise.evaluation.search_calibration import usual_galleries
 
 MEAN = importlib.import_module("arcwise.evaluation.gallery_mean")
@@ -316,8 +322,61 @@ def test_bad_input_is_named(
         calibrate_search(embeddings, ids, fpirs, gallery)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"templates": 2.5}, "templates is 2.5"),
+        ({"templates": "2"}, "templates is '2'"),
+        ({"gallery_size": 1.5}, "gallery_size is 1.5"),
+        ({"gallery_size": "1"}, "gallery_size is '1'"),
+        ({"fpirs": ("a",)}, "fpirs is 'a'"),
+        ({"fpirs": (None,)}, "fpirs is None"),
+        ({"draws": "a"}, "draws is 'a'"),
+        ({"ids": ["a", "a", None, "b"]}, r"ids\[2\] is None"),
+    ],
+)
+def test_values_of_another_kind_are_named(wrong: dict[str, object], message: str) -> None:
+    given = {"ids": list("aabb"), "fpirs": (0.5,)} | wrong
+    with pytest.raises(ArcwiseError, match=message):
+        calibrate_search(np.eye(4), **given)  # type: ignore[arg-type]
+
+
+def test_no_kind_of_gallery_is_an_error() -> None:
+    with pytest.raises(ArcwiseError, match="galleries is empty"):
+        calibrate_searches(np.eye(4), list("aabb"), (0.5,), [])
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), "a"])
+def test_a_threshold_is_a_number(threshold: float) -> None:
+    with pytest.raises(ArcwiseError, match="threshold is"):
+        search_rates(np.eye(4), list("aabb"), threshold)
+
+
+@pytest.mark.parametrize("threshold", [-1.0, 2.0])
+def test_all_or_nothing_has_a_wide_interval(threshold: float) -> None:
+    """The draws differ by what they leave out, not by what is unknown."""
+    embeddings = np.random.default_rng(0).normal(size=(240, 8))
+    rates = search_rates(embeddings, np.arange(240) // 4, threshold, 10, templates=2)
+    for rate in rates:
+        assert rate is not None
+        assert rate.high - rate.low > 0.03
+        assert 0 <= rate.low <= rate <= rate.high <= 1
+
+
 def test_too_few_images_for_the_templates() -> None:
     with pytest.raises(ArcwiseError, match="0 of 2 identities have 3 images"):
         calibrate_search(np.eye(4), list("aabb"), (0.5,), templates=3)
     with pytest.raises(ArcwiseError, match="templates is 0"):
         calibrate_search(np.eye(4), list("aabb"), (0.5,), templates=0)
+
+
+def test_parts_of_a_long_row_stand_for_all_of_it() -> None:
+    row, weight = np.repeat([0, 2], [1000, 5]), np.random.default_rng(0).random(1005)
+    place, kept = MEAN.thinned(row, weight)
+    falling = np.exp(-np.arange(1005) / 300)
+    for one, count in ((0, 64), (2, 5)):
+        of, all_of = row[place] == one, row == one
+        assert np.count_nonzero(of) == count
+        assert kept[of].sum() == pytest.approx(weight[all_of].sum())
+        mean = np.average(falling[all_of], weights=weight[all_of])
+        assert np.average(falling[place][of], weights=kept[of]) == pytest.approx(mean, abs=0.002)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,15 @@ class TestMeasuredInThisGallery:
         assert not point.fits
         assert point.found is None
         assert point.fpir > 0.05
+
+    def test_others_in_the_place_of_those_measured(self) -> None:
+        then = GalleryCalibration(2, 6, (searched(0.05, 2, None, 0.6),), "strangers", newest=6)
+        for newest, here in ((6, True), (7, False)):
+            now = replace(size(3, 3), newest=newest)
+            (point,) = operating_points(now, (), (), then)
+            assert then.outgrown(now) is not here
+            assert (point.here, point.exact, point.found is not None) == (here, here, here)
+            assert point.fpir == 0.05
 
     def test_it_comes_first(self) -> None:
         found = operating_points(size(3, 3), (), [searched(0.01, 9, 5, 0.4)], self.THEN)

@@ -68,6 +68,21 @@ def test_without_a_map_none_is_left(folder: Path, new: Manifest) -> None:
     assert kinds == {(size, each) for size in (6, 10, 11) for each in (1, 2, 5)}  # of 12, 6 each
 
 
+def test_two_at_once_both_stay(folder: Path, new: Manifest) -> None:
+    """Of the same identities, for galleries of two kinds: the second begins and ends within."""
+    began: list[int] = []
+
+    def meanwhile(at: int, of: int) -> None:
+        if not began:
+            began.append(at)
+            calibrate(folder, new, fpirs=(0.5,), gallery_size=7, templates=2)
+
+    calibrate(folder, new, fpirs=(0.5,), gallery_size=5, templates=1)
+    calibrate(folder, new, fpirs=(0.5,), gallery_size=6, templates=1, progress=meanwhile)
+    kinds = {(one.gallery, one.templates) for one in read_bundle(folder).search_thresholds}
+    assert kinds == {(5, 1), (6, 1), (7, 2)}
+
+
 def test_identities_that_were_trained_on_are_left_out(
     folder: Path, products: Path, trained: TrainResult
 ) -> None:

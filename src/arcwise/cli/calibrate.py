@@ -149,7 +149,8 @@ def show_gallery(result: GalleryCalibrated) -> None:
         print(f"how many are found was measured with {result.dir_from}")
     else:
         print(
-            "how many are found was not measured: no other picture of an enrolled identity is there"
+            "how many are found was not measured: no other picture of an enrolled identity is "
+            "there, nor strangers with more pictures than templates each"
         )
     print(f"kept with {result.gallery}; searches decide by it until more is enrolled")
 

@@ -95,16 +95,18 @@ def explained(found: Found) -> list[str]:
     elif point.here:
         lines.append(f"measured against this gallery, on {basis.identities} identities")
     else:
-        each = "all images" if basis.templates is None else f"{basis.templates}"
+        few = basis.templates
+        each = "several templates" if few is None else f"{few} template{'s'[: few > 1]} each"
         lines.append(
-            f"measured for {basis.gallery} identities with {each} templates each, on "
+            f"measured for {basis.gallery} identities with {each}, on "
             f"{basis.identities} identities; enrolled are {here}"
         )
     if found.outgrown and found.calibrated is not None:
         then = found.calibrated
         lines.append(
             f"warning: the gallery has outgrown its calibration, which was measured with "
-            f"{then.identities} identities and {then.templates} templates: calibrate it again"
+            f"{then.identities} identities and {then.templates} templates; others were enrolled "
+            "since: calibrate it again"
         )
     if not point.exact or not point.promises:
         lines.append(

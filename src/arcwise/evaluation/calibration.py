@@ -112,9 +112,7 @@ def calibrate(
             f"{len(unit)} picture(s) of {identities} identity, expected at least two identities: "
             "a false-accept rate is measured on pairs of different identities"
         )
-    rates = tuple(inputs.fraction("far", far) for far in fars)
-    if not rates or max(rates) >= 1:
-        raise ArcwiseError(f"fars is {tuple(fars)}, expected one or more rates between 0 and 1")
+    rates = inputs.rates("fars", fars)
 
     mated, owner = _mated(unit, codes)
     tail = impostor_tail(unit, codes, rates, seed)

@@ -58,7 +58,7 @@ def spread(
     """
     generator = inputs.generator(seed)
     owner, chance = reached.found(enrolled, templates)
-    value = float(np.mean(1 - reached.silence(enrolled, templates)))
+    value = max(0.0, float(np.mean(1 - reached.silence(enrolled, templates))))
     count = len(reached.similarity) + len(reached.own_similarity)
     if count > _DRAWN:  # the draws then take a part of the probes, which widens the interval a bit
         kept = max(1, len(reached.probe) * _DRAWN // count)
@@ -78,7 +78,7 @@ def spread(
 
     if not len(owner):
         return Spread(fpir, None, ratio)
-    mean = float(chance.mean())
+    mean = min(1.0, float(chance.mean()))
     moved = found - 2 * mean
     for repeat in (1, 2):
         moved = moved + redrawn_means(chance, owner, draws=draws, seed=seed + repeat)

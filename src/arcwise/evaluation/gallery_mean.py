@@ -18,6 +18,7 @@ import numpy as np
 _CELLS = 2**22  # similarities in one block of the search
 _ROWS = 2**20  # numbers in the table of one group of probes
 _NEVER = 1e-12  # chances too small to matter
+_RANKS = 64  # images of a probe's own identity looked at one by one
 
 
 def silences(images: np.ndarray, reaching: np.ndarray, templates: int | None) -> np.ndarray:
@@ -91,6 +92,30 @@ def best_template(images: np.ndarray, rank: np.ndarray, templates: int | None) -
     for drawn in range(templates - 1):
         chance = chance * np.maximum(images - 1 - rank - drawn, 0) / (images - 1 - drawn)
     return chance
+
+
+def thinned(row: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which entries stand for all of a row, and what they weigh; rows of up to 64 stay.
+
+    Longer ones are cut into 64 parts of nearly equal weight, and the middle of each stands for it.
+    A mean of something that falls along the row is then wrong by 1/64 at most, and a mean over many
+    rows by much less.
+
+    Args:
+        row: (S,) rising.
+        weight: (S,) of each entry, above 0.
+    """
+    count = np.bincount(row)[row] if len(row) else row
+    if not len(row) or count.max() <= _RANKS:
+        return np.arange(len(row)), weight
+    start = np.searchsorted(row, row)
+    upto = np.cumsum(weight)
+    middle = upto - weight / 2 - (upto[start] - weight[start])
+    part = np.minimum(_RANKS - 1, middle / np.bincount(row, weight)[row] * _RANKS).astype(np.int64)
+    part = np.where(count <= _RANKS, np.arange(len(row)) - start, part)
+    new = np.flatnonzero(np.diff(row * _RANKS + part, prepend=-1))
+    end = np.append(new[1:], len(row))
+    return (new + end - 1) // 2, np.add.reduceat(weight, new)
 
 
 @dataclass(frozen=True)
@@ -167,6 +192,11 @@ class Searched:
             floor=max(self.floor, threshold),
         )
 
+    def of_others(self) -> Searched:
+        """Return it without the similarities to the probes' own identities."""
+        row, image, score = self.own_row[:0], self.own_image[:0], self.own_similarity[:0]
+        return replace(self, own_row=row, own_image=image, own_similarity=score)
+
     def part(self, probes: np.ndarray) -> Searched:
         """Return it for some of the probes only, (R,) rising rows of `probe`."""
         place = np.full(len(self.probe), -1)
@@ -232,6 +262,8 @@ class Searched:
         pairs = np.flatnonzero(mated[self.own_row])
         weight = best_template(others[self.own_row[pairs]], rank[pairs], templates)
         pairs, weight = pairs[weight > _NEVER], weight[weight > _NEVER]
+        place, weight = thinned(self.own_row[pairs], weight)
+        pairs = pairs[place]
         first = self._silence_at(pairs, enrolled - 1, templates)
         chance = np.bincount(self.own_row[pairs], weight * first, minlength=len(self.probe))
         return self.codes[self.probe[mated]], chance[mated]

@@ -54,9 +54,11 @@ def calibrate_in_gallery(
     codes = inputs.codes("ids", ids, len(scores)) if len(scores) else np.empty(0, np.int64)
     if not len(scores):
         raise ArcwiseError("no image of a stranger, expected some that are of nobody enrolled")
-    rates = tuple(inputs.fraction("fpir", fpir) for fpir in fpirs)
-    if not rates or max(rates) >= 1:
-        raise ArcwiseError(f"fpirs is {tuple(fpirs)}, expected one or more rates between 0 and 1")
+    rates, gallery = inputs.rates("fpirs", fpirs), inputs.positive("gallery", gallery)
+    if own is not None and own_ids is None:
+        raise ArcwiseError("own without own_ids, expected whose images these are")
+    if own is not None and np.isnan(own).any():
+        raise ArcwiseError("own has NaN, expected similarities, or minus infinity")
     falling = np.sort(scores)[::-1]
     people = int(codes.max()) + 1
     found = []

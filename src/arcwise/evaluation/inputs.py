@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -59,10 +61,19 @@ def identities(name: str, values: Identities, count: int) -> np.ndarray:
             f"{name} has shape {array.shape}, expected ({count},): one identity for each sample"
         )
     if array.dtype == object:
+        nobody = (row for row, one in enumerate(array) if one is None or _is_nan(one))
+        if (none := next(nobody, None)) is not None:
+            raise ArcwiseError(
+                f"{name}[{none}] is {array[none]}, expected an identity: leave such samples out"
+            )
         array = array.astype(str)
     if array.dtype.kind not in "USiu":
         raise ArcwiseError(f"{name} holds {array.dtype}, expected strings or whole numbers")
     return array
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def codes(name: str, values: Identities, count: int) -> np.ndarray:
@@ -98,7 +109,42 @@ def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def fraction(name: str, value: float) -> float:
     """Return `value` as a rate above 0 and at most 1."""
-    rate = float(value)
+    rate = real(name, value)
     if not 0.0 < rate <= 1.0:
         raise ArcwiseError(f"{name} is {value}, expected a rate above 0 and at most 1, like 1e-3")
     return rate
+
+
+def rates(name: str, values: Sequence[float]) -> tuple[float, ...]:
+    """Return one rate or more, each above 0 and below 1."""
+    several = (values,) if np.ndim(values) == 0 else values
+    found = tuple(fraction(name, value) for value in several)  # type: ignore[union-attr]
+    if not found or max(found) >= 1:
+        raise ArcwiseError(f"{name} is {values}, expected one or more rates between 0 and 1")
+    return found
+
+
+def real(name: str, value: float) -> float:
+    """Return `value` as a number that is not NaN."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if math.isnan(number):
+        raise ArcwiseError(f"{name} is {value!r}, expected a number")
+    return number
+
+
+def whole(name: str, value: int) -> int:
+    """Return `value` as a whole number."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ArcwiseError(f"{name} is {value!r}, expected a whole number") from None
+
+
+def positive(name: str, value: int) -> int:
+    """Return `value` as a whole number from 1."""
+    if (number := whole(name, value)) < 1:
+        raise ArcwiseError(f"{name} is {number}, expected 1 or more")
+    return number

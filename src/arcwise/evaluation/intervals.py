@@ -103,14 +103,16 @@ def bootstrapped(
     """Return the value with the middle 95 % of the drawn ones.
 
     Draws of few identities are too much alike, and those of one identity are all the same. Where
-    there are fewer than `FEW`, or the draws agree (nothing went wrong, or everything), the interval
-    reaches at least as far as Wilson's with one trial for each identity: it never has width 0.
+    there are fewer than `FEW`, or the draws agree, or nothing went wrong or everything, the
+    interval reaches at least as far as Wilson's with one trial for each identity: it never has
+    width 0.
     """
     low, high = percentile_interval(drawn)
     if math.isnan(low):
         low, high = 0.0, 1.0
     rate = Rate(value, min(low, value), max(high, value), resolved)
-    return at_least_wilson(rate, identities) if identities < FEW or low == high else rate
+    alike = low == high or not 1e-9 < value < 1 - 1e-9
+    return at_least_wilson(rate, identities) if identities < FEW or alike else rate
 
 
 def at_least_wilson(rate: Rate, identities: int) -> Rate:
@@ -119,7 +121,7 @@ def at_least_wilson(rate: Rate, identities: int) -> Rate:
     With one trial for each identity. Where next to nothing goes wrong, it does so with few
     identities, and draws of these are too much alike.
     """
-    low, high = wilson(rate * identities, identities)
+    low, high = wilson(min(1.0, rate) * identities, identities)
     return Rate(rate, min(low, rate.low), max(high, rate.high), rate.resolved)
 
 

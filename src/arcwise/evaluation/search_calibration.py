@@ -167,16 +167,18 @@ def calibrate_searches(
     unit = inputs.embeddings("embeddings", embeddings)
     codes = inputs.codes("ids", ids, len(unit))
     sizes = np.bincount(codes)
+    draws = inputs.whole("draws", draws)
     kinds = [
         (gallery_of(sizes, gallery, templates), templates)
         for gallery, templates in (usual_galleries(sizes) if galleries is None else galleries)
     ]
-    rates = tuple(inputs.fraction("fpir", fpir) for fpir in fpirs)
-    if not rates or max(rates) >= 1:
-        raise ArcwiseError(f"fpirs is {tuple(fpirs)}, expected one or more rates between 0 and 1")
-    levels = _levels(_search(unit, codes, max(rates), kinds, seed))
+    if not kinds:
+        raise ArcwiseError("galleries is empty, expected one or more pairs (G, M)")
+    rates = inputs.rates("fpirs", fpirs)
+    searched = _search(unit, codes, max(rates), kinds, seed)
+    levels = _levels(searched.of_others())
     return tuple(
-        _calibrated(levels, rate, gallery, templates, seed, draws)
+        _calibrated(searched, levels, rate, gallery, templates, seed, draws)
         for gallery, templates in kinds
         for rate in rates
     )
@@ -213,6 +215,7 @@ def search_rates(
     unit = inputs.embeddings("embeddings", embeddings)
     codes = inputs.codes("ids", ids, len(unit))
     gallery = gallery_of(np.bincount(codes), gallery_size, templates)
+    draws, threshold = inputs.whole("draws", draws), inputs.real("threshold", threshold)
     searched = Searched.of(unit, codes, np.arange(len(unit)), threshold).above(threshold)
     found = spread(searched, gallery, templates, draws, seed)
     return found.fpir, found.dir
@@ -259,8 +262,10 @@ def gallery_of(sizes: np.ndarray, gallery_size: int | None, templates: int | Non
     Raises:
         ArcwiseError: fewer than two identities, none with M images, or G out of range.
     """
-    if templates is not None and templates < 1:
-        raise ArcwiseError(f"templates is {templates}, expected 1 or more images an identity")
+    if templates is not None:
+        inputs.positive("templates", templates)
+    if gallery_size is not None:
+        inputs.whole("gallery_size", gallery_size)
     people, images = len(sizes), int(sizes.sum())
     if people < 2:
         raise ArcwiseError(
@@ -319,11 +324,16 @@ def _search(
 
 
 def _calibrated(
-    levels: list[Searched], rate: float, gallery: int, templates: int | None, seed: int, draws: int
+    searched: Searched,
+    levels: list[Searched],
+    rate: float,
+    gallery: int,
+    templates: int | None,
+    seed: int,
+    draws: int,
 ) -> SearchThreshold:
     """Return the threshold of one rate, with what it keeps and finds."""
     threshold = _lowest(levels, rate, gallery, templates)
-    searched = next((one for one in levels if one.floor <= threshold), levels[-1])
     found = spread(searched.above(threshold), gallery, templates, draws, seed)
     least, most = found.ratio
     low = -1.0 if least <= 0 else _lowest(levels, rate / least, gallery, templates)

@@ -18,12 +18,14 @@ class GallerySize:
         templates: of all of them.
         fewest: templates of the identity that has fewest; 0 in an empty gallery.
         most: templates of the identity that has most.
+        newest: number of the template that was enrolled last; they rise.
     """
 
     identities: int
     templates: int
     fewest: int
     most: int
+    newest: int = 0
 
     @property
     def each(self) -> int | None:
@@ -40,12 +42,14 @@ class GalleryCalibration:
         templates: enrolled then.
         thresholds: by false-positive identification rate.
         measured_on: the strangers, in words.
+        newest: number of the template that had been enrolled last; None where it was not kept.
     """
 
     identities: int
     templates: int
     thresholds: tuple[SearchThreshold, ...]
     measured_on: str
+    newest: int | None = None
 
     @property
     def strangers(self) -> int:
@@ -53,8 +57,9 @@ class GalleryCalibration:
         return max((one.identities for one in self.thresholds), default=0)
 
     def outgrown(self, size: GallerySize) -> bool:
-        """Whether more is enrolled now than then."""
-        return size.identities > self.identities or size.templates > self.templates
+        """Whether something is enrolled now that was not then, in the place of others or not."""
+        more = size.identities > self.identities or size.templates > self.templates
+        return more or (self.newest is not None and size.newest > self.newest)
 
     def as_json(self) -> str:
         """Return the text that a gallery keeps."""
@@ -64,6 +69,7 @@ class GalleryCalibration:
                 "templates": self.templates,
                 "thresholds": [one.as_dict() for one in self.thresholds],
                 "measured_on": self.measured_on,
+                "newest": self.newest,
             },
             allow_nan=False,
             ensure_ascii=False,
@@ -78,13 +84,16 @@ class GalleryCalibration:
         """
         try:
             values = json.loads(text)
+            newest = values.get("newest")
             return cls(
                 int(values["identities"]),
                 int(values["templates"]),
                 tuple(map(SearchThreshold.from_dict, values["thresholds"])),
                 str(values["measured_on"]),
+                None if newest is None else int(newest),
             )
-        except (ValueError, KeyError, TypeError) as problem:
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise ArcwiseError(
-                f"the gallery's calibration cannot be read ({problem}): calibrate it again"
+                f"the gallery's calibration cannot be read ({problem}): calibrate it again, with "
+                "--force"
             ) from None

@@ -98,8 +98,10 @@ class EmbeddedGallery:
 
     def size(self) -> GallerySize:
         """How many identities and templates there are."""
-        counts = list(self.counts().values())
-        return GallerySize(len(counts), sum(counts), min(counts, default=0), max(counts, default=0))
+        with self._current():
+            counts, newest = list(self._scan.counts().values()), self._scan.newest()
+        fewest, most = min(counts, default=0), max(counts, default=0)
+        return GallerySize(len(counts), sum(counts), fewest, most, newest)
 
     @property
     def calibration(self) -> GalleryCalibration | None:
@@ -357,9 +359,10 @@ class EmbeddedGallery:
     def _templates(self, identity: str, *, known: bool = False) -> list[int]:
         if known and identity not in self._scan:
             close = difflib.get_close_matches(str(identity), self._scan.identities(), n=1)
-            hint = (
-                f"did you mean {close[0]!r}?" if close else f"{len(self.identities())} others are"
-            )
+            others = len(self.identities())
+            hint = f"{others} others are" if others else "the gallery is empty"
+            if close:
+                hint = f"did you mean {close[0]!r}?"
             raise GalleryError(f"{self.path}: {identity!r} is not enrolled; {hint}")
         return self._scan.templates(identity)
 

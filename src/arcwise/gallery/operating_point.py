@@ -106,13 +106,14 @@ def operating_points(
         calibration: measured in this gallery, of this or another size.
     """
     points = []
-    for one in calibration.thresholds if calibration is not None else ():
-        then = (calibration.identities, calibration.templates)  # type: ignore[union-attr]
-        fits = size.identities <= then[0] and size.templates <= then[1]
-        exact = (size.identities, size.templates) == then
-        points.append(
-            _point(one, one.fpir, *then, size, exact, _found(one) if fits else None, True)
-        )
+    if calibration is not None:
+        then = (calibration.identities, calibration.templates)
+        here = not calibration.outgrown(size)
+        exact = here and (size.identities, size.templates) == then
+        points += [
+            _point(one, one.fpir, *then, size, exact, _found(one) if here else None, here)
+            for one in calibration.thresholds
+        ]
     for one in searches:
         total = one.gallery * (one.templates or 1)
         alike = one.templates is not None and one.templates == size.each

@@ -78,6 +78,10 @@ class Scan:
         """Ids of an identity's templates, ascending; none for an unknown identity."""
         return np.sort(self._templates[self._rows(identity)]).tolist()
 
+    def newest(self) -> int:
+        """The largest template id; 0 without any."""
+        return int(self._templates[: self._size].max(initial=0))
+
     def metadata_of(self, identity: str) -> list[str]:
         """The JSON texts of an identity's templates, in the order of their ids."""
         rows = self._rows(identity)

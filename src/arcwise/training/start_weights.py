@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,9 @@ def _read(path: Path) -> tuple[str, dict[str, Tensor]]:
     try:
         if path.suffix.lower() == ".safetensors" or head[8:9] == b"{":
             return "", _tensors(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a pickle is like; an error follows
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ArcwiseError(f"no weights in it, or code, which is not run; {_EXPECTED}") from None
     except Exception as problem:  # damaged files raise whatever their parser raises

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from arcwise import evaluation, runtime
-from arcwise.bundle import Bundle, add_thresholds
+from arcwise.bundle import Bundle, add_thresholds, read_bundle
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.split import identity_digest
 from arcwise.errors import ArcwiseError, ImageError
@@ -138,16 +138,19 @@ def calibrate(
             "rates; bring more, or ask for higher rates. The model is as it was"
         )
     digests = sorted(identity_digest(identity) for identity in kept.classes)
-    again = digests == sorted(loaded.bundle.digests.get("calibrate", ()))
+    before = read_bundle(loaded.path)  # others may have calibrated it meanwhile
+    if not force:
+        _check_better(before, people)
+    again = digests == sorted(before.digests.get("calibrate", ()))
     add_thresholds(
         loaded.path,
         resolved,
-        search_thresholds=[*(_others(loaded.bundle, kinds) if again else ()), *resolved_searches],
+        search_thresholds=[*(_others(before, kinds) if again else ()), *resolved_searches],
         probability=score_map,
         measured_on=f"{len(kept)} pictures of {people} identities of {manifest.name}",
         digests=digests,
     )
-    before = loaded.thresholds or loaded.search_thresholds
+    had_some = before.thresholds or before.search_thresholds
     return Calibration(
         model=loaded.path,
         pictures=len(kept),
@@ -163,7 +166,7 @@ def calibrate(
         reliability=judged,
         trained_images=found.trained_images,
         notes=found.notes,
-        replaced=loaded.bundle.measured_on if before and not again else "",
+        replaced=before.measured_on if had_some and not again else "",
     )
 
 

@@ -29,7 +29,8 @@ class GalleryCalibrated:
         gallery: its path.
         model: the model folder.
         size: of the gallery.
-        calibration: the thresholds that are resolved, as kept.
+        calibration: the thresholds that are resolved, as kept: with a detection rate only where it
+            is that of a gallery like this one.
         thresholds: all of them.
         strangers: images of identities that are not enrolled.
         stranger_identities: how many these are of.
@@ -104,6 +105,9 @@ def calibrate_gallery(
     """
     check_seed(seed)
     check_rates(fpir=fpirs)
+    for name, number in (("gallery_size", gallery_size), ("templates", templates)):
+        if number is not None and number < 1:
+            raise ArcwiseError(f"{name} is {number}; expected 1 or more")
     loaded = model_of(gallery, model)
     with open_gallery(gallery, model=loaded) as store:
         size = store.size()
@@ -132,11 +136,19 @@ def calibrate_gallery(
             seed=seed,
         )
         dir_from = f"{len(own)} other images of {len(set(own_ids))} enrolled identities"
+        kept = thresholds
         if not len(own):
             most = size.identities if gallery_size is None else gallery_size
             each = size.each if templates is None else templates
-            thresholds, dir_from = _found_among(thresholds, *strangers, most, each, seed)
-        resolved = tuple(one for one in thresholds if one.resolved)
+            thresholds, most = _found_among(thresholds, *strangers, most, each, seed)
+            dir_from = f"the strangers themselves, {most} enrolled with {each} images each"
+            if not most:
+                dir_from = ""
+            elif each == size.each and most >= size.identities:
+                kept = thresholds
+            else:
+                dir_from += "; searches do not say it, because here are more, or others each"
+        resolved = tuple(one for one in kept if one.resolved)
         if not resolved:
             raise ArcwiseError(
                 f"{manifest.name}: {len(closest)} images of strangers resolve none of the rates; "
@@ -148,6 +160,7 @@ def calibrate_gallery(
             size.templates,
             resolved,
             f"{len(closest)} images of {people} identities of {manifest.name}",
+            size.newest,
         )
         if store.size() != size:
             raise ArcwiseError(f"{gallery}: changed while it was calibrated; calibrate it again")
@@ -195,8 +208,10 @@ def _check_strangers(
             f"{wanted.name}: all of its {len(enrolled)} identities are enrolled in {gallery}; a "
             "gallery is calibrated with images of nobody enrolled"
         )
+    if force:  # what is there may be of another version, or damaged
+        return
     before = store.calibration
-    if before is not None and before.strangers > strangers and not force:
+    if before is not None and before.strangers > strangers:
         raise ArcwiseError(
             f"{gallery}: calibrated on {before.strangers} identities ({before.measured_on}), and "
             f"these are {strangers}; to put them in their place all the same, say --force (in "
@@ -227,14 +242,19 @@ def _found_among(
     gallery_size: int,
     templates: int | None,
     seed: int,
-) -> tuple[tuple[SearchThreshold, ...], str]:
-    """The thresholds with how many of the strangers they would find, were they enrolled."""
+) -> tuple[tuple[SearchThreshold, ...], int]:
+    """The thresholds with how many of the strangers they would find, were so many enrolled.
+
+    Returns:
+        The thresholds; how many identities were enrolled, at most as many as asked for, or 0 where
+        none could be.
+    """
     if templates is None:
-        return thresholds, ""  # the gallery's identities differ in how many they have
+        return thresholds, 0  # the gallery's identities differ in how many they have
     able = np.count_nonzero(np.unique(ids, return_counts=True)[1] > templates)
     gallery_size = min(gallery_size, int(able) - 1)
     if gallery_size < 1:
-        return thresholds, ""
+        return thresholds, 0
     filled = []
     for one in thresholds:
         rate = evaluation.search_rates(
@@ -243,5 +263,4 @@ def _found_among(
         if rate is not None:
             one = replace(one, dir=float(rate), dir_low=rate.low, dir_high=rate.high)  # noqa: PLW2901
         filled.append(one)
-    said = f"the strangers themselves, {gallery_size} enrolled with {templates} images each"
-    return tuple(filled), said
+    return tuple(filled), gallery_size
