@@ -159,7 +159,8 @@ def test_calibrate_for_a_program(
     assert {one["templates"] for one in said["search_thresholds"]} == {1, 2, 5}
     run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
     said = json.loads(run(capsys, "calibrate", "model", str(products), "--gallery", "g", "--json"))
-    assert said["size"] == {"identities": 2, "templates": 4, "fewest": 2, "most": 2}
+    size = {"identities": 2, "templates": 4, "fewest": 2, "most": 2, "newest": 4}
+    assert said["size"] == size
     assert said["thresholds"][0]["gallery"] == 2
 
 

@@ -218,3 +218,19 @@ class TestWhichIsTaken:
         check_one_rate(0.1, None)
         with pytest.raises(ArcwiseError, match="one of the two"):
             check_one_rate(0.1, 0.1)
+
+    def test_what_this_gallery_says_comes_before_bounds(self) -> None:
+        """A model's bound between two rates measured here is not taken."""
+        here = (searched(0.1, 2, None, 0.8), searched(0.05, 2, None, 0.86))
+        then = GalleryCalibration(2, 2, here, "strangers")
+        found = operating_points(size(1, 1), (), [searched(0.096, 9, 1, 0.7)], then)
+        chosen = nearest(found, 0.099)
+        assert chosen is not None
+        assert (chosen.threshold, chosen.here) == (0.86, True)
+
+    def test_pairs_of_few_identities_promise_nothing(self) -> None:
+        few = replace(compared(0.001, 0.3), identities=5)
+        (point,) = points(size(1, 1), few)
+        assert not point.promises
+        assert "5 identities, too few" in str(point)
+        assert usual_point([point]) == point  # it decides all the same

@@ -100,7 +100,7 @@ def test_printed(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     assert "6 templates of 6 identities" in out
     assert "1 to 1, median 1" in out
     assert "sound" in out
-    assert "similarity >= 0.9999, a bound" in out
+    assert "similarity >= 0.9999, 0.006 (at most)" in out
     add_thresholds(shop.model, [], measured_on="", digests=())
     assert main(["gallery", "info", str(shop.gallery)]) == 0
     assert f"arcwise calibrate {shop.model} DATA" in capsys.readouterr().out

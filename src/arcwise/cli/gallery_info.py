@@ -7,7 +7,8 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from arcwise.cli.as_json import print_json
-from arcwise.gallery import OperatingPoint, nearest
+from arcwise.evaluation.search_calibration import FPIRS
+from arcwise.gallery import nearest
 from arcwise.verbs.gallery_info import GalleryInfo, ModelFound, gallery_info
 
 
@@ -64,17 +65,16 @@ def show(info: GalleryInfo) -> None:
             f"  calibrated             with {then.identities} identities and {then.templates} "
             f"templates enrolled, on {then.measured_on}{grown}"
         )
-    measured = f", measured on {info.measured_on}" if info.measured_on else ""
-    print(f"  thresholds that hold   of its model{measured}")
-    holding: dict[float, OperatingPoint] = {}
-    for one in info.points:
-        if one.promises and (point := nearest(info.points, one.fpir)) is not None:
-            holding[one.fpir] = point
-    for rate, point in sorted(holding.items(), reverse=True):
-        about = "" if point.fits else ", a bound"
-        print(f"    FPIR {rate:.2g} at similarity >= {point.threshold:.4f}{about}")
-    if not holding:
-        print("    none: nothing can be promised in a gallery of this size")
+    if info.measured_on:
+        print(f"  its model calibrated   on {info.measured_on}")
+    print("  thresholds that hold   for --fpir, and the rate they keep here")
+    for rate in FPIRS:
+        point = nearest(info.points, rate)
+        if point is None:
+            print(f"    {rate:<6g} none")
+            continue
+        where = "here" if point.here and point.fits else "as measured" if point.exact else "at most"
+        print(f"    {rate:<6g} similarity >= {point.threshold:.4f}, {point.fpir:.2g} ({where})")
 
 
 def described(model: ModelFound) -> str:

@@ -26,7 +26,8 @@ def command(
         gallery: The gallery's file.
         identity: Who it is said to be.
         image: The picture.
-        far: False-accept rate; by default the lowest that the model resolves.
+        far: False-accept rate; by default the lowest that the model resolves and that still
+            accepts half of the mated pairs.
         model: Where the gallery's model is now, if it moved.
         json: Print one JSON document instead.
     """

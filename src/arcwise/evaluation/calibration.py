@@ -75,10 +75,10 @@ class Threshold:
     def __str__(self) -> str:
         mark = "" if self.resolved else ", NOT RESOLVED: too few pairs for this rate"
         tar = "" if self.tar is None else f", accepts {self.tar:.2%} of mated pairs"
-        return (
-            f"FAR {self.far:g}: similarity >= {self.threshold:.4f} "
-            f"[{self.low:.4f}, {self.high:.4f}]{tar}{mark}"
-        )
+        ends = f"[{self.low:.4f}, {self.high:.4f}]"
+        if (self.low, self.high) == (-1.0, 1.0):
+            ends = "(interval not known)"
+        return f"FAR {self.far:g}: similarity >= {self.threshold:.4f} {ends}{tar}{mark}"
 
 
 def calibrate(

@@ -337,6 +337,8 @@ def _calibrated(
     found = spread(searched.above(threshold), gallery, templates, draws, seed)
     least, most = found.ratio
     low = -1.0 if least <= 0 else _lowest(levels, rate / least, gallery, templates)
+    if low <= just_above(np.float32(searched.floor)):  # it lies below what was kept
+        low = -1.0
     high = 1.0 if np.isinf(most) else _lowest(levels, rate / most, gallery, templates)
     return SearchThreshold(
         fpir=rate,

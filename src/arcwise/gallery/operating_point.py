@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.evaluation.in_words import search_in_words
+from arcwise.evaluation.intervals import FEW
 from arcwise.gallery.calibration import GalleryCalibration, GallerySize
 
 NOTHING = 0.5
@@ -59,16 +60,20 @@ class OperatingPoint:
 
     @property
     def promises(self) -> bool:
-        """Whether the rate is a promise at all."""
-        return self.fpir < NOTHING
+        """Whether the rate is a promise at all.
+
+        A rate of pairs says nothing of its error where these are of few identities.
+        """
+        single = isinstance(self.basis, Threshold)
+        return self.fpir < NOTHING and not (single and self.basis.identities < FEW)
 
     def __str__(self) -> str:
         """Return one sentence: what happens to 100 images of either kind."""
         if not self.promises:
-            return (
-                "nothing can be promised for others: no threshold was measured for a gallery like "
-                "this one"
-            )
+            why = "no threshold was measured for a gallery like this one"
+            if self.fpir < NOTHING:
+                why = f"its rate was measured on {self.basis.identities} identities, too few"
+            return f"nothing can be promised for others: {why}"
         said = search_in_words(self.found, (self.fpir, *self.ends), at_most=not self.exact)
         if self.found is None:
             said += "; how many of enrolled identities are found was not measured"
@@ -142,15 +147,17 @@ def usual_point(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
 
     Of those that fit, measured in this gallery before others, it is the lowest rate that still
     finds half of the images of enrolled identities; where none does, the highest. Where none fits,
-    it is the lowest threshold whose bound is a usual rate, or else the lowest bound.
+    it is the lowest threshold whose bound is a usual rate, or else the lowest bound; those that
+    promise something come before those that do not.
     """
+    points = [one for one in points if one.promises] or points
     fitting = [one for one in points if one.fits]
     own = [one for one in fitting if one.here]
     fitting = own or fitting
     if fitting:
         finding = [one for one in fitting if _found_at_least(one, points) >= _FOUND]
         rate = min(o.fpir for o in finding) if finding else max(o.fpir for o in fitting)
-        return nearest([one for one in fitting if one.fpir == rate], rate)
+        return _preferred([one for one in fitting if one.fpir == rate])
     usual = [one for one in points if one.fpir <= USUAL]
     if usual:
         return min(usual, key=lambda one: one.threshold)
@@ -160,25 +167,17 @@ def usual_point(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
 def nearest(points: Sequence[OperatingPoint], fpir: float) -> OperatingPoint | None:
     """Return the one that promises this rate, or the nearest stricter one; None where none does.
 
-    Of several at that rate, one measured in this gallery comes first, then one measured with just
-    as many templates an identity, then the lowest threshold: all of them keep the rate.
+    What was measured in this gallery comes first. Of several at that rate it is one measured with
+    just as many templates an identity, or else the lowest threshold: all of them keep the rate.
     """
-    kept = [one for one in points if one.fpir <= fpir * (1 + 1e-9)]
-    return min(
-        kept,
-        key=lambda one: (
-            -one.fpir,
-            not (one.here and one.fits),
-            one.found is None,
-            one.threshold,
-        ),
-        default=None,
-    )
+    kept = [one for one in points if one.promises and one.fpir <= fpir * (1 + 1e-9)]
+    own = [one for one in kept if one.here and one.fits]
+    return _preferred(own or kept)
 
 
-def at_far(points: Sequence[OperatingPoint], threshold: Threshold) -> OperatingPoint:
-    """Return the point of this threshold of single comparisons."""
-    return next(one for one in points if one.basis is threshold)
+def _preferred(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
+    """Return the highest rate, at it what says how many are found, and the lowest threshold."""
+    return min(points, key=lambda one: (-one.fpir, one.found is None, one.threshold), default=None)
 
 
 def check_one_rate(far: float | None, fpir: float | None) -> None:

@@ -12,8 +12,10 @@ from arcwise import evaluation, runtime
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold
+from arcwise.evaluation.intervals import FEW
 from arcwise.evaluation.search_calibration import FPIRS
 from arcwise.gallery import Gallery, GalleryCalibration, GallerySize, open_gallery
+from arcwise.runtime import Model
 from arcwise.verbs.calibrate import check_rates, measurable
 from arcwise.verbs.model_of import model_of
 from arcwise.verbs.seed import check_seed
@@ -119,7 +121,7 @@ def calibrate_gallery(
         manifest, found = measurable(loaded, opened, other_identities)
         wanted = found.manifest
         enrolled = {one for one in wanted.classes if store.forms(one)}
-        _check_strangers(store, str(gallery), wanted, enrolled, force)
+        _check_strangers(store, loaded, str(gallery), wanted, enrolled, force)
         embedded = runtime.embed_manifest(loaded, wanted, progress=progress)
         ids = np.array(wanted.select(embedded.rows).identities)
         unknown = ~np.isin(ids, list(enrolled))
@@ -199,9 +201,9 @@ def _with_identities(data: str | Path | Manifest) -> tuple[Manifest, tuple[str, 
 
 
 def _check_strangers(
-    store: Gallery, gallery: str, wanted: Manifest, enrolled: set[str], force: bool
+    store: Gallery, model: Model, gallery: str, wanted: Manifest, enrolled: set[str], force: bool
 ) -> None:
-    """Refuse a data set without strangers, or with fewer than the gallery was calibrated on."""
+    """Refuse a data set without strangers, or with too few to take the place of what is there."""
     strangers = len(wanted.classes) - len(enrolled)
     if not strangers:
         raise ArcwiseError(
@@ -211,6 +213,13 @@ def _check_strangers(
     if force:  # what is there may be of another version, or damaged
         return
     before = store.calibration
+    most = max((one.identities for one in model.search_thresholds), default=0)
+    if strangers < FEW <= most:
+        raise ArcwiseError(
+            f"{wanted.name}: {strangers} strangers are too few to take the place of the model's "
+            f"thresholds, which were measured on {most} identities; bring more, or say --force (in "
+            "Python force=True)"
+        )
     if before is not None and before.strangers > strangers:
         raise ArcwiseError(
             f"{gallery}: calibrated on {before.strangers} identities ({before.measured_on}), and "

@@ -44,7 +44,8 @@ def verify(
         gallery: the file.
         identity: who it is said to be.
         image: the picture file.
-        far: false-accept rate; by default the lowest that the model resolves.
+        far: false-accept rate; by default the lowest that the model resolves and that still
+            accepts half of the mated pairs.
         model: where the gallery's model is now, if it moved.
 
     Raises:
