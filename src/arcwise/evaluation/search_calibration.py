@@ -334,6 +334,8 @@ def _calibrated(
 ) -> SearchThreshold:
     """Return the threshold of one rate, with what it keeps and finds."""
     threshold = _lowest(levels, rate, gallery, templates)
+    known = resolved(rate, len(searched.probe))
+    draws = draws if known else 0  # of a rate that is not resolved nothing is known
     found = spread(searched.above(threshold), gallery, templates, draws, seed)
     least, most = found.ratio
     low = -1.0 if least <= 0 else _lowest(levels, rate / least, gallery, templates)
@@ -349,7 +351,7 @@ def _calibrated(
         high=max(threshold, min(1.0, high)),
         fpir_low=found.fpir.low,
         fpir_high=max(rate, found.fpir.high),
-        resolved=resolved(rate, len(searched.probe)),
+        resolved=known,
         probes=len(searched.probe),
         identities=len(searched.sizes),
         dir=None if found.dir is None else float(found.dir),
