@@ -101,6 +101,7 @@ def test_unequal_identities_by_hand() -> None:
     assert 0 < lax.threshold <= 1.0
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(0, 1), max_size=6),
     st.integers(0, 3),

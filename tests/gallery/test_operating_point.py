@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from arcwise.errors import ArcwiseError
@@ -49,6 +49,7 @@ def points(here: GallerySize, *thresholds: SearchThreshold | Threshold) -> list[
     return operating_points(here, single, several)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
 @given(st.data())
 def test_the_bound_holds(data: st.DataObject) -> None:
     """Templates that reach a threshold independently, given the query and the identity."""
