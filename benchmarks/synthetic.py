@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 import cv2
 
-from arcwise.data.synthetic import Renderer, camera
-from arcwise.data.synthetic.world import World
+from arcwise.synthetic import Renderer, camera
+from arcwise.synthetic.world import World
 
 
 def measured(run: Callable[[], int], rounds: int) -> tuple[float, float]:

@@ -15,9 +15,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from arcwise.data.synthetic import Renderer, family_of
-from arcwise.data.synthetic.brush import lettering, stamp
-from arcwise.data.synthetic.pixels import Canvas
+from arcwise.synthetic import Renderer, family_of
+from arcwise.synthetic.brush import lettering, stamp
+from arcwise.synthetic.pixels import Canvas
 
 GAP, SHOTS, ROWS = 4, 7, 10
 

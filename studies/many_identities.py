@@ -42,7 +42,7 @@ from arcwise.data.augment import Augment, augment, view_keys
 from arcwise.data.loader import Pictures, batches
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.samplers import Shuffled
-from arcwise.data.synthetic import render_dataset
+from arcwise.synthetic import render_dataset
 from arcwise.training import build, checkpoint, loop, metrics
 from arcwise.training.config import TrainConfig
 from arcwise.training.run import Run

@@ -40,7 +40,7 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def products(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of 36 rendered products: one studio picture and five shop pictures of each."""
-    from arcwise.data.synthetic import render_dataset
+    from arcwise.synthetic import render_dataset
 
     folder = tmp_path_factory.mktemp("rendered") / "products"
     return render_dataset(folder, identities=36, shots=5, studio=1, size=48).parent

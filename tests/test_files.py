@@ -15,7 +15,7 @@ import pytest
 from arcwise.cli import main
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError, ImageError
-from arcwise.files import LOCK, alone, is_special, read_file, reason, whole
+from arcwise.files import LOCK, atomic_write, is_special, locked, os_error_reason, read_file
 from arcwise.images import read_image
 
 pytestmark = [
@@ -94,7 +94,7 @@ def test_a_table_that_names_some(place: Path) -> None:
 
 def test_a_file_is_there_once_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "file"
-    with whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text("all")
         assert not path.exists()
     assert path.read_text() == "all"
@@ -107,7 +107,7 @@ def test_what_goes_wrong_leaves_the_old_one(tmp_path: Path, kind: type[BaseExcep
     path.write_text("old")
 
     def write() -> None:
-        with whole(path) as beside:
+        with atomic_write(path) as beside:
             beside.write_text("half of")
             raise kind(errno.ENOSPC, "")
 
@@ -119,7 +119,10 @@ def test_what_goes_wrong_leaves_the_old_one(tmp_path: Path, kind: type[BaseExcep
 
 def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
     said = r"report\.html cannot be written: No space left on device; make room"
-    with pytest.raises(ArcwiseError, match=said), whole(tmp_path / "report.html", mend="make room"):
+    with (
+        pytest.raises(ArcwiseError, match=said),
+        atomic_write(tmp_path / "report.html", mend="make room"),
+    ):
         raise OSError(errno.ENOSPC, "as a library words it")
 
 
@@ -127,27 +130,30 @@ def test_a_place_that_takes_no_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(ArcwiseError, match="cannot be written: Not a directory"),
-        whole(tmp_path / "file" / "inside"),
+        atomic_write(tmp_path / "file" / "inside"),
     ):
         pass
     (tmp_path / "folder" / "full").mkdir(parents=True)
-    with pytest.raises(ArcwiseError, match="cannot be written"), whole(tmp_path / "folder") as one:
+    with (
+        pytest.raises(ArcwiseError, match="cannot be written"),
+        atomic_write(tmp_path / "folder") as one,
+    ):
         one.write_text("")
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
 def test_the_reason_is_the_systems_or_the_librarys() -> None:
-    assert reason(OSError(errno.EROFS, "Detail: x")) == os.strerror(errno.EROFS)
-    assert reason(OSError("in words")) == "in words"
+    assert os_error_reason(OSError(errno.EROFS, "Detail: x")) == os.strerror(errno.EROFS)
+    assert os_error_reason(OSError("in words")) == "in words"
 
 
 def test_a_folder_is_one_blocks_at_a_time(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with alone(run, "a training"):
+    with locked(run, "a training"):
         (run / "work").touch()
         with pytest.raises(ArcwiseError, match="run: a training is under way there already"):
-            alone(tmp_path / "." / "run", "a training").__enter__()
-        with alone(tmp_path / "other", "a training"):
+            locked(tmp_path / "." / "run", "a training").__enter__()
+        with locked(tmp_path / "other", "a training"):
             pass
         other = subprocess.run(
             [sys.executable, "-c", HOLD, run], capture_output=True, text=True, check=False
@@ -160,8 +166,8 @@ def test_a_folder_is_one_blocks_at_a_time(tmp_path: Path) -> None:
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from arcwise.files import alone
-with alone(Path(sys.argv[1]), "a training"):
+from arcwise.files import locked
+with locked(Path(sys.argv[1]), "a training"):
     if os.fork() == 0:
         os.close(1)
         time.sleep(3)  # a worker that outlives its process
@@ -178,9 +184,9 @@ def test_a_killed_process_leaves_no_folder_locked(tmp_path: Path) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         with pytest.raises(ArcwiseError, match=f"process {other.pid} "):
-            alone(tmp_path, "a training").__enter__()
+            locked(tmp_path, "a training").__enter__()
         other.send_signal(signal.SIGKILL)
     assert (tmp_path / LOCK).exists()
-    with alone(tmp_path, "a training"):
+    with locked(tmp_path, "a training"):
         pass
     assert os.listdir(tmp_path) == []

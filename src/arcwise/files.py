@@ -56,7 +56,7 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
 
 
 @contextmanager
-def whole(path: Path, *, mend: str = "") -> Iterator[Path]:
+def atomic_write(path: Path, *, mend: str = "") -> Iterator[Path]:
     """A path beside, which becomes `path` when the block ends well; its folder is made.
 
     Until then, and when anything goes wrong, what was at `path` stays as it was.
@@ -70,7 +70,7 @@ def whole(path: Path, *, mend: str = "") -> Iterator[Path]:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with told(path, mend=mend):
+        with translate_errors(path, mend=mend):
             _make(path.parent)
             yield beside
             beside.replace(path)
@@ -80,7 +80,7 @@ def whole(path: Path, *, mend: str = "") -> Iterator[Path]:
 
 
 @contextmanager
-def told(path: Path, *, mend: str = "") -> Iterator[None]:
+def translate_errors(path: Path, *, mend: str = "") -> Iterator[None]:
     """A block whose system errors (no space, no permission) are one line about a file or folder.
 
     Raises:
@@ -90,10 +90,12 @@ def told(path: Path, *, mend: str = "") -> Iterator[None]:
         yield
     except OSError as problem:
         mend = mend or "check the path, the permissions and the free space"
-        raise ArcwiseError(f"{path} cannot be written: {reason(problem)}; {mend}") from problem
+        raise ArcwiseError(
+            f"{path} cannot be written: {os_error_reason(problem)}; {mend}"
+        ) from problem
 
 
-def reason(problem: OSError) -> str:
+def os_error_reason(problem: OSError) -> str:
     """What the system says, without numbers: "No space left on device"."""
     if problem.strerror == SPECIAL:
         return SPECIAL
@@ -101,7 +103,7 @@ def reason(problem: OSError) -> str:
 
 
 @contextmanager
-def alone(folder: Path, doing: str) -> Iterator[None]:
+def locked(folder: Path, doing: str) -> Iterator[None]:
     """A block in which no other process, nor another such block of this one, has the folder.
 
     The system takes the lock away when the process ends, however it ends. The folder is made; one
@@ -116,7 +118,7 @@ def alone(folder: Path, doing: str) -> Iterator[None]:
     """
     own = folder.resolve()
     new = not folder.exists()
-    with told(folder):
+    with translate_errors(folder):
         _make(folder)
         lock = None if own in _held else _taken(folder / LOCK)
     if lock is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from arcwise.data.synthetic import Renderer, family_of
+from arcwise.synthetic import Renderer, family_of
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pytest
 from arcwise.cli import main
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
-from arcwise.files import alone
+from arcwise.files import locked
 from arcwise.training import checkpoint, schedule
 from arcwise.training.config import TrainConfig
 from arcwise.training.metrics import read
@@ -212,7 +212,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(
 @pytest.mark.parametrize("how", ["", "--resume", "--resume auto"])
 def test_two_runs_into_one_folder(how: str, run: Path, tried: Tried) -> None:
     before = (run / "config.json").read_bytes()
-    with alone(run, "a training"):
+    with locked(run, "a training"):
         status, _, err = tried(run, *how.split())
     assert (status, err.count("\n")) == (2, 1)
     assert "a training is under way there already" in err

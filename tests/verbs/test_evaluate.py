@@ -17,10 +17,10 @@ import pytest
 from arcwise import evaluation, runtime
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.errors import ArcwiseError
+from arcwise.protocols.result import Evaluation
 from arcwise.runtime.cache import FORMAT
 from arcwise.verbs.embed import embed
 from arcwise.verbs.evaluate import evaluate
-from arcwise.verbs.evaluated import Evaluation
 from arcwise.verbs.evaluated_files import as_dict
 from arcwise.verbs.train import TrainResult
 

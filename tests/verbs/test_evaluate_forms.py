@@ -17,8 +17,8 @@ from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import TwoGalleries, templates
 from arcwise.images.preparation import Preparation
+from arcwise.protocols.result import Evaluation
 from arcwise.verbs.evaluate import evaluate
-from arcwise.verbs.evaluated import Evaluation
 from arcwise.verbs.evaluated_files import as_dict
 from tests import ijb
 

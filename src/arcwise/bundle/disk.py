@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from arcwise.errors import BundleError
-from arcwise.files import reason
+from arcwise.files import os_error_reason
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def disk(folder: Path, doing: str) -> Iterator[None]:
         yield
     except OSError as problem:
         raise BundleError(
-            f"the model folder {folder} cannot be {doing} ({reason(problem)}): check "
+            f"the model folder {folder} cannot be {doing} ({os_error_reason(problem)}): check "
             "the path, the permissions and the free space"
         ) from problem
 

@@ -17,7 +17,7 @@ from importlib import import_module
 from arcwise import __version__
 from arcwise.cli.stopping import status_of, stoppable
 from arcwise.errors import ArcwiseError
-from arcwise.files import reason
+from arcwise.files import os_error_reason
 
 VERBS = {
     "demo": "the whole journey on built-in pictures; minutes on two cores",
@@ -118,7 +118,7 @@ def _said(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.errno:
         place = "" if error.filename is None else f"{error.filename}: "
-        return f"{place}{reason(error)}"
+        return f"{place}{os_error_reason(error)}"
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return f"{error.object!r}: a name that is no text (UTF-8), which no table holds; rename it"
     if isinstance(error, ModuleNotFoundError) and "arcwise" not in str(error.name):

@@ -13,11 +13,11 @@ from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import left_out, progress, trained_on
 from arcwise.evaluation import Rate
+from arcwise.protocols.result import Evaluation, Measure
+from arcwise.protocols.rows import ALL
 from arcwise.verbs.evaluate import evaluate
-from arcwise.verbs.evaluated import Evaluation, Measure
 from arcwise.verbs.evaluated_files import as_dict, default_folder
 from arcwise.verbs.measurable import open_to_measure
-from arcwise.verbs.protocols.rows import ALL
 from arcwise.verbs.reporting import NO_REPORT
 
 

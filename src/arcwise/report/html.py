@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate
-from arcwise.files import whole
+from arcwise.files import atomic_write
 from arcwise.report.drawing import COLOURS
 from arcwise.report.pictures import fitting
 from arcwise.report.sections import Cell, Difference, Facts, Pictures, Section
@@ -34,7 +34,7 @@ def write_report(
     """
     target = Path(path)
     text = render(title, sections, summary)
-    with whole(target) as beside:
+    with atomic_write(target) as beside:
         beside.write_text(text, encoding="utf-8")
     return target
 

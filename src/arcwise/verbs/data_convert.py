@@ -20,7 +20,7 @@ from arcwise.data.writing.copying import Copied, copy_pictures
 from arcwise.data.writing.pointing import point_at_pictures
 from arcwise.data.writing.tables import pairs_renamed
 from arcwise.errors import ArcwiseError, ImageError
-from arcwise.files import reason
+from arcwise.files import os_error_reason
 
 _SHOWN = 10
 
@@ -122,7 +122,7 @@ def convert(
         done = copy_pictures(manifest, target, form, progress=progress, say=say)
     except OSError as problem:
         raise ArcwiseError(
-            f"{target} cannot be written: {reason(problem)}; make room and give the same "
+            f"{target} cannot be written: {os_error_reason(problem)}; make room and give the same "
             "command again, which goes on from what is whole"
         ) from problem
     return _summary(manifest, target, done, time.monotonic() - began)

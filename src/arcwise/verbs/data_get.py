@@ -18,7 +18,7 @@ from arcwise.data.catalogue.mirrored import from_mirror, mirror_of
 from arcwise.data.manifest import open_manifest
 from arcwise.data.names import MANIFEST
 from arcwise.errors import ArcwiseError
-from arcwise.files import alone, told, whole
+from arcwise.files import atomic_write, locked, translate_errors
 
 PAIRS = "pairs.csv"
 ORIGIN = "ORIGIN.txt"
@@ -85,7 +85,7 @@ def get(
         return _summary(folder, "there already")
     _check_place(dataset, folder)
     mirror = mirror_of(dataset)
-    with alone(folder, "getting a data set"), told(folder):
+    with locked(folder, "getting a data set"), translate_errors(folder):
         source = _fill(folder, dataset, mirror, received, pause)
     return _summary(folder, source)
 
@@ -161,7 +161,7 @@ def _write_table(place: Path, table: pa.Table) -> None:
 
 
 def _write(place: Path, data: bytes) -> None:
-    with whole(place) as part:
+    with atomic_write(place) as part:
         part.write_bytes(data)
 
 

@@ -20,9 +20,9 @@ from arcwise.data.pair_rule import PairRule
 from arcwise.data.parallel import Progress
 from arcwise.data.writing import beside
 from arcwise.errors import ArcwiseError
+from arcwise.protocols.layout import Layout, layout, named
+from arcwise.protocols.rows import rows_to_measure
 from arcwise.verbs.data_convert import convert
-from arcwise.verbs.protocols.layout import Layout, layout, named
-from arcwise.verbs.protocols.rows import rows_to_measure
 from arcwise.verbs.seed import check_seed
 
 FORMS = (".csv", ".txt", ".bin")

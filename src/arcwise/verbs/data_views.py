@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.errors import ArcwiseError, ImageError
-from arcwise.files import whole
+from arcwise.files import atomic_write
 from arcwise.images import decode
 from arcwise.training import build, loop
 from arcwise.training.config import TrainConfig
@@ -112,5 +112,5 @@ def _captions(words: Sequence[str]) -> Image:
 def _write(path: Path, image: Image) -> None:
     done, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     assert done, "OpenCV encodes every uint8 picture"
-    with whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_bytes(data.tobytes())

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from arcwise.data.manifest import Manifest, open_manifest
-from arcwise.data.synthetic import render_dataset
 from arcwise.errors import ArcwiseError, Stopped
 from arcwise.evaluation import Rate
-from arcwise.files import LOCK, alone, told
+from arcwise.files import LOCK, locked, translate_errors
 from arcwise.recipes import recipe
 from arcwise.runtime.engines import cores
+from arcwise.synthetic import render_dataset
 from arcwise.training.config import TrainConfig
 from arcwise.verbs.enrol import Enrolled, enrol
 from arcwise.verbs.evaluate import Evaluation, evaluate
@@ -121,7 +121,7 @@ def demo(
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise ArcwiseError(f"{out}: a file, which is no demo; --out is a folder for everything")
-    with alone(out, "a demo"), told(out):
+    with locked(out, "a demo"), translate_errors(out):
         return _demo(out, scale or Scale(), seed, say, watch)
 
 

@@ -13,17 +13,17 @@ import numpy as np
 from arcwise import __version__
 from arcwise.data.manifest import Manifest
 from arcwise.images.preparation import Preparation
+from arcwise.protocols import Plan, plan
+from arcwise.protocols.layout import named, names
+from arcwise.protocols.listed import of_itself, pair_list
+from arcwise.protocols.measure import Measured, compare, here, here_in_search, measure
+from arcwise.protocols.measures import measures
+from arcwise.protocols.plan import THRESHOLDS
+from arcwise.protocols.result import Beside, Evaluation, Protocol, Provenance
+from arcwise.protocols.rows import rows_to_measure
 from arcwise.runtime import Model
-from arcwise.verbs.evaluated import Beside, Evaluation, Protocol, Provenance
 from arcwise.verbs.evaluated_files import claim, write_results
 from arcwise.verbs.measurable import has_identities, notes, open_to_measure
-from arcwise.verbs.protocols import Plan, plan
-from arcwise.verbs.protocols.layout import named, names
-from arcwise.verbs.protocols.listed import of_itself, pair_list
-from arcwise.verbs.protocols.measure import Measured, compare, here, here_in_search, measure
-from arcwise.verbs.protocols.measures import measures
-from arcwise.verbs.protocols.plan import THRESHOLDS
-from arcwise.verbs.protocols.rows import rows_to_measure
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.seed import check_seed
 from arcwise.verbs.unseen import Unseen, trained_images, unseen

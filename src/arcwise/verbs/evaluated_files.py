@@ -12,9 +12,9 @@ from typing import Any
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate
-from arcwise.files import whole
+from arcwise.files import atomic_write
+from arcwise.protocols.result import Beside, Evaluation, Measure, Provenance
 from arcwise.runtime import Model
-from arcwise.verbs.evaluated import Beside, Evaluation, Measure, Provenance
 
 FORMAT = 2
 JSON, CSV = "results.json", "results.csv"
@@ -68,7 +68,7 @@ def write_results(folder: Path, result: Evaluation) -> None:
         (CSV, as_csv(result)),
         (JSON, json.dumps(as_dict(result), indent=2, allow_nan=False, ensure_ascii=False) + "\n"),
     ):
-        with whole(folder / name) as beside:
+        with atomic_write(folder / name) as beside:
             beside.write_text(text, encoding="utf-8")
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from arcwise.bundle import add_onnx, probe_image
 from arcwise.bundle.description import ONNX
 from arcwise.errors import ArcwiseError
-from arcwise.files import told
+from arcwise.files import translate_errors
 from arcwise.images.decode import decode
 from arcwise.images.preparation import Preparation
 from arcwise.runtime import Picture, load
@@ -93,7 +93,7 @@ def export(
     size = (model.preparation.height, model.preparation.width)
     beside = model.path / f".encoder.{uuid.uuid4().hex}.onnx"
     try:
-        with told(model.path / ONNX):
+        with translate_errors(model.path / ONNX):
             write_onnx(reference.encoder, beside, size, opset)
         inputs = [_noise(size), *_batches(model.preparation, built_in_pictures())]
         if pictures is not None:

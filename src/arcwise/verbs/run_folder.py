@@ -15,7 +15,7 @@ import arcwise
 from arcwise import distributed
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
-from arcwise.files import LOCK, whole
+from arcwise.files import LOCK, atomic_write
 from arcwise.training import build, checkpoint
 from arcwise.training.config import TrainConfig
 
@@ -202,5 +202,5 @@ def write(out: Path, start: Start, manifest: Manifest, loss: str, recipe: str) -
             "fingerprint": manifest.fingerprint(),
         },
     }
-    with whole(out / CONFIG) as beside:
+    with atomic_write(out / CONFIG) as beside:
         beside.write_text(json.dumps(content, indent=2) + "\n")

@@ -17,7 +17,7 @@ from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.split import hold_out, identity_digest
 from arcwise.errors import ArcwiseError, BundleError, ImageError
 from arcwise.evaluation import Threshold
-from arcwise.files import alone
+from arcwise.files import locked
 from arcwise.training import build, loop
 from arcwise.training.config import TrainConfig
 from arcwise.training.diary import Report
@@ -103,7 +103,7 @@ def train(
     manifest = training_rows(open_manifest(data))
     if out.exists() and not out.is_dir():
         raise ArcwiseError(f"{out}: a file; --out is the folder of the run, a new one")
-    with alone(out, "a training") if distributed.first() else nullcontext():
+    with locked(out, "a training") if distributed.first() else nullcontext():
         start = run_folder.start(out, config, manifest, resume)
         if start.config.init and not start.resume and distributed.first():
             note = build.start_note(start.config)

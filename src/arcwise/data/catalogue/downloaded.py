@@ -16,7 +16,7 @@ import pyarrow as pa
 from arcwise.data.catalogue import DataSet
 from arcwise.data.formats.layout import PICTURES
 from arcwise.errors import ArcwiseError
-from arcwise.files import whole
+from arcwise.files import atomic_write
 
 Tables = tuple[pa.Table, pa.Table | None]
 """The rows of a data set, and its pairs if it states any in another way than a file of them."""
@@ -173,7 +173,7 @@ def repack(packed: Path, place: Path) -> None:
     """
     with (
         tarfile.open(packed, "r|gz") as source,
-        whole(place) as part,
+        atomic_write(place) as part,
         zipfile.ZipFile(part, "w") as target,
     ):
         for member in source:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from arcwise.data.catalogue import DataSet
 from arcwise.data.catalogue.downloaded import Tables, grocery_table
 from arcwise.errors import ArcwiseError
-from arcwise.files import reason, whole
+from arcwise.files import atomic_write, os_error_reason
 
 
 def mirror_of(dataset: DataSet) -> Path | None:
@@ -54,7 +54,7 @@ def from_mirror(dataset: DataSet, mirror: Path, to: Path) -> Tables:
     except ArcwiseError:
         raise
     except OSError as problem:
-        raise ArcwiseError(f"{problem.filename or mirror}: {reason(problem)}") from None
+        raise ArcwiseError(f"{problem.filename or mirror}: {os_error_reason(problem)}") from None
     except (KeyError, ValueError, csv.Error, zipfile.BadZipFile) as problem:
         raise ArcwiseError(f"{mirror}: not the {dataset.name} of a mirror ({problem})") from None
 
@@ -89,7 +89,7 @@ def _omniglot(mirror: Path, to: Path) -> Tables:
         f"{name}/{source:04d}_{drawer:02d}.png"
         for name, source, drawer in zip(names, sources, drawers, strict=True)
     ]
-    with whole(to / "images.zip") as part, zipfile.ZipFile(part, "w") as archive:
+    with atomic_write(to / "images.zip") as part, zipfile.ZipFile(part, "w") as archive:
         for member, picture in zip(members, ink, strict=True):
             data = cv2.imencode(".png", 255 * (1 - picture))[1].tobytes()
             archive.writestr(zipfile.ZipInfo(member), data)  # dated 1980: the same bytes each time

@@ -19,7 +19,7 @@ from arcwise.data.writing.stored import StoredZip
 from arcwise.data.writing.tables import as_csv
 from arcwise.data.writing.writer import Writer
 from arcwise.errors import ArcwiseError
-from arcwise.files import reason
+from arcwise.files import os_error_reason
 
 WRITERS = {
     "": "folder.FolderWriter",
@@ -62,7 +62,9 @@ def beside(destination: Path) -> Iterator[Path]:
             raise ArcwiseError(f"{destination} was written by another while this was under way")
         os.rename(partial, destination)
     except OSError as problem:
-        raise ArcwiseError(f"{destination} cannot be written: {reason(problem)}") from problem
+        raise ArcwiseError(
+            f"{destination} cannot be written: {os_error_reason(problem)}"
+        ) from problem
     finally:
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)

@@ -15,7 +15,7 @@ from arcwise.verbs.evaluate_report.strips import searches
 from arcwise.verbs.evaluate_report.tables import differences, headline, measures
 
 if TYPE_CHECKING:
-    from arcwise.verbs.evaluated import Evaluation
+    from arcwise.protocols.result import Evaluation
 
 __all__ = ["hardest", "measured_on", "write_evaluation_report"]
 

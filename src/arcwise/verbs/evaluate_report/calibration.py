@@ -9,13 +9,13 @@ from arcwise import evaluation
 from arcwise.bundle import read_bundle
 from arcwise.evaluation import Rate, Reliability, SearchThreshold, Threshold
 from arcwise.evaluation.thresholds import resolved
+from arcwise.protocols.drawn import draw
+from arcwise.protocols.result import sides
 from arcwise.report import Plot, Section, Table, plots
 from arcwise.report.sections import Cell
-from arcwise.verbs.evaluated import sides
-from arcwise.verbs.protocols.drawn import draw
 
 if TYPE_CHECKING:
-    from arcwise.verbs.evaluated import Evaluation
+    from arcwise.protocols.result import Evaluation
 
 _PAIRS = 2**18
 """Pairs that probabilities are compared with, if none are listed."""

@@ -12,7 +12,7 @@ from arcwise.report import Plot, Section, plots
 from arcwise.verbs.evaluate_report.line import line
 
 if TYPE_CHECKING:
-    from arcwise.verbs.evaluated import Evaluation
+    from arcwise.protocols.result import Evaluation
 
 MOST = 12_000
 """Items among which every angle is measured; more are sampled."""

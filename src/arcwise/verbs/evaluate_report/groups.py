@@ -9,7 +9,7 @@ from arcwise.report import Plot, Section, Table, plots
 from arcwise.report.sections import Cell
 
 if TYPE_CHECKING:
-    from arcwise.verbs.evaluated import Evaluation
+    from arcwise.protocols.result import Evaluation
 
 MOST = 30
 """Groups in a plot."""

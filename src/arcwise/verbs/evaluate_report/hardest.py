@@ -14,7 +14,7 @@ from arcwise.verbs.evaluate_report.line import Line, line
 from arcwise.verbs.evaluate_report.shown import item
 
 if TYPE_CHECKING:
-    from arcwise.verbs.evaluated import Evaluation
+    from arcwise.protocols.result import Evaluation
 
 SHOWN = 8
 """Pairs of each kind."""

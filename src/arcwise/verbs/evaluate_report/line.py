@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from arcwise.evaluation.thresholds import resolved
 
 if TYPE_CHECKING:
-    from arcwise.verbs.evaluated import Evaluation
+    from arcwise.protocols.result import Evaluation
 
 FARS = (1e-2, 1e-1)
 """What is looked for, the usual one first."""

@@ -11,7 +11,7 @@ from arcwise.report.sections import Cell
 from arcwise.verbs.evaluate_report.tables import everywhere
 
 if TYPE_CHECKING:
-    from arcwise.verbs.evaluated import Evaluation
+    from arcwise.protocols.result import Evaluation
 
 DRAWN = (
     f"95 %, from drawing identities with replacement ({DRAWS} draws), because pairs of one person "

@@ -9,8 +9,8 @@ from arcwise.images import decode
 from arcwise.report import Picture, shrunk
 
 if TYPE_CHECKING:
+    from arcwise.protocols.result import Evaluation
     from arcwise.report.sections import Frame
-    from arcwise.verbs.evaluated import Evaluation
 
 
 def picture(manifest: Manifest, row: int, said: str = "", frame: Frame = "neutral") -> Picture:

@@ -10,8 +10,8 @@ from arcwise.report import Pictures, Section, Strip
 from arcwise.verbs.evaluate_report.shown import item
 
 if TYPE_CHECKING:
-    from arcwise.verbs.evaluated import Evaluation
-    from arcwise.verbs.protocols.search import Search
+    from arcwise.protocols.result import Evaluation
+    from arcwise.protocols.search import Search
 
 SHOWN = 10
 """Queries of each choice."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from arcwise.protocols.plan import THRESHOLDS
 from arcwise.report import Difference, Number, Numbers, Section, Table
 from arcwise.report.sections import Cell
-from arcwise.verbs.protocols.plan import THRESHOLDS
 
 if TYPE_CHECKING:
-    from arcwise.verbs.evaluated import Evaluation, Measure
+    from arcwise.protocols.result import Evaluation, Measure
 
 HEADLINES = 4
 

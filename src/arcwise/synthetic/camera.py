@@ -1,0 +1,91 @@
+"""From light to a file: defocus, movement, exposure, noise, encoding."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from arcwise.synthetic.nuisance import Nuisance
+from arcwise.synthetic.pixels import Canvas, Plane
+
+_CONTRAST = 1.08  # what a telephone's picture style adds
+_FILM = 320  # side of the stored noise, from which each photo cuts its own window
+
+
+@lru_cache(maxsize=4)
+def _film(side: int) -> Plane:
+    """Unit noise (side, side, 3): mostly brightness, some colour, a little coarser than a pixel."""
+    rng = np.random.default_rng(7)
+    colour = rng.standard_normal((side, side, 3)).astype(np.float32)
+    brightness = rng.standard_normal((side, side, 1)).astype(np.float32)
+    noise = 0.5 * cv2.GaussianBlur(colour, (0, 0), 0.7) / 0.4 + 0.85 * brightness
+    return (noise / noise.std()).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _vignette(size: int) -> Plane:
+    axis = np.linspace(-1, 1, size, dtype=np.float32)
+    fall = 1 - 0.11 * (axis[:, None] ** 2 + axis[None, :] ** 2)
+    return np.repeat(fall[..., None], 3, 2).astype(np.float32)
+
+
+def _movement(length: float, angle: float) -> Plane:
+    """A kernel that smears over `length` pixels in a direction."""
+    side = math.ceil(length) // 2 * 2 + 3
+    kernel = np.zeros((side * 4, side * 4), np.float32)
+    middle, reach = side * 2, length * 2
+    ends = [
+        (
+            round((middle + s * reach * math.cos(angle)) * 16),
+            round((middle + s * reach * math.sin(angle)) * 16),
+        )
+        for s in (-1, 1)
+    ]
+    cv2.line(kernel, ends[0], ends[1], 1.0, 4, cv2.LINE_AA, 4)
+    small = cv2.resize(kernel, (side, side), interpolation=cv2.INTER_AREA)
+    return small / small.sum()
+
+
+def expose(light: Plane, how: Nuisance, rng: np.random.Generator) -> Canvas:
+    """The sensor's picture (H, W, 3) uint8 RGB of a scene's light, which is used up."""
+    size = light.shape[0]
+    angle, cut = rng.uniform(0, math.pi), rng.integers(0, 4096, 2)
+    if how.blur > 0.15:
+        light = cv2.GaussianBlur(light, (0, 0), how.blur, borderType=cv2.BORDER_REFLECT_101)
+    if how.motion > 0.3:
+        light = cv2.filter2D(
+            light, -1, _movement(how.motion, angle), borderType=cv2.BORDER_REFLECT_101
+        )
+    gain = 2.0**how.exposure
+    warm = how.warmth
+    balance = (gain * (1 + 0.2 * warm), gain * (1 + 0.015 * warm), gain * (1 - 0.24 * warm), 0)
+    light = cv2.multiply(light, _vignette(size))
+    light = cv2.multiply(light, np.array(balance))
+    light = cv2.sqrt(np.maximum(light, 0))
+    light = cv2.addWeighted(light, _CONTRAST, light, 0.0, 0.5 - 0.5 * _CONTRAST - 0.01)
+    if how.noise > 0:
+        # Shot noise grows with the root of the light, so after the root it is the same everywhere.
+        side = max(_FILM, size)
+        film = _film(side)
+        rows, columns = (int(c) % (side - size + 1) for c in cut)
+        light = cv2.scaleAdd(film[rows : rows + size, columns : columns + size], how.noise, light)
+    return cv2.convertScaleAbs(np.maximum(light, 0), alpha=255)
+
+
+def encode(image: Canvas, quality: int) -> bytes:
+    """The picture as a JPEG file."""
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
+    assert done, "a uint8 picture can always be encoded"
+    return data.tobytes()
+
+
+def decode(data: bytes) -> Canvas:
+    """What a reader of that file sees: (H, W, 3) uint8 RGB."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None, "the renderer's own file can always be read"
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,0 +1,143 @@
+"""A hand that holds a thing: fingers over its edge, palm and sleeve behind it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from arcwise.synthetic.layers import Layer
+from arcwise.synthetic.pixels import Canvas, Plane
+
+_SIDE = 224
+_FAR = 640
+# Light that skin of different people sends back, linear.
+_SKINS = (
+    (0.62, 0.37, 0.26),
+    (0.5, 0.27, 0.17),
+    (0.3, 0.14, 0.08),
+    (0.7, 0.46, 0.36),
+    (0.14, 0.065, 0.04),
+)
+
+
+def _capsule(mask: Canvas, ends: list[tuple[float, float]], width: float) -> None:
+    fixed = [np.round(np.array(ends) * 8).astype(np.int32)]
+    cv2.polylines(mask, fixed, False, 255, max(1, round(width)), cv2.LINE_AA, 3)
+
+
+def _around(mask: Canvas, margin: int) -> tuple[slice, slice]:
+    """The part of a sheet that a shape takes, and a margin; most of a sheet is empty."""
+    x, y, width, height = cv2.boundingRect(mask)
+    return (
+        slice(max(0, y - margin), y + height + margin),
+        slice(max(0, x - margin), x + width + margin),
+    )
+
+
+def _rounded(mask: Canvas, thick: float) -> Plane:
+    """Fall of light on a shape inflated to `thick` pixels."""
+    inside = cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, 3)
+    up = np.minimum(inside / thick, 1)
+    rise = cv2.GaussianBlur(np.sqrt(1 - (1 - up) ** 2) * thick, (0, 0), 2.0)
+    slope_x = cv2.Sobel(rise, cv2.CV_32F, 1, 0) / 8
+    slope_y = cv2.Sobel(rise, cv2.CV_32F, 0, 1) / 8
+    length = np.sqrt(1 + slope_x**2 + slope_y**2)
+    fall = (0.75 + 0.35 * slope_x + 0.75 * slope_y) / length  # light from above and from the left
+    return np.clip(0.3 + 0.75 * fall, 0.1, 1.2)
+
+
+def _lay(under: Plane, mask: Canvas, colour: Plane, thick: float) -> None:
+    """A shape of skin or cloth, inflated and lit, over what is already there."""
+    place = _around(mask, 6)
+    part = under[place]
+    fall, coverage = _rounded(mask[place], thick), mask[place].astype(np.float32) / 255
+    part *= (1 - coverage)[..., None]
+    part[..., :3] += colour * (fall * coverage)[..., None]
+    part[..., 3] += coverage
+
+
+def _shadow(under: Plane, mask: Canvas) -> None:
+    """Darken what lies just under a shape, so that one finger shades the next."""
+    place = _around(mask, 18)
+    moved = np.roll(mask[place], (5, 3), (0, 1))
+    soft = cv2.GaussianBlur(moved, (0, 0), 5).astype(np.float32) / 255
+    under[place][..., :3] *= (1 - 0.55 * soft)[..., None]
+
+
+def _nail(
+    under: Plane, skin: Plane, tip: tuple[float, float], half: tuple[int, int], angle: float
+) -> None:
+    nail = np.zeros((_SIDE, _SIDE), np.uint8)
+    cv2.ellipse(nail, (round(tip[0]), round(tip[1])), half, angle, 0, 360, 200, -1, cv2.LINE_AA)
+    _lay(under, nail, np.minimum(skin * np.float32(1.15) + np.float32(0.05), 1), 12)
+
+
+def _fingers(front: Plane, skin: Plane, rng: np.random.Generator) -> None:
+    """Four fingers coming around the thing's right side."""
+    c, reach, spread = _SIDE / 2, rng.uniform(34, 62), rng.uniform(23, 27)
+    rise = float(rng.uniform(-6, 10))
+    for finger in (3, 2, 1, 0):
+        mask = np.zeros((_SIDE, _SIDE), np.uint8)
+        y = c - 42 + finger * spread
+        length = reach * (0.86, 1.0, 0.96, 0.74)[finger] * float(rng.uniform(0.94, 1.06))
+        width = (22, 24, 23, 19)[finger]
+        tip = (c - length, y + rise + float(rng.normal(0, 3)))
+        _capsule(mask, [(c + 26, y - 5), (c + 2, y - 3), (c - length * 0.5, y), tip], width)
+        _shadow(front, mask)
+        _lay(front, mask, skin, width / 2)
+        _nail(front, skin, (tip[0] - 2, tip[1] - 1), (6, 5), 8)
+
+
+def _thumb(front: Plane, skin: Plane, rng: np.random.Generator) -> None:
+    """The thumb alone; the fingers are behind the thing."""
+    c, mask = _SIDE / 2, np.zeros((_SIDE, _SIDE), np.uint8)
+    tip = (c - rng.uniform(26, 48), c - rng.uniform(10, 40))
+    _capsule(mask, [(c + 30, c + 34), (c + 4, c + 20), ((c + tip[0]) / 2, tip[1] + 16), tip], 27)
+    cv2.ellipse(mask, (round(c + 26), round(c + 36)), (26, 30), -35, 0, 360, 255, -1, cv2.LINE_AA)
+    _shadow(front, mask)
+    _lay(front, mask, skin, 14)
+    _nail(front, skin, (tip[0] - 2, tip[1] - 2), (9, 7), 40)
+
+
+def paint_hand(seed: int, number: int, size: int) -> tuple[Layer, Layer]:
+    """Hand `number` for photos of `size`: the part behind the thing and the part before it.
+
+    Both are square with the held thing's right edge at the middle column and its middle at the
+    middle row; a left hand is the mirror image. The part behind is larger: an arm must reach the
+    photo's edge.
+    """
+    rng = np.random.default_rng((seed, 6, number))
+    skin = np.array(_SKINS[number % len(_SKINS)], np.float32) * np.float32(rng.uniform(0.85, 1.1))
+    behind, front = np.zeros((_FAR, _FAR, 4), np.float32), np.zeros((_SIDE, _SIDE, 4), np.float32)
+    c = _FAR / 2
+    sleeve, arm, palm = (np.zeros((_FAR, _FAR), np.uint8) for _ in range(3))
+    outline = [(c + 44, c + 96), (c + 96, c + 58), (_FAR, c + 164), (_FAR, _FAR), (c + 160, _FAR)]
+    cv2.fillPoly(sleeve, [np.array(outline, np.int32)], 255, cv2.LINE_AA)
+    _capsule(arm, [(c + 26, c + 34), (c + 78, c + 88)], 52)
+    cv2.ellipse(palm, (round(c + 14), round(c + 8)), (34, 52), -18, 0, 360, 255, -1, cv2.LINE_AA)
+    cloth = (0.02 + 0.5 * rng.random(3) ** 2).astype(np.float32)
+    for mask, colour, thick in (
+        (arm, skin * 0.82, 24),
+        (palm, skin * 0.9, 26),
+        (sleeve, cloth, 30),
+    ):
+        _lay(behind, mask, colour, thick)
+
+    if number % 3 == 2:
+        _thumb(front, skin, rng)
+    else:
+        _fingers(front, skin, rng)
+    return Layer(_at_size(behind, size), 0, 0), Layer(_at_size(front, size), 0, 0)
+
+
+def _at_size(light: Plane, size: int) -> Plane:
+    """Shrunk to what photos of `size` need: a hand is a little under half of one."""
+    side = max(8, round(light.shape[0] * size / 230))
+    return cv2.resize(light, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def held(part: Layer, edge: tuple[float, float], scale: float, mirrored: bool, size: int) -> Layer:
+    """A part of a hand on a photo of `size`, `scale` times as large, holding at pixel `edge`."""
+    middle, across = part.light.shape[0] / 2, -scale if mirrored else scale
+    place = np.array([[across, 0, edge[0] - across * middle], [0, scale, edge[1] - scale * middle]])
+    return Layer(cv2.warpAffine(part.light, place, (size, size)), 0, 0)

@@ -1,0 +1,237 @@
+"""One scene: a thing on a ground, its shadows, and what stands in front of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from arcwise.synthetic import backdrop
+from arcwise.synthetic.backdrop import Plate
+from arcwise.synthetic.hand import held
+from arcwise.synthetic.layers import Layer, coverage_on, lay, resized
+from arcwise.synthetic.nuisance import Nuisance
+from arcwise.synthetic.pixels import Plane
+from arcwise.synthetic.stock import Stock
+from arcwise.synthetic.world import World
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the random draw decided about a photo's surroundings, beyond its nuisances.
+
+    Attributes:
+        plate: number of the backdrop.
+        along: where on the plate, in [0, 1].
+        depth: where between the front and the back of the floor, in [0, 1].
+        zoom: size of the surroundings relative to the thing's.
+        haze: how far the surroundings are out of focus, in pixels for a 96-pixel photo.
+        dim: brightness of the surroundings relative to the thing's.
+        front: what stands before the thing, each (kind, number, side, amount).
+        held: number of the hand and its side, or None.
+    """
+
+    plate: int
+    along: float
+    depth: float
+    zoom: float
+    haze: float
+    dim: float
+    front: tuple[tuple[str, int, int, float], ...]
+    held: tuple[int, int] | None
+
+
+def plan(rng: np.random.Generator, clutter: float) -> Plan:
+    """A plan for a shop photo with this much clutter."""
+    number = int(
+        np.clip(
+            (0.12 + 0.88 * clutter) * World.PLATES + rng.normal(0, 2.5),
+            0,
+            World.PLATES - 1,
+        )
+    )
+    kind = backdrop.KINDS[number]
+    front: list[tuple[str, int, int, float]] = []
+    grip = None
+    if kind in ("aisle", "shelf") and (rng.random() < (0.75 if kind == "aisle" else 0.2)):
+        grip = (int(rng.integers(World.HANDS)), int(rng.integers(2)) * 2 - 1)
+    elif clutter > 0.3:
+        for side in (-1, 1):
+            if rng.random() < 0.3:
+                front.append(
+                    (
+                        "thing",
+                        int(rng.integers(Stock.DESIGNS)),
+                        side,
+                        float(rng.uniform(0.05, 0.42)),
+                    )
+                )
+    if rng.random() < 0.1 + 0.25 * clutter:
+        front.append(
+            (
+                "tag",
+                int(rng.integers(Stock.TAGS)),
+                int(rng.integers(2)) * 2 - 1,
+                float(rng.random()),
+            )
+        )
+    return Plan(
+        plate=number,
+        along=float(rng.random()),
+        depth=float(rng.random()),
+        zoom=float(rng.uniform(0.8, 1.15)),
+        haze=float(rng.uniform(0.7, 2.4) if grip else rng.uniform(0.15, 1.1)),
+        dim=float(rng.uniform(0.65, 1.1)),
+        front=tuple(front),
+        held=grip,
+    )
+
+
+def shadow(
+    mask: Plane, foot: tuple[float, float], how: Nuisance, strength: float, wall: bool
+) -> Plane:
+    """How much of the light reaches the ground (size, size): contact and cast shadow.
+
+    Args:
+        mask: the thing's coverage (size, size).
+        foot: pixel (x, y) of its foot.
+        how: the photo's nuisances.
+        strength: depth of the shadows, in [0, 1].
+        wall: whether a wall close behind takes a shadow too.
+    """
+    size = mask.shape[0]
+    half = size // 3
+    small = cv2.resize(mask, (half, half), interpolation=cv2.INTER_AREA)
+    scale = half / size
+    fx, fy = foot[0] * scale, foot[1] * scale
+    # On the floor the shadow leans away from the light and is foreshortened like the floor.
+    away = -math.sin(how.light)
+    lean, squash = -0.55 * away, 0.1 + 0.5 * max(math.sin(how.pitch), 0.08)
+    cast = np.array([[1, lean, -lean * fy], [0, squash, fy - squash * fy - 0.2]], np.float32)
+    dark = cv2.warpAffine(small, cast, (half, half)) * np.float32(0.6)
+    touch = np.array(
+        [[1.05, 0, fx - 1.05 * fx], [0, 0.09, fy - 0.09 * fy + 0.012 * half]], np.float32
+    )
+    dark = np.maximum(cv2.GaussianBlur(dark, (0, 0), max(0.6, 0.03 * half)), 0)
+    dark += cv2.GaussianBlur(
+        cv2.warpAffine(small, touch, (half, half)), (0, 0), max(0.5, 0.014 * half)
+    ) * np.float32(0.75)
+    if wall:
+        shift = np.array([[1.0, 0, away * 0.1 * half], [0, 1.0, 0.02 * half]], np.float32)
+        behind = cv2.warpAffine(small, shift, (half, half))
+        dark += cv2.GaussianBlur(behind, (0, 0), 0.06 * half) * np.float32(0.45)
+    through = 1 - np.minimum(dark, 1) * np.float32(strength)
+    return cv2.resize(through, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def _times(picture: Plane, factor: Plane) -> Plane:
+    return cv2.multiply(picture, cv2.merge([factor, factor, factor]))
+
+
+def studio(size: int, foot: tuple[float, float], thing: Layer, mask: Plane, how: Nuisance) -> Plane:
+    """A white sweep (size, size, 3) with a soft shadow and a faint reflection of the thing."""
+    rows = np.arange(size, dtype=np.float32)
+    horizon = np.clip(
+        (rows - foot[1]) / size * 3 + 0.5, 0, 1
+    )  # the sweep darkens a little forwards
+    ground = 0.97 - 0.09 * horizon * horizon
+    light = np.repeat(np.repeat(ground[:, None, None], size, 1), 3, 2).astype(np.float32)
+    light = _times(light, shadow(mask, foot, how, 0.62, wall=False))
+    height = thing.light.shape[0]
+    fade = np.linspace(0.16, -0.4, height, dtype=np.float32)  # glossy card mirrors the foot only
+    mirror = cv2.flip(thing.light, 0) * np.maximum(fade, 0)[:, None, None]
+    lay(light, Layer(mirror, thing.top + height - round(0.035 * size), thing.left))
+    return light
+
+
+def shop(
+    size: int,
+    this: Plan,
+    plate: Plate,
+    foot: tuple[float, float],
+    mask: Plane,
+    how: Nuisance,
+) -> Plane:
+    """The surroundings (size, size, 3) of a shop photo, with the thing's shadow on them."""
+    zoom = this.zoom * how.scale / Stock.UNIT
+    height, width = plate.image.shape[:2]
+    column = (0.25 + 0.5 * this.along) * width
+    grain = size / 96
+    if plate.floors and this.held is None:
+        low, high = plate.floors[int(this.along * 97) % len(plate.floors)]
+        row = low + (high - low) * this.depth
+    else:
+        row = height * (0.62 + 0.2 * this.depth)
+    seen = backdrop.window(plate, size, foot, (column, row), max(zoom, 0.75), how.roll)
+    haze = this.haze * grain
+    seen = cv2.GaussianBlur(seen, (0, 0), haze)
+    light = cv2.multiply(seen, seen, scale=this.dim / 255**2)
+    if this.held is None and plate.floors:
+        return _times(light, shadow(mask, foot, how, 0.85, wall=plate.kind == "shelf"))
+    return light
+
+
+def fronts(
+    size: int,
+    this: Plan,
+    world: World,
+    thing: Layer,
+    how: Nuisance,
+) -> tuple[list[Layer], list[Layer]]:
+    """What goes behind the thing and what goes before it, besides the backdrop."""
+    behind, before = [], []
+    height, width = thing.light.shape[:2]
+    left, right, bottom = thing.left, thing.left + width, thing.top + height
+    middle = (left + right) / 2
+    for kind, number, side, amount in this.front:
+        if kind == "thing":
+            other = world.stock.thing(number, number)
+            factor = how.scale / Stock.UNIT * (0.85 + 0.5 * amount)
+            half = other.light.shape[1] * factor / 2
+            edge = (right if side > 0 else left) - side * amount * 0.55 * width
+            before.append(
+                resized(other, factor, (edge + side * half, bottom + (0.02 + 0.1 * amount) * size))
+            )
+        else:
+            tag = world.stock.tag(number)
+            factor = how.scale / Stock.UNIT * 0.8
+            sticker = number % 3 == 2
+            x = middle + side * amount * 0.3 * width
+            y = thing.top + height * (0.35 + 0.5 * amount) if sticker else bottom + 0.03 * size
+            before.append(resized(tag, factor, (x, y)))
+    if this.held is not None:
+        number, side = this.held
+        back, front = world.hand(number)
+        edge = (
+            (right if side > 0 else left) - side * 0.03 * width,
+            thing.top + height * (0.48 + 0.3 * this.depth),
+        )
+        scale = how.scale * (0.8 + 0.3 * this.along)
+        behind.append(held(back, edge, scale, side < 0, size))
+        before.append(held(front, edge, scale, side < 0, size))
+    return behind, before
+
+
+def hidden(thing: Layer, before: list[Layer], size: int) -> float:
+    """Fraction of the thing's silhouette that the photo does not show, in [0, 1]."""
+    whole = float(thing.light[..., 3].sum())
+    if whole <= 0:
+        return 1.0
+    shown = coverage_on(thing, size)
+    for layer in before:
+        shown *= 1 - coverage_on(layer, size)
+    share = 1 - float(shown.sum()) / whole
+    return share if share > 1e-4 else 0.0  # rounding is no occlusion
+
+
+def compose(
+    ground: Plane, thing: Layer, behind: list[Layer], before: list[Layer], gain: float
+) -> None:
+    """Lay everything over the ground, back to front, in place."""
+    for layer in behind:
+        lay(ground, layer, gain)
+    lay(ground, thing)
+    for layer in before:
+        lay(ground, layer, gain)
