@@ -85,7 +85,8 @@ class Triplets(nn.Module):
 
     def loss(self, embeddings: Tensor, labels: Tensor, strength: float = 1.0) -> Tensor:
         """Scalar; its margin needs no warm-up."""
-        return pairs.triplet(embeddings.float(), labels, margin=TRIPLET_MARGIN)
+        loss, _ = pairs.Triplet(margin=TRIPLET_MARGIN).loss(embeddings.float(), labels)
+        return loss
 
 
 Head = CentreHead | LinearHead | Regularised | Triplets

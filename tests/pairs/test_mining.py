@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from arcwise import pairs
 from tests.pairs import enumeration
-from tests.pairs.batches import awkward, draw, waves
+from tests.pairs.batches import awkward, draw, triplet, waves
 
 DISTANCES = {"angular": enumeration.angle, "euclidean": enumeration.squared}
 
@@ -116,10 +116,10 @@ def test_a_loss_of_given_triplets():
     rows = torch.arange(len(bag)).view(-1, 3)
     labels = torch.zeros(len(bag), dtype=torch.int64)
     for order in (torch.arange(len(rows)), torch.randperm(len(rows))):
-        loss = pairs.triplet(bag, labels, margin=1.0, mining=rows[order], chunk=7)
-        again = pairs.triplet(x, y, margin=1.0, mining=chosen)
+        loss = triplet(bag, labels, margin=1.0, triplets=rows[order], chunk=7)
+        again = triplet(x, y, margin=1.0, triplets=chosen)
         assert loss.item() == pytest.approx(again.item(), rel=1e-12)
-    assert pairs.triplet(bag, labels, margin=1.0, mining=rows[:0]).item() == 0
+    assert triplet(bag, labels, margin=1.0, triplets=rows[:0]).item() == 0
 
 
 def test_mined_triplets_carry_no_gradient():
@@ -133,5 +133,5 @@ def test_only_semi_hard_triplets_are_drawn():
     expected = torch.rand(1)
     torch.manual_seed(7)
     pairs.mine(x, y, margin=1.0, mining="hard")
-    pairs.triplet(x, y, margin=1.0, mining="all")
+    triplet(x, y, margin=1.0, mining="all")
     assert torch.rand(1) == expected

@@ -9,7 +9,7 @@ from torch import nn
 
 from arcwise import distributed, encoders
 from arcwise.data.augment import Augment, augment, view_keys
-from arcwise.data.loader import Batch
+from arcwise.data.loader import LoadedBatch
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.softmax import Streaming
@@ -372,7 +372,7 @@ def test_a_view_is_the_same_whatever_the_number_of_processes(processes, monkeypa
     cpu, places = torch.device("cpu"), torch.arange(8 // processes)
 
     def batch(pixels, places):
-        return Batch(places, places, pixels, places, ())
+        return LoadedBatch(places, places, pixels, places, ())
 
     alone = loop.views(config, batch(pixels, torch.arange(8)), 3, cpu)
     monkeypatch.setattr(distributed, "size", lambda: processes)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from arcwise.encoders.batch import check_batch, full_precision
+from arcwise.encoders.interface import check_batch, full_precision
 
 BLOCKS = {
     "iresnet18": (2, 2, 2, 2),

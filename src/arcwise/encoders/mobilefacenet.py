@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from arcwise.encoders.batch import check_batch, full_precision
+from arcwise.encoders.interface import check_batch, full_precision
 
 # Table 1, "bottleneck" rows: expansion t, channels c, repeats n, stride s of the first.
 TABLE = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from arcwise.encoders.batch import check_batch, full_precision
+from arcwise.encoders.interface import check_batch, full_precision
 from arcwise.errors import ArcwiseError
 
 _WIDTHS = (32, 64, 128, 160)  # channels of the stages; every stage halves the picture

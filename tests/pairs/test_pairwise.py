@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from arcwise.pairs.distances import chord, squared_chord
+from arcwise.pairs.pairwise import chord, squared_chord
 
 
 def test_chords_by_hand():
