@@ -40,7 +40,7 @@ def step(encoder, head, rows, **fields):
     optimiser = torch.optim.SGD(parameters, 0.1)
     inputs = fields.get("inputs", pictures[rows])
     loss, norm = update(
-        encoder, head, optimiser, inputs, labels[rows], strength=1.0, clip=0.0,
+        encoder, head, optimiser, inputs, labels[rows], strength=1.0, max_grad_norm=0.0,
         autocast=nullcontext(),
     )  # fmt: skip
     return {"loss": loss, "norm": norm, "gradients": [p.grad for p in parameters]}
@@ -96,19 +96,19 @@ def main(folder: Path) -> None:
         }
         whole, broken = (open_manifest(folder / name) for name in ("whole", "broken"))
         seen["odd batch"] = refused(runs.config(batch=9), whole, folder / "odd")
-        swept = runs.config(centre_step="swept")
+        swept = runs.config(centre_optimiser="fused")
         seen["swept"] = refused(swept, whole, folder / "swept")
         # Each of these waits for the other rank for ever where the two do not do the same.
-        outcome = runs.train(runs.config(batch=4), broken, folder / "broken run")
-        seen["broken"] = (outcome.finished, [error.name for error in outcome.failures])
+        result = runs.train(runs.config(batch=4), broken, folder / "broken run")
+        seen["broken"] = (result.finished, [error.name for error in result.failures])
 
         def ctrl_c_on_one(step, values):
             if step == 3:  # the first rank alone reports
                 signal.raise_signal(signal.SIGINT)
 
         config = runs.config(steps=6)
-        outcome = runs.train(config, whole, folder / "stopped", report=ctrl_c_on_one)
-        seen["stopped"] = (outcome.finished, outcome.steps)
+        result = runs.train(config, whole, folder / "stopped", report=ctrl_c_on_one)
+        seen["stopped"] = (result.finished, result.steps)
         distributed.wait()
         runs.train(config, whole, folder / "stopped", resume=True)
         runs.train(config, whole, folder / "uninterrupted")

@@ -70,7 +70,7 @@ def test_casia_resnet50_has_the_paper_s_numbers():
 def shrunk(name):
     """A recipe's two first steps, small enough for one core."""
     return recipe(name).replace(
-        steps=2, batch=4, size=48, workers=0, precision="fp32", keep_gb=0.1, log_every=1
+        steps=2, batch=4, size=48, workers=0, precision="fp32", cache_gb=0.1, log_every=1
     )
 
 
@@ -86,6 +86,6 @@ def one_thread():
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_trains(name, tmp_path):
     manifest = pictures.write(tmp_path / "data", identities=4, each=3)
-    outcome = runs.train(shrunk(name), manifest, tmp_path / "run")
-    assert (outcome.finished, outcome.steps) == (True, 2)
+    result = runs.train(shrunk(name), manifest, tmp_path / "run")
+    assert (result.finished, result.steps) == (True, 2)
     assert len(runs.rows(tmp_path / "run")) == 2

@@ -11,53 +11,61 @@ import torch
 from arcwise.data.augment import Augment
 from arcwise.data.manifest import Manifest
 from arcwise.training import build, checkpoint, loop
-from arcwise.training.config import TrainConfig
+from arcwise.training.config import (
+    DataConfig,
+    EncoderConfig,
+    OptimConfig,
+    RunConfig,
+    TrainConfig,
+)
+from arcwise.training.losses import CentresConfig
 from arcwise.training.metrics import read
+from tests.settings import changed
 
 TIMINGS = {"images_per_second", "waiting"}
 
 
 def config(**changes: Any) -> TrainConfig:
-    """8 steps of 8 pictures; every step is logged, every third saved, every fourth validated."""
-    return TrainConfig(
-        encoder="small",
-        dim=16,
-        size=32,
-        augment=Augment(zoom=0.6),
-        scale=16.0,
-        steps=8,
-        batch=8,
-        average=0.9,
-        precision="fp32",
-        device="cpu",
-        workers=0,
-        keep_gb=0.1,
-        validate_every=4,
-        checkpoint_every=3,
-        log_every=1,
-    ).replace(**changes)
+    """8 steps of 8 images; every step is logged, every third saved, every fourth validated."""
+    return changed(
+        TrainConfig(
+            encoder=EncoderConfig(name="small", dim=16, size=32),
+            objective=CentresConfig(scale=16.0),
+            data=DataConfig(batch=8, augment=Augment(zoom=0.6), workers=0, cache_gb=0.1),
+            optim=OptimConfig(ema_decay=0.9),
+            run=RunConfig(
+                steps=8,
+                precision="fp32",
+                device="cpu",
+                validate_every=4,
+                checkpoint_every=3,
+                log_every=1,
+            ),
+        ),
+        **changes,
+    )
 
 
 def train(
     config: TrainConfig,
-    pictures: Manifest,
+    images: Manifest,
     folder: Path,
     *,
     choose: Manifest | None = None,
-    keep: Any = lambda *args: None,
+    on_best: Any = lambda *args: None,
     report: Any = lambda step, values: None,
     resume: bool = False,
     **more: Any,
-) -> loop.Outcome:
+) -> loop.LoopResult:
     """One run of the loop in a folder that may not be there yet."""
     folder.mkdir(parents=True, exist_ok=True)
     return loop.train(
         config,
-        pictures,
+        images,
         choose,
         folder,
-        preparation=build.preparation(config),
-        keep=keep,
+        preparation=build.preparation(config.encoder),
+        on_best=on_best,
         report=report,
         resume=resume,
         **more,

@@ -122,7 +122,7 @@ def test_code_in_a_weights_file_is_not_run(tmp_path, capsys):
 
 def test_the_preparation_is_what_the_config_says():
     config = runs.config(
-        size=48, resize="pad", colour="bgr", mean=(1, 2, 3), std=(4, 5, 6), flip_average=False
+        size=48, resize="pad", colour="bgr", mean=(1, 2, 3), std=(4, 5, 6), flip_tta=False
     )
     found = build.preparation(config)
     assert (found.height, found.width, found.resize, found.colour) == (48, 48, "pad", "bgr")
@@ -144,7 +144,7 @@ def test_a_centre_head_has_the_config_s_margin_and_scale():
 
 def test_a_centre_head_has_the_config_s_sub_centres_classes_and_softmax():
     config = runs.config(
-        subcentres=3, classes_per_step=0.5, sampled_correction=True, centre_step="swept",
+        subcentres=3, sample_rate=0.5, logq_correction=True, centre_optimiser="fused",
         softmax="streaming",
     )  # fmt: skip
     head = build.head(config, 7)
@@ -190,7 +190,7 @@ def test_matrices_decay_and_vectors_do_not(name):
 
 
 def test_swept_centres_have_an_optimiser_of_their_own_with_the_same_numbers():
-    config = runs.config(weight_decay=0.01, head_lr=2.0, momentum=0.8, centre_step="swept")
+    config = runs.config(weight_decay=0.01, head_lr=2.0, momentum=0.8, centre_optimiser="fused")
     encoder, head = build.encoder(config, CPU), build.head(config, 7)
     swept, ordinary = build.centre_optimiser(config, head), build.optimiser(config, encoder, head)
     assert isinstance(swept, CentreSGD)

@@ -38,9 +38,9 @@ def test_a_run_learns_its_identities(patterns, tmp_path):
     config = runs.config(
         steps=40, batch=16, size=32, margin=0.2, augment=STILL, lr=0.05, checkpoint_every=100
     )
-    outcome = runs.train(config, patterns, tmp_path)
+    result = runs.train(config, patterns, tmp_path)
     losses = [row["loss"] for row in runs.rows(tmp_path)]
-    assert (outcome.finished, outcome.steps, len(losses)) == (True, 40, 40)
+    assert (result.finished, result.steps, len(losses)) == (True, 40, 40)
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) / 2
 
 
@@ -106,7 +106,7 @@ def test_the_rate_reaches_the_optimiser_and_the_head_has_its_own(patterns, tmp_p
 
 def test_the_best_by_the_others_is_kept_and_the_last(patterns, others, tmp_path):
     kept = Kept()
-    outcome = runs.train(runs.config(), patterns, tmp_path, choose=others, keep=kept)
+    result = runs.train(runs.config(), patterns, tmp_path, choose=others, on_best=kept)
     validated = {row["step"]: row for row in runs.rows(tmp_path) if "recall_at_1" in row}
     assert list(validated) == [4, 8]
     *bests, last = kept.calls
@@ -116,20 +116,20 @@ def test_the_best_by_the_others_is_kept_and_the_last(patterns, others, tmp_path)
     for step, result, _, _ in bests:
         assert result.recall_at_1 == pytest.approx(validated[step]["recall_at_1"], abs=1e-5)
         assert result.tar == pytest.approx(validated[step]["tar"], abs=1e-5)
-    assert (outcome.best_step, outcome.best) == bests[-1][:2]
-    assert last[1] == (outcome.best if outcome.best_step == 8 else None)
+    assert (result.best_step, result.best) == bests[-1][:2]
+    assert last[1] == (result.best if result.best_step == 8 else None)
 
 
 def test_without_others_only_the_last_is_kept(patterns, tmp_path):
     kept = Kept()
-    outcome = runs.train(runs.config(), patterns, tmp_path, keep=kept)
+    result = runs.train(runs.config(), patterns, tmp_path, on_best=kept)
     assert [(step, result, last) for step, result, last, _ in kept.calls] == [(8, None, True)]
-    assert outcome.best is None
+    assert result.best is None
 
 
 def test_an_interrupted_run_keeps_no_last(patterns, tmp_path):
     kept = Kept()
-    runs.train(runs.config(), patterns, tmp_path, keep=kept, report=runs.press_ctrl_c_at(3))
+    runs.train(runs.config(), patterns, tmp_path, on_best=kept, report=runs.press_ctrl_c_at(3))
     assert kept.calls == []
 
 
@@ -160,7 +160,7 @@ def test_swept_centres_make_the_same_run_as_ordinary_ones(changes, patterns, tmp
 @pytest.mark.parametrize(("average", "source"), [(0.9, "average"), (0.0, "encoder")])
 def test_what_is_kept_is_the_average_where_there_is_one(average, source, patterns, tmp_path):
     kept = Kept()
-    runs.train(runs.config(average=average), patterns, tmp_path, keep=kept)
+    runs.train(runs.config(ema_decay=average), patterns, tmp_path, on_best=kept)
     _, _, _, weight = kept.calls[-1]
     saved = loop.checkpoint.load(tmp_path / "checkpoints")[1][source]
     assert torch.equal(weight, saved["stages.0.0.weight"])
@@ -226,16 +226,16 @@ def test_unreadable_pictures_are_left_out_and_listed(tmp_path, others):
     manifest = pictures.write(tmp_path / "data")
     for name in ("id03/1.png", "id05/2.png"):
         (tmp_path / "data" / name).write_bytes(b"not a picture")
-    outcome = runs.train(runs.config(steps=12), manifest, tmp_path / "run")
-    assert outcome.finished
-    assert sorted(error.name for error in outcome.failures) == ["id03/1.png", "id05/2.png"]
+    result = runs.train(runs.config(steps=12), manifest, tmp_path / "run")
+    assert result.finished
+    assert sorted(error.name for error in result.failures) == ["id03/1.png", "id05/2.png"]
 
 
 def test_unreadable_pictures_of_the_others_are_listed_too(tmp_path, patterns):
     others = pictures.write(tmp_path / "others", identities=3, each=4)
     (tmp_path / "others/id01/0.png").write_bytes(b"not a picture")
-    outcome = runs.train(runs.config(), patterns, tmp_path / "run", choose=others)
-    assert [error.name for error in outcome.failures] == ["id01/0.png"]
+    result = runs.train(runs.config(), patterns, tmp_path / "run", choose=others)
+    assert [error.name for error in result.failures] == ["id01/0.png"]
 
 
 def test_others_that_cannot_be_read_at_all_are_one_clear_error(tmp_path, patterns):
@@ -262,9 +262,9 @@ def test_a_batch_of_one_readable_picture_is_passed_over(tmp_path):
     pictures.write(tmp_path / "data", identities=2, each=2)
     (tmp_path / "data/id00/0.png").write_bytes(b"not a picture")
     manifest = open_manifest(tmp_path / "data")
-    outcome = runs.train(runs.config(batch=2, steps=6), manifest, tmp_path / "run")
+    result = runs.train(runs.config(batch=2, steps=6), manifest, tmp_path / "run")
     with_loss = ["loss" in row for row in runs.rows(tmp_path / "run")]
-    assert outcome.finished
+    assert result.finished
     assert with_loss.count(False) == 3  # once in each of three epochs
 
 
@@ -273,10 +273,10 @@ def with_domains(manifest, domains):
     return type(manifest)(table, manifest.root, manifest.name)
 
 
-def test_rare_domains_have_their_share_of_every_batch(patterns):
+def test_domain_balance_have_their_share_of_every_batch(patterns):
     rare = set(range(0, 48, 8))
     domains = ["studio" if row in rare else "shelf" for row in range(48)]
-    sampler = loop._sampler(runs.config(rare_domains=0.25), with_domains(patterns, domains))
+    sampler = loop._sampler(runs.config(domain_balance=0.25), with_domains(patterns, domains))
     for step in range(10):
         kept, reserved = np.split(sampler.batch(step), [6])
         assert len(kept) == 6
@@ -284,10 +284,10 @@ def test_rare_domains_have_their_share_of_every_batch(patterns):
         assert len(reserved) == 2
 
 
-def test_without_rare_domains_every_picture_comes_once_an_epoch(patterns):
+def test_without_domain_balance_every_picture_comes_once_an_epoch(patterns):
     one_domain = with_domains(patterns, ["shelf"] * 48)
     for manifest in (patterns, one_domain):
-        sampler = loop._sampler(runs.config(rare_domains=0.25), manifest)
+        sampler = loop._sampler(runs.config(domain_balance=0.25), manifest)
         drawn = np.concatenate([sampler.batch(step) for step in range(6)])
         assert sorted(drawn.tolist()) == list(range(48))
 
@@ -297,20 +297,20 @@ def test_windowed_sampling_sees_every_picture_once_an_epoch(patterns):
     drawn = np.concatenate([sampler.batch(step) for step in range(6)])
     assert sorted(drawn.tolist()) == list(range(48))
     mixed = with_domains(patterns, ["shelf"] * 40 + ["studio"] * 8)
-    sampler = loop._sampler(runs.config(sampling="windowed", rare_domains=0.25), mixed)
+    sampler = loop._sampler(runs.config(sampling="windowed", domain_balance=0.25), mixed)
     assert (sampler.batch(0)[6:] >= 40).all()
 
 
 def test_balanced_sampling_gives_k_pictures_of_each_identity(patterns):
-    config = runs.config(sampling="balanced", pictures_per_identity=4)
+    config = runs.config(sampling="balanced", images_per_identity=4)
     rows = loop._sampler(config, patterns).batch(0)
     labels = patterns.labels[rows].reshape(2, 4)
     assert (labels == labels[:, :1]).all()
 
 
 def test_bf16_is_the_encoder_s_arithmetic_only(patterns, tmp_path):
-    outcome = runs.train(runs.config(precision="bf16", steps=2), patterns, tmp_path)
-    assert outcome.finished
+    result = runs.train(runs.config(precision="bf16", steps=2), patterns, tmp_path)
+    assert result.finished
     saved = loop.checkpoint.load(tmp_path / "checkpoints")[1]
     kinds = {v.dtype for v in saved["encoder"].values() if v.is_floating_point()}
     assert kinds == {torch.float32}
@@ -328,7 +328,7 @@ def test_the_network_trains_in_training_mode_after_a_validation(
         return real(encoder, *args, **fields)
 
     monkeypatch.setattr(loop, "update", watch)
-    runs.train(runs.config(average=0.0, validate_every=2), patterns, tmp_path, choose=others)
+    runs.train(runs.config(ema_decay=0.0, validate_every=2), patterns, tmp_path, choose=others)
     assert modes == [True] * 8
 
 

@@ -66,11 +66,11 @@ def test_the_combined_margin_has_its_three_numbers():
     assert losses.margin(config) == Combined(0.9, 0.4, 0.15)
 
 
-def test_hard_negatives_and_the_filter_go_around_any_margin():
-    config = runs.config(loss="cosface", margin=0.3, hard_negatives=1.2, interclass_filter=0.4)
+def test_sv_t_and_the_filter_go_around_any_margin():
+    config = runs.config(loss="cosface", margin=0.3, sv_t=1.2, interclass_filter=0.4)
     expected = Filtered(SupportVector(CosFace(0.3), 1.2), 0.4, "exclude")
     assert losses.margin(config) == expected
-    assert losses.margin(config.replace(hard_negatives=1.0)) == Filtered(
+    assert losses.margin(config.replace(sv_t=1.0)) == Filtered(
         CosFace(0.3), 0.4, "exclude"
     )
 
@@ -85,8 +85,8 @@ def test_a_recipe_s_margin_is_what_it_was(name, expected):
 
 def test_a_description_has_the_formula_and_all_its_numbers():
     config = runs.config(
-        loss="cosface", margin=0.3, subcentres=3, classes_per_step=0.1, centre_step="swept",
-        hard_negatives=1.2, softmax="streaming",
+        loss="cosface", margin=0.3, subcentres=3, sample_rate=0.1, centre_optimiser="fused",
+        sv_t=1.2, softmax="streaming",
     )  # fmt: skip
     assert described(config, 100) == (
         "SupportVector(margin=CosFace(m=0.3), t=1.2), scale 16, 3 sub-centres a class, "
@@ -105,7 +105,7 @@ def test_every_loss_trains(loss, patterns, tmp_path):
     """With its whole margin and swept centres; the same pictures again and again are learnt."""
     still = Augment(zoom=1, aspect=0, rotation=0, flip=0, brightness=0, contrast=0, saturation=0)
     config = runs.config(
-        loss=loss, margin="published", steps=4, batch=24, lr=0.02, warmup=0.0, average=0.0,
+        loss=loss, margin="published", steps=4, batch=24, lr=0.02, warmup=0.0, ema_decay=0.0,
         augment=still, centre_step="ordinary" if loss == "softmax" else "swept",
         checkpoint_every=100,
     )  # fmt: skip

@@ -25,15 +25,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  #
 KINDS = {
     "shuffled": {},
     "balanced, margin warm-up": {
-        "sampling": "balanced", "pictures_per_identity": 2,
+        "sampling": "balanced", "images_per_identity": 2,
         "margin_from": 0.2, "margin_full": 0.8, "warmup": 0.25,
     },
-    "plain softmax, no average": {"loss": "softmax", "average": 0.0},
-    "AdamW, clipped": {"optimiser": "adamw", "lr": 0.01, "clip": 1.0},
+    "plain softmax, no average": {"loss": "softmax", "ema_decay": 0.0},
+    "AdamW, clipped": {"optim": {"name": "adamw"}, "lr": 0.01, "max_grad_norm": 1.0},
     "swept centres, sampled classes, statistics of the margin": {
-        "loss": "adaface", "centre_step": "swept", "classes_per_step": 0.9, "subcentres": 2,
+        "loss": "adaface", "centre_optimiser": "fused", "sample_rate": 0.9, "subcentres": 2,
     },
-    "nothing kept in memory, two workers": {"keep_gb": 0.0, "workers": 2},
+    "nothing kept in memory, two workers": {"cache_gb": 0.0, "workers": 2},
     "kept in memory, two workers": {"workers": 2},
 }  # fmt: skip
 
@@ -166,8 +166,8 @@ def test_resuming_a_finished_run_changes_nothing(patterns, others, tmp_path):
     config = runs.config(steps=3)
     runs.train(config, patterns, tmp_path, choose=others)
     before = runs.state(tmp_path), runs.rows(tmp_path)
-    outcome = runs.train(config, patterns, tmp_path, choose=others, resume=True)
-    assert (outcome.finished, outcome.steps) == (True, 3)
+    result = runs.train(config, patterns, tmp_path, choose=others, resume=True)
+    assert (result.finished, result.steps) == (True, 3)
     assert (runs.state(tmp_path), runs.rows(tmp_path)) == before
 
 
@@ -178,11 +178,11 @@ def test_the_best_validation_is_remembered(patterns, others, tmp_path):
     def keep(encoder, step, result, last):
         kept.append((step, result, last))
 
-    runs.train(config, patterns, tmp_path, choose=others, keep=keep, report=runs.press_ctrl_c_at(5))
-    outcome = runs.train(config, patterns, tmp_path, choose=others, keep=keep, resume=True)
+    runs.train(config, patterns, tmp_path, choose=others, on_best=keep, report=runs.press_ctrl_c_at(5))
+    result = runs.train(config, patterns, tmp_path, choose=others, on_best=keep, resume=True)
     best = [(step, result) for step, result, last in kept if not last]
-    assert outcome.best == max((result for _, result in best), key=lambda result: result.score)
-    assert (outcome.best_step, outcome.best) == best[-1]
+    assert result.best == max((result for _, result in best), key=lambda result: result.score)
+    assert (result.best_step, result.best) == best[-1]
     scores = [result.score for _, result in best]
     assert scores == sorted(set(scores))  # only ever a better one
 
@@ -234,9 +234,9 @@ def slow(data, name):
     return decode(data, name)
 loader.decode = slow
 
-config = runs.config(steps=25, keep_gb=0.0, workers=2, checkpoint_every=1000)
-outcome = runs.train(config, open_manifest(sys.argv[1]), Path(sys.argv[2]))
-print(outcome.finished, outcome.steps)
+config = runs.config(steps=25, cache_gb=0.0, workers=2, checkpoint_every=1000)
+result = runs.train(config, open_manifest(sys.argv[1]), Path(sys.argv[2]))
+print(result.finished, result.steps)
 """
 
 

@@ -62,7 +62,7 @@ def batch():
     return torch.randn(8, 3, 5, 5), torch.arange(8) % 5
 
 
-def step(encoder, head, optimiser, centres=None, *, clip=0.0, strength=1.0, inputs=None):
+def step(encoder, head, optimiser, centres=None, *, max_grad_norm=0.0, strength=1.0, inputs=None):
     pictures, labels = batch()
     return update(
         encoder,
@@ -71,7 +71,7 @@ def step(encoder, head, optimiser, centres=None, *, clip=0.0, strength=1.0, inpu
         pictures if inputs is None else inputs,
         labels,
         strength=strength,
-        clip=clip,
+        max_grad_norm=clip,
         autocast=nullcontext(),
         centres=centres,
     )
@@ -125,7 +125,7 @@ def test_the_strength_of_the_margin_reaches_the_head():
 def test_without_clip_gradients_are_left_alone():
     expected = gradients(*parts()[:2])[1]
     encoder, head, optimiser = parts()
-    step(encoder, head, optimiser, clip=0.0)
+    step(encoder, head, optimiser, max_grad_norm=0.0)
     for p, gradient in zip((*encoder.parameters(), *head.parameters()), expected, strict=True):
         assert torch.equal(p.grad, gradient)
 
@@ -133,7 +133,7 @@ def test_without_clip_gradients_are_left_alone():
 def test_clip_shortens_the_gradient_of_encoder_and_head_together():
     full, expected = step(*parts())[1], gradients(*parts()[:2])[1]
     encoder, head, optimiser = parts()
-    _, reported = step(encoder, head, optimiser, clip=full / 4)
+    _, reported = step(encoder, head, optimiser, max_grad_norm=full / 4)
     found = [p.grad for p in (*encoder.parameters(), *head.parameters())]
     total = math.sqrt(sum(float(g.square().sum()) for g in found))
     assert reported == pytest.approx(full)  # as it was before
@@ -145,7 +145,7 @@ def test_clip_shortens_the_gradient_of_encoder_and_head_together():
 def test_a_gradient_shorter_than_the_clip_is_left_alone():
     expected = gradients(*parts()[:2])[1]
     encoder, head, optimiser = parts()
-    step(encoder, head, optimiser, clip=1e6)
+    step(encoder, head, optimiser, max_grad_norm=1e6)
     for p, gradient in zip((*encoder.parameters(), *head.parameters()), expected, strict=True):
         assert torch.equal(p.grad, gradient)
 
@@ -158,13 +158,13 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("clip", [0.0, 5.0])
+@pytest.mark.parametrize("max_grad_norm", [0.0, 5.0])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_is_not_finite_stops_the_step_and_names_its_layer(fault, clip):
     spoil, layer = FAULTS[fault]
     encoder, head, optimiser = parts(spoil())
     with pytest.raises(NonFiniteError, match=layer):
-        step(encoder, head, optimiser, clip=clip)
+        step(encoder, head, optimiser, max_grad_norm=clip)
 
 
 @pytest.mark.parametrize("make", [parts, swept_parts])

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from arcwise.data.augment import Augment
-from arcwise.training.config import TrainConfig
+from arcwise.margins import ArcFace
+from arcwise.training.config import (
+    DataConfig,
+    EncoderConfig,
+    OptimConfig,
+    RunConfig,
+    TrainConfig,
+)
+from arcwise.training.losses import CentresConfig
 
 
 def casia_resnet50() -> TrainConfig:
@@ -14,39 +22,36 @@ def casia_resnet50() -> TrainConfig:
     augmentation.
     """
     return TrainConfig(
-        encoder="iresnet50",
-        dim=512,
-        size=112,
-        resize="stretch",
-        std=(128.0, 128.0, 128.0),
-        loss="arcface",
-        margin=0.5,
-        scale=64.0,
-        steps=32_000,
-        batch=512,
-        augment=Augment(
-            zoom=1.0,
-            aspect=0.0,
-            rotation=0.0,
-            flip=0.5,
-            brightness=0.0,
-            contrast=0.0,
-            saturation=0.0,
-            hue=0.0,
+        encoder=EncoderConfig(
+            name="iresnet50", dim=512, size=112, resize="stretch", std=(128.0, 128.0, 128.0)
         ),
-        canvas=1.0,
-        optimiser="sgd",
-        lr=0.1,
-        momentum=0.9,
-        nesterov=False,
-        weight_decay=5e-4,
-        schedule="step",
-        milestones=(20_000 / 32_000, 28_000 / 32_000),
-        warmup=0.0,
-        holdout=0.01,
-        validate_every=2000,
-        checkpoint_every=2000,
-        log_every=100,
-        keep_gb=32.0,
-        workers=8,
+        objective=CentresConfig(margin=ArcFace(0.5), scale=64.0),
+        data=DataConfig(
+            batch=512,
+            augment=Augment(
+                zoom=1.0,
+                aspect=0.0,
+                rotation=0.0,
+                flip=0.5,
+                brightness=0.0,
+                contrast=0.0,
+                saturation=0.0,
+                hue=0.0,
+            ),
+            cache_size=1.0,
+            cache_gb=32.0,
+            workers=8,
+            holdout=0.01,
+        ),
+        optim=OptimConfig(
+            name="sgd",
+            lr=0.1,
+            momentum=0.9,
+            nesterov=False,
+            weight_decay=5e-4,
+            schedule="step",
+            milestones=(20_000 / 32_000, 28_000 / 32_000),
+            warmup=0.0,
+        ),
+        run=RunConfig(steps=32_000, validate_every=2000, checkpoint_every=2000, log_every=100),
     )

@@ -2,69 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from arcwise.data.augment import Augment
-from arcwise.training.config import TrainConfig
+from arcwise.margins import ArcFace
+from arcwise.training.config import (
+    DataConfig,
+    EncoderConfig,
+    OptimConfig,
+    RunConfig,
+    TrainConfig,
+)
+from arcwise.training.losses import CentresConfig
 
 
 def products() -> TrainConfig:
-    """Photographs of things: the default."""
+    """Return the recipe for photographs of things: the default."""
     return TrainConfig(
-        encoder="small",
-        dim=512,
-        size=96,
-        view=64,
-        resize="crop",
-        loss="arcface",
-        margin=0.35,
-        scale=0.0,
-        margin_from=0.1,
-        margin_full=0.5,
-        steps=2000,
-        batch=64,
-        rare_domains=0.125,
-        augment=Augment(zoom=0.4, backdrop=0.5),
-        canvas=2.0,
-        lr=0.1,
-        average=0.998,
+        encoder=EncoderConfig(name="small", dim=512, size=96, train_crop=64, resize="crop"),
+        objective=CentresConfig(margin=ArcFace(0.35), scale=0.0, margin_from=0.1, margin_full=0.5),
+        data=DataConfig(
+            batch=64,
+            domain_balance=0.125,
+            augment=Augment(zoom=0.4, backdrop=0.5),
+            cache_size=2.0,
+        ),
+        optim=OptimConfig(lr=0.1, ema_decay=0.998),
+        run=RunConfig(steps=2000),
     )
 
 
 def faces() -> TrainConfig:
-    """Aligned faces: little geometry to learn, and no hue to speak of."""
-    config = products()
-    return replace(
-        config,
-        size=64,
-        view=0,
-        resize="stretch",
-        steps=4500,
-        augment=Augment(zoom=0.85, aspect=0.05, rotation=0.1, hue=0.0),
-        canvas=1.25,
+    """Return the recipe for aligned faces: little geometry to learn, and no hue to speak of."""
+    return products().replace(
+        encoder={"size": 64, "train_crop": 0, "resize": "stretch"},
+        data={
+            "augment": Augment(zoom=0.85, aspect=0.05, rotation=0.1, hue=0.0),
+            "cache_size": 1.25,
+        },
+        run={"steps": 4500},
     )
 
 
 def drawings() -> TrainConfig:
-    """Handwriting and drawings: no colour, and a mirror image is another sign."""
-    config = products()
-    return replace(
-        config,
-        size=64,
-        view=0,
-        resize="stretch",
-        flip_average=False,
-        steps=2300,
-        batch=128,
-        augment=Augment(
-            zoom=0.8,
-            aspect=0.2,
-            rotation=0.2,
-            flip=0.0,
-            brightness=0.1,
-            contrast=0.1,
-            saturation=0.0,
-            hue=0.0,
-        ),
-        canvas=1.5,
+    """Return the recipe for handwriting: no colour, and a mirror image is another sign."""
+    return products().replace(
+        encoder={"size": 64, "train_crop": 0, "resize": "stretch", "flip_tta": False},
+        data={
+            "batch": 128,
+            "augment": Augment(
+                zoom=0.8,
+                aspect=0.2,
+                rotation=0.2,
+                flip=0.0,
+                brightness=0.1,
+                contrast=0.1,
+                saturation=0.0,
+                hue=0.0,
+            ),
+            "cache_size": 1.5,
+        },
+        run={"steps": 2300},
     )

@@ -10,16 +10,32 @@ from torch import nn
 
 from arcwise import encoders
 from arcwise.errors import ArcwiseError
-from arcwise.heads import All, CentreHead, CentreSGD, LinearHead, Sampled
+from arcwise.heads import All, CentreHead, CentreSGD, LinearHead, Sampled, scale_for
 from arcwise.images import Preparation
+from arcwise.margins import Filtered, Margin, SupportVector
+from arcwise.objectives import (
+    BetweenSamples,
+    ClassCentres,
+    Objective,
+    Regulariser,
+    WeightedSum,
+)
+from arcwise.regularisers import CentreLoss
 from arcwise.softmax import Streaming
 from arcwise.softmax.margin import Implementation
-from arcwise.training import losses, start_weights
-from arcwise.training.config import TrainConfig
+from arcwise.training import start_weights
+from arcwise.training.config import EncoderConfig, RunConfig, TrainConfig
+from arcwise.training.losses import (
+    BETWEEN_SAMPLES,
+    OF_CENTRES,
+    CentresConfig,
+    LinearConfig,
+    ObjectiveConfig,
+)
 
 
-def preparation(config: TrainConfig) -> Preparation:
-    """How a picture becomes the encoder's input, in training as in the model folder."""
+def preparation(config: EncoderConfig) -> Preparation:
+    """Return how an image becomes the encoder's input, in training as in the model folder."""
     return Preparation(
         height=config.size,
         width=config.size,
@@ -27,101 +43,144 @@ def preparation(config: TrainConfig) -> Preparation:
         colour=config.colour,
         mean=config.mean,
         std=config.std,
-        flip=config.flip_average,
+        flip=config.flip_tta,
     )
 
 
-def encoder(config: TrainConfig, device: torch.device) -> nn.Module:
-    """The network on its device, new or started from given weights."""
-    network = encoders.create(config.encoder, dim=config.dim, size=(config.size, config.size))
+def encoder(config: EncoderConfig, device: torch.device) -> nn.Module:
+    """Return the network on its device, new or started from given weights."""
+    network = encoders.create(config.name, dim=config.dim, size=(config.size, config.size))
     if config.init:
         start_weights.start(network, Path(config.init))
     # Kernels with the channels last are what processors multiply fastest.
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def start_note(config: TrainConfig) -> str:
-    """What `encoder` will take from the weights that the config names, in a sentence.
+def start_note(config: EncoderConfig) -> str:
+    """Return what `encoder` will take from the weights that the config names, in a sentence.
 
     Raises:
         ArcwiseError: they do not fit.
     """
-    network = encoders.create(config.encoder, dim=config.dim, size=(config.size, config.size))
+    network = encoders.create(config.name, dim=config.dim, size=(config.size, config.size))
     return start_weights.start(network, Path(config.init))
 
 
-def head(config: TrainConfig, classes: int) -> CentreHead | LinearHead:
-    """The class centres and the loss over them."""
-    if config.loss == "softmax":
-        return LinearHead(classes, config.dim)
-    part = config.classes_per_step
+def objective(config: ObjectiveConfig, classes: int, dim: int) -> Objective:
+    """Return what the steps minimise: one loss, or the weighted sum of several."""
+    parts: dict[str, tuple[Objective, float]] = {}
+    owner: CentreHead | LinearHead | None = None
+    if isinstance(config, CentresConfig | LinearConfig):
+        owner = head(config, classes, dim)
+        name, *_ = config.loss.split("+")
+        parts[name] = ClassCentres(owner), 1.0
+    for name, term in config.terms().items():
+        if name in BETWEEN_SAMPLES:
+            made: Objective = BetweenSamples(term)
+        elif name in OF_CENTRES:
+            made = Regulariser(name, owner)  # type: ignore[arg-type]
+        else:
+            made = Regulariser(CentreLoss(classes, dim, alpha=term.alpha))
+        parts[name] = made, term.weight
+    if len(parts) == 1:
+        ((only, _),) = parts.values()
+        return only
+    return WeightedSum(parts)
+
+
+def head(config: CentresConfig | LinearConfig, classes: int, dim: int) -> CentreHead | LinearHead:
+    """Return the class centres and the loss over them."""
+    if isinstance(config, LinearConfig):
+        return LinearHead(classes, dim)
+    part = config.sample_rate
     return CentreHead(
         classes,
-        config.dim,
-        margin=losses.margin(config),
-        scale=losses.scale(config, classes),
-        selection=All() if part == 1 else Sampled(part, config.sampled_correction),
+        dim,
+        margin=margin(config),
+        scale=config.scale or scale_for(classes),
+        selection=All() if part == 1 else Sampled(part, config.logq_correction),
         subcentres=config.subcentres,
         impl=softmax(config),
     )
 
 
-def softmax(config: TrainConfig) -> Implementation:
-    """How the softmax over the classes is computed."""
+def margin(config: CentresConfig) -> Margin:
+    """Return what the target pays, and what the other classes count for."""
+    found: Margin = config.margin
+    if config.sv_t > 1:
+        found = SupportVector(found, config.sv_t)
+    if config.interclass_filter:
+        found = Filtered(found, config.interclass_filter, "exclude")
+    return found
+
+
+def softmax(config: CentresConfig) -> Implementation:
+    """Return how the softmax over the classes is computed."""
     return Streaming(gradients="bf16") if config.gradient_products == "bf16" else config.softmax
 
 
-def centre_optimiser(config: TrainConfig, head: nn.Module) -> CentreSGD | None:
-    """The centres' own, where a sweep moves them: the same SGD that `optimiser` would be."""
-    if config.centre_step == "ordinary":
+def centre_optimiser(config: TrainConfig, objective: Objective) -> CentreSGD | None:
+    """Return the fused optimiser of the class centres, the same SGD that `optimiser` would be."""
+    centres = config.objective
+    if not isinstance(centres, CentresConfig) or centres.centre_optimiser == "ordinary":
         return None
-    assert isinstance(head, CentreHead)  # the config has been checked
+    assert isinstance(objective, nn.Module)
+    head = next(one for one in objective.modules() if isinstance(one, CentreHead))
     chosen = CentreSGD(
         head,
-        config.lr,
-        config.momentum,
-        config.weight_decay,
-        nesterov=config.nesterov and config.momentum > 0,
+        config.optim.lr,
+        config.optim.momentum,
+        config.optim.weight_decay,
+        nesterov=config.optim.nesterov and config.optim.momentum > 0,
     )
-    chosen.param_groups[0]["multiple"] = config.head_lr
+    chosen.param_groups[0]["lr_multiple"] = config.optim.head_lr
     return chosen
 
 
-def optimiser(config: TrainConfig, encoder: nn.Module, head: nn.Module) -> torch.optim.Optimizer:
-    """Over matrices and kernels (decayed), vectors (not), and the head at its own rate.
+def optimiser(
+    config: TrainConfig, encoder: nn.Module, objective: Objective, centres: CentreSGD | None
+) -> torch.optim.Optimizer:
+    """Return the optimiser of matrices and kernels (decayed), vectors (not), and the objective.
 
-    Without the head, where `centre_optimiser` has it.
+    The parameters of the objective have a rate of their own; without the class centres, where the
+    fused optimiser `centres` moves them.
     """
+    settings = config.optim
+    assert isinstance(objective, nn.Module)
+    fused = {id(p) for group in (centres.param_groups if centres else ()) for p in group["params"]}
     weights = [p for p in encoder.parameters() if p.requires_grad]
+    others = [p for p in objective.parameters() if id(p) not in fused]
     groups = [
-        {"params": [p for p in weights if p.ndim > 1], "multiple": 1.0},
-        {"params": [p for p in weights if p.ndim <= 1], "multiple": 1.0, "weight_decay": 0.0},
+        {"params": [p for p in weights if p.ndim > 1], "lr_multiple": 1.0},
+        {"params": [p for p in weights if p.ndim <= 1], "lr_multiple": 1.0, "weight_decay": 0.0},
     ]
-    if config.centre_step == "ordinary":
-        groups.append({"params": list(head.parameters()), "multiple": config.head_lr})
-    if config.optimiser == "adamw":
-        return torch.optim.AdamW(groups, config.lr, weight_decay=config.weight_decay)
+    if others:
+        groups.append({"params": others, "lr_multiple": settings.head_lr})
+    if settings.name == "adamw":
+        return torch.optim.AdamW(groups, settings.lr, weight_decay=settings.weight_decay)
     return torch.optim.SGD(
         groups,
-        config.lr,
-        momentum=config.momentum,
-        nesterov=config.nesterov and config.momentum > 0,
-        weight_decay=config.weight_decay,
+        settings.lr,
+        momentum=settings.momentum,
+        nesterov=settings.nesterov and settings.momentum > 0,
+        weight_decay=settings.weight_decay,
     )
 
 
-def device(config: TrainConfig) -> torch.device:
-    """Where to compute; asking for a GPU that is not there is an error, not a fallback."""
+def device(config: RunConfig) -> torch.device:
+    """Return where to compute; asking for a GPU that is not there is an error, not a fallback."""
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise ArcwiseError("--device cuda: torch sees no GPU; `arcwise doctor` says what there is")
+        raise ArcwiseError(
+            "--run.device cuda: torch sees no GPU; `arcwise doctor` says what there is"
+        )
     chosen = config.device
     if chosen == "auto":
         chosen = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(chosen)
 
 
-def precision(config: TrainConfig, device: torch.device) -> str:
-    """fp32 or bf16: what "auto" means on this machine."""
+def precision(config: RunConfig, device: torch.device) -> str:
+    """Return fp32 or bf16: what "auto" means on this machine."""
     if config.precision != "auto":
         return config.precision
     if device.type == "cuda":
@@ -130,6 +189,6 @@ def precision(config: TrainConfig, device: torch.device) -> str:
     return "bf16" if can.get("avx512_bf16") or can.get("amx_bf16") else "fp32"
 
 
-def autocast(config: TrainConfig, device: torch.device) -> AbstractContextManager[object]:
-    """The arithmetic inside the encoder; losses stay in float32 whatever it is."""
+def autocast(config: RunConfig, device: torch.device) -> AbstractContextManager[object]:
+    """Return the arithmetic inside the encoder; losses stay in float32 whatever it is."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision(config, device) == "bf16")

@@ -1,282 +1,290 @@
-"""Everything that decides what a run does, in one frozen value."""
+"""Everything that decides what a run does, in one frozen value of typed sections."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from dataclasses import field, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from arcwise.data.augment import Augment
-from arcwise.errors import ArcwiseError, suggestion
-from arcwise.margins import Gradient
-from arcwise.softmax.margin import Name as Softmax
-from arcwise.softmax.streaming import Precision as Products
-from arcwise.training import losses
-from arcwise.training.losses import Loss, Published
+from arcwise.errors import ArcwiseError
+from arcwise.training.losses import (
+    CentresConfig,
+    NotNegative,
+    ObjectiveConfig,
+    PairsConfig,
+    Positive,
+    Share,
+    Terms,
+    with_loss,
+)
+from arcwise.training.section import expect, frozen, merged, plain, section
 
-CentreStep = Literal["ordinary", "swept"]
-Resize = Literal["stretch", "crop", "pad"]
-Colour = Literal["rgb", "bgr"]
-Sampling = Literal["shuffled", "windowed", "balanced"]
-Optimiser = Literal["sgd", "adamw"]
-Schedule = Literal["cosine", "step"]
-Precision = Literal["auto", "fp32", "bf16"]
-Device = Literal["auto", "cpu", "cuda"]
+AtLeastOne = Annotated[int, Field(ge=1)]
+Pixels = Annotated[int, Field(ge=16)]
+Planes = tuple[float, float, float]
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """A complete training run. Recipes return one; the command line overrides single fields.
+@section("encoder")
+class EncoderConfig:
+    """The network, and how an image becomes its input."""
 
-    Shares (of the steps) are between 0 and 1, so that a shorter run keeps the recipe's shape.
-    """
-
-    encoder: str = "small"
+    name: str = "small"
     """Name of the network; see `arcwise.encoders.NAMES`."""
     init: str = ""
     """A model folder or weights file (.safetensors, .pth) to start the encoder from."""
-    dim: int = 256
+    dim: Annotated[int, Field(ge=2)] = 256
     """D, the dimension of the embedding."""
-    size: int = 96
+    size: Pixels = 96
     """Height and width of the network's input, in pixels."""
-    view: int = 0
-    """Height and width of a training view, 0 for `size`. Views that zoom in show things larger than
-    they are met later; a smaller view makes up for it (arXiv 1906.06423), and trains faster."""
-    resize: Resize = "crop"
-    """How a picture of another shape becomes square."""
-    colour: Colour = "rgb"
+    train_crop: Annotated[int, Field(ge=0)] = 0
+    """Height and width of the crop that training sees, 0 for the size. Crops that zoom in show
+    things larger than they are met later; a smaller crop makes up for it (arXiv 1906.06423), and
+    trains faster."""
+    resize: Literal["stretch", "crop", "pad"] = "crop"
+    """How an image of another shape becomes square."""
+    colour: Literal["rgb", "bgr"] = "rgb"
     """Order of the colour planes that the network sees."""
-    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    mean: Planes = (127.5, 127.5, 127.5)
     """Subtracted from each colour, in units of 0 to 255."""
-    std: tuple[float, float, float] = (127.5, 127.5, 127.5)
-    """Then divided by."""
-    flip_average: bool = True
-    """Whether an embedding is the mean over the picture and its mirror image."""
+    std: Planes = (127.5, 127.5, 127.5)
+    """Divisor of each colour, after the mean is subtracted."""
+    flip_tta: bool = True
+    """Whether an embedding is the mean over the image and its mirror image."""
 
-    loss: Loss = "arcface"
-    """Which member of the margin family; "softmax" is the plain linear one."""
-    margin: float | Published = 0.5
-    """m in the loss's own unit, or "published" for the one that its paper has."""
-    combined: tuple[float, float, float] = (1.0, 0.3, 0.2)
-    """m1, m2 and m3 of the combined margin: a factor on the angle, radians, cosine units."""
-    gradient: Gradient = "exact"
-    """An angular margin's slope: its derivative, or 1."""
-    hard_negatives: float = 1.0
-    """t of SV-X-softmax, over any margin: other classes that beat the target count for more; 1 for
-    no more than the rest."""
-    interclass_filter: float = 0.0
-    """Cosine above which another class is taken for the same identity under a second label, and
-    left out; 0 leaves none out."""
-    scale: float = 64.0
-    """s, the inverse temperature; 0 finds it from the number of classes."""
-    margin_from: float = 0.0
-    """Share of the steps before the margin starts to grow."""
-    margin_full: float = 0.0
-    """Share of the steps after which it is whole."""
-    subcentres: int = 1
-    """K, centres of one class, of which the nearest counts."""
-    classes_per_step: float = 1.0
-    """Share of the classes that take part in a step, those of the batch always; under 1 it needs
-    swept centres."""
-    sampled_correction: bool = False
-    """Whether the logits of sampled classes stand for those left out, too."""
-    softmax: Softmax = "auto"
-    """How the softmax over the classes is computed."""
-    gradient_products: Products = "fp32"
-    """Arithmetic of the streaming softmax's two gradient products; bf16 is faster where the
-    processor has it, at a relative error of about 1e-3."""
-    centre_step: CentreStep = "ordinary"
-    """Who moves the centres: the optimiser, or a sweep over the classes that is SGD without their
-    gradient in memory."""
 
-    steps: int = 2000
-    """Updates of the weights."""
-    batch: int = 64
-    """Pictures a step, over all processes."""
-    sampling: Sampling = "shuffled"
-    """Every picture once an epoch; the same, neighbours on disk at about the same time (for sets
+@section("data")
+class DataConfig:
+    """Which images make up a batch, and what training sees of them."""
+
+    batch: Annotated[int, Field(ge=2)] = 64
+    """Images a step, over all processes."""
+    sampling: Literal["shuffled", "windowed", "balanced"] = "shuffled"
+    """Every image once an epoch; the same, with neighbours on disk at about the same time (for sets
     that do not fit the memory); or identities in turn."""
-    pictures_per_identity: int = 4
-    """K of balanced sampling: pictures of one identity in a batch."""
-    rare_domains: float = 0.0
-    """Share of a batch kept for pictures outside the most frequent `domain`, say studio ones."""
+    images_per_identity: AtLeastOne = 4
+    """K of balanced sampling: images of one identity in a batch."""
+    domain_balance: Share = 0.0
+    """Share of a batch kept for images outside the most frequent `domain`, say studio ones."""
     augment: Augment = field(default_factory=Augment)
-    canvas: float = 1.25
-    """Size at which decoded pictures are kept, as a multiple of the view's."""
+    """How much what training sees differs from the image."""
+    cache_size: Annotated[float, Field(ge=1)] = 1.25
+    """Size at which decoded images are kept, as a multiple of the training crop's."""
+    cache_gb: NotNegative = 4.0
+    """Memory for decoded images; a set that does not fit is decoded again each epoch."""
+    workers: Annotated[int, Field(ge=0)] = 2
+    """Processes that read images; 0 reads in the training process."""
+    holdout: Share = 0.2
+    """Share of the identities not trained on: half choose the checkpoint, half set thresholds."""
 
-    optimiser: Optimiser = "sgd"
-    lr: float = 0.1
+    def __post_init__(self) -> None:
+        if self.sampling == "balanced":
+            each = self.images_per_identity
+            expect(self.batch % each == 0, "data.batch", self.batch,
+                   f"a multiple of data.images_per_identity={each}")  # fmt: skip
+            expect(not self.domain_balance, "data.domain_balance",
+                   self.domain_balance, "0 where data.sampling=balanced fills the batch")  # fmt: skip
+
+
+@section("optim")
+class OptimConfig:
+    """How gradients become weights. Shares are shares of the steps."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    """The optimiser."""
+    lr: Positive = 0.1
     """Learning rate at its highest."""
-    head_lr: float = 1.0
-    """The class centres' learning rate, as a multiple of `lr`."""
-    momentum: float = 0.9
-    """Of SGD."""
+    head_lr: Positive = 1.0
+    """Learning rate of the class centres, as a multiple of the encoder's."""
+    momentum: Share = 0.9
+    """Momentum of SGD."""
     nesterov: bool = True
     """Whether SGD looks ahead."""
-    weight_decay: float = 5e-4
-    """On matrices and kernels; not on biases and normalisation."""
-    schedule: Schedule = "cosine"
-    milestones: tuple[float, ...] = ()
+    weight_decay: NotNegative = 5e-4
+    """Weight decay of matrices and kernels; biases and normalisation have none."""
+    schedule: Literal["cosine", "step"] = "cosine"
+    """How the learning rate falls after its warm-up."""
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     """Shares of the steps at which the step schedule divides the rate by ten."""
-    warmup: float = 0.05
+    warmup: Share = 0.05
     """Share of the steps over which the rate rises from near zero."""
-    clip: float = 0.0
-    """Largest norm of the gradient over encoder and head; 0 does not clip. Swept centres have no
-    gradient to clip."""
-    average: float = 0.0
-    """Decay of the running average of the weights that is evaluated and kept; 0 keeps the last."""
+    max_grad_norm: NotNegative = 0.0
+    """Largest norm of the gradient over encoder and objective; 0 does not clip. Centres of the
+    fused optimiser have no gradient to clip."""
+    ema_decay: Share = 0.0
+    """Decay of the exponential moving average of the weights that is evaluated and kept; 0 keeps
+    the last weights."""
 
-    precision: Precision = "auto"
-    """Arithmetic inside the encoder; "auto" takes bf16 where the processor has it."""
-    device: Device = "auto"
-    workers: int = 2
-    """Processes that read pictures; 0 reads in the training process."""
-    keep_gb: float = 4.0
-    """Memory for decoded pictures; a set that does not fit is decoded again each epoch."""
 
-    holdout: float = 0.2
-    """Share of the identities not trained on: half choose the checkpoint, half set thresholds."""
-    validate_every: int = 500
+@section("run")
+class RunConfig:
+    """How long, on what, and what is written when."""
+
+    steps: AtLeastOne = 2000
+    """Updates of the weights, over all stages."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic inside the encoder; auto takes bf16 where the processor has it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes a GPU where there is one."""
+    validate_every: AtLeastOne = 500
     """Steps between validations on held-out identities."""
-    checkpoint_every: int = 500
+    checkpoint_every: AtLeastOne = 500
     """Steps between checkpoints."""
-    log_every: int = 20
+    log_every: AtLeastOne = 20
     """Steps between rows of metrics.jsonl."""
     tensorboard: bool = False
     """Whether to write TensorBoard events too (pip install 'arcwise[logs]')."""
-    seed: int = 0
-    """Every random choice comes from here."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of every random choice but the split."""
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the choice of held-out identities: runs of several seeds share them."""
+
+
+@section()
+class StageConfig:
+    """A part of a run. It starts from the encoder of the stage before it.
+
+    A section that is None is the config's own. The class centres go on where the objective and the
+    identities are those of the stage before; the optimiser and the schedules begin anew.
+    """
+
+    steps: AtLeastOne
+    """Updates of the weights in this stage."""
+    where: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Rows to train on: columns of the data set, such as `domain` or `split`, and the values that
+    count; every row without it."""
+    objective: ObjectiveConfig | None = None
+    """The loss of this stage."""
+    data: DataConfig | None = None
+    """Batches of this stage."""
+    optim: OptimConfig | None = None
+    """The optimiser of this stage."""
+
+
+@section()
+class TrainConfig:
+    """A complete training run. Recipes return one; options and files change single fields."""
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """The network."""
+    objective: ObjectiveConfig = field(default_factory=CentresConfig)
+    """What is minimised."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """Which images make up a batch."""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    """How gradients become weights."""
+    run: RunConfig = field(default_factory=RunConfig)
+    """How long, on what, and what is written when."""
+    stages: tuple[StageConfig, ...] = ()
+    """Parts of the run, one after the other; none for one stage that is the config itself."""
 
     def __post_init__(self) -> None:
-        _check(self)
+        centres = self.objective
+        if isinstance(centres, CentresConfig) and centres.centre_optimiser == "fused":
+            for name, wanted, why in (
+                ("max_grad_norm", 0, "as the fused optimiser leaves no gradient to clip"),
+                ("name", "sgd", "as the fused optimiser is SGD"),
+            ):
+                value = getattr(self.optim, name)
+                expect(value == wanted, f"optim.{name}", value,
+                       f"{wanted} with objective.centre_optimiser=fused, {why}; or "
+                       "objective.centre_optimiser=ordinary")  # fmt: skip
+        if isinstance(self.objective, PairsConfig):
+            sampling = self.data.sampling
+            expect(sampling == "balanced", "data.sampling", sampling,
+                   f"balanced with loss={self.objective.loss}, which needs several images of an "
+                   "identity in a batch")  # fmt: skip
+        if self.stages:
+            total = sum(stage.steps for stage in self.stages)
+            expect(self.run.steps == total, "run.steps", self.run.steps,
+                   f"{total}, the steps of its stages together")  # fmt: skip
+            for number in range(len(self.stages)):
+                self._check_stage(number)
+
+    def _check_stage(self, number: int) -> None:
+        """Refuse a stage whose sections do not fit together."""
+        try:
+            holdout = self.stage(number).data.holdout
+        except ArcwiseError as error:
+            message = str(error).removeprefix("training config: ")
+            raise ArcwiseError(f"training config: stages[{number}]: {message}") from None
+        expect(holdout == self.data.holdout, f"stages[{number}].data.holdout",
+               holdout, f"{self.data.holdout}, as of the whole run")  # fmt: skip
+
+    def stage(self, number: int) -> TrainConfig:
+        """Return one stage as a config of its own, with its number of steps and without stages."""
+        if not self.stages:
+            return self
+        stage = self.stages[number]
+        return TrainConfig(
+            encoder=self.encoder,
+            objective=stage.objective or self.objective,
+            data=stage.data or self.data,
+            optim=stage.optim or self.optim,
+            run=replace(self.run, steps=stage.steps),
+        )
+
+    def with_loss(self, loss: str) -> TrainConfig:
+        """Return this config with a loss by name; see `losses.with_loss`.
+
+        A loss between samples comes with balanced sampling, without which a batch has hardly two
+        images of an identity.
+        """
+        objective, data = with_loss(self.objective, loss), self.data
+        if objective.between_samples and not self.objective.between_samples:
+            data = replace(data, sampling="balanced", domain_balance=0.0)
+        return replace(self, objective=objective, data=data)
+
+    def replace(self, **sections: Any) -> TrainConfig:
+        """Return this config with some fields changed: `replace(run={"steps": 500})`.
+
+        Args:
+            sections: by name: a whole section, or a mapping of those of its fields that change.
+
+        Raises:
+            ArcwiseError: an unknown name, with a suggestion, or a value that does not fit.
+        """
+        changes = dict(sections)
+        stages = changes.pop("stages", None)
+        config: TrainConfig = self if stages is None else replace(self, stages=())
+        objective = changes.get("objective")
+        if isinstance(objective, Mapping) and "loss" in objective:
+            config = config.with_loss(str(objective["loss"]))
+        if stages is None:
+            return merged(config, changes)
+        run = changes.get("run", {})
+        made = [_stage(number, one, merged(config, changes)) for number, one in enumerate(stages)]
+        if made and isinstance(run, Mapping) and "steps" not in run:
+            changes["run"] = {**run, "steps": sum(one.steps for one in made)}
+        return merged(config, changes | {"stages": tuple(made)})
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for config.json."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["augment"] = {f.name: getattr(self.augment, f.name) for f in fields(Augment)}
-        return values
+        """Return plain values for a file."""
+        return plain(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """The config that `as_dict` gave; an unknown field is an error with a suggestion."""
-        values = dict(json.loads(json.dumps(values)))
-        _no_unknown(values, [f.name for f in fields(cls)])
-        augment = values.pop("augment", {})
-        _no_unknown(augment, [f.name for f in fields(Augment)])
-        for name in ("mean", "std", "milestones", "combined"):
-            if name in values:
-                values[name] = tuple(values[name])
-        return cls(augment=Augment(**augment), **values)
-
-    def replace(self, **changes: Any) -> TrainConfig:
-        """This config with some fields changed; unknown names are errors with a suggestion."""
-        _no_unknown(changes, [f.name for f in fields(self)])
-        return replace(self, **changes)
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
+        """Return the config that `as_dict` gave; fields that are not there have their defaults."""
+        return cls().replace(**{str(name): value for name, value in values.items()})
 
 
-def _no_unknown(values: dict[str, Any], known: list[str]) -> None:
-    for name in values:
-        if name not in known:
-            hint = suggestion(name, known) or f"known: {', '.join(known)}"
-            raise ArcwiseError(f"training config: unknown field {name!r}; {hint}")
-
-
-_WORDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text"}
-_LEAST = {
-    "dim": 2, "size": 16, "view": 0, "steps": 1, "batch": 2, "pictures_per_identity": 1,
-    "workers": 0, "validate_every": 1, "checkpoint_every": 1, "log_every": 1, "seed": 0,
-    "canvas": 1, "scale": 0, "clip": 0, "keep_gb": 0, "weight_decay": 0,
-    "hard_negatives": 1, "subcentres": 1, "interclass_filter": 0,
-}  # fmt: skip
-_SHARES = (
-    "rare_domains", "margin_from", "margin_full", "warmup", "holdout", "momentum", "average",
-)  # fmt: skip
-
-
-_OF_CENTRES = (
-    "hard_negatives", "interclass_filter", "subcentres", "classes_per_step", "sampled_correction",
-    "softmax", "gradient_products", "centre_step",
-)  # fmt: skip
-_NO_ANGLE = ("softmax", "normsoftmax", "cosface")
-_DEFAULTS = {one.name: one.default for one in fields(TrainConfig)}
-
-
-def _check(config: TrainConfig) -> None:
-    def expect(good: bool, name: str, expected: str) -> None:
-        if not good:
-            raise ArcwiseError(
-                f"training config: {name}={getattr(config, name)!r}; expected {expected}"
-            )
-
-    for name, kind in get_type_hints(TrainConfig).items():
-        value = getattr(config, name)
-        if get_origin(kind) is Literal:
-            expect(value in get_args(kind), name, f"one of {', '.join(get_args(kind))}")
-        elif kind in _WORDS:
-            expect(_is(value, kind), name, _WORDS[kind])
-    for name, least in _LEAST.items():
-        expect(getattr(config, name) >= least, name, f"at least {least}")
-    for name in _SHARES:
-        expect(0 <= getattr(config, name) < 1, name, "0 or more, under 1")
-    for name in ("lr", "head_lr"):
-        expect(getattr(config, name) > 0, name, "over 0")
-    shares = all(_is(one, float) and 0 < one < 1 for one in config.milestones)
-    expect(shares, "milestones", "shares of the steps, between 0 and 1")
-    full = config.margin_full
-    expect(config.margin_from <= full, "margin_from", f"at most margin_full={full}")
-    if config.sampling == "balanced":
-        each = config.pictures_per_identity
-        expect(config.batch % each == 0, "batch", f"a multiple of pictures_per_identity={each}")
-        expect(not config.rare_domains, "rare_domains", "0 where sampling=balanced fills the batch")
-    _check_loss(config, expect)
-
-
-def _check_loss(config: TrainConfig, expect: Callable[[bool, str, str], None]) -> None:
-    """Numbers of the loss that fit it; a head that can do what is asked of it."""
-    if config.margin != "published":
-        expect(_is(config.margin, float), "margin", "a finite number or published")
-        expect(config.margin >= 0, "margin", "at least 0, or published")
-    three = len(config.combined) == 3 and all(_is(one, float) for one in config.combined)
-    expect(three, "combined", "three numbers: a factor on the angle, radians, cosine units")
-    expect(config.interclass_filter <= 1, "interclass_filter", "a cosine from 0 to 1")
-    expect(0 < config.classes_per_step <= 1, "classes_per_step", "over 0, at most 1")
-    if config.loss != "combined":
-        words = f"{_DEFAULTS['combined']} with loss={config.loss}, or loss=combined"
-        expect(tuple(config.combined) == _DEFAULTS["combined"], "combined", words)
-    if config.loss in _NO_ANGLE:
-        expect(config.gradient == "exact", "gradient", f"exact with loss={config.loss}: no angle")
-    every, swept = config.classes_per_step == 1, config.centre_step == "swept"
-    if config.loss == "softmax":
-        for name in _OF_CENTRES:
-            plain = _DEFAULTS[name]
-            words = f"{plain} for loss=softmax, whose head is linear and has no centres"
-            expect(getattr(config, name) == plain, name, words)
-        return
-    losses.margin(config)
-    streams = config.softmax in ("auto", "streaming")
-    expect(streams or config.gradient_products == "fp32", "gradient_products",
-           f"fp32 with softmax={config.softmax}, or softmax=streaming")  # fmt: skip
-    expect(every or swept, "classes_per_step",
-           "1 with centre_step=ordinary, whose decay and momentum move every class; or "
-           "centre_step=swept")  # fmt: skip
-    expect(not (every and config.sampled_correction), "sampled_correction",
-           "false where classes_per_step=1 leaves no class out")  # fmt: skip
-    if swept:
-        for name, wanted, why in (
-            ("clip", 0, "as the sweep leaves no gradient to clip"),
-            ("optimiser", "sgd", "as the sweep is SGD"),
-        ):
-            good = getattr(config, name) == wanted
-            words = f"{wanted} with centre_step=swept, {why}; or centre_step=ordinary"
-            expect(good, name, words)
-        expect(config.softmax != "dense", "softmax",
-               "auto or streaming with centre_step=swept; or centre_step=ordinary")  # fmt: skip
-
-
-def _is(value: object, kind: type) -> bool:
-    if kind is float:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return number and math.isfinite(value)
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+def _stage(number: int, stage: StageConfig | Mapping[str, Any], config: TrainConfig) -> StageConfig:
+    """Return a stage whose sections change single fields of the config's."""
+    if isinstance(stage, StageConfig):
+        return stage
+    try:
+        expect(isinstance(stage, Mapping), "stage", stage, "fields by name")
+        whole = {
+            name: merged(getattr(config, name), stage[name], name)
+            for name in ("objective", "data", "optim")
+            if isinstance(stage.get(name), Mapping)
+        }
+        objective = whole.get("objective")
+        if isinstance(objective, Terms) and objective.between_samples and "data" not in whole:
+            whole["data"] = config.with_loss(objective.loss).data
+        return StageConfig(**{name: frozen(value) for name, value in stage.items()} | whole)
+    except ArcwiseError as error:
+        message = str(error).removeprefix("training config: ")
+        raise ArcwiseError(f"training config: stages[{number}]: {message}") from None

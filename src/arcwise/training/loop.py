@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from arcwise import distributed
-from arcwise.data.augment import augment, view_keys
-from arcwise.data.loader import CachedImages, LoadedBatch, batches
+from arcwise.data.loader import LoadedBatch
 from arcwise.data.manifest import Manifest
-from arcwise.data.samplers import Balanced, Mixed, Sampler, Shuffled, Windowed
+from arcwise.data.training_columns import training_columns
 from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
-from arcwise.heads import CentreHead
 from arcwise.images import Preparation
+from arcwise.objectives import Batch
 from arcwise.training import build, checkpoint
-from arcwise.training.clock import Clock
+from arcwise.training.batches import crops, on_device, stream
 from arcwise.training.config import TrainConfig
-from arcwise.training.diary import Diary, Keep, Report
 from arcwise.training.interrupt import interruptible
+from arcwise.training.losses import CentresConfig
 from arcwise.training.run import Run
-from arcwise.training.schedule import margin_strength, rate, remedies
-from arcwise.training.step import sentence, update
+from arcwise.training.run_logger import OnBest, Report, RunLogger
+from arcwise.training.schedule import margin_scale, rate, remedies
+from arcwise.training.step import StepResult, sentence, update
 from arcwise.training.validation import Validation, normalise
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LoopResult:
     """How a run ended.
 
     Attributes:
@@ -43,8 +44,8 @@ class Outcome:
         best_step: updates after which it was reached.
         seconds: time of this process, validation included.
         images_per_second: training throughput of this process, validation excluded.
-        waiting: share of the training time spent waiting for pictures.
-        failures: pictures that could not be read.
+        waiting: share of the training time spent waiting for images.
+        failures: images that could not be read.
     """
 
     steps: int
@@ -59,61 +60,7 @@ class Outcome:
     failures: tuple[ImageError, ...]
 
 
-def train(
-    config: TrainConfig,
-    pictures: Manifest,
-    choose: Manifest | None,
-    folder: Path,
-    *,
-    preparation: Preparation,
-    keep: Keep,
-    report: Report,
-    resume: bool = False,
-    seen: np.ndarray | None = None,
-) -> Outcome:
-    """Train on the pictures until the last step, or until interrupted.
-
-    A resumed run whose first step has no finite loss goes back to the checkpoint before, and in the
-    end to the start: what such weights make of a batch depends on no learning rate.
-
-    Args:
-        config: the whole run.
-        pictures: what to train on.
-        choose: pictures of other identities, which choose the checkpoint that is kept.
-        folder: where metrics.jsonl and checkpoints/ go.
-        preparation: how a picture becomes the encoder's input.
-        keep: called with every encoder worth keeping: the best so far, and the last.
-        report: called after every logged step, and first with what a run resumes at.
-        resume: whether to go on from the latest checkpoint.
-        seen: (N,) int64 zeros, a number a picture; whenever `keep` is called, those that were
-            trained on have their `content_digest` here.
-
-    Raises:
-        NonFiniteError: a loss or gradient was not finite; the last good step is checkpointed, if
-            its weights are of use.
-        ArcwiseError: nothing to resume, no two readable pictures, or a batch or a sweep over the
-            centres that the processes cannot share.
-    """
-    if config.batch % distributed.size() or config.batch < 2 * distributed.size():
-        raise ArcwiseError(
-            f"--batch {config.batch} over {distributed.size()} processes; expected a multiple of "
-            "their number, and at least 2 pictures for each"
-        )
-    if config.centre_step == "swept" and distributed.size() > 1:
-        raise ArcwiseError(
-            f"--centre-step swept over {distributed.size()} processes, whose gradients of the "
-            "centres have to meet; expected one process, or --centre-step ordinary"
-        )
-    seen = np.zeros(len(pictures), np.int64) if seen is None else seen
-    while True:
-        try:
-            return _train(config, pictures, choose, folder, preparation, keep, report, resume, seen)
-        except _NoWayOn as found:
-            resume = checkpoint.drop_latest(folder / "checkpoints")
-            report(found.step, {"no way on": found.step})
-
-
-class _NoWayOn(NonFiniteError):
+class _UnusableCheckpoint(Exception):
     """The weights of a checkpoint give no finite loss in the step that follows it.
 
     Attributes:
@@ -121,180 +68,305 @@ class _NoWayOn(NonFiniteError):
     """
 
     def __init__(self, step: int) -> None:
-        super().__init__(f"step {step}: no finite loss from there")
+        super().__init__(step)
         self.step = step
 
 
-def _train(
+class _NotSound(Exception):
+    """A step was not finite, and is to be repeated carefully from the last checkpoint.
+
+    Attributes:
+        step: at which this was seen.
+    """
+
+    def __init__(self, step: int) -> None:
+        super().__init__(step)
+        self.step = step
+
+
+def train(
     config: TrainConfig,
-    pictures: Manifest,
+    images: Manifest,
     choose: Manifest | None,
     folder: Path,
+    *,
     preparation: Preparation,
-    keep: Keep,
+    on_best: OnBest,
     report: Report,
-    resume: bool,
-    seen: np.ndarray,
-) -> Outcome:
-    """`train` from the latest checkpoint, or from the start."""
-    device = build.device(config)
-    # A resumed run has its weights in the checkpoint: what it once started from may be gone.
-    run = Run(config.replace(init="") if resume else config, len(pictures.classes), device)
-    run.seen = seen
-    if resume:
-        run.restore(*checkpoint.load(folder / "checkpoints"))
-        report(run.step, {"resumed": run.step})
-    began = run.step
-    source = stream(config, pictures, preparation, run.step)
-    diary = Diary(config, folder, run, choose, preparation, keep, report)
-    names = pictures.images
-    different = len(set(names))
-    failures: dict[str, ImageError] = {}
-    clock = Clock()
+    resume: bool = False,
+    seen: np.ndarray | None = None,
+) -> LoopResult:
+    """Train on the images until the last step, or until interrupted.
 
-    with interruptible() as interrupted, diary:
-        while run.step < config.steps and not distributed.anywhere(bool(interrupted())):
-            with clock.waiting():
+    A resumed run whose first step has no finite loss goes back to the checkpoint before, and in the
+    end to the start: what such weights make of a batch depends on no learning rate.
+
+    Args:
+        config: the whole run.
+        images: what to train on.
+        choose: images of other identities, which choose the checkpoint that is kept.
+        folder: where metrics.jsonl and checkpoints/ go.
+        preparation: how an image becomes the encoder's input.
+        on_best: called with every encoder worth keeping: the best so far, and the last.
+        report: called after every logged step, and first with what a run resumes at.
+        resume: whether to go on from the latest checkpoint.
+        seen: (N,) int64 zeros, a number an image; whenever `on_best` is called, those that were
+            trained on have their `content_digest` here.
+
+    Raises:
+        NonFiniteError: a loss or gradient was not finite; the last good step is checkpointed, if
+            its weights are of use.
+        ArcwiseError: nothing to resume, no two readable images, or a batch or a fused optimiser of
+            the centres that the processes cannot share.
+    """
+    for number in range(max(len(config.stages), 1)):
+        _check_processes(config.stage(number))
+    seen = np.zeros(len(images), np.int64) if seen is None else seen
+    checkpoints = folder / "checkpoints"
+    by_user, careful_until = resume, -1
+    while True:
+        run = _run(config, images, checkpoints, seen, resume)
+        key = "repeated from" if careful_until >= 0 else "resumed"
+        if resume or careful_until >= 0:
+            report(run.step, {key: run.step})
+        began = run.step
+        logger = RunLogger(config, folder, run, choose, preparation, on_best, report)
+        try:
+            return _train(run, logger, preparation, by_user, careful_until)
+        except _NotSound as problem:
+            careful_until = problem.step
+            left = checkpoint.saved(checkpoints)
+            by_user = by_user and checkpoint.step_of(left[-1]) == began
+            resume = bool(left)
+        except _UnusableCheckpoint as problem:
+            resume = by_user = checkpoint.drop_latest(checkpoints)
+            careful_until = -1
+            report(problem.step, {"unusable checkpoint": problem.step})
+
+
+def _check_processes(config: TrainConfig) -> None:
+    """Refuse what several processes cannot share."""
+    batch, processes = config.data.batch, distributed.size()
+    if batch % processes or batch < 2 * processes:
+        raise ArcwiseError(
+            f"--batch {batch} over {processes} processes; expected a multiple of their number, and "
+            "at least 2 images for each"
+        )
+    centres = config.objective
+    if processes > 1 and isinstance(centres, CentresConfig) and centres.centre_optimiser == "fused":
+        raise ArcwiseError(
+            f"--objective.centre-optimiser fused over {processes} processes, whose gradients of "
+            "the centres have to meet; expected one process, or --objective.centre-optimiser "
+            "ordinary"
+        )
+
+
+def _run(
+    config: TrainConfig, images: Manifest, checkpoints: Path, seen: np.ndarray, resume: bool
+) -> Run:
+    """A run at its start, or as the latest checkpoint has it."""
+    seen[:] = 0
+    device = build.device(config.run)
+    if not resume:
+        run = Run(config, images, device)
+        run.seen = seen
+        return run
+    # A resumed run has its weights in the checkpoint: what it once started from may be gone.
+    step, state = checkpoint.load(checkpoints)
+    run = Run(config.replace(encoder={"init": ""}), images, device, state["stage"])
+    run.seen = seen
+    run.restore(step, state)
+    return run
+
+
+def _train(
+    run: Run, logger: RunLogger, preparation: Preparation, resumed: bool, careful_until: int
+) -> LoopResult:
+    """`train` from a state of the run.
+
+    Args:
+        run: the state.
+        logger: of the same run.
+        preparation: how an image becomes the encoder's input.
+        resumed: whether a user resumed it, perhaps with another learning rate.
+        careful_until: the last step that is to be made carefully.
+    """
+    began, steps = run.step, run.whole.run.steps
+    settings = run.whole.run
+    failures: dict[str, ImageError] = {}
+    timer = _Timer()
+    source = _source(run, preparation)
+    with interruptible() as interrupted, logger:
+        while run.step < steps and not distributed.anywhere(bool(interrupted())):
+            if run.step == run.ends:
+                run.advance()
+                source = _source(run, preparation)
+            with timer.waiting():
                 batch = next(source)
-            failures.update({error.name: error for error in batch.failures})
-            if len(failures) > different - 2:
-                first = next(iter(failures.values()))
-                raise ArcwiseError(
-                    f"{pictures.name}: {len(failures)} of {different} pictures cannot be read, "
-                    f"expected at least 2 that can; the first: {first}"
-                )
-            values = {}
+            if batch.failures:
+                failures.update({error.name: error for error in batch.failures})
+                _refuse_unreadable(run.images, failures)
+            result = None
             if not distributed.anywhere(len(batch.rows) < 2):  # batch statistics need two
                 try:
-                    values = _step(config, run, batch, preparation, device, names)
+                    result = _step(run, batch, preparation, careful=run.step <= careful_until)
                 except NonFiniteError:
-                    if resume and run.step == began:
-                        raise _NoWayOn(began) from None
+                    if resumed and run.step == began:
+                        raise _UnusableCheckpoint(began) from None
+                    if run.step > careful_until:
+                        raise _NotSound(run.step) from None
                     raise
-                run.seen[batch.rows.numpy()] = batch.digests
+                run.sound &= result.sound
+                run.seen[run.rows[batch.rows.numpy()]] = batch.digests
             run.step += 1
-            clock.pictures += len(batch.rows) * distributed.size()
-            if diary.due(config.log_every):
-                times = {"images_per_second": clock.rate(), "waiting": clock.share_waited()}
-                diary.record(values | times)
-            if epoch := _epoch_ended(config, len(pictures), run.step):
-                speed, waiting = clock.lap()
-                diary.record({"epoch": epoch, "images_per_second": speed, "waiting": waiting})
-            with clock.paused():
-                if diary.due(config.validate_every):
+            timer.images += len(batch.rows) * distributed.size()
+            epoch = _epoch_ended(run)
+            log, measure, save = map(
+                logger.due,
+                (settings.log_every, settings.validate_every, settings.checkpoint_every),
+            )
+            if (log or measure or save) and run.sound.is_cuda and not run.is_sound():
+                raise _NotSound(run.step)
+            if log:
+                logger.record(_row(run, result) | timer.so_far())
+            if epoch:
+                logger.record({"epoch": epoch} | timer.interval())
+            with timer.paused():
+                if measure:
                     run.gather_seen()
-                    diary.validate()
-                if diary.due(config.checkpoint_every):
+                    logger.validate()
+                if save:
                     run.gather_seen()
-                    diary.checkpoint()
+                    logger.checkpoint()
         run.gather_seen()  # all ranks stop after the same step, finished or interrupted
-    return Outcome(
+    times = timer.so_far()
+    return LoopResult(
         steps=run.step,
-        finished=run.step >= config.steps,
+        finished=run.step >= steps,
         began=began,
         stopped_by=interrupted(),
         best=run.best,
         best_step=run.best_step,
-        seconds=clock.seconds(),
-        images_per_second=clock.rate(),
-        waiting=clock.share_waited(),
-        failures=(*failures.values(), *diary.failures),
+        seconds=timer.seconds(),
+        images_per_second=times["images_per_second"],
+        waiting=times["waiting"],
+        failures=(*failures.values(), *logger.failures),
     )
 
 
-def _step(
-    config: TrainConfig,
-    run: Run,
-    batch: LoadedBatch,
-    preparation: Preparation,
-    device: torch.device,
-    names: list[str],
-) -> dict[str, float]:
-    """One update; what was measured."""
+def _source(run: Run, preparation: Preparation) -> Iterator[LoadedBatch]:
+    """The batches of the current stage that are to come."""
+    columns = training_columns(run.every_image, run.objective.columns).select(run.rows)
+    return stream(run.config, run.images, preparation, run.step - run.begins, columns)
+
+
+def _refuse_unreadable(images: Manifest, failures: dict[str, ImageError]) -> None:
+    """Refuse data of which hardly an image is left."""
+    different = len(set(images.images))
+    if len(failures) > different - 2:
+        first = next(iter(failures.values()))
+        raise ArcwiseError(
+            f"{images.name}: {len(failures)} of {different} images cannot be read, expected at "
+            f"least 2 that can; the first: {first}"
+        )
+
+
+def _step(run: Run, batch: LoadedBatch, preparation: Preparation, *, careful: bool) -> StepResult:
+    """Make one update."""
+    config, device, local = run.config, run.device, run.step - run.begins
     # Dropout, sampled classes, drawn margins: this step's own randomness.
-    rng = np.random.default_rng((config.seed, 2, run.step, distributed.rank()))
+    rng = np.random.default_rng((config.run.seed, 2, run.step, distributed.rank()))
     torch.manual_seed(int(rng.integers(2**63)))
-    factor = rate(config, run.step)
     for group in run.groups:
-        group["lr"] = config.lr * factor * group["multiple"]
-    strength = margin_strength(config, run.step)
+        group["lr"] = config.optim.lr * rate(config, local) * group["lr_multiple"]
+    run.objective.set_margin_scale(margin_scale(config, local))
     run.encoder.train()
+    inputs = normalise(crops(config, batch, run.step, device), preparation)
+    columns = {name: on_device(one, device) for name, one in batch.columns.items()}
     try:
-        loss, norm = update(
+        result = update(
             run.encoder,
-            run.head,
+            run.objective,
             run.optimiser,
-            normalise(views(config, batch, run.step, device), preparation),
-            batch.labels.to(device),
-            strength=strength,
-            clip=config.clip,
-            autocast=build.autocast(config, device),
+            Batch(inputs, on_device(batch.labels, device), columns),
+            max_grad_norm=config.optim.max_grad_norm,
+            autocast=build.autocast(config.run, device),
             centres=run.centres,
+            careful=careful,
         )
     except NonFiniteError as error:
-        seen = [names[row] for row in batch.rows.tolist()]
-        raise sentence(error, run.step, seen, remedies(config) if run.step else ()) from None
-    if run.average:
-        run.average.update(run.encoder, run.step)
-    values = {"loss": loss, "gradient": norm, "lr": config.lr * factor, "strength": strength}
-    return values | (run.head.report if isinstance(run.head, CentreHead) else {})
+        names = run.images.images
+        some = [names[row] for row in batch.rows.tolist()]
+        raise sentence(error, run.step, some, remedies(config) if run.step else ()) from None
+    if run.ema:
+        run.ema.update(run.encoder, local)
+    return result
 
 
-def _epoch_ended(config: TrainConfig, pictures: int, step: int) -> int:
+def _row(run: Run, result: StepResult | None) -> dict[str, float]:
+    """What the last step measured, as numbers; empty where no step was made."""
+    if result is None:
+        return {}
+    local = run.step - 1 - run.begins
+    lr = run.config.optim.lr * rate(run.config, local)
+    return result.numbers() | {"lr": lr, "margin_scale": margin_scale(run.config, local)}
+
+
+def _epoch_ended(run: Run) -> int:
     """The number of the epoch that ended with the last update, 0 for none.
 
     Of epochs shorter than `log_every` steps, every second, third, … counts.
     """
-    before, done = ((step - back) * config.batch // pictures for back in (1, 0))
-    every = max(1, config.log_every * config.batch // pictures)
+    images, batch, local = len(run.images), run.config.data.batch, run.step - run.begins
+    before, done = ((local - back) * batch // images for back in (1, 0))
+    every = max(1, run.config.run.log_every * batch // images)
     return done if done // every > before // every else 0
 
 
-def views(config: TrainConfig, batch: LoadedBatch, step: int, device: torch.device) -> Tensor:
-    """(N, 3, V, V) float32: what this step sees of a batch, from 0 to 255."""
-    places = distributed.share(np.arange(config.batch))[batch.positions.numpy()]
-    return augment(
-        batch.pixels.to(device),
-        config.augment,
-        config.view or config.size,
-        view_keys(config.seed, step, places),
-    )
+class _Timer:
+    """Counts images, and the time spent waiting for them; validation does not count.
+
+    Attributes:
+        images: trained on so far.
+    """
+
+    def __init__(self) -> None:
+        self.images = 0
+        self._began = time.perf_counter()
+        self._waited = 0.0
+        self._paused = 0.0
+        self._last = (0, 0.0, 0.0)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Return a context that waits for images."""
+        began = time.perf_counter()
+        yield
+        self._waited += time.perf_counter() - began
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Return a context that is not training."""
+        began = time.perf_counter()
+        yield
+        self._paused += time.perf_counter() - began
+
+    def seconds(self) -> float:
+        """Return the time since the start, pauses included."""
+        return time.perf_counter() - self._began
+
+    def so_far(self) -> dict[str, float]:
+        """Return images a second of training time, and the share of it spent waiting, 0 to 1."""
+        return _speed(self.images, self._waited, self.seconds() - self._paused)
+
+    def interval(self) -> dict[str, float]:
+        """Return the same since the last call, or since the start."""
+        now = (self.images, self._waited, self.seconds() - self._paused)
+        images, waited, seconds = (new - old for new, old in zip(now, self._last, strict=True))
+        self._last = now
+        return _speed(images, waited, seconds)
 
 
-def stream(
-    config: TrainConfig,
-    pictures: Manifest,
-    preparation: Preparation,
-    start: int,
-) -> Iterator[LoadedBatch]:
-    """This rank's part of every batch from step `start`, on the canvas that views are cut from."""
-    side = round((config.view or config.size) * config.canvas)
-    canvas = replace(preparation, height=side, width=side)
-    source = CachedImages(pictures, pictures.labels, canvas, int(config.keep_gb * 1e9))
-    sampler = _sampler(config, pictures)
-    plan = (distributed.share(sampler.batch(step)) for step in range(start, config.steps))
-    return batches(source, plan, workers=config.workers)
-
-
-def _sampler(config: TrainConfig, pictures: Manifest) -> Sampler:
-    if config.sampling == "balanced":
-        identities = config.batch // config.pictures_per_identity
-        return Balanced(pictures.labels, identities, config.pictures_per_identity, config.seed)
-    rare = _outside_the_most_frequent_domain(pictures)
-    extra = round(config.rare_domains * config.batch) if len(rare) else 0
-    rows, batch = len(pictures), config.batch - extra
-    if config.sampling == "windowed":
-        every = Windowed(rows, batch, config.seed)
-    else:
-        every = Shuffled(np.arange(rows), batch, config.seed)
-    return Mixed(every, Shuffled(rare, extra, config.seed)) if extra else every
-
-
-def _outside_the_most_frequent_domain(pictures: Manifest) -> np.ndarray:
-    domains = pictures.column("domain")
-    if domains is None:
-        return np.empty(0, np.int64)
-    names, codes, counts = np.unique(
-        [str(domain) for domain in domains], return_inverse=True, return_counts=True
-    )
-    return np.flatnonzero(codes != counts.argmax()) if len(names) > 1 else np.empty(0, np.int64)
+def _speed(images: float, waited: float, seconds: float) -> dict[str, float]:
+    seconds = max(seconds, 1e-9)
+    return {"images_per_second": images / seconds, "waiting": waited / seconds}

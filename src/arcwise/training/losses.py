@@ -1,10 +1,14 @@
-"""From the name of a loss and its numbers to the margin that is trained."""
+"""The objective section of a config: which loss is trained, and every number of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
-from arcwise.errors import ArcwiseError
+from pydantic import Field
+
+from arcwise.errors import ArcwiseError, suggestion
 from arcwise.heads import scale_for
 from arcwise.margins import (
     AdaFace,
@@ -13,100 +17,332 @@ from arcwise.margins import (
     CosFace,
     CurricularFace,
     ElasticFace,
-    Filtered,
     MagFace,
-    Margin,
     NormSoftmax,
     SphereFace,
-    SupportVector,
+)
+from arcwise.pairs import Circle, Contrastive, SupervisedContrastive, Triplet
+from arcwise.softmax.margin import Name as Softmax
+from arcwise.softmax.streaming import Precision as Products
+from arcwise.training.section import expect, plain, section
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+CentreMargin = (
+    NormSoftmax
+    | SphereFace
+    | CosFace
+    | ArcFace
+    | Combined
+    | AdaFace
+    | MagFace
+    | CurricularFace
+    | ElasticFace
 )
 
-if TYPE_CHECKING:
-    from arcwise.training.config import TrainConfig
-
-Loss = Literal[
-    "softmax", "normsoftmax", "sphereface", "cosface", "arcface", "combined", "adaface", "magface",
-    "curricularface", "elasticface",
-]  # fmt: skip
-
-Published = Literal["published"]
-"""In place of a margin: the one that the method's paper has."""
-
-_ANGULAR = {
-    "sphereface": SphereFace,
-    "arcface": ArcFace,
-    "adaface": AdaFace,
-    "curricularface": CurricularFace,
-    "elasticface": ElasticFace,
+MARGINS: dict[str, CentreMargin] = {
+    "normsoftmax": NormSoftmax(),
+    "sphereface": SphereFace(),
+    "cosface": CosFace(),
+    "arcface": ArcFace(),
+    "combined": Combined(1.0, 0.3, 0.2),
+    "adaface": AdaFace(),
+    "magface": MagFace(),
+    "curricularface": CurricularFace(),
+    "elasticface": ElasticFace(),
 }
-_WITH_M = {**_ANGULAR, "cosface": CosFace}
+"""The losses over class centres by name, with the numbers of their papers."""
 
-_NO_M = {
-    "combined": "its three numbers are the field combined",
-    "magface": "its margin runs from 0.45 to 0.8 radians with the embedding's length",
+
+@section("objective.intra")
+class IntraConfig:
+    """The mean angle to the own class centre over π (ArcFace, arXiv 1801.07698, equation 5)."""
+
+    weight: Positive = 1.0
+    """Weight in the sum."""
+
+
+@section("objective.inter")
+class InterConfig:
+    """Minus the mean angle between class centres over π (ArcFace, equation 6)."""
+
+    weight: Positive = 1.0
+    """Weight in the sum."""
+
+
+@section("objective.centre")
+class CentreLossConfig:
+    """The centre loss of Wen et al., ECCV 2016."""
+
+    weight: Positive = 0.003
+    """Weight in the sum, the paper's λ."""
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Rate at which its centres follow the embeddings."""
+
+
+@section("objective.triplet")
+class TripletConfig(Triplet):
+    """The triplet loss."""
+
+    weight: Positive = 1.0
+    """Weight in a sum."""
+
+
+@section("objective.contrastive")
+class ContrastiveConfig(Contrastive):
+    """The contrastive loss."""
+
+    weight: Positive = 1.0
+    """Weight in a sum."""
+
+
+@section("objective.circle")
+class CircleConfig(Circle):
+    """The circle loss."""
+
+    weight: Positive = 1.0
+    """Weight in a sum."""
+
+
+@section("objective.supervised_contrastive")
+class SupervisedContrastiveConfig(SupervisedContrastive):
+    """The supervised contrastive loss."""
+
+    weight: Positive = 1.0
+    """Weight in a sum."""
+
+
+BETWEEN_SAMPLES = {
+    "triplet": TripletConfig,
+    "contrastive": ContrastiveConfig,
+    "circle": CircleConfig,
+    "supervised_contrastive": SupervisedContrastiveConfig,
 }
+"""Losses that need several images of an identity in a batch."""
+
+OF_CENTRES = {"intra": IntraConfig, "inter": InterConfig}
+"""Regularisers of the class centres of another loss."""
+
+TERMS = {**BETWEEN_SAMPLES, **OF_CENTRES, "centre": CentreLossConfig}
+"""What is added to another loss, or stands alone if it is one between samples."""
 
 
-def margin(config: TrainConfig) -> Margin:
-    """What the target pays, and what the other classes count for.
+@section("objective")
+class Terms:
+    """The terms of a weighted sum, None for those that are not in it."""
+
+    triplet: TripletConfig | None = None
+    contrastive: ContrastiveConfig | None = None
+    circle: CircleConfig | None = None
+    supervised_contrastive: SupervisedContrastiveConfig | None = None
+    intra: IntraConfig | None = None
+    inter: InterConfig | None = None
+    centre: CentreLossConfig | None = None
+
+    @property
+    def loss(self) -> str:
+        """The name of the loss, terms joined by a plus sign."""
+        return "+".join(name.replace("_", "-") for name in self.terms())
+
+    def terms(self) -> dict[str, Any]:
+        """Return the settings of the terms that are there, by name."""
+        found = {name: getattr(self, name) for name in TERMS}
+        return {name: one for name, one in found.items() if one is not None}
+
+    @property
+    def between_samples(self) -> bool:
+        """Whether several images of an identity in a batch are needed."""
+        return any(name in BETWEEN_SAMPLES for name in self.terms())
+
+    def settled(self, changes: Mapping[str, Any]) -> tuple[Terms, dict[str, Any]]:
+        """Return the objective of the loss that changes name, and the changes of its fields."""
+        left = dict(changes)
+        base = with_loss(self, str(left.pop("loss"))) if "loss" in left else self
+        added = {
+            name: kind()
+            for name, kind in TERMS.items()
+            if isinstance(left.get(name), Mapping) and getattr(base, name) is None
+        }
+        return replace(base, **added), left
+
+
+@section("objective")
+class PairsConfig(Terms):
+    """A loss between the samples of a batch, without class centres."""
+
+    def __post_init__(self) -> None:
+        terms = self.terms()
+        if not self.between_samples:
+            raise ArcwiseError(
+                f"training config: objective.loss={self.loss!r} is added to another loss; expected "
+                f"one such as arcface+{self.loss or 'intra'}"
+            )
+        if lacking := [name for name in OF_CENTRES if name in terms]:
+            raise ArcwiseError(
+                f"training config: objective.loss={self.loss!r}: {lacking[0]} needs the class "
+                f"centres of a loss such as arcface+{self.loss}"
+            )
+
+
+@section("objective")
+class LinearConfig(Terms):
+    """The plain linear softmax of ArcFace (arXiv 1801.07698), equation 1: the baseline."""
+
+    @property
+    def loss(self) -> str:
+        """The name of the loss."""
+        return "+".join(["softmax", *map(_spelled, self.terms())])
+
+
+@section("objective")
+class CentresConfig(Terms):
+    """A softmax over class centres on the sphere, with a margin."""
+
+    margin: CentreMargin = ArcFace()
+    """What the target class pays, a dataclass of `arcwise.margins`."""
+    scale: NotNegative = 64.0
+    """s, the inverse temperature; 0 finds it from the number of classes."""
+    margin_from: Share = 0.0
+    """Share of the steps before the margin starts to grow."""
+    margin_full: Share = 0.0
+    """Share of the steps after which the margin is whole."""
+    sv_t: Annotated[float, Field(ge=1)] = 1.0
+    """t of SV-X-Softmax (arXiv 1812.11317), over any margin: other classes that beat the target
+    count for more; 1 for no more than the rest."""
+    interclass_filter: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Cosine above which another class is taken for the same identity under a second label, and
+    left out; 0 leaves none out."""
+    subcentres: Annotated[int, Field(ge=1)] = 1
+    """K, centres of one class, of which the nearest counts."""
+    sample_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the classes that take part in a step (Partial FC, arXiv 2010.05222), those of the
+    batch always; under 1 it needs the fused optimiser."""
+    logq_correction: bool = False
+    """Whether the logits of sampled classes stand for those left out, too (sampled softmax)."""
+    softmax: Softmax = "auto"
+    """How the softmax over the classes is computed."""
+    gradient_products: Products = "fp32"
+    """Arithmetic of the streaming softmax's two gradient products; bf16 is faster where the
+    processor has it, at a relative error of about 1e-3."""
+    centre_optimiser: Literal["ordinary", "fused"] = "ordinary"
+    """What moves the centres: the run's optimiser, or a fused one, which is SGD inside the backward
+    pass over the classes and holds no gradient of the centres in memory."""
+
+    def __post_init__(self) -> None:
+        every, fused = self.sample_rate == 1, self.centre_optimiser == "fused"
+        _check(self, "margin_from", self.margin_from <= self.margin_full,
+               f"at most objective.margin_full={self.margin_full}")  # fmt: skip
+        _check(self, "gradient_products",
+               self.softmax in ("auto", "streaming") or self.gradient_products == "fp32",
+               f"fp32 with objective.softmax={self.softmax}, or objective.softmax=streaming")  # fmt: skip
+        _check(self, "sample_rate", every or fused,
+               "1 with objective.centre_optimiser=ordinary, whose decay and momentum move every "
+               "class; or objective.centre_optimiser=fused")  # fmt: skip
+        _check(self, "logq_correction", not (every and self.logq_correction),
+               "false where objective.sample_rate=1 leaves no class out")  # fmt: skip
+        _check(self, "softmax", not (fused and self.softmax == "dense"),
+               "auto or streaming with objective.centre_optimiser=fused; or "
+               "objective.centre_optimiser=ordinary")  # fmt: skip
+        regularised = bool(OF_CENTRES.keys() & self.terms().keys())
+        _check(self, "subcentres", self.subcentres == 1 or not regularised,
+               f"1 with loss={self.loss}, which needs one centre a class")  # fmt: skip
+        _check(self, "centre_optimiser", not (fused and regularised),
+               f"ordinary with loss={self.loss}, which gives the centres a gradient of its own")  # fmt: skip
+
+    @property
+    def loss(self) -> str:
+        """The name of the loss."""
+        return "+".join([name_of(self.margin), *map(_spelled, self.terms())])
+
+
+ObjectiveConfig = PairsConfig | LinearConfig | CentresConfig
+
+
+def _check(objective: object, name: str, good: bool, expected: str) -> None:
+    expect(good, f"objective.{name}", getattr(objective, name), expected)
+
+
+def _spelled(field: str) -> str:
+    return field.replace("_", "-")
+
+
+def name_of(margin: CentreMargin) -> str:
+    """Return the name of the loss that a margin belongs to."""
+    return next(name for name, one in MARGINS.items() if type(one) is type(margin))
+
+
+def with_loss(objective: Terms, loss: str) -> ObjectiveConfig:
+    """Return the objective of a loss by name, such as `arcface` or `softmax+centre`.
+
+    What is not of the loss alone stays as it is. A margin of the same loss keeps its numbers;
+    another one has those of its paper, since a number of one loss means something else in another.
 
     Raises:
-        ArcwiseError: a number that is none of this loss's.
+        ArcwiseError: an unknown loss, or losses that cannot be added up.
     """
-    try:
-        found = _family(config)
-    except ArcwiseError as error:
-        raise ArcwiseError(f"training config: loss={config.loss!r}: {error}") from None
-    if config.hard_negatives > 1:
-        found = SupportVector(found, config.hard_negatives)
-    if config.interclass_filter:
-        found = Filtered(found, config.interclass_filter, "exclude")
-    return found
-
-
-def _family(config: TrainConfig) -> Margin:
-    given = config.margin != "published"
-    if config.loss in _NO_M and given:
+    names = [name.strip().lower() for name in loss.split("+")]
+    known = ["softmax", *MARGINS, *map(_spelled, TERMS)]
+    for name in names:
+        if name not in known:
+            hint = suggestion(name, known) or f"known: {', '.join(known)}"
+            raise ArcwiseError(f"training config: objective.loss={loss!r}: no loss {name!r}; {hint}")
+    over_classes = [name for name in names if name == "softmax" or name in MARGINS]
+    if len(set(names)) < len(names) or len(over_classes) > 1:
         raise ArcwiseError(
-            f"margin={config.margin!r}; expected margin=published, as {_NO_M[config.loss]}"
+            f"training config: objective.loss={loss!r}; expected each term once, and one loss over "
+            "classes at most"
         )
-    if config.loss == "normsoftmax":
-        return NormSoftmax()
-    if config.loss == "combined":
-        return Combined(*config.combined, config.gradient)
-    if config.loss == "magface":
-        return MagFace(gradient=config.gradient)
-    published = _WITH_M[config.loss].m
-    m = published if config.margin == "published" else config.margin
-    try:
-        if config.loss == "cosface":
-            return CosFace(m)
-        return _ANGULAR[config.loss](m, gradient=config.gradient)
-    except ArcwiseError as error:
-        raise ArcwiseError(f"{error}, or margin=published for {published:g}") from None
+    fields_of = [name.replace("-", "_") for name in names if name not in over_classes]
+    terms: dict[str, Any] = {
+        name: (getattr(objective, name) or kind()) if name in fields_of else None
+        for name, kind in TERMS.items()
+    }
+    if not over_classes:
+        return PairsConfig(**terms)
+    if over_classes == ["softmax"]:
+        return LinearConfig(**terms)
+    margin = MARGINS[over_classes[0]]
+    if not isinstance(objective, CentresConfig):
+        return CentresConfig(margin=margin, **terms)
+    same = type(objective.margin) is type(margin)
+    return replace(objective, margin=objective.margin if same else margin, **terms)
 
 
-def scale(config: TrainConfig, classes: int) -> float:
-    """s, found from the number of classes where the config leaves it open."""
-    return config.scale or scale_for(classes)
-
-
-def described(config: TrainConfig, classes: int) -> str:
-    """What is really trained, with every number: a name alone hides which."""
-    if config.loss == "softmax":
-        return "the plain linear softmax, without margin or scale"
-    parts = [f"{margin(config)}", f"scale {scale(config, classes):.4g}"]
-    if config.subcentres > 1:
-        parts.append(f"{config.subcentres} sub-centres a class")
-    if config.classes_per_step < 1:
-        corrected = ", their logits corrected" if config.sampled_correction else ""
-        parts.append(f"{config.classes_per_step:.4g} of the classes a step{corrected}")
-    if config.softmax != "auto":
-        parts.append(f"{config.softmax} softmax")
-    if config.gradient_products != "fp32":
-        parts.append(f"gradient products in {config.gradient_products}")
-    if config.centre_step == "swept":
-        parts.append("centres moved in the sweep")
-    if config.margin_from < config.margin_full:
-        parts.append("the margin growing to full strength")
+def described(objective: ObjectiveConfig, classes: int) -> str:
+    """Return what is really trained, with every number: a name alone hides which."""
+    parts: list[str] = []
+    if isinstance(objective, LinearConfig):
+        parts.append("the plain linear softmax, without margin or scale")
+    if isinstance(objective, CentresConfig):
+        parts += _of_centres(objective, classes)
+    for name, term in objective.terms().items():
+        numbers = {key: value for key, value in plain(term).items() if key != "weight"}
+        spelled = ", ".join(f"{key} {value}" for key, value in numbers.items())
+        weight = f"{term.weight:g} × " if len(objective.terms()) > 1 or parts else ""
+        parts.append(f"{weight}{_spelled(name)}" + (f" ({spelled})" if spelled else ""))
     return ", ".join(parts)
+
+
+def _of_centres(objective: CentresConfig, classes: int) -> list[str]:
+    margin: object = objective.margin
+    parts = [f"{margin}", f"scale {objective.scale or scale_for(classes):.4g}"]
+    if objective.sv_t > 1:
+        parts.append(f"support vectors times t {objective.sv_t:g}")
+    if objective.interclass_filter:
+        parts.append(f"classes beyond cosine {objective.interclass_filter:g} left out")
+    if objective.subcentres > 1:
+        parts.append(f"{objective.subcentres} sub-centres a class")
+    if objective.sample_rate < 1:
+        corrected = ", their logits corrected" if objective.logq_correction else ""
+        parts.append(f"{objective.sample_rate:.4g} of the classes a step{corrected}")
+    if objective.softmax != "auto":
+        parts.append(f"{objective.softmax} softmax")
+    if objective.gradient_products != "fp32":
+        parts.append(f"gradient products in {objective.gradient_products}")
+    if objective.centre_optimiser == "fused":
+        parts.append("centres moved by the fused optimiser")
+    if objective.margin_from < objective.margin_full:
+        parts.append("the margin growing to its full size")
+    return parts

@@ -1,4 +1,4 @@
-"""The run's diary: one JSON object a line, and TensorBoard's events where they are asked for."""
+"""The rows of a run: one JSON object a line, and TensorBoard's events where they are asked for."""
 
 from __future__ import annotations
 
@@ -56,6 +56,6 @@ def _tensorboard(folder: Path) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise ArcwiseError(
-            "--tensorboard needs the tensorboard package: pip install 'arcwise[logs]'"
+            "--run.tensorboard needs the tensorboard package: pip install 'arcwise[logs]'"
         ) from None
     return SummaryWriter(str(folder / "tensorboard"))

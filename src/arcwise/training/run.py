@@ -2,76 +2,167 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from arcwise import distributed
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError
 from arcwise.training import build
-from arcwise.training.average import Average
+from arcwise.training.batches import stage_rows
 from arcwise.training.config import TrainConfig
 from arcwise.training.validation import Validation
 
 
-class Run:
-    """Encoder, head, optimisers and average, and how far they have come."""
+class Ema:
+    """Exponential moving average of a module's parameters and statistics (arXiv 1806.05594).
 
-    def __init__(self, config: TrainConfig, classes: int, device: torch.device) -> None:
-        torch.manual_seed(config.seed % 2**63)  # all that torch takes; other draws see all of it
-        self.encoder = build.encoder(config, device)
-        self.head = build.head(config, classes).to(device)
-        distributed.same_start(self.encoder, self.head)
-        self.optimiser = build.optimiser(config, self.encoder, self.head)
-        self.centres = build.centre_optimiser(config, self.head)
-        self.average = Average(self.encoder, config.average) if config.average else None
-        self.step = 0
+    The decay starts low, min(decay, (1 + t)/(10 + t)), so that the random start is soon forgotten.
+
+    Attributes:
+        module: the averaged copy, in evaluation mode and without gradients.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.module = copy.deepcopy(module).requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, step: int) -> None:
+        """Move the average towards the module after this step (counted from 0)."""
+        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        own, new = _numbers(self.module), _numbers(module)
+        torch._foreach_lerp_(own, new, weight)
+        for kept, counter in zip(_counters(self.module), _counters(module), strict=True):
+            kept.copy_(counter)
+
+
+def _numbers(module: nn.Module) -> list[Tensor]:
+    statistics = [one for one in module.buffers() if one.dtype.is_floating_point]
+    return [*(p.detach() for p in module.parameters()), *statistics]
+
+
+def _counters(module: nn.Module) -> list[Tensor]:
+    return [one for one in module.buffers() if not one.dtype.is_floating_point]
+
+
+class Run:
+    """Encoder, objective, optimisers and moving average, and how far they have come.
+
+    A run goes through the stages of its config. `advance` begins the next one: the encoder stays,
+    and with it the class centres where objective and identities are those of the stage before.
+
+    Attributes:
+        images: what the current stage trains on.
+        rows: (n,) which rows of the whole training data these are.
+        config: the current stage as a config of its own.
+        begins: updates done when the current stage began.
+        step: updates done.
+        sound: whether every loss and gradient since the last look was finite, on the device.
+        seen: (N,) the digest of each image that was trained on, 0 for those that were not yet.
+    """
+
+    def __init__(
+        self, config: TrainConfig, images: Manifest, device: torch.device, stage: int = 0
+    ) -> None:
+        self.whole = config
+        self.every_image = images
+        self.device = device
+        self.stage = stage
+        torch.manual_seed(config.run.seed % 2**63)  # all that torch takes; other draws see all
+        self.encoder = build.encoder(config.encoder, device)
+        self._begin(renew=True)
+        self.step = self.begins
         self.best: Validation | None = None
         self.best_step = 0
+        self.sound = torch.ones((), dtype=torch.bool, device=device)
         self.seen = np.zeros(0, np.int64)
-        """(N,) the digest of each picture that was trained on, 0 for those that were not yet."""
+
+    def _begin(self, renew: bool) -> None:
+        """Make what the current stage has of its own."""
+        lengths = [one.steps for one in self.whole.stages]
+        self.begins = sum(lengths[: self.stage])
+        self.config = self.whole.stage(self.stage)
+        self.rows = stage_rows(self.whole, self.stage, self.every_image)
+        self.images = self.every_image.select(self.rows) if self.whole.stages else self.every_image
+        classes = len(self.images.classes)
+        if classes < 2:
+            raise ArcwiseError(
+                f"{self.images.name}: got {classes} identity; expected at least 2 to tell apart"
+            )
+        if renew:
+            made = build.objective(self.config.objective, classes, self.config.encoder.dim)
+            assert isinstance(made, nn.Module)
+            self.objective = made.to(self.device)
+        distributed.same_start(self.encoder, self.objective)
+        self.centres = build.centre_optimiser(self.config, self.objective)
+        self.optimiser = build.optimiser(self.config, self.encoder, self.objective, self.centres)
+        decay = self.config.optim.ema_decay
+        self.ema = Ema(self.encoder, decay) if decay else None
+
+    @property
+    def ends(self) -> int:
+        """Updates done when the current stage ends."""
+        return self.begins + self.config.run.steps
+
+    def advance(self) -> None:
+        """Begin the next stage, from the encoder of this one."""
+        before, identities = self.config.objective, self.images.classes
+        self.stage += 1
+        rng = np.random.default_rng((self.whole.run.seed, 3, self.stage))
+        torch.manual_seed(int(rng.integers(2**63)))
+        rows = stage_rows(self.whole, self.stage, self.every_image)
+        same = self.every_image.select(rows).classes == identities
+        self._begin(renew=not same or self.whole.stage(self.stage).objective != before)
 
     @property
     def groups(self) -> list[dict[str, Any]]:
         """What has a learning rate of its own."""
-        swept = self.centres.param_groups if self.centres else []
-        return [*self.optimiser.param_groups, *swept]
+        fused = self.centres.param_groups if self.centres else []
+        return [*self.optimiser.param_groups, *fused]
 
     @property
     def evaluated(self) -> nn.Module:
         """The network that is measured and kept."""
-        return self.average.module if self.average else self.encoder
+        return self.ema.module if self.ema else self.encoder
 
     def gather_seen(self) -> None:
         """Take in what the other ranks were trained on; all ranks have to call this together."""
         self.seen[:] = distributed.largest(self.seen)
 
+    def is_sound(self) -> bool:
+        """Return whether every loss and gradient so far was finite; a GPU is waited for."""
+        return not distributed.anywhere(not bool(self.sound))
+
     def state(self) -> dict[str, Any]:
-        """What to save."""
+        """Return what to save."""
         best = self.best and {"recall_at_1": self.best.recall_at_1, "tar": self.best.tar}
         return {
+            "stage": self.stage,
             "encoder": self.encoder.state_dict(),
-            "head": self.head.state_dict(),
+            "objective": self.objective.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "centres": self.centres and self.centres.state_dict(),
-            "average": self.average and self.average.module.state_dict(),
+            "ema": self.ema and self.ema.module.state_dict(),
             "best": best,
             "best_step": self.best_step,
             "seen": torch.from_numpy(self.seen),
         }
 
     def restore(self, step: int, state: dict[str, Any]) -> None:
-        """Go back to a saved state."""
+        """Go back to a saved state of the current stage."""
         self.encoder.load_state_dict(state["encoder"])
-        self.head.load_state_dict(state["head"])
+        self.objective.load_state_dict(state["objective"])
         self.optimiser.load_state_dict(state["optimiser"])
         if self.centres:
             self.centres.load_state_dict(state["centres"])
-        if self.average:
-            self.average.module.load_state_dict(state["average"])
+        if self.ema:
+            self.ema.module.load_state_dict(state["ema"])
         self.best = Validation(**state["best"]) if state["best"] else None
         self.best_step = state["best_step"]
-        if "seen" in state:  # a run of an older Arcwise did not look
-            self.seen[:] = state["seen"].numpy()
+        self.seen[:] = state["seen"].numpy()
         self.step = step

@@ -18,8 +18,8 @@ from arcwise.encoders.weights import load_numpy
 from arcwise.errors import ArcwiseError
 
 _LFS = b"version https://git-lfs"
-_PREFERRED = ("average", "encoder", "state_dict", "model", "model_state_dict", "backbone")
-"""Where in a file of several parts an encoder is; the first two are our own checkpoints'."""
+_PREFERRED = ("ema", "average", "encoder", "state_dict", "model", "model_state_dict", "backbone")
+"""Where in a file of several parts an encoder is; the first three are our own checkpoints'."""
 
 _EXPECTED = (
     "expected a model folder, a .safetensors file, or a .pth file that holds a plain state dict "

@@ -1,72 +1,96 @@
-"""One step of training: a batch becomes a loss, a gradient and an update, or a clear error."""
+"""One step of training: a batch becomes a loss, a gradient and an update, or a clear error.
+
+A step that is not finite must leave no weight and no running statistic changed, and the error must
+name the layer and the batch. A step that is finite must not pay for that: copies of all statistics
+cost a kernel each, and a look at the loss makes a GPU wait. So there are two ways to make a step.
+
+The usual way copies nothing. On a CPU, where a look costs nothing, it raises `NonFiniteError` before
+the optimiser's update. On a GPU it only says, in a tensor, whether the step was finite; the loop
+looks where it has to wait anyway: when it logs, validates or saves, and before it saves.
+
+Once a step was not finite, the loop goes back to the last checkpoint, which was saved after such a
+look, and repeats the steps carefully, up to the one that fails. They are the same steps: batches,
+crops and draws are functions of the seed and the step. A careful step keeps a copy of the
+statistics, looks at every loss before the backward pass, restores what has changed and names the
+layer.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from arcwise import distributed
+from arcwise.encoders.interface import encoder_output
 from arcwise.errors import NonFiniteError
 from arcwise.heads import CentreSGD
+from arcwise.objectives import Batch, Objective
 
 
-class Head(Protocol):
-    """What a step asks of a head."""
+@dataclass(frozen=True)
+class StepResult:
+    """What a step measured: detached scalars on the device, which nobody has waited for.
 
-    def loss(self, embeddings: Tensor, labels: Tensor, strength: float = 1.0) -> Tensor:
-        """(N, D), (N,) → scalar."""
-        ...
+    Attributes:
+        loss: of the batch.
+        gradient: norm of the gradient before clipping; of the encoder's only, where a fused
+            optimiser moves the centres.
+        sound: whether both are finite.
+        metrics: what the objective says, by name.
+    """
+
+    loss: Tensor
+    gradient: Tensor
+    sound: Tensor
+    metrics: dict[str, Tensor]
+
+    def numbers(self) -> dict[str, float]:
+        """Return all of it as numbers for the log; a GPU is waited for."""
+        values = {"loss": self.loss, "gradient": self.gradient} | self.metrics
+        return {name: float(value) for name, value in values.items()}
 
 
 def update(
     encoder: nn.Module,
-    head: Head,
+    objective: Objective,
     optimiser: torch.optim.Optimizer,
-    inputs: Tensor,
-    labels: Tensor,
+    batch: Batch,
     *,
-    strength: float,
-    clip: float,
+    max_grad_norm: float,
     autocast: AbstractContextManager[object],
     centres: CentreSGD | None = None,
-) -> tuple[float, float]:
-    """Forward, backward and one step of the optimisers.
+    careful: bool = False,
+) -> StepResult:
+    """Make a forward pass, a backward pass and one step of the optimisers.
 
     Args:
         encoder: in training mode; (N, 3, H, W) → (N, D).
-        head: the class centres.
-        optimiser: over the parameters of both, or of the encoder only.
-        inputs: (N, 3, H, W).
-        labels: (N,) int64.
-        strength: fraction of the margin in force.
-        clip: largest norm of the whole gradient, 0 for any.
+        objective: what is minimised.
+        optimiser: over the parameters of both, or all but the class centres.
+        batch: images, labels and columns on the encoder's device.
+        max_grad_norm: largest norm of the whole gradient, 0 for any.
         autocast: the arithmetic of the encoder.
-        centres: over the head's, where a sweep moves them.
-
-    Returns:
-        The loss and the norm of the gradient before clipping; of the encoder's with `centres`.
+        centres: the fused optimiser of the class centres, where there is one.
+        careful: whether to look at everything, and to undo a step that is not finite.
 
     Raises:
-        NonFiniteError: a loss or gradient that is not finite; no weight or statistic has changed.
+        NonFiniteError: a loss or gradient that is not finite, on a CPU or in a careful step; no
+            weight has changed and, in a careful step, no statistic.
     """
-    statistics = [*encoder.buffers(), *(head.buffers() if isinstance(head, nn.Module) else ())]
+    modules = [one for one in (encoder, objective) if isinstance(one, nn.Module)]
+    statistics = [buffer for one in modules for buffer in one.buffers()] if careful else []
     before = [buffer.clone() for buffer in statistics]  # the forward pass moves them
     try:
         with autocast:
-            embeddings = encoder(inputs)
-        loss = head.loss(embeddings, labels, strength)
-        value = float(loss.detach())
-        if distributed.anywhere(not math.isfinite(value)):
-            if math.isfinite(value):
-                raise NonFiniteError("the loss of another process is not finite")
-            where = _blame_output(encoder, inputs, autocast)
-            raise NonFiniteError(f"the loss is {value} ({where})")
+            output = encoder_output(encoder(batch.images))
+        loss, metrics = objective.loss(output, batch)
+        if careful:
+            _look_at_loss(loss.detach(), encoder, batch.images, autocast)
         optimiser.zero_grad()
         if centres:
             centres.zero_grad()
@@ -74,60 +98,73 @@ def update(
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         distributed.average_gradients(parameters)
         norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
-        if not math.isfinite(norm):
-            raise NonFiniteError(f"the gradient is not finite ({_blame_gradient(encoder, head)})")
+        sound = loss.detach().isfinite() & norm.isfinite()
+        if (careful or not sound.is_cuda) and distributed.anywhere(not bool(sound)):
+            where = f" ({_blame_gradient(modules)})" if careful else ""
+            raise NonFiniteError(f"the gradient is not finite{where}")
     except NonFiniteError:
         for buffer, kept in zip(statistics, before, strict=True):
             buffer.copy_(kept)
         if centres:
-            centres.zero_grad()  # the sweep that this step will not make
+            centres.zero_grad()  # the update that this step will not make
         raise
-    if isinstance(head, nn.Module):
-        distributed.average_statistics(head)
-    if clip:
-        clip_grads_with_norm_(parameters, clip, norm)
+    if isinstance(objective, nn.Module):
+        distributed.average_statistics(objective)
+    if max_grad_norm:
+        clip_grads_with_norm_(parameters, max_grad_norm, norm)
     optimiser.step()
     if centres:
         centres.step()
-    return value, float(norm)
+    return StepResult(loss.detach(), norm, sound, metrics)
+
+
+def _look_at_loss(
+    loss: Tensor, encoder: nn.Module, images: Tensor, autocast: AbstractContextManager[object]
+) -> None:
+    """Refuse a loss that is not finite on any rank."""
+    finite = bool(loss.isfinite())
+    if distributed.anywhere(not finite):
+        if finite:
+            raise NonFiniteError("the loss of another process is not finite")
+        where = _blame_output(encoder, images, autocast)
+        raise NonFiniteError(f"the loss is {float(loss)} ({where})")
 
 
 @torch.no_grad()
 def _blame_output(
-    encoder: nn.Module, inputs: Tensor, autocast: AbstractContextManager[object]
+    encoder: nn.Module, images: Tensor, autocast: AbstractContextManager[object]
 ) -> str:
     """The first layer, in the order of computation, whose output is not finite, in words."""
-    found: list[str] = []
+    broken: list[str] = []
 
     def watch(name: str):
         def hook(module: nn.Module, args: object, output: object) -> None:
             tensors: Sequence[object] = output if isinstance(output, tuple) else (output,)
-            broken = any(isinstance(t, Tensor) and not t.isfinite().all() for t in tensors)
-            if broken and not found:
-                found.append(name)
+            if not all(t.isfinite().all() for t in tensors if isinstance(t, Tensor)) and not broken:
+                broken.append(name)
 
         return hook
 
-    if not inputs.isfinite().all():
-        return "the pictures themselves are not finite"
+    if not images.isfinite().all():
+        return "the images themselves are not finite"
     leaves = [(n, m) for n, m in encoder.named_modules() if not list(m.children())]
     handles = [module.register_forward_hook(watch(name)) for name, module in leaves]
     try:
         with autocast:
-            output = encoder(inputs)
+            output = encoder_output(encoder(images))
     finally:
         for handle in handles:
             handle.remove()
-    if found:
-        return f"first in layer {found[0]}"
-    if not output.isfinite().all():
+    if broken:
+        return f"first in layer {broken[0]}"
+    if not output.embedding.isfinite().all():
         return "after the encoder's last layer"
-    return "the encoder's output is finite: in the head"
+    return "the encoder's output is finite: in the objective"
 
 
-def _blame_gradient(encoder: nn.Module, head: Head) -> str:
-    modules = {"encoder": encoder} | ({"head": head} if isinstance(head, nn.Module) else {})
-    for owner, module in reversed(modules.items()):
+def _blame_gradient(modules: Sequence[nn.Module]) -> str:
+    """The last layer whose gradient is not finite, where the backward pass met it first."""
+    for owner, module in reversed([*zip(("encoder", "objective"), modules, strict=False)]):
         for name, parameter in reversed(list(module.named_parameters())):
             if parameter.grad is not None and not parameter.grad.isfinite().all():
                 return f"first at layer {owner}.{name}"
@@ -137,12 +174,12 @@ def _blame_gradient(encoder: nn.Module, head: Head) -> str:
 def sentence(
     error: NonFiniteError, step: int, names: Sequence[str], remedies: Sequence[str]
 ) -> NonFiniteError:
-    """The error with its step and batch, and what to do: one of the remedies, if any helps."""
-    batch = ", ".join(names[:4]) + (f" … ({len(names)} pictures)" if len(names) > 4 else "")
+    """Return the error with its step and batch, and what to do: one of the remedies."""
+    batch = ", ".join(names[:4]) + (f" … ({len(names)} images)" if len(names) > 4 else "")
     what = (
         f"To go on, {' or '.join(remedies)}; the run goes back to the last weights that are of use"
         if remedies
         else "No update was made yet, so it is not --lr: look at what the run begins with (--init, "
-        "--scale, --margin, --mean, --std)"
+        "--scale, --margin, --encoder.mean, --encoder.std)"
     )
     return NonFiniteError(f"step {step}: {error}; batch: {batch}. {what}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from arcwise import evaluation
 from arcwise.data.loader import CachedImages, batches
+from arcwise.encoders.interface import encoder_output
 from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
 from arcwise.images import Preparation
 
@@ -23,7 +25,7 @@ class Validation:
     """Leave-one-out recall@1, and the true-accept rate over all pairs at a false-accept rate.
 
     Attributes:
-        recall_at_1: share of pictures whose nearest other picture shows the same identity.
+        recall_at_1: share of images whose nearest other image shows the same identity.
         tar: share of mated pairs accepted where 1 % of the others are.
     """
 
@@ -38,12 +40,12 @@ class Validation:
 
 def validate(
     encoder: nn.Module,
-    pictures: CachedImages,
+    images: CachedImages,
     device: torch.device,
     autocast: AbstractContextManager[object],
 ) -> tuple[Validation, tuple[ImageError, ...]]:
-    """What the encoder does on these pictures, and the unreadable ones, which are left out."""
-    embeddings, labels, failures = embed(encoder, pictures, device, autocast)
+    """Return what was measured on these images, and the unreadable ones, which are left out."""
+    embeddings, labels, failures = embed(encoder, images, device, autocast)
     recall = float(evaluation.retrieval(embeddings, labels).recall_at(1))
     (threshold,) = evaluation.calibrate(embeddings, labels, fars=(FAR,), draws=2)
     return Validation(recall, threshold.tar or 0.0), failures
@@ -52,43 +54,51 @@ def validate(
 @torch.no_grad()
 def embed(
     encoder: nn.Module,
-    pictures: CachedImages,
+    images: CachedImages,
     device: torch.device,
     autocast: AbstractContextManager[object],
 ) -> tuple[np.ndarray, np.ndarray, tuple[ImageError, ...]]:
-    """(M, D) unit embeddings of the readable pictures, their (M,) labels, and the other pictures.
+    """Return (M, D) unit embeddings of the readable images, their (M,) labels, and the other images.
 
     Raises:
         ArcwiseError: none can be read.
         NonFiniteError: the network has diverged.
     """
     encoder.eval()
-    found, labels, failures = [], [], []
-    rows = np.arange(len(pictures.manifest))
+    vectors, labels, failures = [], [], []
+    rows = np.arange(len(images.manifest))
     plan = (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
-    for batch in batches(pictures, plan, workers=0):
+    for batch in batches(images, plan, workers=0):
         failures += batch.failures
         if len(batch.rows):
-            inputs = normalise(batch.pixels.to(device).permute(0, 3, 1, 2), pictures.preparation)
+            inputs = normalise(batch.pixels.to(device).permute(0, 3, 1, 2), images.preparation)
             with autocast:
-                embedding = encoder(inputs).float()
-                if pictures.preparation.flip:
-                    embedding = embedding + encoder(inputs.flip(3)).float()
+                embedding = encoder_output(encoder(inputs)).embedding.float()
+                if images.preparation.flip:
+                    mirrored = encoder_output(encoder(inputs.flip(3))).embedding.float()
+                    embedding = embedding + mirrored
             if not embedding.isfinite().all():
-                raise NonFiniteError("the embeddings of held-out pictures are not finite")
-            found.append(torch.nn.functional.normalize(embedding).cpu())
+                raise NonFiniteError("the embeddings of held-out images are not finite")
+            vectors.append(torch.nn.functional.normalize(embedding).cpu())
             labels.append(batch.labels)
-    if not found:
+    if not vectors:
         raise ArcwiseError(
-            f"{pictures.manifest.name}, held out: {len(failures)} of {len(rows)} pictures "
+            f"{images.manifest.name}, held out: {len(failures)} of {len(rows)} images "
             f"cannot be read; the first: {failures[0]}"
         )
-    return torch.cat(found).numpy(), torch.cat(labels).numpy(), tuple(failures)
+    return torch.cat(vectors).numpy(), torch.cat(labels).numpy(), tuple(failures)
 
 
 def normalise(planes: Tensor, preparation: Preparation) -> Tensor:
-    """(N, 3, H, W) RGB from 0 to 255 → what the encoder sees, channels last in memory."""
-    mean = torch.tensor(preparation.mean, device=planes.device)[:, None, None]
-    std = torch.tensor(preparation.std, device=planes.device)[:, None, None]
+    """Return what the encoder sees of (N, 3, H, W) RGB from 0 to 255, channels last in memory."""
+    mean, std = _constants(preparation.mean, preparation.std, planes.device)
     planes = planes.flip(1) if preparation.colour == "bgr" else planes
     return ((planes.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+@lru_cache(maxsize=4)
+def _constants(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The two on the device; to copy them there in every step would wait for it."""
+    return tuple(torch.tensor(one, device=device)[:, None, None] for one in (mean, std))  # type: ignore[return-value]

@@ -14,10 +14,13 @@ from typing import Any, Literal, NamedTuple
 import arcwise
 from arcwise import distributed
 from arcwise.data.manifest import Manifest
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, ImageError
+from arcwise.evaluation import Threshold
 from arcwise.files import LOCK, atomic_write
 from arcwise.training import build, checkpoint
 from arcwise.training.config import TrainConfig
+from arcwise.training.loop import LoopResult
+from arcwise.training.section import flat
 
 CONFIG, CHECKPOINTS = "config.json", "checkpoints"
 MODEL, LAST = "model", "last"
@@ -25,8 +28,9 @@ MODEL, LAST = "model", "last"
 Resume = bool | Literal["auto"]
 
 MAY_CHANGE = (
-    "steps", "lr", "clip", "precision", "device", "workers", "keep_gb", "validate_every",
-    "checkpoint_every", "log_every", "tensorboard",
+    "run.steps", "optim.lr", "optim.max_grad_norm", "run.precision", "run.device", "data.workers",
+    "data.cache_gb", "run.validate_every", "run.checkpoint_every", "run.log_every",
+    "run.tensorboard",
 )  # fmt: skip
 """What a resumed run may have other than the one that began: how far, how fast, and by what means;
 not what is learnt from what."""
@@ -39,6 +43,49 @@ class Saved(NamedTuple):
     recipe: str
     data: Mapping[str, Any]
     changes: list[Any]
+
+
+class Parts(NamedTuple):
+    """Manifests without a common identity; None where nobody was held out.
+
+    Attributes:
+        train: what is trained on.
+        validation: what chooses the checkpoint.
+        calibration: what sets the thresholds.
+    """
+
+    train: Manifest
+    validation: Manifest | None
+    calibration: Manifest | None
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A run that ended.
+
+    Attributes:
+        folder: the run folder.
+        config: what it did.
+        parts: what was trained on, what chose the checkpoint, what set the thresholds.
+        loop: how the loop ended.
+        thresholds: measured on the calibration identities; empty without them.
+        failures: images that could not be read, held-out ones included.
+        report: the page about the run; None for a run that did not finish, and where matplotlib
+            or jinja2 are missing.
+    """
+
+    folder: Path
+    config: TrainConfig
+    parts: Parts
+    loop: LoopResult
+    thresholds: tuple[Threshold, ...]
+    failures: tuple[ImageError, ...]
+    report: Path | None = None
+
+    @property
+    def model(self) -> Path:
+        """The model folder: the best checkpoint by the held-out identities, or the last."""
+        return self.folder / MODEL
 
 
 @dataclass(frozen=True)
@@ -79,7 +126,8 @@ def start(out: Path, config: TrainConfig, manifest: Manifest, resume: Resume) ->
         raise ArcwiseError(
             f"{manifest.name}: got {classes} identity; expected at least 2 to tell apart"
         )
-    return Start(config.replace(precision=build.precision(config, build.device(config))))
+    precision = build.precision(config.run, build.device(config.run))
+    return Start(config.replace(run={"precision": precision}))
 
 
 def _refuse_what_is_there(out: Path, again: bool) -> None:
@@ -112,10 +160,10 @@ def _resumed(out: Path, config: TrainConfig, manifest: Manifest) -> Start:
     if known.data["fingerprint"] != manifest.fingerprint():
         raise ArcwiseError(
             f"{manifest.name}: not the data that {out} was trained on ({known.data['name']}, "
-            f"{known.data['pictures']} pictures); give the same data, or start a new run"
+            f"{known.data['images']} images); give the same data, or start a new run"
         )
-    if config.precision == "auto":  # as it was
-        config = config.replace(precision=known.config.precision)
+    if config.run.precision == "auto":  # as it was
+        config = config.replace(run={"precision": known.config.run.precision})
     found = changes(known.config, config)
     refused = [name for name in found if name not in MAY_CHANGE]
     if refused:
@@ -125,9 +173,10 @@ def _resumed(out: Path, config: TrainConfig, manifest: Manifest) -> Start:
             f"{out}: began with {name} {before}, got {now}; a resumed run keeps what it began "
             f"with but for {', '.join(MAY_CHANGE)}: leave it out, or give another --out"
         )
-    if config.steps < known.config.steps:
+    if config.run.steps < known.config.run.steps:
         raise ArcwiseError(
-            f"{out}: a run of {known.config.steps} steps, got --steps {config.steps}; expected as "
+            f"{out}: a run of {known.config.run.steps} steps, got --steps {config.run.steps}; "
+            "expected as "
             "many or more"
         )
     made = list(known.changes)
@@ -137,24 +186,20 @@ def _resumed(out: Path, config: TrainConfig, manifest: Manifest) -> Start:
     if found:
         step = checkpoint.step_of(there[-1]) if there else 0
         made.append({"step": step} | {name: list(both) for name, both in found.items()})
-    config = config.replace(init=known.config.init)
+    config = config.replace(encoder={"init": known.config.encoder.init})
     return Start(config, bool(there), bool(found), known.recipe, made)
 
 
 def changes(before: TrainConfig, now: TrainConfig) -> dict[str, tuple[Any, Any]]:
-    """What is not the same in two configs, by the name of the option: what it was, what it is.
+    """Return what differs between two configs, by the full name of the field: before, and now.
 
-    The same file as `init`, however it is named, is the same.
+    The same file as `encoder.init`, however it is named, is the same.
     """
-    one, other = _flat(before.as_dict()), _flat(now.as_dict())
-    if os.path.realpath(before.init) == os.path.realpath(now.init):
-        other["init"] = one["init"]
-    return {name: (one[name], other[name]) for name in one if one[name] != other[name]}
-
-
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    inside = values.pop("augment")
-    return values | {f"augment.{name}": value for name, value in inside.items()}
+    old, new = flat(before.as_dict()), flat(now.as_dict())
+    if os.path.realpath(before.encoder.init) == os.path.realpath(now.encoder.init):
+        new["encoder.init"] = old["encoder.init"]
+    pairs = {name: (old.get(name), new.get(name)) for name in {**old, **new}}
+    return {name: both for name, both in pairs.items() if both[0] != both[1]}
 
 
 def saved(out: Path) -> Saved | None:
@@ -168,13 +213,20 @@ def saved(out: Path) -> Saved | None:
         return None
     try:
         content = json.loads(path.read_bytes())
-        data = {key: content["data"][key] for key in ("fingerprint", "name", "pictures")}
-        recipe, made = content.get("recipe", ""), content.get("changes", [])
-        return Saved(TrainConfig.from_dict(content["config"]), str(recipe), data, list(made))
+        data = {key: content["data"][key] for key in ("fingerprint", "name", "images")}
+        older = isinstance(content["config"].get("encoder"), str)  # fields without sections
+        config = None if older else TrainConfig.from_dict(content["config"])
+        recipe, made = str(content.get("recipe", "")), list(content.get("changes", []))
     except (ValueError, LookupError, TypeError, AttributeError):
         raise ArcwiseError(
             f"{path}: damaged, not what a run writes; restore it, or train into another --out"
         ) from None
+    if config is None:
+        raise ArcwiseError(
+            f"{path}: of a run that an older Arcwise began, whose config has other names; its "
+            "model can be used, but the run cannot go on: train into another --out"
+        )
+    return Saved(config, recipe, data, made)
 
 
 def write(out: Path, start: Start, manifest: Manifest, loss: str, recipe: str) -> None:
@@ -197,7 +249,7 @@ def write(out: Path, start: Start, manifest: Manifest, loss: str, recipe: str) -
         | {name: version(name) for name in packages},
         "data": {
             "name": manifest.name,
-            "pictures": len(manifest),
+            "images": len(manifest),
             "identities": len(manifest.classes),
             "fingerprint": manifest.fingerprint(),
         },

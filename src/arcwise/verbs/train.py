@@ -1,12 +1,12 @@
-"""Train: from pictures on disk to a run folder with a model that knows its own error rates."""
+"""Train: from images on disk to a run folder with a model that knows its own error rates."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -20,53 +20,16 @@ from arcwise.evaluation import Threshold
 from arcwise.files import locked
 from arcwise.training import build, loop
 from arcwise.training.config import TrainConfig
-from arcwise.training.diary import Report
 from arcwise.training.losses import described
+from arcwise.training.run_logger import Report
 from arcwise.training.validation import Validation
 from arcwise.verbs import run_folder
 from arcwise.verbs.reporting import can_report
-from arcwise.verbs.run_folder import LAST, MODEL, Resume
-
-
-class Parts(NamedTuple):
-    """Who does what: manifests without a common identity; None where nobody was held out."""
-
-    train: Manifest
-    choose: Manifest | None
-    calibrate: Manifest | None
+from arcwise.verbs.run_folder import LAST, MODEL, Parts, Resume, TrainResult
 
 
 Announce = Callable[[Parts, TrainConfig], None]
-"""Told who does what, and the resolved config, before the first step."""
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """A run that ended.
-
-    Attributes:
-        folder: the run folder.
-        config: what it did.
-        parts: who was trained on, who chose the checkpoint, who set the thresholds.
-        outcome: how the loop ended.
-        thresholds: measured on the calibration identities; empty without them.
-        failures: pictures that could not be read, held-out ones included.
-        report: the page about the run; None for a run that did not finish, and where matplotlib
-            or jinja2 are missing.
-    """
-
-    folder: Path
-    config: TrainConfig
-    parts: Parts
-    outcome: loop.Outcome
-    thresholds: tuple[Threshold, ...]
-    failures: tuple[ImageError, ...]
-    report: Path | None = None
-
-    @property
-    def model(self) -> Path:
-        """The model folder: the best checkpoint by the held-out identities, or the last."""
-        return self.folder / MODEL
+"""Called with the parts of the data and the resolved config before the first step."""
 
 
 def train(
@@ -91,22 +54,22 @@ def train(
         resume: go on from the latest checkpoint, or from the start where the run was stopped before
             its first; with "auto" begin where there is no run.
         recipe: the name of what the config was made from, for config.json.
-        announce: told the parts and the resolved config before the first step.
-        report: told the step and the values after every logged step, epoch and validation, and
-            first, as "resumed", where a run goes on.
+        announce: called with the parts and the resolved config before the first step.
+        report: called with the step and the values after every logged step, epoch and validation,
+            and first, as "resumed", where a run goes on.
 
     Raises:
         ArcwiseError: a run that is already there, or under way; data or a config that do not fit; a
             disk that is full; or a loss that is not finite.
     """
     out = Path(out)
-    manifest = training_rows(open_manifest(data))
+    manifest = training_rows(open_manifest(data), config)
     if out.exists() and not out.is_dir():
         raise ArcwiseError(f"{out}: a file; --out is the folder of the run, a new one")
     with locked(out, "a training") if distributed.first() else nullcontext():
         start = run_folder.start(out, config, manifest, resume)
-        if start.config.init and not start.resume and distributed.first():
-            note = build.start_note(start.config)
+        if start.config.encoder.init and not start.resume and distributed.first():
+            note = build.start_note(start.config.encoder)
             manifest = replace(manifest, notes=(*manifest.notes, note))
         return _train(out, start, manifest, recipe, announce, report)
 
@@ -124,16 +87,16 @@ def _train(
     parts = divided(manifest, config)
     if distributed.first():
         announce(parts, config)
-    preparation = build.preparation(config)
+    preparation = build.preparation(config.encoder)
     seen = np.zeros(len(parts.train), np.int64)
     ended = start.resume and _ended(out, config)
 
-    def keep(encoder: nn.Module, step: int, result: Validation | None, last: bool) -> None:
+    def on_best(encoder: nn.Module, step: int, result: Validation | None, last: bool) -> None:
         if last and ended:
             return
         # The last one is written last: with it, the run has ended. Without anybody to choose, it
         # is the model.
-        names = [*([MODEL] if parts.choose is None else []), LAST] if last else [MODEL]
+        names = [*([MODEL] if parts.validation is None else []), LAST] if last else [MODEL]
         for name in names:
             runtime.save(
                 out / name,
@@ -144,36 +107,36 @@ def _train(
                 training=_summary(config, manifest, parts.train, step, result),
             )
 
-    with distributed.started(build.device(config)):
+    with distributed.started(build.device(config.run)):
         if start.writes and distributed.rank() == 0:
-            loss = described(config, len(parts.train.classes))
+            loss = described(config.objective, len(parts.train.classes))
             run_folder.write(out, start, manifest, loss, recipe)
-        outcome = loop.train(
+        ended_at = loop.train(
             config,
             parts.train,
-            parts.choose,
+            parts.validation,
             out,
             preparation=preparation,
-            keep=keep,
+            on_best=on_best,
             report=report,
             resume=start.resume,
             seen=seen,
         )
     thresholds: tuple[Threshold, ...] = ()
-    failures = outcome.failures
-    done = outcome.finished and not outcome.stopped_by and distributed.first()
-    if done and parts.calibrate is not None:
+    failures = ended_at.failures
+    done = ended_at.finished and not ended_at.stopped_by and distributed.first()
+    if done and parts.calibration is not None:
         thresholds = read_bundle(out / MODEL).thresholds  # of a run that had ended, or a user's own
         if not thresholds:
-            thresholds, unread = set_thresholds(out / MODEL, parts.calibrate, config.seed)
+            thresholds, unread = set_thresholds(out / MODEL, parts.calibration, config.run.seed)
             failures += unread
-    result = TrainResult(out, config, parts, outcome, thresholds, failures)
+    result = TrainResult(out, config, parts, ended_at, thresholds, failures)
     page = out / "report.html"
     if not (done and can_report()):
         return result
     if ended and page.exists():
         return replace(result, report=page)
-    from arcwise.verbs.train_report import write_train_report
+    from arcwise.verbs.train_report import write_train_report  # matplotlib may not be there
 
     return replace(result, report=write_train_report(page, result))
 
@@ -181,26 +144,26 @@ def _train(
 def _ended(out: Path, config: TrainConfig) -> bool:
     """Whether a run was trained to its end before."""
     try:
-        return read_bundle(out / LAST).training.get("step") == config.steps
+        return read_bundle(out / LAST).training.get("step") == config.run.steps
     except BundleError:
         return False
 
 
 def set_thresholds(
-    model: Path, pictures: Manifest, seed: int
+    model: Path, images: Manifest, seed: int
 ) -> tuple[tuple[Threshold, ...], tuple[ImageError, ...]]:
-    """Measure thresholds on pictures of identities not trained on, and put them into the bundle.
+    """Measure thresholds on images of identities not trained on, and put them into the bundle.
 
     Returns:
-        The thresholds, and the pictures that could not be read.
+        The thresholds, and the images that could not be read.
     """
-    embedded = runtime.embed_manifest(runtime.load(model, runtime="torch"), pictures)
-    kept = pictures.select(embedded.rows)
+    embedded = runtime.embed_manifest(runtime.load(model, runtime="torch"), images)
+    kept = images.select(embedded.rows)
     thresholds = evaluation.calibrate(embedded.vectors, kept.identities, seed=seed)
     searches = evaluation.calibrate_searches(embedded.vectors, kept.identities, seed=seed)
     measured_on = (
-        f"all pairs of {len(kept)} pictures of {len(kept.classes)} held-out identities of "
-        f"{pictures.name}"
+        f"all pairs of {len(kept)} images of {len(kept.classes)} held-out identities of "
+        f"{images.name}"
     )
     digests = [identity_digest(identity) for identity in kept.classes]
     add_thresholds(
@@ -213,51 +176,60 @@ def set_thresholds(
     return thresholds, tuple(embedded.failures)
 
 
-def training_rows(manifest: Manifest) -> Manifest:
-    """The rows to train on; a data set of nothing but test pictures has none."""
+def training_rows(manifest: Manifest, config: TrainConfig) -> Manifest:
+    """Return the rows to train on: those of the split `train`, or of those that stages name.
+
+    Raises:
+        ArcwiseError: there are no images, or none of such a split.
+    """
     if not manifest.has_images:
-        raise ArcwiseError(f"{manifest.name}: holds vectors; a model is trained on pictures")
-    named = sorted({split for split in manifest.column("split") or () if split})
-    if not named:
+        raise ArcwiseError(f"{manifest.name}: holds vectors; a model is trained on images")
+    column = manifest.column("split") or ()
+    there = sorted({split for split in column if split})
+    if not there:
         return manifest
-    if "train" not in named:
+    chosen = {split for stage in config.stages for split in stage.where.get("split", ("train",))}
+    chosen = chosen or {"train"}
+    if lacking := sorted(chosen - set(there)):
         raise ArcwiseError(
-            f"{manifest.name}: its column split has {', '.join(named)} and no train; name the rows "
-            "to train on, or leave the column out"
+            f"{manifest.name}: its column split has {', '.join(there)} and no {lacking[0]}; name "
+            "the rows to train on, or leave the column out"
         )
-    found = manifest.where("split", "train")
-    others = ", ".join(repr(one) for one in named if one != "train")
-    if not others:
-        return found
-    left = f"{len(manifest) - len(found):,} pictures of split {others} are left alone"
-    return replace(found, notes=(*found.notes, left))
+    rows = [row for row, split in enumerate(column) if split in chosen]
+    others = ", ".join(repr(one) for one in there if one not in chosen)
+    if not others and len(rows) == len(manifest):
+        return manifest
+    left = f"{len(manifest) - len(rows):,} images of split {others} are left alone"
+    kept = manifest.select(rows)
+    return replace(kept, notes=(*kept.notes, left)) if others else kept
 
 
 def divided(manifest: Manifest, config: TrainConfig) -> Parts:
     """Whom to train on, and who is held out."""
-    if config.holdout == 0:
+    if config.data.holdout == 0:
         return Parts(manifest, None, None)
-    return Parts(*hold_out(manifest, config.holdout, config.seed))
+    return Parts(*hold_out(manifest, config.data.holdout, config.run.split_seed))
 
 
 def _digests(parts: Parts) -> dict[str, list[str]]:
+    """Digests of the identities, by what they were used for as model.json names it."""
     return {
         use: [identity_digest(identity) for identity in part.classes] if part else []
-        for use, part in parts._asdict().items()
+        for use, part in zip(("train", "choose", "calibrate"), parts, strict=True)
     }
 
 
 def _summary(
-    config: TrainConfig, manifest: Manifest, known: Manifest, step: int, result: Validation | None
+    config: TrainConfig, manifest: Manifest, trained_on: Manifest, step: int, result: Validation | None
 ) -> dict[str, Any]:
     """What model.json says about its making."""
     measured = {} if result is None else {"recall_at_1": result.recall_at_1, "tar": result.tar}
     return {
         "config": config.as_dict(),
-        "loss": described(config, len(known.classes)),
+        "loss": described(config.objective, len(trained_on.classes)),
         "data": manifest.name,
         "data_fingerprint": manifest.fingerprint(),
-        "pictures": len(manifest),
+        "images": len(manifest),
         "identities": len(manifest.classes),
         "step": step,
         "validation": measured,

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from arcwise.evaluation import Threshold
 from arcwise.report import Facts, Number, Numbers, Plot, Section, Table, plots, write_report
 from arcwise.report.sections import Cell
 from arcwise.training import metrics
 from arcwise.training.losses import described
-
-if TYPE_CHECKING:
-    from arcwise.verbs.train import TrainResult
+from arcwise.training.section import flat
+from arcwise.verbs.run_folder import TrainResult
 
 LISTED = 20
-"""Unreadable pictures named before the rest is counted."""
+"""Unreadable images named before the rest is counted."""
 
 
 def write_train_report(path: Path, result: TrainResult) -> Path:
     """Write who was trained on, how it went, and what the model's scores mean."""
-    config, outcome, parts = result.config, result.outcome, result.parts
+    config, ended, parts = result.config, result.loop, result.parts
     sections: list[Section] = []
-    if outcome.best:
-        note = f"held-out identities, step {outcome.best_step}"
+    if ended.best:
+        note = f"held-out identities, step {ended.best_step}"
         sections.append(
             Numbers(
                 "The model kept",
                 [
-                    Number("recall@1, leave one out", _percent(outcome.best.recall_at_1), note),
-                    Number("TAR at FAR 1 %", _percent(outcome.best.tar), note),
+                    Number("recall@1, leave one out", _percent(ended.best.recall_at_1), note),
+                    Number("TAR at FAR 1 %", _percent(ended.best.tar), note),
                 ],
                 "The best of several by the same identities: a little too good. The command "
                 "arcwise evaluate measures on others.",
@@ -43,8 +42,8 @@ def write_train_report(path: Path, result: TrainResult) -> Path:
     if result.failures:
         sections.append(unreadable(result))
     summary = (
-        f"{config.encoder} with {config.loss} on {len(parts.train):,} pictures of "
-        f"{len(parts.train.classes):,} identities, {outcome.steps:,} steps."
+        f"{config.encoder.name} with {config.objective.loss} on {len(parts.train):,} images of "
+        f"{len(parts.train.classes):,} identities, {ended.steps:,} steps."
     )
     return write_report(path, f"Training on {parts.train.name}", sections, summary)
 
@@ -61,28 +60,29 @@ def curves(rows: list[dict[str, Any]]) -> list[Section]:
 
 def run(result: TrainResult) -> Facts:
     """Who did what, and how long it took."""
-    outcome = result.outcome
+    ended = result.loop
     uses = ("trained on", "chose the checkpoint", "set the thresholds")
     items: list[tuple[str, Cell]] = [("data", result.parts.train.name)]
     items += [
-        (use, "nobody" if part is None else f"{len(part.classes)} identities, {len(part)} pictures")
+        (use, "nobody" if part is None else f"{len(part.classes)} identities, {len(part)} images")
         for use, part in zip(uses, result.parts, strict=True)
     ]
     items += [
-        ("pictures that could not be read", len(result.failures)),
-        ("time of the last start", f"{outcome.seconds:.0f} s"),
-        ("throughput", f"{outcome.images_per_second:,.0f} pictures/s"),
-        ("of the time waiting for pictures", _percent(outcome.waiting)),
+        ("images that could not be read", len(result.failures)),
+        ("time of the last start", f"{ended.seconds:.0f} s"),
+        ("throughput", f"{ended.images_per_second:,.0f} images/s"),
+        ("of the time waiting for images", _percent(ended.waiting)),
     ]
     return Facts("The run", items)
 
 
 def highlights(result: TrainResult) -> list[tuple[str, Cell]]:
     """The fields of the config that readers ask for."""
-    names = ("encoder", "dim", "size", "steps", "batch", "optimiser", "lr", "centre_step")
-    names += ("precision", "seed", "holdout")
-    loss = described(result.config, len(result.parts.train.classes))
-    return [("loss", loss), *((name, getattr(result.config, name)) for name in names)]
+    names = ("encoder.name", "encoder.dim", "encoder.size", "run.steps", "data.batch")
+    names += ("optim.name", "optim.lr", "run.precision", "run.seed", "data.holdout")
+    values = flat(result.config.as_dict())
+    loss = described(result.config.objective, len(result.parts.train.classes))
+    return [("loss", loss), *((name, values[name]) for name in names)]
 
 
 def thresholds(found: tuple[Threshold, ...]) -> Table:
@@ -103,11 +103,11 @@ def thresholds(found: tuple[Threshold, ...]) -> Table:
 
 
 def unreadable(result: TrainResult) -> Table:
-    """The pictures that could not be read, and why."""
+    """The images that could not be read, and why."""
     rows = [[error.name, error.reason] for error in result.failures[:LISTED]]
     more = len(result.failures) - LISTED
     note = f"and {more} more" if more > 0 else ""
-    return Table("Pictures that could not be read", ["picture", "reason"], rows, note)
+    return Table("Images that could not be read", ["image", "reason"], rows, note)
 
 
 def _percent(value: float) -> str:

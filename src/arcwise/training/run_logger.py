@@ -24,11 +24,11 @@ from arcwise.training.validation import Validation, validate
 Report = Callable[[int, dict[str, float]], None]
 """Called with the number of updates done and what was measured."""
 
-Keep = Callable[[nn.Module, int, Validation | None, bool], None]
+OnBest = Callable[[nn.Module, int, Validation | None, bool], None]
 """Called with an encoder to keep, the updates done, its validation, and whether it is the last."""
 
 
-class Diary:
+class RunLogger:
     """Writes for the first rank; the others only wait where it takes its time.
 
     As a context it closes the files at the end, and leaves a checkpoint when the run was stopped
@@ -42,25 +42,25 @@ class Diary:
         run: Run,
         choose: Manifest | None,
         preparation: Preparation,
-        keep: Keep,
+        on_best: OnBest,
         report: Report,
     ) -> None:
-        self.config = config
+        self.settings = config.run
         self.folder = folder
         self.run = run
-        self.keep = keep
+        self.on_best = on_best
         self.report = report
         self.writes = distributed.rank() == 0
         self.saved_at = run.step
         self.held_out = None
         self.failures: tuple[ImageError, ...] = ()
         if choose is not None and self.writes:
-            memory = int(config.keep_gb * 1e9)
+            memory = int(config.data.cache_gb * 1e9)
             self.held_out = CachedImages(choose, choose.labels, preparation, memory)
 
     def __enter__(self) -> Self:
         self.metrics = (
-            Metrics(self.folder, start=self.run.step, tensorboard=self.config.tensorboard)
+            Metrics(self.folder, start=self.run.step, tensorboard=self.settings.tensorboard)
             if self.writes
             else None
         )
@@ -77,19 +77,20 @@ class Diary:
         if kind is not None and issubclass(kind, NonFiniteError):
             stopped = self._of_use()
         try:
-            if stopped and self.run.step > self.saved_at:
+            if stopped and self.run.step > self.saved_at and bool(self.run.sound):
                 self.checkpoint()
-            if kind is None and self.writes and self.run.step >= self.config.steps:
+            if kind is None and self.writes and self.run.step >= self.settings.steps:
                 last = self.run.best if self.run.best_step == self.run.step else None
-                self.keep(self.run.evaluated, self.run.step, last, True)
+                self.on_best(self.run.evaluated, self.run.step, last, True)
         finally:
             if self.metrics:
                 self.metrics.close()
 
     def _of_use(self) -> bool:
-        """Whether the weights that led to a loss that is not finite are; drop checkpoints if not.
+        """Return whether the weights that led to a loss that is not finite are of use.
 
-        Weights that grew beyond reason make nothing finite, whatever is changed from there on.
+        Checkpoints are dropped if not. Weights that grew beyond reason make nothing finite,
+        whatever is changed from there on.
         """
         if checkpoint.is_sane(self.run.state()):
             return True
@@ -98,11 +99,11 @@ class Diary:
         return False
 
     def due(self, every: int) -> bool:
-        """Whether something done every so many steps is to be done after this one."""
-        return self.run.step % every == 0 or self.run.step == self.config.steps
+        """Return whether something done every so many steps is to be done after this one."""
+        return self.run.step % every == 0 or self.run.step == self.run.ends
 
     def record(self, values: dict[str, float]) -> None:
-        """One row, and word to whoever watches."""
+        """Write one row, and report it."""
         if self.metrics:
             self.metrics.row(self.run.step, **values)
             self.report(self.run.step, values)
@@ -112,17 +113,17 @@ class Diary:
         run = self.run
         if self.held_out is not None:
             device = next(run.encoder.parameters()).device
-            autocast = build.autocast(self.config, device)
+            autocast = build.autocast(self.settings, device)
             try:
                 result, self.failures = validate(run.evaluated, self.held_out, device, autocast)
             except NonFiniteError as error:
                 self.saved_at = run.step  # such weights are not worth keeping
-                what = " or ".join(remedies(self.config))
+                what = " or ".join(remedies(run.config))
                 raise NonFiniteError(f"step {run.step}: {error}. To go on, {what}") from None
             self.record({"recall_at_1": result.recall_at_1, "tar": result.tar})
             if run.best is None or result.score > run.best.score:
                 run.best, run.best_step = result, run.step
-                self.keep(run.evaluated, run.step, result, False)
+                self.on_best(run.evaluated, run.step, result, False)
         distributed.wait()
 
     def checkpoint(self) -> None:

@@ -1,0 +1,115 @@
+"""Which images a step trains on, and what the encoder sees of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arcwise import distributed
+from arcwise.data.augment import augment, view_keys
+from arcwise.data.loader import CachedImages, LoadedBatch, batches
+from arcwise.data.manifest import Manifest
+from arcwise.data.samplers import Balanced, Mixed, Sampler, Shuffled, Windowed
+from arcwise.data.training_columns import TrainingColumns
+from arcwise.errors import ArcwiseError
+from arcwise.images import Preparation
+from arcwise.training.config import TrainConfig
+
+
+def stage_rows(config: TrainConfig, stage: int, images: Manifest) -> np.ndarray:
+    """Return which rows of the training data a stage trains on.
+
+    Args:
+        config: the whole run.
+        stage: its number.
+        images: the training data of the whole run.
+
+    Raises:
+        ArcwiseError: the stage names a column that is not there, or no row has its values.
+    """
+    kept = np.ones(len(images), bool)
+    where = config.stages[stage].where if config.stages else {}
+    for column, values in where.items():
+        found = images.column(column)
+        if found is None:
+            raise ArcwiseError(
+                f"stages[{stage}].where: {images.name} has no column {column!r}; it has "
+                f"{', '.join(images.table.column_names)}"
+            )
+        kept &= np.isin(np.array([str(one) for one in found]), values)
+    if not kept.any():
+        raise ArcwiseError(f"stages[{stage}].where={where}: no row of {images.name} is left")
+    return np.flatnonzero(kept)
+
+
+def stream(
+    config: TrainConfig,
+    images: Manifest,
+    preparation: Preparation,
+    start: int,
+    columns: TrainingColumns | None = None,
+) -> Iterator[LoadedBatch]:
+    """Return this rank's part of every batch from step `start`, at the size that is cached.
+
+    Args:
+        config: one stage.
+        images: what it trains on.
+        preparation: how an image becomes the encoder's input.
+        start: steps of the stage that are done.
+        columns: what the objective asks for besides images and labels.
+    """
+    side = round(_crop(config) * config.data.cache_size)
+    larger = replace(preparation, height=side, width=side)
+    memory = int(config.data.cache_gb * 1e9)
+    values = columns.values if columns else {}
+    source = CachedImages(images, images.labels, larger, memory, columns=values)
+    sampler = _sampler(config, images)
+    plan = (distributed.share(sampler.batch(step)) for step in range(start, config.run.steps))
+    return batches(source, plan, workers=config.data.workers)
+
+
+def crops(config: TrainConfig, batch: LoadedBatch, step: int, device: torch.device) -> Tensor:
+    """Return (N, 3, V, V) float32: what this step of the run sees of a batch, from 0 to 255."""
+    places = distributed.share(np.arange(config.data.batch))[batch.positions.numpy()]
+    keys = view_keys(config.run.seed, step, places)
+    return augment(on_device(batch.pixels, device), config.data.augment, _crop(config), keys)
+
+
+def on_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return the tensor on the device, without waiting for the work that is queued there."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def _crop(config: TrainConfig) -> int:
+    return config.encoder.train_crop or config.encoder.size
+
+
+def _sampler(config: TrainConfig, images: Manifest) -> Sampler:
+    data, seed = config.data, config.run.seed
+    if data.sampling == "balanced":
+        identities = data.batch // data.images_per_identity
+        return Balanced(images.labels, identities, data.images_per_identity, seed)
+    rare = _outside_the_most_frequent_domain(images)
+    extra = round(data.domain_balance * data.batch) if len(rare) else 0
+    rows, batch = len(images), data.batch - extra
+    if data.sampling == "windowed":
+        every: Sampler = Windowed(rows, batch, seed)
+    else:
+        every = Shuffled(np.arange(rows), batch, seed)
+    return Mixed(every, Shuffled(rare, extra, seed)) if extra else every
+
+
+def _outside_the_most_frequent_domain(images: Manifest) -> np.ndarray:
+    domains = images.column("domain")
+    if domains is None:
+        return np.empty(0, np.int64)
+    names, codes, counts = np.unique(
+        [str(domain) for domain in domains], return_inverse=True, return_counts=True
+    )
+    return np.flatnonzero(codes != counts.argmax()) if len(names) > 1 else np.empty(0, np.int64)
