@@ -12,12 +12,12 @@ import argparse
 import statistics
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.objectives import Batch
 from arcwise.recipes import recipe
 from arcwise.training import build, loop
 from arcwise.training.config import TrainConfig
@@ -33,30 +33,32 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=80, help="of each turn")
     options = parser.parse_args()
     manifest = open_manifest(options.data)
-    epoch = len(manifest) // recipe("products").batch + 1
+    epoch = len(manifest) // recipe("products").data.batch + 1
     total = epoch + options.rounds * options.steps
-    config = replace(
-        recipe("products"), size=options.size, view=0, canvas=1.25, steps=total, holdout=0.0,
-        validate_every=total, checkpoint_every=total,
-    )  # fmt: skip
+    config = recipe("products").replace(
+        encoder={"size": options.size, "train_crop": 0},
+        data={"cache_size": 1.25, "holdout": 0.0},
+        run={"steps": total, "validate_every": total, "checkpoint_every": total, "log_every": 1},
+    )
+    batch = config.data.batch
     limits: list[float] = []
     speeds: list[float] = []
     began = [time.perf_counter()]
 
     def report(step: int, values: dict[str, float]) -> None:
         if step == epoch:
-            print(f"first epoch: {epoch * config.batch / elapsed(began):,.0f} pictures/s")
+            print(f"first epoch: {epoch * batch / elapsed(began):,.0f} images/s")
         elif step > epoch and (step - epoch) % options.steps == 0:
-            speeds.append(options.steps * config.batch / elapsed(began))
+            speeds.append(options.steps * batch / elapsed(began))
         else:
             return
-        limits.append(bare(config, len(manifest.classes), options.steps))
+        limits.append(bare(config, manifest, options.steps))
         began[0] = time.perf_counter()
 
-    train(replace(config, log_every=1), manifest, report)
+    train(config, manifest, report)
     limit, speed = statistics.median(limits), statistics.median(speeds)
-    print(f"encoder on random tensors: {limit:,.0f} pictures/s (median of {len(limits)})")
-    print(f"training:                  {speed:,.0f} pictures/s (median of {len(speeds)})")
+    print(f"encoder on random tensors: {limit:,.0f} images/s (median of {len(limits)})")
+    print(f"training:                  {speed:,.0f} images/s (median of {len(speeds)})")
     print(f"ratio: {speed / limit:.3f}")
 
 
@@ -71,26 +73,27 @@ def train(config: TrainConfig, manifest: Manifest, report: loop.Report) -> None:
             manifest,
             None,
             Path(folder),
-            preparation=build.preparation(config),
-            keep=lambda encoder, step, result, last: None,
+            preparation=build.preparation(config.encoder),
+            on_best=lambda encoder, step, result, last: None,
             report=report,
         )
 
 
-def bare(config: TrainConfig, classes: int, steps: int) -> float:
-    """Pictures a second of forward, backward and update on one random batch."""
-    device = build.device(config)
-    run = Run(config, classes, device)
-    inputs = torch.randn(config.batch, 3, config.size, config.size)
-    inputs = inputs.to(device).contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(0, classes, (config.batch,), device=device)
+def bare(config: TrainConfig, manifest: Manifest, steps: int) -> float:
+    """Images a second of forward, backward and update on one random batch."""
+    device = build.device(config.run)
+    run = Run(config, manifest, device)
+    count, size = config.data.batch, config.encoder.size
+    images = torch.randn(count, 3, size, size)
+    images = images.to(device).contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(0, len(manifest.classes), (count,), device=device)
     start = time.perf_counter()
     for _ in range(steps):
         update(
-            run.encoder, run.head, run.optimiser, inputs, labels,
-            strength=1.0, clip=config.clip, autocast=build.autocast(config, device),
+            run.encoder, run.objective, run.optimiser, Batch(images, labels),
+            max_grad_norm=config.optim.max_grad_norm, autocast=build.autocast(config.run, device),
         )  # fmt: skip
-    return steps * config.batch / (time.perf_counter() - start)
+    return steps * count / (time.perf_counter() - start)
 
 
 if __name__ == "__main__":

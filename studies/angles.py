@@ -21,25 +21,30 @@ from arcface.histograms import falling, paired, training
 from arcface.network import SIZE
 from arcwise import evaluation
 from arcwise.data.augment import Augment
-from arcwise.training.config import TrainConfig
+from arcwise.training.config import (
+    DataConfig,
+    EncoderConfig,
+    OptimConfig,
+    RunConfig,
+    TrainConfig,
+)
+from arcwise.training.losses import CentresConfig
 
 IDENTITIES, SHOTS, HELD_OUT, OTHERS = 200, 12, 100, 6
 WATCHED = 400
 """Pictures learned from whose angles are followed."""
 RUNS = records.FOLDER / "angles.jsonl"
 CONFIG = TrainConfig(
-    dim=128,
-    size=SIZE,
-    scale=32.0,
-    margin_from=0.1,
-    margin_full=0.6,
-    steps=400,
-    batch=64,
-    sampling="balanced",
-    pictures_per_identity=4,
-    augment=Augment(zoom=0.7, rotation=0.1, flip=0.0, hue=0.0),
-    optimiser="adamw",
-    lr=0.002,
+    encoder=EncoderConfig(dim=128, size=SIZE),
+    objective=CentresConfig(scale=32.0, margin_from=0.1, margin_full=0.6),
+    data=DataConfig(
+        batch=64,
+        sampling="balanced",
+        images_per_identity=4,
+        augment=Augment(zoom=0.7, rotation=0.1, flip=0.0, hue=0.0),
+    ),
+    optim=OptimConfig(name="adamw", lr=0.002),
+    run=RunConfig(steps=400),
 )
 TABLE = {
     "w_ec": "W-EC",
@@ -85,7 +90,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     keys = [
-        {"seed": seed, "loss": loss, "steps": CONFIG.steps}
+        {"seed": seed, "loss": loss, "steps": CONFIG.run.steps}
         for seed in options.seeds
         for loss in FAMILY
     ]
@@ -101,19 +106,20 @@ def measured(seed: int, loss: str, steps: int) -> records.Run:
             identities[:IDENTITIES], identities[IDENTITIES:], SHOTS, OTHERS, SIZE
         ),
     )
-    trained = Training(loss, CONFIG.replace(seed=seed, steps=steps), seen.pixels, seen.labels)
+    config = CONFIG.replace(run={"seed": seed, "steps": steps})
+    trained = Training(loss, config, seen.pixels, seen.labels)
     watched = np.linspace(0, len(seen.labels) - 1, WATCHED).astype(int)
     theta: list[list[int]] = []
     for step in (0, steps // 2, steps):
         trained.to(step)
-        directions = centres(trained.head)
+        directions = centres(trained.objective)
         if directions is not None:
             embeddings = trained.embed(seen.pixels[watched])
             cosines = (embeddings * directions[seen.labels[watched]]).sum(1)
             angles = np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
             theta.append(np.histogram(angles, 180, (0.0, 180.0))[0].tolist())
     learned = evaluation.centre_angles(
-        trained.embed(seen.pixels), seen.labels, centres(trained.head)
+        trained.embed(seen.pixels), seen.labels, centres(trained.objective)
     )
     others = trained.embed(seen.other_pixels)
     held_out = evaluation.centre_angles(others, seen.other_labels)
@@ -159,8 +165,8 @@ def text(runs: list[records.Run]) -> str:
 {three}
 
 {IDENTITIES} rendered products, {SHOTS} photos each, {SIZE} pixels; a network of three convolutions,
-{CONFIG.dim} dimensions, {CONFIG.steps} steps of {CONFIG.batch} pictures, s = {CONFIG.scale:.0f},
-margins as published, growing over the first {CONFIG.margin_full:.0%} of the steps; all seeds
+{CONFIG.encoder.dim} dimensions, {CONFIG.run.steps} steps of {CONFIG.data.batch} pictures, s = {CONFIG.objective.scale:.0f},
+margins as published, growing over the first {CONFIG.objective.margin_full:.0%} of the steps; all seeds
 together. The mean angle falls from the start to the middle and on to the end in
 {sum(falling(theta) for theta in thetas)} of {len(thetas)} trainings.
 

@@ -44,7 +44,15 @@ from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.samplers import Shuffled
 from arcwise.synthetic import render_dataset
 from arcwise.training import build, checkpoint, loop, metrics
-from arcwise.training.config import TrainConfig
+from arcwise.margins import ArcFace
+from arcwise.training.config import (
+    DataConfig,
+    EncoderConfig,
+    OptimConfig,
+    RunConfig,
+    TrainConfig,
+)
+from arcwise.training.losses import CentresConfig
 from arcwise.training.run import Run
 from arcwise.training.validation import normalise
 from arcwise.verbs.train import train
@@ -81,42 +89,34 @@ def main() -> None:
     else:
         shutil.rmtree(folder, ignore_errors=True)  # a run that never reached a checkpoint
         if not options.steps:
-            config = config.replace(
-                steps=max(1, round(60 * options.minutes / timed(config, manifest)))
-            )
+            steps = max(1, round(60 * options.minutes / timed(config, manifest)))
+            config = config.replace(run={"steps": steps})
     trained = train(manifest, folder, config, resume=resume, report=say)
-    if trained.outcome.finished:
+    if trained.loop.finished:
         print(json.dumps(write(options.out, folder, manifest, trained.config), indent=1))
     else:
-        print(f"stopped after {trained.outcome.steps:,} steps; the same command goes on from there")
+        print(f"stopped after {trained.loop.steps:,} steps; the same command goes on from there")
 
 
 def config_for(size: int, seed: int, steps: int) -> TrainConfig:
     """ArcFace as in its paper (s = 64, m = 0.5), the margin growing over the first part."""
     return TrainConfig(
-        encoder="small",
-        dim=512,
-        size=size,
-        view=round(size * 2 / 3),
-        loss="arcface",
-        margin=0.5,
-        scale=64.0,
-        margin_from=0.2,
-        margin_full=0.6,
-        steps=steps,
-        batch=256,
-        augment=Augment(
-            zoom=0.7, aspect=0.1, rotation=0.15, flip=0.0,
-            brightness=0.15, contrast=0.15, saturation=0.15, hue=0.05,
+        encoder=EncoderConfig(name="small", dim=512, size=size, train_crop=round(size * 2 / 3)),
+        objective=CentresConfig(
+            margin=ArcFace(0.5), scale=64.0, margin_from=0.2, margin_full=0.6
         ),
-        canvas=1.25,
-        lr=0.1,
-        head_lr=0.1,
-        workers=0,
-        holdout=0.0,
-        validate_every=steps,
-        checkpoint_every=250,
-        seed=seed,
+        data=DataConfig(
+            batch=256,
+            augment=Augment(
+                zoom=0.7, aspect=0.1, rotation=0.15, flip=0.0,
+                brightness=0.15, contrast=0.15, saturation=0.15, hue=0.05,
+            ),
+            cache_size=1.25,
+            workers=0,
+            holdout=0.0,
+        ),
+        optim=OptimConfig(lr=0.1, head_lr=0.1),
+        run=RunConfig(steps=steps, validate_every=steps, checkpoint_every=250, seed=seed),
     )  # fmt: skip
 
 
@@ -145,11 +145,11 @@ def timed(config: TrainConfig, manifest: Manifest) -> float:
     times: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         loop.train(
-            config.replace(log_every=1),
+            config.replace(run={"log_every": 1}),
             manifest,
             None,
             Path(folder),
-            preparation=build.preparation(config),
+            preparation=build.preparation(config.encoder),
             keep=lambda encoder, step, result, last: None,
             report=lambda step, values: times.append(time.perf_counter()),
         )
@@ -163,7 +163,7 @@ def say(step: int, values: dict[str, float]) -> None:
 
 def write(out: Path, folder: Path, manifest: Manifest, config: TrainConfig) -> dict[str, Any]:
     """Write both files; what the smaller one says."""
-    run = Run(config, len(manifest.classes), build.device(config))
+    run = Run(config, manifest, build.device(config.run))
     run.restore(*checkpoint.load(folder / "checkpoints"))
     centres = functional.normalize(run.head.state_dict()["centres"].float().cpu())
     embeddings, labels = embed(run, manifest, config)
@@ -179,12 +179,12 @@ def write(out: Path, folder: Path, manifest: Manifest, config: TrainConfig) -> d
         "identities": len(centres),
         "pictures": len(manifest),
         "steps": run.step,
-        "batch": config.batch,
-        "epochs": round(run.step * config.batch / len(manifest), 2),
-        "size": config.size,
-        "view": config.view,
-        "scale": config.scale,
-        "margin": config.margin,
+        "batch": config.data.batch,
+        "epochs": round(run.step * config.data.batch / len(manifest), 2),
+        "size": config.encoder.size,
+        "view": config.encoder.train_crop,
+        "scale": config.objective.scale,
+        "margin": config.objective.margin.m,
         "loss": round(statistics.mean(losses[-10:]), 4),
         "embedded": len(labels),
         "views": "augmented as in training, running statistics in batch normalisation",
@@ -202,19 +202,20 @@ def write(out: Path, folder: Path, manifest: Manifest, config: TrainConfig) -> d
 @torch.no_grad()
 def embed(run: Run, manifest: Manifest, config: TrainConfig) -> tuple[Tensor, Tensor]:
     """(M, D) unit embeddings and (M,) labels of shuffled training pictures, in fresh views."""
-    device = build.device(config)
-    preparation = build.preparation(config)
-    canvas = round((config.view or config.size) * config.canvas)
+    device = build.device(config.run)
+    preparation = build.preparation(config.encoder)
+    side = config.encoder.train_crop or config.encoder.size
+    canvas = round(side * config.data.cache_size)
     larger = replace(preparation, height=canvas, width=canvas)
     pictures = CachedImages(manifest, manifest.labels, larger, 0)
-    sampler = Shuffled(np.arange(len(manifest)), config.batch, config.seed + 1)
-    plan = (sampler.batch(step) for step in range(math.ceil(EMBEDDED / config.batch)))
+    sampler = Shuffled(np.arange(len(manifest)), config.data.batch, config.run.seed + 1)
+    plan = (sampler.batch(step) for step in range(math.ceil(EMBEDDED / config.data.batch)))
     run.encoder.eval()
     found, labels = [], []
     for step, batch in enumerate(batches(pictures, plan, workers=0)):
-        keys = view_keys(config.seed + 1, step, batch.positions)
-        views = augment(batch.pixels.to(device), config.augment, config.view or config.size, keys)
-        with build.autocast(config, device):
+        keys = view_keys(config.run.seed + 1, step, batch.positions)
+        views = augment(batch.pixels.to(device), config.data.augment, side, keys)
+        with build.autocast(config.run, device):
             embeddings = run.encoder(normalise(views, preparation))
         found.append(functional.normalize(embeddings.float()).cpu())
         labels.append(batch.labels)

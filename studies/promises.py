@@ -18,7 +18,6 @@ import csv
 import json
 import os
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +84,7 @@ def grocery(folder: Path) -> tuple[np.ndarray, np.ndarray]:
             writer.writerows(chosen)
     run = folder / "promises"
     if not (run / "model" / "model.json").exists():
-        train(folder / "known.csv", run, replace(recipe("products"), holdout=0.0))
+        train(folder / "known.csv", run, recipe("products").replace(data={"holdout": 0.0}))
     manifest = open_manifest(folder / "new.csv")
     embedded = runtime.embed_manifest(runtime.load(run / "model"), manifest)
     kept = manifest.select(embedded.rows)

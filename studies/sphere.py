@@ -23,25 +23,33 @@ from arcface.family import FAMILY, Training, centres
 from arcface.network import SIZE
 from arcface.rings import rings
 from arcwise.data.augment import Augment
-from arcwise.training.config import TrainConfig
+from arcwise.training.config import (
+    DataConfig,
+    EncoderConfig,
+    OptimConfig,
+    RunConfig,
+    TrainConfig,
+)
+from arcwise.training.losses import CentresConfig, LinearConfig
 
 SHOTS, OTHERS, IDENTITIES = 1500, 100, 8
 SHOWN = 60
 """Dots of each identity."""
 RUNS = records.FOLDER / "sphere.jsonl"
 START = TrainConfig(
-    loss="softmax",
-    dim=2,
-    size=SIZE,
-    steps=300,
-    batch=64,
-    sampling="balanced",
-    pictures_per_identity=8,
-    augment=Augment(zoom=0.7, rotation=0.1, flip=0.0, hue=0.0),
-    optimiser="adamw",
-    lr=0.003,
+    encoder=EncoderConfig(dim=2, size=SIZE),
+    objective=LinearConfig(),
+    data=DataConfig(
+        batch=64,
+        sampling="balanced",
+        images_per_identity=8,
+        augment=Augment(zoom=0.7, rotation=0.1, flip=0.0, hue=0.0),
+    ),
+    optim=OptimConfig(name="adamw", lr=0.003),
+    run=RunConfig(steps=300),
 )
-CONFIG = START.replace(loss="arcface", scale=8.0, margin_from=0.1, margin_full=0.7, steps=200)
+CENTRES = CentresConfig(scale=8.0, margin_from=0.1, margin_full=0.7)
+CONFIG = START.replace(objective=CENTRES, run={"steps": 200})
 INTRODUCTION = f"""\
 ## Figure 3: two dimensions, eight identities
 
@@ -51,9 +59,9 @@ the pictures learned from, mean over the seeds ± half the range. A gap is what 
 sectors of two classes, the middle {SECTOR:.0%} of each; negative: they overlap. Right: other
 pictures of the same identities, given the nearest mean.
 
-A network of three convolutions, {START.steps} steps of the softmax, the same for all losses, then
-{CONFIG.steps} of each, of {CONFIG.batch} pictures; s = {CONFIG.scale:.0f}; margins as published,
-growing over the first {CONFIG.margin_full:.0%} of those. (On the circle classes cannot pass each
+A network of three convolutions, {START.run.steps} steps of the softmax, the same for all losses, then
+{CONFIG.run.steps} of each, of {CONFIG.data.batch} pictures; s = {CENTRES.scale:.0f}; margins as published,
+growing over the first {CENTRES.margin_full:.0%} of those. (On the circle classes cannot pass each
 other: trained from the start, the losses over directions kept what order chance gave them, and on
 the people learned next to nothing.)
 
@@ -85,7 +93,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     keys = [
-        {"set": name, "seed": seed, "loss": loss, "steps": CONFIG.steps}
+        {"set": name, "seed": seed, "loss": loss, "steps": CONFIG.run.steps}
         for name in ABOUT
         for seed in options.seeds
         for loss in FAMILY
@@ -110,8 +118,8 @@ def pictures_of(name: str) -> pictures.Set:
 def started(name: str, seed: int) -> tuple[Training, np.ndarray]:
     """What every loss goes on from: a softmax's network, and the directions of its classes."""
     pixels = pictures_of(name)
-    training = Training("softmax", START.replace(seed=seed), pixels.pixels, pixels.labels)
-    training.to(START.steps)
+    training = Training("softmax", START.replace(run={"seed": seed}), pixels.pixels, pixels.labels)
+    training.to(START.run.steps)
     embeddings = training.embed(pixels.pixels[:: every(name)])
     return training, points(circle(embeddings, pixels.labels[:: every(name)]).directions)
 
@@ -123,7 +131,8 @@ def every(name: str) -> int:
 
 def measured(set: str, seed: int, loss: str, steps: int) -> records.Run:
     pixels = pictures_of(set)
-    training = Training(loss, CONFIG.replace(seed=seed, steps=steps), pixels.pixels, pixels.labels)
+    config = CONFIG.replace(run={"seed": seed, "steps": steps})
+    training = Training(loss, config, pixels.pixels, pixels.labels)
     training.follow(*started(set, seed))
     training.to(steps)
     labels = pixels.labels[:: every(set)]
@@ -147,7 +156,7 @@ def measured(set: str, seed: int, loss: str, steps: int) -> records.Run:
 
 def lines_of(training: Training, found: Circle) -> np.ndarray:
     """(C,) radians of the class centres, or of the class means where a loss has no centres."""
-    rows = centres(training.head)
+    rows = centres(training.objective)
     return found.directions if rows is None else np.arctan2(rows[:, 1], rows[:, 0])
 
 

@@ -19,7 +19,6 @@ import os
 import shutil
 import statistics
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +67,12 @@ def known_runs() -> list[dict[str, Any]]:
 def config_for(name: str, loss: str, seed: int) -> TrainConfig:
     """The recipe of the set, all of it trained on, and nothing else changed but loss and seed."""
     recipes = {"grocery": "products", "omniglot": "drawings", "lfw": "faces"}
-    return replace(recipe(recipes[name]), loss=loss, seed=seed, holdout=0.0)
+    config = recipe(recipes[name]).with_loss(loss)
+    return config.replace(data={"holdout": 0.0}, run={"seed": seed})
 
 
 def measure(folder: Path, config: TrainConfig) -> dict[str, Any]:
-    out = folder / f"{config.loss}-{config.seed}"
+    out = folder / f"{config.objective.loss}-{config.run.seed}"
     shutil.rmtree(out, ignore_errors=True)  # a run that was cut short is not counted
     result = train(folder / "train.csv", out, config)
     pairs = folder / "pairs.csv"
@@ -83,9 +83,9 @@ def measure(folder: Path, config: TrainConfig) -> dict[str, Any]:
         pairs=pairs if pairs.exists() else None,
     )
     return {
-        "seconds": round(result.outcome.seconds),
-        "images_per_second": round(result.outcome.images_per_second),
-        "steps": config.steps,
+        "seconds": round(result.loop.seconds),
+        "images_per_second": round(result.loop.images_per_second),
+        "steps": config.run.steps,
         "cores": len(os.sched_getaffinity(0)),
     } | numbers(found)
 

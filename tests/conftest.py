@@ -67,9 +67,11 @@ def trained(known: Manifest, tmp_path_factory: pytest.TempPathFactory) -> TrainR
 
     from arcwise.recipes import recipe
     from arcwise.verbs.train import train
+    from tests.settings import changed
 
     torch.set_num_threads(1)
-    config = recipe("products").replace(
+    config = changed(
+        recipe("products"),
         size=32,
         dim=32,
         steps=30,

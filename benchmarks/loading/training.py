@@ -24,7 +24,7 @@ def measure(pictures: Manifest, folder: Path, rounds: int, _: int) -> list[dict[
     """
     rows = []
     for form in (*FORMS, "rec"):
-        keep_gb = recipe("products").keep_gb if len(rows) == len(FORMS) else 0.0
+        keep_gb = recipe("products").data.cache_gb if len(rows) == len(FORMS) else 0.0
         place = str(written(pictures, folder, form))
         name = f"{form}, kept once decoded" if keep_gb else form
         rows.append({"line": name} | Running(job, [0, 1], place=place, keep_gb=keep_gb).result())
@@ -34,9 +34,10 @@ def measure(pictures: Manifest, folder: Path, rounds: int, _: int) -> list[dict[
 def job(place: str, keep_gb: float) -> dict[str, Any]:
     """A short training by the `products` recipe."""
     manifest = open_manifest(place)
-    steps = EPOCHS * -(-len(manifest) // recipe("products").batch)
+    steps = EPOCHS * -(-len(manifest) // recipe("products").data.batch)
     config = recipe("products").replace(
-        steps=steps, holdout=0.0, validate_every=steps, checkpoint_every=steps, keep_gb=keep_gb
+        data={"holdout": 0.0, "cache_gb": keep_gb},
+        run={"steps": steps, "validate_every": steps, "checkpoint_every": steps},
     )
     epochs: list[dict[str, float]] = []
     train(config, manifest, lambda _, row: epochs.append(row) if "epoch" in row else None)

@@ -13,7 +13,7 @@ def test_a_sheet_of_a_recipe_with_fields_of_its_own(
 ) -> None:
     sheet = tmp_path / "sheet.jpg"
     words = ["data", "views", str(products), str(sheet), "--recipe", "faces", "--pictures", "3"]
-    assert main([*words, "--views", "2", "--augment.jpeg", "1", "--seed", "3"]) == 0
+    assert main([*words, "--views", "2", "--data.augment.jpeg", "1", "--seed", "3"]) == 0
     assert capsys.readouterr() == (f"3 pictures with 2 views each: {sheet}\n", "")
     assert cv2.imread(str(sheet)).shape == (18 + 3 * 150, 3 * 132, 3)
 

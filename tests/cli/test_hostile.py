@@ -63,7 +63,7 @@ DATA = [
 MODELS = ["none", "empty", "text", "good.jpg", "half", "json", "g", "model/encoder.onnx"]
 GALLERIES = ["none", "empty", "text", "good.jpg", "zero.csv", "model/model.json", "other.gallery"]
 PICTURES = ["none.jpg", "empty", "zero.jpg", "text.jpg", "text", "zero.zip", "texts"]
-RUN = "--holdout 0 --steps 2 --batch 4 --workers 0 --size 16 --dim 8 --out run"
+RUN = "--holdout 0 --steps 2 --batch 4 --data.workers 0 --size 16 --dim 8 --out run"
 
 COMMANDS = [
     *(f"train {data} {RUN}" for data in (*DATA, "one")),
@@ -73,7 +73,7 @@ COMMANDS = [
     f"train good {RUN} --init none",
     f"train good {RUN} --init text",
     f"train good {RUN} --init half",
-    f"train good {RUN} --device cuda",
+    f"train good {RUN} --run.device cuda",
     f"train good {RUN} --image-column x",
     f"train good {RUN} --holdout 0.5",
     "train good --resume --out empty",

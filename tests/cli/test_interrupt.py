@@ -17,7 +17,7 @@ from arcwise.cli import main
 from arcwise.training.metrics import read
 
 STEPS = 150
-WORDS = f"--size 16 --dim 8 --steps {STEPS} --batch 4 --workers 0 --holdout 0 --log-every 1"
+WORDS = f"--size 16 --dim 8 --steps {STEPS} --batch 4 --data.workers 0 --holdout 0 --run.log-every 1"
 
 
 def started(products: Path, run: Path, *more: str) -> subprocess.Popen[str]:
@@ -71,7 +71,7 @@ def test_stopped_and_resumed(
 def test_other_signals_save_what_ctrl_c_saves(
     number: signal.Signals, workers: int, whole_group: bool, products: Path, tmp_path: Path
 ) -> None:
-    process = started(products, tmp_path / "run", "--workers", str(workers))
+    process = started(products, tmp_path / "run", "--data.workers", str(workers))
     send = os.killpg if whole_group else os.kill
     send(process.pid, number)
     if number == signal.SIGHUP:

@@ -79,7 +79,7 @@ def test_a_group_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
         ("search g a.jpg --fra 0.1", "--far"),
         ("enrol g photos --modle m", "--model"),
         ("train photos --marign 0.3", "--margin"),
-        ("train photos --augment.zom 0.3", "--augment.zoom"),
+        ("train photos --data.augment.zom 0.3", "--data.augment.zoom"),
         ("train photos --loss arkface", "arcface"),
         ("train photos --steps many", "many"),
         ("verify g name", "The picture. (required)"),

@@ -11,6 +11,9 @@ from arcwise.cli import VERBS, main
 
 FROZEN = Path(__file__).with_name("options.txt")
 
+OF_A_RUN = ("data views", "train")
+"""Verbs whose --help shows the everyday options only."""
+
 OPTION = re.compile(r"^\W{0,4}?((?:-\w, )?--\w[\w.-]*(?:, --\w[\w.-]*)*)", re.MULTILINE)
 """Names at the beginning of a line of help, with or without a box around it."""
 
@@ -21,7 +24,7 @@ def test_every_verb(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     found = []
     for verb in VERBS:
         with pytest.raises(SystemExit) as ended:
-            main([*verb.split(), "--help"])
+            main([*verb.split(), "--help-all" if verb in OF_A_RUN else "--help"])
         assert ended.value.code == 0
         found += [f"{verb} {names}" for names in OPTION.findall(capsys.readouterr().out)]
     frozen = FROZEN.read_text().splitlines()
@@ -30,3 +33,16 @@ def test_every_verb(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
         "gone": [line for line in frozen if line not in found],
     } == {"new": [], "gone": []}
     assert "search --k" in frozen
+
+
+@pytest.mark.parametrize("verb", OF_A_RUN)
+def test_help_is_short(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*verb.split(), "--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    found = [names.split(",")[0] for names in OPTION.findall(text)]
+    assert 12 < len(found) < 20
+    assert {"--loss", "--margin", "--steps", "--split-seed"} < set(found)
+    assert "--help-all" in text
+    assert "--run.steps" not in found

@@ -22,8 +22,8 @@ from arcwise.training.metrics import read
 from arcwise.verbs.train import TrainResult, train
 
 WORDS = (
-    "--size 16 --dim 8 --steps 8 --batch 8 --workers 0 --holdout 0.3 --log-every 1 "
-    "--validate-every 4 --checkpoint-every 3 --augment.zoom 0.6"
+    "--size 16 --dim 8 --steps 8 --batch 8 --data.workers 0 --holdout 0.3 --run.log-every 1 "
+    "--run.validate-every 4 --run.checkpoint-every 3 --data.augment.zoom 0.6"
 )
 
 
@@ -93,9 +93,9 @@ def test_auto_begins_goes_on_and_says_that_it_is_finished(run: Path, tried: Trie
     "words",
     [
         "--resume",
-        "--resume --lr 1e-1 --augment.zoom .6 --warmup 5e-2 --recipe products --dim 08",
-        "--resume=auto --seed 0 --precision auto --steps 8",
-        "--resume auto --workers 1 --log-every 2 --checkpoint-every 1 --device cpu",
+        "--resume --lr 1e-1 --data.augment.zoom .6 --optim.warmup 5e-2 --recipe products --dim 08",
+        "--resume=auto --seed 0 --run.precision auto --steps 8",
+        "--resume auto --data.workers 1 --run.log-every 2 --run.checkpoint-every 1 --run.device cpu",
     ],
 )
 def test_equal_options_are_no_conflict(words: str, run: Path, tried: Tried) -> None:
@@ -113,7 +113,7 @@ def test_the_same_data_by_another_path(run: Path, products: Path, tried: Tried) 
     ("words", "said"),
     [
         ("--dim 16", "began with dim 8, got 16"),
-        ("--augment.zoom 0.5", "began with augment.zoom 0.6, got 0.5"),
+        ("--data.augment.zoom 0.5", "began with augment.zoom 0.6, got 0.5"),
         ("--seed 1", "began with seed 0, got 1"),
         ("--recipe faces", "began with the recipe products, got --recipe faces"),
         ("--steps 7", "a run of 8 steps, got --steps 7"),
@@ -220,12 +220,12 @@ def test_two_runs_into_one_folder(how: str, run: Path, tried: Tried) -> None:
     assert losses(run) == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("more", ["", "--checkpoint-every 2", "--optimiser adamw"])
+@pytest.mark.parametrize("more", ["", "--run.checkpoint-every 2", "--optim.name adamw"])
 def test_the_advice_after_a_nan_works_as_printed(
     more: str, tmp_path: Path, tried: Tried, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "a run"
-    status, _, err = tried(run, *WORDS.split(), "--lr", "1e7", "--warmup", "0", *more.split())
+    status, _, err = tried(run, *WORDS.split(), "--lr", "1e7", "--optim.warmup", "0", *more.split())
     assert (status, err.count("\n")) == (2, 1)
     assert " finite" in err or " is nan" in err
     assert "lower --lr to" in err
@@ -236,7 +236,7 @@ def test_the_advice_after_a_nan_works_as_printed(
 
 
 def test_a_nan_before_any_update_is_not_the_learning_rates(tmp_path: Path, tried: Tried) -> None:
-    words = [*WORDS.split(), "--scale", "1e38", "--margin-from", "0", "--margin-full", "0"]
+    words = [*WORDS.split(), "--scale", "1e38", "--objective.margin-from", "0", "--objective.margin-full", "0"]
     status, _, err = tried(tmp_path / "run", *words)
     assert status == 2
     assert "not --lr" in err

@@ -22,7 +22,7 @@ def test_an_epoch_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_how_far_it_is_is_a_line(
     products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = "--size 16 --dim 8 --steps 5 --batch 8 --workers 0 --holdout 0 --log-every 2"
+    words = "--size 16 --dim 8 --steps 5 --batch 8 --data.workers 0 --holdout 0 --run.log-every 2"
     assert main(["train", str(products), "--out", str(tmp_path / "run"), *words.split()]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
     form = r"step (\d) of 5: loss \d+\.\d{3}, learning rate [\d.e-]+, [\d,]+ pictures/s, (.*) left"

@@ -11,6 +11,7 @@ from arcwise.recipes import RECIPES, recipe
 from arcwise.training import build
 from arcwise.training.config import TrainConfig
 from tests import pictures
+from tests.settings import changed
 from tests.training import runs
 
 
@@ -24,8 +25,8 @@ def test_a_recipe_is_a_complete_config_that_survives_json(name):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_names_an_encoder_there_is_and_pictures_that_can_be_prepared(name):
     config = recipe(name)
-    assert config.encoder in encoders.NAMES
-    assert build.preparation(config).height == config.size
+    assert config.encoder.name in encoders.NAMES
+    assert build.preparation(config.encoder).height == config.encoder.size
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -49,16 +50,18 @@ def test_an_unknown_recipe_like_no_other_lists_them_all():
 def test_casia_resnet50_has_the_paper_s_numbers():
     """ArcFace (arXiv 1801.07698), section 3.1, and the mirror image its only augmentation."""
     config = recipe("casia-resnet50")
-    assert (config.encoder, config.dim, config.size) == ("iresnet50", 512, 112)
-    assert (config.loss, config.scale, config.margin) == ("arcface", 64.0, 0.5)
-    assert (config.margin_from, config.margin_full) == (0.0, 0.0)
-    assert (config.steps, config.batch, config.sampling) == (32_000, 512, "shuffled")
-    assert (config.optimiser, config.lr, config.head_lr, config.warmup) == ("sgd", 0.1, 1.0, 0.0)
-    assert (config.momentum, config.nesterov, config.weight_decay) == (0.9, False, 5e-4)
-    assert config.schedule == "step"
-    assert [share * config.steps for share in config.milestones] == [20_000, 28_000]
-    assert (config.clip, config.average, config.canvas) == (0.0, 0.0, 1.0)
-    seen = config.augment
+    encoder, objective, optim = config.encoder, config.objective, config.optim
+    assert (encoder.name, encoder.dim, encoder.size) == ("iresnet50", 512, 112)
+    assert (objective.loss, objective.scale, objective.margin.m) == ("arcface", 64.0, 0.5)
+    assert (objective.margin_from, objective.margin_full) == (0.0, 0.0)
+    assert (config.run.steps, config.data.batch) == (32_000, 512)
+    assert config.data.sampling == "shuffled"
+    assert (optim.name, optim.lr, optim.head_lr, optim.warmup) == ("sgd", 0.1, 1.0, 0.0)
+    assert (optim.momentum, optim.nesterov, optim.weight_decay) == (0.9, False, 5e-4)
+    assert optim.schedule == "step"
+    assert [share * config.run.steps for share in optim.milestones] == [20_000, 28_000]
+    assert (optim.max_grad_norm, optim.ema_decay, config.data.cache_size) == (0.0, 0.0, 1.0)
+    seen = config.data.augment
     assert (seen.flip, seen.zoom) == (0.5, 1.0)
     others = (
         seen.aspect, seen.rotation, seen.brightness, seen.contrast, seen.saturation, seen.hue,
@@ -69,9 +72,10 @@ def test_casia_resnet50_has_the_paper_s_numbers():
 
 def shrunk(name):
     """A recipe's two first steps, small enough for one core."""
-    return recipe(name).replace(
-        steps=2, batch=4, size=48, workers=0, precision="fp32", cache_gb=0.1, log_every=1
-    )
+    return changed(
+        recipe(name), steps=2, batch=4, size=48, workers=0, precision="fp32", cache_gb=0.1,
+        log_every=1,
+    )  # fmt: skip
 
 
 @pytest.fixture

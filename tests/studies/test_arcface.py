@@ -11,12 +11,13 @@ from studies.arcface import claims, page, records
 from studies.arcface.circle import SECTOR, circle, nearest
 from studies.arcface.claims import Claim
 from studies.arcface.curves import boundary, counted, psi
-from studies.arcface.family import FAMILY, centres, head
+from studies.arcface.family import FAMILY, centres, head_of, objective
 from studies.arcface.rings import numbers
 
 from arcwise import regularisers
 from arcwise.margins import ArcFace, Combined, CosFace, NormSoftmax, SphereFace, SupportVector
-from arcwise.training.config import TrainConfig
+from arcwise.objectives import Batch, EncoderOutput
+from arcwise.training.config import EncoderConfig, TrainConfig
 
 DEGREES = np.array([20.0, 60.0, 90.0, 100.0])
 THETA = np.radians(DEGREES)
@@ -145,11 +146,12 @@ def test_a_study_that_was_stopped_measures_only_what_is_missing(tmp_path):
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_every_loss_of_the_family_learns(name):
-    config = TrainConfig(dim=8)
+    config = TrainConfig(encoder=EncoderConfig(dim=8))
     torch.manual_seed(0)
-    made = head(name, config, 3)
+    made = objective(name, config, 3)
     embeddings = torch.randn(6, 8, requires_grad=True)
-    loss = made.loss(embeddings, torch.tensor([0, 0, 1, 1, 2, 2]))
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    loss, _ = made.loss(EncoderOutput(embeddings), Batch(embeddings, labels))
     loss.backward()
     assert loss.isfinite()
     assert embeddings.grad is not None
@@ -160,11 +162,13 @@ def test_every_loss_of_the_family_learns(name):
 
 
 def test_regularisers_are_added_with_weight_one():
-    config = TrainConfig(dim=8)
+    config = TrainConfig(encoder=EncoderConfig(dim=8))
     torch.manual_seed(0)
-    both = head("normsoftmax + both", config, 3)
+    both = objective("normsoftmax + both", config, 3)
+    head = head_of(both)
     embeddings, labels = torch.randn(6, 8), torch.tensor([0, 0, 1, 1, 2, 2])
-    plain = both.head.loss(embeddings, labels)
-    added = regularisers.intra(embeddings, both.centres, labels)
-    added += regularisers.inter(both.centres, labels)
-    assert both.loss(embeddings, labels).item() == pytest.approx((plain + added).item())
+    plain = head.loss(embeddings, labels)
+    added = regularisers.intra(embeddings, head.centres, labels)
+    added += regularisers.inter(head.centres, labels)
+    loss, _ = both.loss(EncoderOutput(embeddings), Batch(embeddings, labels))
+    assert loss.item() == pytest.approx((plain + added).item())

@@ -51,7 +51,7 @@ def train(
     images: Manifest,
     folder: Path,
     *,
-    choose: Manifest | None = None,
+    validation: Manifest | None = None,
     on_best: Any = lambda *args: None,
     report: Any = lambda step, values: None,
     resume: bool = False,
@@ -62,7 +62,7 @@ def train(
     return loop.train(
         config,
         images,
-        choose,
+        validation,
         folder,
         preparation=build.preparation(config.encoder),
         on_best=on_best,

@@ -18,6 +18,12 @@ from tests.training import runs
 CPU = torch.device("cpu")
 
 
+def parts(config):
+    """The encoder, and the objective over 7 identities."""
+    encoder = build.encoder(config.encoder, CPU)
+    return encoder, build.objective(config.objective, 7, config.encoder.dim)
+
+
 @pytest.fixture
 def trained():
     """An encoder that no seed of these tests would make."""
@@ -29,7 +35,7 @@ def save(encoder, form, folder):
     """The encoder's weights in one of the forms that --init takes."""
     state = to_numpy(encoder)
     if form == "model folder":
-        preparation = build.preparation(runs.config())
+        preparation = build.preparation(runs.config().encoder)
         runtime.save(folder / "model", encoder.eval(), preparation)
         return folder / "model"
     if form == ".safetensors":
@@ -45,21 +51,21 @@ def save(encoder, form, folder):
 @pytest.mark.parametrize("form", ["model folder", ".safetensors", ".pth", ".pth of parameters"])
 def test_init_starts_the_encoder_from_given_weights(form, trained, tmp_path):
     config = runs.config(init=str(save(trained, form, tmp_path)))
-    found, expected = build.encoder(config, CPU).state_dict(), trained.state_dict()
+    found, expected = build.encoder(config.encoder, CPU).state_dict(), trained.state_dict()
     assert found.keys() == expected.keys()
     assert [name for name in found if not torch.equal(found[name], expected[name])] == []
 
 
-def test_without_init_the_weights_come_from_the_seed():
-    one, same, other = (Run(runs.config(seed=seed), 4, CPU).state() for seed in (0, 0, 1))
-    for part, name in (("encoder", "stages.0.0.weight"), ("head", "centres")):
+def test_without_init_the_weights_come_from_the_seed(patterns):
+    one, same, other = (Run(runs.config(seed=seed), patterns, CPU).state() for seed in (0, 0, 1))
+    for part, name in (("encoder", "stages.0.0.weight"), ("objective", "head.centres")):
         assert torch.equal(one[part][name], same[part][name])
         assert not torch.equal(one[part][name], other[part][name])
 
 
-def test_init_of_a_run_is_where_its_average_starts_too(trained, tmp_path):
+def test_init_of_a_run_is_where_its_average_starts_too(trained, patterns, tmp_path):
     config = runs.config(init=str(save(trained, ".safetensors", tmp_path)))
-    run = Run(config, 4, CPU)
+    run = Run(config, patterns, CPU)
     weight = trained.state_dict()["stages.0.0.weight"]
     assert torch.equal(run.evaluated.state_dict()["stages.0.0.weight"], weight)
 
@@ -105,7 +111,7 @@ def a_list(folder):
 def test_a_wrong_init_is_one_clear_error_that_names_it(make, message, tmp_path):
     path = make(tmp_path)
     with pytest.raises(ArcwiseError, match=message) as caught:
-        build.encoder(runs.config(init=str(path)), CPU)
+        build.encoder(runs.config(init=str(path)).encoder, CPU)
     assert str(path) in str(caught.value)
 
 
@@ -116,7 +122,7 @@ def test_code_in_a_weights_file_is_not_run(tmp_path, capsys):
 
     torch.save({"a": Code()}, tmp_path / "evil.pth")
     with pytest.raises(ArcwiseError, match="no weights"):
-        build.encoder(runs.config(init=str(tmp_path / "evil.pth")), CPU)
+        build.encoder(runs.config(init=str(tmp_path / "evil.pth")).encoder, CPU)
     assert "run by the reader" not in capsys.readouterr().out
 
 
@@ -124,18 +130,20 @@ def test_the_preparation_is_what_the_config_says():
     config = runs.config(
         size=48, resize="pad", colour="bgr", mean=(1, 2, 3), std=(4, 5, 6), flip_tta=False
     )
-    found = build.preparation(config)
+    found = build.preparation(config.encoder)
     assert (found.height, found.width, found.resize, found.colour) == (48, 48, "pad", "bgr")
     assert (found.mean, found.std, found.flip) == ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), False)
 
 
 def test_a_mean_of_two_numbers_is_refused():
-    with pytest.raises(ArcwiseError, match=r"mean is .*expected three numbers"):
-        build.preparation(runs.config(mean=(1.0, 2.0)))
+    with pytest.raises(ArcwiseError, match=r"encoder\.mean\[2\] is missing"):
+        runs.config(mean=(1.0, 2.0))
 
 
 def test_a_centre_head_has_the_config_s_margin_and_scale():
-    head = build.head(runs.config(scale=30.0, margin=0.3, gradient="detached"), 7)
+    head = build.head(
+        runs.config(scale=30.0, margin=ArcFace(0.3, "detached")).objective, 7, 16
+    )
     assert isinstance(head, CentreHead)
     assert (head.margin, head.scale) == (ArcFace(0.3, "detached"), 30.0)
     assert head.centres.shape == (7, 16)
@@ -147,7 +155,7 @@ def test_a_centre_head_has_the_config_s_sub_centres_classes_and_softmax():
         subcentres=3, sample_rate=0.5, logq_correction=True, centre_optimiser="fused",
         softmax="streaming",
     )  # fmt: skip
-    head = build.head(config, 7)
+    head = build.head(config.objective, 7, 16)
     assert head.centres.shape == (7, 3, 16)
     assert (head.selection, head.impl) == (Sampled(0.5, correction=True), "streaming")
 
@@ -155,82 +163,83 @@ def test_a_centre_head_has_the_config_s_sub_centres_classes_and_softmax():
 @pytest.mark.parametrize("softmax", ["auto", "streaming"])
 def test_gradient_products_in_bf16_are_the_streaming_softmax_s(softmax):
     config = runs.config(softmax=softmax, gradient_products="bf16")
-    assert build.head(config, 7).impl == Streaming(gradients="bf16")
+    assert build.head(config.objective, 7, 16).impl == Streaming(gradients="bf16")
 
 
 def test_scale_0_is_found_from_the_number_of_classes():
-    assert build.head(runs.config(scale=0.0), 7).scale == scale_for(7)
+    assert build.head(runs.config(scale=0.0).objective, 7, 16).scale == scale_for(7)
 
 
 def test_the_plain_softmax_has_a_linear_head():
-    head = build.head(runs.config(loss="softmax"), 7)
+    head = build.head(runs.config(loss="softmax").objective, 7, 16)
     assert isinstance(head, LinearHead)
     assert head.weight.shape == (7, 16)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_the_optimiser_has_every_weight_once(name):
-    config = runs.config(optimiser=name)
-    encoder, head = build.encoder(config, CPU), build.head(config, 7)
-    optimiser = build.optimiser(config, encoder, head)
+    config = runs.config(optim={"name": name})
+    encoder, objective = parts(config)
+    optimiser = build.optimiser(config, encoder, objective, None)
     held = [id(p) for group in optimiser.param_groups for p in group["params"]]
-    assert sorted(held) == sorted(id(p) for p in (*encoder.parameters(), *head.parameters()))
+    assert sorted(held) == sorted(id(p) for p in (*encoder.parameters(), *objective.parameters()))
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_matrices_decay_and_vectors_do_not(name):
-    config = runs.config(optimiser=name, weight_decay=0.01, head_lr=2.0)
-    encoder, head = build.encoder(config, CPU), build.head(config, 7)
-    kernels, vectors, centres = build.optimiser(config, encoder, head).param_groups
+    config = runs.config(optim={"name": name}, weight_decay=0.01, head_lr=2.0)
+    encoder, objective = parts(config)
+    kernels, vectors, centres = build.optimiser(config, encoder, objective, None).param_groups
     assert all(p.ndim > 1 for p in kernels["params"])
     assert all(p.ndim == 1 for p in vectors["params"])
     decays = [group["weight_decay"] for group in (kernels, vectors, centres)]
     assert decays == [0.01, 0.0, 0.01]
-    assert [group["multiple"] for group in (kernels, vectors, centres)] == [1.0, 1.0, 2.0]
+    assert [group["lr_multiple"] for group in (kernels, vectors, centres)] == [1.0, 1.0, 2.0]
 
 
-def test_swept_centres_have_an_optimiser_of_their_own_with_the_same_numbers():
+def test_fused_centres_have_an_optimiser_of_their_own_with_the_same_numbers():
     config = runs.config(weight_decay=0.01, head_lr=2.0, momentum=0.8, centre_optimiser="fused")
-    encoder, head = build.encoder(config, CPU), build.head(config, 7)
-    swept, ordinary = build.centre_optimiser(config, head), build.optimiser(config, encoder, head)
-    assert isinstance(swept, CentreSGD)
+    encoder, objective = parts(config)
+    fused = build.centre_optimiser(config, objective)
+    ordinary = build.optimiser(config, encoder, objective, fused)
+    assert isinstance(fused, CentreSGD)
     held = [p for group in ordinary.param_groups for p in group["params"]]
     assert {id(p) for p in held} == {id(p) for p in encoder.parameters()}
-    plain = config.replace(centre_step="ordinary")
-    assert build.centre_optimiser(plain, head) is None
-    expected = build.optimiser(plain, encoder, head).param_groups[2]
-    (found,) = swept.param_groups
+    plain = config.replace(objective={"centre_optimiser": "ordinary"})
+    assert build.centre_optimiser(plain, objective) is None
+    expected = build.optimiser(plain, encoder, objective, None).param_groups[2]
+    (found,) = fused.param_groups
     assert [id(p) for p in found["params"]] == [id(p) for p in expected["params"]]
-    names = ("lr", "momentum", "weight_decay", "nesterov", "multiple")
+    names = ("lr", "momentum", "weight_decay", "nesterov", "lr_multiple")
     assert [found[name] for name in names] == [expected[name] for name in names]
 
 
 def test_frozen_weights_are_left_to_themselves():
     config = runs.config()
-    encoder, head = build.encoder(config, CPU), build.head(config, 7)
+    encoder, objective = parts(config)
     frozen = encoder.stages[0][0].weight.requires_grad_(False)
-    optimiser = build.optimiser(config, encoder, head)
+    optimiser = build.optimiser(config, encoder, objective, None)
     held = {id(p) for group in optimiser.param_groups for p in group["params"]}
     assert id(frozen) not in held
 
 
 def test_sgd_without_momentum_does_not_look_ahead():
     config = runs.config(momentum=0.0, nesterov=True)
-    encoder, head = build.encoder(config, CPU), build.head(config, 7)
-    assert not build.optimiser(config, encoder, head).defaults["nesterov"]
+    encoder, objective = parts(config)
+    assert not build.optimiser(config, encoder, objective, None).defaults["nesterov"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_asking_for_a_gpu_that_is_not_there_is_an_error():
-    assert build.device(runs.config(device="auto")) == CPU
-    with pytest.raises(ArcwiseError, match="--device cuda: torch sees no GPU"):
-        build.device(runs.config(device="cuda"))
+    assert build.device(runs.config(device="auto").run) == CPU
+    with pytest.raises(ArcwiseError, match="--run.device cuda: torch sees no GPU"):
+        build.device(runs.config(device="cuda").run)
 
 
 @pytest.mark.parametrize(("asked", "kind"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
 def test_the_precision_asked_for_is_the_encoder_s(asked, kind):
     config = runs.config(precision=asked)
-    with build.autocast(config, CPU):
+    with build.autocast(config.run, CPU):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == kind
 
 
@@ -240,14 +249,14 @@ def test_the_precision_asked_for_is_the_encoder_s(asked, kind):
 )
 def test_auto_precision_is_bf16_where_the_processor_has_it(flags, expected, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags)
-    assert build.precision(runs.config(precision="auto"), CPU) == expected
+    assert build.precision(runs.config(precision="auto").run, CPU) == expected
 
 
 def test_numbers_of_the_network_s_input_are_those_of_the_model_folder():
     from arcwise.training.validation import normalise
 
     preparation = build.preparation(
-        runs.config(size=16, colour="bgr", mean=(1, 2, 3), std=(4, 5, 6))
+        runs.config(size=16, colour="bgr", mean=(1, 2, 3), std=(4, 5, 6)).encoder
     )
     pixels = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
     found = normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2), preparation)

@@ -30,8 +30,8 @@ KINDS = {
     },
     "plain softmax, no average": {"loss": "softmax", "ema_decay": 0.0},
     "AdamW, clipped": {"optim": {"name": "adamw"}, "lr": 0.01, "max_grad_norm": 1.0},
-    "swept centres, sampled classes, statistics of the margin": {
-        "loss": "adaface", "centre_optimiser": "fused", "sample_rate": 0.9, "subcentres": 2,
+    "fused centres, sampled classes, statistics of the margin": {
+        "loss": "adaface", "m": 0.5, "centre_optimiser": "fused", "sample_rate": 0.9, "subcentres": 2,
     },
     "nothing kept in memory, two workers": {"cache_gb": 0.0, "workers": 2},
     "kept in memory, two workers": {"workers": 2},
@@ -57,7 +57,7 @@ def whole(patterns, others, tmp_path_factory):
     def run(kind, dropout=False):
         if (kind, dropout) not in done:
             folder = tmp_path_factory.mktemp("whole")
-            runs.train(runs.config(**KINDS[kind]), patterns, folder, choose=others)
+            runs.train(runs.config(**KINDS[kind]), patterns, folder, validation=others)
             done[kind, dropout] = folder
         return done[kind, dropout]
 
@@ -72,9 +72,9 @@ def assert_same(folder, expected):
 @pytest.mark.parametrize("kind", KINDS)
 def test_ctrl_c_and_resume_is_the_uninterrupted_run(kind, whole, patterns, others, tmp_path):
     config = runs.config(**KINDS[kind])
-    stopped = runs.train(config, patterns, tmp_path, choose=others, report=runs.press_ctrl_c_at(5))
+    stopped = runs.train(config, patterns, tmp_path, validation=others, report=runs.press_ctrl_c_at(5))
     assert (stopped.finished, stopped.steps) == (False, 5)
-    resumed = runs.train(config, patterns, tmp_path, choose=others, resume=True)
+    resumed = runs.train(config, patterns, tmp_path, validation=others, resume=True)
     assert (resumed.finished, resumed.steps) == (True, 8)
     assert_same(tmp_path, whole(kind))
 
@@ -83,8 +83,8 @@ def test_ctrl_c_and_resume_is_the_uninterrupted_run(kind, whole, patterns, other
 def test_ctrl_c_and_resume_with_dropout(kind, whole, patterns, others, tmp_path, monkeypatch):
     with_dropout(monkeypatch)
     config = runs.config(**KINDS[kind])
-    runs.train(config, patterns, tmp_path, choose=others, report=runs.press_ctrl_c_at(5))
-    runs.train(config, patterns, tmp_path, choose=others, resume=True)
+    runs.train(config, patterns, tmp_path, validation=others, report=runs.press_ctrl_c_at(5))
+    runs.train(config, patterns, tmp_path, validation=others, resume=True)
     assert_same(tmp_path, whole(kind, dropout=True))
 
 
@@ -97,18 +97,18 @@ def test_dropout_makes_another_run(whole, monkeypatch):
 @pytest.mark.parametrize("stop", [1, 4, 7])
 def test_any_step_will_do_to_stop_at(stop, whole, patterns, others, tmp_path):
     config = runs.config()
-    runs.train(config, patterns, tmp_path, choose=others, report=runs.press_ctrl_c_at(stop))
-    runs.train(config, patterns, tmp_path, choose=others, resume=True)
+    runs.train(config, patterns, tmp_path, validation=others, report=runs.press_ctrl_c_at(stop))
+    runs.train(config, patterns, tmp_path, validation=others, resume=True)
     assert_same(tmp_path, whole("shuffled"))
 
 
 def test_a_run_stopped_twice_is_the_uninterrupted_run(whole, patterns, others, tmp_path):
     config = runs.config()
-    runs.train(config, patterns, tmp_path, choose=others, report=runs.press_ctrl_c_at(2))
+    runs.train(config, patterns, tmp_path, validation=others, report=runs.press_ctrl_c_at(2))
     runs.train(
-        config, patterns, tmp_path, choose=others, report=runs.press_ctrl_c_at(6), resume=True
+        config, patterns, tmp_path, validation=others, report=runs.press_ctrl_c_at(6), resume=True
     )
-    runs.train(config, patterns, tmp_path, choose=others, resume=True)
+    runs.train(config, patterns, tmp_path, validation=others, resume=True)
     assert_same(tmp_path, whole("shuffled"))
 
 
@@ -119,10 +119,10 @@ def test_a_crash_costs_the_steps_since_the_last_checkpoint(whole, patterns, othe
 
     config = runs.config()
     with pytest.raises(OSError, match="no space"):
-        runs.train(config, patterns, tmp_path, choose=others, report=crash)
+        runs.train(config, patterns, tmp_path, validation=others, report=crash)
     assert checkpoint.load(tmp_path / "checkpoints")[0] == 3
     assert runs.rows(tmp_path)[-1]["step"] == 5  # one was validated, logged, and is undone
-    runs.train(config, patterns, tmp_path, choose=others, resume=True)
+    runs.train(config, patterns, tmp_path, validation=others, resume=True)
     assert_same(tmp_path, whole("shuffled"))
 
 
@@ -134,8 +134,8 @@ def test_a_second_ctrl_c_ends_at_once_and_costs_the_steps_since_the_last_checkpo
     # A shell's background job starts with SIGINT ignored, and then a second one would be, too.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def impatient(config, run, *rest):
-        measured = step(config, run, *rest)  # the weights have moved, the step is not counted yet
+    def impatient(run, *rest, **more):
+        measured = step(run, *rest, **more)  # the weights have moved, the step is not counted yet
         if run.step == 4:
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
@@ -144,10 +144,10 @@ def test_a_second_ctrl_c_ends_at_once_and_costs_the_steps_since_the_last_checkpo
     with monkeypatch.context() as patched:
         patched.setattr(runs.loop, "_step", impatient)
         with pytest.raises(KeyboardInterrupt):
-            runs.train(config, patterns, tmp_path, choose=others)
+            runs.train(config, patterns, tmp_path, validation=others)
     signal.signal(signal.SIGINT, before)
     assert checkpoint.load(tmp_path / "checkpoints")[0] == 3
-    runs.train(config, patterns, tmp_path, choose=others, resume=True)
+    runs.train(config, patterns, tmp_path, validation=others, resume=True)
     assert_same(tmp_path, whole("shuffled"))
 
 
@@ -158,15 +158,15 @@ def test_the_number_of_workers_changes_nothing(whole):
 
 
 def test_another_seed_is_another_run(whole, patterns, others, tmp_path):
-    runs.train(runs.config(seed=1), patterns, tmp_path, choose=others)
+    runs.train(runs.config(seed=1), patterns, tmp_path, validation=others)
     assert runs.differences(tmp_path, whole("shuffled")) != []
 
 
 def test_resuming_a_finished_run_changes_nothing(patterns, others, tmp_path):
     config = runs.config(steps=3)
-    runs.train(config, patterns, tmp_path, choose=others)
+    runs.train(config, patterns, tmp_path, validation=others)
     before = runs.state(tmp_path), runs.rows(tmp_path)
-    result = runs.train(config, patterns, tmp_path, choose=others, resume=True)
+    result = runs.train(config, patterns, tmp_path, validation=others, resume=True)
     assert (result.finished, result.steps) == (True, 3)
     assert (runs.state(tmp_path), runs.rows(tmp_path)) == before
 
@@ -175,11 +175,11 @@ def test_the_best_validation_is_remembered(patterns, others, tmp_path):
     kept = []
     config = runs.config(validate_every=2)
 
-    def keep(encoder, step, result, last):
+    def on_best(encoder, step, result, last):
         kept.append((step, result, last))
 
-    runs.train(config, patterns, tmp_path, choose=others, on_best=keep, report=runs.press_ctrl_c_at(5))
-    result = runs.train(config, patterns, tmp_path, choose=others, on_best=keep, resume=True)
+    runs.train(config, patterns, tmp_path, validation=others, on_best=on_best, report=runs.press_ctrl_c_at(5))
+    result = runs.train(config, patterns, tmp_path, validation=others, on_best=on_best, resume=True)
     best = [(step, result) for step, result, last in kept if not last]
     assert result.best == max((result for _, result in best), key=lambda result: result.score)
     assert (result.best_step, result.best) == best[-1]

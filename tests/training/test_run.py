@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from arcwise.training.average import Average
+from arcwise.training.run import Ema
 
 
 def network():
@@ -33,13 +33,13 @@ def slow_average(history, decay):
 @pytest.mark.parametrize("decay", [0.15, 0.9])
 def test_it_is_the_exponential_average_of_every_weight_and_statistic(decay):
     module = network()
-    average = Average(module, decay)
+    ema = Ema(module, decay)
     history = [{k: v.clone() for k, v in module.state_dict().items()}]
     for step in range(6):
         wander(module, step)
-        average.update(module, step)
+        ema.update(module, step)
         history.append({k: v.clone() for k, v in module.state_dict().items()})
-    for name, kept in average.module.state_dict().items():
+    for name, kept in ema.module.state_dict().items():
         if kept.dtype.is_floating_point:
             expected = slow_average([one[name].double() for one in history], decay)
             torch.testing.assert_close(kept.double(), expected, rtol=1e-5, atol=1e-6)
@@ -47,22 +47,22 @@ def test_it_is_the_exponential_average_of_every_weight_and_statistic(decay):
 
 def test_counters_are_those_of_the_network():
     module = network()
-    average = Average(module, 0.9)
+    ema = Ema(module, 0.9)
     for step in range(3):
         wander(module, step)
-        average.update(module, step)
-    assert average.module[1].num_batches_tracked == 3
+        ema.update(module, step)
+    assert ema.module[1].num_batches_tracked == 3
 
 
 def test_the_average_is_no_part_of_the_network():
     module = network()
-    average = Average(module, 0.9)
-    before = average.module[0].weight.clone()
+    ema = Ema(module, 0.9)
+    before = ema.module[0].weight.clone()
     wander(module, 0)
-    assert torch.equal(average.module[0].weight, before)
+    assert torch.equal(ema.module[0].weight, before)
 
 
 def test_the_average_is_ready_to_embed():
-    average = Average(network(), 0.9)
-    assert not average.module.training
-    assert not any(p.requires_grad for p in average.module.parameters())
+    ema = Ema(network(), 0.9)
+    assert not ema.module.training
+    assert not any(p.requires_grad for p in ema.module.parameters())

@@ -10,6 +10,7 @@ from torch import nn
 from arcwise.errors import NonFiniteError
 from arcwise.heads import CentreHead, CentreSGD
 from arcwise.margins import AdaFace, ArcFace
+from arcwise.objectives import Batch, ClassCentres
 from arcwise.training.step import sentence, update
 
 
@@ -44,17 +45,17 @@ def parts(spoil=None):
     encoder.add_module("middle", spoil or nn.Identity())
     encoder.add_module("flat", nn.Flatten())
     encoder.add_module("last", nn.Linear(36, 6))
-    head = CentreHead(5, 6, margin=ArcFace(0.3), scale=16.0)
+    head = ClassCentres(CentreHead(5, 6, margin=ArcFace(0.3), scale=16.0))
     parameters = [*encoder.parameters(), *head.parameters()]
     return encoder, head, torch.optim.SGD(parameters, 0.1, momentum=0.9)
 
 
-def swept_parts(spoil=None):
-    """The same encoder, and a head with running statistics whose centres a sweep moves."""
+def fused_parts(spoil=None):
+    """The same encoder, and a head with running statistics whose centres a fused optimiser moves."""
     encoder, _, _ = parts(spoil)
     head = CentreHead(5, 6, margin=AdaFace(0.3), scale=16.0)
     centres = CentreSGD(head, 0.1, 0.9, nesterov=True)
-    return encoder, head, torch.optim.SGD(encoder.parameters(), 0.1, momentum=0.9), centres
+    return encoder, ClassCentres(head), torch.optim.SGD(encoder.parameters(), 0.1, momentum=0.9), centres
 
 
 def batch():
@@ -62,19 +63,24 @@ def batch():
     return torch.randn(8, 3, 5, 5), torch.arange(8) % 5
 
 
-def step(encoder, head, optimiser, centres=None, *, max_grad_norm=0.0, strength=1.0, inputs=None):
-    pictures, labels = batch()
-    return update(
+def step(
+    encoder, objective, optimiser, centres=None, *, max_grad_norm=0.0, margin_scale=1.0, inputs=None,
+    careful=True,
+):  # fmt: skip
+    """The loss and the norm of the gradient of one step."""
+    images, labels = batch()
+    objective.set_margin_scale(margin_scale)
+    result = update(
         encoder,
-        head,
+        objective,
         optimiser,
-        pictures if inputs is None else inputs,
-        labels,
-        strength=strength,
-        max_grad_norm=clip,
+        Batch(images if inputs is None else inputs, labels),
+        max_grad_norm=max_grad_norm,
         autocast=nullcontext(),
         centres=centres,
+        careful=careful,
     )
+    return float(result.loss), float(result.gradient)
 
 
 def everything(encoder, head, *optimisers):
@@ -87,11 +93,11 @@ def everything(encoder, head, *optimisers):
     return state
 
 
-def gradients(encoder, head, strength=1.0):
+def gradients(encoder, objective, margin_scale=1.0):
     """What a plain backward pass gives."""
-    pictures, labels = batch()
-    loss = head.loss(encoder(pictures), labels, strength)
-    return loss.item(), torch.autograd.grad(loss, [*encoder.parameters(), *head.parameters()])
+    images, labels = batch()
+    loss = objective.head.loss(encoder(images), labels, margin_scale)
+    return loss.item(), torch.autograd.grad(loss, [*encoder.parameters(), *objective.parameters()])
 
 
 def test_a_step_is_forward_backward_and_the_optimiser_s_update():
@@ -115,11 +121,11 @@ def test_a_second_step_starts_from_no_gradient():
         torch.testing.assert_close(p.grad, gradient)
 
 
-def test_the_strength_of_the_margin_reaches_the_head():
-    losses = [step(*parts(), strength=strength)[0] for strength in (0.0, 0.5, 1.0)]
+def test_the_margin_scale_reaches_the_head():
+    losses = [step(*parts(), margin_scale=scale)[0] for scale in (0.0, 0.5, 1.0)]
     assert losses == sorted(losses)
     assert losses[0] < losses[2]
-    assert losses[1] == pytest.approx(gradients(*parts()[:2], strength=0.5)[0])
+    assert losses[1] == pytest.approx(gradients(*parts()[:2], margin_scale=0.5)[0])
 
 
 def test_without_clip_gradients_are_left_alone():
@@ -158,7 +164,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("max_grad_norm", [0.0, 5.0])
+@pytest.mark.parametrize("clip", [0.0, 5.0])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_is_not_finite_stops_the_step_and_names_its_layer(fault, clip):
     spoil, layer = FAULTS[fault]
@@ -167,7 +173,7 @@ def test_what_is_not_finite_stops_the_step_and_names_its_layer(fault, clip):
         step(encoder, head, optimiser, max_grad_norm=clip)
 
 
-@pytest.mark.parametrize("make", [parts, swept_parts])
+@pytest.mark.parametrize("make", [parts, fused_parts])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_is_not_finite_changes_nothing(fault, make):
     encoder, *rest = make()
@@ -187,14 +193,36 @@ def test_what_is_not_finite_changes_nothing(fault, make):
     assert [name for name in expected if not torch.equal(found[name], expected[name])] == []
 
 
-def test_a_step_moves_swept_centres_and_the_head_s_statistics():
-    encoder, *rest = swept_parts()
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_usual_step_refuses_the_update_too(fault):
+    """On a CPU: no weight has changed. Only a careful step undoes the statistics."""
+    encoder, head, optimiser = parts(FAULTS[fault][0]())
+    before = [p.detach().clone() for p in (*encoder.parameters(), *head.parameters())]
+    with pytest.raises(NonFiniteError):
+        step(encoder, head, optimiser, careful=False)
+    after = (*encoder.parameters(), *head.parameters())
+    assert all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+def test_the_usual_step_is_the_careful_step():
+    found = {}
+    for careful in (False, True):
+        encoder, *rest = fused_parts()
+        for _ in range(3):
+            step(encoder, *rest, careful=careful)
+        found[careful] = everything(encoder, *rest)
+    same = [torch.equal(value, found[True][name]) for name, value in found[False].items()]
+    assert all(same)
+
+
+def test_a_step_moves_fused_centres_and_the_head_s_statistics():
+    encoder, *rest = fused_parts()
     before = everything(encoder, *rest)
     step(encoder, *rest)
     after = everything(encoder, *rest)
-    for name in ("encoder.last.weight", "head.centres", "head.statistics.mean"):
+    for name in ("encoder.last.weight", "head.head.centres", "head.head.statistics.mean"):
         assert not torch.equal(before[name], after[name])
-    assert rest[0].centres.grad is None
+    assert rest[0].head.centres.grad is None
 
 
 def test_an_infinite_weight_is_found_in_its_layer():
@@ -208,15 +236,15 @@ def test_an_infinite_weight_is_found_in_its_layer():
 def test_an_infinite_picture_is_not_blamed_on_a_layer():
     inputs = batch()[0]
     inputs[3, 0, 2, 2] = math.nan
-    with pytest.raises(NonFiniteError, match="the pictures themselves are not finite"):
+    with pytest.raises(NonFiniteError, match="the images themselves are not finite"):
         step(*parts(), inputs=inputs)
 
 
-def test_an_infinite_centre_is_found_in_the_head():
+def test_an_infinite_centre_is_found_in_the_objective():
     encoder, head, optimiser = parts()
     with torch.no_grad():
-        head.centres[2, 0] = math.nan
-    with pytest.raises(NonFiniteError, match="in the head"):
+        head.head.centres[2, 0] = math.nan
+    with pytest.raises(NonFiniteError, match="in the objective"):
         step(encoder, head, optimiser)
 
 
@@ -240,7 +268,7 @@ def test_looking_for_the_layer_leaves_no_hook_behind():
 
 def test_the_message_names_the_step_and_the_batch_and_says_what_to_do():
     error = sentence(NonFiniteError("the loss is nan"), 17,
-                     [f"{n}.jpg" for n in range(6)], ["lower --lr", "set --clip 5"])  # fmt: skip
+                     [f"{n}.jpg" for n in range(6)], ["lower --lr", "set --optim.max-grad-norm 5"])  # fmt: skip
     assert str(error).startswith("step 17: the loss is nan; batch: 0.jpg, 1.jpg, 2.jpg, 3.jpg … ")
-    assert "(6 pictures)" in str(error)
-    assert "To go on, lower --lr or set --clip 5;" in str(error)
+    assert "(6 images)" in str(error)
+    assert "To go on, lower --lr or set --optim.max-grad-norm 5;" in str(error)

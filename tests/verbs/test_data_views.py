@@ -15,9 +15,10 @@ from arcwise.recipes import recipe
 from arcwise.training import loop
 from arcwise.verbs.data_views import GAP, LINE, TILE, views
 from arcwise.verbs.train import train
+from tests.settings import changed
 from tests import pictures
 
-CONFIG = recipe("products").replace(size=32, view=0, dim=16, batch=8, steps=2, holdout=0.3)
+CONFIG = changed(recipe("products"), size=32, train_crop=0, dim=16, batch=8, steps=2, holdout=0.3)
 
 
 def tiles(path: Path, columns: int) -> np.ndarray:
@@ -34,7 +35,7 @@ def scaled(image: np.ndarray) -> np.ndarray:
 def test_the_first_views_are_those_of_the_first_step_of_training(
     known: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = CONFIG.replace(workers=0, augment=Augment(backdrop=0.5, blur=0.5, jpeg=0.5))
+    config = changed(CONFIG, workers=0, augment=Augment(backdrop=0.5, blur=0.5, jpeg=0.5))
     done = views(known, tmp_path / "sheet.png", config, pictures=8, count=2)
     assert (done.pictures, done.failures) == (8, ())
     seen = []
@@ -55,7 +56,7 @@ def test_left_is_the_picture_as_the_model_is_given_it(tmp_path: Path) -> None:
     still = Augment(
         zoom=1, aspect=0, rotation=0, flip=0, brightness=0, contrast=0, saturation=0, hue=0
     )
-    config = CONFIG.replace(holdout=0.0, canvas=1.0, augment=still)
+    config = changed(CONFIG, holdout=0.0, cache_size=1.0, augment=still)
     done = views(manifest, tmp_path / "sheet.png", config, pictures=50, count=3)
     assert done.pictures == 6  # the batch of 8 has some of them twice
     found = tiles(tmp_path / "sheet.png", 4)
@@ -68,7 +69,7 @@ def test_the_same_seed_draws_the_same_sheet_and_another_another(
 ) -> None:
     sheets = [tmp_path / f"{number}.jpg" for number in range(3)]
     for seed, sheet in zip((0, 0, 1), sheets, strict=True):
-        views(known, sheet, CONFIG.replace(seed=seed))
+        views(known, sheet, changed(CONFIG, seed=seed))
     one, same, other = (sheet.read_bytes() for sheet in sheets)
     assert one == same != other
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.jpg", "1.jpg", "2.jpg"]
@@ -77,7 +78,7 @@ def test_the_same_seed_draws_the_same_sheet_and_another_another(
 def test_what_cannot_be_read_is_told_and_not_shown(tmp_path: Path) -> None:
     pictures.write(tmp_path / "data", identities=3, each=2)
     (tmp_path / "data/id00/0.png").write_bytes(b"not a picture")
-    config = CONFIG.replace(holdout=0.0, batch=6)
+    config = changed(CONFIG, holdout=0.0, batch=6)
     done = views(open_manifest(tmp_path / "data"), tmp_path / "sheet.png", config)
     assert done.pictures == 5
     assert [Path(failure.name).name for failure in done.failures] == ["0.png"]
@@ -88,7 +89,7 @@ def test_nothing_that_can_be_read_is_an_error(tmp_path: Path) -> None:
     for path in (tmp_path / "data").glob("*/*.png"):
         path.write_bytes(b"not a picture")
     with pytest.raises(ArcwiseError, match=r"no picture can be read; .*\.png"):
-        views(open_manifest(tmp_path / "data"), tmp_path / "s.png", CONFIG.replace(holdout=0.0))
+        views(open_manifest(tmp_path / "data"), tmp_path / "s.png", changed(CONFIG, holdout=0.0))
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,11 @@ from arcwise.training.metrics import read
 from arcwise.verbs.enrol import enrol
 from arcwise.verbs.search import search
 from arcwise.verbs.train import TrainResult, train
+from tests.settings import changed
 
 
 def quick(config: TrainConfig, **changes: Any) -> TrainConfig:
-    return config.replace(steps=2, batch=8, holdout=0.0, **changes)
+    return changed(config, steps=2, batch=8, holdout=0.0, **changes)
 
 
 def with_split(manifest: Manifest, splits: list[str]) -> Manifest:
@@ -38,7 +39,7 @@ def test_the_folder(trained: TrainResult) -> None:
     found = sorted(path.name for path in trained.folder.iterdir())
     wanted = ["checkpoints", "config.json", "last", "metrics.jsonl", "model", "report.html"]
     assert found == wanted
-    assert trained.outcome.finished
+    assert trained.loop.finished
     assert trained.failures == ()
     assert trained.model == trained.folder / "model"
     steps = [row["step"] for row in read(trained.folder / "metrics.jsonl") if "loss" in row]
@@ -77,7 +78,7 @@ def test_the_kept_model_is_the_best_by_validation(trained: TrainResult) -> None:
     rows = [row for row in read(trained.folder / "metrics.jsonl") if "tar" in row]
     best = max(rows, key=lambda row: (row["recall_at_1"] + row["tar"], -row["step"]))
     made = read_bundle(trained.model).training
-    assert made["step"] == best["step"] == trained.outcome.best_step
+    assert made["step"] == best["step"] == trained.loop.best_step
     assert made["validation"]["recall_at_1"] == pytest.approx(best["recall_at_1"], rel=1e-5)
     assert read_bundle(trained.folder / "last").training["step"] == 30
 
@@ -117,7 +118,7 @@ def test_a_mistake_before_the_first_step_does_not_block_the_folder(
     with pytest.raises(ArcwiseError, match="nosuch"):
         train(known, tmp_path / "run", quick(trained.config, encoder="nosuch"))
     result = train(known, tmp_path / "run", quick(trained.config))
-    assert result.outcome.finished
+    assert result.loop.finished
 
 
 def test_resuming_wants_the_same_data(trained: TrainResult, known: Manifest, new: Manifest) -> None:
@@ -141,12 +142,12 @@ def test_a_stopped_run_goes_on(trained: TrainResult, known: Manifest, tmp_path: 
         if step == 1:
             signal.raise_signal(signal.SIGINT)
 
-    config = trained.config.replace(steps=4, batch=8, log_every=1)
+    config = changed(trained.config, steps=4, batch=8, log_every=1)
     stopped = train(known, tmp_path / "run", config, report=press_ctrl_c)
-    assert (stopped.outcome.finished, stopped.outcome.steps) == (False, 1)
+    assert (stopped.loop.finished, stopped.loop.steps) == (False, 1)
     assert (stopped.thresholds, stopped.report) == ((), None)
     rest = train(known, tmp_path / "run", config, resume=True)
-    assert (rest.outcome.finished, rest.outcome.steps, rest.config) == (True, 4, stopped.config)
+    assert (rest.loop.finished, rest.loop.steps, rest.config) == (True, 4, stopped.config)
     assert read_bundle(rest.model).thresholds == rest.thresholds != ()
     assert [row["step"] for row in read(rest.folder / "metrics.jsonl") if "loss" in row] == [
         1, 2, 3, 4,
@@ -205,7 +206,7 @@ def test_unreadable_pictures_are_counted_wherever_they_are(
     table = known.table.set_column(
         known.table.column_names.index("image"), "image", pa.array(images)
     )
-    config = trained.config.replace(steps=12, batch=8)  # an epoch: every picture is met
+    config = changed(trained.config, steps=12, batch=8)  # an epoch: every picture is met
     result = train(Manifest(table, known.root, "products"), tmp_path / "run", config)
     assert sorted(error.name for error in result.failures) == sorted(f"{one}.gone" for one in lost)
     page = (tmp_path / "run/report.html").read_text()

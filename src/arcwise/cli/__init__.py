@@ -97,10 +97,9 @@ def _run(verb: str, words: list[str]) -> int:
     import tyro
 
     module = import_module(f"arcwise.cli.{verb.replace(' ', '_')}")
-    of_recipe = getattr(module, "command_for", None)  # its defaults are those of a recipe
-    command = of_recipe(words) if of_recipe else module.command
-    written_out = getattr(module, "written_out", list)  # options whose value may be left out
-    return tyro.cli(command, prog=f"arcwise {verb}", args=written_out(words))
+    if hasattr(module, "answer"):  # its defaults depend on what the words begin with
+        return module.answer(words)
+    return tyro.cli(module.command, prog=f"arcwise {verb}", args=words)
 
 
 def _drop_what_cannot_be_printed() -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from arcwise.cli.search import explained
 from arcwise.training.config import TrainConfig
-from arcwise.training.diary import Report
+from arcwise.training.run_logger import Report
 from arcwise.verbs.demo import QUICK, Demonstration, Scale, demo
 from arcwise.verbs.reporting import NO_REPORT
 
@@ -40,10 +40,10 @@ def watch(loss: str, config: TrainConfig) -> Report:
     def report(step: int, values: dict[str, float]) -> None:
         if sys.stdout.isatty() and "loss" in values:
             rate = values["images_per_second"]
-            left = (config.steps - step) * config.batch / max(rate, 1)
-            end = "\n" if step == config.steps else ""
+            left = (config.run.steps - step) * config.data.batch / max(rate, 1)
+            end = "\n" if step == config.run.steps else ""
             print(
-                f"\r  {loss}: step {step}/{config.steps}, loss {values['loss']:.3f}, "
+                f"\r  {loss}: step {step}/{config.run.steps}, loss {values['loss']:.3f}, "
                 f"{rate:,.0f} pictures/s, {left:.0f} s left ",
                 end=end,
                 flush=True,

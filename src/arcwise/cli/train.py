@@ -6,141 +6,91 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Any
 
-import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tyro.conf import Positional
 
 from arcwise import distributed
 from arcwise.cli.naming import USUAL, NamingOptions
+from arcwise.cli.run_options import OUT, RESUME, How, chosen_by, options_of, run_command
 from arcwise.cli.screen import FEW, left_out
 from arcwise.cli.stopping import status_of
 from arcwise.data.manifest import open_manifest
-from arcwise.errors import ArcwiseError, NonFiniteError
-from arcwise.recipes import recipe as named
+from arcwise.errors import NonFiniteError
 from arcwise.training import checkpoint
 from arcwise.training.config import TrainConfig
-from arcwise.training.diary import Report
 from arcwise.training.losses import described
+from arcwise.training.run_logger import Report
 from arcwise.training.schedule import calmer, rate
 from arcwise.verbs.reporting import NO_REPORT
-from arcwise.verbs.run_folder import CHECKPOINTS, changes, saved
-from arcwise.verbs.train import Announce, Parts, TrainResult, train
-
-DEFAULT = "products"
-OUT = Path("runs/run")
-How = Literal["never", "always", "auto"]
+from arcwise.verbs.run_folder import CHECKPOINTS, Parts, TrainResult, changes
+from arcwise.verbs.train import Announce, train
 
 EVERY = 30.0
 """Seconds after which a line is due."""
 
 
-RESUME = "--resume"
-
-
-def value_of(words: Sequence[str], option: str) -> str | None:
-    """What the words give an option, the last time; None where they do not."""
-    value = None
-    for place, word in enumerate(words):
-        if word == option and place + 1 < len(words):
-            value = words[place + 1]
-        elif word.startswith(f"{option}="):
-            value = word.partition("=")[2]
-    return value
-
-
-def written_out(words: Sequence[str]) -> list[str]:
-    """The words with the value of a `--resume` that has none."""
-    found: list[str] = []
-    for place, word in enumerate(words):
-        found += [RESUME, "never"] if word == "--no-resume" else [word]
-        if word == RESUME and [*words, ""][place + 1] not in get_args(How):
-            found.append("always")
-    return found
-
-
-def begins_with(words: Sequence[str]) -> tuple[str, TrainConfig, TrainConfig | None]:
-    """The recipe that the words name, the config that their fields change, and the saved one.
-
-    A run that goes on has its own config for what the words do not name.
-
-    Raises:
-        ArcwiseError: it goes on from another recipe, or what it says of itself is damaged.
-    """
-    given = value_of(words, "--recipe")
-    name = given or DEFAULT
-    if value_of(written_out(words), RESUME) not in ("always", "auto"):
-        return name, named(name), None
-    out = Path(value_of(words, "--out") or OUT)
-    known = saved(out)
-    if known is None:
-        return name, named(name), None
-    begun = bool(checkpoint.saved(out / CHECKPOINTS))
-    if given is None or given == known.recipe:
-        return known.recipe or name, known.config, known.config if begun else None
-    if begun and known.recipe:
-        raise ArcwiseError(
-            f"{out}: began with the recipe {known.recipe}, got --recipe {given}; leave it out, or "
-            "give another --out"
-        )
-    return name, named(name), known.config if begun else None
-
-
-def command_for(words: Sequence[str]) -> Callable[..., int]:
-    """The command with the defaults of the recipe that the words name, or of the run resumed."""
-    name, chosen, before = begins_with(words)
+def answer(words: Sequence[str]) -> int:
+    """Run the command with the defaults of what its words begin with."""
+    begin = chosen_by(words)
 
     def command(
-        data: Positional[Path],
-        config: Annotated[TrainConfig, tyro.conf.arg(name="")] = chosen,
+        source: Positional[Path],
+        options: Any = options_of(begin.config, words),
         out: Path = OUT,
-        recipe: str = name,
+        recipe: str = begin.recipe,
+        config: Path | None = None,
         resume: How = "never",
         naming: NamingOptions = USUAL,
     ) -> int:
         """Train an encoder on the identities you have; write a run folder with a model in it.
 
+        These are the everyday options; --help-all shows every one.
+
         Args:
-            data: A data set in any form: a folder of folders, a table, an archive.
-            config: The run, field by field.
+            source: A data set in any form: a folder of folders, a table, an archive.
+            options: The run, field by field.
             out: The run folder.
-            recipe: What the fields below start from.
+            recipe: What the options start from: products, faces, drawings, casia-resnet50.
+            config: A .yaml or .json file with fields of the config, over the recipe; the
+                config.json of a run is one.
             resume: Go on with the run in --out from its last checkpoint: --resume alone, or
                 --resume auto, which begins where there is none. A run keeps its fields; --steps
-                may be more, and --lr, --clip and whatever does not touch what is learnt another.
-            naming: How a table calls things.
+                may be more, and --lr and whatever does not touch what is learnt another.
+            naming: How a table names its columns.
         """
-        words = ["arcwise", "train", str(data), "--out", str(out), RESUME, "auto"]
-        words += naming.words()
+        again = ["arcwise", "train", str(source), "--out", str(out), RESUME, "auto"]
+        again += naming.words()
         begins = resume != "never" and not checkpoint.saved(out / CHECKPOINTS)
         note = f"{out}: no checkpoint to go on from, so the run begins" if begins else ""
+        settings = options.config(begin.config)
         try:
-            with training_progress(before, note) as (announce, report):
+            with training_progress(begin.before, note) as (announce, report):
                 result = train(
-                    open_manifest(data, **naming.options),
+                    open_manifest(source, **naming.options),
                     out,
-                    config,
+                    settings,
                     resume="auto" if resume == "auto" else resume == "always",
                     recipe=recipe,
                     announce=announce,
                     report=report,
                 )
         except NonFiniteError as error:
-            again = shlex.join([*words, "--lr", f"{calmer(config):g}"])
-            raise NonFiniteError(f"{error}. For example: {again}") from None
+            calm = shlex.join([*again, "--lr", f"{calmer(settings.optim):g}"])
+            raise NonFiniteError(f"{error}. For example: {calm}") from None
         except KeyboardInterrupt as stop:
             if not checkpoint.saved(out / CHECKPOINTS):
                 raise
-            print(f"stopped; go on with: {shlex.join(words)}")
+            print(f"stopped; go on with: {shlex.join(again)}")
             return status_of(stop)
-        return conclude(result, shlex.join(words)) if distributed.first() else 0
+        return conclude(result, shlex.join(again)) if distributed.first() else 0
 
-    return command
+    return run_command(command, words, "train")
 
 
 @contextmanager
@@ -165,30 +115,43 @@ def training_progress(
         log = Log()
 
         def announce(parts: Parts, config: TrainConfig) -> None:
-            bar.update(task, total=config.steps)
+            bar.update(task, total=config.run.steps)
             log.config = config
             if first:
                 bar.console.print(first, soft_wrap=True, highlight=False)
-            size = f"{len(parts.train)} pictures of {len(parts.train.classes)} identities"
-            bar.console.print(f"training {config.encoder} with {config.loss} on {size}")
-            trained = described(config, len(parts.train.classes))
-            bar.console.print(f"loss: {trained}", soft_wrap=True, highlight=False)
-            if parts.choose and parts.calibrate:
+            classes = len(parts.train.classes)
+            size = f"{len(parts.train)} images of {classes} identities"
+            name, loss = config.encoder.name, config.objective.loss
+            bar.console.print(f"training {name} with {loss} on {size}", highlight=False)
+            for number in range(max(len(config.stages), 1)):
+                stage = config.stage(number)
+                which = f"stage {number + 1}, {stage.run.steps} steps: " if config.stages else ""
+                trained = f"{which}loss: {described(stage.objective, classes)}"
+                if stage.data.sampling != "shuffled":
+                    trained += f"; {stage.data.sampling} batches"
+                bar.console.print(trained, soft_wrap=True, highlight=False)
+            if parts.validation and parts.calibration:
                 bar.console.print(
-                    f"held out: {len(parts.choose.classes)} identities choose the checkpoint, "
-                    f"{len(parts.calibrate.classes)} set the thresholds"
+                    f"held out: {len(parts.validation.classes)} identities choose the checkpoint, "
+                    f"{len(parts.calibration.classes)} set the thresholds"
                 )
             for note in parts.train.notes:
-                bar.console.print(f"mind: {note}", soft_wrap=True, highlight=False)
-            left_out("files are not pictures", parts.train.ignored)
+                bar.console.print(f"warning: {note}", soft_wrap=True, highlight=False)
+            left_out("files are not images", parts.train.ignored)
 
         def report(step: int, values: dict[str, float]) -> None:
             if "loss" in values:
-                state = f"loss {values['loss']:.3f}  {values['images_per_second']:,.0f} pictures/s"
+                state = f"loss {values['loss']:.3f}  {values['images_per_second']:,.0f} images/s"
                 bar.update(task, completed=step, state=state)
                 if bar.disable and (line := log.line(step, values)):
                     bar.console.print(line, soft_wrap=True, highlight=False)
-            elif "no way on" in values:
+            elif "repeated from" in values:
+                bar.console.print(
+                    "a loss or gradient was not finite: the steps are repeated from step "
+                    f"{step} to see where",
+                    highlight=False,
+                )
+            elif "unusable checkpoint" in values:
                 bar.console.print(
                     f"no learning rate makes the loss after step {step} finite: that checkpoint is "
                     "dropped, and the run goes back",
@@ -201,8 +164,8 @@ def training_progress(
                     bar.console.print(line, soft_wrap=True, highlight=False)
             elif "epoch" in values:
                 bar.console.print(
-                    f"epoch {values['epoch']:,.0f}: {values['images_per_second']:,.0f} pictures/s, "
-                    f"{values['waiting']:.1%} of the time waiting for pictures",
+                    f"epoch {values['epoch']:,.0f}: {values['images_per_second']:,.0f} images/s, "
+                    f"{values['waiting']:.1%} of the time waiting for images",
                     highlight=False,
                 )
             elif "recall_at_1" in values:
@@ -231,7 +194,7 @@ class Log:
         """How far it is at a step; empty where the last line was just now."""
         if self.config is None:
             return ""
-        steps, now = self.config.steps, time.monotonic()
+        steps, now = self.config.run.steps, time.monotonic()
         tenths = 10 * step // steps
         if tenths == self._said and step != steps and now - self._when < EVERY:
             return ""
@@ -240,8 +203,8 @@ class Log:
         parts = [f"step {step:,} of {steps:,}: loss {values['loss']:.3f}"]
         if "lr" in values:
             parts.append(f"learning rate {values['lr']:.3g}")
-        parts.append(f"{speed:,.0f} pictures/s")
-        left = (steps - step) * self.config.batch / max(speed, 1e-9)
+        parts.append(f"{speed:,.0f} images/s")
+        left = (steps - step) * self.config.data.batch / max(speed, 1e-9)
         parts.append(f"{timedelta(seconds=round(min(left, 1e9)))} left")
         return ", ".join(parts)
 
@@ -254,8 +217,8 @@ def resumed_with(
         return
     for name, (old, new) in changes(before, config).items():
         yield f"from here on {name} {new} instead of {old}"
-        if name == "steps":
-            rates = (f"{one.lr * rate(one, step):.3g}" for one in (before, config))
+        if name == "run.steps":
+            rates = (f"{one.optim.lr * rate(one, step):.3g}" for one in (before, config))
             yield (
                 f"the schedule is now that of a run of {new} steps: at this step the learning rate "
                 f"goes from {' to '.join(rates)}"
@@ -264,26 +227,26 @@ def resumed_with(
 
 def conclude(result: TrainResult, again: str) -> int:
     """Say how the run ended, and what to do next: `again` resumes it."""
-    outcome = result.outcome
-    left_out("pictures could not be read and were not used", result.failures)
-    if not outcome.finished or outcome.stopped_by:
-        print(f"stopped after step {outcome.steps} of {result.config.steps}; go on with: {again}")
-        return 128 + (outcome.stopped_by or signal.SIGINT)
-    if outcome.began == outcome.steps:
-        print(f"finished before: all {outcome.steps} steps are done; a larger --steps adds some")
+    ended = result.loop
+    left_out("images could not be read and were not used", result.failures)
+    if not ended.finished or ended.stopped_by:
+        print(f"stopped after step {ended.steps} of {result.config.run.steps}; go on with: {again}")
+        return 128 + (ended.stopped_by or signal.SIGINT)
+    if ended.began == ended.steps:
+        print(f"finished before: all {ended.steps} steps are done; a larger --steps adds some")
     else:
-        now = f"all, {outcome.steps - outcome.began} of them now in " if outcome.began else ""
+        now = f"all, {ended.steps - ended.began} of them now in " if ended.began else ""
         print(
-            f"{outcome.steps} steps in {now}{outcome.seconds:.0f} s, "
-            f"{outcome.images_per_second:,.0f} pictures/s, {outcome.waiting:.1%} of the time "
-            "waiting for pictures"
+            f"{ended.steps} steps in {now}{ended.seconds:.0f} s, "
+            f"{ended.images_per_second:,.0f} images/s, {ended.waiting:.1%} of the time "
+            "waiting for images"
         )
     for threshold in result.thresholds:
         print(f"  {threshold}")
     few = result.thresholds[0].identities if result.thresholds else FEW
     if few < FEW:
         print(
-            f"mind: the thresholds rest on {few} identities, too few to decide by; hold out more "
+            f"warning: the thresholds rest on {few} identities, too few to decide by; hold out more "
             "(--holdout), or bring more identities"
         )
     print(f"model: {result.model}")

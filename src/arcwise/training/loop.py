@@ -87,7 +87,7 @@ class _NotSound(Exception):
 def train(
     config: TrainConfig,
     images: Manifest,
-    choose: Manifest | None,
+    validation: Manifest | None,
     folder: Path,
     *,
     preparation: Preparation,
@@ -104,7 +104,7 @@ def train(
     Args:
         config: the whole run.
         images: what to train on.
-        choose: images of other identities, which choose the checkpoint that is kept.
+        validation: images of other identities, which choose the checkpoint that is kept.
         folder: where metrics.jsonl and checkpoints/ go.
         preparation: how an image becomes the encoder's input.
         on_best: called with every encoder worth keeping: the best so far, and the last.
@@ -130,7 +130,7 @@ def train(
         if resume or careful_until >= 0:
             report(run.step, {key: run.step})
         began = run.step
-        logger = RunLogger(config, folder, run, choose, preparation, on_best, report)
+        logger = RunLogger(config, folder, run, validation, preparation, on_best, report)
         try:
             return _train(run, logger, preparation, by_user, careful_until)
         except _NotSound as problem:

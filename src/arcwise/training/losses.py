@@ -125,7 +125,10 @@ BETWEEN_SAMPLES = {
 OF_CENTRES = {"intra": IntraConfig, "inter": InterConfig}
 """Regularisers of the class centres of another loss."""
 
-TERMS = {**BETWEEN_SAMPLES, **OF_CENTRES, "centre": CentreLossConfig}
+REGULARISERS = {**OF_CENTRES, "centre": CentreLossConfig}
+"""What is only added to another loss."""
+
+TERMS = {**BETWEEN_SAMPLES, **REGULARISERS}
 """What is added to another loss, or stands alone if it is one between samples."""
 
 

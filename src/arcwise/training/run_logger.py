@@ -40,7 +40,7 @@ class RunLogger:
         config: TrainConfig,
         folder: Path,
         run: Run,
-        choose: Manifest | None,
+        validation: Manifest | None,
         preparation: Preparation,
         on_best: OnBest,
         report: Report,
@@ -54,9 +54,9 @@ class RunLogger:
         self.saved_at = run.step
         self.held_out = None
         self.failures: tuple[ImageError, ...] = ()
-        if choose is not None and self.writes:
+        if validation is not None and self.writes:
             memory = int(config.data.cache_gb * 1e9)
-            self.held_out = CachedImages(choose, choose.labels, preparation, memory)
+            self.held_out = CachedImages(validation, validation.labels, preparation, memory)
 
     def __enter__(self) -> Self:
         self.metrics = (

@@ -15,7 +15,7 @@ from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.files import atomic_write
 from arcwise.images import decode
-from arcwise.training import build, loop
+from arcwise.training import batches, build
 from arcwise.training.config import TrainConfig
 from arcwise.verbs.train import divided, training_rows
 
@@ -66,16 +66,17 @@ def views(
         raise ArcwiseError(f"{path}: the folder {path.parent} does not exist; make it first")
     if pictures < 1 or count < 1:
         raise ArcwiseError(f"{pictures} pictures with {count} views; expected at least 1 of each")
-    manifest = divided(training_rows(open_manifest(data)), config).train
-    preparation, cpu = build.preparation(config), torch.device("cpu")
-    alone = config.replace(workers=0, keep_gb=0.0)  # nothing is read ahead, nor read again
-    batch = next(loop.stream(alone, manifest, preparation, 0))
+    manifest = divided(training_rows(open_manifest(data), config), config).train
+    manifest = manifest.select(batches.stage_rows(config, 0, manifest))
+    preparation, cpu = build.preparation(config.encoder), torch.device("cpu")
+    first = config.stage(0).replace(data={"workers": 0, "cache_gb": 0.0})  # nothing is read ahead
+    batch = next(batches.stream(first, manifest, preparation, 0))
     if not len(batch.rows):
         raise ArcwiseError(f"{manifest.name}: no picture can be read; {batch.failures[0]}")
     # A batch may have a picture twice; a sheet shows it once.
     places = np.sort(np.unique(batch.rows.numpy(), return_index=True)[1])[:pictures]
     shown = manifest.select(batch.rows.numpy()[places])
-    steps = [loop.views(config, batch, step, cpu)[places] for step in range(count)]
+    steps = [batches.crops(first, batch, step, cpu)[places] for step in range(count)]
     lines = [_captions(["picture", *(f"step {step + 1}" for step in range(count))])]
     for place, (identity, name) in enumerate(zip(shown.identities, shown.images, strict=True)):
         picture = preparation.pixels(decode(shown.read(place), name))

@@ -23,8 +23,9 @@ from arcwise.verbs.evaluate import Evaluation, evaluate
 from arcwise.verbs.export import ExportReport, export, need_libraries
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.search import Found, search
+from arcwise.verbs.run_folder import TrainResult
 from arcwise.verbs.seed import check_seed
-from arcwise.verbs.train import TrainResult, train
+from arcwise.verbs.train import train
 
 LOSSES = ("softmax", "arcface")
 
@@ -146,19 +147,21 @@ def _demo(
     known, new = _halves(open_manifest(table.parent), 2 / 3)
     runs, evaluations = {}, {}
     for loss in LOSSES:
-        config = replace(
-            recipe("products"),
-            loss=loss,
-            steps=scale.steps,
-            validate_every=max(scale.steps // 4, 1),
-            checkpoint_every=scale.steps,
-            workers=2 if cores() > 1 else 0,  # one core has enough to do
-            seed=seed,
+        config = recipe("products").with_loss(loss)
+        config = config.replace(
+            data={"workers": 2 if cores() > 1 else 0},  # one core has enough to do
+            run={
+                "steps": scale.steps,
+                "validate_every": max(scale.steps // 4, 1),
+                "checkpoint_every": scale.steps,
+                "seed": seed,
+                "split_seed": seed,
+            },
         )
         say(f"training {loss} on {len(known.classes)} products, {scale.steps} steps")
         report = watch(loss, config) if watch else lambda step, values: None
         runs[loss] = train(known, out / loss, config, report=report)
-        if stopped := runs[loss].outcome.stopped_by:
+        if stopped := runs[loss].loop.stopped_by:
             raise Stopped(stopped)
         say(f"measuring {loss} on {len(new.classes)} products it has never seen")
         evaluations[loss] = evaluate(runs[loss].model, new, out=out / loss / "evaluation")

@@ -19,6 +19,7 @@ from arcwise.evaluation import Threshold
 from arcwise.files import LOCK, atomic_write
 from arcwise.training import build, checkpoint
 from arcwise.training.config import TrainConfig
+from arcwise.training.config_file import OLDER, is_older
 from arcwise.training.loop import LoopResult
 from arcwise.training.section import flat
 
@@ -214,7 +215,7 @@ def saved(out: Path) -> Saved | None:
     try:
         content = json.loads(path.read_bytes())
         data = {key: content["data"][key] for key in ("fingerprint", "name", "images")}
-        older = isinstance(content["config"].get("encoder"), str)  # fields without sections
+        older = is_older(content["config"])
         config = None if older else TrainConfig.from_dict(content["config"])
         recipe, made = str(content.get("recipe", "")), list(content.get("changes", []))
     except (ValueError, LookupError, TypeError, AttributeError):
@@ -223,8 +224,8 @@ def saved(out: Path) -> Saved | None:
         ) from None
     if config is None:
         raise ArcwiseError(
-            f"{path}: of a run that an older Arcwise began, whose config has other names; its "
-            "model can be used, but the run cannot go on: train into another --out"
+            f"{path}: {OLDER}; its model can be used, but the run cannot go on: train into another "
+            "--out"
         )
     return Saved(config, recipe, data, made)
 

@@ -17,6 +17,7 @@ from arcwise.data.formats.layout import TopFolders, hidden, split_of
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.queries import queries
+from arcwise.training.config import TrainConfig
 from arcwise.verbs.train import training_rows
 
 AFolder = Callable[..., Path]
@@ -70,7 +71,7 @@ def test_splits_in_any_case(a_folder: AFolder, one: str, other: str, splits: lis
 
 def test_the_training_split_is_what_is_trained_on(a_folder: AFolder) -> None:
     root = a_folder("Training/Al/1.png", "Training/Bo/1.png", "Testing/Cy/1.png")
-    assert training_rows(open_manifest(root)).classes == ["Al", "Bo"]
+    assert training_rows(open_manifest(root), TrainConfig()).classes == ["Al", "Bo"]
 
 
 def test_splits_within_each_identity(a_folder: AFolder) -> None:

@@ -1,0 +1,295 @@
+"""The options of a run: a few everyday ones in groups, and every field of its config by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional
+
+from arcwise.cli.naming import Naming
+from arcwise.errors import ArcwiseError
+from arcwise.recipes import recipe
+from arcwise.training import checkpoint
+from arcwise.training.config import (
+    DataConfig,
+    EncoderConfig,
+    OptimConfig,
+    RunConfig,
+    TrainConfig,
+)
+from arcwise.training.config_file import read_config
+from arcwise.training.losses import (
+    BETWEEN_SAMPLES,
+    MARGINS,
+    REGULARISERS,
+    CentresConfig,
+    ObjectiveConfig,
+)
+from arcwise.verbs.run_folder import CHECKPOINTS, saved
+
+DEFAULT = "products"
+OUT = Path("runs/run")
+RESUME, HELP_ALL = "--resume", "--help-all"
+How = Literal["never", "always", "auto"]
+
+_LOSSES = (
+    f"One of {', '.join(['softmax', *MARGINS, *BETWEEN_SAMPLES])}; or a sum of one of them and "
+    f"others, such as arcface+triplet, or regularisers: {', '.join(REGULARISERS)}. A loss that is "
+    "not the recipe's has the numbers of its paper."
+).replace("_", "-")
+
+
+@dataclass(frozen=True)
+class Network:
+    """The encoder and what it sees."""
+
+    encoder: str
+    """Name of the network: small, mobilefacenet, iresnet50, …"""
+    dim: int
+    """D, the dimension of the embedding."""
+    size: int
+    """Height and width of the network's input, in pixels."""
+    init: str
+    """A model folder or weights file to start the encoder from."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is minimised."""
+
+    loss: Annotated[str, tyro.conf.arg(help=_LOSSES)]
+    margin: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
+    """m of the loss, in its own unit. A loss with several numbers has them by name, such as
+    --objective.margin.l-m; see --help-all."""
+    scale: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
+    """s, the inverse temperature; 0 finds it from the number of classes."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and how fast."""
+
+    steps: int
+    """Updates of the weights."""
+    batch: int
+    """Images a step."""
+    lr: float
+    """Learning rate at its highest."""
+    seed: int
+    """Seed of every random choice but the split."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Who is held out."""
+
+    holdout: float
+    """Share of the identities not trained on: half choose the checkpoint, half set thresholds."""
+    split_seed: int
+    """Seed of the choice of held-out identities."""
+
+
+@dataclass(frozen=True)
+class EverydayOptions:
+    """The options that most runs need."""
+
+    network: OmitArgPrefixes[Network]
+    loss: OmitArgPrefixes[Loss]
+    training: OmitArgPrefixes[Training]
+    split: OmitArgPrefixes[Split]
+
+
+@dataclass(frozen=True)
+class RunOptions(EverydayOptions):
+    """Every option."""
+
+    encoder: EncoderConfig
+    objective: ObjectiveConfig
+    data: DataConfig
+    optim: OptimConfig
+    run: RunConfig
+
+    def config(self, chosen: TrainConfig) -> TrainConfig:
+        """Return the config that was chosen, with what the options change.
+
+        Raises:
+            ArcwiseError: values that do not go together.
+        """
+        sections = ("encoder", "objective", "data", "optim", "run")
+        config = chosen.replace(**{name: getattr(self, name) for name in sections})
+        before = everyday(chosen)
+        for group in fields(EverydayOptions):
+            for one in fields(getattr(self, group.name)):
+                value = getattr(getattr(self, group.name), one.name)
+                if value != getattr(before[group.name], one.name) and one.name != "loss":
+                    config = config.replace(**_nested(_full_name(chosen, one.name), value))
+        return config
+
+
+def everyday(config: TrainConfig) -> dict[str, Any]:
+    """Return the groups of everyday options with the values of a config."""
+    return {
+        group.name: kind(**{one.name: _value(config, one.name) for one in fields(kind)})
+        for group, kind in zip(
+            fields(EverydayOptions), (Network, Loss, Training, Split), strict=True
+        )
+    }
+
+
+def _full_name(config: TrainConfig, name: str) -> str:
+    """The full name of the field that an everyday option stands for.
+
+    Raises:
+        ArcwiseError: the loss has no such number.
+    """
+    names = {
+        "encoder": "encoder.name", "dim": "encoder.dim", "size": "encoder.size",
+        "init": "encoder.init", "steps": "run.steps", "batch": "data.batch", "lr": "optim.lr",
+        "seed": "run.seed", "holdout": "data.holdout", "split_seed": "run.split_seed",
+    }  # fmt: skip
+    return names.get(name) or _of_objective(config.objective, name)
+
+
+def _of_objective(objective: ObjectiveConfig, name: str) -> str:
+    """Where a loss has its margin, or its scale."""
+    if isinstance(objective, CentresConfig):
+        if name == "scale":
+            return "objective.scale"
+        if hasattr(objective.margin, "m"):
+            return "objective.margin.m"
+        numbers = [f"--objective.margin.{one.name}" for one in fields(objective.margin)]
+        there = ", ".join(numbers).replace("_", "-") if numbers else "none, as it has no margin"
+        raise ArcwiseError(f"--margin: {objective.loss} has no single one; expected {there}")
+    terms = [one for one in objective.terms() if one in BETWEEN_SAMPLES]
+    with_it = [one for one in terms if hasattr(getattr(objective, one), name)]
+    if len(with_it) == 1:
+        return f"objective.{with_it[0]}.{name}"
+    there = " or ".join(f"--objective.{one}.{name}" for one in with_it) or "another loss"
+    raise ArcwiseError(f"--{name}: {objective.loss} has no single one; expected {there}")
+
+
+def _value(config: TrainConfig, name: str) -> Any:
+    if name == "loss":
+        return config.objective.loss
+    try:
+        value: Any = config
+        for part in _full_name(config, name).split("."):
+            value = getattr(value, part)
+        return value
+    except ArcwiseError:
+        return None
+
+
+def _nested(full: str, value: Any) -> dict[str, Any]:
+    for part in reversed(full.split(".")):
+        value = {part: value}
+    return value
+
+
+def options_of(config: TrainConfig, words: Sequence[str]) -> EverydayOptions:
+    """Return the options with the values of a config; the everyday ones where `--help` is asked."""
+    groups = everyday(config)
+    if {"-h", "--help"} & set(words) and HELP_ALL not in words:
+        return EverydayOptions(**groups)
+    names = ("encoder", "objective", "data", "optim", "run")
+    return RunOptions(**groups, **{name: getattr(config, name) for name in names})
+
+
+def run_command(command: Callable[..., int], words: Sequence[str], name: str) -> int:
+    """Parse the words and call a command that has `options` of a run, and maybe `naming`."""
+    kind = type(inspect.signature(command).parameters["options"].default)
+    command.__annotations__["options"] = Annotated[kind, tyro.conf.arg(name="")]
+    source = Annotated[Positional[Path], tyro.conf.arg(name="DATA", metavar="DATA")]
+    command.__annotations__["source"] = source
+    command.__annotations__["config"] = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+    if kind is EverydayOptions:
+        command.__annotations__["naming"] = tyro.conf.Suppress[Naming]
+    return tyro.cli(
+        command,
+        prog=f"arcwise {name}",
+        args=written_out(words),
+        config=(tyro.conf.AvoidSubcommands,),
+    )
+
+
+def value_of(words: Sequence[str], option: str) -> str | None:
+    """Return what the words give an option, the last time; None where they do not."""
+    value = None
+    for place, word in enumerate(words):
+        if word == option and place + 1 < len(words):
+            value = words[place + 1]
+        elif word.startswith(f"{option}="):
+            value = word.partition("=")[2]
+    return value
+
+
+def written_out(words: Sequence[str]) -> list[str]:
+    """Return the words with the value of a `--resume` that has none, as tyro takes them."""
+    found: list[str] = []
+    for place, word in enumerate(words):
+        if word == "--no-resume":
+            found += [RESUME, "never"]
+        elif word.partition("=")[0] == "--objective.loss":
+            found.append(word.replace("--objective.loss", "--loss", 1))
+        else:
+            found.append("--help" if word == HELP_ALL else word)
+        if word == RESUME and [*words, ""][place + 1] not in get_args(How):
+            found.append("always")
+    return found
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a run begins with, before its single options.
+
+    Attributes:
+        recipe: the name of the recipe.
+        config: the recipe's, or that of a run that goes on; with the config file and the loss.
+        before: what a run that goes on had until now.
+    """
+
+    recipe: str
+    config: TrainConfig
+    before: TrainConfig | None = None
+
+
+def chosen_by(words: Sequence[str]) -> Chosen:
+    """Return what the words begin with: they name a recipe, a config file, a loss, or a run.
+
+    Raises:
+        ArcwiseError: an unknown recipe or loss, a file that does not fit, or a run that goes on
+            from another recipe.
+    """
+    words = written_out(words)
+    file = value_of(words, "--config")
+    content = read_config(Path(file)) if file else None
+    chosen = _begin(words, content.recipe if content else "")
+    config = content.over(chosen.config) if content else chosen.config
+    loss = value_of(words, "--loss")
+    return Chosen(chosen.recipe, config.with_loss(loss) if loss else config, chosen.before)
+
+
+def _begin(words: Sequence[str], of_file: str) -> Chosen:
+    given = value_of(words, "--recipe")
+    name = given or of_file or DEFAULT
+    if value_of(words, RESUME) not in ("always", "auto"):
+        return Chosen(name, recipe(name))
+    out = Path(value_of(words, "--out") or OUT)
+    known = saved(out)
+    if known is None:
+        return Chosen(name, recipe(name))
+    begun = bool(checkpoint.saved(out / CHECKPOINTS))
+    before = known.config if begun else None
+    if given is None or given == known.recipe:
+        return Chosen(known.recipe or name, known.config, before)
+    if begun and known.recipe:
+        raise ArcwiseError(
+            f"{out}: began with the recipe {known.recipe}, got --recipe {given}; leave it out, or "
+            "give another --out"
+        )
+    return Chosen(name, recipe(name), before)
