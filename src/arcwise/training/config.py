@@ -17,7 +17,6 @@ from arcwise.training.losses import (
     PairsConfig,
     Positive,
     Share,
-    Terms,
     with_loss,
 )
 from arcwise.training.section import expect, frozen, merged, plain, section
@@ -276,14 +275,15 @@ def _stage(number: int, stage: StageConfig | Mapping[str, Any], config: TrainCon
         return stage
     try:
         expect(isinstance(stage, Mapping), "stage", stage, "fields by name")
-        whole = {
-            name: merged(getattr(config, name), stage[name], name)
-            for name in ("objective", "data", "optim")
-            if isinstance(stage.get(name), Mapping)
-        }
-        objective = whole.get("objective")
-        if isinstance(objective, Terms) and objective.between_samples and "data" not in whole:
-            whole["data"] = config.with_loss(objective.loss).data
+        whole: dict[str, Any] = {}
+        if isinstance(stage.get("objective"), Mapping):
+            objective = merged(config.objective, stage["objective"], "objective")
+            whole["objective"] = objective
+            if objective.between_samples:
+                whole["data"] = config.with_loss(objective.loss).data
+        for name, base in (("data", whole.get("data", config.data)), ("optim", config.optim)):
+            if isinstance(stage.get(name), Mapping):
+                whole[name] = merged(base, stage[name], name)
         return StageConfig(**{name: frozen(value) for name, value in stage.items()} | whole)
     except ArcwiseError as error:
         message = str(error).removeprefix("training config: ")

@@ -19,7 +19,7 @@ from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
 from arcwise.images import Preparation
 from arcwise.objectives import Batch
 from arcwise.training import build, checkpoint
-from arcwise.training.batches import crops, on_device, stream
+from arcwise.training.batches import crops, on_device, stage_rows, stream
 from arcwise.training.config import TrainConfig
 from arcwise.training.interrupt import interruptible
 from arcwise.training.losses import CentresConfig
@@ -121,6 +121,7 @@ def train(
     """
     for number in range(max(len(config.stages), 1)):
         _check_processes(config.stage(number))
+        stage_rows(config, number, images)
     seen = np.zeros(len(images), np.int64) if seen is None else seen
     checkpoints = folder / "checkpoints"
     by_user, careful_until = resume, -1

@@ -31,6 +31,8 @@ _WORDS = {
     "greater_than_equal": "at least {ge:g}",
     "less_than": "under {lt:g}",
     "less_than_equal": "at most {le:g}",
+    "dataclass_exact_type": "fields by name, or a dataclass such as {class_name}",
+    "dataclass_type": "fields by name, or a dataclass such as {class_name}",
 }
 """What was expected, by pydantic's name of the error."""
 
@@ -67,7 +69,9 @@ def _sentence(error: ErrorDetails, path: str) -> str:
     if error["type"] == "value_error":  # by a check of several fields
         return str(error["ctx"]["error"])
     first, *places = error["loc"]
-    name = ".".join(filter(None, [path, str(first)])) + "".join(f"[{place}]" for place in places)
+    name = ".".join(filter(None, [path, str(first)])) + "".join(
+        f"[{place}]" for place in places if isinstance(place, int)
+    )
     if error["type"].startswith("missing"):
         return f"training config: {name} is missing"
     numbers = error.get("ctx", {})
