@@ -242,21 +242,21 @@ def test_train(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) 
     """From the recipe's fields on the command line to the three lines that end a run."""
     out = run(
         capsys, "train", str(products), "--out", "run", "--size", "32", "--dim", "16",
-        "--steps", "2", "--batch", "8", "--data.workers", "0", "--holdout", "0.2", "--loss", "cosface",
-        "--data.augment.zoom", "0.9",
+        "--steps", "2", "--batch", "8", "--data.workers", "0", "--holdout", "0.2",
+        "--loss", "cosface", "--data.augment.zoom", "0.9",
     )  # fmt: skip
     lines = out.splitlines()
     loss = lines.pop(1)
-    assert lines[0] == "training small with cosface on 174 pictures of 29 identities"
+    assert lines[0] == "training small with cosface on 174 images of 29 identities"
     assert loss.startswith("loss: CosFace(m=0.35), scale 11.7")
     assert lines[1] == "held out: 4 identities choose the checkpoint, 3 set the thresholds"
     assert lines.pop(2).startswith("step 2 of 2: loss ")
     assert lines[2].startswith("step 2: recall@1 ")
-    assert re.match(r"2 steps in \d+ s, [\d,]+ pictures/s, \d+\.\d% of the time waiting", lines[3])
+    assert re.match(r"2 steps in \d+ s, [\d,]+ images/s, \d+\.\d% of the time waiting", lines[3])
     assert [line.split(":")[0].strip() for line in lines[4:8]] == [
         "FAR 0.1", "FAR 0.01", "FAR 0.001", "FAR 0.0001",
     ]  # fmt: skip
-    assert lines[8].startswith("mind: the thresholds rest on 3 identities")
+    assert lines[8].startswith("warning: the thresholds rest on 3 identities")
     assert lines[9:] == ["model: run/model", "report: run/report.html"]
 
 

@@ -22,7 +22,9 @@ from arcwise.bundle import read_bundle
 from arcwise.cli import main
 from arcwise.data.manifest import open_manifest
 
-TRAIN = "--size 16 --dim 8 --steps 4 --batch 8 --data.workers 0 --holdout 0 --run.checkpoint-every 2"
+TRAIN = (
+    "--size 16 --dim 8 --steps 4 --batch 8 --data.workers 0 --holdout 0 --run.checkpoint-every 2"
+)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from arcwise.training import checkpoint, schedule
 from arcwise.training.config import TrainConfig
 from arcwise.training.metrics import read
 from arcwise.verbs.train import TrainResult, train
+from tests.settings import changed
 
 WORDS = (
     "--size 16 --dim 8 --steps 8 --batch 8 --data.workers 0 --holdout 0.3 --run.log-every 1 "
@@ -36,14 +37,14 @@ def stopped(products: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         if step == 5 and "loss" in values:
             signal.raise_signal(signal.SIGTERM)
 
-    config = recipe("products").replace(
-        size=16, dim=8, steps=8, batch=8, workers=0, holdout=0.3, log_every=1, validate_every=4,
+    config = changed(
+        recipe("products"), size=16, dim=8, steps=8, batch=8, workers=0, holdout=0.3, log_every=1, validate_every=4,
         checkpoint_every=3,
     )  # fmt: skip
-    config = config.replace(augment=type(config.augment)(**vars(config.augment) | {"zoom": 0.6}))
+    config = config.replace(data={"augment": {"zoom": 0.6}})
     folder = tmp_path_factory.mktemp("stopped") / "run"
     result = train(products, folder, config, recipe="products", report=press)
-    assert (result.outcome.steps, result.outcome.stopped_by) == (5, signal.SIGTERM)
+    assert (result.loop.steps, result.loop.stopped_by) == (5, signal.SIGTERM)
     return folder
 
 
@@ -112,12 +113,14 @@ def test_the_same_data_by_another_path(run: Path, products: Path, tried: Tried) 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--dim 16", "began with dim 8, got 16"),
-        ("--data.augment.zoom 0.5", "began with augment.zoom 0.6, got 0.5"),
-        ("--seed 1", "began with seed 0, got 1"),
+        ("--dim 16", "began with encoder.dim 8, got 16"),
+        ("--data.augment.zoom 0.5", "began with data.augment.zoom 0.6, got 0.5"),
+        ("--seed 1", "began with run.seed 0, got 1"),
         ("--recipe faces", "began with the recipe products, got --recipe faces"),
         ("--steps 7", "a run of 8 steps, got --steps 7"),
-        ("--init elsewhere.pth", "began with init , got elsewhere.pth"),
+        ("--loss cosface", "began with objective.loss arcface, got cosface"),
+        ("--split-seed 1", "began with run.split_seed 0, got 1"),
+        ("--init elsewhere.pth", "began with encoder.init , got elsewhere.pth"),
     ],
 )
 @pytest.mark.parametrize("how", ["--resume", "--resume auto"])
@@ -133,17 +136,17 @@ def test_more_steps_have_the_schedule_of_the_longer_run(run: Path, tried: Tried)
     assert checkpoint.step_of(before) == 5
     status, out, err = tried(run, "--resume", "--steps", "12", "--lr", "0.05")
     assert (status, err) == (0, "")
-    assert "from here on steps 12 instead of 8" in out
-    assert "from here on lr 0.05 instead of 0.1" in out
+    assert "from here on run.steps 12 instead of 8" in out
+    assert "from here on optim.lr 0.05 instead of 0.1" in out
     saved = json.loads((run / "config.json").read_text())
-    assert saved["changes"] == [{"step": 5, "steps": [8, 12], "lr": [0.1, 0.05]}]
+    assert saved["changes"] == [{"step": 5, "optim.lr": [0.1, 0.05], "run.steps": [8, 12]}]
     config = TrainConfig.from_dict(saved["config"])
-    assert (config.steps, config.lr) == (12, 0.05)
+    assert (config.run.steps, config.optim.lr) == (12, 0.05)
     rates = {row["step"]: row["lr"] for row in read(run / "metrics.jsonl") if "loss" in row}
     for step in range(6, 13):
-        expected = config.lr * schedule.rate(config, step - 1)
+        expected = config.optim.lr * schedule.rate(config, step - 1)
         assert rates[step] == pytest.approx(expected, rel=1e-5)
-    first = config.replace(steps=8, lr=0.1)
+    first = changed(config, steps=8, lr=0.1)
     assert rates[5] == pytest.approx(0.1 * schedule.rate(first, 4), rel=1e-5)
     status, _, _ = tried(run, "--resume", "auto", "--steps", "13")  # a finished one, too
     assert (status, losses(run)[-1]) == (0, 13)
@@ -151,12 +154,12 @@ def test_more_steps_have_the_schedule_of_the_longer_run(run: Path, tried: Tried)
 
 def test_in_python_the_config_counts_as_well(run: Path, products: Path) -> None:
     config = TrainConfig.from_dict(json.loads((run / "config.json").read_text())["config"])
-    with pytest.raises(ArcwiseError, match="began with dim 8, got 9"):
-        train(products, run, config.replace(dim=9), resume=True)
+    with pytest.raises(ArcwiseError, match="began with encoder.dim 8, got 9"):
+        train(products, run, changed(config, dim=9), resume=True)
     with pytest.raises(ArcwiseError, match="resume is 'yes'; expected"):
         train(products, run, config, resume="yes")  # type: ignore[arg-type]
-    result = train(products, run, config.replace(lr=0.01), resume="auto")
-    assert (result.outcome.began, result.outcome.steps, result.config.lr) == (5, 8, 0.01)
+    result = train(products, run, changed(config, lr=0.01), resume="auto")
+    assert (result.loop.began, result.loop.steps, result.config.optim.lr) == (5, 8, 0.01)
 
 
 def test_a_finished_run_keeps_thresholds_of_the_users_own(
@@ -170,7 +173,7 @@ def test_a_finished_run_keeps_thresholds_of_the_users_own(
     again = train(known, run, trained.config, resume="auto")
     assert again.thresholds == own
     assert read_bundle(run / "model").measured_on == "my shop"
-    assert again.outcome.began == again.outcome.steps == 30
+    assert again.loop.began == again.loop.steps == 30
 
 
 def test_stopped_while_thresholds_were_measured(
@@ -182,7 +185,7 @@ def test_stopped_while_thresholds_were_measured(
     with monkeypatch.context() as patched:
         patched.setattr("arcwise.evaluation.calibrate", stop)
         patched.setattr("arcwise.training.validation.validate", None)
-        patched.setattr("arcwise.training.diary.Diary.validate", lambda self: None)
+        patched.setattr("arcwise.training.run_logger.RunLogger.validate", lambda self: None)
         status, out, _ = tried(run, "--resume")
     assert (status, "stopped; go on with: arcwise train" in out) == (143, True)
     status, out, _ = tried(run, *shlex.split(out.splitlines()[-1].partition("train ")[2])[1:])
@@ -206,7 +209,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(
     shutil.rmtree(run / "checkpoints")
     status, _, _ = tried(run, "--resume", "auto")  # with the fields of the run that was
     assert (status, losses(run)) == (0, list(range(1, 9)))
-    assert json.loads((run / "config.json").read_text())["config"]["dim"] == 8
+    assert json.loads((run / "config.json").read_text())["config"]["encoder"]["dim"] == 8
 
 
 @pytest.mark.parametrize("how", ["", "--resume", "--resume auto"])
@@ -236,7 +239,19 @@ def test_the_advice_after_a_nan_works_as_printed(
 
 
 def test_a_nan_before_any_update_is_not_the_learning_rates(tmp_path: Path, tried: Tried) -> None:
-    words = [*WORDS.split(), "--scale", "1e38", "--objective.margin-from", "0", "--objective.margin-full", "0"]
+    words = [*WORDS.split(), "--scale", "1e38"]
+    words += ["--objective.margin-from", "0", "--objective.margin-full", "0"]
     status, _, err = tried(tmp_path / "run", *words)
     assert status == 2
     assert "not --lr" in err
+
+
+@pytest.mark.parametrize("how", ["--resume", "--resume auto"])
+def test_a_run_of_before_there_were_sections(how: str, run: Path, tried: Tried) -> None:
+    saved = json.loads((run / "config.json").read_text())
+    saved["data"]["pictures"] = saved["data"].pop("images")
+    saved["config"] = {"encoder": "small", "dim": 8, "steps": 8, "loss": "arcface", "margin": 0.35}
+    (run / "config.json").write_text(json.dumps(saved))
+    status, _, err = tried(run, *how.split())
+    assert (status, err.count("\n")) == (2, 1)
+    assert "an older Arcwise" in err

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from arcwise.bundle import read_bundle
 from arcwise.cli import main
-from arcwise.cli.train import EVERY, Log, training_progress, written_out
-from arcwise.training.config import TrainConfig
+from arcwise.cli.run_options import chosen_by, written_out
+from arcwise.cli.train import EVERY, Log, training_progress
+from arcwise.margins import AdaFace, ArcFace, CosFace, MagFace
+from arcwise.training.config import RunConfig, TrainConfig
 
 
 def test_an_epoch_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,7 +19,7 @@ def test_an_epoch_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
         report(40, {"loss": 3.0, "images_per_second": 999.0, "waiting": 0.5})
         report(40, {"epoch": 12, "images_per_second": 1234.4, "waiting": 0.0123})
     assert capsys.readouterr().out == (
-        "epoch 12: 1,234 pictures/s, 1.2% of the time waiting for pictures\n"
+        "epoch 12: 1,234 images/s, 1.2% of the time waiting for images\n"
     )
 
 
@@ -25,7 +29,7 @@ def test_how_far_it_is_is_a_line(
     words = "--size 16 --dim 8 --steps 5 --batch 8 --data.workers 0 --holdout 0 --run.log-every 2"
     assert main(["train", str(products), "--out", str(tmp_path / "run"), *words.split()]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
-    form = r"step (\d) of 5: loss \d+\.\d{3}, learning rate [\d.e-]+, [\d,]+ pictures/s, (.*) left"
+    form = r"step (\d) of 5: loss \d+\.\d{3}, learning rate [\d.e-]+, [\d,]+ images/s, (.*) left"
     found = [match for line in lines if (match := re.fullmatch(form, line))]
     assert [match[1] for match in found] == ["2", "4", "5"]
     assert found[-1][2] == "0:00:00"
@@ -35,7 +39,7 @@ def test_lines_are_few_and_time_is_what_is_left(monkeypatch: pytest.MonkeyPatch)
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     log = Log()
-    log.config = TrainConfig(steps=10_000, batch=64)
+    log.config = TrainConfig(run=RunConfig(steps=10_000))
     said = {}
     for step in range(20, 10_001, 20):
         now += 0.1
@@ -43,9 +47,9 @@ def test_lines_are_few_and_time_is_what_is_left(monkeypatch: pytest.MonkeyPatch)
             said[step] = line
     assert list(said) == [20, *range(1000, 10_001, 1000)]
     assert said[1000] == (
-        "step 1,000 of 10,000: loss 2.500, learning rate 0.01, 640 pictures/s, 0:15:00 left"
+        "step 1,000 of 10,000: loss 2.500, learning rate 0.01, 640 images/s, 0:15:00 left"
     )
-    log.config = TrainConfig(steps=10**9)
+    log.config = TrainConfig(run=RunConfig(steps=10**9))
     assert log.line(20, {"loss": 1.0, "images_per_second": 0.0})
     assert not log.line(40, {"loss": 1.0, "images_per_second": 0.0})
     now += EVERY
@@ -65,3 +69,140 @@ def test_lines_are_few_and_time_is_what_is_left(monkeypatch: pytest.MonkeyPatch)
 )
 def test_resume_alone_has_a_value(words: str, meant: str) -> None:
     assert written_out(words.split()) == meant.split()
+
+
+SMALL = "--size 16 --dim 8 --steps 2 --batch 8 --data.workers 0 --holdout 0"
+
+
+def trained(
+    words: str, products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> tuple[TrainConfig, str]:
+    """The config that a run saved, and what the command printed."""
+    out = tmp_path / "run"
+    assert main(["train", str(products), "--out", str(out), *SMALL.split(), *words.split()]) == 0
+    saved = json.loads((out / "config.json").read_text())["config"]
+    return TrainConfig.from_dict(saved), capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "margin", "said"),
+    [
+        ("--margin 0.4", ArcFace(0.4), "ArcFace(m=0.4"),
+        ("--objective.margin.m 0.4", ArcFace(0.4), "ArcFace(m=0.4"),
+        ("--loss cosface", CosFace(0.35), "CosFace(m=0.35)"),
+        ("--loss magface --objective.margin.l-m 0.3", MagFace(l_m=0.3), "l_m=0.3"),
+        ("--objective.loss adaface --objective.margin.h 0.5", AdaFace(h=0.5), "h=0.5"),
+    ],
+)
+def test_every_number_of_a_margin_is_an_option(
+    words: str,
+    margin: object,
+    said: str,
+    products: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config, out = trained(words, products, tmp_path, capsys)
+    assert config.objective.margin == margin
+    assert said in out
+
+
+@pytest.mark.parametrize(
+    ("words", "loss", "said"),
+    [
+        ("--loss triplet --margin 0.2", "triplet", "triplet (margin 0.2"),
+        ("--loss arcface+intra --objective.intra.weight 3", "arcface+intra", "3 × intra"),
+        ("--loss softmax+centre", "softmax+centre", "0.003 × centre"),
+        ("--loss arcface+triplet --objective.triplet.weight 2", "triplet+arcface", "2 × triplet"),
+    ],
+)
+def test_every_kind_of_objective_is_a_loss(
+    words: str,
+    loss: str,
+    said: str,
+    products: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config, out = trained(words, products, tmp_path, capsys)
+    assert set(config.objective.loss.split("+")) == set(loss.split("+"))
+    assert said in out
+    assert ("balanced batches" in out) == ("triplet" in loss)
+
+
+def test_a_config_file_is_what_options_change(
+    products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file over the recipe, options over the file; what a run saves is a file, too."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "objective: {loss: magface, margin: {l_m: 0.3}}\noptim: {lr: 2e-2}\nrun: {seed: 4}\n"
+    )
+    config, _ = trained(f"--config {path} --lr 0.03 --recipe faces", products, tmp_path, capsys)
+    assert config.objective.margin == MagFace(l_m=0.3)
+    assert (config.optim.lr, config.run.seed, config.encoder.resize) == (0.03, 4, "stretch")
+    again = tmp_path / "run" / "config.json"
+    begin = chosen_by(["--config", str(again)])
+    assert (begin.config, begin.recipe) == (config, "faces")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--loss arkface", "did you mean 'arcface'?"),
+        ("--loss softmax --margin 0.3", "--margin: softmax has no single one"),
+        ("--loss magface --margin 0.3", "expected --objective.margin.l-a, "),
+        ("--loss triplet --data.sampling shuffled", "data.sampling='shuffled'; expected balanced"),
+        ("--config none.yaml", "none.yaml: "),
+        ("--config bad.yaml", "bad.yaml: training config: unknown field 'optim.rl'"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    words: str,
+    said: str,
+    products: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.yaml").write_text("optim: {rl: 1}")
+    assert main(["train", str(products), *words.split()]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_in_stages(
+    products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "stages.yaml"
+    path.write_text(
+        "data: {holdout: 0}\n"
+        "stages:\n"
+        "  - {steps: 2, where: {domain: [studio]}, objective: {loss: softmax}}\n"
+        "  - {steps: 3, objective: {margin: {m: 0.2}}, optim: {lr: 0.01}}\n"
+    )
+    words = f"--config {path} --size 16 --dim 8 --batch 8 --data.workers 0 --run.log-every 1"
+    command = ["train", str(products), "--out", str(tmp_path / "run"), *words.split()]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "stage 1, 2 steps: loss: the plain linear softmax" in out
+    assert "stage 2, 3 steps: loss: ArcFace(m=0.2" in out
+    assert "5 steps in " in out
+    assert main([*command, "--steps", "9", "--out", str(tmp_path / "other")]) == 2
+    assert "run.steps=9; expected 5, the steps of its stages" in capsys.readouterr().err
+
+
+def test_seeds_share_the_held_out_identities(
+    products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held: dict[str, set[str]] = {}
+    for words in ("--seed 0", "--seed 1", "--seed 0 --split-seed 1"):
+        out = tmp_path / words.replace(" ", "")
+        small = SMALL.replace("--holdout 0", "--holdout 0.3")
+        assert main(["train", str(products), "--out", str(out), *small.split(), *words.split()]) == 0
+        held[words] = set(read_bundle(out / "model").digests["train"])
+    assert held["--seed 0"] == held["--seed 1"]
+    assert held["--seed 0"] != held["--seed 0 --split-seed 1"]

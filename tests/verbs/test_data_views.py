@@ -12,7 +12,7 @@ from arcwise.data.augment import Augment, augment
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.recipes import recipe
-from arcwise.training import loop
+from arcwise.training import batches
 from arcwise.verbs.data_views import GAP, LINE, TILE, views
 from arcwise.verbs.train import train
 from tests.settings import changed
@@ -44,7 +44,7 @@ def test_the_first_views_are_those_of_the_first_step_of_training(
         seen.append(augment(*given))
         return seen[-1]
 
-    monkeypatch.setattr(loop, "augment", watch)
+    monkeypatch.setattr(batches, "augment", watch)
     train(known, tmp_path / "run", config)
     trained = seen[0].permute(0, 2, 3, 1).round().byte().numpy()
     found = tiles(tmp_path / "sheet.png", 3)[:, 1]

@@ -49,12 +49,12 @@ def test_the_folder(trained: TrainResult) -> None:
 def test_config_json_is_the_whole_run(trained: TrainResult, known: Manifest) -> None:
     saved = json.loads((trained.folder / "config.json").read_text())
     assert TrainConfig.from_dict(saved["config"]) == trained.config
-    assert saved["config"]["precision"] in ("fp32", "bf16")  # resolved, not "auto"
-    assert saved["config"]["seed"] == 0
+    assert saved["config"]["run"]["precision"] in ("fp32", "bf16")  # resolved, not "auto"
+    assert saved["config"]["run"]["seed"] == 0
     assert saved["versions"]["arcwise"] == arcwise.__version__
     assert {"python", "torch", "numpy"} <= saved["versions"].keys()
     assert saved["data"]["fingerprint"] == known.fingerprint()
-    assert (saved["data"]["pictures"], saved["data"]["identities"]) == (144, 24)
+    assert (saved["data"]["images"], saved["data"]["identities"]) == (144, 24)
 
 
 def test_every_identity_has_one_use(trained: TrainResult, known: Manifest) -> None:
@@ -92,7 +92,7 @@ def test_the_report(trained: TrainResult) -> None:
     sure = [one for one in trained.thresholds if one.resolved]
     assert 0 < page.count("not resolved") == len(trained.thresholds) - len(sure)
     assert f"{sure[0].threshold:.4f}" in page
-    assert "14 identities, 84 pictures" in page
+    assert "14 identities, 84 images" in page
     assert "Training on products" in page
 
 
@@ -116,7 +116,7 @@ def test_a_mistake_before_the_first_step_does_not_block_the_folder(
     trained: TrainResult, known: Manifest, tmp_path: Path
 ) -> None:
     with pytest.raises(ArcwiseError, match="nosuch"):
-        train(known, tmp_path / "run", quick(trained.config, encoder="nosuch"))
+        train(known, tmp_path / "run", quick(trained.config, encoder={"name": "nosuch"}))
     result = train(known, tmp_path / "run", quick(trained.config))
     assert result.loop.finished
 
@@ -182,7 +182,7 @@ def test_rows_of_other_splits_are_left_alone(
         announce=lambda *told: announced.append(told),
     )
     assert len(result.parts.train) == 60
-    assert result.parts.train.notes == ("84 pictures of split 'test' are left alone",)
+    assert result.parts.train.notes == ("84 images of split 'test' are left alone",)
     assert announced == [(result.parts, result.config)]
     assert len(read_bundle(result.model).digests["train"]) == 10
 
@@ -201,7 +201,7 @@ def test_unreadable_pictures_are_counted_wherever_they_are(
 ) -> None:
     """One trained on, one that chooses, one that calibrates: none is skipped in silence."""
     parts = trained.parts
-    lost = [part.images[0] for part in (parts.train, parts.choose, parts.calibrate) if part]
+    lost = [part.images[0] for part in (parts.train, parts.validation, parts.calibration) if part]
     images = [image + ".gone" if image in lost else image for image in known.images]
     table = known.table.set_column(
         known.table.column_names.index("image"), "image", pa.array(images)
@@ -210,7 +210,7 @@ def test_unreadable_pictures_are_counted_wherever_they_are(
     result = train(Manifest(table, known.root, "products"), tmp_path / "run", config)
     assert sorted(error.name for error in result.failures) == sorted(f"{one}.gone" for one in lost)
     page = (tmp_path / "run/report.html").read_text()
-    assert "Pictures that could not be read" in page
+    assert "Images that could not be read" in page
     assert f"{lost[2]}.gone" in page
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from arcwise.errors import ArcwiseError
-from arcwise.files import translate_errors
+from arcwise.files import os_error_reason
 from arcwise.training.config import TrainConfig
 
 OLDER = "of a run that an older Arcwise began, whose config has other names"
@@ -47,8 +47,10 @@ def read_config(path: Path) -> ConfigFile:
     Raises:
         ArcwiseError: it cannot be read, or holds something else.
     """
-    with translate_errors(path):
+    try:
         content = path.read_bytes()
+    except OSError as error:
+        raise ArcwiseError(f"{path}: {os_error_reason(error)}") from None
     try:
         values = json.loads(content) if path.suffix.lower() == ".json" else _yaml(content)
     except ValueError as error:

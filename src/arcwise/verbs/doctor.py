@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 PARTS = {
     "pictures, tables, galleries": ("numpy", "opencv-python-headless", "pyarrow", "faiss-cpu"),
-    "train": ("torch",),
+    "train": ("torch", "pydantic"),
     "serve a model (ONNX Runtime)": ("onnxruntime",),
     "export to ONNX": ("torch", "onnx", "onnxscript", "onnxruntime"),
     "reports": ("matplotlib", "jinja2"),
@@ -91,11 +91,11 @@ def _torch() -> tuple[tuple[str, ...], bool | None, str]:
         import torch
 
         from arcwise.training import build
-        from arcwise.training.config import TrainConfig
+        from arcwise.training.config import RunConfig
     except (ImportError, OSError) as error:  # half an installation, or libraries that do not fit
         return (), None, str(error)
     gpus = tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-    return gpus, build.precision(TrainConfig(), torch.device("cpu")) == "bf16", ""
+    return gpus, build.precision(RunConfig(), torch.device("cpu")) == "bf16", ""
 
 
 def _part(name: str, needs: tuple[str, ...]) -> Part:

@@ -214,15 +214,16 @@ def saved(out: Path) -> Saved | None:
         return None
     try:
         content = json.loads(path.read_bytes())
-        data = {key: content["data"][key] for key in ("fingerprint", "name", "images")}
         older = is_older(content["config"])
-        config = None if older else TrainConfig.from_dict(content["config"])
-        recipe, made = str(content.get("recipe", "")), list(content.get("changes", []))
+        if not older:
+            config = TrainConfig.from_dict(content["config"])
+            data = {key: content["data"][key] for key in ("fingerprint", "name", "images")}
+            recipe, made = str(content.get("recipe", "")), list(content.get("changes", []))
     except (ValueError, LookupError, TypeError, AttributeError):
         raise ArcwiseError(
             f"{path}: damaged, not what a run writes; restore it, or train into another --out"
         ) from None
-    if config is None:
+    if older:
         raise ArcwiseError(
             f"{path}: {OLDER}; its model can be used, but the run cannot go on: train into another "
             "--out"
