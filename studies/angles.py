@@ -34,9 +34,10 @@ IDENTITIES, SHOTS, HELD_OUT, OTHERS = 200, 12, 100, 6
 WATCHED = 400
 """Pictures learned from whose angles are followed."""
 RUNS = records.FOLDER / "angles.jsonl"
+CENTRES = CentresConfig(scale=32.0, margin_from=0.1, margin_full=0.6)
 CONFIG = TrainConfig(
     encoder=EncoderConfig(dim=128, size=SIZE),
-    objective=CentresConfig(scale=32.0, margin_from=0.1, margin_full=0.6),
+    objective=CENTRES,
     data=DataConfig(
         batch=64,
         sampling="balanced",
@@ -165,8 +166,9 @@ def text(runs: list[records.Run]) -> str:
 {three}
 
 {IDENTITIES} rendered products, {SHOTS} photos each, {SIZE} pixels; a network of three convolutions,
-{CONFIG.encoder.dim} dimensions, {CONFIG.run.steps} steps of {CONFIG.data.batch} pictures, s = {CONFIG.objective.scale:.0f},
-margins as published, growing over the first {CONFIG.objective.margin_full:.0%} of the steps; all seeds
+{CONFIG.encoder.dim} dimensions, {CONFIG.run.steps} steps of {CONFIG.data.batch} pictures,
+s = {CENTRES.scale:.0f}, margins as published, growing over the first
+{CENTRES.margin_full:.0%} of the steps; all seeds
 together. The mean angle falls from the start to the middle and on to the end in
 {sum(falling(theta) for theta in thetas)} of {len(thetas)} trainings.
 

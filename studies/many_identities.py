@@ -42,9 +42,9 @@ from arcwise.data.augment import Augment, augment, view_keys
 from arcwise.data.loader import CachedImages, batches
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.data.samplers import Shuffled
+from arcwise.margins import ArcFace
 from arcwise.synthetic import render_dataset
 from arcwise.training import build, checkpoint, loop, metrics
-from arcwise.margins import ArcFace
 from arcwise.training.config import (
     DataConfig,
     EncoderConfig,

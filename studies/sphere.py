@@ -59,9 +59,9 @@ the pictures learned from, mean over the seeds ± half the range. A gap is what 
 sectors of two classes, the middle {SECTOR:.0%} of each; negative: they overlap. Right: other
 pictures of the same identities, given the nearest mean.
 
-A network of three convolutions, {START.run.steps} steps of the softmax, the same for all losses, then
-{CONFIG.run.steps} of each, of {CONFIG.data.batch} pictures; s = {CENTRES.scale:.0f}; margins as published,
-growing over the first {CENTRES.margin_full:.0%} of those. (On the circle classes cannot pass each
+A network of three convolutions, {START.run.steps} steps of the softmax, the same for all losses,
+then {CONFIG.run.steps} of each, of {CONFIG.data.batch} pictures; s = {CENTRES.scale:.0f}; margins
+as published, growing over the first {CENTRES.margin_full:.0%} of those. (On the circle classes cannot pass each
 other: trained from the start, the losses over directions kept what order chance gave them, and on
 the people learned next to nothing.)
 

@@ -25,9 +25,7 @@ def changed(config: TrainConfig, **leaves: Any) -> TrainConfig:
         sections[name] |= leaves.pop(name, {})
     for leaf, value in leaves.items():
         owner = next(
-            name
-            for name in SECTIONS
-            if leaf in {one.name for one in fields(getattr(config, name))}
+            name for name in SECTIONS if leaf in {one.name for one in fields(getattr(config, name))}
         )
         sections[owner][leaf] = value
     return config.replace(**{name: one for name, one in sections.items() if one} | stages)

@@ -38,8 +38,8 @@ def stopped(products: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             signal.raise_signal(signal.SIGTERM)
 
     config = changed(
-        recipe("products"), size=16, dim=8, steps=8, batch=8, workers=0, holdout=0.3, log_every=1, validate_every=4,
-        checkpoint_every=3,
+        recipe("products"), size=16, dim=8, steps=8, batch=8, workers=0, holdout=0.3, log_every=1,
+        validate_every=4, checkpoint_every=3,
     )  # fmt: skip
     config = config.replace(data={"augment": {"zoom": 0.6}})
     folder = tmp_path_factory.mktemp("stopped") / "run"
@@ -96,7 +96,7 @@ def test_auto_begins_goes_on_and_says_that_it_is_finished(run: Path, tried: Trie
         "--resume",
         "--resume --lr 1e-1 --data.augment.zoom .6 --optim.warmup 5e-2 --recipe products --dim 08",
         "--resume=auto --seed 0 --run.precision auto --steps 8",
-        "--resume auto --data.workers 1 --run.log-every 2 --run.checkpoint-every 1 --run.device cpu",
+        "--resume auto --data.workers 1 --run.log-every 2 --run.checkpoint-every 1",
     ],
 )
 def test_equal_options_are_no_conflict(words: str, run: Path, tried: Tried) -> None:
@@ -154,7 +154,7 @@ def test_more_steps_have_the_schedule_of_the_longer_run(run: Path, tried: Tried)
 
 def test_in_python_the_config_counts_as_well(run: Path, products: Path) -> None:
     config = TrainConfig.from_dict(json.loads((run / "config.json").read_text())["config"])
-    with pytest.raises(ArcwiseError, match="began with encoder.dim 8, got 9"):
+    with pytest.raises(ArcwiseError, match=r"began with encoder\.dim 8, got 9"):
         train(products, run, changed(config, dim=9), resume=True)
     with pytest.raises(ArcwiseError, match="resume is 'yes'; expected"):
         train(products, run, config, resume="yes")  # type: ignore[arg-type]

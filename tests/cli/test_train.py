@@ -202,7 +202,9 @@ def test_seeds_share_the_held_out_identities(
     for words in ("--seed 0", "--seed 1", "--seed 0 --split-seed 1"):
         out = tmp_path / words.replace(" ", "")
         small = SMALL.replace("--holdout 0", "--holdout 0.3")
-        assert main(["train", str(products), "--out", str(out), *small.split(), *words.split()]) == 0
+        assert (
+            main(["train", str(products), "--out", str(out), *small.split(), *words.split()]) == 0
+        )
         held[words] = set(read_bundle(out / "model").digests["train"])
     assert held["--seed 0"] == held["--seed 1"]
     assert held["--seed 0"] != held["--seed 0 --split-seed 1"]

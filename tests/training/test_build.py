@@ -141,9 +141,7 @@ def test_a_mean_of_two_numbers_is_refused():
 
 
 def test_a_centre_head_has_the_config_s_margin_and_scale():
-    head = build.head(
-        runs.config(scale=30.0, margin=ArcFace(0.3, "detached")).objective, 7, 16
-    )
+    head = build.head(runs.config(scale=30.0, margin=ArcFace(0.3, "detached")).objective, 7, 16)
     assert isinstance(head, CentreHead)
     assert (head.margin, head.scale) == (ArcFace(0.3, "detached"), 30.0)
     assert head.centres.shape == (7, 16)
@@ -232,7 +230,7 @@ def test_sgd_without_momentum_does_not_look_ahead():
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_asking_for_a_gpu_that_is_not_there_is_an_error():
     assert build.device(runs.config(device="auto").run) == CPU
-    with pytest.raises(ArcwiseError, match="--run.device cuda: torch sees no GPU"):
+    with pytest.raises(ArcwiseError, match=r"--run\.device cuda: torch sees no GPU"):
         build.device(runs.config(device="cuda").run)
 
 

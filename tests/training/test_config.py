@@ -127,7 +127,7 @@ def test_an_unknown_field_is_an_error_with_a_suggestion(values, suggestion, tmp_
         with pytest.raises(ArcwiseError, match=re.escape(suggestion)) as caught:
             call()
         assert (str(path) in str(caught.value)) == (name == "file")
-    with pytest.raises(ArcwiseError, match="'optim.rl'"):
+    with pytest.raises(ArcwiseError, match=r"'optim\.rl'"):
         OptimConfig(rl=1)
 
 
@@ -246,7 +246,10 @@ def test_a_bad_augmentation_is_refused_with_what_was_got_and_expected(bad, got, 
         ({"sample_rate": 0.1}, "sample_rate=0.1; .*or objective.centre_optimiser=fused"),
         ({"logq_correction": True}, "logq_correction=True; expected false"),
         ({"softmax": "dense", "gradient_products": "bf16"}, "gradient_products='bf16'.*streaming"),
-        ({"loss": "arcface+intra", "centre_optimiser": "fused"}, "ordinary with loss=arcface.intra"),
+        (
+            {"loss": "arcface+intra", "centre_optimiser": "fused"},
+            "ordinary with loss=arcface.intra",
+        ),
         ({"loss": "arcface+inter", "subcentres": 3}, "subcentres=3; expected 1 with"),
         ({"loss": "sphereface", "m": 0.5}, "m=0.5; expected 1 or more"),
         ({"loss": "adaface", "m": 2}, "AdaFace: m=2; "),

@@ -52,7 +52,8 @@ def test_every_row_says_what_was_measured_at_its_step(patterns, tmp_path):
     rows = [row for row in every if "epoch" not in row]
     assert [row["step"] for row in rows] == list(range(1, 9))
     assert all(
-        row.keys() == {"step", "loss", "gradient", "lr", "margin_scale", *runs.TIMINGS} for row in rows
+        row.keys() == {"step", "loss", "gradient", "lr", "margin_scale", *runs.TIMINGS}
+        for row in rows
     )
     assert [row["lr"] for row in rows[:3]] == pytest.approx([0.05, 0.1, 0.1])
     assert [row["margin_scale"] for row in rows] == [0, 0.25, 0.5, 0.75, 1, 1, 1, 1]

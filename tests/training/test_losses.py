@@ -127,7 +127,7 @@ def test_a_loss_between_samples_comes_with_balanced_batches():
     for loss in ("triplet", "arcface+circle"):
         data = config.with_loss(loss).data
         assert (data.sampling, data.domain_balance) == ("balanced", 0.0)
-    with pytest.raises(ArcwiseError, match="data.sampling='shuffled'; expected balanced"):
+    with pytest.raises(ArcwiseError, match=r"data\.sampling='shuffled'; expected balanced"):
         config.replace(objective={"loss": "triplet"}, data={"sampling": "shuffled"})
 
 

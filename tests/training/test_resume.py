@@ -31,7 +31,8 @@ KINDS = {
     "plain softmax, no average": {"loss": "softmax", "ema_decay": 0.0},
     "AdamW, clipped": {"optim": {"name": "adamw"}, "lr": 0.01, "max_grad_norm": 1.0},
     "fused centres, sampled classes, statistics of the margin": {
-        "loss": "adaface", "m": 0.5, "centre_optimiser": "fused", "sample_rate": 0.9, "subcentres": 2,
+        "loss": "adaface", "m": 0.5, "centre_optimiser": "fused", "sample_rate": 0.9,
+        "subcentres": 2,
     },
     "nothing kept in memory, two workers": {"cache_gb": 0.0, "workers": 2},
     "kept in memory, two workers": {"workers": 2},
@@ -72,7 +73,9 @@ def assert_same(folder, expected):
 @pytest.mark.parametrize("kind", KINDS)
 def test_ctrl_c_and_resume_is_the_uninterrupted_run(kind, whole, patterns, others, tmp_path):
     config = runs.config(**KINDS[kind])
-    stopped = runs.train(config, patterns, tmp_path, validation=others, report=runs.press_ctrl_c_at(5))
+    stopped = runs.train(
+        config, patterns, tmp_path, validation=others, report=runs.press_ctrl_c_at(5)
+    )
     assert (stopped.finished, stopped.steps) == (False, 5)
     resumed = runs.train(config, patterns, tmp_path, validation=others, resume=True)
     assert (resumed.finished, resumed.steps) == (True, 8)
@@ -178,7 +181,14 @@ def test_the_best_validation_is_remembered(patterns, others, tmp_path):
     def on_best(encoder, step, result, last):
         kept.append((step, result, last))
 
-    runs.train(config, patterns, tmp_path, validation=others, on_best=on_best, report=runs.press_ctrl_c_at(5))
+    runs.train(
+        config,
+        patterns,
+        tmp_path,
+        validation=others,
+        on_best=on_best,
+        report=runs.press_ctrl_c_at(5),
+    )
     result = runs.train(config, patterns, tmp_path, validation=others, on_best=on_best, resume=True)
     best = [(step, result) for step, result, last in kept if not last]
     assert result.best == max((result for _, result in best), key=lambda result: result.score)

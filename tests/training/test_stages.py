@@ -45,9 +45,7 @@ def test_each_stage_has_its_own_objective_and_schedule(whole):
     config = staged()
     for number, begins in enumerate((0, 4, 9)):
         stage = config.stage(number)
-        expected = [
-            stage.optim.lr * schedule.rate(stage, step) for step in range(stage.run.steps)
-        ]
+        expected = [stage.optim.lr * schedule.rate(stage, step) for step in range(stage.run.steps)]
         there = rows[begins : begins + stage.run.steps]
         assert [row["lr"] for row in there] == pytest.approx(expected, rel=1e-5)
 

@@ -51,11 +51,16 @@ def parts(spoil=None):
 
 
 def fused_parts(spoil=None):
-    """The same encoder, and a head with running statistics whose centres a fused optimiser moves."""
+    """The same encoder, and a head with statistics whose centres a fused optimiser moves."""
     encoder, _, _ = parts(spoil)
     head = CentreHead(5, 6, margin=AdaFace(0.3), scale=16.0)
     centres = CentreSGD(head, 0.1, 0.9, nesterov=True)
-    return encoder, ClassCentres(head), torch.optim.SGD(encoder.parameters(), 0.1, momentum=0.9), centres
+    return (
+        encoder,
+        ClassCentres(head),
+        torch.optim.SGD(encoder.parameters(), 0.1, momentum=0.9),
+        centres,
+    )
 
 
 def batch():
@@ -64,9 +69,16 @@ def batch():
 
 
 def step(
-    encoder, objective, optimiser, centres=None, *, max_grad_norm=0.0, margin_scale=1.0, inputs=None,
+    encoder,
+    objective,
+    optimiser,
+    centres=None,
+    *,
+    max_grad_norm=0.0,
+    margin_scale=1.0,
+    inputs=None,
     careful=True,
-):  # fmt: skip
+):
     """The loss and the norm of the gradient of one step."""
     images, labels = batch()
     objective.set_margin_scale(margin_scale)
@@ -268,7 +280,8 @@ def test_looking_for_the_layer_leaves_no_hook_behind():
 
 def test_the_message_names_the_step_and_the_batch_and_says_what_to_do():
     error = sentence(NonFiniteError("the loss is nan"), 17,
-                     [f"{n}.jpg" for n in range(6)], ["lower --lr", "set --optim.max-grad-norm 5"])  # fmt: skip
+                     [f"{n}.jpg" for n in range(6)],
+                     ["lower --lr", "set --optim.max-grad-norm 5"])  # fmt: skip
     assert str(error).startswith("step 17: the loss is nan; batch: 0.jpg, 1.jpg, 2.jpg, 3.jpg … ")
     assert "(6 images)" in str(error)
     assert "To go on, lower --lr or set --optim.max-grad-norm 5;" in str(error)

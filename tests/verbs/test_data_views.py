@@ -15,8 +15,8 @@ from arcwise.recipes import recipe
 from arcwise.training import batches
 from arcwise.verbs.data_views import GAP, LINE, TILE, views
 from arcwise.verbs.train import train
-from tests.settings import changed
 from tests import pictures
+from tests.settings import changed
 
 CONFIG = changed(recipe("products"), size=32, train_crop=0, dim=16, batch=8, steps=2, holdout=0.3)
 

@@ -17,11 +17,12 @@ from arcwise.verbs.data_views import views as draw
 def answer(words: Sequence[str]) -> int:
     """Run the command with the defaults of the recipe, config file and loss in its words."""
     begin = chosen_by(words)
+    defaults = options_of(begin.config, words)
 
     def command(
         source: Positional[Path],
         sheet: Positional[Path],
-        options: Any = options_of(begin.config, words),
+        options: Any = defaults,
         recipe: str = begin.recipe,
         config: Path | None = None,
         pictures: int = 6,

@@ -38,10 +38,11 @@ EVERY = 30.0
 def answer(words: Sequence[str]) -> int:
     """Run the command with the defaults of what its words begin with."""
     begin = chosen_by(words)
+    defaults = options_of(begin.config, words)
 
     def command(
         source: Positional[Path],
-        options: Any = options_of(begin.config, words),
+        options: Any = defaults,
         out: Path = OUT,
         recipe: str = begin.recipe,
         config: Path | None = None,
@@ -246,8 +247,8 @@ def conclude(result: TrainResult, again: str) -> int:
     few = result.thresholds[0].identities if result.thresholds else FEW
     if few < FEW:
         print(
-            f"warning: the thresholds rest on {few} identities, too few to decide by; hold out more "
-            "(--holdout), or bring more identities"
+            f"warning: the thresholds rest on {few} identities, too few to decide by; hold out "
+            "more (--holdout), or bring more identities"
         )
     print(f"model: {result.model}")
     print(f"report: {result.report}" if result.report else NO_REPORT)

@@ -70,7 +70,9 @@ def load(folder: Path) -> tuple[int, dict[str, Any]]:
 
 def is_sane(state: dict[str, Any]) -> bool:
     """Whether every number of the networks is finite, and no weight is beyond reason."""
-    tensors = [(name, one) for part in ("encoder", "objective") for name, one in state[part].items()]
+    tensors = [
+        (name, one) for part in ("encoder", "objective") for name, one in state[part].items()
+    ]
     return all(
         bool(one.isfinite().all()) and ("running" in name or float(one.abs().max()) < LARGEST)
         for name, one in tensors

@@ -83,8 +83,8 @@ class DataConfig:
             each = self.images_per_identity
             expect(self.batch % each == 0, "data.batch", self.batch,
                    f"a multiple of data.images_per_identity={each}")  # fmt: skip
-            expect(not self.domain_balance, "data.domain_balance",
-                   self.domain_balance, "0 where data.sampling=balanced fills the batch")  # fmt: skip
+            words = "0 where data.sampling=balanced fills the batch"
+            expect(not self.domain_balance, "data.domain_balance", self.domain_balance, words)
 
 
 @section("optim")

@@ -81,6 +81,6 @@ def _yaml(content: bytes) -> Any:
     number = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$")
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
     try:
-        return yaml.load(content, Loader) or {}  # noqa: S506  # a SafeLoader
+        return yaml.load(content, Loader) or {}  # a SafeLoader
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None

@@ -163,7 +163,7 @@ class Terms:
         """Return the objective of the loss that changes name, and the changes of its fields."""
         left = dict(changes)
         base = with_loss(self, str(left.pop("loss"))) if "loss" in left else self
-        added = {
+        added: dict[str, Any] = {
             name: kind()
             for name, kind in TERMS.items()
             if isinstance(left.get(name), Mapping) and getattr(base, name) is None
@@ -237,9 +237,9 @@ class CentresConfig(Terms):
         every, fused = self.sample_rate == 1, self.centre_optimiser == "fused"
         _check(self, "margin_from", self.margin_from <= self.margin_full,
                f"at most objective.margin_full={self.margin_full}")  # fmt: skip
-        _check(self, "gradient_products",
-               self.softmax in ("auto", "streaming") or self.gradient_products == "fp32",
-               f"fp32 with objective.softmax={self.softmax}, or objective.softmax=streaming")  # fmt: skip
+        streams = self.softmax in ("auto", "streaming") or self.gradient_products == "fp32"
+        _check(self, "gradient_products", streams,
+               f"fp32 with objective.softmax={self.softmax}, or streaming")  # fmt: skip
         _check(self, "sample_rate", every or fused,
                "1 with objective.centre_optimiser=ordinary, whose decay and momentum move every "
                "class; or objective.centre_optimiser=fused")  # fmt: skip
@@ -252,7 +252,7 @@ class CentresConfig(Terms):
         _check(self, "subcentres", self.subcentres == 1 or not regularised,
                f"1 with loss={self.loss}, which needs one centre a class")  # fmt: skip
         _check(self, "centre_optimiser", not (fused and regularised),
-               f"ordinary with loss={self.loss}, which gives the centres a gradient of its own")  # fmt: skip
+               f"ordinary with loss={self.loss}, whose regulariser moves the centres")  # fmt: skip
 
     @property
     def loss(self) -> str:
@@ -290,7 +290,9 @@ def with_loss(objective: Terms, loss: str) -> ObjectiveConfig:
     for name in names:
         if name not in known:
             hint = suggestion(name, known) or f"known: {', '.join(known)}"
-            raise ArcwiseError(f"training config: objective.loss={loss!r}: no loss {name!r}; {hint}")
+            raise ArcwiseError(
+                f"training config: objective.loss={loss!r}: no loss {name!r}; {hint}"
+            )
     over_classes = [name for name in names if name == "softmax" or name in MARGINS]
     if len(set(names)) < len(names) or len(over_classes) > 1:
         raise ArcwiseError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from arcwise import distributed
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
+from arcwise.objectives import Objective
 from arcwise.training import build
 from arcwise.training.batches import stage_rows
 from arcwise.training.config import TrainConfig
@@ -95,14 +96,19 @@ class Run:
                 f"{self.images.name}: got {classes} identity; expected at least 2 to tell apart"
             )
         if renew:
-            made = build.objective(self.config.objective, classes, self.config.encoder.dim)
-            assert isinstance(made, nn.Module)
-            self.objective = made.to(self.device)
-        distributed.same_start(self.encoder, self.objective)
+            settings, dim = self.config.objective, self.config.encoder.dim
+            self.objective: Objective = build.objective(settings, classes, dim)
+            self._module.to(self.device)
+        distributed.same_start(self.encoder, self._module)
         self.centres = build.centre_optimiser(self.config, self.objective)
         self.optimiser = build.optimiser(self.config, self.encoder, self.objective, self.centres)
         decay = self.config.optim.ema_decay
         self.ema = Ema(self.encoder, decay) if decay else None
+
+    @property
+    def _module(self) -> nn.Module:
+        """The objective as the module that it is, too."""
+        return cast(nn.Module, self.objective)
 
     @property
     def ends(self) -> int:
@@ -144,7 +150,7 @@ class Run:
         return {
             "stage": self.stage,
             "encoder": self.encoder.state_dict(),
-            "objective": self.objective.state_dict(),
+            "objective": self._module.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "centres": self.centres and self.centres.state_dict(),
             "ema": self.ema and self.ema.module.state_dict(),
@@ -156,7 +162,7 @@ class Run:
     def restore(self, step: int, state: dict[str, Any]) -> None:
         """Go back to a saved state of the current stage."""
         self.encoder.load_state_dict(state["encoder"])
-        self.objective.load_state_dict(state["objective"])
+        self._module.load_state_dict(state["objective"])
         self.optimiser.load_state_dict(state["optimiser"])
         if self.centres:
             self.centres.load_state_dict(state["centres"])

@@ -77,7 +77,9 @@ def _sentence(error: ErrorDetails, path: str) -> str:
     numbers = error.get("ctx", {})
     if "expected" in numbers:
         numbers["expected"] = re.sub(r"'([^']*)'", r"\1", numbers["expected"]).replace(" or ", ", ")
-    expected = _WORDS.get(error["type"], error["msg"].removeprefix("Input should be ")).format(**numbers)
+    expected = _WORDS.get(error["type"], error["msg"].removeprefix("Input should be ")).format(
+        **numbers
+    )
     return f"training config: {name}={error['input']!r}; expected {expected}"
 
 

@@ -4,9 +4,9 @@ A step that is not finite must leave no weight and no running statistic changed,
 name the layer and the batch. A step that is finite must not pay for that: copies of all statistics
 cost a kernel each, and a look at the loss makes a GPU wait. So there are two ways to make a step.
 
-The usual way copies nothing. On a CPU, where a look costs nothing, it raises `NonFiniteError` before
-the optimiser's update. On a GPU it only says, in a tensor, whether the step was finite; the loop
-looks where it has to wait anyway: when it logs, validates or saves, and before it saves.
+The usual way copies nothing. On a CPU, where a look costs nothing, it raises `NonFiniteError`
+before the weights move. On a GPU it only says, in a tensor, whether the step was finite. The loop
+looks at that where it has to wait anyway: before it logs, validates or saves.
 
 Once a step was not finite, the loop goes back to the last checkpoint, which was saved after such a
 look, and repeats the steps carefully, up to the one that fails. They are the same steps: batches,

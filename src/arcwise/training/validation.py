@@ -58,7 +58,7 @@ def embed(
     device: torch.device,
     autocast: AbstractContextManager[object],
 ) -> tuple[np.ndarray, np.ndarray, tuple[ImageError, ...]]:
-    """Return (M, D) unit embeddings of the readable images, their (M,) labels, and the other images.
+    """Return (M, D) unit embeddings of the readable images, (M,) labels, and the other images.
 
     Raises:
         ArcwiseError: none can be read.

@@ -22,8 +22,8 @@ from arcwise.verbs.enrol import Enrolled, enrol
 from arcwise.verbs.evaluate import Evaluation, evaluate
 from arcwise.verbs.export import ExportReport, export, need_libraries
 from arcwise.verbs.reporting import can_report
-from arcwise.verbs.search import Found, search
 from arcwise.verbs.run_folder import TrainResult
+from arcwise.verbs.search import Found, search
 from arcwise.verbs.seed import check_seed
 from arcwise.verbs.train import train
 

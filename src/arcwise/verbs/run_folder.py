@@ -216,19 +216,20 @@ def saved(out: Path) -> Saved | None:
         content = json.loads(path.read_bytes())
         older = is_older(content["config"])
         if not older:
-            config = TrainConfig.from_dict(content["config"])
-            data = {key: content["data"][key] for key in ("fingerprint", "name", "images")}
-            recipe, made = str(content.get("recipe", "")), list(content.get("changes", []))
+            return Saved(
+                TrainConfig.from_dict(content["config"]),
+                str(content.get("recipe", "")),
+                {key: content["data"][key] for key in ("fingerprint", "name", "images")},
+                list(content.get("changes", [])),
+            )
     except (ValueError, LookupError, TypeError, AttributeError):
         raise ArcwiseError(
             f"{path}: damaged, not what a run writes; restore it, or train into another --out"
         ) from None
-    if older:
-        raise ArcwiseError(
-            f"{path}: {OLDER}; its model can be used, but the run cannot go on: train into another "
-            "--out"
-        )
-    return Saved(config, recipe, data, made)
+    raise ArcwiseError(
+        f"{path}: {OLDER}; its model can be used, but the run cannot go on: train into another "
+        "--out"
+    )
 
 
 def write(out: Path, start: Start, manifest: Manifest, loss: str, recipe: str) -> None:

@@ -27,7 +27,6 @@ from arcwise.verbs import run_folder
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.run_folder import LAST, MODEL, Parts, Resume, TrainResult
 
-
 Announce = Callable[[Parts, TrainConfig], None]
 """Called with the parts of the data and the resolved config before the first step."""
 
@@ -220,7 +219,11 @@ def _digests(parts: Parts) -> dict[str, list[str]]:
 
 
 def _summary(
-    config: TrainConfig, manifest: Manifest, trained_on: Manifest, step: int, result: Validation | None
+    config: TrainConfig,
+    manifest: Manifest,
+    trained_on: Manifest,
+    step: int,
+    result: Validation | None,
 ) -> dict[str, Any]:
     """What model.json says about its making."""
     measured = {} if result is None else {"recall_at_1": result.recall_at_1, "tar": result.tar}

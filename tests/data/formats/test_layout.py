@@ -16,8 +16,8 @@ from arcwise.cli import main
 from arcwise.data.formats.layout import TopFolders, hidden, split_of
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError
-from arcwise.verbs.queries import queries
 from arcwise.training.config import TrainConfig
+from arcwise.verbs.queries import queries
 from arcwise.verbs.train import training_rows
 
 AFolder = Callable[..., Path]
