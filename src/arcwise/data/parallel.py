@@ -1,16 +1,18 @@
-"""Something done to every row on several threads, in order, with bounded memory."""
+"""Work on every row by several threads, with the results in order and bounded memory."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
 from typing import TypeVar
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
-"""Called with what is done and the total, from the thread that asked for the work."""
+"""Called with what is done and the total, from the thread that iterates."""
 
 
 def each_row(
@@ -18,29 +20,39 @@ def each_row(
     rows: int,
     *,
     workers: int | None = None,
+    ahead: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[T]:
-    """function(0), function(1), … in order; at most a few rows a thread are ahead of the reader.
+    """Yield function(0), function(1), … in order, computed by threads.
 
-    OpenCV and hashlib let go of the interpreter, so threads decode side by side.
+    OpenCV and hashlib release the interpreter's lock, so threads decode at the same time. What a
+    call raises is raised in its turn, and calls that have not begun are then dropped.
 
     Args:
         function: of the row number.
         rows: how many.
-        workers: threads; as many as there are cores when not given.
+        workers: threads; as many as there are cores by default. With 1 there is no thread.
+        ahead: results at most that wait for the reader, 8 a thread by default.
         progress: called after every 64th row and the last.
     """
-    workers = workers or os.cpu_count() or 1
-    waiting: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
+    workers = os.cpu_count() or 1 if workers is None else workers
+    with closing(_results(function, rows, workers, ahead or 8 * workers)) as results:
+        for done, result in enumerate(results, 1):
+            yield result
+            if progress is not None and (done % 64 == 0 or done == rows):
+                progress(done, rows)
+
+
+def _results(function: Callable[[int], T], rows: int, workers: int, ahead: int) -> Generator[T]:
+    if workers <= 1 or rows <= 1:
+        yield from map(function, range(rows))
+        return
+    with ThreadPoolExecutor(workers, thread_name_prefix="arcwise-rows") as pool:
+        submitted = (pool.submit(function, row) for row in range(rows))
+        waiting = deque(islice(submitted, max(ahead, workers)))
         try:
-            for row in range(rows + 8 * workers):
-                if row < rows:
-                    waiting.append(pool.submit(function, row))
-                if row >= 8 * workers and waiting:
-                    yield waiting.popleft().result()
-                    done = row - 8 * workers + 1
-                    if progress is not None and (done % 64 == 0 or done == rows):
-                        progress(done, rows)
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(islice(submitted, 1))
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)  # Ctrl-C does not wait for the queue
+            pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the queue
