@@ -176,7 +176,7 @@ def test_mixed_gives_each_part_its_share_of_every_batch():
         (lambda: Windowed(0, 4, 0), r"got 0 rows.*expected at least 1"),
         (lambda: Windowed(4, 4, 0, window=0), r"window=0; expected at least 1"),
         (lambda: Balanced(np.array([0, 1]), 1, 4, 0), r"got 1 identities.*at least 2"),
-        (lambda: Balanced(np.array([0, 1]), 2, 0, 0), r"0 pictures; expected"),
+        (lambda: Balanced(np.array([0, 1]), 2, 0, 0), r"0 images; expected"),
         (lambda: Balanced(np.array([0, 1]), 3, 4, 0), r"data set has 2; lower the batch"),
     ],
 )
