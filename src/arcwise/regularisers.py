@@ -60,8 +60,8 @@ class CentreLoss(nn.Module):
         """Move the centres of these classes. The rows of a class are summed before dividing."""
         present, positions, counts = torch.unique(classes, return_inverse=True, return_counts=True)
         step = difference.new_zeros(len(present), difference.shape[1])
-        step.index_add_(0, positions, difference)
-        step *= self.alpha / (1 + counts.double())[:, None]
+        step.index_add_(0, positions.to(step.device), difference)
+        step *= self.alpha / (1 + counts.to(step.device).double())[:, None]
         self.centres[present] = (self.centres[present] + step).to(self.centres.dtype)
 
 
@@ -118,6 +118,7 @@ def inter(centres: Tensor, labels: Tensor, *, chunk: int = 1024) -> Tensor:
         raise ArcwiseError(f"inter: got chunk={chunk!r}; expected at least 1 class at a time")
     present, counts = torch.unique(labels[labels >= 0], return_counts=True)
     weights = counts.double() / (math.pi * max(int(counts.sum()), 1) * (len(centres) - 1))
+    present, weights = present.to(centres.device), weights.to(centres.device)
     with_gradients = torch.is_grad_enabled() and centres.requires_grad
     loss, gradient = _inter(centres.detach(), present, weights, chunk, with_gradients)
     if with_gradients:

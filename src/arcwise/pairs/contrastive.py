@@ -13,8 +13,8 @@ from arcwise.pairs.pairwise import (
     Block,
     BlockSums,
     Distance,
-    check_batch,
     check_margin,
+    checked_labels,
     distance_of,
     pairwise_loss,
 )
@@ -57,7 +57,7 @@ class Contrastive:
         Raises:
             ArcwiseError: shapes or labels that do not fit.
         """
-        check_batch("Contrastive", embeddings, labels, chunk)
+        labels = checked_labels("Contrastive", embeddings, labels, chunk)
         measure = distance_of("Contrastive", self.distance, squared=False)
 
         def sums(block: Block) -> BlockSums:
@@ -111,7 +111,7 @@ class SupervisedContrastive:
         Raises:
             ArcwiseError: shapes or labels that do not fit.
         """
-        check_batch("SupervisedContrastive", embeddings, labels, chunk)
+        labels = checked_labels("SupervisedContrastive", embeddings, labels, chunk)
 
         def sums(block: Block) -> BlockSums:
             paired = block.same.any(1)
@@ -164,7 +164,7 @@ class Circle:
         Raises:
             ArcwiseError: shapes or labels that do not fit.
         """
-        check_batch("Circle", embeddings, labels, chunk)
+        labels = checked_labels("Circle", embeddings, labels, chunk)
         m = self.margin
 
         def sums(block: Block) -> BlockSums:

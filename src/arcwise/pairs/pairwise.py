@@ -172,8 +172,11 @@ def check_margin(name: str, margin: float) -> None:
         raise ArcwiseError(f"{name}: got margin={margin!r}; expected a number not below 0")
 
 
-def check_batch(name: str, embeddings: Tensor, labels: Tensor, chunk: int) -> None:
-    """Raise ArcwiseError unless embeddings, labels and chunk fit together."""
+def checked_labels(name: str, embeddings: Tensor, labels: Tensor, chunk: int) -> Tensor:
+    """Return the labels on the embeddings' device; raise ArcwiseError if something does not fit.
+
+    Labels on the CPU are checked there, so that no GPU is waited for.
+    """
     if embeddings.ndim != 2 or not embeddings.is_floating_point() or not embeddings.shape[1]:
         raise ArcwiseError(
             f"{name}: got embeddings {tuple(embeddings.shape)} of {embeddings.dtype}; expected "
@@ -190,3 +193,4 @@ def check_batch(name: str, embeddings: Tensor, labels: Tensor, chunk: int) -> No
         )
     if chunk < 1:
         raise ArcwiseError(f"{name}: got chunk={chunk!r}; expected at least 1 anchor at a time")
+    return labels.to(embeddings.device, non_blocking=True)

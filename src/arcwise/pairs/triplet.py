@@ -16,8 +16,8 @@ from arcwise.pairs.pairwise import (
     BlockSums,
     Distance,
     blocks,
-    check_batch,
     check_margin,
+    checked_labels,
     directions,
     distance_of,
     pairwise_loss,
@@ -89,7 +89,7 @@ class Triplet:
         Raises:
             ArcwiseError: shapes, labels or triplets that do not fit.
         """
-        check_batch("Triplet", embeddings, labels, chunk)
+        labels = checked_labels("Triplet", embeddings, labels, chunk)
         if triplets is not None:
             sums = self._sums_of(_checked(triplets, labels))
         elif self.mining == "all":
@@ -188,7 +188,7 @@ def mine(
     Raises:
         ArcwiseError: shapes, labels or options that do not fit.
     """
-    check_batch("mine", embeddings, labels, chunk)
+    labels = checked_labels("mine", embeddings, labels, chunk)
     check_margin("mine", margin)
     measure = distance_of("mine", distance, squared=True)
     if mining not in get_args(Mining):
