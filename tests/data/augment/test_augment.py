@@ -8,7 +8,7 @@ from arcwise.data.augment.draws import chosen
 from tests.data.augment.views import EVERYTHING, images, keys, noise, planes, views
 
 
-def test_nothing_asked_for_is_the_image_itself():
+def test_no_operation_gives_the_image_itself():
     pixels = images()
     torch.testing.assert_close(views(pixels), planes(pixels), rtol=0, atol=2e-2)
 
@@ -24,7 +24,7 @@ def test_flip_mirrors_about_its_share_of_the_images():
     assert 60 < int(mirrored.sum()) < 140
 
 
-def test_a_larger_canvas_is_shrunk_to_the_view():
+def test_a_larger_image_is_shrunk_to_the_view():
     pixels = images(side=32)
     expected = torch.nn.functional.avg_pool2d(planes(pixels), 2)
     torch.testing.assert_close(views(pixels, side=16), expected, rtol=0, atol=2e-2)
