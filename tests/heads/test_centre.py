@@ -47,14 +47,14 @@ def test_it_is_margin_softmax_to_the_last_bit():
 
 
 @implementations
-@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
-def test_strength_is_a_fraction_of_the_margin(strength, impl):
+@pytest.mark.parametrize("margin_scale", [0.0, 0.5, 1.0])
+def test_margin_scale_is_a_fraction_of_the_margin(margin_scale, impl):
     x, y = batch()
-    weak = head(ArcFace(0.4), impl=impl).loss(x, y, strength)
-    assert weak.item() == head(ArcFace(0.4 * strength), impl=impl).loss(x, y).item()
+    weak = head(ArcFace(0.4), impl=impl).loss(x, y, margin_scale)
+    assert weak.item() == head(ArcFace(0.4 * margin_scale), impl=impl).loss(x, y).item()
 
 
-def test_at_no_strength_there_is_no_margin():
+def test_at_margin_scale_0_there_is_no_margin():
     x, y = batch()
     assert head(ArcFace()).loss(x, y, 0.0).item() == head(NormSoftmax()).loss(x, y).item()
 
@@ -147,15 +147,15 @@ def test_embeddings_that_do_not_learn_still_move_the_centres():
     torch.testing.assert_close(owner.centres.grad, expected.dw)
 
 
-def test_a_truncated_pass_reports_and_an_exact_one_does_not():
+def test_a_truncated_pass_has_metrics_and_an_exact_one_has_none():
     truncated, exact_ = head(impl=Truncated(tau=0.01)), head()
     truncated.loss(*batch())
     exact_.loss(*batch())
-    assert 0 < truncated.report["dropped"] < 0.1
-    assert exact_.report == {}
+    assert 0 < truncated.metrics["dropped"] < 0.1
+    assert exact_.metrics == {}
 
 
-def test_the_dense_one_cannot_be_swept():
+def test_the_dense_one_cannot_have_a_fused_optimiser():
     owner = head(impl="dense")
     CentreSGD(owner, 0.1)
     with pytest.raises(ArcwiseError, match='impl="dense" under a CentreSGD'):
