@@ -9,7 +9,7 @@ import torch
 
 from arcwise import margin_softmax
 from arcwise.errors import ArcwiseError
-from arcwise.heads import CentreHead, CentreSGD, Sampled
+from arcwise.heads import CentreHead, CentreSGD, Sampled, scale_for
 from arcwise.margins import ArcFace, Filtered, MagFace, NormSoftmax
 from arcwise.softmax import Streaming, Truncated
 from tests.heads.batches import C, D, batch, head
@@ -189,3 +189,17 @@ def test_batches_that_do_not_fit_are_refused():
         head().loss(x[:, :3], y)
     with pytest.raises(ArcwiseError, match="expected 0 to 10"):
         head().loss(x, y + C)
+
+
+def test_scale_grows_with_the_classes_as_adacos_does():
+    start = math.sqrt(2) * math.log(9_999)  # AdaCos at 10,000 classes
+    assert scale_for(10_000) == pytest.approx(2.5 * start)
+    scales = [scale_for(c) for c in (2, 5, 50, 500, 5_000, 1_000_000)]
+    assert scales == sorted(scales)
+    assert scales[0] == 8
+    assert 45 < scales[-1] < 64  # what the field uses by hand for a million
+
+
+def test_a_scale_for_one_class_is_refused():
+    with pytest.raises(ArcwiseError, match="got 1 classes"):
+        scale_for(1)

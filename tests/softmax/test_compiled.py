@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from arcwise.heads import CentreHead, CentreSGD
 from arcwise.margins import ArcFace, CurricularFace
 from arcwise.softmax import Streaming, Truncated, compiled, negatives
-from arcwise.softmax.problem import prepare
 from arcwise.softmax.loss import Rule
+from arcwise.softmax.problem import prepare
 from tests.softmax.exact import exact
 from tests.softmax.problems import ask, draw, error
 

@@ -260,6 +260,32 @@ def test_the_host_waits_no_more_often_for_more_chunks(margin, times):
     assert counts == [times, times]
 
 
+@pytest.mark.skipif(DEVICE.type == "cpu", reason="a GPU, for which the host may wait")
+def test_a_step_with_labels_on_the_cpu_waits_for_no_gpu():
+    x, _, y = draw(5, 9, 8, 0, torch.float32)
+    x = x.to(DEVICE).requires_grad_()
+    head = CentreHead(9, 8, margin=ArcFace(), scale=16.0, impl=Triton(chunk=4)).to(DEVICE)
+    optimiser = CentreSGD(head, lr=0.1)
+    for mode in ("default", "error"):  # the first step compiles the kernels
+        torch.cuda.set_sync_debug_mode(mode)
+        try:
+            head.loss(x, y).backward()
+            optimiser.step()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("labels_on", ["cpu", DEVICE])
+def test_labels_may_be_on_either_device(labels_on):
+    x, w, y = draw(5, 9, 8, 0, torch.float32)
+    x, w = x.to(DEVICE), w.to(DEVICE)
+    expected = margin_softmax(x, w, y.to(DEVICE), margin=ArcFace(), impl="streaming")
+    for impl in ("dense", "triton", "streaming"):
+        got = margin_softmax(x, w, y.to(labels_on), margin=ArcFace(), impl=Triton("fp32")
+                             if impl == "triton" else impl)  # fmt: skip
+        torch.testing.assert_close(got, expected)
+
+
 @pytest.mark.parametrize("chosen", ["ieee", "tf32"])
 def test_products_round_as_they_say_whatever_the_user_chose(monkeypatch, chosen):
     from arcwise.softmax.triton.passes import accumulate, product
