@@ -237,7 +237,7 @@ def _step(
     if run.average:
         run.average.update(run.encoder, run.step)
     values = {"loss": loss, "gradient": norm, "lr": config.lr * factor, "strength": strength}
-    return values | (run.head.report if isinstance(run.head, CentreHead) else {})
+    return values | (run.head.metrics if isinstance(run.head, CentreHead) else {})
 
 
 def _epoch_ended(config: TrainConfig, pictures: int, step: int) -> int:
