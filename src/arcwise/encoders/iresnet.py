@@ -22,7 +22,7 @@ BLOCKS = {
 }
 
 
-class Block(nn.Module):
+class ResidualUnit(nn.Module):
     """The improved residual unit: (N, C_in, H, W) -> (N, C_out, H / stride, W / stride)."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
@@ -50,8 +50,8 @@ class Block(nn.Module):
 
 def _layer(channels_in: int, channels_out: int, blocks: int) -> nn.Sequential:
     """Residual units of which the first halves the image."""
-    rest = [Block(channels_out, channels_out, stride=1) for _ in range(blocks - 1)]
-    return nn.Sequential(Block(channels_in, channels_out, stride=2), *rest)
+    rest = [ResidualUnit(channels_out, channels_out, stride=1) for _ in range(blocks - 1)]
+    return nn.Sequential(ResidualUnit(channels_in, channels_out, stride=2), *rest)
 
 
 class IResNet(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from arcwise.errors import ArcwiseError
 from arcwise.pairs.pairwise import (
-    Block,
+    AnchorBlock,
     BlockSums,
     Distance,
     check_margin,
@@ -60,7 +60,7 @@ class Contrastive:
         labels = checked_labels("Contrastive", embeddings, labels, chunk)
         measure = distance_of("Contrastive", self.distance, squared=False)
 
-        def sums(block: Block) -> BlockSums:
+        def sums(block: AnchorBlock) -> BlockSums:
             far = measure(block.cosines)
             positives = 0.5 * far[block.same].square()
             negatives = 0.5 * (self.margin - far[block.different]).relu().square()
@@ -113,7 +113,7 @@ class SupervisedContrastive:
         """
         labels = checked_labels("SupervisedContrastive", embeddings, labels, chunk)
 
-        def sums(block: Block) -> BlockSums:
+        def sums(block: AnchorBlock) -> BlockSums:
             paired = block.same.any(1)
             same = block.same[paired]
             logits = block.cosines[paired] / self.temperature
@@ -167,7 +167,7 @@ class Circle:
         labels = checked_labels("Circle", embeddings, labels, chunk)
         m = self.margin
 
-        def sums(block: Block) -> BlockSums:
+        def sums(block: AnchorBlock) -> BlockSums:
             counted = block.same.any(1) & block.different.any(1)
             cosines = block.cosines[counted]
             fixed = cosines.detach()

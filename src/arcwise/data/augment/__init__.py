@@ -23,7 +23,7 @@ from arcwise.data.augment.appearance import (
 )
 from arcwise.data.augment.draws import Keys, chosen, view_keys
 from arcwise.data.augment.geometry import warp
-from arcwise.data.augment.settings import Augment
+from arcwise.data.augment.ranges import Augment
 
 __all__ = ["Augment", "augment", "view_keys"]
 

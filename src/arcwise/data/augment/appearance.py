@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from arcwise.data.augment.draws import Keys, chosen, uniform
-from arcwise.data.augment.settings import Augment
+from arcwise.data.augment.ranges import Augment
 
 WHITE = 235.0
 """Darkest colour value that still counts as a white background."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from arcwise.data.augment.draws import Keys, uniform
-from arcwise.data.augment.settings import Augment
+from arcwise.data.augment.ranges import Augment
 
 
 def warp(planes: Tensor, settings: Augment, size: int, keys: Keys) -> Tensor:

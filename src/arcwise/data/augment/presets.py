@@ -7,7 +7,7 @@ enough to learn both.
 
 from __future__ import annotations
 
-from arcwise.data.augment.settings import Augment
+from arcwise.data.augment.ranges import Augment
 
 
 def faces() -> Augment:
