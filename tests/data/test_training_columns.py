@@ -27,6 +27,13 @@ def test_numbers_are_float32_with_nan_for_missing():
     assert found.categories == {}
 
 
+@pytest.mark.parametrize("kind", [pa.int8(), pa.uint64(), pa.float64(), pa.decimal128(23, 2)])
+def test_numbers_of_any_type(kind):
+    ages = pa.array([31, None, 4]).cast(kind, safe=False)
+    found = training_columns(manifest(age=ages), ["age"])
+    np.testing.assert_array_equal(found.values["age"], np.float32([31, np.nan, 4]))
+
+
 def test_text_becomes_codes_with_minus_one_for_missing():
     found = training_columns(manifest(domain=["shop", "phone", None, "", "shop"]), ["domain"])
     assert found.categories == {"domain": ("phone", "shop")}

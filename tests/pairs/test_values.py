@@ -179,3 +179,29 @@ def test_what_is_not_said_is_as_the_docstrings_say():
         for how in ({}, said)
     ]
     assert losses[0] == losses[1] > 0
+
+
+@given(batch=batches, margin=st.sampled_from([0.13, 2.1]), chunk=st.sampled_from([1, 4, 99]))
+@settings(max_examples=25, deadline=None)
+def test_metrics_count_what_the_loss_is_made_of(batch, margin, chunk):
+    x, y = batch
+    labels, d = y.tolist(), enumeration.angle
+    for mining, chosen in (
+        ("all", list(enumeration.every_triplet(labels))),
+        ("hard", list(enumeration.hardest(x.tolist(), labels, d))),
+    ):
+        _, metrics = pairs.Triplet(margin, mining=mining).loss(x, y, chunk=chunk)
+        gaps = [d(x[a], x[n]) - d(x[a], x[p]) for a, p, n in chosen]
+        if all(abs(gap - margin) > 1e-9 for gap in gaps):
+            assert metrics["triplets"] == len(chosen)
+            assert metrics["active_triplets"] == sum(gap < margin for gap in gaps)
+    _, metrics = pairs.SupervisedContrastive().loss(x, y, chunk=chunk)
+    assert metrics["anchors"] == sum(bool(enumeration.positives(labels, a)) for a in range(len(x)))
+    _, metrics = pairs.Contrastive(1.5).loss(x, y, chunk=chunk)
+    close_negatives = [
+        (a, n)
+        for a in range(len(x))
+        for n in enumeration.negatives(labels, a)
+        if enumeration.chord(x[a], x[n]) < 1.5
+    ]
+    assert metrics["active_negatives"] == len(close_negatives)

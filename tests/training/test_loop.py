@@ -80,14 +80,14 @@ def test_an_epoch_has_a_row_where_epochs_are_no_shorter_than_the_log_s(changes, 
     assert all(0 <= row["waiting"] <= 1 for row in rows)
 
 
-def test_what_the_softmax_reports_is_in_every_row(patterns, tmp_path, monkeypatch):
-    class Reporting(Streaming):
-        def run(self, *args, **fields):
-            found = super().run(*args, **fields)
-            found.report = {"dropped": 0.25}
-            return found
+def test_metrics_of_the_softmax_are_in_every_row(patterns, tmp_path, monkeypatch):
+    class WithMetrics(Streaming):
+        def forward(self, *args, **fields):
+            loss, ctx = super().forward(*args, **fields)
+            ctx.metrics = {"dropped": 0.25}
+            return loss, ctx
 
-    monkeypatch.setattr(build, "softmax", lambda config: Reporting())
+    monkeypatch.setattr(build, "softmax", lambda config: WithMetrics())
     runs.train(runs.config(steps=2), patterns, tmp_path)
     assert [row["dropped"] for row in runs.rows(tmp_path)] == [0.25, 0.25]
 

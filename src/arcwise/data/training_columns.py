@@ -58,7 +58,7 @@ def training_columns(manifest: Manifest, names: Sequence[str]) -> TrainingColumn
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         kind = column.type
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
             numbers = pc.fill_null(column.cast(pa.float64(), safe=False), float("nan"))
             values[name] = numbers.to_numpy().astype(np.float32)
         elif (

@@ -56,11 +56,12 @@ class WeightedSum(nn.Module):
 
     Attributes:
         columns: those of all terms.
-        weights: of the terms, by name.
+        terms: the objectives by name.
+        weights: by the term's name.
     """
 
     def __init__(self, terms: Mapping[str, tuple[Objective, float]]) -> None:
-        """Take (objective, weight) for each term's name.
+        """Make the sum of these terms: an objective and its weight by name.
 
         Raises:
             ArcwiseError: no terms, an objective that is no module, or a weight that is negative or
@@ -81,10 +82,10 @@ class WeightedSum(nn.Module):
                     f"WeightedSum: got the weight {weight!r} for {name!r}; expected 0 or more"
                 )
             modules[name] = objective
-        self.terms = nn.ModuleDict(modules)
+        self.terms: Mapping[str, Objective] = nn.ModuleDict(modules)  # type: ignore[assignment]
         self.weights = {name: weight for name, (_, weight) in terms.items()}
-        asked = (column for objective, _ in terms.values() for column in objective.columns)
-        self.columns = tuple(dict.fromkeys(asked))
+        columns = (name for objective, _ in terms.values() for name in objective.columns)
+        self.columns = tuple(dict.fromkeys(columns))
 
     def loss(self, output: EncoderOutput, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return Σ weight · loss over the terms, and the metrics of all terms."""

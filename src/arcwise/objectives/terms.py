@@ -33,10 +33,9 @@ class ClassCentres(nn.Module):
         self.margin_scale = 1.0
 
     def loss(self, output: EncoderOutput, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the head's loss, and what the head says of it: its `metrics`."""
+        """Return the head's loss, and its metrics of that loss, such as a truncation error."""
         loss = self.head.loss(output.embedding, batch.labels, self.margin_scale)
-        metrics = getattr(self.head, "metrics", None) or getattr(self.head, "report", {})
-        return loss, {name: torch.as_tensor(value) for name, value in metrics.items()}
+        return loss, {name: torch.as_tensor(value) for name, value in self.head.metrics.items()}
 
     def set_margin_scale(self, margin_scale: float) -> None:
         """Set the fraction of the margin in force, for margin warm-up."""

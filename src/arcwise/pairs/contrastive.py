@@ -10,11 +10,11 @@ from torch import Tensor
 
 from arcwise.errors import ArcwiseError
 from arcwise.pairs.pairwise import (
-    Block,
+    AnchorBlock,
     BlockSums,
     Distance,
-    check_batch,
     check_margin,
+    checked_labels,
     distance_of,
     pairwise_loss,
 )
@@ -57,10 +57,10 @@ class Contrastive:
         Raises:
             ArcwiseError: shapes or labels that do not fit.
         """
-        check_batch("Contrastive", embeddings, labels, chunk)
+        labels = checked_labels("Contrastive", embeddings, labels, chunk)
         measure = distance_of("Contrastive", self.distance, squared=False)
 
-        def sums(block: Block) -> BlockSums:
+        def sums(block: AnchorBlock) -> BlockSums:
             far = measure(block.cosines)
             positives = 0.5 * far[block.same].square()
             negatives = 0.5 * (self.margin - far[block.different]).relu().square()
@@ -111,9 +111,9 @@ class SupervisedContrastive:
         Raises:
             ArcwiseError: shapes or labels that do not fit.
         """
-        check_batch("SupervisedContrastive", embeddings, labels, chunk)
+        labels = checked_labels("SupervisedContrastive", embeddings, labels, chunk)
 
-        def sums(block: Block) -> BlockSums:
+        def sums(block: AnchorBlock) -> BlockSums:
             paired = block.same.any(1)
             same = block.same[paired]
             logits = block.cosines[paired] / self.temperature
@@ -164,10 +164,10 @@ class Circle:
         Raises:
             ArcwiseError: shapes or labels that do not fit.
         """
-        check_batch("Circle", embeddings, labels, chunk)
+        labels = checked_labels("Circle", embeddings, labels, chunk)
         m = self.margin
 
-        def sums(block: Block) -> BlockSums:
+        def sums(block: AnchorBlock) -> BlockSums:
             counted = block.same.any(1) & block.different.any(1)
             cosines = block.cosines[counted]
             fixed = cosines.detach()

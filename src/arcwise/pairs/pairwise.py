@@ -31,7 +31,7 @@ class PairLoss(Protocol):
         ...
 
 
-class Block(NamedTuple):
+class AnchorBlock(NamedTuple):
     """The pairs of K anchors, rows start..start+K-1 of the batch, with all N rows.
 
     Attributes:
@@ -61,7 +61,7 @@ class BlockSums(NamedTuple):
 
 
 def pairwise_loss(
-    embeddings: Tensor, labels: Tensor, sums: Callable[[Block], BlockSums], chunk: int
+    embeddings: Tensor, labels: Tensor, sums: Callable[[AnchorBlock], BlockSums], chunk: int
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss of a batch and its metrics.
 
@@ -82,7 +82,7 @@ def pairwise_loss(
     return loss.to(wide(embeddings).dtype), {name: one.float() for name, one in counts.items()}
 
 
-def blocks(x: Tensor, labels: Tensor, chunk: int) -> Iterator[Block]:
+def blocks(x: Tensor, labels: Tensor, chunk: int) -> Iterator[AnchorBlock]:
     """Yield the batch, `chunk` anchors at a time; x (N, D) of unit length, labels (N,)."""
     columns = torch.arange(len(x), device=x.device)
     for start in range(0, len(x), chunk):
@@ -90,7 +90,7 @@ def blocks(x: Tensor, labels: Tensor, chunk: int) -> Iterator[Block]:
         equal = labels[rows] == labels
         labelled = (labels[rows] >= 0) & (labels >= 0)
         cosines = snap(x[start : start + chunk] @ x.T)
-        yield Block(start, cosines, equal & labelled & (rows != columns), ~equal & labelled)
+        yield AnchorBlock(start, cosines, equal & labelled & (rows != columns), ~equal & labelled)
 
 
 def directions(embeddings: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ class _Term:
 def _loss_and_gradient(
     x: Tensor,
     labels: Tensor,
-    sums: Callable[[Block], BlockSums],
+    sums: Callable[[AnchorBlock], BlockSums],
     chunk: int,
     with_gradients: bool,
 ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
@@ -172,8 +172,11 @@ def check_margin(name: str, margin: float) -> None:
         raise ArcwiseError(f"{name}: got margin={margin!r}; expected a number not below 0")
 
 
-def check_batch(name: str, embeddings: Tensor, labels: Tensor, chunk: int) -> None:
-    """Raise ArcwiseError unless embeddings, labels and chunk fit together."""
+def checked_labels(name: str, embeddings: Tensor, labels: Tensor, chunk: int) -> Tensor:
+    """Return the labels on the embeddings' device; raise ArcwiseError if something does not fit.
+
+    Labels on the CPU are checked there, so that no GPU is waited for.
+    """
     if embeddings.ndim != 2 or not embeddings.is_floating_point() or not embeddings.shape[1]:
         raise ArcwiseError(
             f"{name}: got embeddings {tuple(embeddings.shape)} of {embeddings.dtype}; expected "
@@ -190,3 +193,4 @@ def check_batch(name: str, embeddings: Tensor, labels: Tensor, chunk: int) -> No
         )
     if chunk < 1:
         raise ArcwiseError(f"{name}: got chunk={chunk!r}; expected at least 1 anchor at a time")
+    return labels.to(embeddings.device, non_blocking=True)

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from arcwise.errors import ArcwiseError
 from arcwise.pairs.pairwise import (
-    Block,
+    AnchorBlock,
     BlockSums,
     Distance,
     blocks,
-    check_batch,
     check_margin,
+    checked_labels,
     directions,
     distance_of,
     pairwise_loss,
@@ -89,7 +89,7 @@ class Triplet:
         Raises:
             ArcwiseError: shapes, labels or triplets that do not fit.
         """
-        check_batch("Triplet", embeddings, labels, chunk)
+        labels = checked_labels("Triplet", embeddings, labels, chunk)
         if triplets is not None:
             sums = self._sums_of(_checked(triplets, labels))
         elif self.mining == "all":
@@ -107,13 +107,13 @@ class Triplet:
             sums = self._sums_of(mined)
         return pairwise_loss(embeddings, labels, sums, chunk)
 
-    def _sums_of(self, triplets: Tensor) -> Callable[[Block], BlockSums]:
+    def _sums_of(self, triplets: Tensor) -> Callable[[AnchorBlock], BlockSums]:
         """Return the sums over given triplets, (T, 3), each in the block of its anchor."""
         measure = distance_of("Triplet", self.distance, squared=True)
         anchors, order = triplets[:, 0].sort()
         positives, negatives = triplets[order, 1], triplets[order, 2]
 
-        def sums(block: Block) -> BlockSums:
+        def sums(block: AnchorBlock) -> BlockSums:
             ends = torch.tensor([block.start, block.start + len(block.cosines)])
             first, last = torch.searchsorted(anchors, ends.to(anchors.device)).tolist()
             part = slice(first, last)
@@ -125,7 +125,7 @@ class Triplet:
 
         return sums
 
-    def _sums_of_all(self) -> Callable[[Block], BlockSums]:
+    def _sums_of_all(self) -> Callable[[AnchorBlock], BlockSums]:
         """Return the sums over all triplets, without making them.
 
         With an anchor's negatives in order, those closer than d_ap + margin are the first k, and
@@ -133,7 +133,7 @@ class Triplet:
         """
         measure = distance_of("Triplet", self.distance, squared=True)
 
-        def sums(block: Block) -> BlockSums:
+        def sums(block: AnchorBlock) -> BlockSums:
             far = measure(block.cosines)
             ordered = far.masked_fill(~block.different, math.inf).sort(1).values
             first = torch.cat([torch.zeros_like(far[:, :1]), ordered.cumsum(1)], 1)
@@ -188,7 +188,7 @@ def mine(
     Raises:
         ArcwiseError: shapes, labels or options that do not fit.
     """
-    check_batch("mine", embeddings, labels, chunk)
+    labels = checked_labels("mine", embeddings, labels, chunk)
     check_margin("mine", margin)
     measure = distance_of("mine", distance, squared=True)
     if mining not in get_args(Mining):
@@ -205,7 +205,7 @@ def mine(
     return torch.cat(mined)
 
 
-def _hard(block: Block, measure: Callable[[Tensor], Tensor]) -> Tensor:
+def _hard(block: AnchorBlock, measure: Callable[[Tensor], Tensor]) -> Tensor:
     far = measure(block.cosines)
     rows = torch.nonzero(block.same.any(1) & block.different.any(1)).squeeze(1)
     positive = far[rows].masked_fill(~block.same[rows], -math.inf).argmax(1)
@@ -214,7 +214,7 @@ def _hard(block: Block, measure: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 def _semi_hard(
-    block: Block, measure: Callable[[Tensor], Tensor], margin: float, draws: Tensor
+    block: AnchorBlock, measure: Callable[[Tensor], Tensor], margin: float, draws: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return the block's triplets and the draws that are left.
 

@@ -21,8 +21,7 @@ from arcwise.objectives import (
     WeightedSum,
 )
 from arcwise.regularisers import CentreLoss
-from arcwise.softmax import Streaming
-from arcwise.softmax.margin import Implementation
+from arcwise.softmax import Implementation, Streaming
 from arcwise.training import start_weights
 from arcwise.training.config import EncoderConfig, RunConfig, TrainConfig
 from arcwise.training.losses import (

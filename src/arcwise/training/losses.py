@@ -22,8 +22,7 @@ from arcwise.margins import (
     SphereFace,
 )
 from arcwise.pairs import Circle, Contrastive, SupervisedContrastive, Triplet
-from arcwise.softmax.margin import Name as Softmax
-from arcwise.softmax.streaming import Precision as Products
+from arcwise.softmax import GradientPrecision, ImplementationName
 from arcwise.training.section import expect, plain, section
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -224,9 +223,9 @@ class CentresConfig(Terms):
     batch always; under 1 it needs the fused optimiser."""
     logq_correction: bool = False
     """Whether the logits of sampled classes stand for those left out, too (sampled softmax)."""
-    softmax: Softmax = "auto"
+    softmax: ImplementationName = "auto"
     """How the softmax over the classes is computed."""
-    gradient_products: Products = "fp32"
+    gradient_products: GradientPrecision = "fp32"
     """Arithmetic of the streaming softmax's two gradient products; bf16 is faster where the
     processor has it, at a relative error of about 1e-3."""
     centre_optimiser: Literal["ordinary", "fused"] = "ordinary"

@@ -1,4 +1,4 @@
-"""How much a view may differ from its picture."""
+"""How much a view may differ from its image."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from arcwise.errors import ArcwiseError
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """How much a view may differ from the picture; with zoom 1 and all else 0, not at all.
+    """How much a view may differ from its image; with zoom 1 and all else 0, not at all.
 
     Ranges that multiply are drawn evenly on the logarithm: 0.25 means e^±0.25.
     """
 
     zoom: float = 0.5
-    """Smallest part of the picture's side that a view shows, 0 to 1."""
+    """Smallest part of the image's side that a view shows, 0 to 1."""
     aspect: float = 0.15
     """Range of the view's aspect ratio."""
     rotation: float = 0.35
@@ -34,13 +34,13 @@ class Augment:
     hue: float = 0.2
     """Largest turn of the hue circle, in radians."""
     backdrop: float = 0.0
-    """Probability that the white around a studio picture gives way to another picture."""
+    """Probability that the white around a studio image is replaced by another image."""
     cutout: float = 0.0
     """Probability of an occlusion: a rectangle of the view is covered by its mean colour."""
     blur: float = 0.0
     """Probability of a blur by a Gaussian whose sigma is 1 % to 3 % of the view's side."""
     low_resolution: float = 0.0
-    """Probability that the view is shrunk to a fifth of its side or more, and grown again."""
+    """Probability that the view is shrunk to a fifth of its side or more, and enlarged again."""
     jpeg: float = 0.0
     """Probability of JPEG artefacts, of a quality from 20 to 95."""
 

@@ -9,34 +9,34 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from arcwise.softmax.triton import centres, directions, exponentials
+from arcwise.softmax.triton import kernels
 
 AMPERE = GPUTarget("cuda", 80, 32)
 TILE = {"count": "i32", "dim": "i32", "ROWS": 4, "DIM": 512}
 FINISH = {
-    "pulls": "*fp32", "centres": "*fp32", "owed": "*fp32", "targets": "*i64",
+    "sums": "*fp32", "centres": "*fp32", "terms": "*fp32", "targets": "*i64",
     "first": "i32", "last": "i32", "start": "i32", **TILE,
 }  # fmt: skip
 WEIGH = {
-    "cosines": "*fp32", "labels": "*i64", "shift": "*fp32", "weights": "*bf16",
+    "cosines": "*fp32", "labels": "*i64", "maximum": "*fp32", "weights": "*bf16",
     "scale": "fp32", "start": "i32", "samples": "i32", "classes": "i32", "BLOCK": 2048,
 }  # fmt: skip
 KERNELS = [
-    (directions._directions, {"centres": "*fp32", "fine": "*fp16", "wide": "*bf16", **TILE}),
-    (directions._directions, {"centres": "*bf16", "fine": "*fp32", "wide": None, **TILE}),
+    (kernels._directions, {"centres": "*fp32", "first": "*fp16", "second": "*bf16", **TILE}),
+    (kernels._directions, {"centres": "*bf16", "first": "*fp32", "second": None, **TILE}),
     (
-        exponentials._exponentials,
+        kernels._exponentials,
         {**WEIGH, "offsets": None, "sums": "*fp32", "rounded": "*fp32", "SUBCENTRES": 1},
     ),
     (
-        exponentials._exponentials,
+        kernels._exponentials,
         {**WEIGH, "offsets": "*fp32", "sums": None, "rounded": None, "SUBCENTRES": 3},
     ),
-    (centres._gradient, FINISH),
+    (kernels._gradient, FINISH),
     (
-        centres._descend,
+        kernels._descend,
         {
-            **FINISH, "momenta": "*fp32", "multiple": "fp32", "lr": "fp32", "momentum": "fp32",
+            **FINISH, "velocities": "*fp32", "multiple": "fp32", "lr": "fp32", "momentum": "fp32",
             "decay": "fp32", "NESTEROV": True, "SPHERE": True,
         },
     ),

@@ -1,7 +1,7 @@
-"""Matrices of which few entries are kept: found, weighed and multiplied in compiled loops.
+"""Sparse matrices of probabilities: chosen, weighted and multiplied in compiled loops.
 
-Entries are kept sample by sample: those of sample i are columns[starts[i]:starts[i + 1]] and the
-values beside them. Products of such a matrix with a dense one are a row added for every entry.
+Entries are stored sample by sample: those of sample i are columns[starts[i]:starts[i + 1]] and the
+values in the same places. A product with a dense matrix adds a row for every entry.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ _compiled = njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz",
 
 @_compiled
 def at_least(
-    values: np.ndarray, least: np.ndarray, turn: np.ndarray, fate: np.ndarray
+    values: np.ndarray, least: np.ndarray, column_random: np.ndarray, row_random: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Starts (n + 1,), columns (E,) and values (E,) of the (n, B) values of at least (n,) `least`.
+    """Return starts (n + 1,), columns (E,) and values (E,) of the values of at least (n,) `least`.
 
-    With (B,) `turn` and (n,) `fate`, numbers in [0, 1), a value survives if it reaches the share
-    frac(turn + fate) of `least`, and counts as `least` at least: one below it survives with chance
-    value/least, which is right on average. Without any `turn` the share is 1.
+    With (B,) `column_random` and (n,) `row_random`, numbers in [0, 1), a value survives if it
+    reaches the fraction frac(column_random + row_random) of `least`, and counts as `least` at
+    least. One below it survives with chance value/least, which is right on average. Without any
+    `column_random` the fraction is 1.
     """
     n, wide = values.shape
-    chance = len(turn) > 0
+    chance = len(column_random) > 0
     starts = np.zeros(n + 1, np.int32)
     for i in range(n):
         count = 0
         if chance:
             for j in range(wide):
-                share = turn[j] + fate[i]
-                share -= np.float32(share >= 1)
-                count += values[i, j] >= share * least[i]
+                fraction = column_random[j] + row_random[i]
+                fraction -= np.float32(fraction >= 1)
+                count += values[i, j] >= fraction * least[i]
         else:
             for j in range(wide):
                 count += values[i, j] >= least[i]
@@ -41,11 +42,11 @@ def at_least(
     for i in range(n):
         at = starts[i]
         for j in range(wide):
-            share = least[i]
+            threshold = least[i]
             if chance:
-                part = turn[j] + fate[i]
-                share *= part - np.float32(part >= 1)
-            if values[i, j] >= share:
+                fraction = column_random[j] + row_random[i]
+                threshold *= fraction - np.float32(fraction >= 1)
+            if values[i, j] >= threshold:
                 columns[at] = j
                 kept[at] = max(values[i, j], least[i]) if chance else values[i, j]
                 at += 1
@@ -54,10 +55,10 @@ def at_least(
 
 @_compiled
 def prune(
-    starts: np.ndarray, columns: np.ndarray, values: np.ndarray, slopes: np.ndarray,
+    starts: np.ndarray, columns: np.ndarray, values: np.ndarray, derivatives: np.ndarray,
     least: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """Those of the entries whose value is at least (n,) `least`; with (E,) slopes, theirs."""
+    """Return the entries whose value is at least (n,) `least`, with any (E,) derivatives."""
     first = np.zeros_like(starts)
     kept = np.empty(len(columns), np.int32)
     at = 0
@@ -68,21 +69,22 @@ def prune(
                 at += 1
         first[i + 1] = at
     some = kept[:at]
-    return first, columns[some], values[some], slopes[some] if len(slopes) > 0 else slopes
+    derivatives = derivatives[some] if len(derivatives) > 0 else derivatives
+    return first, columns[some], values[some], derivatives
 
 
 @_compiled
 def settle(
-    starts: np.ndarray, columns: np.ndarray, values: np.ndarray, slopes: np.ndarray,
+    starts: np.ndarray, columns: np.ndarray, values: np.ndarray, derivatives: np.ndarray,
     factor: np.ndarray, tau: float, chance: np.ndarray, inverse: np.ndarray, certain: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """The entries whose probability, value times (n,) factor, is at least `tau`, weighed.
+    """Weight the entries whose probability, value times (n,) factor, is at least `tau`.
 
     With (E,) `chance`, numbers in [0, 1), one of probability p < τ survives as τ if chance < p/τ.
 
     Returns:
         Starts, columns, and weights: the probabilities times (R,) `inverse` and, where there are
-        any, (E,) `slopes`. What is certain, p of at least τ, is added to (n,) `certain`.
+        any, (E,) `derivatives`. Probabilities of at least τ are added to (n,) `certain`.
     """
     n = len(starts) - 1
     first = np.zeros(n + 1, np.int32)
@@ -99,7 +101,7 @@ def settle(
             else:
                 continue
             kept[at] = columns[e]
-            weights[at] = p * inverse[columns[e]] * (slopes[e] if len(slopes) > 0 else 1)
+            weights[at] = p * inverse[columns[e]] * (derivatives[e] if len(derivatives) > 0 else 1)
             at += 1
         first[i + 1] = at
     return first, kept[:at].copy(), weights[:at].copy()

@@ -16,13 +16,15 @@ def column(*values: float, dtype: torch.dtype = torch.float64) -> torch.Tensor:
 def ask(
     margin: Margin, theta: float, length: float = 1.0, state: dict | None = None
 ) -> tuple[float, float]:
-    """Value and slope at an angle, in float64."""
-    value, slope, _ = margin.target(column(math.cos(theta)), column(length), state or {})
-    return value.item(), slope.item()
+    """Margin logit and derivative at an angle, in float64."""
+    psi, derivative, _ = margin.target(column(math.cos(theta)), column(length), state or {})
+    return psi.item(), derivative.item()
 
 
-def derivative(margin: Margin, theta: float, length: float = 1.0, state: dict | None = None):
-    """Slope by central difference of the value, in the cosine."""
+def numerical_derivative(
+    margin: Margin, theta: float, length: float = 1.0, state: dict | None = None
+):
+    """Derivative by central difference of the logit, in the cosine."""
     h = 1e-6
     cos = math.cos(theta)
     up, down = (ask(margin, math.acos(cos + d), length, state)[0] for d in (h, -h))
