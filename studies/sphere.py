@@ -62,8 +62,8 @@ pictures of the same identities, given the nearest mean.
 A network of three convolutions, {START.run.steps} steps of the softmax, the same for all losses,
 then {CONFIG.run.steps} of each, of {CONFIG.data.batch} pictures; s = {CENTRES.scale:.0f}; margins
 as published, growing over the first {CENTRES.margin_full:.0%} of those. (On the circle classes
-cannot pass each other: trained from the start, the losses over directions kept what order chance gave them, and on
-the people learned next to nothing.)
+cannot pass each other: trained from the start, the losses over directions kept what order chance
+gave them, and on the people learned next to nothing.)
 
 Eight classes in a plane leave a cosine of 1 - cos 45° = {1 - math.cos(math.pi / 4):.2f} between
 them: the margins of CosFace and AdaFace are larger and never paid in full. MagFace, whose lengths

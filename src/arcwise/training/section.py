@@ -46,7 +46,7 @@ def section(path: str = "") -> Callable[[type[Section]], type[Section]]:
     """
 
     def decorate(cls: type[Section]) -> type[Section]:
-        made = dataclass(frozen=True, kw_only=True, config=_RULES)(cls)
+        made: Any = dataclass(frozen=True, kw_only=True, config=_RULES)(cls)
         validated = made.__init__
 
         @functools.wraps(validated)
@@ -58,7 +58,7 @@ def section(path: str = "") -> Callable[[type[Section]], type[Section]]:
                 (first, *_) = error.errors(include_url=False)
                 raise ArcwiseError(_sentence(first, path)) from None
 
-        made.__init__ = init  # type: ignore[method-assign]
+        made.__init__ = init
         return made
 
     return decorate
