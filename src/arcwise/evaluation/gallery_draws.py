@@ -16,6 +16,7 @@ from arcwise.evaluation.intervals import (
     multiplicities,
     percentile_interval,
     redrawn_means,
+    stretch,
 )
 
 _DRAWN = 2**18  # similarities that galleries are drawn from
@@ -70,7 +71,7 @@ def spread(
     people = min(len(np.unique(reached.codes[reached.probe])), able)
     usual = np.nanmean(answered) if np.isfinite(answered).any() else 0.0
     ratio = (answered / usual if usual > 0 else answered) * ratios[0] * ratios[1]
-    drawn = value * ratio ** _inflation(reached, templates)
+    drawn = value * ratio ** stretch(_parts(reached, templates))
     fpir = bootstrapped(value, np.minimum(1.0, drawn), people)
     ratio = percentile_interval(ratios[0])
     if people < FEW or not ratio[0] < ratio[1]:
@@ -136,22 +137,12 @@ def _templates(
     return chosen
 
 
-def _inflation(reached: Searched, templates: int | None) -> float:
-    """Return the power that ratios are raised to, for what so few identities cannot show.
-
-    Where a handful of identities is taken for one another and no others are, draws of identities
-    are as much alike as those of a handful. So their logarithms are stretched as Student's
-    quantile is beside the normal one, for as many identities as there are in effect (Kish, 1965).
-    """
+def _parts(reached: Searched, templates: int | None) -> np.ndarray:
+    """Return (I,) how much each identity has to do with answers, as a stranger or enrolled."""
     row, other, silent = reached.near(templates)
-    part = np.bincount(other, 1 - silent, minlength=len(reached.sizes))
-    part += np.bincount(reached.codes[reached.probe[row]], 1 - silent, minlength=len(part))
-    if not part.any():
-        return 1.0
-    from scipy import stats
-
-    effective = max(4.0, float(part.sum() ** 2 / (part**2).sum()))
-    return float(stats.t.ppf(0.975, effective - 1) / stats.norm.ppf(0.975))
+    parts = np.bincount(other, 1 - silent, minlength=len(reached.sizes))
+    asking = reached.codes[reached.probe[row]]
+    return parts + np.bincount(asking, 1 - silent, minlength=len(parts))
 
 
 def _ratios(

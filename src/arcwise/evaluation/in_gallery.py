@@ -15,6 +15,7 @@ from arcwise.evaluation.intervals import (
     bootstrapped,
     percentile_interval,
     redrawn_means,
+    stretch,
 )
 from arcwise.evaluation.search_calibration import FPIRS, SearchThreshold
 from arcwise.evaluation.thresholds import resolved, threshold_at
@@ -68,7 +69,8 @@ def calibrate_in_gallery(
         value = float(answered.mean())
         drawn = [redrawn_means(answered, codes, draws=draws, seed=seed + n) for n in (1, 2)]
         ratio = percentile_interval(drawn[0] / value) if value and people >= FEW else (0.0, np.inf)
-        both = drawn[0] * drawn[1] / value if value else drawn[0]
+        both = drawn[0] * drawn[1] / value**2 if value else drawn[0]
+        both = value * both ** stretch(np.bincount(codes, answered))
         fpir = bootstrapped(value, np.minimum(1.0, both), people)
         low, high = (
             threshold_at(falling, min(1.0, rate / r)) if 0 < r < np.inf else end

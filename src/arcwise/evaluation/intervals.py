@@ -115,6 +115,25 @@ def bootstrapped(
     return at_least_wilson(rate, identities) if identities < FEW or alike else rate
 
 
+def stretch(parts: np.ndarray) -> float:
+    """Return the power that ratios of drawn rates are raised to, for what few identities hide.
+
+    Where a handful of identities makes all the errors, draws of identities are as much alike as
+    those of a handful. So the logarithms are stretched as Student's quantile is beside the normal
+    one, for as many identities as there are in effect (Kish, Survey Sampling, 1965); at least four.
+
+    Args:
+        parts: (I,) how many of the errors each identity has to do with.
+    """
+    from scipy import stats
+
+    total = float(parts.sum())
+    if total <= 0:
+        return 1.0
+    effective = max(4.0, total**2 / float((parts**2).sum()))
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, effective - 1) / _Z)
+
+
 def at_least_wilson(rate: Rate, identities: int) -> Rate:
     """Return the rate with an interval that reaches at least as far as Wilson's.
 
