@@ -28,10 +28,6 @@ from arcwise.evaluation.thresholds import resolved, weighted_threshold
 FARS = (1e-1, 1e-2, 1e-3, 1e-4)
 
 
-_LATER = {"far_low", "far_high", "far_spread", "tar_low", "tar_high"}
-"""What older thresholds do not have."""
-
-
 @dataclass(frozen=True)
 class Threshold:
     """A similarity from which on two pictures count as one identity, and how that was measured.
@@ -80,10 +76,14 @@ class Threshold:
         Raises:
             ArcwiseError: a key is unknown or missing, or a value is of another kind.
         """
-        if isinstance(values, dict) and not _LATER & values.keys():
+        if isinstance(values, dict):
             low, high = (0.0, 1.0) if values.get("tar") is not None else (None, None)
-            values = {**values, "tar_low": low, "tar_high": high}
-            values |= {"far_low": 0.0, "far_high": 1.0, "far_spread": 0.0}
+            for unknown in (
+                {"tar_low": low, "tar_high": high},
+                {"far_low": 0.0, "far_high": 1.0, "far_spread": 0.0},
+            ):
+                if not unknown.keys() & values.keys():
+                    values = values | unknown
         return from_plain(cls, values, "a threshold")
 
     def __str__(self) -> str:

@@ -11,12 +11,12 @@ from arcwise.evaluation.gallery_mean import Searched
 from arcwise.evaluation.intervals import (
     FEW,
     Rate,
-    at_least_wilson,
     bootstrapped,
+    found_of_others,
     multiplicities,
     percentile_interval,
-    redrawn_means,
     stretch,
+    whole_images,
 )
 
 _DRAWN = 2**18  # similarities that galleries are drawn from
@@ -60,6 +60,7 @@ def spread(
     generator = inputs.generator(seed)
     owner, chance = reached.found(enrolled, templates)
     value = max(0.0, float(np.mean(1 - reached.silence(enrolled, templates))))
+    probes = len(reached.probe)
     count = len(reached.similarity) + len(reached.own_similarity)
     if count > _DRAWN:  # the draws then take a part of the probes, which widens the interval a bit
         kept = max(1, len(reached.probe) * _DRAWN // count)
@@ -72,20 +73,15 @@ def spread(
     usual = np.nanmean(answered) if np.isfinite(answered).any() else 0.0
     ratio = (answered / usual if usual > 0 else answered) * ratios[0] * ratios[1]
     drawn = value * ratio ** stretch(_parts(reached, templates))
-    fpir = bootstrapped(value, np.minimum(1.0, drawn), people)
+    fpir = whole_images(bootstrapped(value, np.minimum(1.0, drawn), people), probes)
     ratio = percentile_interval(ratios[0])
     if people < FEW or not ratio[0] < ratio[1]:
         ratio = (0.0, np.inf)  # draws of few identities are too much alike
 
     if not len(owner):
         return Spread(fpir, None, ratio)
-    mean = min(1.0, float(chance.mean()))
-    moved = found - 2 * mean
-    for repeat in (1, 2):
-        moved = moved + redrawn_means(chance, owner, draws=draws, seed=seed + repeat)
-    known = len(np.unique(owner))
-    rate = at_least_wilson(bootstrapped(mean, np.clip(moved, 0, 1), known), known)
-    return Spread(fpir, rate, ratio)
+    apart = found - float(chance.mean())
+    return Spread(fpir, found_of_others(chance, owner, apart, draws=draws, seed=seed), ratio)
 
 
 def _gallery(

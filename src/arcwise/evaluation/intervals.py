@@ -144,6 +144,44 @@ def at_least_wilson(rate: Rate, identities: int) -> Rate:
     return Rate(rate, min(low, rate.low), max(high, rate.high), rate.resolved)
 
 
+def whole_images(rate: Rate, images: int) -> Rate:
+    """Return the rate with ends that as many other images can have: less than one is none."""
+    low = 0.0 if rate.low * images < 1 else rate.low
+    high = 1.0 if (1 - rate.high) * images < 1 else rate.high
+    return Rate(rate, low, high, rate.resolved)
+
+
+def found_of_others(
+    found: np.ndarray,
+    owner: np.ndarray,
+    apart: np.ndarray | float = 0.0,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Rate:
+    """Return how often identities are found, with the interval of as many other identities.
+
+    Identities are drawn twice: for those measured, and for those to come. The draws are stretched
+    by the identities that are missed, or by those that are found, whichever are fewer in effect.
+
+    Args:
+        found: (N,) how often each image is answered rightly, 0 to 1.
+        owner: (N,) int64, the identity of each.
+        apart: (draws,) how far one gallery is from the mean, where galleries differ too.
+        draws: of identities.
+        seed: of the draws.
+    """
+    mean = min(1.0, float(np.mean(found)))
+    moved = apart
+    for repeat in (1, 2):
+        moved = moved + redrawn_means(found, owner, draws=draws, seed=seed + repeat) - mean
+    missed, hit = (np.bincount(owner, part) for part in (1.0 - found, found))
+    drawn = np.clip(mean + max(stretch(missed), stretch(hit)) * moved, 0, 1)
+    identities = len(np.unique(owner))
+    rate = at_least_wilson(bootstrapped(mean, drawn, identities), identities)
+    return whole_images(rate, len(found))
+
+
 def mean_over_identities(
     values: np.ndarray, codes: np.ndarray, *, draws: int = DRAWS, seed: int = 0
 ) -> Rate:
