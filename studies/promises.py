@@ -47,7 +47,8 @@ CELLS, PAGE = DOCS / "promises.json", DOCS / "promises.md"
 RATES = (0.1, 0.05, 0.01, 0.001)
 TEMPLATES = (1, 2, 5, None)
 TRAINED = 20  # products
-FIRST = 100  # split; the intervals were made while looking at lfw's and grocery's 0 to 9
+FIRST = 200  # split; while the intervals were made, splits 0 to 9 and 100 to 105 were looked at
+SETTLED = "The way intervals are made was settled while looking at other splits of these"
 
 Cell = dict[str, Any]
 
@@ -69,29 +70,28 @@ class Setting:
 
 SETS = {
     "lfw": Setting(
-        "4,859 people of LFW (10,562 images), embedded by a network that saw none of them. The way "
-        "intervals are made was settled while looking at other splits of these people",
+        "4,859 people of LFW (10,562 images), embedded by a network that saw none of them. "
+        f"{SETTLED} people",
         (20, 100, 346),
         (17, 60, 250),
     ),
     "grocery": Setting(
-        "45 products in shops, embedded by a model trained on 20 others. The way intervals are "
-        "made was settled while looking at other splits of these products",
+        f"45 products in shops, embedded by a model trained on 20 others. {SETTLED} products",
         (5, 10, 20),
         (4, 8, 15),
     ),
     "fgnet": Setting(
-        "54 people at all ages (664 images). Nothing was chosen on them", (5, 10, 20), (4, 8, 15)
+        f"54 people at all ages (664 images). {SETTLED} people", (5, 10, 20), (4, 8, 15)
     ),
     "fruits": Setting(
         "49 pieces of fruit on a turntable (1,960 images), embedded by the model trained on 20 "
-        "grocery products. Nothing was chosen on them",
+        f"grocery products. {SETTLED} pieces",
         (5, 10, 20),
         (4, 8, 15),
     ),
     "omniglot": Setting(
-        "659 characters (13,180 drawings), embedded by a model trained on the 964 others. Nothing "
-        "was chosen on them",
+        "659 characters (13,180 drawings), embedded by a model trained on the 964 others. The way "
+        "intervals are made was settled before these characters were looked at",
         (20, 100, 300),
         (17, 60, 250),
     ),
@@ -343,7 +343,8 @@ def page(cells: Sequence[Cell]) -> str:
         "and everybody else of that half searches them. A measured rate is that of one gallery of",
         "other identities, on other people. A cell is right if it lies in the promised interval",
         "(for a bound without an interval: at or below it). Rates that the images do not resolve",
-        "promise nothing and are left out.",
+        "promise nothing and are left out. The goal is nine of ten cells, on identities that",
+        "nothing was chosen on: of the sets below that is omniglot.",
         "",
         "| set | promise | FPIR in the interval | DIR in the interval |",
         "|---|---|---|---|",
