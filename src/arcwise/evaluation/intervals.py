@@ -145,7 +145,10 @@ def at_least_wilson(rate: Rate, identities: int) -> Rate:
 
 
 def whole_images(rate: Rate, images: int) -> Rate:
-    """Return the rate with ends that as many other images can have: less than one is none."""
+    """Return the rate with ends that a count of as many other images can have.
+
+    A rate of less than one of the images is a count of none, so that the end is 0; likewise 1.
+    """
     low = 0.0 if rate.low * images < 1 else rate.low
     high = 1.0 if (1 - rate.high) * images < 1 else rate.high
     return Rate(rate, low, high, rate.resolved)

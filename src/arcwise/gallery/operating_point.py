@@ -215,7 +215,7 @@ def _ends(basis: SearchThreshold | Threshold, size: GallerySize) -> tuple[float,
         return _widened(basis.fpir, basis.fpir_low, basis.fpir_high, basis, size)
     if basis.far_high >= 1:
         return 0.0, 1.0
-    # Templates differ; of so many, about so much remains in their mean.
+    # The rate differs between templates: two standard deviations of a mean over G of them.
     usual = 2 * basis.far_spread / math.sqrt(size.identities)
     return 0.0, min(1.0, basis.far_high * (1 + usual))
 
