@@ -335,6 +335,7 @@ def summary(cells: Sequence[Cell]) -> str:
 
 
 def page(cells: Sequence[Cell]) -> str:
+    clean = any(one["set"] == "omniglot" for one in cells)
     lines = [
         "# Do the promised rates come true?",
         "",
@@ -343,8 +344,10 @@ def page(cells: Sequence[Cell]) -> str:
         "and everybody else of that half searches them. A measured rate is that of one gallery of",
         "other identities, on other people. A cell is right if it lies in the promised interval",
         "(for a bound without an interval: at or below it). Rates that the images do not resolve",
-        "promise nothing and are left out. The goal is nine of ten cells, on identities that",
-        "nothing was chosen on: of the sets below that is omniglot.",
+        "promise nothing and are left out. Cells of one split share their identities, so that they",
+        "are right or wrong together. The goal is nine of ten cells, on identities that nothing",
+        "was chosen on. Among the sets only omniglot is that"
+        f"{'' if clean else '; it has not been measured yet'}.",
         "",
         "| set | promise | FPIR in the interval | DIR in the interval |",
         "|---|---|---|---|",
