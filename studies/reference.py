@@ -1,8 +1,8 @@
 """Write the generated pages of the site: `python studies/reference.py`, part of `make docs`.
 
-docs/reference/command-line.md is what `--help` of every command says, docs/reference/config.md every
-field of the training config. Both are made anew for each build and are not kept. The drawing of the
-rooms, docs/images/rooms.svg, is kept; `--check` says whether it is that of the code.
+docs/reference/command-line.md is what `--help` of every command says, docs/reference/config.md
+has every field of the training config. Both are made anew for each build and are not kept. The
+drawing of the rooms, docs/images/rooms.svg, is kept; `--check` says whether it is up to date.
 """
 
 from __future__ import annotations
