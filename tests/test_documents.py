@@ -1,4 +1,4 @@
-"""What the README says to type can be typed."""
+"""What the documents say to type can be typed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "training-loop.md"
 
 
 def test_the_losses_work_in_a_loop_of_ones_own():
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     (block,) = (block for block in blocks if block.startswith("import torch"))
     names: dict[str, object] = {}
     torch.manual_seed(0)
-    exec(compile(block, README.name, "exec"), names)
+    exec(compile(block, PAGE.name, "exec"), names)
     loss = names["loss"]
     assert isinstance(loss, torch.Tensor)
     assert loss.isfinite()
