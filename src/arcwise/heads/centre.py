@@ -13,15 +13,15 @@ from arcwise.heads.optimiser import CentreSGD
 from arcwise.heads.selection import All, Selection
 from arcwise.margins import Margin
 from arcwise.softmax.dense import dense
+from arcwise.softmax.flow import differentiable
 from arcwise.softmax.function import (
     Implementation,
     check_margin,
     checked_labels,
-    differentiable,
     implementation,
 )
 from arcwise.softmax.problem import Problem, prepare
-from arcwise.softmax.streaming import Workspace
+from arcwise.softmax.workspace import Workspace
 
 
 class CentreHead(nn.Module):
@@ -111,7 +111,7 @@ class CentreHead(nn.Module):
                 implementation(self.impl, self.centres.device), problem, embeddings, self.centres,
                 workspace=self._workspace, optimiser=self.centre_optimiser if learning else None,
             )  # fmt: skip
-            self.metrics = ctx.metrics
+            self.metrics = ctx.passes.metrics
         if self.training:
             self._keep_statistics(problem, loss.detach().isfinite())
         return loss
