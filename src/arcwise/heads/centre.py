@@ -92,7 +92,8 @@ class CentreHead(nn.Module):
         learning = torch.is_grad_enabled() and self.centres.requires_grad
         centres, sampled, offsets = self.centres, None, None
         if learning:
-            chosen = self.selection.choose(labels.to(centres.device), len(centres))
+            on_device = labels.to(centres.device, non_blocking=True)
+            chosen = self.selection.choose(on_device, len(centres))
             if chosen is not None:
                 labels, sampled, offsets = chosen.labels, chosen.classes, chosen.offsets
                 centres = centres.detach()[sampled]
