@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
-import arcwise.data.formats.open  # noqa: F401 - once, not in every child
+import arcwise.data.formats.opening  # noqa: F401 - once, not in every child
 from arcwise.data.writing import WRITERS, copying
 from arcwise.data.writing.unfinished import Unfinished
 from arcwise.verbs.data_convert import convert

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.writing import stored
 from arcwise.data.writing.stored import StoredZip
 from arcwise.data.writing.zipped import ZipWriter

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress
 from arcwise.data.reading import containers, each_file
 from arcwise.data.writing import new_writer, refuse_existing

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute
 from numpy.typing import NDArray
 
-from arcwise.data.formats.records.layout import EXACT
+from arcwise.data.formats.records.labels import EXACT
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 
