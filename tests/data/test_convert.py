@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from arcwise.cli import main
 from arcwise.data.formats.manifest_columns import nobody_in
 from arcwise.data.formats.opening import open_manifest
-from arcwise.data.formats.written_forms import one_form_each
+from arcwise.data.formats.written_forms import with_one_form_each
 from arcwise.data.manifest import Manifest
 from arcwise.data.names import member_paths, safe_part
 from arcwise.data.writing.zipped import ZipWriter
@@ -324,6 +324,6 @@ def test_any_identity_survives_every_form(
     source = Manifest(pa.table({"image": images, "identity": identities}), root, "any")
     for form in ("out.csv", "out.zip", "out/"):
         done = convert(source, os.path.join(root / "new", form))
-        expected = content(one_form_each(source), ("identity",))
+        expected = content(with_one_form_each(source), ("identity",))
         assert content(open_manifest(done.path), ("identity",)) == expected
     assert sorted(path.name for path in root.iterdir()) == sorted([*images, "new"])

@@ -110,7 +110,7 @@ def test_pictures_in_no_folder_are_an_error_unless_identities_do_not_matter(
 ) -> None:
     root = a_folder("1.png", "Al/2.png")
     with pytest.raises(
-        ArcwiseError, match=r"1 pictures lie in no folder \(1\.png\).* put each into"
+        ArcwiseError, match=r"1 images lie in no folder \(1\.png\).* put each into"
     ):
         open_manifest(root)
     manifest = open_manifest(root, identities=False)
@@ -124,7 +124,7 @@ def test_pictures_in_no_folder_are_an_error_unless_identities_do_not_matter(
     single = open_manifest(root / "1.png", identities=False)
     assert single.images == ["1.png"]
     assert single.read(0) == (root / "1.png").read_bytes()
-    with pytest.raises(ArcwiseError, match="single picture"):
+    with pytest.raises(ArcwiseError, match="single image"):
         open_manifest(root / "1.png")
 
 

@@ -92,7 +92,7 @@ def test_joined_archives_are_read_whole(a_tar):
     assert dict(each(path)) == {"1.jpg": b"one", "2.jpg": b"two"}
 
 
-def test_links_devices_and_folders_are_no_pictures(a_tar, tmp_path):
+def test_links_devices_and_folders_are_no_images(a_tar, tmp_path):
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     sink = io.BytesIO()
     with tarfile.open(fileobj=sink, mode="w") as file:
@@ -137,7 +137,7 @@ def test_every_flipped_byte_costs_at_most_its_own_member(form):
         damaged[place] ^= 0x5A
         found = {one.name: bytes(damaged[one.data :][: one.size]) for one in _members(damaged)}
         assert sum(found.get(name) == data for name, data in files.items()) >= 2, place
-        if place in payloads:  # not ours to find: the picture's own
+        if place in payloads:  # not ours to find: the image's own
             assert found.keys() == files.keys()
 
 

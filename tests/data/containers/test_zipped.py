@@ -112,12 +112,12 @@ def test_a_whole_archive_needs_no_note(packed: Write) -> None:
     assert (len(manifest), manifest.notes) == (2, ())
 
 
-def test_pictures_that_a_table_inside_does_not_name_are_counted(packed: Write) -> None:
+def test_images_that_a_table_inside_does_not_name_are_counted(packed: Write) -> None:
     table = b"image,identity\n./a/1.jpg,x\n"
     members = [("manifest.csv", table), ("a/1.jpg", ONE), ("a/2.jpg", TWO), ("notes.txt", b"")]
     manifest = open_manifest(packed(members))
     assert manifest.identities == ["x"]
-    assert "does not name 1 pictures" in manifest.notes[0]
+    assert "does not name 1 images" in manifest.notes[0]
     folder = packed(members).parent / "folder"
     ZipFile(packed(members)).extractall(folder)
     assert "the first is a/2.jpg" in open_manifest(folder).notes[0]

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 
 from arcwise.data.catalogue import DataSet
-from arcwise.data.formats.file_kinds import PICTURES
+from arcwise.data.formats.file_kinds import IMAGE_ENDINGS
 from arcwise.errors import ArcwiseError
 from arcwise.files import atomic_write
 
@@ -178,7 +178,7 @@ def repack(packed: Path, place: Path) -> None:
     ):
         for member in source:
             path = PurePosixPath(member.name)
-            if not member.isreg() or path.suffix.lower() not in PICTURES:
+            if not member.isreg() or path.suffix.lower() not in IMAGE_ENDINGS:
                 continue
             if path.is_absolute() or ".." in path.parts or "\\" in member.name:
                 raise ArcwiseError(f"{packed}: {member.name[:80]!r} leads out of the archive")
@@ -194,7 +194,7 @@ def _pictures(archive: zipfile.ZipFile) -> list[str]:
     return sorted(
         info.filename
         for info in archive.infolist()
-        if not info.is_dir() and PurePosixPath(info.filename).suffix.lower() in PICTURES
+        if not info.is_dir() and PurePosixPath(info.filename).suffix.lower() in IMAGE_ENDINGS
     )
 
 

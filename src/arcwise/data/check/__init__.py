@@ -18,10 +18,10 @@ from arcwise.data.check.report import CheckReport
 from arcwise.data.check.rows import Rows
 from arcwise.data.check.spelling import suspects
 from arcwise.data.formats.pairs.consistency import (
-    contradiction,
+    contradiction_text,
     contradictions,
-    itself_note,
-    of_itself,
+    self_pair_notes,
+    self_pairs,
 )
 from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress, each_row
@@ -87,10 +87,10 @@ def _of_pairs(manifest: Manifest, seen: _Seen) -> tuple[str, ...]:
     codes = np.unique(seen.content, return_inverse=True)[1]
     content = np.where(seen.usable, codes, -1)[: len(manifest)]
     flipped = [
-        f"row {pair + 1}: {contradiction(pairs, manifest, pair)}: they contradict each other"
+        f"row {pair + 1}: {contradiction_text(pairs, manifest, pair)}: they contradict each other"
         for pair in contradictions(pairs, manifest)
     ]
-    return (*flipped, *itself_note(pairs, of_itself(pairs, manifest, content)))
+    return (*flipped, *self_pair_notes(pairs, self_pairs(pairs, manifest, content)))
 
 
 class _Look(NamedTuple):

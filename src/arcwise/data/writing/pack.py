@@ -146,8 +146,8 @@ def _pairs(manifest: Manifest, name: str) -> tuple[np.ndarray, np.ndarray]:
         )
     known, sides = pair_names.row_names(manifest), []
     for side in "ab":
-        wanted = pair_names.flat(manifest.pairs[side])
-        rows, several = pair_names.find(wanted, known)
+        wanted = pair_names.flattened(manifest.pairs[side])
+        rows, several = pair_names.find_rows(wanted, known)
         for pair in np.flatnonzero((rows < 0) | several)[:1]:
             found = "several pictures" if several[pair] else "no picture"
             raise ArcwiseError(

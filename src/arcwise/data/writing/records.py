@@ -16,7 +16,7 @@ from arcwise.data.containers.recordio import BLOCK
 from arcwise.data.containers.recordio.frames import Damaged, frame, unframe
 from arcwise.data.containers.recordio.image_header import RecordHeader, pack, unpack
 from arcwise.data.formats.records.companions import SIDECAR
-from arcwise.data.formats.records.labels import refs
+from arcwise.data.formats.records.labels import image_names
 from arcwise.data.manifest import Manifest
 from arcwise.data.writing.record_lists import record_labels, write_index, write_list
 from arcwise.errors import ArcwiseError
@@ -99,7 +99,7 @@ class RecordWriter:
         place = table.column_names.index("image")
         write_index(beside[0], index)
         write_list(beside[1], keys, labels, table.column(place))
-        images = refs(self._path.name, keys)
+        images = image_names(self._path.name, keys)
         pq.write_table(table.set_column(place, "image", images), beside[2])
         return [*(one.name for one in beside), self._path.name]
 

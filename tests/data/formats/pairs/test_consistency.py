@@ -1,4 +1,4 @@
-"""Pairs that name one picture twice, that contradict the identities, or spell paths otherwise."""
+"""Pairs that name one image twice, that contradict the identities, or spell paths otherwise."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ import pytest
 from arcwise.data.check import check
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.formats.pairs import read_pairs
-from arcwise.data.formats.pairs.consistency import agreeing, contradictions, itself_note, of_itself
-from arcwise.data.formats.pairs.row_names import meant, plain
+from arcwise.data.formats.pairs.consistency import (
+    check_agreement,
+    contradictions,
+    self_pair_notes,
+    self_pairs,
+)
+from arcwise.data.formats.pairs.row_names import plain_paths, with_row_names
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.data_convert import convert
@@ -51,14 +56,14 @@ SET = manifest(
     ],
 )
 def test_plain_paths(path: str, expected: str) -> None:
-    assert plain(pa.array([path, "x"])).to_pylist() == [expected, "x"]
+    assert plain_paths(pa.array([path, "x"])).to_pylist() == [expected, "x"]
 
 
 @pytest.mark.parametrize(
     "name", ["./Al/1.png", "Al\\1.png", "Al//1.png", "Bo/../Al/1.png", "/data/set/Al/1.png"]
 )
 def test_names_are_those_of_the_manifest(name: str) -> None:
-    pairs = meant(listed((name, "Bo/1.png", False), ("Al/1.png", "none", True)), SET)
+    pairs = with_row_names(listed((name, "Bo/1.png", False), ("Al/1.png", "none", True)), SET)
     assert pairs["a"].to_pylist() == ["Al/1.png", "Al/1.png"]
     assert pairs["b"].to_pylist() == ["Bo/1.png", "none"]
 
@@ -73,22 +78,23 @@ def test_flags_that_identities_contradict() -> None:
     )
     assert contradictions(pairs, SET).tolist() == [1, 2]
     with pytest.raises(ArcwiseError, match=r"x: row 2: Al/1\.png is Al, .* same is 0; .*\(2 such"):
-        agreeing(pairs, SET, "x")
+        check_agreement(pairs, SET, "x")
     without = Manifest(SET.table.drop_columns("identity"), SET.root, "set")
     assert len(contradictions(pairs, without)) == 0
 
 
-def test_pairs_of_a_picture_with_itself() -> None:
+def test_pairs_of_a_image_with_itself() -> None:
     pairs = listed(
         ("Al/1.png", "Al/1.png", True),
         ("Al/1.png", "Al/2.png", True),
         ("Al/1.png", "Al/../Al/1.png", True),
         ("Bo/1.png", "Cy/1.png", False),
     )
-    assert of_itself(pairs, SET).tolist() == [0, 2]
-    assert of_itself(pairs, SET, np.array([0, 1, 2, 2, -1])).tolist() == [0, 2, 3]
-    assert itself_note(pairs, of_itself(pairs, SET))[0].startswith("2 of 4 pairs are of a picture")
-    assert itself_note(pairs, np.empty(0, np.int64)) == ()
+    assert self_pairs(pairs, SET).tolist() == [0, 2]
+    assert self_pairs(pairs, SET, np.array([0, 1, 2, 2, -1])).tolist() == [0, 2, 3]
+    note = self_pair_notes(pairs, self_pairs(pairs, SET))[0]
+    assert note.startswith("2 of 4 pairs are of an image")
+    assert self_pair_notes(pairs, np.empty(0, np.int64)) == ()
 
 
 def test_a_list_with_other_slashes(a_folder: AFolder, tmp_path: Path) -> None:
@@ -117,19 +123,19 @@ def test_convert_refuses_flipped_labels(
     assert not (tmp_path / form).exists()
 
 
-def test_convert_says_which_pairs_are_of_one_picture(a_folder: AFolder, tmp_path: Path) -> None:
+def test_convert_says_which_pairs_are_of_one_image(a_folder: AFolder, tmp_path: Path) -> None:
     root = a_folder("Al/1.png", "Al/2.png", "Bo/1.png")
     (tmp_path / "pairs.csv").write_text(ITSELF)
     done = convert(root, tmp_path / "new.zip", pairs=tmp_path / "pairs.csv")
-    assert any(note.startswith("1 of 2 pairs are of a picture with itself") for note in done.notes)
+    assert any(note.startswith("1 of 2 pairs are of an image with itself") for note in done.notes)
 
 
 @pytest.mark.parametrize(
     ("text", "copied", "said"),
     [
         (FLIPPED, False, ["row 1: Al/1.png is Al, Al/2.png is Al", "row 2: Al/1.png is Al, Bo/"]),
-        (ITSELF, False, ["1 of 2 pairs are of a picture with itself"]),
-        ("a,b,same\nAl/1.png,Al/2.png,1\n", True, ["1 of 1 pairs are of a picture with itself"]),
+        (ITSELF, False, ["1 of 2 pairs are of an image with itself"]),
+        ("a,b,same\nAl/1.png,Al/2.png,1\n", True, ["1 of 1 pairs are of an image with itself"]),
         ("a,b,same\nAl/1.png,Al/2.png,1\nAl/1.png,Bo/1.png,0\n", False, []),
     ],
 )
@@ -144,16 +150,16 @@ def test_check_lists_them(a_folder: AFolder, text: str, copied: bool, said: list
     assert report.problems == len(said) + copied
 
 
-def test_a_pack_may_hold_one_picture_on_both_sides(
+def test_a_pack_may_hold_one_image_on_both_sides(
     tmp_path: Path, a_picture: Callable[..., bytes]
 ) -> None:
     one, two, other = (a_picture(number) for number in range(3))
     (tmp_path / "p.bin").write_bytes(pickle.dumps(([one, one, two, other], [True, False])))
     (line,) = check(open_manifest(tmp_path / "p.bin", identities=False)).pairs
-    assert line.startswith("1 of 2 pairs are of a picture with itself (row 1: p.bin/0, p.bin/1)")
+    assert line.startswith("1 of 2 pairs are of an image with itself (row 1: p.bin/0, p.bin/1)")
 
 
 def test_lfw_lists_may_too(a_folder: AFolder, tmp_path: Path) -> None:
     found = open_manifest(a_folder("Al/Al_1.png", "Bo/Bo_1.png"))
     (tmp_path / "pairs.txt").write_text("Al\t1\t1\nAl\t1\tBo\t1\n")
-    assert of_itself(read_pairs(tmp_path / "pairs.txt", found), found).tolist() == [0]
+    assert self_pairs(read_pairs(tmp_path / "pairs.txt", found), found).tolist() == [0]

@@ -131,14 +131,14 @@ def test_a_list_of_paths(tmp_path: Path, text: str, inside: str) -> None:
         ),
         ("0 300\nAnn 1 12\n", "line 1 is '0 300'"),
         ("Ann 1\n", "line 1 is 'Ann 1'"),
-        ("Ann 1 12\nAnn 1 Bo\nAnn x 1\n", "line 2 has 'Ann/Bo', which is no picture"),
+        ("Ann 1 12\nAnn 1 Bo\nAnn x 1\n", "line 2 has 'Ann/Bo', which is no image"),
         ("Ann 1 12\n\nAnn 1 2 Bo 2\n", "line 3 is 'Ann 1 2 Bo 2'; expected 'name 1 2' or"),
         (
             "Ann 1 12\nAnn 1 2\nDee 1 2\n",
-            r"line 2 has 'Ann/2', which is no picture of faces \(2 such lines\)",
+            r"line 2 has 'Ann/2', which is no image of faces \(2 such lines\)",
         ),
-        ("Ann 1 12\nAnn 1 Dee 2\n", "line 2 has 'Dee/2', which is no picture"),
-        ("Ann/Ann_0001.jpg Bo/Bo_0002.jpg 0\nx y 1\n", "line 2 has 'x', which is no picture"),
+        ("Ann 1 12\nAnn 1 Dee 2\n", "line 2 has 'Dee/2', which is no image"),
+        ("Ann/Ann_0001.jpg Bo/Bo_0002.jpg 0\nx y 1\n", "line 2 has 'x', which is no image"),
         (
             "Cy/Cy.jpg Cy/Cy.jpg 1\nCy/Cy.jpg Cy/Cy.jpg yes\n",
             r"line 2 has 'yes'; expected 1 \(same",
@@ -155,9 +155,9 @@ def test_a_line_that_is_no_pair_is_named(tmp_path: Path, text: str | bytes, mess
     assert "\n" not in str(caught.value)
 
 
-def test_a_name_of_two_pictures_is_refused_where_it_is_used(tmp_path: Path) -> None:
+def test_a_name_of_two_images_is_refused_where_it_is_used(tmp_path: Path) -> None:
     double = manifest([*IMAGES, "Ann/again_1.jpg", "Bo/Bo_0009.jpg", "Bo/x/Bo/9.jpg"])
-    with pytest.raises(ArcwiseError, match="line 2 has 'Ann/1', which is more than one picture"):
+    with pytest.raises(ArcwiseError, match="line 2 has 'Ann/1', which is more than one image"):
         read_lfw_pairs(a_list(tmp_path, "Bo 1 2\nBo 1 Ann 1\n"), double)
     assert rows(read_lfw_pairs(a_list(tmp_path, "Bo 1 2\n"), double)) == [(B1, B2, True)]
 
@@ -178,18 +178,18 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1), st.integers(1, 4))
 def test_lfw_s_list_is_written_and_read(
-    tmp_path_factory: pytest.TempPathFactory, pictures: list[tuple[int, int]], folds: int
+    tmp_path_factory: pytest.TempPathFactory, images: list[tuple[int, int]], folds: int
 ) -> None:
     """Each fold: as many pairs within a person as between two."""
     everyone = manifest(
         [f"{one}/{one}_{number}.jpg" for one in ("A b", "é") for number in range(6)]
     )
-    images = everyone.images
+    names = everyone.images
     pairs = [
-        (images[first], images[6 * other + second], other == 0, fold)
+        (names[first], names[6 * other + second], other == 0, fold)
         for fold in range(1, folds + 1)
         for other in (0, 1)
-        for first, second in pictures
+        for first, second in images
     ]
     table = pa.table(dict(zip(("a", "b", "same", "fold"), zip(*pairs, strict=True), strict=True)))
     path = tmp_path_factory.mktemp("pairs") / "pairs.txt"
@@ -200,7 +200,7 @@ def test_lfw_s_list_is_written_and_read(
     counts = {
         fold: [row[2] for row in rows(found) if row[3] == fold] for fold in range(1, folds + 1)
     }
-    assert list(counts.values()) == [[True] * len(pictures) + [False] * len(pictures)] * folds
+    assert list(counts.values()) == [[True] * len(images) + [False] * len(images)] * folds
     write_lfw_pairs(table.drop_columns(["fold"]), everyone, path)
     assert rows(read_lfw_pairs(path, everyone)) == sorted(
         (row[:3] for row in pairs), key=lambda row: not row[2]
@@ -216,7 +216,7 @@ def test_lfw_s_list_is_written_and_read(
         ([(A1, "x", True)], "pair 1: 'x' is not in faces"),
         (
             [(A1, A12, True), (A1, C, False)],
-            r"pair 2: 'Cy/Cy\.jpg' is not told by its identity and",
+            r"pair 2: 'Cy/Cy\.jpg' is not identified by its identity and",
         ),
     ],
 )
@@ -324,7 +324,7 @@ def test_a_folder_s_own_list(a_folder: AFolder) -> None:
         (
             "pairs.csv",
             "a,b,same\nAnn/Ann_0001.png,Dee/1.png,0\n",
-            "its pairs are not used: pairs.csv: row 1: 'Dee/1.png' is no picture of photos",
+            "its pairs are not used: pairs.csv: row 1: 'Dee/1.png' is no image of photos",
         ),
     ],
 )

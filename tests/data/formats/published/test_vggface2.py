@@ -11,7 +11,7 @@ from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from tests.damage import damaged
 
-PICTURES = ["train/n000002/0001_01.jpg", "train/n000002/0002_01.jpg", "test/n000001/0001_01.jpg"]
+IMAGES = ["train/n000002/0001_01.jpg", "train/n000002/0002_01.jpg", "test/n000001/0001_01.jpg"]
 FILES = {
     "meta/identity_meta.csv": "Class_ID, Name, Sample_Num, Flag, Gender\n"
     'n000001, "14th_Dalai_Lama", 424, 0, m,\n'
@@ -26,7 +26,7 @@ FILES = {
 
 @pytest.fixture
 def vgg(a_folder: Callable[..., Path]) -> Path:
-    root = a_folder(*PICTURES, name="VGGFace2")
+    root = a_folder(*IMAGES, name="VGGFace2")
     for name, text in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -36,7 +36,7 @@ def vgg(a_folder: Callable[..., Path]) -> Path:
 def test_the_tables_are_joined_by_name(vgg: Path) -> None:
     manifest = open_manifest(vgg)
     assert manifest.table.to_pydict() == {
-        "image": [PICTURES[2], *PICTURES[:2]],
+        "image": [IMAGES[2], *IMAGES[:2]],
         "split": ["test", "train", "train"],
         "identity": ["n000001", "n000002", "n000002"],
         "box": [[60, 60, 79, 109], [161, 140, 224, 324], [-3, 4, 50, 60]],
@@ -45,8 +45,8 @@ def test_the_tables_are_joined_by_name(vgg: Path) -> None:
         "gender": ["m", "f", "f"],
     }
     assert manifest.notes == (
-        "1 lines of loose_bb_*.csv have no picture",
-        "2 pictures have no landmarks: loose_landmark_*.csv lacks them",
+        "1 lines of loose_bb_*.csv have no image",
+        "2 images have no landmarks: loose_landmark_*.csv lacks them",
     )
     assert "box, landmarks, person, gender" in manifest.understood
 
@@ -78,13 +78,13 @@ def test_bad_tables_are_named(vgg: Path, name: str, old: str, new: str, message:
         open_manifest(vgg)
 
 
-def test_pictures_elsewhere_leave_the_tables_unused(vgg: Path) -> None:
+def test_images_elsewhere_leave_the_tables_unused(vgg: Path) -> None:
     (vgg / "meta" / "sample.jpg").write_bytes(b"x")
     manifest = open_manifest(vgg)
     assert manifest.column("box") is None
     assert manifest.notes[0].startswith("test, train, named like splits, are taken for")
     assert manifest.notes[1:] == (
-        "the tables of VGGFace2 are not used: pictures lie outside of train and test",
+        "the tables of VGGFace2 are not used: images lie outside of train and test",
     )
 
 
@@ -107,7 +107,7 @@ def test_casia_webface_and_lfw_are_folders_per_identity(a_folder: Callable[..., 
 @pytest.mark.parametrize("name", [name for name in FILES if "test" not in name])
 def test_damage_is_an_error_that_names_the_file_or_fewer_rows(vgg: Path, name: str) -> None:
     path = vgg / name
-    pictures = set(open_manifest(vgg).images)
+    images = set(open_manifest(vgg).images)
     for data in damaged(path.read_bytes()):
         path.write_bytes(data)
         try:
@@ -115,4 +115,4 @@ def test_damage_is_an_error_that_names_the_file_or_fewer_rows(vgg: Path, name: s
         except ArcwiseError as error:
             assert str(vgg) in str(error)  # noqa: PT017 - one of two right answers
         else:
-            assert set(manifest.images) <= pictures
+            assert set(manifest.images) <= images

@@ -1,4 +1,4 @@
-"""Pictures inside a Parquet file: by row, from any thread; damage is named."""
+"""Images inside a Parquet file: by row, from any thread; damage is named."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Write = Callable[..., str]
 
 @pytest.fixture
 def a_table(tmp_path: Path) -> Write:
-    """A function: pictures → a Parquet file with row groups of three."""
+    """A function: images → a Parquet file with row groups of three."""
 
-    def make(pictures: Sequence[bytes | None], name: str = "set.parquet") -> str:
+    def make(images: Sequence[bytes | None], name: str = "set.parquet") -> str:
         kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-        rows = [{"bytes": one, "path": f"{row}.jpg"} for row, one in enumerate(pictures)]
+        rows = [{"bytes": one, "path": f"{row}.jpg"} for row, one in enumerate(images)]
         table = pa.table({"image": pa.array(rows, kind), "identity": ["a"] * len(rows)})
         pq.write_table(table, tmp_path / name, row_group_size=3, compression="NONE",
                        use_dictionary=False, write_statistics=False)  # fmt: skip
@@ -35,15 +35,15 @@ def a_table(tmp_path: Path) -> Write:
     return make
 
 
-@given(pictures=st.lists(st.binary(max_size=50), max_size=10))
+@given(images=st.lists(st.binary(max_size=50), max_size=10))
 @settings(max_examples=30, deadline=None)
-def test_every_row_s_picture_is_read(tmp_path_factory, pictures):
+def test_every_row_s_image_is_read(tmp_path_factory, images):
     path = tmp_path_factory.mktemp("parquet") / "set.parquet"
-    pq.write_table(pa.table({"image": pa.array(pictures, pa.binary())}), path, row_group_size=3)
+    pq.write_table(pa.table({"image": pa.array(images, pa.binary())}), path, row_group_size=3)
     container = ParquetContainer(str(path))
-    assert [container.read(str(row), "ref") for row in range(len(pictures))] == pictures
-    assert list(each(path)) == [(str(row), one) for row, one in enumerate(pictures)]
-    assert str(len(pictures)) not in container
+    assert [container.read(str(row), "ref") for row in range(len(images))] == images
+    assert list(each(path)) == [(str(row), one) for row, one in enumerate(images)]
+    assert str(len(images)) not in container
 
 
 def test_what_follows_the_row_is_only_a_name(a_table, tmp_path):
@@ -61,7 +61,7 @@ def test_other_rows_are_not_there(a_table, member):
         container.read(member, "ref")
 
 
-def test_a_row_without_bytes_is_one_bad_picture(a_table):
+def test_a_row_without_bytes_is_one_bad_image(a_table):
     path = a_table([b"one", None, b"three"])
     container = ParquetContainer(path)
     with pytest.raises(ImageError, match=r"^ref: its row holds no bytes"):
@@ -72,8 +72,8 @@ def test_a_row_without_bytes_is_one_bad_picture(a_table):
 
 def test_several_threads_read_at_once(a_table, monkeypatch):
     monkeypatch.setattr(parquet, "KEPT", 10)
-    pictures = [b"%d" % row for row in range(300)]
-    container = ParquetContainer(a_table(pictures))
+    images = [b"%d" % row for row in range(300)]
+    container = ParquetContainer(a_table(images))
     rows = [str(row * 37 % 300) for row in range(2000)]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda row: container.read(row, "ref"), rows))
@@ -92,15 +92,15 @@ def test_row_groups_are_kept_up_to_a_size(a_table, monkeypatch):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"identity": ["a"]}, "no picture in it; expected a column 'image'"),
-        ({"image": ["a.jpg"]}, "no picture in it"),
+        ({"identity": ["a"]}, "no image in it; expected a column 'image'"),
+        ({"image": ["a.jpg"]}, "no image in it"),
         (
             {"left": [{"bytes": b"x"}], "right": [{"bytes": b"x"}]},
-            "columns left, right hold pictures; call one of them image",
+            "columns left, right hold images; call one of them image",
         ),
     ],
 )
-def test_a_table_without_pictures_is_refused(tmp_path, columns, message):
+def test_a_table_without_images_is_refused(tmp_path, columns, message):
     path = tmp_path / "set.parquet"
     pq.write_table(pa.table(columns), path)
     with pytest.raises(ArcwiseError, match=message) as caught:
@@ -108,7 +108,7 @@ def test_a_table_without_pictures_is_refused(tmp_path, columns, message):
     assert str(caught.value).startswith(str(path))
 
 
-def test_the_only_struct_with_bytes_is_the_picture(tmp_path):
+def test_the_only_struct_with_bytes_is_the_image(tmp_path):
     path = tmp_path / "set.parquet"
     pq.write_table(pa.table({"img": [{"bytes": b"x", "path": None}], "label": [3]}), path)
     assert ParquetContainer(str(path)).read("0", "ref") == b"x"
@@ -123,11 +123,11 @@ def test_every_truncation_is_refused(a_table):
             ParquetContainer(str(path))
 
 
-def test_every_flipped_byte_costs_at_most_its_row_group_and_in_a_picture_only_that(a_table):
-    pictures = [b"\xff\xd8" + bytes([row]) * 40 for row in range(9)]
-    path = Path(a_table(pictures))
+def test_every_flipped_byte_costs_at_most_its_row_group_and_in_a_image_only_that(a_table):
+    images = [b"\xff\xd8" + bytes([row]) * 40 for row in range(9)]
+    path = Path(a_table(images))
     whole = path.read_bytes()
-    owner = {whole.index(one) + at: row for row, one in enumerate(pictures) for at in range(42)}
+    owner = {whole.index(one) + at: row for row, one in enumerate(images) for at in range(42)}
     footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
     refused = 0
     framing = [place for place in range(footer) if place not in owner]
@@ -137,7 +137,7 @@ def test_every_flipped_byte_costs_at_most_its_row_group_and_in_a_picture_only_th
         path.write_bytes(damaged)
         found = _read(path)
         refused += not found  # the whole file
-        wrong = {row for row, one in enumerate(pictures) if found and found[row] != one}
+        wrong = {row for row, one in enumerate(images) if found and found[row] != one}
         silent = {row for row in wrong if isinstance(found[row], bytes)}
         assert silent == ({owner[place]} if place in owner else set())
         assert len({row // 3 for row in wrong}) <= 1 or place >= footer
@@ -145,7 +145,7 @@ def test_every_flipped_byte_costs_at_most_its_row_group_and_in_a_picture_only_th
 
 
 def _read(path: Path) -> list[bytes | ImageError]:
-    """The pictures; none where the whole file is refused."""
+    """The images; none where the whole file is refused."""
     try:
         return [one for _, one in each(path)]
     except ArcwiseError:

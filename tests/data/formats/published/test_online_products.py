@@ -64,15 +64,15 @@ def test_the_folder_around_it_is_it_as_well(sop: Path) -> None:
     assert manifest.read(0)
 
 
-def test_a_missing_picture_is_left_out_and_counted(sop: Path) -> None:
+def test_a_missing_image_is_left_out_and_counted(sop: Path) -> None:
     (sop / "bicycle_final/111085122871_1.JPG").unlink()
     manifest = open_manifest(sop)
     assert len(manifest) == 4
     assert manifest.ignored == ("bicycle_final/111085122871_1.JPG",)
-    assert manifest.notes[0].startswith("1 of the 5 pictures that Ebay_train.txt and Ebay_test")
+    assert manifest.notes[0].startswith("1 of the 5 images that Ebay_train.txt and Ebay_test")
     for path in sop.rglob("*.JPG"):
         path.unlink()
-    with pytest.raises(ArcwiseError, match=r"none of its 5 pictures .*bicycle_final.*unpack"):
+    with pytest.raises(ArcwiseError, match=r"none of its 5 images .*bicycle_final.*unpack"):
         open_manifest(sop)
 
 
@@ -115,7 +115,7 @@ def test_a_table_of_our_own_is_believed(sop: Path) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(st.data())
-def test_any_damage_is_an_error_or_fewer_pictures(
+def test_any_damage_is_an_error_or_fewer_images(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     root = tmp_path_factory.mktemp("sop")

@@ -17,7 +17,7 @@ NFC, NFD = "Jos\u00e9", "Jose\u0301"
 
 @pytest.fixture
 def table(a_folder: AFolder, tmp_path: Path) -> Callable[..., Path]:
-    """A maker of a table with a picture for each of these identities and domains."""
+    """A maker of a table with an image for each of these identities and domains."""
 
     def make(*identities: str, domains: tuple[str, ...] = (), name: str = "set.csv") -> Path:
         a_folder(*(f"{row}.png" for row in range(len(identities))))

@@ -88,7 +88,9 @@ def test_without_the_1_n_lists_pairs_are_left(folder: Path, ending: str, said: s
     assert {"identity", "split"}.isdisjoint(found.table.column_names)
     assert found.pairs is not None
     assert "no ijbc_1n_gallery_g2.csv or ijbc_1n_gallery_s2.csv in meta" in found.notes[0]
-    with pytest.raises(ArcwiseError, match=r"whose pictures these are is not known .no 1:N protoc"):
+    with pytest.raises(
+        ArcwiseError, match=r"the identities of its images are not known .no 1:N protoc"
+    ):
         open_manifest(folder)
 
 
@@ -108,7 +110,7 @@ class TestNotes:
     def test_only_the_counts_where_all_fits(self, whole: Path) -> None:
         (only,) = open_manifest(whole).notes
         assert only == (
-            "not the published ijbc, no result to compare with others': 72 pictures of 469,375, "
+            "not the published ijbc, no result to compare with others': 72 images of 469,375, "
             "36 templates of 23,124, 36 mated pairs of 19,557"
         )
 
@@ -121,8 +123,8 @@ class TestNotes:
         found = open_manifest(folder)
         said = "\n".join(found.notes)
         assert "no landmarks and no detector score: 1 (1.jpg)" in said
-        assert "landmarks of pictures that are in no template: 1 (2.jpg)" in said
-        assert "pictures that no list names: 1 (2.jpg)" in said
+        assert "landmarks of images that are in no template: 1 (2.jpg)" in said
+        assert "images that no list names: 1 (2.jpg)" in said
         row = found.images.index("loose_crop/1.jpg")
         assert (found.column("landmarks") or [])[row] is None
         assert (found.column("quality") or [])[row] is None
@@ -133,17 +135,19 @@ class TestNotes:
         found = open_manifest(folder)
         assert (found.column("quality") or [])[found.images.index("loose_crop/1.jpg")] < 1
 
-    def test_missing_pictures(self, folder: Path) -> None:
+    def test_missing_images(self, folder: Path) -> None:
         for number in range(1, 8):
             (folder / "loose_crop" / f"{number}.jpg").unlink()
-        assert "pictures that are not there: 7 (" in notes(folder)
+        assert "images that are not there: 7 (" in notes(folder)
         shutil.rmtree(folder / "loose_crop")
-        with pytest.raises(ArcwiseError, match=r"loose_crop: No such file or dir.*folder of pict"):
+        with pytest.raises(
+            ArcwiseError, match=r"loose_crop: No such file or dir.*folder of images"
+        ):
             open_manifest(folder)
 
-    def test_templates_that_no_picture_is_in(self, folder: Path) -> None:
+    def test_templates_that_no_image_is_in(self, folder: Path) -> None:
         change(folder, PAIRS, lambda lines: [*lines, "100 9999 0", "9999 101 0"])
-        assert "pairs of templates that no picture is in: 1 (9999)" in notes(folder)
+        assert "pairs of templates that no image is in: 1 (9999)" in notes(folder)
 
     def test_a_template_in_no_list(self, folder: Path) -> None:
         change(folder, "ijbc_1N_gallery_G1", lambda lines: [lines[0], lines[-1]])

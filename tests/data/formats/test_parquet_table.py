@@ -1,4 +1,4 @@
-"""Parquet tables that hold their pictures: read without loading them."""
+"""Parquet tables that hold their images: read without loading them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write(path: Path, columns: dict[str, object], features: object = None) -> Pa
     return path
 
 
-def pictures(*paths: str | None) -> pa.Array:
+def images(*paths: str | None) -> pa.Array:
     kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
     return pa.array([{"bytes": b"%d" % row, "path": one} for row, one in enumerate(paths)], kind)
 
@@ -32,7 +32,7 @@ def test_rows_and_base_names_are_the_images(tmp_path):
         tmp_path / "set.parquet",
         {
             "age": [1.0, 2.0, None, 4.0],
-            "image": pictures("a/b.jpg", "c:\\d.png", None, ""),
+            "image": images("a/b.jpg", "c:\\d.png", None, ""),
             "identity": [1, 1, 2, 2],
         },
     )
@@ -43,7 +43,7 @@ def test_rows_and_base_names_are_the_images(tmp_path):
     assert [manifest.read(row) for row in range(4)] == [b"0", b"1", b"2", b"3"]
     assert manifest.identities == ["1", "1", "2", "2"]
     assert manifest.column("age") == [1.0, 2.0, None, 4.0]
-    assert manifest.understood == "the table set.parquet, which holds its pictures"
+    assert manifest.understood == "the table set.parquet, which holds its images"
 
 
 def test_plain_bytes_and_a_label(tmp_path):
@@ -58,7 +58,7 @@ def test_class_labels_have_names(tmp_path):
     features = {"info": {"features": {
         "img": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": ["cat", "dog"]}
     }}}  # fmt: skip
-    columns = {"img": pictures("1", "2", "3"), "label": [1, 0, 1]}
+    columns = {"img": images("1", "2", "3"), "label": [1, 0, 1]}
     path = write(tmp_path / "x.parquet", columns, features)
     assert open_manifest(path).identities == ["dog", "cat", "dog"]
     assert open_manifest(path, image_column="img").read(2) == b"2"
@@ -76,9 +76,9 @@ def test_metadata_that_says_nothing_is_no_matter(tmp_path, features):
     assert open_manifest(path).identities == ["7"]
 
 
-def test_pictures_inside_start_from_nowhere_else(tmp_path):
+def test_images_inside_start_from_nowhere_else(tmp_path):
     path = write(tmp_path / "x.parquet", {"image": [b"one"], "label": [7]})
-    with pytest.raises(ArcwiseError, match="its pictures are inside; leave out --images"):
+    with pytest.raises(ArcwiseError, match="its images are inside; leave out --images"):
         open_manifest(path, images=tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""CUB-200-2011: five lists joined by the number of the picture."""
+"""CUB-200-2011: five lists joined by the number of the image."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from arcwise.errors import ArcwiseError
 from tests.damage import damaged
 
 SPECIES = {number: f"{number:03}.Bird_{number}" for number in range(1, 201)}
-PICTURES = {1: f"{SPECIES[1]}/a.jpg", 2: f"{SPECIES[100]}/b.jpg", 3: f"{SPECIES[101]}/c d.jpg"}
+IMAGES = {1: f"{SPECIES[1]}/a.jpg", 2: f"{SPECIES[100]}/b.jpg", 3: f"{SPECIES[101]}/c d.jpg"}
 
 
 @pytest.fixture
 def cub(a_folder: Callable[..., Path]) -> Path:
-    root = a_folder(*(f"images/{name}" for name in PICTURES.values()), name="CUB_200_2011")
+    root = a_folder(*(f"images/{name}" for name in IMAGES.values()), name="CUB_200_2011")
     lists = {
-        "images": [f"{number} {name}" for number, name in PICTURES.items()],
+        "images": [f"{number} {name}" for number, name in IMAGES.items()],
         "image_class_labels": ["3 101", "1 1", "2 100"],
         "classes": [f"{number} {name}" for number, name in SPECIES.items()],
         "train_test_split": ["1 1", "2 0", "3 1"],
@@ -33,14 +33,14 @@ def cub(a_folder: Callable[..., Path]) -> Path:
 def test_the_lists_are_joined_by_number(cub: Path) -> None:
     manifest = open_manifest(cub)
     assert manifest.table.to_pydict() == {
-        "image": [f"images/{name}" for name in PICTURES.values()],
+        "image": [f"images/{name}" for name in IMAGES.values()],
         "identity": [SPECIES[1], SPECIES[100], SPECIES[101]],
         "split": ["train", "train", "test"],
         "official_split": ["train", "test", "train"],
         "box": [[60, 27, 325, 304], [1, 2, 30.5, 40], [0, 0, 9, 9]],
     }
     assert "the first 100 classes train, the last 100 test" in manifest.understood
-    assert manifest.read(2) == (cub / "images" / PICTURES[3]).read_bytes()
+    assert manifest.read(2) == (cub / "images" / IMAGES[3]).read_bytes()
     assert open_manifest(cub.parent).identities == manifest.identities  # as the .tgz unpacks
 
 
@@ -81,18 +81,18 @@ def test_bad_lists_are_named(cub: Path, name: str, old: str, new: str, message: 
         open_manifest(cub)
 
 
-def test_missing_pictures_are_counted(cub: Path) -> None:
-    (cub / "images" / PICTURES[2]).unlink()
+def test_missing_images_are_counted(cub: Path) -> None:
+    (cub / "images" / IMAGES[2]).unlink()
     manifest = open_manifest(cub)
     assert manifest.column("box") == [[60, 27, 325, 304], [0, 0, 9, 9]]
-    assert manifest.ignored == (f"images/{PICTURES[2]}",)
-    assert "1 of the 3 pictures that images.txt names" in manifest.notes[0]
+    assert manifest.ignored == (f"images/{IMAGES[2]}",)
+    assert "1 of the 3 images that images.txt names" in manifest.notes[0]
 
 
 @pytest.mark.parametrize("name", ["images", "image_class_labels", "classes", "bounding_boxes"])
 def test_damage_is_an_error_that_names_the_file_or_fewer_rows(cub: Path, name: str) -> None:
     path = cub / f"{name}.txt"
-    pictures = set(open_manifest(cub).images)
+    images = set(open_manifest(cub).images)
     for data in damaged(path.read_bytes()):
         path.write_bytes(data)
         try:
@@ -100,4 +100,4 @@ def test_damage_is_an_error_that_names_the_file_or_fewer_rows(cub: Path, name: s
         except ArcwiseError as error:
             assert str(cub) in str(error)  # noqa: PT017 - one of two right answers
         else:
-            assert set(manifest.images) <= pictures
+            assert set(manifest.images) <= images

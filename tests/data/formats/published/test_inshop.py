@@ -48,7 +48,7 @@ def test_train_query_and_gallery(inshop: Path) -> None:
     assert manifest.read(2) == (inshop / MEN).read_bytes()
 
 
-def test_pictures_inside_the_folder_img_of_the_download(inshop: Path) -> None:
+def test_images_inside_the_folder_img_of_the_download(inshop: Path) -> None:
     (inshop / "Img").mkdir()
     (inshop / "img").rename(inshop / "Img" / "img")
     (inshop / "Eval").rename(inshop / "Anno")
@@ -77,7 +77,7 @@ def test_boxes_are_joined_by_name(boxed: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "count", "message"),
     [
-        (LINES[:2], 3, r"line 1 states 3 pictures, below it are 2; .*cut off"),
+        (LINES[:2], 3, r"line 1 states 3 images, below it are 2; .*cut off"),
         ([*LINES[:2], f"{MEN} id_00000080 probe"], 3, r"line 5: evaluation_status is 'probe'"),
         ([*LINES[:2], f"{MEN} id_00000080"], 3, r"line 5 is"),
         ([LINES[0], LINES[0]], 2, "more than once"),
@@ -98,18 +98,18 @@ def test_a_list_of_this_name_from_another_data_set_is_not_this_one(inshop: Path)
     assert "folder per identity" in manifest.understood
 
 
-def test_missing_pictures_are_counted(inshop: Path) -> None:
+def test_missing_images_are_counted(inshop: Path) -> None:
     (inshop / BACK).unlink()
     manifest = open_manifest(inshop)
     assert manifest.images == [WOMEN, MEN]
     assert manifest.ignored == (BACK,)
-    assert "1 of the 3 pictures" in manifest.notes[0]
+    assert "1 of the 3 images" in manifest.notes[0]
 
 
 @pytest.mark.parametrize("name", ["Eval/list_eval_partition.txt", "Anno/list_bbox_inshop.txt"])
 def test_damage_is_an_error_that_names_the_file_or_fewer_rows(boxed: Path, name: str) -> None:
     path = boxed / name
-    pictures = set(open_manifest(boxed).images)
+    images = set(open_manifest(boxed).images)
     for data in damaged(path.read_bytes()):
         path.write_bytes(data)
         try:
@@ -117,4 +117,4 @@ def test_damage_is_an_error_that_names_the_file_or_fewer_rows(boxed: Path, name:
         except ArcwiseError as error:
             assert str(boxed) in str(error)  # noqa: PT017 - one of two right answers
         else:
-            assert set(manifest.images) <= pictures
+            assert set(manifest.images) <= images

@@ -13,7 +13,7 @@ from zipfile import ZipFile, ZipInfo
 import pytest
 
 from arcwise.cli import main
-from arcwise.data.formats.file_kinds import hidden, split_of
+from arcwise.data.formats.file_kinds import hidden_part, split_of
 from arcwise.data.formats.folder_identities import TopFolders
 from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
@@ -145,7 +145,7 @@ def test_and_answered(
     assert f"of {len(identities)} identities" in capsys.readouterr().out
 
 
-def test_pictures_asked_about_are_nobodys(a_folder: AFolder) -> None:
+def test_images_asked_about_are_nobodys(a_folder: AFolder) -> None:
     assert len(queries([a_folder(*SAME)])) == 6
 
 
@@ -182,7 +182,7 @@ def test_nested_folders_are_not_asked_about(a_folder: AFolder, paths: list[str])
 
 def test_an_answer_that_does_not_fit(a_folder: AFolder, tmp_path: Path) -> None:
     root = a_folder("Al/1.png", "Bo/1.png")
-    with pytest.raises(ArcwiseError, match="--top-folders split, and pictures lie right in Al"):
+    with pytest.raises(ArcwiseError, match="--top-folders split, and images lie right in Al"):
         open_manifest(root, top_folders="split")
     (tmp_path / "t.csv").write_text("image,identity\nphotos/Al/1.png,a\n")
     with pytest.raises(ArcwiseError, match=r"t\.csv.*leave out --top-folders domain"):
@@ -201,7 +201,7 @@ def test_an_answer_that_does_not_fit(a_folder: AFolder, tmp_path: Path) -> None:
     ],
 )
 def test_hidden(path: str, found: str | None) -> None:
-    assert hidden(path) == found
+    assert hidden_part(path) == found
 
 
 def test_photographs_that_cannot_be_read_are_told_from_other_files(a_folder: AFolder) -> None:
@@ -211,11 +211,11 @@ def test_photographs_that_cannot_be_read_are_told_from_other_files(a_folder: AFo
     (note,) = open_manifest(root).notes
     assert note.startswith("2 files are photographs that cannot be read (JPEG XL, camera raw)")
     (root / "Al/1.png").unlink()
-    with pytest.raises(ArcwiseError, match=r"no picture in it that can be read: 2 .*Al/1\.CR2"):
+    with pytest.raises(ArcwiseError, match=r"no image in it that can be read: 2 .*Al/1\.CR2"):
         open_manifest(root)
 
 
-def test_heic_and_avif_are_pictures(a_folder: AFolder) -> None:
+def test_heic_and_avif_are_images(a_folder: AFolder) -> None:
     root = a_folder()
     (root / "Al").mkdir()
     for name in ("1.HEIC", "2.avif", "3.heif"):

@@ -85,7 +85,7 @@ def test_the_development_kit(a_folder: Callable[..., Path], labelled: bool) -> N
     assert manifest.identities == [MODELS[13], MODELS[189]][: 1 + labelled]
     if not labelled:
         assert manifest.ignored == ("cars_test/00001.jpg",)
-        assert manifest.notes[0].startswith("1 pictures are left out: cars_test_annos.mat")
+        assert manifest.notes[0].startswith("1 images are left out: cars_test_annos.mat")
 
 
 @pytest.mark.parametrize(
