@@ -17,7 +17,7 @@ from collections.abc import Callable
 import cv2
 
 from arcwise.synthetic import Renderer, camera
-from arcwise.synthetic.world import World
+from arcwise.synthetic.scene import World
 
 
 def measured(run: Callable[[], int], rounds: int) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.images import decode
-from arcwise.synthetic.dataset import render_dataset
+from arcwise.synthetic import render_dataset
 from arcwise.verbs.data_convert import convert
 
 FORMS = {

@@ -16,7 +16,7 @@ import pytest
 from arcwise.errors import ArcwiseError
 from arcwise.synthetic import Nuisance, Photo, Renderer, family_of
 from arcwise.synthetic.design import TURNED
-from arcwise.synthetic.world import world
+from arcwise.synthetic.scene import world
 
 SIZE = 64
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.synthetic.pixels import Canvas, Plane
+from arcwise.synthetic.layers import Canvas, Plane
 
 _SHIFT = 4  # cv2 draws at a sixteenth of a pixel
 

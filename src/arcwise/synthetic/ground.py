@@ -11,7 +11,7 @@ import numpy as np
 from arcwise.synthetic import brush
 from arcwise.synthetic.design import Design, luminance, mix
 from arcwise.synthetic.icons import icon
-from arcwise.synthetic.pixels import Canvas, Plane
+from arcwise.synthetic.layers import Canvas, Plane
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 
 from arcwise.synthetic import brush
-from arcwise.synthetic.catalogue import Colour
-from arcwise.synthetic.design import mix
-from arcwise.synthetic.pixels import Canvas
+from arcwise.synthetic.design import Colour, mix
+from arcwise.synthetic.layers import Canvas
 
 _SIDE = 128
 _WHITE: Colour = (255, 255, 255)

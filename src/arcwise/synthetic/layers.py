@@ -1,14 +1,22 @@
-"""Cut-out things: a layer is light and coverage on the part of the canvas that a thing takes."""
+"""The arrays that a photo is composed of: canvases, planes of light, and layers over them.
+
+cv2's type stubs promise no more than "some array", so the element type is said in words.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.synthetic.pixels import Canvas, Plane
+Plane = NDArray[Any]
+"""Float32: light, linear, 1 is white; or coverage in [0, 1]; or coordinates."""
+
+Canvas = NDArray[Any]
+"""Uint8: (H, W, 3) square-root-encoded RGB, or (H, W, 4) with coverage or the material last."""
 
 
 @dataclass(frozen=True)

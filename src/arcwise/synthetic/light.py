@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from arcwise.synthetic.pixels import Canvas, Plane
+from arcwise.synthetic.layers import Canvas, Plane
 
 _SIDE = 40
 _AXIS = np.linspace(-1, 1, _SIDE, dtype=np.float32)

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from arcwise.synthetic import brush
-from arcwise.synthetic.catalogue import Colour
-from arcwise.synthetic.design import FOLDED, TURNED, Design, luminance, mix
-from arcwise.synthetic.facts import paint_side
-from arcwise.synthetic.front import Panel, paint_front
+from arcwise.synthetic.design import FOLDED, TURNED, Colour, Design, luminance, mix
 from arcwise.synthetic.ground import paint_ground
-from arcwise.synthetic.pixels import Canvas
+from arcwise.synthetic.layers import Canvas
+from arcwise.synthetic.panels import Panel, paint_front, paint_side
 
 # Material codes, read by `light.py`: 0..80 matte to glossy, 120 clear, 200..255 metal.
 MATTE, PAPER, PLASTIC, GLOSSY, CLEAR, FOIL, METAL = 0, 22, 48, 76, 120, 214, 250

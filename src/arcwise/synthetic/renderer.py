@@ -13,14 +13,13 @@ import numpy as np
 from arcwise.errors import ArcwiseError
 from arcwise.synthetic import camera, scene
 from arcwise.synthetic.bodies import draw
+from arcwise.synthetic.camera import Pose
 from arcwise.synthetic.design import Design, design
-from arcwise.synthetic.layers import Layer
+from arcwise.synthetic.layers import Canvas, Layer, Plane
 from arcwise.synthetic.light import ball, room
 from arcwise.synthetic.nuisance import DOMAINS, Nuisance, draw_nuisance, override
 from arcwise.synthetic.paint import Skin, paint
-from arcwise.synthetic.pixels import Canvas, Plane
-from arcwise.synthetic.pose import Pose
-from arcwise.synthetic.world import world
+from arcwise.synthetic.scene import world
 
 # Things are drawn this much larger and averaged down, for smooth edges; at one and a half, bilinear
 # weights average every pixel.

@@ -1,21 +1,55 @@
-"""One scene: a thing on a ground, its shadows, and what stands in front of it."""
+"""A scene: a product before a background, its shadows, and what stands in front of it."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from arcwise.synthetic import backdrop
-from arcwise.synthetic.backdrop import Plate
-from arcwise.synthetic.hand import held
-from arcwise.synthetic.layers import Layer, coverage_on, lay, resized
+from arcwise.synthetic import plates
+from arcwise.synthetic.layers import Layer, Plane, coverage_on, lay, resized
 from arcwise.synthetic.nuisance import Nuisance
-from arcwise.synthetic.pixels import Plane
-from arcwise.synthetic.stock import Stock
-from arcwise.synthetic.world import World
+from arcwise.synthetic.plates import KINDS, Plate, plate
+from arcwise.synthetic.props import Stock, held, paint_hand
+
+
+class World:
+    """The surroundings, each part made when first asked for and kept.
+
+    Every part depends on the seed, the size and its own number alone, so that no photo depends on
+    which were made before it.
+    """
+
+    PLATES = len(KINDS)
+    HANDS = 10
+
+    def __init__(self, seed: int, size: int) -> None:
+        self.stock = Stock(seed, size)
+        self._seed = seed
+        self._size = size
+        self._plates: dict[int, Plate] = {}
+        self._hands: dict[int, tuple[Layer, Layer]] = {}
+
+    def plate(self, number: int) -> Plate:
+        """One backdrop."""
+        if number not in self._plates:
+            self._plates[number] = plate(self._seed, number, self.stock, self._size)
+        return self._plates[number]
+
+    def hand(self, number: int) -> tuple[Layer, Layer]:
+        """One hand: the part behind what it holds, and the part before it."""
+        if number not in self._hands:
+            self._hands[number] = paint_hand(self._seed, number, self._size)
+        return self._hands[number]
+
+
+@lru_cache(maxsize=4)
+def world(seed: int, size: int) -> World:
+    """The world of a seed at a size; renderers in one process share it."""
+    return World(seed, size)
 
 
 @dataclass(frozen=True)
@@ -52,7 +86,7 @@ def plan(rng: np.random.Generator, clutter: float) -> Plan:
             World.PLATES - 1,
         )
     )
-    kind = backdrop.KINDS[number]
+    kind = plates.KINDS[number]
     front: list[tuple[str, int, int, float]] = []
     grip = None
     if kind in ("aisle", "shelf") and (rng.random() < (0.75 if kind == "aisle" else 0.2)):
@@ -164,7 +198,7 @@ def shop(
         row = low + (high - low) * this.depth
     else:
         row = height * (0.62 + 0.2 * this.depth)
-    seen = backdrop.window(plate, size, foot, (column, row), max(zoom, 0.75), how.roll)
+    seen = plates.window(plate, size, foot, (column, row), max(zoom, 0.75), how.roll)
     haze = this.haze * grain
     seen = cv2.GaussianBlur(seen, (0, 0), haze)
     light = cv2.multiply(seen, seen, scale=this.dim / 255**2)

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from arcwise.synthetic.layers import Layer, lay
-from arcwise.synthetic.pixels import Canvas, Plane
-from arcwise.synthetic.stock import Stock
+from arcwise.synthetic.layers import Canvas, Layer, Plane, lay
+from arcwise.synthetic.props import Stock
 
 
 @dataclass(frozen=True)
