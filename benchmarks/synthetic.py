@@ -57,10 +57,10 @@ def main() -> None:
 
     def only_jpeg() -> int:
         for _ in range(200):
-            camera.decode(camera.encode(picture, 80))
+            camera.decode(camera.encode(image, 80))
         return 200
 
-    picture = renderer.photo(0).image
+    image = renderer.photo(0).image
     rows = [
         ("shop, first", lambda: all_photos("shop"), 1),
         ("shop, again", lambda: all_photos("shop"), options.rounds),

@@ -10,34 +10,34 @@ from numpy.typing import NDArray
 
 from arcwise.synthetic.camera import Pose
 from arcwise.synthetic.design import FOLDED, TURNED, Design
-from arcwise.synthetic.layers import Canvas, Layer, Plane, frame, join, unit
+from arcwise.synthetic.layers import Canvas, Layer, Plane, clip_unit, pixel_window, premultiplied
 from arcwise.synthetic.light import shade, shade_flat
 from arcwise.synthetic.paint import Skin
 from arcwise.synthetic.turned import draw_turned
 
 
 def draw(
-    design: Design, skin: Skin, pose: Pose, answers: Plane, size: tuple[int, int], crumple: int = 0
+    design: Design, skin: Skin, pose: Pose, matcap: Plane, size: tuple[int, int], crumple: int = 0
 ) -> Layer | None:
-    """The thing as a layer on a (height, width) canvas; None when it is out of the picture.
+    """Return the product as a layer on a (height, width) canvas; None when it is outside.
 
     Args:
-        design: what it is.
-        skin: its textures.
-        pose: where it stands.
-        answers: the lit ball of `light.ball`.
+        design: of the product.
+        skin: the textures of the design.
+        pose: of the product before the camera.
+        matcap: of `light.render_matcap`.
         size: height and width of the canvas in pixels.
         crumple: which creases a soft body has in this photo.
     """
     if design.body in TURNED:
-        return draw_turned(design, skin, pose, answers, size)
+        return draw_turned(design, skin, pose, matcap, size)
     if design.body in FOLDED:
-        return draw_folded(design, skin, pose, answers, size)
-    return draw_soft(design, skin, pose, answers, size, crumple)
+        return _draw_folded(design, skin, pose, matcap, size)
+    return _draw_soft(design, skin, pose, matcap, size, crumple)
 
 
 def _faces(design: Design) -> list[tuple[str, NDArray[np.float64]]]:
-    """Faces of a folded body: which texture, and its four corners (4, 3) from its top left."""
+    """Return the faces of a folded body: name, and four corners (4, 3) from the top left."""
     w, h, d = design.width / 2, design.height / 2, design.depth / 2
     eave = -h if design.body == "box" else -h + 0.19 * design.height
     faces = [
@@ -76,12 +76,12 @@ def _texture_of(name: str, design: Design, skin: Skin) -> Canvas:
     return {"left": skin.sides[0], "right": skin.sides[1], "top": skin.top}[name]
 
 
-def draw_folded(
-    design: Design, skin: Skin, pose: Pose, answers: Plane, size: tuple[int, int]
+def _draw_folded(
+    design: Design, skin: Skin, pose: Pose, matcap: Plane, size: tuple[int, int]
 ) -> Layer | None:
-    """The body as a layer; see `bodies.draw`."""
+    """Return a box or carton: flat faces in perspective."""
     faces = _faces(design)
-    window = frame(pose.project(np.concatenate([corners for _, corners in faces])), size)
+    window = pixel_window(pose.project(np.concatenate([corners for _, corners in faces])), size)
     if window is None:
         return None
     origin = np.array([window[1].start, window[0].start], np.float64)
@@ -112,7 +112,7 @@ def draw_folded(
         texture = _texture_of(name, design, skin)[..., :3]
         rows, columns = texture.shape[:2]
         source = np.array([(0, 0), (columns, 0), (columns, rows), (0, rows)], np.float32)
-        # Pixel centres lie half a pixel inside the corners of both pictures.
+        # Pixel centres lie half a pixel inside the corners of texture and canvas.
         warp = cv2.getPerspectiveTransform(source - np.float32(0.5), local - np.float32(0.5))
         part = cv2.warpPerspective(
             texture,
@@ -131,7 +131,7 @@ def draw_folded(
         )
         ny = normal[1] * cos + nz * sin
         code = int(skin.wrap[-1, -1, 3])
-        lit = shade_flat(part, (float(nx), float(ny)), (0.22, 0.16), answers, code)
+        lit = shade_flat(part, (float(nx), float(ny)), (0.22, 0.16), matcap, code)
         coverage = mask * np.float32(1 / 255)
         part_light = cv2.merge([*cv2.split(cv2.multiply(lit, cv2.merge([coverage] * 3))), coverage])
         under = light[y0:y1, x0:x1]
@@ -141,7 +141,7 @@ def draw_folded(
 
 
 def _noise_tile() -> tuple[Plane, Plane]:
-    """Slopes (256, 256) of a crumpled sheet, right and down; the same sheet for ever."""
+    """Return the slopes (256, 256) of one crumpled sheet, rightward and downward."""
     rng = np.random.default_rng(20)
     sheet = np.zeros((256, 256), np.float32)
     for sigma, weight in ((22, 1.0), (9, 0.55), (4, 0.28)):
@@ -156,10 +156,10 @@ def _noise_tile() -> tuple[Plane, Plane]:
 _CREASE_X, _CREASE_Y = _noise_tile()
 
 
-def draw_soft(
-    design: Design, skin: Skin, pose: Pose, answers: Plane, size: tuple[int, int], crumple: int
+def _draw_soft(
+    design: Design, skin: Skin, pose: Pose, matcap: Plane, size: tuple[int, int], crumple: int
 ) -> Layer | None:
-    """The body as a layer; see `bodies.draw`."""
+    """Return a bag or pouch: a film inflated by its contents and creased at its seals."""
     sin_yaw, cos_yaw = math.sin(pose.yaw), max(math.cos(pose.yaw), 0.35)
     sin, cos = math.sin(pose.pitch), math.cos(pose.pitch)
     fat = (0.12 + 0.1 * design.profile[0]) * design.width
@@ -170,10 +170,10 @@ def draw_soft(
         half_width * grow,
         (h / 2 + fat * abs(sin)) * grow,
     )
-    window = frame(pose.on_picture(box[:, 0], box[:, 1]), size)
+    window = pixel_window(pose.on_canvas(box[:, 0], box[:, 1]), size)
     if window is None:
         return None
-    x, y = pose.from_picture(*window)
+    x, y = pose.from_canvas(*window)
     pixel = 1 / pose.scale
     depth = np.float32(0.5 * fat)
     # The bulge shifts what a pixel shows when the bag is turned: one round of correction is enough.
@@ -182,18 +182,22 @@ def draw_soft(
         v = (y - depth * np.float32(sin)) / np.float32(h / 2 * cos)
         u2, v2 = np.minimum(u * u, 1), np.minimum(v * v, 1)
         if design.body == "pouch":  # stands on its foot: fullest low down
-            v2 = unit((0.3 - v) / 1.3) ** 2
+            v2 = clip_unit((0.3 - v) / 1.3) ** 2
         depth = np.float32(fat) * (1 - u2) * (1 - v2 * v2)
     # The sides of a filled bag draw in between its seals.
     waist = (
         1 - np.float32(0.05) * (1 - np.minimum(v * v, 1)) if design.body == "bag" else np.float32(1)
     )
-    coverage = unit((waist - np.abs(u)) * np.float32(w / 2 * cos_yaw / pixel) + np.float32(0.5))
+    coverage = clip_unit(
+        (waist - np.abs(u)) * np.float32(w / 2 * cos_yaw / pixel) + np.float32(0.5)
+    )
     teeth = 0.012 * np.abs(np.mod(u * 14, 1) - 0.5) if design.body == "bag" else 0
-    coverage *= unit((1 - teeth - np.abs(v)) * np.float32(h / 2 * cos / pixel) + np.float32(0.5))
+    coverage *= clip_unit(
+        (1 - teeth - np.abs(v)) * np.float32(h / 2 * cos / pixel) + np.float32(0.5)
+    )
     if design.body == "pouch":  # rounded corners
         corner = np.hypot(np.maximum(np.abs(u) - 0.86, 0) * w, np.maximum(np.abs(v) - 0.9, 0) * h)
-        coverage *= unit((0.05 - corner) * (0.5 / pixel) + np.float32(0.5))
+        coverage *= clip_unit((0.05 - corner) * (0.5 / pixel) + np.float32(0.5))
 
     rows, columns = skin.wrap.shape[:2]
     texture = cv2.remap(
@@ -212,6 +216,6 @@ def draw_soft(
     length = np.float32(1) / cv2.sqrt(1 + slope_x * slope_x + slope_y * slope_y)
     nx = (slope_x * np.float32(cos_yaw) + np.float32(sin_yaw)) * length
     ny = (slope_y * np.float32(cos) + np.float32(cos_yaw * sin)) * length
-    dim = 1 - np.float32(0.5) * unit(np.abs(u) - np.float32(0.75))
-    planes = shade(texture, nx, ny, answers, dim)
-    return Layer(join(planes, coverage), window[0].start, window[1].start)
+    dim = 1 - np.float32(0.5) * clip_unit(np.abs(u) - np.float32(0.75))
+    planes = shade(texture, nx, ny, matcap, dim)
+    return Layer(premultiplied(planes, coverage), window[0].start, window[1].start)

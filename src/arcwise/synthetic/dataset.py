@@ -27,19 +27,18 @@ def render_dataset(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """The path of `manifest.csv` in `folder`, with the photos it lists in `images.zip` beside it.
+    """Write `images.zip` and `manifest.csv` into a folder, and return the path of the manifest.
 
     The archive holds JPEG files, not compressed again, named `<domain>/<identity>/<shot>.jpg`. Both
-    files are written beside and renamed into place, the manifest last: whoever finds a manifest
-    finds the photos it lists.
+    files are renamed into place when they are whole, the manifest last.
 
     Args:
-        folder: where to; made if it does not exist. Nothing in it is overwritten.
-        identities: how many (numbered from 0), or which.
+        folder: made if it does not exist. Existing files are not overwritten.
+        identities: their number (they are 0, 1, …), or a list of them.
         shots: shop photos of each identity.
         studio: studio photos of each identity.
         size: side of the photos in pixels.
-        seed: which world.
+        seed: of all products; another seed has others.
         progress: called with (photos done, photos in all) after each photo.
 
     Raises:

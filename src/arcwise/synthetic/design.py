@@ -20,7 +20,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Flavour:
-    """One variant of a product: its word, its colour (sRGB) and the picture that stands for it."""
+    """One variant of a product: its word, its colour (sRGB) and its icon."""
 
     word: str
     colour: Colour
@@ -29,7 +29,7 @@ class Flavour:
 
 @dataclass(frozen=True)
 class Category:
-    """Things sold in one aisle: the bodies they come in, and the flavours a family picks from."""
+    """One kind of product: its bodies, and the flavours that a family picks from."""
 
     bodies: tuple[str, ...]
     flavours: tuple[Flavour, ...]
@@ -132,14 +132,14 @@ _CODAS = [*"LNRSXMT", "ND", "LL", "NA", "RA", "LO", "VA", "TTA", "KO", "MI"]
 
 
 def brand_name(picks: tuple[int, int, int, int, int]) -> str:
-    """A pronounceable brand in capitals, from five non-negative numbers.
+    """Return a pronounceable brand in capitals, from five non-negative numbers.
 
     >>> brand_name((13, 4, 11, 3, 11))
     'SUVOLO'
     """
     first, vowel, middle, second, coda = picks
     name = _ONSETS[first % len(_ONSETS)] + _VOWELS[vowel % len(_VOWELS)]
-    if middle % 3:  # a third of the names stay short: VALO beside VAKELO
+    if middle % 3:  # a third of the names stay short: VALO, not VAKELO
         name += "BDGKLMNPRSTV"[middle % 12] + _VOWELS[second % 5]
     return name + _CODAS[coda % len(_CODAS)]
 
@@ -172,7 +172,7 @@ PATTERNS = (
 class Design:
     """Everything that stays the same in every photo of one identity.
 
-    Lengths are in object units: the larger of height and width is 1, or 1.1 for slim things.
+    Lengths are in object units: the larger of height and width is 1, or 1.1 for slim products.
     Colours are sRGB, 0..255.
     """
 
@@ -182,7 +182,7 @@ class Design:
     width: float
     height: float
     depth: float
-    profile: tuple[float, float, float, float]  # free numbers in [0, 1] a body reads as it likes
+    profile: tuple[float, float, float, float]  # in [0, 1]; each body uses them in its own way
     material: str  # "paper" | "plastic" | "glass" | "metal" | "foil"
     layout: str
     ground: str
@@ -205,19 +205,19 @@ class Design:
 
 
 def family_of(identity: int) -> tuple[int, int]:
-    """The family's number and the identity's place within it."""
+    """Return the family's number and the identity's place within it."""
     block, offset = divmod(identity, _BLOCK)
     place = max(i for i, start in enumerate(_STARTS) if start <= offset)
     return block * len(_FAMILY_SIZES) + place, offset - _STARTS[place]
 
 
 def luminance(colour: Colour) -> float:
-    """Perceived brightness in [0, 1]."""
+    """Return the perceived brightness in [0, 1]."""
     return (0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]) / 255
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """`a` moved by `share` towards `b`."""
+    """Return the colour `share` of the way from `a` to `b`."""
     red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
     return red, green, blue
 
@@ -228,8 +228,8 @@ def _hsv(hue: float, saturation: float, value: float) -> Colour:
 
 
 def _palette(rng: np.random.Generator) -> tuple[str, Colour, Colour]:
-    """The family's colour scheme: its mood, its base colour and its house colour."""
-    # Packaging keeps away from muddy yellow-green: hues are drawn where shops use them.
+    """Return a family's mood, base colour and house colour."""
+    # The hues that packaging uses; muddy yellow-green is not among them.
     hue = float(
         rng.choice([0.0, 0.02, 0.07, 0.11, 0.14, 0.3, 0.36, 0.5, 0.56, 0.6, 0.66, 0.78, 0.92])
     )
@@ -282,13 +282,13 @@ _MATERIALS = {
 }
 
 
-def design(seed: int, identity: int) -> Design:
-    """The design of one identity; the same two numbers give the same design, always."""
+def design_of(seed: int, identity: int) -> Design:
+    """Return the design of one identity, which the two numbers determine."""
     family, place = family_of(identity)
     rng = np.random.default_rng((seed, 1, family))
     own = np.random.default_rng((seed, 2, identity))
 
-    # Everything a family shares is drawn before anything that depends on the sibling.
+    # What a family shares is drawn before what depends on the sibling.
     brand = brand_name(tuple(int(x) for x in rng.integers(0, 10_000, 5)))  # type: ignore[arg-type]
     tint, tint_share, gold, cap_kind = (
         rng.random(),
@@ -305,14 +305,14 @@ def design(seed: int, identity: int) -> Design:
     if body == "box" and rng.random() < 0.3:
         aspect = 1 / aspect  # lying boxes: tea, tissues, biscuits
     height, width = (1.0, aspect) if aspect <= 1 else (1 / aspect, 1.0)
-    if aspect < 0.45:  # one steps closer to a slim thing
+    if aspect < 0.45:  # one steps closer to a slim product
         height, width = 1.1, 1.1 * aspect
     depth = width * float(rng.uniform(0.3, 0.55)) if body == "box" else width
     if body == "flask":
         depth = width * float(rng.uniform(0.5, 0.7))
 
     mood, base, house = _palette(rng)
-    # How a flavour shows: on the whole pack, as one colour on it, or in words and picture only.
+    # How a flavour shows: on the whole pack, as one colour on it, or in word and icon only.
     style = str(rng.choice(["pack", "accent", "accent", "words"]))
     accent = flavour.colour
     if style == "pack" and place > 0:

@@ -8,43 +8,43 @@ import numpy as np
 from arcwise.synthetic import brush
 from arcwise.synthetic.bodies import draw
 from arcwise.synthetic.camera import Pose
-from arcwise.synthetic.design import design
+from arcwise.synthetic.design import design_of
 from arcwise.synthetic.layers import Canvas, Layer, Plane, patch_layer
-from arcwise.synthetic.light import ball, room
-from arcwise.synthetic.paint import paint
+from arcwise.synthetic.light import render_matcap, room
+from arcwise.synthetic.paint import paint_skin
 
 _OTHER_WORLD = 1_000_003  # added to the seed: the same renderer, other identities
 
 
 class Stock:
-    """Cut-outs of things and price tags, made when first asked for.
+    """Cut-outs of products and price tags, made when first used.
 
-    Entry i depends on the seed and i alone, so no photo depends on which were made before it.
+    Entry i depends on the seed and i alone, so a photo does not depend on those before it.
     """
 
     DESIGNS = 60
     VIEWS = 2
     TAGS = 12
-    UNIT = 0.62  # of the photo's side: how large the larger dimension of a thing is in its cut-out
+    UNIT = 0.62  # the larger dimension of a product in its cut-out, over the photo's side
 
     def __init__(self, seed: int, size: int) -> None:
         self._seed = seed
         self._size = size
-        self._things: dict[int, list[Layer]] = {}
+        self._products: dict[int, list[Layer]] = {}
         self._tags: dict[int, Layer] = {}
 
-    def thing(self, number: int, view: int) -> Layer:
-        """One thing as a layer; its lower edge is where it stands."""
+    def product(self, number: int, view: int) -> Layer:
+        """Return one product as a layer; its lower edge is where it stands."""
         number %= self.DESIGNS
-        if number not in self._things:
-            self._things[number] = self._draw(number)
-        return self._things[number][view % self.VIEWS]
+        if number not in self._products:
+            self._products[number] = self._draw(number)
+        return self._products[number][view % self.VIEWS]
 
     def _draw(self, number: int) -> list[Layer]:
         rng = np.random.default_rng((self._seed, 3, number))
-        this = design(self._seed + _OTHER_WORLD, number)
+        design = design_of(self._seed + _OTHER_WORLD, number)
         unit = self.UNIT * self._size
-        skin = paint(this, 2 * unit)
+        skin = paint_skin(design, 2 * unit)
         side = round(3.2 * unit)
         views = []
         for _ in range(self.VIEWS):
@@ -57,9 +57,9 @@ class Stock:
                 side / 2,
                 0.1,
             )
-            lit = ball(room(rng, float(rng.uniform(-0.7, 0.7)), studio=False))
-            drawn = draw(this, skin, pose, lit, (side, side), int(rng.integers(9000)))
-            assert drawn is not None, "the canvas is larger than any thing"
+            lit = render_matcap(room(rng, float(rng.uniform(-0.7, 0.7)), studio=False))
+            drawn = draw(design, skin, pose, lit, (side, side), int(rng.integers(9000)))
+            assert drawn is not None, "the canvas is larger than any product"
             half = (drawn.light.shape[1] // 2, drawn.light.shape[0] // 2)
             light = cv2.resize(drawn.light, half, interpolation=cv2.INTER_AREA)
             rows = np.flatnonzero(light[..., 3].max(1) > 0.2)
@@ -69,7 +69,7 @@ class Stock:
         return views
 
     def tag(self, number: int) -> Layer:
-        """One price tag as a layer."""
+        """Return one price tag as a layer."""
         number %= self.TAGS
         if number not in self._tags:
             self._tags[number] = patch_layer(_price_tag(self._seed, number, self._size))
@@ -77,7 +77,7 @@ class Stock:
 
 
 def _price_tag(seed: int, number: int, size: int) -> Canvas:
-    """A painted tag (h, w, 4): paper, price, rule and bar code; every third is a round sticker."""
+    """Return a painted tag (h, w, 4) with price and bar code; every third is a round sticker."""
     rng = np.random.default_rng((seed, 4, number))
     big = size * 2
     price = f"{rng.integers(0, 20)}.{rng.integers(0, 10)}9"
@@ -133,8 +133,8 @@ def _capsule(mask: Canvas, ends: list[tuple[float, float]], width: float) -> Non
     cv2.polylines(mask, fixed, False, 255, max(1, round(width)), cv2.LINE_AA, 3)
 
 
-def _around(mask: Canvas, margin: int) -> tuple[slice, slice]:
-    """The part of a sheet that a shape takes, and a margin; most of a sheet is empty."""
+def _shape_window(mask: Canvas, margin: int) -> tuple[slice, slice]:
+    """Return the part of a sheet that holds a shape, with a margin; the rest is empty."""
     x, y, width, height = cv2.boundingRect(mask)
     return (
         slice(max(0, y - margin), y + height + margin),
@@ -143,7 +143,7 @@ def _around(mask: Canvas, margin: int) -> tuple[slice, slice]:
 
 
 def _rounded(mask: Canvas, thick: float) -> Plane:
-    """Fall of light on a shape inflated to `thick` pixels."""
+    """Return the fall of light on a shape inflated to `thick` pixels."""
     inside = cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, 3)
     up = np.minimum(inside / thick, 1)
     rise = cv2.GaussianBlur(np.sqrt(1 - (1 - up) ** 2) * thick, (0, 0), 2.0)
@@ -154,9 +154,9 @@ def _rounded(mask: Canvas, thick: float) -> Plane:
     return np.clip(0.3 + 0.75 * fall, 0.1, 1.2)
 
 
-def _lay(under: Plane, mask: Canvas, colour: Plane, thick: float) -> None:
-    """A shape of skin or cloth, inflated and lit, over what is already there."""
-    place = _around(mask, 6)
+def _composite_shape(under: Plane, mask: Canvas, colour: Plane, thick: float) -> None:
+    """Composite a shape of skin or cloth, inflated and lit, in place."""
+    place = _shape_window(mask, 6)
     part = under[place]
     fall, coverage = _rounded(mask[place], thick), mask[place].astype(np.float32) / 255
     part *= (1 - coverage)[..., None]
@@ -165,8 +165,8 @@ def _lay(under: Plane, mask: Canvas, colour: Plane, thick: float) -> None:
 
 
 def _shadow(under: Plane, mask: Canvas) -> None:
-    """Darken what lies just under a shape, so that one finger shades the next."""
-    place = _around(mask, 18)
+    """Darken the area under a shape, so that one finger shades the next."""
+    place = _shape_window(mask, 18)
     moved = np.roll(mask[place], (5, 3), (0, 1))
     soft = cv2.GaussianBlur(moved, (0, 0), 5).astype(np.float32) / 255
     under[place][..., :3] *= (1 - 0.55 * soft)[..., None]
@@ -177,11 +177,11 @@ def _nail(
 ) -> None:
     nail = np.zeros((_SIDE, _SIDE), np.uint8)
     cv2.ellipse(nail, (round(tip[0]), round(tip[1])), half, angle, 0, 360, 200, -1, cv2.LINE_AA)
-    _lay(under, nail, np.minimum(skin * np.float32(1.15) + np.float32(0.05), 1), 12)
+    _composite_shape(under, nail, np.minimum(skin * np.float32(1.15) + np.float32(0.05), 1), 12)
 
 
 def _fingers(front: Plane, skin: Plane, rng: np.random.Generator) -> None:
-    """Four fingers coming around the thing's right side."""
+    """Draw four fingers over the product's right edge."""
     c, reach, spread = _SIDE / 2, rng.uniform(34, 62), rng.uniform(23, 27)
     rise = float(rng.uniform(-6, 10))
     for finger in (3, 2, 1, 0):
@@ -192,25 +192,25 @@ def _fingers(front: Plane, skin: Plane, rng: np.random.Generator) -> None:
         tip = (c - length, y + rise + float(rng.normal(0, 3)))
         _capsule(mask, [(c + 26, y - 5), (c + 2, y - 3), (c - length * 0.5, y), tip], width)
         _shadow(front, mask)
-        _lay(front, mask, skin, width / 2)
+        _composite_shape(front, mask, skin, width / 2)
         _nail(front, skin, (tip[0] - 2, tip[1] - 1), (6, 5), 8)
 
 
 def _thumb(front: Plane, skin: Plane, rng: np.random.Generator) -> None:
-    """The thumb alone; the fingers are behind the thing."""
+    """Draw a thumb; the fingers are behind the product."""
     c, mask = _SIDE / 2, np.zeros((_SIDE, _SIDE), np.uint8)
     tip = (c - rng.uniform(26, 48), c - rng.uniform(10, 40))
     _capsule(mask, [(c + 30, c + 34), (c + 4, c + 20), ((c + tip[0]) / 2, tip[1] + 16), tip], 27)
     cv2.ellipse(mask, (round(c + 26), round(c + 36)), (26, 30), -35, 0, 360, 255, -1, cv2.LINE_AA)
     _shadow(front, mask)
-    _lay(front, mask, skin, 14)
+    _composite_shape(front, mask, skin, 14)
     _nail(front, skin, (tip[0] - 2, tip[1] - 2), (9, 7), 40)
 
 
 def paint_hand(seed: int, number: int, size: int) -> tuple[Layer, Layer]:
-    """Hand `number` for photos of `size`: the part behind the thing and the part before it.
+    """Return hand `number` for photos of `size`: the part behind the product and the part in front.
 
-    Both are square with the held thing's right edge at the middle column and its middle at the
+    Both are square with the held product's right edge at the middle column and its middle at the
     middle row; a left hand is the mirror image. The part behind is larger: an arm must reach the
     photo's edge.
     """
@@ -229,7 +229,7 @@ def paint_hand(seed: int, number: int, size: int) -> tuple[Layer, Layer]:
         (palm, skin * 0.9, 26),
         (sleeve, cloth, 30),
     ):
-        _lay(behind, mask, colour, thick)
+        _composite_shape(behind, mask, colour, thick)
 
     if number % 3 == 2:
         _thumb(front, skin, rng)
@@ -239,13 +239,13 @@ def paint_hand(seed: int, number: int, size: int) -> tuple[Layer, Layer]:
 
 
 def _at_size(light: Plane, size: int) -> Plane:
-    """Shrunk to what photos of `size` need: a hand is a little under half of one."""
+    """Return the sheet shrunk for photos of `size`, of which a hand takes a little under half."""
     side = max(8, round(light.shape[0] * size / 230))
     return cv2.resize(light, (side, side), interpolation=cv2.INTER_AREA)
 
 
 def held(part: Layer, edge: tuple[float, float], scale: float, mirrored: bool, size: int) -> Layer:
-    """A part of a hand on a photo of `size`, `scale` times as large, holding at pixel `edge`."""
+    """Return a part of a hand on a photo of `size`, `scale` times as large, at pixel `edge`."""
     middle, across = part.light.shape[0] / 2, -scale if mirrored else scale
     place = np.array([[across, 0, edge[0] - across * middle], [0, scale, edge[1] - scale * middle]])
     return Layer(cv2.warpAffine(part.light, place, (size, size)), 0, 0)
