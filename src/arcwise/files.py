@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 import stat
 from collections.abc import Iterator
@@ -56,27 +57,47 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
 
 
 @contextmanager
-def atomic_write(path: Path, *, mend: str = "") -> Iterator[Path]:
+def atomic_write(path: Path, *, mend: str = "", overwrite: bool = True) -> Iterator[Path]:
     """A path beside, which becomes `path` when the block ends well; its folder is made.
 
-    Until then, and when anything goes wrong, what was at `path` stays as it was.
+    Until then, and when anything goes wrong, what was at `path` stays as it was. The block may also
+    make a folder of the path, where `path` is new.
 
     Args:
         path: the file.
         mend: what to do when it cannot be written, instead of a general advice.
+        overwrite: whether what is at `path` is replaced.
 
     Raises:
-        ArcwiseError: the disk is full, the folder cannot be written to, or `path` is a folder.
+        ArcwiseError: the disk is full, the folder cannot be written to, `path` is a folder, or it
+            exists and is not to be overwritten.
     """
+    if not overwrite:
+        refuse_existing(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with translate_errors(path, mend=mend):
             _make(path.parent)
             yield beside
+            if not overwrite and os.path.lexists(path):
+                raise ArcwiseError(f"{path} was written by another while this was under way")
             beside.replace(path)
     finally:
-        if beside.exists():
+        if beside.is_dir():
+            shutil.rmtree(beside, ignore_errors=True)
+        elif beside.exists():
             beside.unlink()
+
+
+def refuse_existing(*paths: Path) -> None:
+    """Raise an error if there is something at one of the paths.
+
+    Raises:
+        ArcwiseError: there is something.
+    """
+    for path in paths:
+        if os.path.lexists(path):
+            raise ArcwiseError(f"{path} exists; name another place, or remove it first")
 
 
 @contextmanager
