@@ -93,7 +93,7 @@ class WorkFolder:
         return (self.path / _WHOLE).exists()
 
     def declare_whole(self, names: Sequence[str]) -> None:
-        """Flush these files to the disk, and record that they are all, in the order to move them."""
+        """Flush these files to the disk, and record their names in the order to move them."""
         for name in names:
             if (self.files / name).is_file():
                 with open(self.files / name, "rb+") as file:
