@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from arcwise import evaluation, runtime
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.recipes import recipe
 from arcwise.verbs.train import train
 

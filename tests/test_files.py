@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from arcwise.cli import main
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.files import LOCK, atomic_write, is_special, locked, os_error_reason, read_file
 from arcwise.images import read_image

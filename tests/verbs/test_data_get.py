@@ -22,7 +22,7 @@ from arcwise.cli import main
 from arcwise.data import catalogue
 from arcwise.data.catalogue import CATALOGUE, RemoteFile
 from arcwise.data.catalogue.downloaded import repack
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.images import decode
 from arcwise.verbs.data_get import MANIFEST, ORIGIN, get

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from arcwise.data.formats.columns import nobody_in
+from arcwise.data.formats.manifest_columns import nobody_in
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.formats.pairs import read_pairs
-from arcwise.data.formats.pairs.sense import agreeing, itself_note, of_itself
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.pairs.consistency import agreeing, itself_note, of_itself
+from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress
 from arcwise.data.writing.copying import WRITERS, Copied, copy_images, point_at_images
 from arcwise.data.writing.manifest_tables import pairs_renamed

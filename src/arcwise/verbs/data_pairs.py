@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.formats.pairs import write_pairs_table
 from arcwise.data.formats.pairs.lfw import lfw_text
-from arcwise.data.formats.pairs.names import row_names
-from arcwise.data.formats.pairs.sense import plain
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.pairs.row_names import plain, row_names
+from arcwise.data.manifest import Manifest
 from arcwise.data.pair_drawing import DrawnPairs, draw_pairs
 from arcwise.data.pair_rule import PairRule
 from arcwise.data.parallel import Progress

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-import arcwise.data.formats.open  # noqa: F401 - once, not in every child
+import arcwise.data.formats.opening  # noqa: F401 - once, not in every child
 from arcwise.data.writing import copying
 from arcwise.data.writing.work_folder import WorkFolder
 from arcwise.verbs.data_convert import convert

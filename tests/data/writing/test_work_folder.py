@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.writing.work_folder import open_work_folder
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.verbs.data_convert import convert

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from arcwise.data.containers.positioned import PositionedFile, buffered
 from arcwise.data.containers.recordio import BLOCK
-from arcwise.data.containers.recordio.framing import Damaged, frame, unframe
-from arcwise.data.containers.recordio.header import RecordHeader, pack, unpack
-from arcwise.data.formats.records.beside import SIDECAR
-from arcwise.data.formats.records.labels import refs
-from arcwise.data.formats.records.layout import EXACT
+from arcwise.data.containers.recordio.frames import Damaged, frame, unframe
+from arcwise.data.containers.recordio.image_header import RecordHeader, pack, unpack
+from arcwise.data.formats.records.companions import SIDECAR
+from arcwise.data.formats.records.labels import EXACT, refs
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.images.headers import HeaderError, read_header
