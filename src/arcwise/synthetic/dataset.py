@@ -8,8 +8,9 @@ from dataclasses import fields
 from itertools import product
 from pathlib import Path
 
-from arcwise.data.writing import beside, new_zip
+from arcwise.data.writing import new_zip
 from arcwise.errors import ArcwiseError
+from arcwise.files import atomic_write
 from arcwise.synthetic.nuisance import DOMAINS, Nuisance
 from arcwise.synthetic.renderer import Renderer, identity_name
 
@@ -64,7 +65,7 @@ def render_dataset(
     total, done = len(numbers) * (shots + studio), 0
     # Left in the reverse order: the archive is in its place before the manifest that lists it.
     with (
-        beside(folder / "manifest.csv") as manifest,
+        atomic_write(folder / "manifest.csv", overwrite=False) as manifest,
         new_zip(folder / ARCHIVE) as photos,
         open(manifest, "x", newline="", encoding="utf-8") as text,
     ):

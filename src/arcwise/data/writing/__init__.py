@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -19,7 +18,7 @@ from arcwise.data.writing.stored import StoredZip
 from arcwise.data.writing.tables import as_csv
 from arcwise.data.writing.writer import Writer
 from arcwise.errors import ArcwiseError
-from arcwise.files import os_error_reason
+from arcwise.files import atomic_write
 
 WRITERS = {
     "": "folder.FolderWriter",
@@ -46,32 +45,6 @@ def new_writer(ending: str, folder: Path, name: str, manifest: Manifest) -> Writ
     return made(folder, name, manifest)
 
 
-@contextmanager
-def beside(destination: Path) -> Iterator[Path]:
-    """A path next to the destination that becomes it, unless something goes wrong.
-
-    Raises:
-        ArcwiseError: the destination exists (nothing is overwritten), or cannot be written.
-    """
-    refuse_existing(destination)
-    partial = destination.with_name(f".{destination.name}.{os.getpid()}.partial")
-    try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        if os.path.lexists(destination):
-            raise ArcwiseError(f"{destination} was written by another while this was under way")
-        os.rename(partial, destination)
-    except OSError as problem:
-        raise ArcwiseError(
-            f"{destination} cannot be written: {os_error_reason(problem)}"
-        ) from problem
-    finally:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        elif partial.exists():
-            partial.unlink()
-
-
 def refuse_existing(*places: Path) -> None:
     """Nothing, if there is nothing at these places.
 
@@ -86,7 +59,7 @@ def refuse_existing(*places: Path) -> None:
 @contextmanager
 def new_folder(destination: Path) -> Iterator[Target]:
     """A folder to add files to."""
-    with beside(destination) as partial:
+    with atomic_write(destination, overwrite=False) as partial:
         partial.mkdir()
         yield NewFolder(partial)
 
@@ -94,7 +67,7 @@ def new_folder(destination: Path) -> Iterator[Target]:
 @contextmanager
 def new_zip(destination: Path) -> Iterator[Target]:
     """An uncompressed `.zip` to add files to; the same files give the same bytes."""
-    with beside(destination) as partial:
+    with atomic_write(destination, overwrite=False) as partial:
         archive = StoredZip(partial)
         try:
             yield archive
@@ -106,7 +79,7 @@ def new_zip(destination: Path) -> Iterator[Target]:
 @contextmanager
 def write_table(destination: Path) -> Iterator[Callable[[pa.Table], None]]:
     """A function that writes one table into a `.csv` or `.parquet`."""
-    with beside(destination) as partial:
+    with atomic_write(destination, overwrite=False) as partial:
         if destination.suffix.lower() == ".parquet":
             yield lambda table: pq.write_table(table, partial)
         else:

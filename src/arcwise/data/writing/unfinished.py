@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from arcwise.errors import ArcwiseError, ImageError
+from arcwise.files import atomic_write
 
 try:
     import fcntl
@@ -137,10 +138,8 @@ class Unfinished:
 
 
 def _write(path: Path, content: object) -> None:
-    """Writes JSON, all of it or nothing."""
-    part = path.with_suffix(".new")
-    part.write_text(json.dumps(content))
-    os.replace(part, path)
+    with atomic_write(path) as part:
+        part.write_text(json.dumps(content))
 
 
 def _taken(path: Path, destination: Path) -> BinaryIO:
