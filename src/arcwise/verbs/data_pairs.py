@@ -18,8 +18,8 @@ from arcwise.data.manifest import Manifest
 from arcwise.data.pair_drawing import DrawnPairs, draw_pairs
 from arcwise.data.pair_rule import PairRule
 from arcwise.data.parallel import Progress
-from arcwise.data.writing import beside
 from arcwise.errors import ArcwiseError
+from arcwise.files import atomic_write
 from arcwise.protocols.layout import Layout, layout, named
 from arcwise.protocols.rows import rows_to_measure
 from arcwise.verbs.data_convert import convert
@@ -109,7 +109,7 @@ def make_pairs(
         convert(replace(manifest, pairs=table), target, progress=progress)
     else:
         text = lfw_text(table, manifest, str(target)) if form == ".txt" else None
-        with beside(target) as path:
+        with atomic_write(target, overwrite=False) as path:
             if text is None:
                 write_pairs_table(table, path)
             else:

@@ -71,9 +71,9 @@ def manifest_of_files(
     flat = [file for file, folder in zip(images, folders, strict=True) if not folder]
     if flat and identities:
         raise ArcwiseError(
-            f"{root / prefix}: {len(flat)} images lie in no folder ({flat[0]}), so their identities "
-            "are unknown; put each into a folder named after its identity, or write a table with the "
-            "columns image and identity"
+            f"{root / prefix}: {len(flat)} images lie in no folder ({flat[0]}), so their "
+            "identities are unknown; put each into a folder named after its identity, or write a "
+            "table with the columns image and identity"
         )
     columns = {"image": [prefix + file for file in images]}
     understood, notes = "a flat folder of images", unread_photo_notes(ignored)

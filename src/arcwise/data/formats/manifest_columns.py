@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from arcwise.data.formats.file_kinds import split_of
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, closest_name, suggestion
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
@@ -147,16 +146,15 @@ def _renamed(table: pa.Table, title: str, name: str, given: str | None) -> pa.Ta
 
 
 def _missing(title: str, name: str, names: list[str]) -> ArcwiseError:
-    aliases = _ALIASES.get(name, ())
-    close = [one for one in names if one.lower() == name or one.lower() in aliases]
-    close += difflib.get_close_matches(name, names, n=1)
-    hint = ""
-    if close and name in _ALIASES:
-        quoted = repr(close[0]) if " " in close[0] else close[0]
-        hint = f"; if {close[0]!r} is it, say --{name}-column {quoted}"
-    elif close:
-        hint = f"; did you mean {close[0]!r}?"
-    return ArcwiseError(f"{title}: no column {name!r} among {', '.join(names)}{hint}")
+    message = f"{title}: no column {name!r} among {', '.join(names)}"
+    if name in _ALIASES:
+        synonyms = (one for one in names if one.lower() in (name, *_ALIASES[name]))
+        if closest := next(synonyms, None) or closest_name(name, names):
+            quoted = repr(closest) if " " in closest else closest
+            message += f"; if {closest!r} is it, say --{name}-column {quoted}"
+    elif hint := suggestion(name, names):
+        message += f"; {hint}"
+    return ArcwiseError(message)
 
 
 def _text(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:

@@ -1,4 +1,4 @@
-"""The front of a pack: brand, flavour, picture and small print, in one of seven layouts."""
+"""What is printed on a pack: its front in one of seven layouts, and its two sides."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from arcwise.synthetic import brush
-from arcwise.synthetic.catalogue import Colour
-from arcwise.synthetic.design import Design, luminance, mix
+from arcwise.synthetic.design import Colour, Design, luminance, mix
 from arcwise.synthetic.icons import icon
-from arcwise.synthetic.pixels import Canvas
+from arcwise.synthetic.layers import Canvas
 
 
 @dataclass(frozen=True)
@@ -25,23 +24,23 @@ class Panel:
     height: float
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """The pixel of a place on the panel."""
+        """Return the pixel of a place on the panel."""
         return self.left + x * self.width, self.top + y * self.height
 
     def rectangle(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
-        """A filled rectangle between two places."""
+        """Draw a filled rectangle between two places."""
         brush.rectangle(self.canvas, *self.at(x0, y0), *self.at(x1, y1), colour)
 
 
-def _readable(on: Colour, wish: Colour) -> Colour:
-    """`wish` if it can be read on `on`, else near-black or near-white."""
-    if abs(luminance(on) - luminance(wish)) > 0.28:
-        return wish
-    return (24, 22, 30) if luminance(on) > 0.5 else (252, 250, 246)
+def _readable(ground: Colour, ink: Colour) -> Colour:
+    """Return `ink` if it can be read on the ground, else near-black or near-white."""
+    if abs(luminance(ground) - luminance(ink)) > 0.28:
+        return ink
+    return (24, 22, 30) if luminance(ground) > 0.5 else (252, 250, 246)
 
 
 def _under(panel: Panel, x: float, y: float) -> Colour:
-    """The colour already painted around a place, to choose readable ink by."""
+    """Return the mean colour that is painted about a place."""
     column, row = panel.at(x, y)
     reach = max(1, round(panel.height * 0.04))
     patch = panel.canvas[
@@ -56,7 +55,7 @@ def _under(panel: Panel, x: float, y: float) -> Colour:
 
 
 def _rim(panel: Panel, mask: Canvas, where: tuple[float, float], ink: Colour, share: float) -> None:
-    """An outline behind letters, `share` of their height wide, in what can be read beside them."""
+    """Print an outline behind letters, `share` of their height wide, in a contrasting tone."""
     tone: Colour = (28, 24, 34) if luminance(ink) > 0.5 else (252, 250, 246)
     shift = max(1.0, min(mask.shape) * share)
     for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
@@ -64,7 +63,7 @@ def _rim(panel: Panel, mask: Canvas, where: tuple[float, float], ink: Colour, sh
 
 
 def _print(panel: Panel, mask: Canvas, where: tuple[float, float], ink: Colour) -> None:
-    """Letters in one ink; outlined where they run over a field they would be lost on."""
+    """Print letters in one ink, with an outline where the ground has about their brightness."""
     reach_x, reach_y = mask.shape[1] / 2, mask.shape[0] / 2
     under = panel.canvas[
         max(0, int(where[1] - reach_y)) : int(where[1] + reach_y) + 1,
@@ -94,12 +93,12 @@ def _flavour(panel: Panel, d: Design, x: float, y: float, w: float, h: float, in
     _print(panel, mask, panel.at(x, y), ink)
 
 
-def _picture(panel: Panel, d: Design, x: float, y: float, side: float) -> None:
-    """The flavour's picture; `side` is a share of the panel's smaller side."""
+def _icon(panel: Panel, d: Design, x: float, y: float, side: float) -> None:
+    """Paint the flavour's icon; `side` is a share of the panel's smaller side."""
     under = _under(panel, x, y)
     clash = sum(abs(a - b) for a, b in zip(under, d.flavour.colour, strict=True)) < 120
     pixels = side * min(panel.width, panel.height * 0.8)
-    if clash and not d.icon_ink:  # a plate behind a picture that would drown in its ground
+    if clash and not d.icon_ink:  # a disc behind an icon that does not stand out
         plate = (
             mix(under, (255, 255, 255), 0.85)
             if luminance(under) < 0.7
@@ -113,7 +112,7 @@ def _picture(panel: Panel, d: Design, x: float, y: float, side: float) -> None:
 
 
 def _small_print(panel: Panel, x: float, y: float, w: float, lines: int, ink: Colour) -> None:
-    """Grey lines where a photo of this size could not resolve letters anyway."""
+    """Paint lines for text that is too small to be resolved."""
     rng = np.random.default_rng(lines * 1000 + round(w * 100))
     for i in range(lines):
         half = w / 2 * rng.uniform(0.6, 1.0)
@@ -126,8 +125,8 @@ def _small_print(panel: Panel, x: float, y: float, w: float, lines: int, ink: Co
         )
 
 
-def _plate(panel: Panel, d: Design, x: float, y: float, w: float, h: float) -> Colour:
-    """The plate behind the brand; returns its colour."""
+def _brand_badge(panel: Panel, d: Design, x: float, y: float, w: float, h: float) -> Colour:
+    """Paint the badge behind the brand, and return its colour."""
     c, centre = panel.canvas, panel.at(x, y)
     half_w, half_h = w * panel.width / 2, h * panel.height / 2
     fill = d.accent if luminance(d.accent) < 0.75 else mix(d.accent, (255, 255, 255), 0.3)
@@ -159,16 +158,16 @@ def _plate(panel: Panel, d: Design, x: float, y: float, w: float, h: float) -> C
 
 
 def _badge(panel: Panel, d: Design) -> None:
-    fill = _plate(panel, d, 0.5, 0.3, 0.9, 0.3 / max(0.8, panel.height / panel.width * 0.8))
+    fill = _brand_badge(panel, d, 0.5, 0.3, 0.9, 0.3 / max(0.8, panel.height / panel.width * 0.8))
     _brand(panel, d, 0.5, 0.3, 0.72, 0.17, _readable(fill, (252, 250, 244)))
-    _picture(panel, d, 0.5, 0.66, 0.5)
+    _icon(panel, d, 0.5, 0.66, 0.5)
     _flavour(panel, d, 0.5, 0.9, 0.74, 0.085, _readable(_under(panel, 0.5, 0.9), d.ink))
 
 
 def _billboard(panel: Panel, d: Design) -> None:
     _brand(panel, d, 0.5, 0.17, 0.94, 0.22, _readable(_under(panel, 0.5, 0.17), d.ink))
     _flavour(panel, d, 0.5, 0.345, 0.7, 0.085, _readable(_under(panel, 0.5, 0.345), d.accent))
-    _picture(panel, d, 0.5, 0.71, 0.66)
+    _icon(panel, d, 0.5, 0.71, 0.66)
 
 
 def _vertical(panel: Panel, d: Design) -> None:
@@ -185,9 +184,9 @@ def _vertical(panel: Panel, d: Design) -> None:
     ink = _readable(_under(panel, 0.36, 0.42), d.ink)
     _print(panel, np.ascontiguousarray(np.rot90(mask)), panel.at(0.36, 0.42), ink)
     word = brush.lettering(d.flavour.word, turned.width * 0.5, turned.height * 0.17, 4)
-    beside = _readable(_under(panel, 0.78, 0.42), d.ink)
-    _print(panel, np.ascontiguousarray(np.rot90(word)), panel.at(0.78, 0.42), beside)
-    _picture(panel, d, 0.5, 0.87, 0.42)
+    word_ink = _readable(_under(panel, 0.78, 0.42), d.ink)
+    _print(panel, np.ascontiguousarray(np.rot90(word)), panel.at(0.78, 0.42), word_ink)
+    _icon(panel, d, 0.5, 0.87, 0.42)
 
 
 def _minimal(panel: Panel, d: Design) -> None:
@@ -199,7 +198,7 @@ def _minimal(panel: Panel, d: Design) -> None:
     panel.rectangle(0.08, 0.1, 0.92, 0.92, d.ink)
     panel.rectangle(0.11, 0.12, 0.89, 0.9, paper)
     ink = _readable(paper, d.ink)
-    _picture(panel, d, 0.5, 0.3, 0.38)
+    _icon(panel, d, 0.5, 0.3, 0.38)
     _brand(panel, d, 0.5, 0.55, 0.68, 0.13, ink)
     panel.rectangle(0.3, 0.65, 0.7, 0.66, ink)
     _flavour(panel, d, 0.5, 0.73, 0.5, 0.07, _readable(paper, d.accent))
@@ -207,7 +206,7 @@ def _minimal(panel: Panel, d: Design) -> None:
 
 
 def _poster(panel: Panel, d: Design) -> None:
-    _picture(panel, d, 0.5, 0.62, 1.05)
+    _icon(panel, d, 0.5, 0.62, 1.05)
     _brand(panel, d, 0.5, 0.2, 0.92, 0.2, _readable(_under(panel, 0.5, 0.2), d.ink))
     panel.rectangle(0.0, 0.84, 1.0, 0.95, d.accent)
     _flavour(panel, d, 0.5, 0.895, 0.8, 0.08, _readable(d.accent, d.ink))
@@ -216,14 +215,14 @@ def _poster(panel: Panel, d: Design) -> None:
 def _stack(panel: Panel, d: Design) -> None:
     panel.rectangle(0.0, 0.56, 1.0, 0.8, d.accent)
     _brand(panel, d, 0.5, 0.4, 0.9, 0.22, _readable(_under(panel, 0.5, 0.4), d.ink))
-    _picture(panel, d, 0.17, 0.68, 0.27)
+    _icon(panel, d, 0.17, 0.68, 0.27)
     _flavour(panel, d, 0.65, 0.68, 0.6, 0.11, _readable(d.accent, d.ink))
-    _picture(panel, d, 0.5, 0.15, 0.26)
+    _icon(panel, d, 0.5, 0.15, 0.26)
     _small_print(panel, 0.5, 0.87, 0.6, 2, _readable(_under(panel, 0.5, 0.88), d.ink))
 
 
 def _ribbon(panel: Panel, d: Design) -> None:
-    _picture(panel, d, 0.5, 0.24, 0.6)
+    _icon(panel, d, 0.5, 0.24, 0.6)
     rise = 0.06
     corners = [
         (-0.02, 0.46 + rise),
@@ -254,3 +253,50 @@ _LAYOUTS: dict[str, Callable[[Panel, Design], None]] = {
 def paint_front(panel: Panel, design: Design) -> None:
     """Paint the design's front onto a panel that already has its ground."""
     _LAYOUTS[design.layout](panel, design)
+
+
+_BLACK = (26, 26, 28)
+_PAPER = (250, 250, 247)
+
+
+def _bar_code(
+    panel: Panel, rng: np.random.Generator, x: float, y: float, w: float, h: float
+) -> None:
+    panel.rectangle(x, y, x + w, y + h, _PAPER)
+    bars = max(6, int(w * panel.width / 2.2))
+    for i in range(bars):
+        if rng.random() < 0.55:
+            at = x + w * (0.08 + 0.84 * i / bars)
+            panel.rectangle(at, y + 0.1 * h, at + w * 0.5 / bars, y + 0.85 * h, _BLACK)
+
+
+def _paragraph(
+    panel: Panel, rng: np.random.Generator, y: float, lines: int, ink: tuple[int, ...]
+) -> None:
+    for i in range(lines):
+        at, start = y + i * 0.03, 0.12
+        while start < 0.84:  # gaps between words make it look like text
+            end = min(0.88, start + rng.uniform(0.05, 0.17))
+            brush.line(
+                panel.canvas, [panel.at(start, at), panel.at(end, at)], ink, panel.height * 0.009
+            )
+            start = end + 0.035
+
+
+def paint_side(panel: Panel, d: Design, which: int) -> None:
+    """Paint a side: 0 has the nutrition table, 1 the brand upright and a bar code."""
+    rng = np.random.default_rng((d.detail_seed, which))
+    ink = _BLACK if luminance(d.base) > 0.45 else _PAPER
+    if which == 0:
+        panel.rectangle(0.1, 0.12, 0.9, 0.56, _PAPER)
+        panel.rectangle(0.1, 0.12, 0.9, 0.185, _BLACK)
+        for i in range(8):
+            at = 0.225 + 0.042 * i
+            panel.rectangle(0.15, at, 0.15 + rng.uniform(0.2, 0.42), at + 0.014, _BLACK)
+            panel.rectangle(0.7, at, 0.85, at + 0.014, _BLACK)
+        _paragraph(panel, rng, 0.63, 8, ink)
+        return
+    mask = brush.lettering(d.family, panel.height * 0.42, panel.width * 0.4, d.weight, d.slant)
+    brush.stamp(panel.canvas, np.ascontiguousarray(np.rot90(mask)), panel.at(0.5, 0.28), ink)
+    _paragraph(panel, rng, 0.55, 5, ink)
+    _bar_code(panel, rng, 0.16, 0.76, 0.68, 0.16)

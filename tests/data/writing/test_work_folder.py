@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from arcwise.data.formats.opening import open_manifest
-from arcwise.data.writing.unfinished import Unfinished
+from arcwise.data.writing.work_folder import open_work_folder
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.verbs.data_convert import convert
 from tests.data.writing import interrupted
@@ -110,19 +110,20 @@ def test_two_at_once_are_refused(source: Path, tmp_path: Path) -> None:
         thread.join()
 
     convert(source, target, progress=meanwhile)
-    assert refused == [f"{target} is being written by another process; wait for it, or stop it"]
+    assert len(refused) == 1
+    assert "writing out.zip is under way there already" in refused[0]
     assert len(open_manifest(target)) == 39
 
 
 def test_what_was_left_out_is_remembered_up_to_a_row(tmp_path: Path) -> None:
     target = tmp_path / "out.zip"
-    with Unfinished(target, {}) as work:
-        (work.folder / "out.zip").write_bytes(b"")
+    with open_work_folder(target, {}) as work:
+        (work.files / "out.zip").write_bytes(b"")
         for row in (1, 5, 9):
             work.leave_out(row, ImageError(f"{row}.png", "gone\nfor good: ä"))
-    with open(work.place / "left_out.jsonl", "ab") as file:
+    with open(work.path / "left_out.jsonl", "ab") as file:
         file.write(b'[10, "cut sho')
-    with Unfinished(target, {}) as work:
+    with open_work_folder(target, {}) as work:
         assert list(work.left_out(before=9)) == [1, 5]
         work.leave_out(7, ImageError("7.png", "x"))
         left_out = work.left_out(before=100)
@@ -133,16 +134,16 @@ def test_what_was_left_out_is_remembered_up_to_a_row(tmp_path: Path) -> None:
 
 def test_a_place_that_is_taken_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
     target = tmp_path / "out.zip"
-    with Unfinished(target, {}) as work:
-        (work.folder / "out.zip").write_bytes(b"ours")
+    with open_work_folder(target, {}) as work:
+        (work.files / "out.zip").write_bytes(b"ours")
         work.declare_whole(["out.zip"])
         target.write_bytes(b"theirs")
         with pytest.raises(ArcwiseError, match="was written by another while this was under way"):
             work.move(tmp_path)
     assert target.read_bytes() == b"theirs"
     target.unlink()
-    with Unfinished(target, {}) as work:
+    with open_work_folder(target, {}) as work:
         assert work.whole()
         work.move(tmp_path)
     assert target.read_bytes() == b"ours"
-    assert not work.place.exists()
+    assert not work.path.exists()

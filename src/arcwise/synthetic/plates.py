@@ -1,7 +1,7 @@
-"""Where things stand: shelves full of other things, table tops, aisles, plain walls.
+"""Background plates: shelves full of other products, table tops, aisles and plain walls.
 
-A backdrop is a wide plate painted once; each photo cuts its own window from it, turned, zoomed and
-blurred. Plates are (H, W, 3) uint8, square-root-encoded like the textures.
+A plate is wide and painted once. Each photo crops a part of it, turned, zoomed and blurred.
+Plates are (H, W, 3) uint8, square-root-encoded like the textures.
 """
 
 from __future__ import annotations
@@ -12,20 +12,18 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from arcwise.synthetic.layers import Layer, lay
-from arcwise.synthetic.pixels import Canvas, Plane
-from arcwise.synthetic.stock import Stock
+from arcwise.synthetic.layers import Canvas, Layer, Plane, composite
+from arcwise.synthetic.props import Stock
 
 
 @dataclass(frozen=True)
 class Plate:
-    """A painted backdrop.
+    """A painted background.
 
     Attributes:
         image: (H, W, 3) uint8, square-root-encoded.
         kind: "shelf", "table", "aisle" or "wall".
-        floors: rows on which a thing can stand, first and last of each stretch; empty where nothing
-            can stand and things are held.
+        floors: the ranges of rows on which a product can stand; empty where products are held.
     """
 
     image: Canvas
@@ -38,7 +36,7 @@ def _encode(light: Plane) -> Canvas:
 
 
 def _clouds(rng: np.random.Generator, height: int, width: int, cells: tuple[int, int]) -> Plane:
-    """Smooth noise (height, width) of about unit spread, from coarse to fine."""
+    """Return smooth noise (height, width) of about unit spread, from coarse to fine."""
     total = np.zeros((height, width), np.float32)
     for octave in range(4):
         rows, columns = (
@@ -50,7 +48,7 @@ def _clouds(rng: np.random.Generator, height: int, width: int, cells: tuple[int,
 
 
 def _tone(rng: np.random.Generator, low: float, high: float, spread: float = 0.06) -> Plane:
-    """A near-neutral colour of light."""
+    """Return a near-neutral colour of light."""
     return (
         (rng.uniform(low, high) * (1 + spread * rng.standard_normal(3)))
         .clip(0.01, 1)
@@ -58,8 +56,8 @@ def _tone(rng: np.random.Generator, low: float, high: float, spread: float = 0.0
     )
 
 
-def shelf(rng: np.random.Generator, stock: Stock, size: int) -> Plate:
-    """Two shelves of other things in facings of two to four, behind price rails."""
+def _shelf(rng: np.random.Generator, stock: Stock, size: int) -> Plate:
+    """Paint two shelves of other products in facings of two to four, behind price rails."""
     height, width, step = 2 * size, 5 * size, size
     light = np.empty((height, width, 3), np.float32)
     light[...] = _tone(rng, 0.05, 0.45)
@@ -82,7 +80,7 @@ def shelf(rng: np.random.Generator, stock: Stock, size: int) -> Plate:
             # Neighbours in the stock's numbering are often siblings, as on a real shelf.
             first += int(rng.integers(1, 3))
             facings = int(rng.integers(2, 5))
-            views = [stock.thing(first, int(v)) for v in rng.integers(0, Stock.VIEWS, facings)]
+            views = [stock.product(first, int(v)) for v in rng.integers(0, Stock.VIEWS, facings)]
             wide = max(v.light.shape[1] for v in views) * float(rng.uniform(1.02, 1.12))
             for back in (True, False):
                 for i, view in enumerate(views):
@@ -93,7 +91,7 @@ def shelf(rng: np.random.Generator, stock: Stock, size: int) -> Plate:
                     left = round(x + i * wide + (wide - w) / 2)
                     if not back:
                         _contact(light, left, foot, w, size)
-                    lay(
+                    composite(
                         light,
                         Layer(view.light, foot - h, left),
                         0.42 if back else float(rng.uniform(0.75, 1.0)),
@@ -106,14 +104,14 @@ def shelf(rng: np.random.Generator, stock: Stock, size: int) -> Plate:
         at = float(rng.uniform(0, 0.5)) * size
         while at < width:
             tag = stock.tag(int(rng.integers(Stock.TAGS)) // 3 * 3)
-            lay(light, Layer(tag.light, floor + round(0.015 * size), round(at)), 0.85)
+            composite(light, Layer(tag.light, floor + round(0.015 * size), round(at)), 0.85)
             at += rng.uniform(0.35, 0.9) * size
         floors.append((floor - 0.005 * size, floor + 0.012 * size))
     return Plate(_encode(light), "shelf", tuple(floors))
 
 
 def _contact(light: Plane, left: int, foot: int, width: int, size: int) -> None:
-    """A soft dark line where a thing meets its shelf."""
+    """Draw a soft dark line where a product meets its shelf."""
     reach = max(2, round(0.03 * size))
     window = light[max(0, foot - reach) : foot + reach, max(0, left) : max(0, left + width)]
     if window.size:
@@ -121,8 +119,8 @@ def _contact(light: Plane, left: int, foot: int, width: int, size: int) -> None:
         window *= 1 - 0.6 * (1 - np.abs(rows))
 
 
-def table(rng: np.random.Generator, size: int) -> Plate:
-    """A table, worktop, cloth or tiled counter before a wall."""
+def _table(rng: np.random.Generator, size: int) -> Plate:
+    """Paint a table, worktop, cloth or tiled counter before a wall."""
     height, width, horizon = 2 * size, 4 * size, size
     light = np.empty((height, width, 3), np.float32)
     wall = _tone(rng, 0.15, 0.8, 0.15)
@@ -173,8 +171,8 @@ def table(rng: np.random.Generator, size: int) -> Plate:
     return Plate(_encode(light), "table", ((horizon + 0.12 * size, horizon + 0.5 * size),))
 
 
-def aisle(rng: np.random.Generator, stock: Stock, size: int) -> Plate:
-    """The view down an aisle, out of focus: two walls of shelves, floor and ceiling lights."""
+def _aisle(rng: np.random.Generator, stock: Stock, size: int) -> Plate:
+    """Paint the view down an aisle, out of focus: shelves, floor and ceiling lights."""
     height, width = round(1.8 * size), round(2.6 * size)
     light = np.empty((height, width, 3), np.float32)
     middle = height * rng.uniform(0.4, 0.5)
@@ -189,7 +187,7 @@ def aisle(rng: np.random.Generator, stock: Stock, size: int) -> Plate:
             shape = [(vanish + a * width * b, middle - middle * 1.1 * b) for a, b in corners]
             cv2.fillPoly(light, [np.round(shape).astype(np.int32)], (1.0, 1.0, 0.96), cv2.LINE_AA)
     for side in (-1, 1):
-        source = (shelf(rng, stock, size).image.astype(np.float32) / 255) ** 2
+        source = (_shelf(rng, stock, size).image.astype(np.float32) / 255) ** 2
         rows, columns = source.shape[:2]
         edge, deep = (0 if side < 0 else width), vanish + side * width * 0.07
         corners = np.array(
@@ -208,8 +206,8 @@ def aisle(rng: np.random.Generator, stock: Stock, size: int) -> Plate:
     return Plate(_encode(light), "aisle", ())
 
 
-def wall(rng: np.random.Generator, size: int) -> Plate:
-    """A plain surface with a soft gradient."""
+def _wall(rng: np.random.Generator, size: int) -> Plate:
+    """Paint a plain surface with a soft gradient."""
     side = 2 * size
     y, x = np.mgrid[0:side, 0:side].astype(np.float32) / side - 0.5
     turn = rng.uniform(0, 2 * math.pi)
@@ -220,35 +218,35 @@ def wall(rng: np.random.Generator, size: int) -> Plate:
 
 
 # Plates by how busy they are: a photo's clutter in [0, 1] picks from this list.
-KINDS = ("wall",) * 3 + ("table",) * 9 + ("aisle",) * 5 + ("shelf",) * 12
+PLATE_KINDS = ("wall",) * 3 + ("table",) * 9 + ("aisle",) * 5 + ("shelf",) * 12
 
 
-def plate(seed: int, number: int, stock: Stock, size: int) -> Plate:
-    """Backdrop `number` of the world of `seed`."""
+def paint_plate(seed: int, number: int, stock: Stock, size: int) -> Plate:
+    """Return plate `number` of the world of `seed`."""
     rng = np.random.default_rng((seed, 5, number))
-    kind = KINDS[number]
+    kind = PLATE_KINDS[number]
     if kind == "shelf":
-        return shelf(rng, stock, size)
+        return _shelf(rng, stock, size)
     if kind == "aisle":
-        return aisle(rng, stock, size)
-    return table(rng, size) if kind == "table" else wall(rng, size)
+        return _aisle(rng, stock, size)
+    return _table(rng, size) if kind == "table" else _wall(rng, size)
 
 
-def window(
-    this: Plate,
+def crop(
+    plate: Plate,
     size: int,
     foot: tuple[float, float],
     at: tuple[float, float],
     zoom: float,
     roll: float,
 ) -> Plane:
-    """The part of a plate a photo sees, as light (size, size, 3).
+    """Return the part of a plate that a photo shows, square-root-encoded float32 (size, size, 3).
 
     Args:
-        this: the plate.
+        plate: to crop.
         size: side of the photo in pixels.
-        foot: pixel (x, y) of the photo where the thing stands.
-        at: pixel (x, y) of the plate that shows there.
+        foot: pixel (x, y) of the photo where the product stands.
+        at: pixel (x, y) of the plate at that place.
         zoom: photo pixels to the plate's pixel.
         roll: the camera's turn in radians.
     """
@@ -259,11 +257,11 @@ def window(
             [-sin, cos, at[1] + sin * foot[0] - cos * foot[1]],
         ]
     )
-    seen = cv2.warpAffine(
-        this.image,
+    cropped = cv2.warpAffine(
+        plate.image,
         inverse,
         (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT_101,
     )
-    return seen.astype(np.float32)
+    return cropped.astype(np.float32)
