@@ -17,8 +17,8 @@ from arcwise.data.formats.records.companions import (
     property_notes,
 )
 from arcwise.data.formats.records.labels import LabelledRecords, labelled
+from arcwise.data.image_files import open_container
 from arcwise.data.manifest import Manifest
-from arcwise.data.picture import open_container
 from arcwise.errors import ArcwiseError
 
 _BESIDE = (".idx", ".lst", SIDECAR, ".pairs.csv")
