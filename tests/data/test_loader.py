@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from arcwise.data import loader
-from arcwise.data.content import content_digests
+from arcwise.data.digests import content_digests
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.loader import Pictures, batches
 from arcwise.images import Preparation, decode

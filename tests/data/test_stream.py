@@ -18,7 +18,7 @@ from arcwise.errors import ImageError
 
 
 class Watched(Manifest):
-    """Row 12's picture is b"12"; what is read is written down."""
+    """Row 12's image is b"12"; what is read is written down."""
 
     asked: list[int]
 

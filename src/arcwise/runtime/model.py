@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from arcwise.bundle import Bundle, reference_image
-from arcwise.data.picture import read_picture
+from arcwise.data.image_files import read_image_bytes
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.images.decode import decode
@@ -169,7 +169,7 @@ def open_picture(item: Picture, name: str) -> NDArray[np.uint8]:
     if isinstance(item, str | PathLike):
         if not fspath(item):
             raise ImageError(name, "an empty path; expected that of a picture")
-        return decode(read_picture("", fspath(item)), name)
+        return decode(read_image_bytes("", fspath(item)), name)
     if isinstance(item, bytes | bytearray | memoryview):
         return decode(bytes(item), name)
     if isinstance(item, np.ndarray):

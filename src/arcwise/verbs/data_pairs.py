@@ -15,8 +15,7 @@ from arcwise.data.formats.pairs import write_pairs_table
 from arcwise.data.formats.pairs.lfw import lfw_text
 from arcwise.data.formats.pairs.row_names import plain_paths, row_names
 from arcwise.data.manifest import Manifest
-from arcwise.data.pair_drawing import DrawnPairs, draw_pairs
-from arcwise.data.pair_rule import PairRule
+from arcwise.data.pair_drawing import DrawnPairs, PairRule, draw_pairs
 from arcwise.data.parallel import Progress
 from arcwise.errors import ArcwiseError
 from arcwise.files import atomic_write

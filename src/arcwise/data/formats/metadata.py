@@ -29,8 +29,8 @@ from arcwise.data.formats.folder_walk import walk
 from arcwise.data.formats.manifest_columns import validated
 from arcwise.data.formats.parquet_table import parse_parquet
 from arcwise.data.formats.table import with_reachable_images
+from arcwise.data.image_files import open_container
 from arcwise.data.manifest import Manifest
-from arcwise.data.picture import open_container
 from arcwise.errors import ArcwiseError
 from arcwise.files import read_file
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute
 
 from arcwise.data.containers.pack import PackContainer
+from arcwise.data.image_files import open_container
 from arcwise.data.manifest import Manifest
-from arcwise.data.picture import open_container
 from arcwise.errors import ArcwiseError
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them

@@ -13,8 +13,8 @@ import pyarrow.compute
 from arcwise.data.formats.csv_text import parse_csv
 from arcwise.data.formats.manifest_columns import validated
 from arcwise.data.formats.parquet_table import ParquetTable, parse_parquet, read_parquet
+from arcwise.data.image_files import image_exists
 from arcwise.data.manifest import Manifest
-from arcwise.data.picture import picture_exists
 from arcwise.errors import ArcwiseError
 from arcwise.files import read_file
 
@@ -116,7 +116,7 @@ def with_reachable_images(table: pa.Table, root: Path, title: str) -> pa.Table:
     table = _slashed(table, root)
     refs = table.column("image")
     probes = [refs[row].as_py() for row in range(0, len(refs), -(-len(refs) // _PROBES))]
-    if any(picture_exists(root, ref) for ref in probes):
+    if any(image_exists(root, ref) for ref in probes):
         return table
     raise ArcwiseError(
         f"{title}: row 1: image {probes[0]!r} is not in {root}, nor are {len(probes) - 1} others "
@@ -133,7 +133,7 @@ def _slashed(table: pa.Table, root: Path) -> pa.Table:
     if not pc.any(pc.match_substring_regex(refs, _ODD)).as_py():
         return table
     slashed = [
-        ref if not _ODD_REF.search(ref) or picture_exists(root, ref) else _plain(ref)
+        ref if not _ODD_REF.search(ref) or image_exists(root, ref) else _plain(ref)
         for ref in refs.to_pylist()
     ]
     place = table.column_names.index("image")

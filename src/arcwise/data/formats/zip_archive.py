@@ -14,8 +14,8 @@ from arcwise.data.formats.file_kinds import OWN_TABLES, common_folder, printable
 from arcwise.data.formats.folder_identities import TopFolders, manifest_of_files
 from arcwise.data.formats.pairs import OWN_PAIRS, with_pairs
 from arcwise.data.formats.table import read_table_bytes
+from arcwise.data.image_files import open_container, read_image_bytes
 from arcwise.data.manifest import Manifest
-from arcwise.data.picture import open_container, read_picture
 
 
 def read(path: Path, *, identities: bool = True, top_folders: TopFolders | None = None) -> Manifest:
@@ -42,7 +42,7 @@ def _images(
 ) -> Manifest:
     for place, name in product(places, OWN_TABLES):
         if place + name in members:
-            data = read_picture(path, place + name)
+            data = read_image_bytes(path, place + name)
             title, root = f"{path.name}/{place}{name}", path / place
             manifest = read_table_bytes(
                 data, title, root=root, name=path.stem, identities=identities

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from arcwise.data.containers import parquet
 from arcwise.data.containers.parquet import ParquetContainer, each
-from arcwise.data.picture import picture_exists, read_picture
+from arcwise.data.image_files import image_exists, read_image_bytes
 from arcwise.errors import ArcwiseError, ImageError
 
 Write = Callable[..., str]
@@ -49,8 +49,8 @@ def test_every_row_s_image_is_read(tmp_path_factory, images):
 def test_what_follows_the_row_is_only_a_name(a_table, tmp_path):
     a_table([b"one", b"two"])
     for ref in ("set.parquet/1", "set.parquet/1/1.jpg", "set.parquet/1/../../x"):
-        assert read_picture(tmp_path, ref) == b"two"
-        assert picture_exists(tmp_path, ref)
+        assert read_image_bytes(tmp_path, ref) == b"two"
+        assert image_exists(tmp_path, ref)
 
 
 @pytest.mark.parametrize("member", ["2", "-1", "", "x", "1.0", "²", "9" * 30, " 1", "1_0"])

@@ -17,8 +17,8 @@ from arcwise.data.formats.records.companions import (
     read_own_table,
 )
 from arcwise.data.formats.records.labels import LabelledRecords, read_labelled
+from arcwise.data.image_files import open_container
 from arcwise.data.manifest import Manifest
-from arcwise.data.picture import open_container
 from arcwise.errors import ArcwiseError
 
 _COMPANIONS = (".idx", ".lst", SIDECAR, ".pairs.csv")

@@ -1,11 +1,11 @@
-"""What a look at a data set found; it prints itself."""
+"""What the check of a data set found, by its files and by a model; it prints itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from arcwise.data.check.findings import (
     Duplicates,
@@ -13,10 +13,84 @@ from arcwise.data.check.findings import (
     NearDuplicates,
     Unreadable,
     near_findings,
+    section,
 )
-from arcwise.data.check.model_report import ModelReport
 
 _STEPS = (1, 2, 3, 5, 10, 20, 50, 100, 1000)
+
+
+class CloseIdentities(NamedTuple):
+    """Two identities that are perhaps one, or of which one has an image of the other."""
+
+    identities: tuple[str, str]
+    images: tuple[str, str]  # the closest two
+    similarity: float
+
+
+class Outlier(NamedTuple):
+    """An image nearer to the mean of another identity than to that of its own."""
+
+    image: str
+    identity: str
+    own: float  # similarity with the mean of the identity's other images
+    other: str
+    similarity: float
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """What embeddings suggest: candidates for a person to judge, the most suspicious first.
+
+    Attributes:
+        model: the name of the model.
+        least: similarity from which two identities are listed as close; None where no identity
+            has two images to measure it on.
+        close: the closest identities; the first thousand.
+        outliers: images that lie nearer to another identity.
+        copies_least: similarity from which two images are listed as copies; None for vectors.
+        copies: groups of near-duplicates that their pixels do not show.
+    """
+
+    model: str
+    least: float | None
+    close: tuple[CloseIdentities, ...]
+    outliers: tuple[Outlier, ...]
+    copies_least: float | None
+    copies: tuple[NearDuplicates, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain JSON values."""
+        values = asdict(self)
+        for key in ("close", "outliers", "copies"):
+            values[key] = [one._asdict() for one in getattr(self, key)]
+        return values
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines that are printed."""
+        yield f"by the embeddings of {self.model}: candidates, to be looked at"
+        if self.least is None:
+            yield "  no identity has two images: no threshold for close identities"
+        else:
+            yield from section(
+                f"two identities, images closer than three quarters of the pairs of one "
+                f"identity ({self.least:.2f})",
+                [f"{one.similarity:.3f}  {' / '.join(one.images)}" for one in self.close],
+            )
+        yield from section(
+            "nearer to another identity than to its own",
+            [
+                f"{one.image}: {one.similarity:.2f} with {one.other}, {one.own:.2f} with its own"
+                for one in self.outliers
+            ],
+        )
+        if self.copies_least is not None:
+            for one in near_findings(self.copies, f" to the model (from {self.copies_least:.3f})"):
+                yield from section(one.title, one.lines)  # candidates, never problems
+        if not (self.close or self.outliers or self.copies):
+            yield "  nothing suspicious"
 
 
 @dataclass(frozen=True)
@@ -25,24 +99,24 @@ class CheckReport:
 
     Attributes:
         name: of the data set.
-        understood: how its layout was read.
-        notes: what its reader has to say about it.
+        understood: the layout that was recognised.
+        notes: warnings of its reader.
         images: how many rows it has.
         per_identity: identity → how many images.
         splits: split → how many images.
         sizes: (width, height) → how many images.
-        unreadable: pictures that cannot be decoded.
-        landmarks: pictures whose landmarks can be those of no face in them, and why.
-        odd_landmarks: pictures whose landmarks are odd, and how.
-        duplicates: groups of pictures with the same pixels.
-        near: groups of pictures that are nearly the same; those of several identities first, then
+        unreadable: images that cannot be decoded.
+        landmarks: images with landmarks that no face can have, and why.
+        odd_landmarks: images whose landmarks are odd, and how.
+        duplicates: groups of images with the same pixels.
+        near: groups of images that are nearly the same; those of several identities first, then
             those in several splits or data sets.
         shared: identities that are in more than one split or data set.
         suspects: groups of identities that are perhaps one, spelled differently.
-        ignored: files that are no pictures.
-        nobody: pictures without an identity, of a data set that has identities.
+        ignored: files that are no images.
+        nobody: images without an identity, where the data set has identities.
         pairs: what is wrong with the pairs that the data set states.
-        by_model: what a model's embeddings tell besides, where one was named.
+        by_model: what the embeddings of a model suggest, where one was named.
     """
 
     name: str
@@ -66,32 +140,32 @@ class CheckReport:
 
     @property
     def identities(self) -> int:
-        """How many identities there are."""
+        """The number of identities."""
         return len(self.per_identity)
 
     @property
     def single(self) -> list[str]:
-        """Identities with one image: they have no genuine pair."""
+        """Identities with one image, which have no mated pair."""
         return [identity for identity, count in self.per_identity.items() if count == 1]
 
     @property
     def mislabelled(self) -> list[Duplicates]:
-        """The same picture under two identities: at least one label is wrong."""
+        """The same image under two identities: at least one label is wrong."""
         return [group for group in self.duplicates if len(group.identities) > 1]
 
     @property
     def leaked(self) -> list[Duplicates]:
-        """The same picture in two splits or data sets: what is measured there is too good."""
+        """The same image in two splits or data sets: results there are too good."""
         return [group for group in self.duplicates if len(group.places) > 1]
 
     @property
     def findings(self) -> list[Finding]:
-        """All that was found, the problems first."""
+        """All findings, the problems first."""
         rest = [one for one in self.duplicates if len(one.identities) < 2 and len(one.places) < 2]
         *near_problems, near = near_findings(self.near)
         unreadable, impossible, odd = (
-            [f"{one.image}: {one.reason}" for one in found]
-            for found in (self.unreadable, self.landmarks, self.odd_landmarks)
+            [f"{one.image}: {one.reason}" for one in images]
+            for images in (self.unreadable, self.landmarks, self.odd_landmarks)
         )
         spellings = [" / ".join(one) for one in self.suspects]
         only_leaked = [one for one in self.leaked if len(one.identities) < 2]
@@ -103,30 +177,30 @@ class CheckReport:
                 "no identity (empty, -1, nan, …): not trained on", self.nobody, True, once=True
             ),
             Finding("pairs", self.pairs, True),
-            Finding("one picture, two identities", _groups(self.mislabelled), True),
-            Finding("one picture, two splits or data sets", _groups(only_leaked), True),
-            Finding("the same picture more than once", _groups(rest), True),
+            Finding("one image, two identities", _groups(self.mislabelled), True),
+            Finding("one image, two splits or data sets", _groups(only_leaked), True),
+            Finding("the same image more than once", _groups(rest), True),
             *near_problems,
             Finding(in_several, self.shared, True, once=True),
             Finding("perhaps one identity, spelled differently", spellings, True),
             near,
             Finding("odd landmarks", odd, False),
-            Finding("ignored: no pictures of this data set", self.ignored, False),
+            Finding("ignored: no images of this data set", self.ignored, False),
         ]
 
     @property
     def problems(self) -> int:
-        """How many things want mending.
+        """The number of problems to solve before training or measuring.
 
-        Not among them: identities with one image, ignored files, nearly the same picture within
-        one identity, and what a model suspects. Identities shared between splits count as one,
-        and so do rows without an identity: it is one decision that made them so.
+        Identities with one image, ignored files, nearly the same image within one identity, and
+        what a model suspects are not counted. All identities shared between splits count as one
+        problem, and so do all rows without an identity: each comes from one decision.
         """
         return sum(one.problems for one in self.findings)
 
     @property
     def histogram(self) -> dict[str, int]:
-        """Images per identity, in steps → how many identities."""
+        """Images per identity, in steps → number of identities."""
         steps: dict[str, int] = {}
         for low, after in zip(_STEPS, (*_STEPS[1:], None), strict=True):
             title = f"{low}+" if after is None else str(low)
@@ -138,7 +212,7 @@ class CheckReport:
         return steps
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, as plain JSON values."""
+        """Return everything as plain JSON values."""
         values = asdict(replace(self, by_model=None))
         values["by_model"] = None if self.by_model is None else self.by_model.as_dict()
         values["sizes"] = {f"{width}x{height}": n for (width, height), n in self.sizes.items()}
@@ -168,7 +242,7 @@ class CheckReport:
         yield f"{self.name}: {self.images:,} images of {self.identities:,} identities"
         if self.understood:
             yield f"  read as            {self.understood}"
-        yield from (f"  mind               {note}" for note in self.notes)
+        yield from (f"  warning            {note}" for note in self.notes)
         if self.splits:
             yield "  splits             " + _pairs(self.splits)
         if counts := list(self.per_identity.values()):
@@ -179,7 +253,7 @@ class CheckReport:
         if self.sizes:
             yield from self._size_lines()
         if self.single:
-            yield f"  one image only     {len(self.single):,} identities (no genuine pair)"
+            yield f"  one image only     {len(self.single):,} identities (no mated pair)"
         for finding in self.findings:
             yield from finding.listed()
         if self.by_model is not None:

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.catalogue import RemoteFile, download
-from arcwise.data.catalogue.download import RETRIES, fetch
+from arcwise.data.catalogue import RemoteFile, fetching
+from arcwise.data.catalogue.fetching import RETRIES, fetch
 from arcwise.errors import ArcwiseError
 
 CONTENT = bytes(range(256)) * 5000
@@ -69,10 +69,10 @@ class Server:
 
 def respond(to: BaseHTTPRequestHandler, answer: Answer) -> None:
     body, status, extra = answer.content, answer.status, dict(answer.headers)
-    wanted = to.headers.get("Range")
+    requested = to.headers.get("Range")
     same = to.headers.get("If-Range") in (answer.etag, answer.modified)
-    if wanted and answer.ranges and same and status == 200:
-        start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+    if requested and answer.ranges and same and status == 200:
+        start = int(requested.removeprefix("bytes=").removesuffix("-"))
         if start >= len(body):
             status, body = 416, b""
         else:
@@ -94,12 +94,12 @@ def respond(to: BaseHTTPRequestHandler, answer: Answer) -> None:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Server]:
-    found = Server()
+    running = Server()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("no_proxy", "*")
-        yield found
-    found.http.shutdown()
-    found.http.server_close()
+        yield running
+    running.http.shutdown()
+    running.http.server_close()
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def test_a_server_that_is_busy_is_asked_again(server: Server, get: Fetching, sta
 def test_a_silent_server_is_given_up_and_asked_again(
     server: Server, get: Fetching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(fetching, "_TIMEOUT", 0.2)
     silence = threading.Event()
     server.script(Answer(stop=1000, stall=silence), Answer())
     assert get() == CONTENT
@@ -340,8 +340,8 @@ def test_a_server_that_goes_away_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_redirects_are_followed_but_not_from_locked_to_open(server: Server, get: Fetching) -> None:
-    there = Answer(status=302, content=b"", headers={"Location": "/elsewhere"})
-    server.script(there, Answer(stop=4000), there, Answer())
+    redirect = Answer(status=302, content=b"", headers={"Location": "/elsewhere"})
+    server.script(redirect, Answer(stop=4000), redirect, Answer())
     assert get() == CONTENT
     assert [request["path"] for request in server.requests] == [
         "/file.bin",
@@ -351,8 +351,8 @@ def test_redirects_are_followed_but_not_from_locked_to_open(server: Server, get:
     ]
     assert server.requests[3]["Range"] == "bytes=4000-"
     locked = urllib.request.Request("https://example.org/x")
-    with pytest.raises(download._Unreachable, match="not encrypted"):
-        download._Redirects().redirect_request(locked, None, 302, "", {}, "http://example.org/x")
+    with pytest.raises(fetching._Unreachable, match="not encrypted"):
+        fetching._Redirects().redirect_request(locked, None, 302, "", {}, "http://example.org/x")
 
 
 def test_a_certificate_that_is_not_trusted(get: Fetching, monkeypatch: pytest.MonkeyPatch) -> None:

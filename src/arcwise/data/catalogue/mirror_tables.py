@@ -1,4 +1,4 @@
-"""Data sets in the local folder that ARCWISE_DATA names, as tables that point into it."""
+"""Tables of data sets in the local folder that ARCWISE_DATA names, which refer to its images."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ import numpy as np
 import pyarrow as pa
 
 from arcwise.data.catalogue import DataSet
-from arcwise.data.catalogue.downloaded import Tables, grocery_table
+from arcwise.data.catalogue.archive_tables import Tables, grocery_table
 from arcwise.errors import ArcwiseError
 from arcwise.files import atomic_write, os_error_reason
 
 
 def mirror_of(dataset: DataSet) -> Path | None:
-    """The folder of the data set in the mirror; None if there is no mirror, or it lacks the set.
+    """Return the folder of a data set in the mirror; None if there is no mirror, or it lacks it.
 
     Raises:
         ArcwiseError: ARCWISE_DATA names no folder.
     """
-    named = os.environ.get("ARCWISE_DATA")
-    if not named:
+    value = os.environ.get("ARCWISE_DATA")
+    if not value:
         return None
-    if not Path(named).is_dir():
+    if not Path(value).is_dir():
         raise ArcwiseError(
-            f"ARCWISE_DATA is {named!r}, which is no folder; name the one that holds the data "
+            f"ARCWISE_DATA is {value!r}, which is no folder; name the one that holds the data "
             "sets, or unset it to download"
         )
-    folder = Path(named).resolve() / dataset.mirror
+    folder = Path(value).resolve() / dataset.mirror
     return folder if folder.is_dir() else None
 
 
 def from_mirror(dataset: DataSet, mirror: Path, to: Path) -> Tables:
-    """The tables of a data set whose pictures stay in the mirror.
+    """Return the tables of a data set whose images stay in the mirror.
 
-    Omniglot's, which are one array there, are written as PNG files into `images.zip`.
+    Those of Omniglot are one array in the mirror; they are written as PNG files into `images.zip`.
 
     Args:
-        dataset: which one.
+        dataset: of the catalogue.
         mirror: its folder in the mirror.
         to: the folder of the new tables.
 
@@ -90,8 +90,8 @@ def _omniglot(mirror: Path, to: Path) -> Tables:
         for name, source, drawer in zip(names, sources, drawers, strict=True)
     ]
     with atomic_write(to / "images.zip") as part, zipfile.ZipFile(part, "w") as archive:
-        for member, picture in zip(members, ink, strict=True):
-            data = cv2.imencode(".png", 255 * (1 - picture))[1].tobytes()
+        for member, image in zip(members, ink, strict=True):
+            data = cv2.imencode(".png", 255 * (1 - image))[1].tobytes()
             archive.writestr(zipfile.ZipInfo(member), data)  # dated 1980: the same bytes each time
     columns = {
         "image": [f"images.zip/{member}" for member in members],

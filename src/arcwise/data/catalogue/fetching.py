@@ -1,4 +1,4 @@
-"""A file from the web: resumed where it was cut off, verified, and only then given its name."""
+"""Downloads that are resumed after an interruption, and verified before they get their name."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from arcwise import __version__
 from arcwise.data.catalogue import RemoteFile
 from arcwise.errors import ArcwiseError
 
-Received = Callable[[str, int, int | None], None]
-"""Called with a file's name, the bytes there are, and how many there will be, if that is known."""
+DownloadProgress = Callable[[str, int, int | None], None]
+"""Called with a file's name, its bytes so far, and its length where that is known."""
 
 RETRIES = 5
-"""Attempts in a row that bring nothing new before a download is given up."""
+"""Number of attempts without a new byte before a download fails."""
 
 _TIMEOUT = 30.0  # seconds without a byte
 _BLOCK = 2**18
@@ -37,23 +37,23 @@ def fetch(
     file: RemoteFile,
     folder: Path,
     *,
-    received: Received | None = None,
+    received: DownloadProgress | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Path:
-    """The file in the folder, downloaded unless it is there, and verified either way.
+    """Return the path of the file in the folder, downloaded unless it exists, and verified.
 
-    The digest that a public source states decides; where there is none, that of the first
-    download, which is kept beside the file as `NAME.sha256` (`sha256sum -c` reads it).
+    It is compared with the published digest. Where there is none, it is compared with that of the
+    first download, which is stored as `NAME.sha256` (`sha256sum -c` reads it).
 
     Args:
         file: what to download.
-        folder: where to.
-        received: told how far it is.
-        pause: waits between attempts.
+        folder: where it goes.
+        received: called after each block.
+        pause: called with the seconds to wait between attempts.
 
     Raises:
-        ArcwiseError: it cannot be had, or is another file than stated; the message says what to
-            do. What was downloaded of a file stays, and the next call goes on there.
+        ArcwiseError: it cannot be downloaded, or its digest differs; the message says what to do.
+            A part of a file stays, and the next call resumes there.
     """
     place = folder / file.name
     if place.is_file():
@@ -78,19 +78,19 @@ def fetch(
 
 
 class _Dropped(Exception):
-    """An attempt that ended early; another may bring the rest."""
+    """An attempt ended early; another may succeed."""
 
 
 class _Unreachable(Exception):
-    """There is no use in trying again now."""
+    """Another attempt would not succeed."""
 
 
 class _NoConnection(_Unreachable):
-    """There is none now; where there was one a moment ago, there may be one again."""
+    """There is no connection; another attempt is worth it only if there was one before."""
 
 
 def _download(
-    file: RemoteFile, part: Path, received: Received | None, pause: Callable[[float], None]
+    file: RemoteFile, part: Path, received: DownloadProgress | None, pause: Callable[[float], None]
 ) -> None:
     first = longest = _length(part)
     failures = 0
@@ -98,41 +98,41 @@ def _download(
         try:
             return _attempt(file, part, received)
         except (_Dropped, _NoConnection) as problem:
-            there = _length(part)
+            length = _length(part)
             if isinstance(problem, _NoConnection) and longest == first:
-                raise  # a user without a network is told so at once
-            failures = 0 if there > longest else failures + 1
-            longest = max(longest, there)
+                raise  # without a network, fail at once
+            failures = 0 if length > longest else failures + 1
+            longest = max(longest, length)
             if failures >= RETRIES:
                 raise _Unreachable(f"{problem}, {failures} times in a row") from None
             pause(2.0**failures)
 
 
-def _attempt(file: RemoteFile, part: Path, received: Received | None) -> None:
-    """One request, for what is still missing if the server can tell that the file is the same."""
+def _attempt(file: RemoteFile, part: Path, received: DownloadProgress | None) -> None:
+    """Make one request, for the missing part if the server confirms that the file is the same."""
     state = part.with_name(f"{part.name}.from")
-    there, validator = _length(part), _validator(state, file.url)
+    length, validator = _length(part), _validator(state, file.url)
     headers = {"User-Agent": f"arcwise/{__version__}", "Accept-Encoding": "identity"}
-    if there and validator:
-        headers |= {"Range": f"bytes={there}-", "If-Range": validator}
+    if length and validator:
+        headers |= {"Range": f"bytes={length}-", "If-Range": validator}
     with _opened(urllib.request.Request(file.url, headers=headers), part) as response:
         resumed = response.status == http.client.PARTIAL_CONTENT
-        if resumed and not _continues(response.headers, there):
+        if resumed and not _continues(response.headers, length):
             part.unlink()
-            raise _Dropped("it answered with another part than was asked for")
-        start = there if resumed else 0
+            raise _Dropped("it answered with another part than the requested one")
+        start = length if resumed else 0
         source: Any = response
         packed = response.headers.get("Content-Encoding", "identity") == "gzip"
-        length = response.headers.get("Content-Length")
-        if packed:  # though not asked for; it cannot be resumed in the middle
-            source, length = gzip.GzipFile(fileobj=response), None
-        total = start + int(length) if length and length.isdecimal() else None
+        declared = response.headers.get("Content-Length")
+        if packed:  # although not requested; it cannot be resumed
+            source, declared = gzip.GzipFile(fileobj=response), None
+        total = start + int(declared) if declared and declared.isdecimal() else None
         validator = "" if packed else _stable(response.headers)
         with open(part, "ab" if resumed else "wb", buffering=0) as target:
             state.write_text(json.dumps({"url": file.url, "validator": validator}))
-            there = _copy(source, target, file.name, start, total, received)
-    if total is not None and there < total:
-        raise _Dropped(f"the connection ended after {there:,} of {total:,} bytes")
+            length = _copy(source, target, file.name, start, total, received)
+    if total is not None and length < total:
+        raise _Dropped(f"the connection ended after {length:,} of {total:,} bytes")
     state.unlink()
 
 
@@ -152,8 +152,8 @@ def _opened(request: urllib.request.Request, part: Path) -> Any:
             raise _Dropped("no answer") from None
         if isinstance(reason, ssl.SSLError):
             raise _Unreachable(f"its certificate is not trusted ({reason})") from None
-        said = reason.strerror if isinstance(reason, OSError) and reason.strerror else reason
-        raise _NoConnection(f"cannot be reached ({said})") from None
+        text = reason.strerror if isinstance(reason, OSError) and reason.strerror else reason
+        raise _NoConnection(f"cannot be reached ({text})") from None
     except (TimeoutError, ConnectionError, http.client.HTTPException):
         raise _Dropped("no answer") from None
 
@@ -162,29 +162,29 @@ def _copy(
     source: Any,
     target: IO[bytes],
     name: str,
-    there: int,
+    length: int,
     total: int | None,
-    received: Received | None,
+    received: DownloadProgress | None,
 ) -> int:
-    """What is there in the end, in bytes."""
+    """Copy to the end; return the length of the file then."""
     while True:
         try:
-            block = source.read1(_BLOCK)  # what has come, also when the rest does not
+            block = source.read1(_BLOCK)  # returns what has arrived, even if the rest does not
         except (OSError, EOFError, zlib.error, http.client.HTTPException) as problem:
-            raise _Dropped(f"the connection ended after {there:,} bytes") from problem
+            raise _Dropped(f"the connection ended after {length:,} bytes") from problem
         if not block:
-            return there
+            return length
         try:
             target.write(block)
         except OSError as problem:
             needed = "" if total is None else f" of {total:,}"
             raise ArcwiseError(
-                f"{target.name}: {problem.strerror} after {there:,}{needed} bytes; make room and "
-                "run this again, it goes on there"
+                f"{target.name}: {problem.strerror} after {length:,}{needed} bytes; make room and "
+                "run this again, it resumes there"
             ) from None
-        there += len(block)
+        length += len(block)
         if received is not None:
-            received(name, there, total)
+            received(name, length, total)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -199,22 +199,22 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _stable(headers: Message) -> str:
-    """What tells this version of the file from others: a strong ETag, or the date of change."""
+    """Return what identifies this version of the file: a strong ETag, or the date of change."""
     tag = headers.get("ETag", "")
     return tag if tag.startswith('"') else headers.get("Last-Modified", "")
 
 
 def _validator(state: Path, url: str) -> str:
     try:
-        known = json.loads(state.read_text())
-        return str(known["validator"]) if known["url"] == url else ""
+        record = json.loads(state.read_text())
+        return str(record["validator"]) if record["url"] == url else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
 
-def _continues(headers: Message, there: int) -> bool:
-    found = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
-    return found is not None and int(found[1]) == there
+def _continues(headers: Message, start: int) -> bool:
+    span = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
+    return span is not None and int(span[1]) == start
 
 
 def _length(path: Path) -> int:
@@ -222,7 +222,7 @@ def _length(path: Path) -> int:
 
 
 def _verify(path: Path, file: RemoteFile, *, record: Path, mend: str) -> None:
-    """Compares with the digest that is stated, else with the one recorded; else records it."""
+    """Compare with the published digest, or with the recorded one; record the first one."""
     digests = {"sha256": hashlib.sha256(), "md5": hashlib.md5(usedforsecurity=False)}
     with open(path, "rb") as data:
         while block := data.read(_BLOCK):
@@ -230,12 +230,12 @@ def _verify(path: Path, file: RemoteFile, *, record: Path, mend: str) -> None:
                 digest.update(block)
     got = {kind: digest.hexdigest() for kind, digest in digests.items()}
     book = record.with_name(f"{record.name}.sha256")
-    known = book.read_text().split()[:1] if book.is_file() else []
+    recorded = book.read_text().split()[:1] if book.is_file() else []
     if file.sha256 or file.md5:
         kind, expected = ("sha256", file.sha256) if file.sha256 else ("md5", file.md5)
         source = "is published for it"
     else:
-        kind, expected = "sha256", known[0] if known else got["sha256"]
+        kind, expected = "sha256", recorded[0] if recorded else got["sha256"]
         source = f"was recorded when it was first downloaded ({book.name}; remove that as well if "
         source += "its origin has packed it anew)"
     if got[kind] != expected:

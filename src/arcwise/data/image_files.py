@@ -1,4 +1,4 @@
-"""The bytes of one picture, wherever a manifest says it is: a file, or a member of a container."""
+"""The bytes of an image that a manifest refers to: a file, or a member of a container."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ class _Opened(NamedTuple):
 
 
 Stamp = tuple[tuple[int, int], ...]
-"""When a container and the index beside it were written, and how long they are."""
+"""Modification time and size of a container and of its index."""
 
 
-class _Shelf:
-    """The containers this process has open."""
+class _OpenContainers:
+    """The containers that this process has open."""
 
     def __init__(self) -> None:
-        self.opened: OrderedDict[str, _Opened] = OrderedDict()
+        self.by_path: OrderedDict[str, _Opened] = OrderedDict()
         self.lock = threading.Lock()
 
 
-_shelf = _Shelf()
+_containers = _OpenContainers()
 
 
-def read_picture(root: str | os.PathLike[str], ref: str) -> bytes:
-    """The bytes of the picture that `ref` names.
+def read_image_bytes(root: str | os.PathLike[str], ref: str) -> bytes:
+    """Return the bytes of the image that `ref` names.
 
     Args:
         root: the folder (or container) that a relative `ref` starts from.
@@ -58,13 +58,13 @@ def read_picture(root: str | os.PathLike[str], ref: str) -> bytes:
     except FileNotFoundError:
         raise ImageError(ref, f"no such file (looked for {path})") from None
     except IsADirectoryError:
-        raise ImageError(ref, "a folder, not a picture") from None
+        raise ImageError(ref, "a folder, not an image") from None
     except (OSError, ValueError) as problem:
         raise ImageError(ref, getattr(problem, "strerror", None) or str(problem)) from None
 
 
-def picture_exists(root: str | os.PathLike[str], ref: str) -> bool:
-    """Whether `read_picture` would find a file (it may still be unreadable)."""
+def image_exists(root: str | os.PathLike[str], ref: str) -> bool:
+    """Return whether `read_image_bytes` would find a file (it may still be unreadable)."""
     path = os.path.join(root, ref)
     try:
         container, member = split_container(path)
@@ -74,31 +74,31 @@ def picture_exists(root: str | os.PathLike[str], ref: str) -> bool:
 
 
 def split_container(path: str) -> tuple[str | None, str]:
-    """The container a path leads into and the member's name; (None, path) for a plain file."""
-    for found in _INTO.finditer(path):
-        container = path[: found.end() - 1]
-        if container in _shelf.opened or os.path.isfile(container):
-            return container, path[found.end() :]
+    """Return the container that a path leads into and the member; (None, path) for a plain file."""
+    for match in _INTO.finditer(path):
+        container = path[: match.end() - 1]
+        if container in _containers.by_path or os.path.isfile(container):
+            return container, path[match.end() :]
     return None, path
 
 
 def open_container(path: str) -> Container:
-    """A container that is open, and opened anew if it was written since.
+    """Return an open container, opened again if its file has changed.
 
     Raises:
         ArcwiseError: it is damaged.
         OSError: it cannot be read.
     """
     stamp = _stamp(path)
-    with _shelf.lock:
-        known = _shelf.opened.get(path)
-        if known is not None and known.stamp != stamp:
-            del _shelf.opened[path]
+    with _containers.lock:
+        entry = _containers.by_path.get(path)
+        if entry is not None and entry.stamp != stamp:
+            del _containers.by_path[path]
     return _open(path)
 
 
 def _stamp(path: str) -> Stamp:
-    """Of a file that is there, and of a `.rec`'s index."""
+    """Return the stamp of an existing container; that of a `.rec` includes its index."""
     start, ending = os.path.splitext(path)
     files = [path]
     if ending.lower() == ".rec" and os.path.isfile(f"{start}.idx"):
@@ -107,19 +107,19 @@ def _stamp(path: str) -> Stamp:
 
 
 def _open(path: str) -> Container:
-    with _shelf.lock:
-        known = _shelf.opened.get(path)
-        if known is None:
+    with _containers.lock:
+        entry = _containers.by_path.get(path)
+        if entry is None:
             stamp = _stamp(path)
-            known = _Opened(opener(os.path.splitext(path)[1])(path), stamp)
-            _shelf.opened[path] = known
-            if len(_shelf.opened) > _OPEN:
-                _shelf.opened.popitem(last=False)  # closed when its last reader lets go
+            entry = _Opened(opener(os.path.splitext(path)[1])(path), stamp)
+            _containers.by_path[path] = entry
+            if len(_containers.by_path) > _OPEN:
+                _containers.by_path.popitem(last=False)  # closed when its last reader lets go
         else:
-            _shelf.opened.move_to_end(path)
-    return known.container
+            _containers.by_path.move_to_end(path)
+    return entry.container
 
 
 # A forked child shares file positions with its parent: it opens its own containers.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_shelf.__init__)
+    os.register_at_fork(after_in_child=_containers.__init__)

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from arcwise.data.digests import text_digest
 from arcwise.data.manifest import Manifest
-from arcwise.data.split import text_digest
 from arcwise.images.headers import heif
 
 MANIFEST = "manifest.csv"
@@ -38,26 +38,26 @@ _MAGIC = (
 )
 _HEIF = {"HEIC": ".heic", "HEIF": ".heif", "AVIF": ".avif"}
 ENDINGS = (*dict.fromkeys(ending for _, ending in _MAGIC), *_HEIF.values())
-"""What `picture_ending` may answer."""
+"""All that `image_ending` may return."""
 
 
-def picture_ending(data: bytes) -> str:
-    """The ending that a picture's file should have; what is not one is called `.jpg`.
+def image_ending(data: bytes) -> str:
+    """Return the ending that an image's file should have; `.jpg` for data of no known kind.
 
-    So a damaged picture is still looked at by those who go by endings, and found to be damaged.
+    So readers that go by endings open a damaged image, and report the damage.
     """
     if kind := heif.kind(data):
         return _HEIF[kind]
     return next((ending for magic, ending in _MAGIC if data.startswith(magic)), ".jpg")
 
 
-def whole_name(path: str, data: bytes) -> str:
-    """The path, with an ending that tells what the data are if it had none."""
-    return path if "." in path.rpartition("/")[2] else path + picture_ending(data)
+def with_ending(path: str, data: bytes) -> str:
+    """Return the path, with the ending of the data's kind if it had none."""
+    return path if "." in path.rpartition("/")[2] else path + image_ending(data)
 
 
 def safe_part(text: str) -> str:
-    """One file or folder name for any text: no separator, no `..`, nothing a system forbids."""
+    """Return a file or folder name for any text, which every system allows."""
     name = _UNSAFE.sub("_", unicodedata.normalize("NFC", text).replace("/", "_"))
     if len(name) > _LONGEST or len(name.encode()) > _MOST_BYTES:
         stem, dot, ending = name.rpartition(".")
@@ -73,16 +73,16 @@ def safe_part(text: str) -> str:
 def member_paths(
     manifest: Manifest, *, taken: Iterable[str] = (MANIFEST, PAIRS), ending: str = ""
 ) -> list[str]:
-    """A path for every image of a manifest: `[split/]identity/file name`, no two alike.
+    """Return a distinct path for every image of a manifest: `[split/]identity/file name`.
 
-    No two, whether or not the file system tells upper from lower case, and not even without their
-    endings. Different identities that come out alike get a part of their digest; so the names tell
-    less than the manifest beside them, which keeps the identities as they are. What has no ending
-    (`train.rec/12`) has none here either (`000000012`): `whole_name` gives it one.
+    The paths stay distinct without their endings, and where the file system ignores upper and lower
+    case. Different identities whose names become equal get a part of their digest: the manifest
+    keeps the identities, the paths need not. A reference without an ending (`train.rec/12`) has
+    none in its path (`000000012`); `with_ending` adds one.
 
     Args:
         manifest: with images.
-        taken: names in the top folder that are used otherwise.
+        taken: names in the top folder with another use.
         ending: of the file names, when it is not that of the image.
     """
     folders, of_row = _folders(manifest, {one.lower() for one in taken})
@@ -108,7 +108,7 @@ def member_paths(
 
 
 def _folders(manifest: Manifest, taken: set[str]) -> tuple[list[str], NDArray[np.int64]]:
-    """A folder for every split and identity, no two alike, and the folder of every row."""
+    """Return a distinct folder for every split and identity, and the folder of every row."""
     codes, owners = _codes(manifest)
     used: set[str] = set()
     folders = [""] * len(owners)
@@ -124,7 +124,7 @@ def _folders(manifest: Manifest, taken: set[str]) -> tuple[list[str], NDArray[np
 
 
 def _codes(manifest: Manifest) -> tuple[NDArray[np.int64], list[tuple[str, str]]]:
-    """The number of every row's (split, identity), and what the numbers stand for."""
+    """Return the number of every row's (split, identity), and the pair of each number."""
     whole = np.zeros(len(manifest), np.int64)
     values: list[list[str]] = []
     for name in ("split", "identity"):
@@ -134,14 +134,16 @@ def _codes(manifest: Manifest) -> tuple[NDArray[np.int64], list[tuple[str, str]]
         column = manifest.table.column(name).combine_chunks().dictionary_encode("encode")
         values.append([one or "" for one in column.dictionary.to_pylist()])
         whole = whole * len(values[-1]) + column.indices.to_numpy()
-    found, codes = np.unique(whole, return_inverse=True)
+    numbers, codes = np.unique(whole, return_inverse=True)
     splits, identities = values
-    owners = [(splits[one // len(identities)], identities[one % len(identities)]) for one in found]
+    owners = [
+        (splits[one // len(identities)], identities[one % len(identities)]) for one in numbers
+    ]
     return codes.astype(np.int64), owners
 
 
 def _inside(folders: list[str]) -> dict[str, set[str]]:
-    """The folders that lie in each folder, all in lower case."""
+    """Return the folders in each folder, all in lower case."""
     inside: dict[str, set[str]] = {}
     for folder in folders:
         place = folder.lower()
@@ -168,7 +170,7 @@ def _stem(name: str) -> str:
 
 
 def _free(stem: str, used: set[str], tries: dict[str, int]) -> str:
-    """The stem, with a number if it is used; `tries` says which was the last."""
+    """Return the stem, with a number if it is used; `tries` has the last number of each stem."""
     name, lower = stem, stem.lower()
     while name.lower() in used:
         tries[lower] = tries.get(lower, 1) + 1

@@ -1,7 +1,10 @@
-"""The rows of several data sets as one: what each is called, whose it is, and where it lies."""
+"""The rows of several data sets as one: image, identity and place of each."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,13 +18,16 @@ from arcwise.identity import identity_key
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
 
+_BETWEEN_WORDS = re.compile(r"[\W_]+")
+
+
 class Described(NamedTuple):
-    """Some rows, in words.
+    """The names of some rows, of their identities and of their places.
 
     Attributes:
-        images: what they are called.
-        identities: whose they are, each once.
-        places: the data sets and splits they lie in, each once.
+        images: names of the rows.
+        identities: of the rows, each once.
+        places: data sets and splits of the rows, each once.
     """
 
     images: tuple[str, ...]
@@ -29,18 +35,18 @@ class Described(NamedTuple):
     places: tuple[str, ...]
 
 
-class Rows:
-    """N rows, numbered through; eight bytes each.
+class MergedRows:
+    """N rows of several data sets, numbered from 0; eight bytes per row.
 
     Attributes:
         manifests: the data sets.
-        identities: all there are, sorted; of several written forms of one, the first.
+        identities: sorted; of several written forms of one identity, the first.
         owner: (N,) int32, the number of each row's identity; -1 where it has none.
 
     Args:
         manifests: the data sets.
-        other_identities: whether those of further data sets are others than the first one's,
-            though they may be called alike; they are then named with their data set.
+        other_identities: whether the identities of further data sets are distinct from those of
+            the first, even where they have the same names; they are then named with their data set.
     """
 
     def __init__(self, manifests: Sequence[Manifest], *, other_identities: bool = False) -> None:
@@ -64,7 +70,7 @@ class Rows:
         return int(self._starts[-1])
 
     def name(self, row: int) -> str:
-        """What a row is called: its picture or number; after its data set where that is another."""
+        """Return the name of a row: its image or number, after the name of a further data set."""
         number = int(np.searchsorted(self._starts, row, side="right")) - 1
         own = int(row - self._starts[number])
         manifest = self.manifests[number]
@@ -72,20 +78,20 @@ class Rows:
         return f"{manifest.name}: {name}" if number else name
 
     def identity(self, row: int) -> str:
-        """Whose a row is, which has an identity."""
+        """Return the identity of a row that has one."""
         return self.identities[self.owner[row]]
 
     def nobody(self) -> list[str]:
-        """The rows without an identity, of data sets that have any."""
-        found = []
+        """Return the names of rows without an identity, in data sets with identities."""
+        names = []
         for start, manifest in zip(self._starts, self.manifests, strict=False):
             if "identity" in manifest.table.column_names:
                 owners = self.owner[start : start + len(manifest)]
-                found += [self.name(int(start + row)) for row in np.flatnonzero(owners < 0)]
-        return found
+                names += [self.name(int(start + row)) for row in np.flatnonzero(owners < 0)]
+        return names
 
     def described(self, rows: Iterable[int]) -> Described:
-        """What some rows are called, whose they are, and where they lie."""
+        """Return the names of some rows, of their identities and of their places."""
         chosen = np.fromiter(rows, np.int64)
         owners = np.unique(self.owner[chosen])
         return Described(
@@ -95,7 +101,7 @@ class Rows:
         )
 
     def shared(self) -> list[str]:
-        """The identities that are in more than one place: a leak."""
+        """Return the identities that are in more than one place: a leak."""
         owned = self.owner >= 0
         both = np.stack([self.owner[owned], self._place[owned]])
         owners, places = np.unique(np.unique(both, axis=1)[0], return_counts=True)
@@ -103,7 +109,7 @@ class Rows:
 
 
 def _places(number: int, manifest: Manifest) -> pa.Array:
-    """(N,) text: data set and split of each row."""
+    """Return (N,) text: data set and split of each row."""
     title = _title(number, manifest)
     if "split" not in manifest.table.column_names:
         return pa.repeat(title, len(manifest))
@@ -118,7 +124,7 @@ def _title(number: int, manifest: Manifest) -> str:
 
 
 def _as_one(words: list[str], codes: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """The first of the words that are one identity, and (N,) int32 which one each row has."""
+    """Return the first form of each identity, and (N,) int32 the identity of each row."""
     numbers: dict[str, int] = {}
     kept: list[str] = []
     rank = np.full(len(words) + 1, -1, np.int32)  # the last for -1
@@ -130,7 +136,7 @@ def _as_one(words: list[str], codes: np.ndarray) -> tuple[list[str], np.ndarray]
 
 
 def _coded(columns: Iterable[pa.Array | pa.ChunkedArray]) -> tuple[list[str], np.ndarray]:
-    """The values there are, sorted, and (N,) int32 which one each row has; -1 for none."""
+    """Return the distinct values, sorted, and (N,) int32 the one of each row; -1 for none."""
     chunks = [
         chunk
         for one in columns
@@ -144,3 +150,26 @@ def _coded(columns: Iterable[pa.Array | pa.ChunkedArray]) -> tuple[list[str], np
     rank[-1] = -1
     codes = np.asarray(encoded.indices.fill_null(-1), np.int64)
     return [words[one] for one in order if words[one]], rank[codes]
+
+
+def suspects(identities: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return groups of identities that differ only in case, accents, separators or word order.
+
+    `Coca Cola` and `coca-cola`; `Müller` composed and decomposed; `Choi_Sung-hong` and
+    `Sung_Hong_Choi`. They may be different: a person has to decide.
+    """
+    groups: dict[str, set[str]] = defaultdict(set)
+    for identity in set(identities):
+        words = _words(identity)
+        groups["".join(words)].add(identity)
+        groups[" ".join(sorted(words))].add(identity)
+    candidates = {tuple(sorted(group)) for key, group in groups.items() if key and len(group) > 1}
+    return sorted(
+        group for group in candidates if not any(set(group) < set(more) for more in candidates)
+    )
+
+
+def _words(identity: str) -> list[str]:
+    parts = unicodedata.normalize("NFKD", identity.casefold())
+    plain = "".join(part for part in parts if not unicodedata.combining(part))
+    return [word for word in _BETWEEN_WORDS.split(plain) if word]

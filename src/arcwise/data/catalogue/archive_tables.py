@@ -1,4 +1,4 @@
-"""Downloaded archives, as tables that point into them; nothing is unpacked to the file system."""
+"""Tables of downloaded data sets, which refer to images inside their archives."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from arcwise.errors import ArcwiseError
 from arcwise.files import atomic_write
 
 Tables = tuple[pa.Table, pa.Table | None]
-"""The rows of a data set, and its pairs if it states any in another way than a file of them."""
+"""The rows of a data set, and its pairs if it states any but in a file of pairs."""
 
 HELD_OUT = 5
-"""Of the grocery set, every product whose number this divides is tested on, never trained on."""
+"""Grocery products whose number this divides are in the test split."""
 
-_NOT_IT = (KeyError, ValueError, csv.Error)  # a table with other columns, or other text
-_LARGEST = 2**27  # bytes of one picture
+_UNEXPECTED = (KeyError, ValueError, csv.Error)  # a table with other columns, or other text
+_LARGEST = 2**27  # bytes of one image
 
 
 def from_download(dataset: DataSet, folder: Path) -> Tables:
-    """The tables of a data set whose files were downloaded into the folder.
+    """Return the tables of a data set whose files were downloaded into the folder.
 
     Raises:
         ArcwiseError: an archive is damaged, or does not hold what it should.
     """
     try:
         return _READERS[dataset.name](folder)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, *_NOT_IT) as problem:
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, *_UNEXPECTED) as problem:
         raise ArcwiseError(
             f"{folder}: what was downloaded is not the {dataset.name} known here ({problem}); "
             "remove the folder and run this again"
@@ -52,10 +52,10 @@ def grocery_table(
     domains: Sequence[str],
     official: Sequence[str | None],
 ) -> pa.Table:
-    """The rows of the grocery set.
+    """Return the rows of the grocery set.
 
-    `split` is by product, so that no tested product was trained on: the one of the origin, which
-    has every product on both sides, is `official_split`.
+    `split` is by product: no product is in both. The official split, which has every product on
+    both sides, is `official_split`.
     """
     return pa.table(
         {
@@ -72,7 +72,7 @@ def grocery_table(
 
 def _grocery(folder: Path) -> Tables:
     with zipfile.ZipFile(folder / "grocery.zip") as archive:
-        members = _pictures(archive)
+        members = _image_members(archive)
         listed = next((n for n in archive.namelist() if n.endswith("dataset/classes.csv")), None)
         if listed is None:
             raise KeyError("it has no dataset/classes.csv")
@@ -85,13 +85,13 @@ def _grocery(folder: Path) -> Tables:
         name = PurePosixPath(rest).parent.name
         if member.startswith(top) and split in ("train", "val", "test") and name in classes:
             rows.append((member, name, split, "shop"))
-    there = set(members)
+    member_set = set(members)
     for name, row in classes.items():
         iconic = top + row["Iconic Image Path (str)"].lstrip("/")
-        if iconic in there:
+        if iconic in member_set:
             rows.append((iconic, name, None, "studio"))
     if not rows:
-        raise KeyError("it has no pictures of its classes")
+        raise KeyError("it has no images of its classes")
     paths, names, official, domains = zip(*rows, strict=True)
     return grocery_table(
         images=[f"grocery.zip/{path}" for path in paths],
@@ -109,7 +109,7 @@ def _omniglot(folder: Path) -> Tables:
     }
     for file, split in (("images_background.zip", "train"), ("images_evaluation.zip", "test")):
         with zipfile.ZipFile(folder / file) as archive:
-            members = _pictures(archive)
+            members = _image_members(archive)
         for member in members:
             *_, alphabet, character, name = ("", "", *member.split("/"))
             drawer = re.search(r"_(\d+)\.png$", name)
@@ -122,18 +122,18 @@ def _omniglot(folder: Path) -> Tables:
             )
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
-    return _some(columns), None
+    return _non_empty(columns), None
 
 
 def _lfw(folder: Path) -> Tables:
-    """The pictures in an uncompressed `lfw.zip`, since a `.tgz` can only be read from its start."""
+    """Repack the images into an uncompressed `lfw.zip`; a `.tgz` has no random access."""
     packed, place = folder / "lfw.tgz", folder / "lfw.zip"
     if not place.is_file():
         repack(packed, place)
         packed.unlink()
     with zipfile.ZipFile(place) as archive:
-        members = _pictures(archive)
-    return _some(
+        members = _image_members(archive)
+    return _non_empty(
         {
             "image": [f"lfw.zip/{member}" for member in members],
             "identity": [PurePosixPath(member).parent.name for member in members],
@@ -147,7 +147,7 @@ def _fruits(folder: Path) -> Tables:
         name: [] for name in ("image", "identity", "split", "superclass")
     }
     with zipfile.ZipFile(folder / "fruits.zip") as archive:
-        members = _pictures(archive)
+        members = _image_members(archive)
     for member in members:
         parts = PurePosixPath(member).parts
         at = next((place for place, part in enumerate(parts) if part in splits), None)
@@ -158,17 +158,17 @@ def _fruits(folder: Path) -> Tables:
         values = (f"fruits.zip/{member}", variety, splits[parts[at]], kind)
         for column, value in zip(columns.values(), values, strict=True):
             column.append(value)
-    return _some(columns), None
+    return _non_empty(columns), None
 
 
 def repack(packed: Path, place: Path) -> None:
-    """The pictures of a compressed tar archive, in an uncompressed zip that appears when whole.
+    """Repack the images of a compressed tar archive into an uncompressed zip.
 
-    Only plain files with the name of a picture are taken, and a name that leads anywhere else
-    than down is refused: it would be a trap for whoever unpacks the zip.
+    Only plain files with the ending of an image are taken. A name that leads out of the archive is
+    refused, since unpacking the zip would write elsewhere.
 
     Raises:
-        ArcwiseError: a name leads out of the archive, or a picture is absurdly large.
+        ArcwiseError: a name leads out of the archive, or an image is absurdly large.
         tarfile.TarError, EOFError, zlib.error: it is damaged.
     """
     with (
@@ -189,8 +189,8 @@ def repack(packed: Path, place: Path) -> None:
             target.writestr(zipfile.ZipInfo(str(path)), data.read())
 
 
-def _pictures(archive: zipfile.ZipFile) -> list[str]:
-    """The names of the pictures in it, sorted."""
+def _image_members(archive: zipfile.ZipFile) -> list[str]:
+    """Return the names of the images in an archive, sorted."""
     return sorted(
         info.filename
         for info in archive.infolist()
@@ -198,9 +198,9 @@ def _pictures(archive: zipfile.ZipFile) -> list[str]:
     )
 
 
-def _some(columns: dict[str, list[str]]) -> pa.Table:
+def _non_empty(columns: dict[str, list[str]]) -> pa.Table:
     if not columns["image"]:
-        raise KeyError("it has no pictures")
+        raise KeyError("it has no images")
     return pa.table(columns)
 
 
