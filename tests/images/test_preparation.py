@@ -25,7 +25,7 @@ preparations = st.builds(
     colour=st.sampled_from(["rgb", "bgr"]),
     mean=st.tuples(*[st.floats(0, 255)] * 3),
     std=st.tuples(*[st.floats(1, 255)] * 3),
-    flip=st.booleans(),
+    flip_tta=st.booleans(),
 )
 
 

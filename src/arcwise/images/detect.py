@@ -1,4 +1,4 @@
-"""Faces in a picture, by a detector the user brings (YuNet, through OpenCV)."""
+"""Faces in an image, by a detector the user brings (YuNet, through OpenCV)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Face:
     """One face found.
 
     Attributes:
-        box: left, top, width, height in pixels; may reach outside the picture.
+        box: left, top, width, height in pixels; may reach outside the image.
         landmarks: (5, 2) float32 x, y: eyes, nose, mouth corners, image-left first.
         score: the detector's confidence, 0 to 1.
     """
@@ -44,7 +44,7 @@ class Face:
 
 
 def most_central(faces: Sequence[Face], height: int, width: int) -> Face:
-    """The face whose middle is nearest to that of the picture."""
+    """The face whose middle is nearest to that of the image."""
     return min(faces, key=lambda one: math.dist(one.centre, (width / 2, height / 2)))
 
 
@@ -54,8 +54,8 @@ class FaceDetector:
     Args:
         model: the `.onnx` file.
         score: the least confidence of a face.
-        longest: a picture with a longer side is shrunk to this before looking, in pixels; the
-            answer is in pixels of the picture as given.
+        longest: an image with a longer side is shrunk to this before looking, in pixels; the
+            answer is in pixels of the image as given.
 
     Raises:
         ArcwiseError: the file is missing or is no such model.
@@ -76,7 +76,7 @@ class FaceDetector:
         self._lock = threading.Lock()  # setting the size and looking are two calls
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """The faces in a picture, largest first.
+        """The faces in an image, largest first.
 
         Args:
             image: (H, W, 3) uint8 RGB.

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from arcwise.errors import ArcwiseError
-from arcwise.images.plausible import impossible
+from arcwise.images.plausible import TEMPLATE, impossible
 from arcwise.images.resize import scale
-from arcwise.images.template import TEMPLATE
 
 _MUCH = 0.5  # of the size; bilinear interpolation passes over pixels where it shrinks further
 
@@ -96,7 +95,7 @@ def is_profile(points: NDArray[np.floating]) -> bool:
 def align(image: NDArray[np.uint8], landmarks: ArrayLike, size: int = 112) -> NDArray[np.uint8]:
     """(size, size, 3) uint8 RGB: the face turned, scaled and shifted onto the template.
 
-    What lies outside the picture is black. Bilinear; a face that shrinks to less than half is first
+    What lies outside the image is black. Bilinear; a face that shrinks to less than half is first
     averaged over areas.
 
     Args:
@@ -105,7 +104,7 @@ def align(image: NDArray[np.uint8], landmarks: ArrayLike, size: int = 112) -> ND
         size: side of the crop, in pixels.
 
     Raises:
-        ArcwiseError: another number of points, or points no face in the picture can have.
+        ArcwiseError: another number of points, or points no face in the image can have.
     """
     points, wanted = five_points(landmarks), template(size)
     if (reason := impossible(points, *image.shape[:2])) is not None:

@@ -1,13 +1,24 @@
-"""Whether landmarks can be those of a face in a picture, and what is wrong where they cannot."""
+"""Whether landmarks can be those of a face in an image, and what is wrong where they cannot."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.images.template import TEMPLATE
-
 Points = NDArray[np.floating]
+
+TEMPLATE: NDArray[np.float64] = np.array(
+    [
+        (38.2946, 51.6963),
+        (73.5318, 51.5014),
+        (56.0252, 71.7366),
+        (41.5493, 92.3655),
+        (70.7299, 92.2041),
+    ]
+)
+"""(5, 2) x, y of eyes, nose and mouth corners in a 112 x 112 crop, image-left first (ArcFace)."""
+
+TEMPLATE.setflags(write=False)
 
 _RELATIVE = 1.5  # pixels from the corner; coordinates of 0 to 1 or -1 to 1 may lie a little beyond
 _PLACE = 2.0  # pixels that a face has at least
@@ -23,12 +34,12 @@ _FACE = _FLAT[:, 0] + 1j * _FLAT[:, 1]
 
 
 def impossible(points: Points, height: int, width: int) -> str | None:
-    """Why no face in a picture can have these landmarks; None where one can.
+    """Why no face in an image can have these landmarks; None where one can.
 
     Args:
         points: (5, 2) x, y of eyes, nose and mouth corners, image-left first, in pixels.
-        height: of the picture.
-        width: of the picture.
+        height: of the image.
+        width: of the image.
     """
     if (reason := _no_shape(points)) is not None:
         return reason
@@ -42,7 +53,7 @@ def impossible(points: Points, height: int, width: int) -> str | None:
         return None
     across, down = (f"{one.min():.4g} to {one.max():.4g}" for one in points.T)
     return (
-        f"landmarks lie outside the picture, {outside} of {len(points)}: x {across} and y {down} "
+        f"landmarks lie outside the image, {outside} of {len(points)}: x {across} and y {down} "
         f"of {width} x {height} pixels"
     )
 
@@ -56,7 +67,7 @@ def _no_shape(points: Points) -> str | None:
         if spread > 0 and np.abs(points).max() <= _RELATIVE:
             return (
                 f"landmarks from {points.min():.3g} to {points.max():.3g} are all in one pixel, "
-                "relative to the picture's size perhaps; expected pixels"
+                "relative to the image's size perhaps; expected pixels"
             )
         return "all landmarks lie in one place"
     lengths = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
@@ -68,7 +79,7 @@ def _no_shape(points: Points) -> str | None:
 def doubtful(points: Points, height: int, width: int) -> str | None:
     """What is odd about landmarks that a face can have: a person should look; None for nothing."""
     if outside := _outside(points, height, width):
-        return f"{outside} of {len(points)} landmarks are outside the picture"
+        return f"{outside} of {len(points)} landmarks are outside the image"
     if abs(angle := _angle(points)) > _TURNED:
         return f"turned by {angle:.0f} degrees"
     return "unlike a face seen from in front" if _misfit(points) > _UNLIKE else None

@@ -1,4 +1,4 @@
-"""Embeddings that were computed before, found again by the model and the picture's bytes."""
+"""Embeddings that were computed before, found again by the model and the image's bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from arcwise.runtime.engines import Floats
 Result = TypeVar("Result")
 
 FORMAT = "embeddings-2"
-"""The folder of the files; another number when a picture's way to its embedding changes."""
+"""The folder of the files; another number when an image's way to its embedding changes."""
 
 _PATIENCE = 30.0  # seconds to wait for another process's write
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -130,11 +130,11 @@ def cache_folder() -> Path:
 
 
 def content_key(content: bytes, landmarks: ArrayLike | None) -> bytes:
-    """What a picture's embedding depends on besides the model, as 32 bytes.
+    """What an image's embedding depends on besides the model, as 32 bytes.
 
     Args:
-        content: the picture's file.
-        landmarks: what the picture is aligned by; None where it is taken as it is.
+        content: the image's file.
+        landmarks: what the image is aligned by; None where it is taken as it is.
     """
     # "checked": an entry from before landmarks were checked may be of a crop that shows no face
     points = b"" if landmarks is None else b"checked" + np.asarray(landmarks, np.float64).tobytes()

@@ -26,7 +26,7 @@ class _Box(NamedTuple):
     end: int
 
 
-def kind(data: bytes) -> str | None:
+def heif_kind(data: bytes) -> str | None:
     """What the brands in a file say it is, say "HEIC"; None for other files."""
     if data[4:8] != b"ftyp":
         return None
@@ -35,8 +35,8 @@ def kind(data: bytes) -> str | None:
     return next((name for name, some in _KINDS.items() if {*some} & {*brands}), None)
 
 
-def read(data: bytes) -> Header:
-    """The header of the primary picture of a file that is as long as its boxes say."""
+def read_heif(data: bytes) -> Header:
+    """The header of the primary image of a file that is as long as its boxes say."""
     top = list(_boxes(data, 0, len(data)))
     meta = _only(data, top, b"meta")
     inside = list(_boxes(data, meta.start + 4, meta.end))
@@ -57,7 +57,7 @@ def read(data: bytes) -> Header:
         elif box.kind == b"imir":
             mirror = data[box.start] & 1
     if not width or not height:
-        raise HeaderError(f"damaged: {kind(data)} without a size")
+        raise HeaderError(f"damaged: {heif_kind(data)} without a size")
     alpha = any(box.kind == b"auxC" and _ALPHA in data[box.start : box.end] for box in every)
     return Header(width, height, alpha, _UPRIGHT[turns, mirror])
 
@@ -71,9 +71,11 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
             content += 8
         stop = end if size == 0 else start + size
         if stop < content:
-            raise HeaderError(f"damaged: {kind(data)} with a box of {size} bytes")
+            raise HeaderError(f"damaged: {heif_kind(data)} with a box of {size} bytes")
         if stop > end:
-            raise HeaderError(f"cut short: {kind(data)} with {len(data)} of at least {stop} bytes")
+            raise HeaderError(
+                f"cut short: {heif_kind(data)} with {len(data)} of at least {stop} bytes"
+            )
         yield _Box(name, content, stop)
         start = stop
 
@@ -81,7 +83,9 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
 def _only(data: bytes, boxes: list[_Box], name: bytes) -> _Box:
     found = next((box for box in boxes if box.kind == name), None)
     if found is None:
-        raise HeaderError(f"damaged or cut short: {kind(data)} without a box {name.decode()!r}")
+        raise HeaderError(
+            f"damaged or cut short: {heif_kind(data)} without a box {name.decode()!r}"
+        )
     return found
 
 
