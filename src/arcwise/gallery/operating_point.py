@@ -21,7 +21,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.evaluation.in_words import search_in_words
 from arcwise.evaluation.intervals import FEW
-from arcwise.gallery.calibration import GalleryCalibration, GallerySize
+from arcwise.gallery.contract import GalleryCalibration, GallerySize
 
 NOTHING = 0.5
 """From this bound on, a false-positive rate is no promise."""
