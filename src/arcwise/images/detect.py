@@ -19,7 +19,7 @@ from arcwise.images.resize import fit, scale
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One face found.
+    """One face in an image.
 
     Attributes:
         box: left, top, width, height in pixels; may reach outside the image.
@@ -44,7 +44,7 @@ class Face:
 
 
 def most_central(faces: Sequence[Face], height: int, width: int) -> Face:
-    """The face whose middle is nearest to that of the image."""
+    """Return the face whose middle is nearest to that of the image."""
     return min(faces, key=lambda one: math.dist(one.centre, (width / 2, height / 2)))
 
 
@@ -76,7 +76,7 @@ class FaceDetector:
         self._lock = threading.Lock()  # setting the size and looking are two calls
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """The faces in an image, largest first.
+        """Return the faces in an image, largest first.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -88,11 +88,11 @@ class FaceDetector:
         rows, columns = small.shape[:2]
         with self._lock:
             self._network.setInputSize((columns, rows))
-            _, found = self._network.detect(np.ascontiguousarray(small[..., ::-1]))
-        if found is None:
+            _, detections = self._network.detect(np.ascontiguousarray(small[..., ::-1]))
+        if detections is None:
             return []
         back = np.array([width / columns, height / rows] * 7, np.float32)
-        faces = [_face(row[:14] * back, float(row[14])) for row in found]
+        faces = [_face(row[:14] * back, float(row[14])) for row in detections]
         return sorted(faces, key=lambda face: face.area, reverse=True)
 
 

@@ -34,7 +34,7 @@ _FACE = _FLAT[:, 0] + 1j * _FLAT[:, 1]
 
 
 def impossible(points: Points, height: int, width: int) -> str | None:
-    """Why no face in an image can have these landmarks; None where one can.
+    """Return why no face in an image can have these landmarks; None where one can.
 
     Args:
         points: (5, 2) x, y of eyes, nose and mouth corners, image-left first, in pixels.
@@ -59,7 +59,7 @@ def impossible(points: Points, height: int, width: int) -> str | None:
 
 
 def _no_shape(points: Points) -> str | None:
-    """What is wrong with points that are none, or no five of them."""
+    """Return what is wrong with points that are no five different points; None for nothing."""
     if not np.isfinite(points).all():
         return "landmarks hold a NaN, an infinity or a gap"
     spread = np.ptp(points, axis=0).max()
@@ -77,7 +77,7 @@ def _no_shape(points: Points) -> str | None:
 
 
 def doubtful(points: Points, height: int, width: int) -> str | None:
-    """What is odd about landmarks that a face can have: a person should look; None for nothing."""
+    """Return what is odd about landmarks that a face can have; None for nothing."""
     if outside := _outside(points, height, width):
         return f"{outside} of {len(points)} landmarks are outside the image"
     if abs(angle := _angle(points)) > _TURNED:
@@ -86,7 +86,7 @@ def doubtful(points: Points, height: int, width: int) -> str | None:
 
 
 def _mistake(points: Points) -> str | None:
-    """What was done to a face's landmarks that are none as they stand."""
+    """Return in which wrong order a face's landmarks are; None where they are right."""
     misfit = _misfit(points)
     if misfit <= _UNLIKE:
         return None
@@ -113,7 +113,7 @@ def _mistake(points: Points) -> str | None:
 
 
 def _misfit(points: Points) -> float:
-    """The share of the points' spread that no turn, size and place of a face explains, 0 to 1."""
+    """Return the share of the points' spread, 0 to 1, that no pose of a face explains."""
     flat = points - points.mean(axis=0)
     cloud = flat[:, 0] + 1j * flat[:, 1]
     spread = np.vdot(cloud, cloud).real * np.vdot(_FACE, _FACE).real
@@ -121,7 +121,7 @@ def _misfit(points: Points) -> float:
 
 
 def _angle(points: Points) -> float:
-    """Degrees by which a face is turned, clockwise as it is seen."""
+    """Return the degrees by which a face is turned, clockwise as it is seen."""
     flat = points - points.mean(axis=0)
     return float(np.degrees(np.angle(np.vdot(_FACE, flat[:, 0] + 1j * flat[:, 1]))))
 

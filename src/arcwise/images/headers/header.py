@@ -24,7 +24,7 @@ _ORIENTATION = 0x0112
 
 
 def orientation_of(block: bytes) -> int:
-    """The EXIF orientation, 1 to 8; 1 (upright) where the block has none or is damaged."""
+    """Return the EXIF orientation, 1 to 8; 1 (upright) where the block has none or is damaged."""
     try:
         block = block.removeprefix(b"Exif\0\0")
         order = {b"II": "<", b"MM": ">"}[block[:2]]

@@ -27,7 +27,7 @@ class _Box(NamedTuple):
 
 
 def heif_kind(data: bytes) -> str | None:
-    """What the brands in a file say it is, say "HEIC"; None for other files."""
+    """Return what the brands in a file say it is, such as "HEIC"; None for other files."""
     if data[4:8] != b"ftyp":
         return None
     length = min(int.from_bytes(data[:4], "big"), 512)
@@ -36,7 +36,7 @@ def heif_kind(data: bytes) -> str | None:
 
 
 def read_heif(data: bytes) -> Header:
-    """The header of the primary image of a file that is as long as its boxes say."""
+    """Return the header of the primary image of a file that is as long as its boxes say."""
     top = list(_boxes(data, 0, len(data)))
     meta = _only(data, top, b"meta")
     inside = list(_boxes(data, meta.start + 4, meta.end))
@@ -81,12 +81,12 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
 
 
 def _only(data: bytes, boxes: list[_Box], name: bytes) -> _Box:
-    found = next((box for box in boxes if box.kind == name), None)
-    if found is None:
+    only = next((box for box in boxes if box.kind == name), None)
+    if only is None:
         raise HeaderError(
             f"damaged or cut short: {heif_kind(data)} without a box {name.decode()!r}"
         )
-    return found
+    return only
 
 
 def _number(data: bytes, box: _Box) -> int:
@@ -94,15 +94,15 @@ def _number(data: bytes, box: _Box) -> int:
 
 
 def _of_item(data: bytes, box: _Box, item: int) -> list[int]:
-    """The numbers of an item's properties, counted from 1."""
+    """Return the numbers of an item's properties, counted from 1."""
     wide = data[box.start + 3] & 1
     form = ">IB" if data[box.start] else ">HB"
     (items,) = unpack_from(">I", data, box.start + 4)
     at = box.start + 8
     for _ in range(items):
-        found, count = unpack_from(form, data, at)
+        number, count = unpack_from(form, data, at)
         at += 5 if data[box.start] else 3
-        if found == item:
+        if number == item:
             numbers = unpack_from(f">{count}{'H' if wide else 'B'}", data, at)
             return [one & (0x7FFF if wide else 0x7F) for one in numbers]
         at += count * (2 if wide else 1)

@@ -10,10 +10,10 @@ import re
 import struct
 from collections.abc import Callable
 
+from arcwise.images.headers.bitmaps import read_bmp, read_tiff
 from arcwise.images.headers.header import Header, HeaderError
 from arcwise.images.headers.heif import heif_kind, read_heif
 from arcwise.images.headers.netpbm import read_netpbm
-from arcwise.images.headers.rows import read_bmp, read_tiff
 from arcwise.images.headers.segments import read_gif, read_jpeg, read_png, read_webp
 
 _READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], Header]], ...] = (
@@ -66,7 +66,7 @@ _NETPBM = {
 
 
 def read_header(data: bytes) -> Header:
-    """The header of a complete image file.
+    """Return the header of a complete image file.
 
     Raises:
         HeaderError: not an image, cut short, or of a kind that cannot be read.

@@ -40,7 +40,7 @@ class Netpbm(NamedTuple):
 
 
 def announced(data: bytes) -> Netpbm:
-    """The numbers before the rows.
+    """Return the numbers before the rows.
 
     Raises:
         HeaderError: they are missing, or cannot be.
@@ -64,18 +64,18 @@ def announced(data: bytes) -> Netpbm:
 
 
 def read_netpbm(data: bytes) -> Header:
-    """The header of a PNM file; of a binary one, whether all rows are there."""
-    found = announced(data)
-    if found.plain:
+    """Return the header of a PNM file; refuse a binary one that lacks rows."""
+    netpbm = announced(data)
+    if netpbm.plain:
         body = 0  # numbers in text: who decodes them counts them
     elif data[1:2] == b"4":
-        body = (found.width + 7) // 8 * found.height
+        body = (netpbm.width + 7) // 8 * netpbm.height
     else:
-        depth = 2 if found.maximum > 255 else 1
-        body = found.width * found.height * found.channels * depth
-    if found.start + body > len(data):
-        raise HeaderError(f"cut short: a PNM with {len(data)} of its {found.start + body} bytes")
-    return Header(found.width, found.height)
+        depth = 2 if netpbm.maximum > 255 else 1
+        body = netpbm.width * netpbm.height * netpbm.channels * depth
+    if netpbm.start + body > len(data):
+        raise HeaderError(f"cut short: a PNM with {len(data)} of its {netpbm.start + body} bytes")
+    return Header(netpbm.width, netpbm.height)
 
 
 _DECODED = re.compile(rb"P[2356]\s|P[2356]#")
@@ -84,51 +84,51 @@ _DEEP = 65535
 
 
 def is_netpbm(data: bytes) -> bool:
-    """Whether a file is a PGM or PPM, plain or binary."""
+    """Return whether a file is a PGM or PPM, plain or binary."""
     return _DECODED.match(data) is not None
 
 
 def decode_netpbm(data: bytes) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB: each number times `255 / maximum`, rounded; plain and binary alike.
+    """Return (H, W, 3) uint8 RGB: each number times `255 / maximum`, rounded.
 
     Of a maximum of 65535 the upper byte is taken, as of every other image of 16 bits.
 
     Raises:
         HeaderError: numbers are missing, no numbers, or above the maximum.
     """
-    found = announced(data)
-    shape = (found.height, found.width, found.channels)
-    count = found.height * found.width * found.channels
-    numbers = _plain(data, found.start, count) if found.plain else _binary(data, found, count)
+    netpbm = announced(data)
+    shape = (netpbm.height, netpbm.width, netpbm.channels)
+    count = netpbm.height * netpbm.width * netpbm.channels
+    numbers = _plain(data, netpbm.start, count) if netpbm.plain else _binary(data, netpbm, count)
     highest = int(numbers.max())
-    if highest > found.maximum:
-        raise HeaderError(f"damaged: a PNM whose maximum is {found.maximum} holds {highest}")
-    if found.maximum == _DEEP:
+    if highest > netpbm.maximum:
+        raise HeaderError(f"damaged: a PNM whose maximum is {netpbm.maximum} holds {highest}")
+    if netpbm.maximum == _DEEP:
         levels = np.arange(_DEEP + 1) >> 8
     else:
-        levels = np.floor(np.arange(found.maximum + 1) * 255.0 / found.maximum + 0.5)
+        levels = np.floor(np.arange(netpbm.maximum + 1) * 255.0 / netpbm.maximum + 0.5)
     pixels = levels.astype(np.uint8)[numbers.reshape(shape)]
-    return pixels if found.channels == 3 else pixels.repeat(3, axis=2)
+    return pixels if netpbm.channels == 3 else pixels.repeat(3, axis=2)
 
 
 def _plain(data: bytes, start: int, count: int) -> NDArray[np.int64]:
-    """Numbers that are written out, with blanks and comments between."""
+    """Return numbers that are written out, with blanks and comments between."""
     text = _COMMENT.sub(b"", data[start:]) if data.find(b"#", start) >= 0 else data[start:]
     numbers = _NUMBERS.match(text)
     assert numbers is not None, "it may be empty"
-    found = np.fromstring(numbers[0], np.int64, sep=" ")
-    if len(found) >= count:
-        return found[:count]
+    values = np.fromstring(numbers[0], np.int64, sep=" ")
+    if len(values) >= count:
+        return values[:count]
     odd = text[numbers.end() : numbers.end() + 1]
     if odd:
         raise HeaderError(f"damaged: a PNM with {odd!r} among its numbers")
-    raise HeaderError(f"cut short: a PNM with {len(found):,} of its {count:,} numbers")
+    raise HeaderError(f"cut short: a PNM with {len(values):,} of its {count:,} numbers")
 
 
-def _binary(data: bytes, found: Netpbm, count: int) -> NDArray[np.unsignedinteger]:
-    """Bytes, or pairs of them with the upper one first."""
-    kind = np.dtype(np.uint8 if found.maximum < 256 else ">u2")
-    start = found.start
+def _binary(data: bytes, netpbm: Netpbm, count: int) -> NDArray[np.unsignedinteger]:
+    """Return bytes, or pairs of them with the upper one first."""
+    kind = np.dtype(np.uint8 if netpbm.maximum < 256 else ">u2")
+    start = netpbm.start
     spare = len(data) - start - count * kind.itemsize
     if spare == 1 and data[start - 1 : start + 1] == b"\r\n":  # one end of a line in two bytes
         start += 1

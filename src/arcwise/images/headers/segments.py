@@ -17,7 +17,7 @@ _MOST_SEGMENTS = 10_000  # a hostile file could hold millions of empty ones
 
 
 def read_jpeg(data: bytes) -> Header:
-    """The header of a JPEG file whose data reach its end marker.
+    """Return the header of a JPEG file whose data reach its end marker.
 
     Segments are skipped by their length, so the end marker of a thumbnail inside EXIF is not
     taken for the image's. Inside a scan a 0xff byte is always escaped, so an end marker found
@@ -55,7 +55,7 @@ _MOST_CHUNKS = 200_000  # a hostile file could hold millions of empty ones
 
 
 def read_png(data: bytes) -> Header:
-    """The header of a PNG file whose chunks are all there and undamaged."""
+    """Return the header of a PNG file whose chunks are all there and undamaged."""
     if data[12:16] != b"IHDR":
         raise HeaderError("damaged: a PNG whose first chunk is not its header")
     width, height = unpack_from(">II", data, 16)
@@ -91,7 +91,7 @@ _GIF_CONTROL = 0xF9
 
 
 def read_gif(data: bytes) -> Header:
-    """The header of a GIF file whose first frame is whole."""
+    """Return the header of a GIF file whose first frame is whole."""
     width, height, flags = unpack_from("<HHB", data, 6)
     position = 13 + _gif_palette(flags)
     alpha = False
@@ -118,7 +118,7 @@ def _gif_palette(flags: int) -> int:
 
 
 def _after_gif_blocks(data: bytes, position: int) -> int:
-    """The position behind a chain of sub-blocks, which ends in an empty one."""
+    """Return the position behind a chain of sub-blocks, which ends in an empty one."""
     while length := _gif_byte(data, position):
         position += 1 + length
     return position + 1
@@ -131,7 +131,7 @@ def _gif_byte(data: bytes, position: int) -> int:
 
 
 def read_webp(data: bytes) -> Header:
-    """The header of a WebP file that is as long as it says (first frame, when it moves)."""
+    """Return the header of a WebP file that is as long as it says (first frame, when it moves)."""
     announced = unpack_from("<I", data, 4)[0] + 8
     if announced > len(data):
         raise HeaderError(f"cut short: a WebP with {len(data)} of its {announced} bytes")

@@ -10,7 +10,7 @@ _BMP_PLAIN = (0, 3, 6)  # no compression; with colour masks
 
 
 def read_bmp(data: bytes) -> Header:
-    """The header of a BMP file that holds all its rows."""
+    """Return the header of a BMP file that holds all its rows."""
     offset, header_size = unpack_from("<II", data, 10)
     if header_size == 12:
         width, height, _, bits = unpack_from("<HHHH", data, 18)
@@ -38,7 +38,7 @@ _MOST_ENTRIES, _MOST_STRIPS = 4096, 2**20  # a hostile file could claim billions
 
 
 def read_tiff(data: bytes) -> Header:
-    """The header of the first image of a TIFF file whose strips or tiles are all there."""
+    """Return the header of the first image of a TIFF file whose strips or tiles are all there."""
     try:
         tags = _tiff_directory(data)
     except error:
