@@ -29,7 +29,7 @@ from arcwise.errors import BundleError
 from arcwise.evaluation import ScoreMap, SearchThreshold, Threshold
 from arcwise.images.preparation import Preparation
 
-PREPARATION = Preparation(height=48, width=48, resize="pad", flip=True)
+PREPARATION = Preparation(height=48, width=48, resize="pad", flip_tta=True)
 ARCHITECTURE = {"name": "small", "dim": 4, "size": (48, 48)}
 THRESHOLD = Threshold(
     far=1e-2,
@@ -39,6 +39,9 @@ THRESHOLD = Threshold(
     resolved=True,
     impostors=5000,
     identities=40,
+    far_low=0.004,
+    far_high=0.02,
+    far_spread=0.5,
     tar=0.9,
     tar_low=0.8,
     tar_high=0.95,
@@ -207,7 +210,8 @@ def test_thresholds_from_before_templates_were_counted_open(tmp_path: Path) -> N
 
     def older(description: dict[str, Any]) -> None:
         del description["history"]
-        del description["thresholds"][0]["tar_low"], description["thresholds"][0]["tar_high"]
+        for key in ("far_low", "far_high", "far_spread", "tar_low", "tar_high"):
+            del description["thresholds"][0][key]
         for key in later:
             del description["search_thresholds"][0][key]
 
@@ -215,6 +219,7 @@ def test_thresholds_from_before_templates_were_counted_open(tmp_path: Path) -> N
     old = read_bundle(folder)
     assert (old.search_thresholds[0].threshold, old.search_thresholds[0].templates) == (0.5, 1)
     assert (old.thresholds[0].tar, old.thresholds[0].tar_low) == (0.9, 0.0)
+    assert (old.thresholds[0].far_low, old.thresholds[0].far_high) == (0.0, 1.0)
     assert old.history == ()
 
 
@@ -433,7 +438,7 @@ def test_reference_image_is_always_the_same_and_symmetric_in_nothing() -> None:
 ADD = """
 import sys
 from arcwise.bundle import add_thresholds
-from tests.test_bundle import THRESHOLD
+from tests.bundle.test_bundle import THRESHOLD
 for number in range(8):
     digest = f"{sys.argv[2]}{number:015x}"
     add_thresholds(sys.argv[1], [THRESHOLD], measured_on=digest, digests=[digest])
