@@ -22,9 +22,9 @@ from arcwise.errors import ArcwiseError
 from arcwise.files import translate_errors
 from arcwise.images.decode import decode
 from arcwise.images.preparation import Preparation
-from arcwise.runtime import Picture, load
+from arcwise.runtime import ImageSource, load
 from arcwise.runtime.engines import Engine, Floats, OnnxEngine, TorchEngine
-from arcwise.runtime.model import open_picture
+from arcwise.runtime.model import decode_source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,7 +69,7 @@ def export(
     model_path: str | Path,
     *,
     opset: int = 18,
-    pictures: Manifest | Sequence[Picture] | None = None,
+    pictures: Manifest | Sequence[ImageSource] | None = None,
 ) -> ExportReport:
     """The report on an `encoder.onnx` that is now in the bundle; any batch size may be fed to it.
 
@@ -189,7 +189,7 @@ def _batches(preparation: Preparation, images: Sequence[np.ndarray]) -> list[Flo
     ]
 
 
-def _opened(pictures: Manifest | Sequence[Picture]) -> Iterator[np.ndarray]:
+def _opened(pictures: Manifest | Sequence[ImageSource]) -> Iterator[np.ndarray]:
     """The first of the caller's pictures, decoded; one that cannot be read stops the export."""
     from arcwise.data.manifest import Manifest
 
@@ -200,7 +200,7 @@ def _opened(pictures: Manifest | Sequence[Picture]) -> Iterator[np.ndarray]:
     if isinstance(pictures, str | Path | bytes | np.ndarray):
         raise ArcwiseError("pictures is one picture, expected a list or a manifest")
     for index, item in enumerate(islice(pictures, _MOST)):
-        yield open_picture(item, f"picture {index}")
+        yield decode_source(item, f"picture {index}")
 
 
 def _differences(torch_: Engine, onnx: Engine, inputs: Sequence[Floats]) -> tuple[float, float]:

@@ -116,7 +116,7 @@ def test_a_damaged_record_of_any_container_is_listed_and_stops_nothing(
 
 def test_notes_of_the_reader_are_shown(a_folder: AFolder) -> None:
     report = check(replace(open_manifest(a_folder("p/1.png")), notes=("labels are of 32 bits",)))
-    assert "  mind               labels are of 32 bits" in str(report)
+    assert "  warning            labels are of 32 bits" in str(report)
     assert report.as_dict()["notes"] == ["labels are of 32 bits"]
 
 

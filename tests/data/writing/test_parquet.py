@@ -87,7 +87,7 @@ def test_row_groups_are_as_large_as_said_and_pictures_uncompressed(tmp_path, sma
     assert sum(counts) == 40
     assert max(counts) <= 7
     assert file.metadata.row_group(0).column(1).compression == "UNCOMPRESSED"
-    assert file.schema_arrow.field("image").type == parquet._PICTURE
+    assert file.schema_arrow.field("image").type == parquet._IMAGE
 
 
 def test_after_a_kill_it_starts_over_or_from_the_piece_before(tmp_path, small_groups):
