@@ -13,7 +13,8 @@ import pyarrow.csv as pacsv
 import pytest
 
 from arcwise import evaluation, runtime
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import TwoGalleries, templates
 from arcwise.images.preparation import Preparation
@@ -260,7 +261,7 @@ class TestLists:
         path.write_text("\n".join(["a,b,same", *lines]) + "\n")
         result = evaluate(served, replace(new, table=rows), pairs=path)
         (note,) = (one for one in result.about.notes if "itself" in one)
-        assert note.startswith("1 of 40 pairs are of a picture with itself")
+        assert note.startswith("1 of 40 pairs are of an image with itself")
 
     def test_a_person_that_is_not_there(self, lfw: Path, served: Path) -> None:
         (lfw / "pairs.txt").write_text("Nobody\t1\t2\n")
@@ -276,7 +277,7 @@ class TestLists:
         (tmp_path / "pairs.csv").write_text("a,b,same\n0.jpg,1.jpg,1\n2.jpg,3.jpg,0\n")
         result = evaluate(served, tmp_path / "flat", pairs=tmp_path / "pairs.csv")
         assert result.people is None
-        with pytest.raises(ArcwiseError, match="4 pictures lie in no folder"):
+        with pytest.raises(ArcwiseError, match="4 images lie in no folder"):
             evaluate(served, tmp_path / "flat")
 
 

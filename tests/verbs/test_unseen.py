@@ -13,9 +13,9 @@ import pytest
 
 from arcwise import runtime
 from arcwise.bundle import read_bundle
-from arcwise.data.content import content_digests
-from arcwise.data.manifest import Manifest, open_manifest
-from arcwise.data.split import text_digest
+from arcwise.data.digests import content_digests, text_digest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.runtime import Model
 from arcwise.verbs.calibrate import calibrate

@@ -8,7 +8,7 @@ from tyro.conf import Positional
 
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import progress
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.verbs.aligned import Faceless, Policies, Profile, Several
 from arcwise.verbs.data_align import align
 

@@ -10,7 +10,7 @@ from tyro.conf import Positional
 from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import progress
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.verbs.data_check import check
 
 

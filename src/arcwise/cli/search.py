@@ -92,7 +92,7 @@ def explained(found: Found) -> list[str]:
             f"this is the threshold of single comparisons at FAR {basis.far:g}"
             f"{'' if basis.resolved else ', too few pairs to be sure of it'}; enrolled are {here}"
         )
-    elif point.here:
+    elif point.in_this_gallery:
         lines.append(f"measured against this gallery, on {basis.identities} identities")
     else:
         few = basis.templates

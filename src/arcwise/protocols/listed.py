@@ -14,8 +14,7 @@ import pyarrow.compute
 
 from arcwise import evaluation
 from arcwise.data.formats.pairs import read_pairs
-from arcwise.data.formats.pairs.names import row_names
-from arcwise.data.formats.pairs.sense import plain
+from arcwise.data.formats.pairs.row_names import plain_paths, row_names
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Verification
@@ -118,7 +117,7 @@ def of_itself(listed: Listed, items: Layout, scores: np.ndarray) -> list[str]:
     itself = listed.a == listed.b
     manifest = items.manifest
     if items.template is None and manifest.has_images:
-        names = np.unique(plain(row_names(manifest)).to_pylist(), return_inverse=True)[1]
+        names = np.unique(plain_paths(row_names(manifest)).to_pylist(), return_inverse=True)[1]
         itself |= names[listed.a] == names[listed.b]
         digests: dict[int, bytes] = {}
 

@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.data.manifest import Manifest, open_manifest
-from arcwise.data.names import MANIFEST, member_paths
+from arcwise.data.file_names import MANIFEST, member_paths
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress
-from arcwise.data.reading import each_picture
-from arcwise.data.writing import Target, new_folder, new_zip
-from arcwise.data.writing.tables import as_csv, pairs_renamed, rows_renamed
+from arcwise.data.reading import each_image
+from arcwise.data.writing import FileSink, new_folder, new_zip
+from arcwise.data.writing.manifest_tables import as_csv, pairs_renamed, rows_renamed
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images.detect import FaceDetector, most_central
 from arcwise.images.landmarks import align as align_face
@@ -84,7 +85,7 @@ def align(
     rows: list[int] = []
     opened = new_zip if target.suffix.lower() == ".zip" else new_folder
     with opened(target) as files:
-        for row, found in enumerate(each_picture(manifest, work, progress=progress)):
+        for row, found in enumerate(each_image(manifest, work, progress=progress)):
             if isinstance(found, ImageError):
                 done.unreadable.append(found)
                 continue
@@ -149,7 +150,7 @@ def _centre(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def _describe(
-    files: Target, manifest: Manifest, rows: Sequence[int], images: list[str]
+    files: FileSink, manifest: Manifest, rows: Sequence[int], images: list[str]
 ) -> int | None:
     """Writes the table and the pairs of the crops; how many of the pairs are left."""
     table = rows_renamed(manifest, rows, images)

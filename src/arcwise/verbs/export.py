@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arcwise.bundle import add_onnx, probe_image
+from arcwise.bundle import add_onnx, reference_image
 from arcwise.bundle.description import ONNX
 from arcwise.errors import ArcwiseError
 from arcwise.files import translate_errors
 from arcwise.images.decode import decode
 from arcwise.images.preparation import Preparation
-from arcwise.runtime import Picture, load
+from arcwise.runtime import ImageSource, load
 from arcwise.runtime.engines import Engine, Floats, OnnxEngine, TorchEngine
-from arcwise.runtime.model import open_picture
+from arcwise.runtime.model import decode_source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,7 +69,7 @@ def export(
     model_path: str | Path,
     *,
     opset: int = 18,
-    pictures: Manifest | Sequence[Picture] | None = None,
+    pictures: Manifest | Sequence[ImageSource] | None = None,
 ) -> ExportReport:
     """The report on an `encoder.onnx` that is now in the bundle; any batch size may be fed to it.
 
@@ -163,12 +163,12 @@ def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int
 
 
 def built_in_pictures() -> list[np.ndarray]:
-    """17 pictures of many sizes: the probe picture cut, turned, mirrored, dimmed and recoloured."""
-    probe = probe_image()
-    turned = [np.rot90(probe, turns) for turns in range(4)]
+    """Return 17 images: the reference image cut, turned, mirrored, dimmed and recoloured."""
+    image = reference_image()
+    turned = [np.rot90(image, turns) for turns in range(4)]
     mirrored = [image[:, ::-1] for image in turned]
-    cut = [probe[y : y + 40, x : x + 40] for y in (0, 50) for x in (0, 45, 90)]
-    coloured = [probe[..., ::-1], probe // 3, 255 - probe]
+    cut = [image[y : y + 40, x : x + 40] for y in (0, 50) for x in (0, 45, 90)]
+    coloured = [image[..., ::-1], image // 3, 255 - image]
     return [np.ascontiguousarray(image) for image in (*turned, *mirrored, *cut, *coloured)]
 
 
@@ -189,7 +189,7 @@ def _batches(preparation: Preparation, images: Sequence[np.ndarray]) -> list[Flo
     ]
 
 
-def _opened(pictures: Manifest | Sequence[Picture]) -> Iterator[np.ndarray]:
+def _opened(pictures: Manifest | Sequence[ImageSource]) -> Iterator[np.ndarray]:
     """The first of the caller's pictures, decoded; one that cannot be read stops the export."""
     from arcwise.data.manifest import Manifest
 
@@ -200,7 +200,7 @@ def _opened(pictures: Manifest | Sequence[Picture]) -> Iterator[np.ndarray]:
     if isinstance(pictures, str | Path | bytes | np.ndarray):
         raise ArcwiseError("pictures is one picture, expected a list or a manifest")
     for index, item in enumerate(islice(pictures, _MOST)):
-        yield open_picture(item, f"picture {index}")
+        yield decode_source(item, f"picture {index}")
 
 
 def _differences(torch_: Engine, onnx: Engine, inputs: Sequence[Floats]) -> tuple[float, float]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow.compute
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.verbs.vectors_of import System
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them

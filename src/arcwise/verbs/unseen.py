@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.data.content import content_digests
+from arcwise.data.digests import content_digests, possible_digests
 from arcwise.data.manifest import Manifest
-from arcwise.data.split import known_digests
 from arcwise.errors import ArcwiseError
 from arcwise.identity import is_bare_number
 from arcwise.runtime import Model
@@ -135,13 +134,13 @@ def _forms(manifest: Manifest) -> dict[str, set[str]]:
         first.setdefault(identity, row)
     found: dict[str, set[str]] = {}
     for identity, row in first.items():
-        forms = known_digests(identity)
+        forms = possible_digests(identity)
         if manifest.has_images:
             folder = manifest.image(row).replace("\\", "/").rpartition("/")[0]
             around = folder.removesuffix(identity)
             parts = around.removesuffix("/").split("/") if around.endswith("/") else []
             for start in range(len(parts)):
-                forms |= known_digests("/".join([*parts[start:], identity]))
+                forms |= possible_digests("/".join([*parts[start:], identity]))
         found[identity] = forms
     return found
 
