@@ -1,4 +1,4 @@
-"""Pictures a second out of every form, beside the limit and a plain PyTorch data set."""
+"""CachedImages a second out of every form, beside the limit and a plain PyTorch data set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from arcwise.data.loader import Pictures, batches
+from arcwise.data.loader import CachedImages, batches
 from arcwise.data.manifest import Manifest, open_manifest
 from arcwise.images import Preparation
 
@@ -67,7 +67,7 @@ def _ratio(above: Sequence[float], below: Sequence[float]) -> float:
 
 
 def job(line: str, place: str, files: str, turns: int) -> dict[str, list[list[float]]]:
-    """Pictures a second of the line and of the limit, on one core and on two, turn by turn."""
+    """CachedImages a second of the line and of the limit, on one core and on two, turn by turn."""
     cv2.setNumThreads(0)
     loops = [Loop(files, core) for core in range(max(CORES))]
     way = _pillow if line == PEER else _ours
@@ -143,7 +143,7 @@ def _ours(place: Path, workers: int) -> Iterator[int]:
     """The trainer's loader, in the order of the file; no picture is kept for the next epoch."""
     manifest = open_manifest(place)
     nothing = np.zeros(len(manifest), np.int64)
-    pictures = Pictures(manifest, nothing, Preparation(SIZE, SIZE), keep_bytes=0)
+    pictures = CachedImages(manifest, nothing, Preparation(SIZE, SIZE), cache_bytes=0)
     for batch in batches(pictures, _in_order(len(manifest)), workers=workers):
         if batch.failures:
             raise batch.failures[0]
