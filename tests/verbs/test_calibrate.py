@@ -56,7 +56,12 @@ def test_what_is_measured_is_what_is_written(folder: Path, new: Manifest) -> Non
     (found,) = evaluation.calibrate_search(vectors, new.identities, (0.2,), 5, templates=2)
     assert result.search_thresholds == (found,)
     assert (found.gallery, found.templates) == (5, 2)
-    assert (result.pictures, result.identities, result.left_out, result.used) == (72, 12, 0, "")
+    assert (result.images, result.identities, result.left_out, result.used_before) == (
+        72,
+        12,
+        0,
+        "",
+    )
 
 
 def test_without_a_map_none_is_left(folder: Path, new: Manifest) -> None:
@@ -98,7 +103,7 @@ def test_identities_that_were_trained_on_are_left_out(
         used = set(read_bundle(folder).digests["calibrate"])
         assert not used & {identity_digest(one) for one in made_with}
         assert used >= {identity_digest(one) for one in parts.calibrate.classes}
-        assert result.used == ""
+        assert result.used_before == ""
 
 
 def test_who_chose_the_checkpoint_only_where_there_is_nobody_else(
@@ -106,7 +111,7 @@ def test_who_chose_the_checkpoint_only_where_there_is_nobody_else(
 ) -> None:
     assert trained.parts.choose is not None
     result = calibrate(folder, trained.parts.choose)
-    assert "chose the checkpoint" in result.used
+    assert "chose the checkpoint" in result.used_before
     with pytest.raises(ArcwiseError, match="trained on all but 0 of its"):
         calibrate(folder, trained.parts.train)
 
@@ -152,7 +157,7 @@ def test_a_picture_that_cannot_be_read_is_listed(
     (place / "broken.jpg").write_text("text")
     (photos / "notes.txt").write_text("notes")
     result = calibrate(folder, photos, force=True)  # on fewer identities than before
-    assert (result.pictures, result.identities) == (24, 4)
+    assert (result.images, result.identities) == (24, 4)
     assert [Path(error.name).name for error in result.failures] == ["broken.jpg"]
     assert len(result.ignored) == 1
     assert open_manifest(photos).name in read_bundle(folder).measured_on

@@ -35,8 +35,8 @@ def test_the_first_views_are_those_of_the_first_step_of_training(
     known: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = CONFIG.replace(workers=0, augment=Augment(backdrop=0.5, blur=0.5, jpeg=0.5))
-    done = views(known, tmp_path / "sheet.png", config, pictures=8, count=2)
-    assert (done.pictures, done.failures) == (8, ())
+    done = views(known, tmp_path / "sheet.png", config, rows=8, count=2)
+    assert (done.images, done.failures) == (8, ())
     seen = []
 
     def watch(*given):
@@ -56,8 +56,8 @@ def test_left_is_the_picture_as_the_model_is_given_it(tmp_path: Path) -> None:
         zoom=1, aspect=0, rotation=0, flip=0, brightness=0, contrast=0, saturation=0, hue=0
     )
     config = CONFIG.replace(holdout=0.0, canvas=1.0, augment=still)
-    done = views(manifest, tmp_path / "sheet.png", config, pictures=50, count=3)
-    assert done.pictures == 6  # the batch of 8 has some of them twice
+    done = views(manifest, tmp_path / "sheet.png", config, rows=50, count=3)
+    assert done.images == 6  # the batch of 8 has some of them twice
     found = tiles(tmp_path / "sheet.png", 4)
     assert np.abs(found[:, 1:].astype(int) - found[:, :1]).max() <= 1
     assert len({tile.tobytes() for tile in found[:, 0]}) == 6
@@ -79,7 +79,7 @@ def test_what_cannot_be_read_is_told_and_not_shown(tmp_path: Path) -> None:
     (tmp_path / "data/id00/0.png").write_bytes(b"not a picture")
     config = CONFIG.replace(holdout=0.0, batch=6)
     done = views(open_manifest(tmp_path / "data"), tmp_path / "sheet.png", config)
-    assert done.pictures == 5
+    assert done.images == 5
     assert [Path(failure.name).name for failure in done.failures] == ["0.png"]
 
 

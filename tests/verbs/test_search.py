@@ -199,7 +199,7 @@ def test_one_bad_query_fails_alone(stock: Shop, photo: Path, tmp_path: Path) -> 
            "x" * 300, "bytes\udcff.jpg"]  # fmt: skip
     for name in bad:
         found = search(stock.gallery, [photo, tmp_path / name, photo])
-        first, failure, last = found.asked
+        first, failure, last = found.queries
         assert isinstance(first, Answer)
         assert isinstance(last, Answer)
         assert first.hits == last.hits
@@ -237,11 +237,11 @@ def test_the_only_picture_is_broken(stock: Shop, tmp_path: Path) -> None:
 
 def test_landmarks_of_a_query_are_kept(stock: Shop, tmp_path: Path) -> None:
     """One query or many, a table's landmarks reach the preparation."""
-    from arcwise.verbs.queries import queries
+    from arcwise.verbs.gallery_query import query_images
 
     points = [float(number) for number in range(10)]
     table = pa.table({"image": ["a.jpg"], "landmarks": pa.array([points], pa.list_(pa.float32()))})
-    joined = queries([stock.photos.select([0]), Manifest(table, tmp_path, "one")])
+    joined = query_images([stock.photos.select([0]), Manifest(table, tmp_path, "one")])
     assert joined.column("landmarks") == [None, points]
 
 

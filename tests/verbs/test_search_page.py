@@ -50,7 +50,7 @@ def hit(identity: str = "a", similarity: float = 0.5, **metadata: object) -> Hit
 
 
 def test_a_search(stock: Shop, photo: Path, tmp_path: Path) -> None:
-    asked = search(stock.gallery, [photo, tmp_path / "none.jpg", stock.photos.select([3])]).asked
+    asked = search(stock.gallery, [photo, tmp_path / "none.jpg", stock.photos.select([3])]).queries
     page = write_page(tmp_path / "page.html", asked, gallery=stock.gallery, summary="Decided so.")
     text = page.read_text(encoding="utf-8")
     assert pictures(page) == 2 * (1 + 5)
@@ -169,7 +169,7 @@ class TestBrowser:
         names = [folder / "a.jpg", folder / f"{'long ' * 9}.jpg", folder / "none.jpg"]
         for row, name in enumerate(names[:2]):
             name.write_bytes(stock.catalogue.read(row))
-        asked = search(stock.gallery, [*names, stock.photos.select([3, 9])]).asked
+        asked = search(stock.gallery, [*names, stock.photos.select([3, 9])]).queries
         gone = hit(HOSTILE, 0.123, image="a/1.jpg", root=str(folder / "moved"))
         asked += (Answer(str(names[0]), (gone,), Decision(HOSTILE, 0.123, None, 0.1)),)
         return write_page(

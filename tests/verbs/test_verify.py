@@ -10,7 +10,7 @@ import pytest
 from arcwise.bundle import add_thresholds
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
 from arcwise.runtime import load
-from arcwise.verbs.threshold import threshold_for
+from arcwise.verbs.gallery_query import verification_threshold
 from arcwise.verbs.verify import verify
 from tests.verbs.conftest import Shop, threshold
 
@@ -61,8 +61,10 @@ def test_a_model_without_thresholds_accepts_nothing(shop: Shop, photo: Path) -> 
 
 
 def test_which_threshold(shop: Shop) -> None:
-    assert threshold_for(load(shop.model), 0.1) == threshold(0.1, -1.0)
-    assert threshold_for(load(shop.model), 1e-4).resolved is False  # type: ignore[union-attr]
+    assert verification_threshold(load(shop.model), 0.1) == threshold(0.1, -1.0)
+    assert verification_threshold(load(shop.model), 1e-4).resolved is False  # type: ignore[union-attr]
     rough = [threshold(0.1, 0.5, resolved=False), threshold(0.01, 0.6, resolved=False)]
     add_thresholds(shop.model, rough, measured_on="", digests=())
-    assert threshold_for(load(shop.model), None) == rough[0]  # none is resolved: the surest
+    assert (
+        verification_threshold(load(shop.model), None) == rough[0]
+    )  # none is resolved: the surest

@@ -20,7 +20,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.files import os_error_reason
 
 VERBS = {
-    "demo": "the whole journey on built-in pictures; minutes on two cores",
+    "demo": "the whole journey on rendered images; minutes on two cores",
     "data get": "a real data set by name: its terms, the download, a manifest",
     "data check": "look at a data set before training on it",
     "data convert": "turn one form of a data set into another",
@@ -29,12 +29,12 @@ VERBS = {
     "data views": "a contact sheet of what training sees",
     "train": "train an encoder on the identities you have",
     "evaluate": "measure a model on identities it was not trained on",
-    "calibrate": "thresholds for stated error rates, on your own labelled pictures",
+    "calibrate": "thresholds for stated error rates, on your own labelled images",
     "embed": "embeddings of a data set, to a Parquet file",
     "export": "ONNX, checked against torch",
-    "enrol": "put pictures of known identities into a gallery",
-    "search": "whose picture is this, or is it unknown?",
-    "verify": "is this picture of the identity it is said to be?",
+    "enrol": "put images of known identities into a gallery",
+    "search": "whose image is this, or is it unknown?",
+    "verify": "is this image of the identity it is said to be?",
     "remove": "take an identity out of a gallery",
     "gallery info": "what is enrolled, by which model, and what its thresholds promise",
     "doctor": "what this machine can do, and what is missing for the rest",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 PARTS = {
-    "pictures, tables, galleries": ("numpy", "opencv-python-headless", "pyarrow", "faiss-cpu"),
+    "images, tables, galleries": ("numpy", "opencv-python-headless", "pyarrow", "faiss-cpu"),
     "train": ("torch",),
     "serve a model (ONNX Runtime)": ("onnxruntime",),
     "export to ONNX": ("torch", "onnx", "onnxscript", "onnxruntime"),

@@ -16,7 +16,7 @@ from arcwise.cli import main
 from arcwise.data.formats.layout import TopFolders, hidden, split_of
 from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError
-from arcwise.verbs.queries import queries
+from arcwise.verbs.gallery_query import query_images
 from arcwise.verbs.train import training_rows
 
 AFolder = Callable[..., Path]
@@ -145,7 +145,7 @@ def test_and_answered(
 
 
 def test_pictures_asked_about_are_nobodys(a_folder: AFolder) -> None:
-    assert len(queries([a_folder(*SAME)])) == 6
+    assert len(query_images([a_folder(*SAME)])) == 6
 
 
 @pytest.mark.parametrize(
