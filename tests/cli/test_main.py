@@ -82,7 +82,7 @@ def test_a_group_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
         ("train photos --augment.zom 0.3", "--augment.zoom"),
         ("train photos --loss arkface", "arcface"),
         ("train photos --steps many", "many"),
-        ("verify g name", "The picture. (required)"),
+        ("verify g name", "Image file. (required)"),
         ("embed", "model"),
         ("remove g a b", "b"),
     ],

@@ -1,4 +1,4 @@
-"""Thresholds measured on one's own pictures and put into the model folder."""
+"""Thresholds measured on one's own images and put into the model folder."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_what_is_measured_is_what_is_written(folder: Path, new: Manifest) -> Non
     assert after.thresholds == tuple(one for one in result.thresholds if one.resolved)
     assert after.search_thresholds == tuple(o for o in result.search_thresholds if o.resolved)
     assert after.probability == result.probability is not None
-    assert after.measured_on == "72 pictures of 12 identities of products"
+    assert after.measured_on == "72 images of 12 identities of products"
     assert set(after.digests["calibrate"]) == {identity_digest(one) for one in new.classes}
     assert after.digests["train"] == before.digests["train"]
     assert done[-1] == (72, 72)
@@ -127,7 +127,7 @@ def test_a_search_then_decides_by_it(shop: Shop, new: Manifest) -> None:
         for answer, identity in zip(found.answers, shop.photos.identities, strict=True)
         if identity not in set(shop.catalogue.identities) and answer.decision is not None
     ]
-    assert np.mean(strangers) <= 0.3  # 30 pictures, set for 20 % in a larger gallery
+    assert np.mean(strangers) <= 0.3  # 30 images, set for 20 % in a larger gallery
 
 
 @pytest.mark.parametrize("size", [0, 12, 500])
@@ -146,7 +146,7 @@ def test_a_rate_that_is_none(folder: Path, new: Manifest, rates: tuple[float, ..
         calibrate(folder, new, fpirs=rates)
 
 
-def test_a_picture_that_cannot_be_read_is_listed(
+def test_a_image_that_cannot_be_read_is_listed(
     folder: Path, new: Manifest, tmp_path: Path
 ) -> None:
     photos = tmp_path / "photos"

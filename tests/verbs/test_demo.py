@@ -84,10 +84,10 @@ def test_the_page(shown: tuple[DemoResult, Path, list[str]]) -> None:
         "Different identities that look alike",
     ):
         assert title in titles
-    pictures = re.findall(r'src="data:image/(?:png|jpeg);base64,([^"]+)"', page)
-    assert len(pictures) > 50
-    for picture in pictures:
-        pixels = cv2.imdecode(np.frombuffer(base64.b64decode(picture), np.uint8), cv2.IMREAD_COLOR)
+    images = re.findall(r'src="data:image/(?:png|jpeg);base64,([^"]+)"', page)
+    assert len(images) > 50
+    for image in images:
+        pixels = cv2.imdecode(np.frombuffer(base64.b64decode(image), np.uint8), cv2.IMREAD_COLOR)
         assert pixels is not None
 
 

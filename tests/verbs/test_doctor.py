@@ -45,7 +45,7 @@ def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
         ("torch",),
         "pip install 'arcwise[train]'",
     )
-    assert parts["pictures, tables, galleries"].mend == "pip install 'arcwise'"
+    assert parts["images, tables, galleries"].mend == "pip install 'arcwise'"
     assert parts["reports"].missing == ()
 
 

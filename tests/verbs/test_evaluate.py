@@ -72,7 +72,7 @@ def test_the_rare_domain_is_the_gallery(measured: EvaluationResult, new: Manifes
     ids = np.array(new.identities)
     similarity = measured.vectors[~studio] @ measured.vectors[studio].T
     closed = evaluation.identification(similarity, ids[~studio], ids[studio])
-    assert measured.search.words == "studio images"
+    assert measured.search.description == "studio images"
     assert measured.closed is not None
     assert measured.closed.rank(1) == closed.rank(1)
     assert measured.open is not None
@@ -80,10 +80,10 @@ def test_the_rare_domain_is_the_gallery(measured: EvaluationResult, new: Manifes
     assert len(measured.open.unknown) == len(measured.open.rank_of_mate) == 30
 
 
-def test_without_a_rare_domain_one_picture_each(served: Path, new: Manifest) -> None:
+def test_without_a_rare_domain_one_image_each(served: Path, new: Manifest) -> None:
     for domains in ([], ["shop"] * len(new), ["studio", *["shop"] * (len(new) - 1)]):
         result = evaluate(served, changed(new, domain=list(domains)))
-        assert result.search.words == "one image each"
+        assert result.search.description == "one image each"
         assert result.closed is not None
         assert len(result.closed.rank_of_mate) == 60
         assert result.closed.identities == 12
@@ -137,7 +137,7 @@ def test_test_rows_are_taken_where_there_are_some(served: Path, new: Manifest) -
     assert len(evaluate(served, changed(new, split=["val"] * len(new))).manifest.classes) == 12
 
 
-def test_unreadable_pictures_are_listed(served: Path, new: Manifest) -> None:
+def test_unreadable_images_are_listed(served: Path, new: Manifest) -> None:
     images = ["gone.jpg", *new.images[1:]]
     result = evaluate(served, changed(new, image=list(images)))
     assert [error.name for error in result.about.failures] == ["gone.jpg"]
@@ -146,7 +146,7 @@ def test_unreadable_pictures_are_listed(served: Path, new: Manifest) -> None:
 
 
 def test_nothing_to_compare(served: Path, new: Manifest) -> None:
-    with pytest.raises(ArcwiseError, match="one readable picture of each of 12 identities"):
+    with pytest.raises(ArcwiseError, match="one readable image of each of 12 identities"):
         evaluate(served, new.select(np.unique(new.labels, return_index=True)[1]))
     with pytest.raises(ArcwiseError, match="got 1 identity; expected 2 or more"):
         evaluate(served, new.select(range(6)))
@@ -240,7 +240,7 @@ def test_the_models_own_thresholds(model: Path, new: Manifest) -> None:
 
 
 class TestBaselines:
-    """Several models on the same pictures."""
+    """Several models on the same images."""
 
     def test_the_same_pairs(self, served: Path, retrained: Path, products: Path) -> None:
         result = evaluate(served, products, baselines=[retrained])
@@ -278,13 +278,13 @@ class TestBaselines:
 
 
 class TestVectors:
-    """A data set that has vectors needs no pictures."""
+    """A data set that has vectors needs no images."""
 
     @pytest.fixture
     def embedded(self, served: Path, new: Manifest, tmp_path: Path) -> Path:
         return embed(served, new, tmp_path / "vectors.parquet").path
 
-    def without_pictures(self, path: Path, *, dim: int | None = None, of: str = "") -> Path:
+    def without_images(self, path: Path, *, dim: int | None = None, of: str = "") -> Path:
         table = pq.read_table(path).drop_columns("image")
         if dim is not None:
             rows = [row[:dim] for row in table.column("vector").to_pylist()]
@@ -307,8 +307,8 @@ class TestVectors:
         direct = runtime.embed_manifest(runtime.load(retrained), new).vectors
         np.testing.assert_allclose(result.vectors, direct, atol=1e-6)
 
-    def test_without_pictures(self, embedded: Path, served: Path, tmp_path: Path) -> None:
-        bare = self.without_pictures(embedded)
+    def test_without_images(self, embedded: Path, served: Path, tmp_path: Path) -> None:
+        bare = self.without_images(embedded)
         for model in (served, "-"):
             result = evaluate(model, bare, out=tmp_path / str(model)[-1])
             assert result.templates.kind == "vectors"
@@ -320,15 +320,15 @@ class TestVectors:
 
     def test_not_the_models(self, embedded: Path, served: Path, new: Manifest) -> None:
         with pytest.raises(ArcwiseError, match="vectors have 5 dimensions and those of small-"):
-            evaluate(served, self.without_pictures(embedded, dim=5))
+            evaluate(served, self.without_images(embedded, dim=5))
         with pytest.raises(ArcwiseError, match=r"another model than small-.* fingerprint dif"):
-            evaluate(served, self.without_pictures(embedded, of="f00d"))
+            evaluate(served, self.without_images(embedded, of="f00d"))
         with pytest.raises(ArcwiseError, match="holds no vectors; expected a column 'vector'"):
             evaluate("-", new)
 
     def test_a_vector_of_nothing(self, embedded: Path, tmp_path: Path) -> None:
         for number, said in ((0.0, "row 3: the vector is zero"), (math.nan, "holds a NaN")):
-            table = pq.read_table(self.without_pictures(embedded))
+            table = pq.read_table(self.without_images(embedded))
             rows = table.column("vector").to_pylist()
             rows[2] = [number] * len(rows[2])
             table = table.drop_columns("vector").append_column("vector", pa.array(rows))
@@ -349,7 +349,7 @@ def test_templates_are_compared(served: Path, new: Manifest) -> None:
     assert result.verification.eer == direct.eer
     assert (result.closed.identities, len(result.closed.rank_of_mate)) == (12, 24)  # type: ignore[union-attr]
     assert result.open is None
-    assert result.search.words == "the rows of split gallery"
+    assert result.search.description == "the rows of split gallery"
 
 
 class TestOut:
@@ -465,7 +465,7 @@ class TestPairs:
         direct = evaluation.verification(result.scores[low], result.pairs.same[low], None)
         assert float(breakdown.groups["up to 4"].eer) == float(direct.eer)
 
-    def test_pictures_left_out_are_not_pairs(
+    def test_images_left_out_are_not_pairs(
         self, served: Path, products: Path, tmp_path: Path
     ) -> None:
         first = open_manifest(products).images[0]

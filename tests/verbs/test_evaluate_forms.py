@@ -38,9 +38,9 @@ def chosen(new: Manifest) -> Pairs:
 
 def pack(path: Path, source: Manifest, pairs: Pairs) -> Path:
     """A pack as scripts of the field write it."""
-    pictures = [source.read(row) for pair in pairs for row in pair]
+    images = [source.read(row) for pair in pairs for row in pair]
     same = [bool(source.labels[a] == source.labels[b]) for a, b in pairs]
-    path.write_bytes(pickle.dumps((pictures, same)))
+    path.write_bytes(pickle.dumps((images, same)))
     return path
 
 
@@ -55,7 +55,7 @@ def table(path: Path, source: Manifest, pairs: Pairs) -> Path:
 
 
 def anonymous(manifest: Manifest) -> Manifest:
-    """What a pack knows of pictures."""
+    """What a pack knows of images."""
     return replace(manifest, table=manifest.table.select(["image"]))
 
 
@@ -133,7 +133,7 @@ class TestPack:
         assert other.comparison.accuracy.first == pytest.approx(float(result.verification.accuracy))
         assert result.report is not None
 
-    def test_other_pairs_of_its_pictures(self, served: Path, new: Manifest, tmp_path: Path) -> None:
+    def test_other_pairs_of_its_images(self, served: Path, new: Manifest, tmp_path: Path) -> None:
         path = pack(tmp_path / "shop.bin", new, chosen(new))
         pairs = tmp_path / "pairs.csv"
         pairs.write_text("a,b,same\nshop.bin/0,shop.bin/1,1\nshop.bin/0,shop.bin/5,0\n")
@@ -141,13 +141,13 @@ class TestPack:
         assert len(result.verification.mated) == result.verification.impostors == 1
         assert result.about.pairs == "pairs.csv"
 
-    def test_unreadable_pictures_take_their_pairs(
+    def test_unreadable_images_take_their_pairs(
         self, served: Path, new: Manifest, tmp_path: Path
     ) -> None:
-        pictures = [new.read(row) for pair in chosen(new) for row in pair]
+        images = [new.read(row) for pair in chosen(new) for row in pair]
         same = [bool(new.labels[a] == new.labels[b]) for a, b in chosen(new)]
-        pictures[3] = b"nothing"
-        (tmp_path / "shop.bin").write_bytes(pickle.dumps((pictures, same)))
+        images[3] = b"nothing"
+        (tmp_path / "shop.bin").write_bytes(pickle.dumps((images, same)))
         result = evaluate(served, tmp_path / "shop.bin")
         assert [one.name for one in result.about.failures] == ["shop.bin/3"]
         assert "39 pairs of shop, 1 more left out: not measured" in str(why(result).values())
@@ -181,9 +181,9 @@ def test_faces_in_a_pack_as_from_their_archive(data_dir: Path, tmp_path: Path) -
     listed = pacsv.read_csv(folder / "pairs.csv").to_pylist()
     taken = listed[::80]  # as many of each fold
     wanted = list(dict.fromkeys(row[side] for row in taken for side in ("path_a", "path_b")))
-    pictures = {row["path"]: row for row in pacsv.read_csv(folder / "images.csv").to_pylist()}
-    images = [f"{pictures[one]['zip']}/{one}" for one in wanted]
-    people = [pictures[one]["person"] for one in wanted]
+    images = {row["path"]: row for row in pacsv.read_csv(folder / "images.csv").to_pylist()}
+    images = [f"{images[one]['zip']}/{one}" for one in wanted]
+    people = [images[one]["person"] for one in wanted]
     source = Manifest(pa.table({"image": images, "identity": people}), folder, "lfw")
     pairs = [(wanted.index(row["path_a"]), wanted.index(row["path_b"])) for row in taken]
     assert len(pairs) == 60
@@ -203,7 +203,7 @@ class TestLists:
 
     @pytest.fixture
     def lfw(self, new: Manifest, tmp_path: Path) -> Path:
-        """A folder a person, the pictures numbered, and a pairs.txt outside of it."""
+        """A folder a person, the images numbered, and a pairs.txt outside of it."""
         for row, identity in enumerate(new.identities):
             name = f"P{identity}"
             place = tmp_path / "faces" / name / f"{name}_{row % 6 + 1:04d}.jpg"
@@ -238,7 +238,7 @@ class TestLists:
         assert again.metrics == inside.metrics
 
     @pytest.mark.parametrize("other", ["{0}", "./{0}", "copy"])
-    def test_a_picture_with_itself_is_said(
+    def test_a_image_with_itself_is_said(
         self, served: Path, new: Manifest, tmp_path: Path, other: str
     ) -> None:
         pairs, path = chosen(new), tmp_path / "pairs.csv"
@@ -260,7 +260,7 @@ class TestLists:
         path.write_text("\n".join(["a,b,same", *lines]) + "\n")
         result = evaluate(served, replace(new, table=rows), pairs=path)
         (note,) = (one for one in result.about.notes if "itself" in one)
-        assert note.startswith("1 of 40 pairs are of a picture with itself")
+        assert note.startswith("1 of 40 pairs are of an image with itself")
 
     def test_a_person_that_is_not_there(self, lfw: Path, served: Path) -> None:
         (lfw / "pairs.txt").write_text("Nobody\t1\t2\n")
@@ -276,7 +276,7 @@ class TestLists:
         (tmp_path / "pairs.csv").write_text("a,b,same\n0.jpg,1.jpg,1\n2.jpg,3.jpg,0\n")
         result = evaluate(served, tmp_path / "flat", pairs=tmp_path / "pairs.csv")
         assert result.identity_count is None
-        with pytest.raises(ArcwiseError, match="4 pictures lie in no folder"):
+        with pytest.raises(ArcwiseError, match="4 images lie in no folder"):
             evaluate(served, tmp_path / "flat")
 
 
@@ -302,7 +302,7 @@ class TestIjb:
         alike = templates.pool(vectors, *columns[:2]).vectors
         assert np.abs(alike - pooled.vectors).max() > 1e-3
         assert why(measured)["templates"] == (
-            "72 pictures (unit vectors, weighted by their 'quality') pooled to 36 templates: "
+            "72 images (unit vectors, weighted by their 'quality') pooled to 36 templates: "
             "media averaged, summed, scaled to unit length"
         )
 
@@ -348,7 +348,7 @@ class TestIjb:
         assert result.templates.kind == "templates"
         assert (len(result.verification.mated), result.verification.impostors) == (36, 594)
 
-    def test_a_template_that_no_picture_is_in(
+    def test_a_template_that_no_image_is_in(
         self, served: Path, new: Manifest, tmp_path: Path
     ) -> None:
         folder = ijb.write(new, tmp_path / "IJBC")
@@ -357,7 +357,7 @@ class TestIjb:
         with pytest.raises(ArcwiseError, match="row 631: '99999' is not one of the 36 templates"):
             evaluate(served, folder)
 
-    def test_pictures_without_a_score_make_no_weights(
+    def test_images_without_a_score_make_no_weights(
         self, served: Path, new: Manifest, tmp_path: Path
     ) -> None:
         folder = ijb.write(new, tmp_path / "IJBC")
@@ -365,5 +365,5 @@ class TestIjb:
         points.write_text("\n".join(points.read_text().splitlines()[3:]) + "\n")
         result = evaluate(served, folder)
         assert why(result)["templates"].startswith(
-            "72 pictures (unit vectors, not weighted: quality is missing, or below 0, in 3 rows) "
+            "72 images (unit vectors, not weighted: quality is missing, or below 0, in 3 rows) "
         )

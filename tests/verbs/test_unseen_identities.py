@@ -1,4 +1,4 @@
-"""Who was trained on is known by every written form of the name, and by the pictures."""
+"""Who was trained on is known by every written form of the name, and by the images."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_an_older_model_knows_folders_around_the_identity(made: Made, tmp_path: 
     assert unseen_rows(data, [made("other/ann", "nn")]).left_out == 0
 
 
-def test_what_a_model_keeps_are_the_pictures_it_was_trained_on(trained: TrainResult) -> None:
+def test_what_a_model_keeps_are_the_images_it_was_trained_on(trained: TrainResult) -> None:
     parts = trained.parts
     kept = read_bundle(trained.model).trained_images()
     assert kept is not None
@@ -87,8 +87,8 @@ def test_what_a_model_keeps_are_the_pictures_it_was_trained_on(trained: TrainRes
     assert not set(last) & set(content_digests(parts.choose))
 
 
-def test_pictures_by_other_names(served: Path, trained: TrainResult, new: Manifest) -> None:
-    """An identity of which one picture was trained on is left out, with all its pictures."""
+def test_images_by_other_names(served: Path, trained: TrainResult, new: Manifest) -> None:
+    """An identity of which one image was trained on is left out, with all its images."""
     model = runtime.load(served)
     assert model.bundle is not None
     train = trained.parts.train
@@ -137,7 +137,7 @@ def test_evaluate_and_calibrate_say_so(made: Made, new: Manifest) -> None:
     assert calibrate(model.path, numbers, other_identities=True).left_out == 0
 
 
-def test_a_pack_that_does_not_say_whose_its_pictures_are(
+def test_a_pack_that_does_not_say_whose_its_images_are(
     served: Path, trained: TrainResult, tmp_path: Path
 ) -> None:
     """They are counted: nobody can be left out."""

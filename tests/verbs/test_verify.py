@@ -45,7 +45,7 @@ def test_what_cannot_be_verified(stock: Shop, photo: Path, tmp_path: Path) -> No
     with pytest.raises(GalleryError, match="'nobody' is not enrolled"):
         verify(stock.gallery, "nobody", photo)
     shutil.copy(photo, tmp_path / "second.jpg")
-    with pytest.raises(ArcwiseError, match="got 2 pictures; verify takes one"):
+    with pytest.raises(ArcwiseError, match="got 2 images; verify takes one"):
         verify(stock.gallery, name, tmp_path)
     (tmp_path / "broken.jpg").write_bytes(photo.read_bytes()[:99])
     with pytest.raises(ImageError, match=r"broken\.jpg"):

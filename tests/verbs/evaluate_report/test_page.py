@@ -88,7 +88,7 @@ def test_what_it_was_measured_on(page: str, measured: EvaluationResult) -> None:
 def test_no_number_that_is_not_resolved(page: str, measured: EvaluationResult) -> None:
     known = {(one.name, f"{one.rate:.4f}") for one in measured.metrics if one.rate.resolved}
     thin = [one for one in measured.metrics if not one.rate.resolved]
-    thin = [one for one in thin if (one.name, f"{one.rate:.4f}") not in known]  # of all pictures
+    thin = [one for one in thin if (one.name, f"{one.rate:.4f}") not in known]  # of all images
     assert thin
     said = words(page)
     for one in thin:
@@ -166,7 +166,7 @@ def test_two_models_side_by_side(
         assert second in label
 
 
-def test_vectors_without_pictures(measured: EvaluationResult, tmp_path: Path) -> None:
+def test_vectors_without_images(measured: EvaluationResult, tmp_path: Path) -> None:
     vectors = measured.vectors
     flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
     table = pa.table({"vector": flat, "identity": measured.manifest.identities})
