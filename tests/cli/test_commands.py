@@ -92,7 +92,8 @@ def test_enrolling_for_a_program(place: Path, capsys: pytest.CaptureFixture[str]
         "total": 4,
         "failures": [],
         "ignored": [],
-        "known": 0,
+        "had_templates": 0,
+        "repeated": 0,
         "trained_images": 0,
     }
     assert [one["image"] for one in said["failures"]] == ["broken.jpg"]
@@ -181,7 +182,7 @@ def test_evaluate(place: Path, products: Path, capsys: pytest.CaptureFixture[str
     assert "not measured: templates: no columns 'template' and 'media'\n" in out
 
 
-def test_evaluate_beside(
+def test_evaluate_with_a_baseline(
     place: Path, served: Path, new: Manifest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(served / "encoder.onnx", "net.onnx")
@@ -195,7 +196,7 @@ def test_evaluate_beside(
     words = [str(new.root / "new.csv"), "--preparation", "how.json", "--out", "e"]
     try:
         out = run(capsys, "evaluate", "model", *words, "--baseline", "net.onnx")
-        assert re.match(rf"{place.name} beside net on 72 .* of new, rows of split 'test'\n", out)
+        assert re.match(rf"{place.name} and net on 72 .* of new, rows of split 'test'\n", out)
         assert "warning: net does not say what it was made with" in out
         assert "│ +0.0 (" in out  # the same network beside itself
         again = run(capsys, "evaluate", "model", *words, "--baseline", "net.onnx")

@@ -83,7 +83,7 @@ def test_a_group_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
         ("train photos --loss arkface", "arcface"),
         ("train photos --steps many", "many"),
         ("verify g name", "Image file. (required)"),
-        ("embed", "model"),
+        ("embed", "MODEL"),
         ("remove g a b", "b"),
     ],
 )
