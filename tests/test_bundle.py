@@ -30,6 +30,9 @@ THRESHOLD = Threshold(
     resolved=True,
     impostors=5000,
     identities=40,
+    far_low=0.004,
+    far_high=0.02,
+    far_spread=0.5,
     tar=0.9,
     tar_low=0.8,
     tar_high=0.95,
@@ -191,7 +194,8 @@ def test_thresholds_from_before_templates_were_counted_open(tmp_path: Path) -> N
 
     def older(description: dict[str, Any]) -> None:
         del description["history"]
-        del description["thresholds"][0]["tar_low"], description["thresholds"][0]["tar_high"]
+        for key in ("far_low", "far_high", "far_spread", "tar_low", "tar_high"):
+            del description["thresholds"][0][key]
         for key in later:
             del description["search_thresholds"][0][key]
 
@@ -199,6 +203,7 @@ def test_thresholds_from_before_templates_were_counted_open(tmp_path: Path) -> N
     old = read_bundle(folder)
     assert (old.search_thresholds[0].threshold, old.search_thresholds[0].templates) == (0.5, 1)
     assert (old.thresholds[0].tar, old.thresholds[0].tar_low) == (0.9, 0.0)
+    assert (old.thresholds[0].far_low, old.thresholds[0].far_high) == (0.0, 1.0)
     assert old.history == ()
 
 

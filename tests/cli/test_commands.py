@@ -25,7 +25,8 @@ from arcwise.verbs.train import TrainResult
 def place(served: Path, new: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's folder: a model, a table of photos with one broken, a photo with a blank."""
     shutil.copytree(served, tmp_path / "model")
-    strict = Threshold(0.01, 0.9999, 0.9999, 0.9999, True, 1000, 10, 0.5, 0.4, 0.6)
+    at = (0.9999, 0.9999, 0.9999)
+    strict = Threshold(0.01, *at, True, 1000, 10, 0.005, 0.02, 0.5, 0.5, 0.4, 0.6)
     used = read_bundle(served).digests["calibrate"]
     add_thresholds(tmp_path / "model", [strict], measured_on="", digests=used)
     with (tmp_path / "photos.csv").open("w", newline="", encoding="utf-8") as file:

@@ -36,7 +36,10 @@ def searched(
 
 
 def compared(far: float, similarity: float, *, resolved: bool = True) -> Threshold:
-    return Threshold(far, similarity, similarity, similarity, resolved, 1000, 10, 0.9, 0.8, 1.0)
+    ends = (similarity, similarity)
+    return Threshold(
+        far, similarity, *ends, resolved, 1000, 10, far / 2, 2 * far, 0.5, 0.9, 0.8, 1.0
+    )
 
 
 def size(*templates: int) -> GallerySize:
@@ -91,7 +94,33 @@ class TestWhatIsPromised:
         (point,) = points(size(2, 2), searched(0.05, 3, 2, 0.5))
         assert (point.fits, point.exact) == (True, False)
         assert "about 80 are found" in str(point)
-        assert "of 100 others about 5 or fewer get an answer (0 to 10)" in str(point)
+        assert "of 100 others about 5 or fewer get an answer (0 to 11)" in str(point)
+
+    def test_one_gallery_with_fewer_identities_differs_more_from_the_mean(self) -> None:
+        ends, found = [], []
+        for identities in (30, 29, 10, 3, 1):
+            (point,) = points(size(*[1] * identities), searched(0.05, 30, 1, 0.5))
+            assert point.found is not None
+            assert point.found[0] == 0.8
+            ends.append(point.ends[1])
+            found.append(point.found)
+        assert ends == sorted(ends)
+        assert (ends[0], found[0]) == (0.1, (0.8, 0.7, 0.9))
+        widths = [high - low for _, low, high in found]
+        assert widths == sorted(widths)
+        # (1 / 10 + 1 / 50) / (1 / 30 + 1 / 50) is 2.25: half as wide again.
+        assert found[2] == pytest.approx((0.8, 0.65, 0.95))
+        assert ends[2] == pytest.approx(0.05 + 1.5 * 0.05)
+
+    def test_pairs_have_the_interval_of_their_rate(self) -> None:
+        four = size(1, 1, 1, 1)
+        (point,) = points(four, replace(compared(0.01, 0.5), far_spread=0.5))
+        assert point.ends == (0.0, pytest.approx(1 - (1 - 0.02 * 1.5) ** 4))
+        (wider,) = points(four, replace(compared(0.01, 0.5), far_spread=2.0))
+        assert wider.ends[1] > point.ends[1]
+        (older,) = points(four, replace(compared(0.01, 0.5), far_high=1.0))
+        assert older.ends == (0.0, 1.0)
+        assert "(interval not known)" in str(older)
 
     @pytest.mark.parametrize("here", [size(1, 1, 1), size(1, 2, 3), size(3, 2)])
     def test_how_many_are_found_only_for_as_many_templates(self, here: GallerySize) -> None:

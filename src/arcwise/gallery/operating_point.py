@@ -116,13 +116,13 @@ def operating_points(
         here = not calibration.outgrown(size)
         exact = here and (size.identities, size.templates) == then
         points += [
-            _point(one, one.fpir, *then, size, exact, _found(one) if here else None, here)
+            _point(one, one.fpir, *then, size, exact, _found(one, size) if here else None, here)
             for one in calibration.thresholds
         ]
     for one in searches:
         total = one.gallery * (one.templates or 1)
         alike = one.templates is not None and one.templates == size.each
-        found = _found(one) if alike and size.identities <= one.gallery else None
+        found = _found(one, size) if alike and size.identities <= one.gallery else None
         exact = alike and size.identities == one.gallery
         points.append(_point(one, one.fpir, one.gallery, total, size, exact, found))
     points += [_point(one, one.far, 1, 1, size, False, None) for one in thresholds]
@@ -202,17 +202,42 @@ def _point(
 ) -> OperatingPoint:
     fpir = bound(rate, identities, templates, size)
     fits = size.identities <= identities and size.templates <= templates
-    ends = (0.0, 1.0)
-    if isinstance(basis, SearchThreshold):
-        high = bound(min(basis.fpir_high, 1 - 1e-12), identities, templates, size)
-        ends = (basis.fpir_low if exact else 0.0, high if basis.fpir_high < 1 else 1.0)
+    low, high = _ends(basis, size)
+    if high < 1:
+        high = bound(high, identities, templates, size)
+    ends = (low if exact else 0.0, high)
     return OperatingPoint(basis.threshold, fpir, ends, basis, fits, exact, found, here)
 
 
-def _found(one: SearchThreshold) -> tuple[float, float, float] | None:
+def _ends(basis: SearchThreshold | Threshold, size: GallerySize) -> tuple[float, float]:
+    """Return the interval of a rate as it was measured, for one gallery with so many identities."""
+    if isinstance(basis, SearchThreshold):
+        return _widened(basis.fpir, basis.fpir_low, basis.fpir_high, basis, size)
+    if basis.far_high >= 1:
+        return 0.0, 1.0
+    # The rate differs between templates: two standard deviations of a mean over G of them.
+    usual = 2 * basis.far_spread / math.sqrt(size.identities)
+    return 0.0, min(1.0, basis.far_high * (1 + usual))
+
+
+def _found(one: SearchThreshold, size: GallerySize) -> tuple[float, float, float] | None:
     if one.dir is None or one.dir_low is None or one.dir_high is None:
         return None
-    return one.dir, one.dir_low, one.dir_high
+    return one.dir, *_widened(one.dir, one.dir_low, one.dir_high, one, size)
+
+
+def _widened(
+    value: float, low: float, high: float, basis: SearchThreshold, size: GallerySize
+) -> tuple[float, float]:
+    """Return the interval of one gallery with fewer identities, which differs more from the mean.
+
+    The variance of a mean over G identities, beside that of the mean over those measured on, goes
+    with 1 / G + 1 / I.
+    """
+    measured = 1 / basis.identities
+    factor = math.sqrt((1 / size.identities + measured) / (1 / basis.gallery + measured))
+    factor = max(1.0, factor)
+    return max(0.0, value - factor * (value - low)), min(1.0, value + factor * (high - value))
 
 
 def _found_at_least(point: OperatingPoint, points: Sequence[OperatingPoint]) -> float:

@@ -255,12 +255,15 @@ class EvaluationResult:
             return ""
         finding = [one for one in rates if one[1] >= _MIN_DIR]
         fpir, rate = min(finding) if finding else max(rates)
-        words = search_in_words((rate, rate.low, rate.high), (fpir, 0, 1), at_most=True)
         parts = (
             (self.open,)
             if isinstance(self.open, Identification)
             else (self.open.first, self.open.second)
         )
+        answered = [part.fpir_with(part.threshold_at(fpir)) for part in parts]
+        ends = [(float(one), one.low, one.high) for one in answered]
+        value, low, high = np.mean(ends, axis=0).tolist()
+        words = search_in_words((rate, rate.low, rate.high), (value, low, high))
         gallery = " and ".join(f"{part.identities:,}" for part in parts)
         enrolled = "" if self.search is None else f" ({self.search.description})"
         return f"In a gallery of {gallery} identities{enrolled}: {words}."
