@@ -242,19 +242,19 @@ class EvaluationResult:
 
     @cached_property
     def sentence(self) -> str:
-        """What a search does to 100 images of either kind, at a rate that serves; "" if unmeasured.
+        """What a search does to 100 known and 100 unknown images, in words; "" if not measured.
 
-        The lowest false-positive rate that is resolved and at which half of the known probes are
-        found; where there is none, the highest.
+        It is said of the lowest false-positive rate that is resolved and at which half of the known
+        probes are found; where there is none, of the highest.
         """
         if self.open is None:
             return ""
-        found = zip(FPIRS, self.open.dirs_at(FPIRS), strict=True)
-        rates = [(fpir, rate) for fpir, rate in found if rate.resolved]
-        if not rates:
+        dirs = zip(FPIRS, self.open.dirs_at(FPIRS), strict=True)
+        resolved = [(fpir, dir_) for fpir, dir_ in dirs if dir_.resolved]
+        if not resolved:
             return ""
-        finding = [one for one in rates if one[1] >= _MIN_DIR]
-        fpir, rate = min(finding) if finding else max(rates)
+        sufficient = [(fpir, dir_) for fpir, dir_ in resolved if dir_ >= _MIN_DIR]
+        fpir, dir_ = min(sufficient) if sufficient else max(resolved)
         parts = (
             (self.open,)
             if isinstance(self.open, Identification)
@@ -263,7 +263,7 @@ class EvaluationResult:
         answered = [part.fpir_with(part.threshold_at(fpir)) for part in parts]
         ends = [(float(one), one.low, one.high) for one in answered]
         value, low, high = np.mean(ends, axis=0).tolist()
-        words = search_in_words((rate, rate.low, rate.high), (value, low, high))
+        words = search_in_words((dir_, dir_.low, dir_.high), (value, low, high))
         gallery = " and ".join(f"{part.identities:,}" for part in parts)
         enrolled = "" if self.search is None else f" ({self.search.description})"
         return f"In a gallery of {gallery} identities{enrolled}: {words}."
