@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from arcwise import runtime
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.images import Preparation, decode
 from arcwise.verbs.data_align import Aligned, Policies, align
 

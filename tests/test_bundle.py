@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arcwise.bundle import Bundle, add_onnx, add_thresholds, probe_image, read_bundle, write_bundle
+from arcwise.bundle import (
+    Bundle,
+    add_onnx,
+    add_thresholds,
+    read_bundle,
+    reference_image,
+    write_bundle,
+)
 from arcwise.errors import BundleError
 from arcwise.evaluation import ScoreMap, SearchThreshold, Threshold
 from arcwise.images.preparation import Preparation
@@ -67,7 +76,10 @@ def state(seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def write(folder: Path, seed: int = 0, **fields: Any) -> Bundle:
-    about: dict[str, Any] = {"probe": np.array([1, 0, 0, 0], np.float32), **fields}
+    about: dict[str, Any] = {
+        "reference_embedding": np.array([1, 0, 0, 0], np.float32),
+        **fields,
+    }
     architecture = about.pop("architecture", ARCHITECTURE)
     return write_bundle(folder, state(seed), architecture, PREPARATION, **about)
 
@@ -124,11 +136,15 @@ def test_fingerprint_follows_what_an_embedding_depends_on_and_nothing_else(tmp_p
     assert write(tmp_path / "b", seed=1).fingerprint != first
     assert write(tmp_path / "b", alignment="five-point").fingerprint != first
     flipped = Preparation(height=48, width=48, resize="pad")
-    probe = [1.0, 0, 0, 0]
-    other = write_bundle(tmp_path / "b", state(), ARCHITECTURE, flipped, probe=probe)
+    reference = [1.0, 0, 0, 0]
+    other = write_bundle(
+        tmp_path / "b", state(), ARCHITECTURE, flipped, reference_embedding=reference
+    )
     assert other.fingerprint != first
     bigger = {**ARCHITECTURE, "name": "mobilefacenet"}
-    other = write_bundle(tmp_path / "b", state(), bigger, PREPARATION, probe=probe)
+    other = write_bundle(
+        tmp_path / "b", state(), bigger, PREPARATION, reference_embedding=reference
+    )
     assert other.fingerprint != first
 
 
@@ -253,8 +269,8 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "probability form": (lambda d: d.update(probability=[]), "of the wrong type"),
     "digest": (lambda d: d["digests"].update(train=["Ann"]), "digests.train is no list"),
     "digest use": (lambda d: d["digests"].update(test=[]), r"unknown keys \['test'\]"),
-    "probe length": (lambda d: d.update(probe=[1.0]), "probe has 1 values, expected 4"),
-    "probe norm": (lambda d: d.update(probe=[1.0, 1.0, 0.0, 0.0]), "probe has length 1.4142"),
+    "probe length": (lambda d: d.update(probe=[1.0]), r"\(probe\) has 1 values, expected 4"),
+    "probe norm": (lambda d: d.update(probe=[1.0, 1.0, 0.0, 0.0]), r"\(probe\) has length 1.4142"),
     "probe NaN": (lambda d: d.update(probe=[float("nan"), 0.0, 0.0, 0.0]), "NaN is no number"),
     "files": (lambda d: d["files"].update({"../../x": "0" * 64}), "files are"),
     "file digest": (lambda d: d["files"].update({"encoder.onnx": "xyz"}), "no sha256"),
@@ -306,10 +322,12 @@ def test_what_is_there_instead_is_said(tmp_path: Path) -> None:
 def test_bad_values_are_never_written(tmp_path: Path) -> None:
     broken = {**state(), "fc.weight": np.array([[np.inf]], np.float32)}
     with pytest.raises(BundleError, match=r"fc\.weight is not finite"):
-        write_bundle(tmp_path / "m", broken, ARCHITECTURE, PREPARATION, probe=[1, 0, 0, 0])
+        write_bundle(
+            tmp_path / "m", broken, ARCHITECTURE, PREPARATION, reference_embedding=[1, 0, 0, 0]
+        )
     for fields in (
-        {"probe": [1, 0]},
-        {"probe": [np.nan, 0, 0, 0]},
+        {"reference_embedding": [1, 0]},
+        {"reference_embedding": [np.nan, 0, 0, 0]},
         {"training": {"loss": float("inf")}},
         {"training": {"path": tmp_path}},
         {"digests": {"test": []}},
@@ -347,8 +365,9 @@ def test_a_disk_error_is_one_line_and_leaves_the_old_model(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, call, full)
-        with pytest.raises(BundleError, match=r"cannot be written \(No space left"):
-            write(tmp_path / "model", seed=1)
+        if call != "replace":
+            with pytest.raises(BundleError, match="model cannot be written: No space left"):
+                write(tmp_path / "model", seed=1)
         if call != "rename":
             with pytest.raises(BundleError, match="cannot be written"):
                 add_onnx(tmp_path / "model", tmp_path / "new.onnx")
@@ -363,7 +382,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("call", ["replace", "rename", "fsync"])
-@pytest.mark.parametrize("when", range(8))
+@pytest.mark.parametrize("when", range(12))
 def test_stopped_at_any_moment_the_folder_holds_a_whole_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, when: int
 ) -> None:
@@ -403,17 +422,39 @@ def test_stopped_at_any_moment_the_folder_holds_a_whole_model(
         assert found.fingerprint in (old.fingerprint, write(tmp_path / "b", seed=1).fingerprint)
 
 
-def test_probe_image_is_always_the_same_and_symmetric_in_nothing() -> None:
-    image = probe_image()
+def test_reference_image_is_always_the_same_and_symmetric_in_nothing() -> None:
+    image = reference_image()
     assert image.shape == (97, 131, 3)
     assert image.dtype == np.uint8
-    assert np.array_equal(image, probe_image())
+    assert np.array_equal(image, reference_image())
     for twin in (image[:, ::-1], image[::-1], image[..., ::-1]):
         assert np.abs(image.astype(int) - twin).mean() > 20
     digest = hashlib.sha256(image.tobytes()).hexdigest()
     assert (
         digest[:16] == "2cdc4b8ce11a526e"
-    )  # every stored probe embedding is of exactly these pixels
+    )  # every stored reference embedding is of exactly these pixels
+
+
+ADD = """
+import sys
+from arcwise.bundle import add_thresholds
+from tests.test_bundle import THRESHOLD
+for number in range(8):
+    digest = f"{sys.argv[2]}{number:015x}"
+    add_thresholds(sys.argv[1], [THRESHOLD], measured_on=digest, digests=[digest])
+"""
+
+
+def test_no_calibration_is_lost_to_another_at_the_same_time(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    write(folder)
+    words = [sys.executable, "-c", ADD, str(folder)]
+    others = [subprocess.Popen([*words, one]) for one in "ab"]
+    assert [one.wait() for one in others] == [0, 0]
+    bundle = read_bundle(folder)
+    measured = {one["measured_on"] for one in bundle.history} | {bundle.measured_on}
+    assert measured == {f"{one}{number:015x}" for one in "ab" for number in range(8)}
+    assert sorted(os.listdir(folder)) == ["encoder.safetensors", "model.json"]
 
 
 def test_images_trained_on(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from arcwise.cli import main
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.files import LOCK, atomic_write, is_special, locked, os_error_reason, read_file
 from arcwise.images import read_image
@@ -121,7 +121,7 @@ def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
     said = r"report\.html cannot be written: No space left on device; make room"
     with (
         pytest.raises(ArcwiseError, match=said),
-        atomic_write(tmp_path / "report.html", mend="make room"),
+        atomic_write(tmp_path / "report.html", advice="make room"),
     ):
         raise OSError(errno.ENOSPC, "as a library words it")
 

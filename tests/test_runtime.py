@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from arcwise import bundle as bundles
 from arcwise import encoders, runtime
-from arcwise.bundle import probe_image
+from arcwise.bundle import reference_image
 from arcwise.encoders import weights
 from arcwise.errors import ArcwiseError, BundleError, ImageError
 from arcwise.images.landmarks import align, template
@@ -83,7 +83,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def linear(tmp_path: Path) -> Path:
-    """A bundle whose weights are of no use, with a hand-written ONNX that its probe fits."""
+    """A bundle with useless weights, and a hand-written ONNX that its reference embedding fits."""
     network = make_onnx(tmp_path / "net.onnx")
     model = runtime.load(network, preparation=PREPARATION)
     folder = tmp_path / "model"
@@ -92,7 +92,7 @@ def linear(tmp_path: Path) -> Path:
         {"unused": np.zeros(1, np.float32)},
         {"name": "small", "dim": D, "size": (32, 40)},
         PREPARATION,
-        probe=model.embed([probe_image()])[0],
+        reference_embedding=model.embed([reference_image()])[0],
     )
     bundles.add_onnx(folder, network)
     return folder
@@ -272,9 +272,11 @@ def test_self_check_notices_other_weights_and_other_preparation(
     torch.manual_seed(1)
     other = encoders.create("small", dim=D, size=(32, 40))
     state = weights.to_numpy(other)
-    probe = bundles.read_bundle(folder).probe
+    reference = bundles.read_bundle(folder).reference_embedding
     architecture = encoders.architecture(other)
-    bundles.write_bundle(tmp_path / "m", state, architecture, PREPARATION, probe=probe)
+    bundles.write_bundle(
+        tmp_path / "m", state, architecture, PREPARATION, reference_embedding=reference
+    )
     with pytest.raises(BundleError, match="the weights belong to another training"):
         runtime.load(tmp_path / "m")
 
@@ -362,14 +364,14 @@ def test_embed_manifest_does_not_run_away(linear: Path) -> None:
 def test_alignment_is_executed_where_landmarks_are_known(tmp_path: Path) -> None:
     square = Preparation(height=56, width=56)
     network = make_onnx(tmp_path / "net.onnx", preparation=square)
-    probe = runtime.load(network, preparation=square).embed([probe_image()])[0]
+    reference = runtime.load(network, preparation=square).embed([reference_image()])[0]
     for name, alignment in (("faces", "five-point"), ("things", None)):
         bundles.write_bundle(
             tmp_path / name,
             {"unused": np.zeros(1, np.float32)},
             {"name": "small", "dim": D, "size": (56, 56)},
             square,
-            probe=probe,
+            reference_embedding=reference,
             alignment=alignment,
         )
         bundles.add_onnx(tmp_path / name, make_onnx(tmp_path / f"{name}.onnx", preparation=square))

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.verbs.data_convert import convert
 
 from .forms import written

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.images import decode
-from arcwise.synthetic.dataset import render_dataset
+from arcwise.synthetic import render_dataset
 from arcwise.verbs.data_convert import convert
 
 FORMS = {

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from arcwise.data.containers import tarred
 from arcwise.data.containers.recordio import RecordContainer
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.writing.records import RecordWriter
 from arcwise.data.writing.shards import ShardWriter
 from measured import memory

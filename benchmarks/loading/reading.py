@@ -18,8 +18,9 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.loader import Pictures, batches
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.images import Preparation
 
 from .forms import FORMS, written

@@ -48,10 +48,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["serch", "x"], "did you mean `arcwise search`?"),
-        (["enroll"], "did you mean `arcwise enrol`?"),
-        (["data", "chekc"], "did you mean `arcwise data check`?"),
-        (["gallery", "inof"], "did you mean `arcwise gallery info`?"),
+        (["serch", "x"], "did you mean 'search'?"),
+        (["enroll"], "did you mean 'enrol'?"),
+        (["data", "chekc"], "did you mean 'data check'?"),
+        (["gallery", "inof"], "did you mean 'gallery info'?"),
         (["qqqq"], "`arcwise --help` lists them"),
         (["--nothing"], "`arcwise --help` lists them"),
     ],

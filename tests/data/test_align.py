@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from arcwise.data.check import check
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.images import decode
 from arcwise.images.detect import Face, FaceDetector

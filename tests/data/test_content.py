@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from arcwise.data.content import content_digest, content_digests
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.verbs.data_convert import convert
 
 

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from arcwise.cli import main
-from arcwise.data.formats.columns import nobody_in
-from arcwise.data.formats.spellings import one_form_each
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.manifest_columns import nobody_in
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.formats.written_forms import one_form_each
+from arcwise.data.manifest import Manifest
 from arcwise.data.names import member_paths, safe_part
 from arcwise.data.writing.zipped import ZipWriter
 from arcwise.errors import ArcwiseError

@@ -14,8 +14,8 @@ import torch
 
 from arcwise.data import loader
 from arcwise.data.content import content_digests
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.loader import Pictures, batches
-from arcwise.data.manifest import open_manifest
 from arcwise.images import Preparation, decode
 from tests import pictures
 

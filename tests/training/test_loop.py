@@ -9,8 +9,8 @@ from torch import nn
 
 from arcwise import distributed, encoders
 from arcwise.data.augment import Augment, augment, view_keys
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.loader import Batch
-from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.softmax import Streaming
 from arcwise.training import build, checkpoint, loop

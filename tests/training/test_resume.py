@@ -225,7 +225,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from arcwise.data import loader
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from tests.training import runs
 
 decode = loader.decode

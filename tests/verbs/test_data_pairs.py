@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from arcwise.cli import main
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.data_pairs import make_pairs
 from arcwise.verbs.evaluate import evaluate

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from arcwise.data.augment import Augment, augment
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.recipes import recipe
 from arcwise.training import loop

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from arcwise import runtime
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.embed import embed
 

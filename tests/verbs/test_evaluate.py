@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from arcwise import evaluation, runtime
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.protocols.result import EvaluationResult
 from arcwise.runtime.cache import FORMAT

@@ -13,7 +13,8 @@ import pyarrow.csv as pacsv
 import pytest
 
 from arcwise import evaluation, runtime
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import TwoGalleries, templates
 from arcwise.images.preparation import Preparation

@@ -17,7 +17,7 @@ import torch
 from onnx import helper, numpy_helper
 
 from arcwise import encoders, runtime
-from arcwise.bundle import probe_image, read_bundle
+from arcwise.bundle import read_bundle, reference_image
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, BundleError, ImageError
 from arcwise.images.preparation import Preparation
@@ -58,7 +58,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         try:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-            report = export(root / "after", images=[probe_image()] * 3)
+            report = export(root / "after", images=[reference_image()] * 3)
         finally:
             for number, handle in enumerate(kept, 1):
                 os.dup2(handle, number)
@@ -112,10 +112,10 @@ def test_a_server_without_torch_embeds(exported: Exported) -> None:
 import sys
 sys.modules["torch"] = None  # importing it fails
 from arcwise import runtime
-from arcwise.bundle import probe_image
+from arcwise.bundle import reference_image
 model = runtime.load({str(exported.after)!r})
 assert model.engine.kind == "onnx"
-assert model.embed([probe_image()]).shape == (1, 16)
+assert model.embed([reference_image()]).shape == (1, 16)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

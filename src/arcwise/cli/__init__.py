@@ -5,7 +5,6 @@ A user's mistake is one line and exit status 2; `--debug` shows where it was fou
 
 from __future__ import annotations
 
-import difflib
 import io
 import os
 import re
@@ -16,7 +15,7 @@ from importlib import import_module
 
 from arcwise import __version__
 from arcwise.cli.stopping import status_of, stoppable
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, suggestion
 from arcwise.files import os_error_reason
 
 VERBS = {
@@ -128,8 +127,7 @@ def _said(error: Exception) -> str | None:
 
 def _unknown(words: list[str]) -> int:
     said = " ".join(words[: 2 if words[0] in GROUPS else 1])
-    close = difflib.get_close_matches(said, VERBS, 1)
-    hint = f"did you mean `arcwise {close[0]}`?" if close else "`arcwise --help` lists them"
+    hint = suggestion(said, VERBS) or "`arcwise --help` lists them"
     print(f"arcwise: no command {said!r}; {hint}", file=sys.stderr)
     return 2
 

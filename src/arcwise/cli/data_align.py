@@ -7,7 +7,7 @@ from pathlib import Path
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.positionals import Destination, Source
 from arcwise.cli.screen import progress
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.verbs.data_align import Faceless, Policies, Profile, Several, align
 
 

@@ -9,7 +9,7 @@ from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.positionals import Data
 from arcwise.cli.screen import progress
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.verbs.data_check import check
 
 

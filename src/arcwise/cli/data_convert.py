@@ -9,7 +9,7 @@ from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.positionals import Destination, Source
 from arcwise.cli.screen import progress
 from arcwise.cli.stopping import status_of
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.verbs.data_convert import convert
 
 

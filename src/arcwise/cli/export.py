@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from arcwise.cli.positionals import ModelFolder
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.verbs.export import export
 
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from arcwise.data.formats.layout import TopFolders
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.folder_identities import TopFolders
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 
 from arcwise.data.picture import read_picture
 from arcwise.errors import ArcwiseError
-
-if TYPE_CHECKING:
-    from arcwise.data.formats.layout import TopFolders
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,44 +143,3 @@ class Manifest:
         if values is None:
             raise ArcwiseError(f"{self.name} has no column {name!r}; {mend}")
         return values
-
-
-def open_manifest(
-    path: str | os.PathLike[str] | Manifest,
-    *,
-    image_column: str | None = None,
-    identity_column: str | None = None,
-    identities: bool = True,
-    images: str | os.PathLike[str] | None = None,
-    top_folders: TopFolders | None = None,
-) -> Manifest:
-    """The manifest of a data set, whatever form it has; each identity in one written form.
-
-    Args:
-        path: a folder or a `.zip` with one folder per identity, a `.csv` or `.parquet` table, or
-            (only without identities) a flat folder or a single picture. A manifest is itself.
-        image_column: the table's column of images, when it is not called `image`.
-        identity_column: the table's column of identities, when it is not called `identity`.
-        identities: whether every row must have one; queries have none.
-        images: the folder or `.zip` a table's images start from, when it is not the table's.
-        top_folders: what the top folders are (`split`, `domain`, `part` of the identity, or the
-            `identity` itself), when their names do not say it.
-
-    Raises:
-        ArcwiseError: there is nothing there, or it is not a data set; the message says where and
-            what to do.
-    """
-    if isinstance(path, Manifest):
-        return path
-    from arcwise.data.formats.open import open_format  # the readers make manifests
-    from arcwise.data.formats.spellings import one_form_each
-
-    found = open_format(
-        Path(path),
-        image_column=image_column,
-        identity_column=identity_column,
-        identities=identities,
-        images=None if images is None else Path(images),
-        top_folders=top_folders,
-    )
-    return one_form_each(found)

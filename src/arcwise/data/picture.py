@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from arcwise.data.containers import KINDS, Container, opener
 from arcwise.errors import ImageError
-from arcwise.files import regular
+from arcwise.files import open_regular
 
 _OPEN = 32  # containers a process keeps open
 _INTO = re.compile(rf"({'|'.join(map(re.escape, KINDS))})/", re.IGNORECASE)
@@ -51,7 +51,7 @@ def read_picture(root: str | os.PathLike[str], ref: str) -> bytes:
     try:
         if container is not None:
             return _open(container).read(member, ref)
-        with open(path, "rb", opener=regular) as file:
+        with open(path, "rb", opener=open_regular) as file:
             return file.read()
     except ImageError:
         raise

@@ -9,11 +9,10 @@ Legend of shapes: N samples, D dimensions, H and W height and width in pixels.
 
 from __future__ import annotations
 
-import difflib
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, suggestion
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,11 +47,8 @@ def create(name: str, *, dim: int = 512, size: tuple[int, int] = (112, 112)) -> 
         ArcwiseError: the name is unknown (close matches are suggested), or a size is not positive.
     """
     if name not in _FAMILIES:
-        close = difflib.get_close_matches(str(name), NAMES, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "choose one of them"
-        raise ArcwiseError(
-            f"no encoder is called {name!r}: {hint} (known: {', '.join(NAMES)})",
-        )
+        hint = suggestion(str(name), NAMES) or "choose one of these"
+        raise ArcwiseError(f"no encoder is called {name!r}; {hint} (known: {', '.join(NAMES)})")
     if dim < 1 or len(size) != 2 or min(size) < 1:
         raise ArcwiseError(
             f"an encoder with dim={dim} and size={tuple(size)} cannot be: give dim >= 1 and "

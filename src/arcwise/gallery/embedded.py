@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import operator
 import os
@@ -19,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from arcwise.errors import GalleryError
+from arcwise.errors import GalleryError, suggestion
 from arcwise.gallery import records
 from arcwise.gallery.calibration import GalleryCalibration, GallerySize
 from arcwise.gallery.contract import Enrolment, Health, Hit, Receipt, Verification
@@ -358,11 +357,9 @@ class EmbeddedGallery:
 
     def _templates(self, identity: str, *, known: bool = False) -> list[int]:
         if known and identity not in self._scan:
-            close = difflib.get_close_matches(str(identity), self._scan.identities(), n=1)
-            others = len(self.identities())
-            hint = f"{others} others are" if others else "the gallery is empty"
-            if close:
-                hint = f"did you mean {close[0]!r}?"
+            others = self.identities()
+            hint = f"{len(others)} others are" if others else "the gallery is empty"
+            hint = suggestion(str(identity), others) or hint
             raise GalleryError(f"{self.path}: {identity!r} is not enrolled; {hint}")
         return self._scan.templates(identity)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.errors import ImageError
-from arcwise.files import regular
+from arcwise.files import open_regular
 from arcwise.images.headers import ACCEPTED, RAW, UNREAD, Header, HeaderError, heif, read_header
 from arcwise.images.netpbm import decode_netpbm, is_netpbm
 
@@ -85,7 +85,7 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         ImageError: missing, unreadable, or not a picture (see `decode`).
     """
     try:
-        with open(path, "rb", opener=regular) as file:
+        with open(path, "rb", opener=open_regular) as file:
             data = file.read()
     except OSError as problem:
         raise ImageError(str(PurePath(path)), problem.strerror or str(problem)) from None

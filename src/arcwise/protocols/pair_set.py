@@ -14,8 +14,7 @@ import pyarrow.compute
 
 from arcwise import evaluation
 from arcwise.data.formats.pairs import read_pairs
-from arcwise.data.formats.pairs.names import row_names
-from arcwise.data.formats.pairs.sense import plain
+from arcwise.data.formats.pairs.row_names import plain, row_names
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Verification

@@ -18,7 +18,7 @@ from arcwise.images.preparation import Preparation
 from arcwise.runtime.cache import EmbeddingCache
 from arcwise.runtime.engines import Engine, OnnxEngine, TorchEngine, available, torch_engine
 from arcwise.runtime.job import Embedded, embed_manifest
-from arcwise.runtime.model import Model, Picture, probe_embedding
+from arcwise.runtime.model import Model, Picture, reference_embedding
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,11 +30,13 @@ __all__ = [
     "Picture",
     "embed_manifest",
     "load",
-    "probe_embedding",
+    "reference_embedding",
     "save",
 ]
 
-_TOLERANCE = 1e-3  # of the probe's cosine: engines and devices differ by 1e-5, mistakes by 1e-1
+_TOLERANCE = (
+    1e-3  # of the reference image's cosine: engines and devices differ by 1e-5, mistakes by 1e-1
+)
 _EXTRA = {"onnx": "serve", "torch": "train"}
 
 
@@ -52,7 +54,7 @@ def load(
         runtime: "onnx", "torch", or "auto": ONNX where the bundle has it and ONNX Runtime is
             installed, else torch.
         preparation: how pictures are made ready; for a bare `.onnx`, which does not say.
-        check: embed the probe picture and compare with what the bundle says it must be.
+        check: embed the reference image and compare with what the bundle says it must be.
 
     Raises:
         BundleError: the folder is missing, damaged, or computes something else than it did.
@@ -83,7 +85,7 @@ def load(
 
 
 def save(folder: str | Path, encoder: nn.Module, preparation: Preparation, **about: Any) -> Bundle:
-    """The bundle of a torch encoder, its probe embedding computed here.
+    """The bundle of a torch encoder, its reference embedding computed here.
 
     Args:
         folder: where to; an older bundle there is replaced.
@@ -94,9 +96,14 @@ def save(folder: str | Path, encoder: nn.Module, preparation: Preparation, **abo
     from arcwise.encoders import architecture
     from arcwise.encoders.weights import to_numpy
 
-    probe = probe_embedding(TorchEngine(encoder), preparation)
+    reference = reference_embedding(TorchEngine(encoder), preparation)
     return write_bundle(
-        folder, to_numpy(encoder), architecture(encoder), preparation, probe=probe, **about
+        folder,
+        to_numpy(encoder),
+        architecture(encoder),
+        preparation,
+        reference_embedding=reference,
+        **about,
     )
 
 
@@ -113,7 +120,7 @@ def _bare(path: Path, runtime: str, preparation: Preparation | None) -> Model:
         )
     _require("onnx", path)
     engine = OnnxEngine(path, (preparation.height, preparation.width))
-    probe = probe_embedding(engine, preparation)
+    reference = reference_embedding(engine, preparation)
     with path.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
     essence = json.dumps({"onnx": content, "preparation": preparation.as_dict()}, sort_keys=True)
@@ -121,7 +128,7 @@ def _bare(path: Path, runtime: str, preparation: Preparation | None) -> Model:
         name=path.stem,
         path=path,
         fingerprint=hashlib.sha256(essence.encode()).hexdigest(),
-        dim=len(probe),
+        dim=len(reference),
         preparation=preparation,
         engine=engine,
     )
@@ -151,9 +158,10 @@ def _require(kind: str, path: Path) -> None:
 
 
 def _check(bundle: Bundle, engine: Engine) -> None:
-    """Nothing, if the probe picture still lands where it did when the model was saved."""
-    found = probe_embedding(engine, bundle.preparation)
-    cosine = float(found @ np.asarray(bundle.probe, np.float32)) if len(found) == bundle.dim else 0
+    """Raise a BundleError unless the reference image is embedded as when the model was saved."""
+    embedding = reference_embedding(engine, bundle.preparation)
+    stored = np.asarray(bundle.reference_embedding, np.float32)
+    cosine = float(embedding @ stored) if len(embedding) == bundle.dim else 0.0
     if cosine > 1 - _TOLERANCE:
         return
     if engine.kind == "onnx":
@@ -167,6 +175,6 @@ def _check(bundle: Bundle, engine: Engine) -> None:
             "then: save the model again with the Arcwise that trained it"
         )
     raise BundleError(
-        f"{bundle.path} does not pass its self-check: the probe picture's embedding has cosine "
-        f"{cosine:.4f} with the stored one, expected above {1 - _TOLERANCE}: {cause}"
+        f"{bundle.path} does not pass its self-check: the embedding of the reference image has "
+        f"cosine {cosine:.4f} with the stored one, expected above {1 - _TOLERANCE}: {cause}"
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from arcwise.bundle import Bundle, probe_image
+from arcwise.bundle import Bundle, reference_image
 from arcwise.data.picture import read_picture
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold, Threshold
@@ -182,9 +182,9 @@ def open_picture(item: Picture, name: str) -> NDArray[np.uint8]:
     )
 
 
-def probe_embedding(engine: Engine, preparation: Preparation) -> Floats:
-    """(D,) unit-length embedding of the probe picture: what a bundle stores and loading checks."""
-    pixels = preparation.pixels(probe_image())[None]
+def reference_embedding(engine: Engine, preparation: Preparation) -> Floats:
+    """Return the (D,) unit-length embedding of the reference image, which loading checks."""
+    pixels = preparation.pixels(reference_image())[None]
     dim = engine(preparation.tensor(pixels)).shape[1]
     model = Model("this encoder", Path(), "", dim, preparation, engine)
-    return model.embed_pixels(pixels, names=["the probe picture"])[0]
+    return model.embed_pixels(pixels, names=["the reference image"])[0]

@@ -1,4 +1,4 @@
-"""The pictures on a label: fruit, leaves, suns, fish. Each is drawn large once, then shrunk."""
+"""The icons on a label: fruit, leaves, suns, fish. Each is drawn large once, then shrunk."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 
 from arcwise.synthetic import brush
-from arcwise.synthetic.catalogue import Colour
-from arcwise.synthetic.design import mix
-from arcwise.synthetic.pixels import Canvas
+from arcwise.synthetic.design import Colour, mix
+from arcwise.synthetic.layers import Canvas
 
 _SIDE = 128
 _WHITE: Colour = (255, 255, 255)
@@ -226,13 +225,13 @@ def _master(name: str, colour: Colour) -> Canvas:
 def icon(
     name: str, colour: Colour, side: float, ink: Colour | None = None, ground: Colour | None = None
 ) -> Canvas:
-    """An RGBA patch (side, side, 4) of one picture, in its colours or in one ink on a ground."""
+    """Return an RGBA patch (side, side, 4) of an icon, in its colours or in one ink."""
     pixels = max(4, round(side))
     patch = cv2.resize(_master(name, colour), (pixels, pixels), interpolation=cv2.INTER_AREA)
-    # The master has black where it is empty: divide by the coverage, or every edge turns dark.
+    # The master is black where it is empty: without this division every edge would turn dark.
     alpha = patch[..., 3:].astype(np.float32) / 255
     patch[..., :3] = np.minimum(patch[..., :3] / np.maximum(alpha, 1 / 255), 255)
-    if ink is not None:  # one printing plate: the picture's lights and darks become ink and ground
+    if ink is not None:  # one printing plate: light and dark become ground and ink
         grey = patch[..., :3].mean(2)
         inside = grey[patch[..., 3] > 200]
         low, high = np.percentile(inside, (5, 95)) if inside.size else (0.0, 255.0)

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from arcwise import evaluation, runtime
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold
 from arcwise.evaluation.intervals import FEW

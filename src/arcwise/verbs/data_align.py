@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.names import MANIFEST, member_paths
 from arcwise.data.parallel import Progress
 from arcwise.data.reading import each_picture
-from arcwise.data.writing import Target, new_folder, new_zip
-from arcwise.data.writing.tables import as_csv, pairs_renamed, rows_renamed
+from arcwise.data.writing import FileSink, new_folder, new_zip
+from arcwise.data.writing.manifest_tables import as_csv, pairs_renamed, rows_renamed
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images.detect import FaceDetector, most_central
 from arcwise.images.landmarks import align as align_face
@@ -263,7 +264,7 @@ def _centre(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def _describe(
-    files: Target, manifest: Manifest, rows: Sequence[int], images: list[str]
+    files: FileSink, manifest: Manifest, rows: Sequence[int], images: list[str]
 ) -> int | None:
     """Write the table and the pairs of the crops; return how many pairs are left."""
     table = rows_renamed(manifest, rows, images)

@@ -23,7 +23,8 @@ from arcwise.data.check.model_report import CloseIdentities, ModelReport, Outlie
 from arcwise.data.check.near_duplicates import made_copy
 from arcwise.data.check.report import CheckReport
 from arcwise.data.check.rows import Rows
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.identity import is_bare_number

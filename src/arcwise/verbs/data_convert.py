@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from arcwise.data.formats.columns import nobody_in
+from arcwise.data.formats.manifest_columns import nobody_in
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.formats.pairs import read_pairs
-from arcwise.data.formats.pairs.sense import agreeing, itself_note, of_itself
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.pairs.consistency import agreeing, itself_note, of_itself
+from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress
-from arcwise.data.writing import WRITERS
-from arcwise.data.writing.copying import Copied, copy_pictures
-from arcwise.data.writing.pointing import point_at_pictures
-from arcwise.data.writing.tables import pairs_renamed
+from arcwise.data.writing.copying import WRITERS, Copied, copy_images, point_at_images
+from arcwise.data.writing.manifest_tables import pairs_renamed
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.files import os_error_reason
 
@@ -114,12 +113,12 @@ def convert(
         note = itself_note(manifest.pairs, of_itself(manifest.pairs, manifest))
         manifest = replace(manifest, notes=(*manifest.notes, *note))
     if form == ".csv" or (form == ".parquet" and not manifest.has_images):
-        return _summary(manifest, target, point_at_pictures(manifest, target), 0.0)
+        return _summary(manifest, target, point_at_images(manifest, target), 0.0)
     if not manifest.has_images:
         raise ArcwiseError(f"{manifest.name} holds vectors, not images; write .parquet or .csv")
     began = time.monotonic()
     try:
-        done = copy_pictures(manifest, target, form, progress=progress, say=say)
+        done = copy_images(manifest, target, form, progress=progress, say=say)
     except OSError as problem:
         raise ArcwiseError(
             f"{target} cannot be written: {os_error_reason(problem)}; make room and give the same "

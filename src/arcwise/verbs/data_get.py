@@ -15,7 +15,7 @@ from arcwise.data.catalogue import DataSet, named
 from arcwise.data.catalogue.download import Received, fetch
 from arcwise.data.catalogue.downloaded import from_download
 from arcwise.data.catalogue.mirrored import from_mirror, mirror_of
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.names import MANIFEST
 from arcwise.errors import ArcwiseError
 from arcwise.files import atomic_write, locked, translate_errors

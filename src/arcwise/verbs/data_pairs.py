@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.formats.pairs import write_pairs_table
 from arcwise.data.formats.pairs.lfw import lfw_text
-from arcwise.data.formats.pairs.names import row_names
-from arcwise.data.formats.pairs.sense import plain
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.pairs.row_names import plain, row_names
+from arcwise.data.manifest import Manifest
 from arcwise.data.pair_drawing import DrawnPairs, draw_pairs
 from arcwise.data.pair_rule import PairRule
 from arcwise.data.parallel import Progress
-from arcwise.data.writing import beside
 from arcwise.errors import ArcwiseError
+from arcwise.files import atomic_write
 from arcwise.protocols.template_set import (
     TemplateSet,
     rows_to_measure,
@@ -113,7 +113,7 @@ def make_pairs(
         convert(replace(manifest, pairs=table), target, progress=progress)
     else:
         text = lfw_text(table, manifest, str(target)) if form == ".txt" else None
-        with beside(target) as path:
+        with atomic_write(target, overwrite=False) as path:
             if text is None:
                 write_pairs_table(table, path)
             else:

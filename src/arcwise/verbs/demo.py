@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, Stopped
 from arcwise.files import LOCK, locked, translate_errors
 from arcwise.recipes import recipe

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from arcwise import runtime
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.writing import write_table
 from arcwise.errors import ArcwiseError, ImageError
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from arcwise import runtime
 from arcwise.data.content import content_digests
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
 from arcwise.gallery import open_gallery
 from arcwise.identity import is_bare_number

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow.compute
 
 from arcwise import __version__
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.images.preparation import Preparation
 from arcwise.protocols import EvaluationPlan, plan_evaluation
 from arcwise.protocols.measure import (

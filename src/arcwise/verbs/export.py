@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arcwise.bundle import add_onnx, probe_image
+from arcwise.bundle import add_onnx, reference_image
 from arcwise.bundle.description import ONNX
 from arcwise.errors import ArcwiseError
 from arcwise.files import translate_errors
@@ -163,12 +163,12 @@ def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int
 
 
 def built_in_images() -> list[np.ndarray]:
-    """Return 17 images of many sizes: the reference image cut, turned, mirrored and recoloured."""
-    probe = probe_image()
-    turned = [np.rot90(probe, turns) for turns in range(4)]
+    """Return 17 images: the reference image cut, turned, mirrored, dimmed and recoloured."""
+    image = reference_image()
+    turned = [np.rot90(image, turns) for turns in range(4)]
     mirrored = [image[:, ::-1] for image in turned]
-    cut = [probe[y : y + 40, x : x + 40] for y in (0, 50) for x in (0, 45, 90)]
-    coloured = [probe[..., ::-1], probe // 3, 255 - probe]
+    cut = [image[y : y + 40, x : x + 40] for y in (0, 50) for x in (0, 45, 90)]
+    coloured = [image[..., ::-1], image // 3, 255 - image]
     return [np.ascontiguousarray(image) for image in (*turned, *mirrored, *cut, *coloured)]
 
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from arcwise import runtime
 from arcwise.data.formats.folder import read_single
-from arcwise.data.formats.open import FILES
+from arcwise.data.formats.opening import FILES, open_manifest
 from arcwise.data.formats.table import TABLES
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import Threshold
 from arcwise.gallery import (

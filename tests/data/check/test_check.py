@@ -16,7 +16,7 @@ from PIL import Image
 
 from arcwise.data.check import check
 from arcwise.data.check.spelling import suspects
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.data_check import check as check_verb
 from arcwise.verbs.data_convert import convert

@@ -22,7 +22,7 @@ from arcwise.data.check.near_duplicates import (
     perceptual_hashes,
     thumbnail,
 )
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.images import decode
 
 Pixels = NDArray[np.uint8]

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from arcwise.data.containers.footer import Footer
-from arcwise.data.containers.thrift import Malformed, read_struct
-from arcwise.data.manifest import open_manifest
+from arcwise.data.containers.parquet.footer import Footer
+from arcwise.data.containers.parquet.thrift import Malformed, read_struct
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 
 TABLE = pa.table({"image": [b"%d" % row for row in range(10)], "identity": list("aabbccddee")})

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcwise.data.containers.tarred import MAX_BYTES, TarContainer, each
-from arcwise.data.containers.tarred.headers import BLOCK, Lost, Member, scan
+from arcwise.data.containers.tarred.tar_headers import BLOCK, Lost, Member, scan
 from arcwise.data.picture import picture_exists, read_picture
 from arcwise.errors import ArcwiseError, ImageError
 

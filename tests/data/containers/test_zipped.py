@@ -9,7 +9,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import pytest
 
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.picture import picture_exists, read_picture
 
 Write = Callable[..., Path]

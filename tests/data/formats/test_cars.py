@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 
 MODELS = [f"Make Model {number} 2012" for number in range(1, 197)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from tests.damage import damaged
 

@@ -11,8 +11,8 @@ from shutil import make_archive
 
 import pytest
 
-from arcwise.data.formats.folder import walk
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.folder_walk import walk
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ImageError
 
 AFolder = Callable[..., Path]

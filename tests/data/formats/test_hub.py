@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from arcwise.data.check import check
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError, ImageError
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.formats.ijb import meta as ijb_meta
-from arcwise.data.formats.ijb import recognises
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.formats.published.ijb import meta_files as ijb_meta
+from arcwise.data.formats.published.ijb import recognises
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from tests import ijb
 

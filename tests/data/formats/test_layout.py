@@ -13,8 +13,9 @@ from zipfile import ZipFile, ZipInfo
 import pytest
 
 from arcwise.cli import main
-from arcwise.data.formats.layout import TopFolders, hidden, split_of
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.file_kinds import hidden, split_of
+from arcwise.data.formats.folder_identities import TopFolders
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.gallery_query import query_images
 from arcwise.verbs.train import training_rows

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
-from arcwise.data.formats import matlab
-from arcwise.data.formats.matlab import read_variables
+from arcwise.data.formats.published import matlab
+from arcwise.data.formats.published.matlab import read_variables
 from arcwise.errors import ArcwiseError
 
 NUMBERS = st.sampled_from(["u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8", "i8", "u8"])

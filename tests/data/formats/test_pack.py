@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from sklearn.model_selection import KFold
 
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.formats.pack import contiguous_folds
-from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.images import decode
 from tests import packs

@@ -16,13 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.formats.pairs import (
     read_lfw_pairs,
     read_pairs_table,
     write_lfw_pairs,
     write_pairs_table,
 )
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 
 AFolder = Callable[..., Path]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.formats import products
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.formats.published import online_products as products
 from arcwise.errors import ArcwiseError
 
 HEADER = "image_id class_id super_class_id path\n"

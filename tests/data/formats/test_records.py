@@ -7,12 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from arcwise.data.containers.recordio.framing import MAGIC_BYTES, frame
-from arcwise.data.containers.recordio.header import RecordHeader, pack
+from arcwise.data.containers.recordio.frames import MAGIC_BYTES, frame
+from arcwise.data.containers.recordio.image_header import RecordHeader, pack
 from arcwise.data.formats import records
-from arcwise.data.formats.records import layout as records_layout
-from arcwise.data.formats.records.layout import Distrust, contents, runs
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.formats.records.labels import Distrust, identity_runs, table_of_contents
 from arcwise.errors import ArcwiseError, ImageError
 
 Label = float | Sequence[float]
@@ -150,7 +149,7 @@ def test_ranges_that_contradict_the_pictures(tmp_path: Path, ranges, reason: str
 def test_rounded_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """What float32 makes of 17 million pictures: record 0 and the ranges are off by one."""
     path = save(tmp_path, insightface(PEOPLE, [(1.0, 4.0), (4.0, 4.0), (4.0, 8.0)], bound=8.0))
-    monkeypatch.setattr(records_layout, "EXACT", 8)
+    monkeypatch.setattr("arcwise.data.formats.records.labels.EXACT", 8)
     assert_people(path)
     notes = open_manifest(path).notes
     assert "its bounds are beyond 8, where float32 is not exact" in notes[0]
@@ -158,17 +157,17 @@ def test_rounded_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_bounds_beyond_float32():
     with pytest.raises(Distrust, match=r"beyond 16,777,216, where float32 is not exact"):
-        contents(2.0**24 + 2, 2.0**24 + 4, range(2**24 + 3))
-    last = contents(2.0**24 - 2, 2.0**24, range(2**24))
+        table_of_contents(2.0**24 + 2, 2.0**24 + 4, range(2**24 + 3))
+    last = table_of_contents(2.0**24 - 2, 2.0**24, range(2**24))
     assert last.pictures == range(1, 2**24 - 2)
     assert last.identities == range(2**24 - 2, 2**24)
     with pytest.raises(Distrust, match="promises the keys 0 to 9, and others are there"):
-        contents(8.0, 10.0, np.delete(np.arange(10), 3))
+        table_of_contents(8.0, 10.0, np.delete(np.arange(10), 3))
 
 
 def test_runs_come_in_the_order_of_the_pictures():
     first, stop = np.float32([4, 1, 4, 6]), np.float32([6, 4, 4, 7])
-    found = runs(range(1, 7), first, stop)
+    found = identity_runs(range(1, 7), first, stop)
     assert found.first.tolist() == [1, 4, 6]
     assert found.stop.tolist() == [4, 6, 7]
 

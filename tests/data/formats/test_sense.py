@@ -11,16 +11,11 @@ import pyarrow as pa
 import pytest
 
 from arcwise.data.check import check
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.formats.pairs import read_pairs
-from arcwise.data.formats.pairs.sense import (
-    agreeing,
-    contradictions,
-    itself_note,
-    meant,
-    of_itself,
-    plain,
-)
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.pairs.consistency import agreeing, contradictions, itself_note, of_itself
+from arcwise.data.formats.pairs.row_names import meant, plain
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.data_convert import convert
 

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from arcwise.data.containers.tarred import index as tar_index
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.containers.tarred import offset_table as tar_index
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.writing.shards import ShardWriter
 from arcwise.errors import ArcwiseError, ImageError
 

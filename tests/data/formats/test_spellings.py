@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.split import identity_digest, known_digests, text_digest
 from arcwise.verbs.data_check import check
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.writing.folder import FolderWriter, NewFolder
 
 PICTURES = [b"\x89PNG" + bytes([number]) * (13 * number) for number in range(5)]

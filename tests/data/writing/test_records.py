@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.containers.recordio.framing import MAGIC_BYTES
-from arcwise.data.manifest import Manifest, open_manifest
-from arcwise.data.writing import record_lists
+from arcwise.data.containers.recordio.frames import MAGIC_BYTES
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
+from arcwise.data.writing import records as records_module
 from arcwise.data.writing.records import RecordWriter
 from arcwise.errors import ArcwiseError, ImageError
 
@@ -247,12 +248,12 @@ def test_the_layout_is_said(tmp_path: Path):
 
 
 def test_what_a_rec_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(record_lists, "EXACT", 2)
+    monkeypatch.setattr(records_module, "EXACT", 2)
     with pytest.raises(ArcwiseError, match=r"3 identities; the labels of a \.rec tell 2 apart"):
         RecordWriter(tmp_path, "train.rec", described(["a", "b", "c"]))
     writer = RecordWriter(tmp_path, "train.rec", described(["a", "b"]))
     writer.resume()
-    monkeypatch.setattr("arcwise.data.containers.recordio.framing.LONGEST", 40)
+    monkeypatch.setattr("arcwise.data.containers.recordio.frames.LONGEST", 40)
     with pytest.raises(ArcwiseError, match=r"some/1\.jpg: 41 bytes; a RecordIO record holds at"):
         writer.add(1, bytes(17))
     writer.close()

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.manifest import Manifest, open_manifest
-from arcwise.data.writing import stored
-from arcwise.data.writing.stored import StoredZip
-from arcwise.data.writing.zipped import ZipWriter
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
+from arcwise.data.writing import zipped
+from arcwise.data.writing.zipped import StoredZip, ZipWriter
 
 PICTURES = [b"\xff\xd8" + bytes([number]) * (13 * number) for number in range(5)]
 
@@ -110,7 +110,7 @@ def test_far_members_and_many_of_them(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_member_of_4_gib_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "_MOST", 3)
+    monkeypatch.setattr(zipped, "_MOST", 3)
     archive = StoredZip(tmp_path / "one.zip")
     with pytest.raises(ValueError, match=r"big: 3 bytes; expected a picture below 4 GiB"):
         archive.add("big", b"123")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, suggestion
 
 
 @dataclass(frozen=True)
@@ -159,6 +158,5 @@ def named(name: str) -> DataSet:
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    close = difflib.get_close_matches(name, CATALOGUE, 1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    raise ArcwiseError(f"no data set {name!r}; known are {', '.join(CATALOGUE)}{hint}")
+    hint = suggestion(name, CATALOGUE) or "choose one of these"
+    raise ArcwiseError(f"no data set {name!r}; {hint} (known: {', '.join(CATALOGUE)})")

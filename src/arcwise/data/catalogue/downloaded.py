@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 
 from arcwise.data.catalogue import DataSet
-from arcwise.data.formats.layout import PICTURES
+from arcwise.data.formats.file_kinds import PICTURES
 from arcwise.errors import ArcwiseError
 from arcwise.files import atomic_write
 

@@ -17,7 +17,7 @@ from arcwise.data.check.near_duplicates import SIDE, near_duplicates, thumbnail
 from arcwise.data.check.report import CheckReport
 from arcwise.data.check.rows import Rows
 from arcwise.data.check.spelling import suspects
-from arcwise.data.formats.pairs.sense import (
+from arcwise.data.formats.pairs.consistency import (
     contradiction,
     contradictions,
     itself_note,

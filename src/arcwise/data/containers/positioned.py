@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable
 
-from arcwise.files import regular
+from arcwise.files import open_regular
 
 
 class PositionedFile:
@@ -18,7 +18,7 @@ class PositionedFile:
     """
 
     def __init__(self, path: str) -> None:
-        self._file = open(path, "rb", buffering=0, opener=regular)  # noqa: SIM115 - open as long as this is
+        self._file = open(path, "rb", buffering=0, opener=open_regular)  # noqa: SIM115 - open as long as this is
         self.size = os.fstat(self._file.fileno()).st_size
         self._lock = threading.Lock()
         weakref.finalize(self, self._file.close)  # with the container, without a warning

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from array import array
-from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 
-from arcwise.data.formats.layout import (
-    OWN_TABLES,
-    TopFolders,
-    arrange,
-    is_hidden,
-    shown,
-    unlisted,
-)
+from arcwise.data.formats.file_kinds import OWN_TABLES, is_hidden, shown, unlisted
+from arcwise.data.formats.folder_identities import TopFolders, arrange
+from arcwise.data.formats.folder_walk import entries_of, walk
 from arcwise.data.formats.pairs import OWN_PAIRS, with_pairs
 from arcwise.data.formats.table import read_table
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
-
-_Inode = tuple[int, int]  # device, number
 
 
 def read(path: Path, *, identities: bool = True, top_folders: TopFolders | None = None) -> Manifest:
@@ -41,7 +31,7 @@ def _described(path: Path) -> Path:
     """The folder with a table or pairs of its own: this one, or one around all in it; else it."""
     place = path
     while not any((place / name).is_file() for name in (*OWN_TABLES, *OWN_PAIRS)):
-        inside = [one for one in _listed(str(place)) if not is_hidden(one.name)]
+        inside = [one for one in entries_of(str(place)) if not is_hidden(one.name)]
         if len(inside) != 1 or not inside[0].is_dir(follow_symlinks=False):
             return path
         place /= inside[0].name
@@ -70,111 +60,3 @@ def read_single(path: Path, *, identities: bool = True) -> Manifest:
         )
     table = pa.table({"image": pa.array([path.name], pa.string())})
     return Manifest(table, path.parent, path.stem, understood="a single picture")
-
-
-@dataclass
-class Walked:
-    """What lies in a folder and below, each file and folder once.
-
-    Attributes:
-        files: paths with forward slashes, relative to the folder; `name/` of a hidden folder.
-        again: links that are left out.
-        special: pipes, sockets and devices.
-    """
-
-    files: list[str] = field(default_factory=list)
-    again: list[str] = field(default_factory=list)
-    special: list[str] = field(default_factory=list)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the user has to know, a line each."""
-        notes = []
-        if self.again:
-            notes.append(
-                f"{len(self.again):,} links lead to files or folders met already, and are left "
-                f"out ({_first(self.again)})"
-            )
-        if self.special:
-            notes.append(
-                f"{len(self.special):,} are no files but pipes, sockets or devices, and left out "
-                f"({_first(self.special)})"
-            )
-        return tuple(notes)
-
-
-def walk(root: Path) -> Walked:
-    """What lies in a folder and below, without what hidden folders hold.
-
-    What really lies in the folder comes before a link to it; a link to what was met already, or
-    to a folder around this one, is left out.
-
-    Raises:
-        ArcwiseError: a folder cannot be listed.
-    """
-    found = Walked()
-    around = {_inode(one) for one in root.resolve().parents}
-    entered: set[_Inode] = set()
-    known: dict[int, array[int]] = {}  # device → the numbers of files that are no links
-    to_files: list[str] = []
-    links = deque([""])  # to folders; nothing that really lies in a folder waits for one
-    while links:
-        folders = [links.popleft()]
-        while folders:
-            inside = folders.pop()
-            place = os.path.join(root, inside)
-            inode = _inode(place)
-            if inode in entered or inode in around:
-                found.again.append(inside)
-                continue
-            entered.add(inode)
-            for entry in _listed(place):
-                name = f"{inside}/{entry.name}" if inside else entry.name
-                is_link = entry.is_symlink()
-                is_folder = os.path.isdir(entry) if is_link else entry.is_dir()
-                if is_folder and is_hidden(entry.name):
-                    found.files.append(f"{name}/")
-                elif is_folder:
-                    (links if is_link else folders).append(name)
-                elif is_link:
-                    to_files.append(name)
-                elif entry.is_file():
-                    found.files.append(name)
-                    known.setdefault(inode[0], array("Q")).append(entry.inode())
-                else:
-                    found.special.append(name)
-    _add_links(found, root, to_files, known)
-    return found
-
-
-def _add_links(found: Walked, root: Path, links: list[str], known: dict[int, array[int]]) -> None:
-    """Adds the links to files that were not met already."""
-    seen = {(device, number) for device, some in known.items() for number in some if links}
-    for name in links:
-        path = os.path.join(root, name)
-        if not os.path.exists(path):  # it leads nowhere, which reading it will say
-            found.files.append(name)
-        elif not os.path.isfile(path):
-            found.special.append(name)
-        elif (inode := _inode(path)) in seen:
-            found.again.append(name)
-        else:
-            seen.add(inode)
-            found.files.append(name)
-
-
-def _listed(folder: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except OSError as problem:
-        raise ArcwiseError(f"{folder}: {problem.strerror}; the folder cannot be listed") from None
-
-
-def _inode(path: str | os.PathLike[str]) -> _Inode:
-    status = os.stat(path)
-    return status.st_dev, status.st_ino
-
-
-def _first(names: list[str]) -> str:
-    return f"{shown(min(names))}{' …' if len(names) > 1 else ''}"

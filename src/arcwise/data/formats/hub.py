@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-from arcwise.data.containers.footer import Footer
 from arcwise.data.containers.parquet import has_pictures, open_table
-from arcwise.data.containers.thrift import Malformed
-from arcwise.data.formats import numbered
-from arcwise.data.formats.folder import walk
-from arcwise.data.formats.layout import OWN_TABLES, SPLITS, is_picture, shown, unlisted
+from arcwise.data.containers.parquet.footer import Footer
+from arcwise.data.containers.parquet.thrift import Malformed
+from arcwise.data.formats.file_kinds import OWN_TABLES, SPLITS, is_picture, shown, unlisted
+from arcwise.data.formats.folder_walk import walk
+from arcwise.data.formats.numbered_files import missing_notes, stem_of
 from arcwise.data.formats.table import read_table
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -85,7 +85,7 @@ def read(path: Path, *, identities: bool = True, **columns: Any) -> Manifest:
     names = [shard.relative_to(root).as_posix() for shard in shards]
     if path.is_dir():
         _one_configuration(path, names)
-    tables, notes, understood = [], list(numbered.missing(names)), ""
+    tables, notes, understood = [], list(missing_notes(names)), ""
     for shard, name in zip(shards, names, strict=True):
         found = read_table(shard, identities=identities, **columns)
         tables.append(_seen_from(found, name, moved=columns.get("images") is not None))
@@ -235,7 +235,7 @@ def _with_splits(
 def _split_of(name: str) -> str | None:
     """The split that a shard is of: by its own name, else by that of the nearest folder."""
     *folders, file = name.split("/")
-    stem = numbered.stem_of(file)
+    stem = stem_of(file)
     if stem:  # of a numbered file, whatever stands before the number
         return _split_in(stem) or stem
     for one in (file.rpartition(".")[0], *reversed(folders)):

@@ -15,11 +15,18 @@ from pathlib import Path
 import pyarrow as pa
 
 from arcwise.data.containers.zipped import ZipContainer
-from arcwise.data.formats.columns import validated
-from arcwise.data.formats.comma import parse_csv
-from arcwise.data.formats.folder import walk
-from arcwise.data.formats.inside import parse_parquet
-from arcwise.data.formats.layout import OWN_TABLES, hidden, is_hidden, is_picture, shown, split_of
+from arcwise.data.formats.csv_text import parse_csv
+from arcwise.data.formats.file_kinds import (
+    OWN_TABLES,
+    hidden,
+    is_hidden,
+    is_picture,
+    shown,
+    split_of,
+)
+from arcwise.data.formats.folder_walk import walk
+from arcwise.data.formats.manifest_columns import validated
+from arcwise.data.formats.parquet_table import parse_parquet
 from arcwise.data.formats.table import reachable
 from arcwise.data.manifest import Manifest
 from arcwise.data.picture import open_container

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute
 from numpy.typing import NDArray
 
-from arcwise.data.formats.words import Words, split_words
+from arcwise.data.formats.word_lines import Words, split_words
 from arcwise.errors import ArcwiseError
 from arcwise.files import read_file
 

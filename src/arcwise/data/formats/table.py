@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute
 
-from arcwise.data.formats.columns import validated
-from arcwise.data.formats.comma import parse_csv
-from arcwise.data.formats.inside import ParquetTable, parse_parquet, read_parquet
+from arcwise.data.formats.csv_text import parse_csv
+from arcwise.data.formats.manifest_columns import validated
+from arcwise.data.formats.parquet_table import ParquetTable, parse_parquet, read_parquet
 from arcwise.data.manifest import Manifest
 from arcwise.data.picture import picture_exists
 from arcwise.errors import ArcwiseError
@@ -38,7 +38,7 @@ def read_table(
 ) -> Manifest:
     """The manifest of a table on disk; its images start from the table's folder.
 
-    A Parquet table may hold the pictures themselves: see `arcwise.data.formats.inside`.
+    A Parquet table may hold the pictures themselves: see `arcwise.data.formats.parquet_table`.
     """
     if path.suffix.lower() == ".csv":
         try:

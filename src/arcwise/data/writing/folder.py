@@ -8,7 +8,7 @@ from pathlib import Path
 
 from arcwise.data.manifest import Manifest
 from arcwise.data.names import ENDINGS, MANIFEST, PAIRS, member_paths, whole_name
-from arcwise.data.writing.tables import tables_inside
+from arcwise.data.writing.manifest_tables import tables_inside
 
 
 class NewFolder:

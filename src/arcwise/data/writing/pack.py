@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.compute
 
 from arcwise.data.containers.positioned import PositionedFile
-from arcwise.data.formats.pairs import names as pair_names
+from arcwise.data.formats.pairs import row_names as pair_names
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 

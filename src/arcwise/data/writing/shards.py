@@ -15,11 +15,11 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 
 from arcwise.data.containers.positioned import PositionedFile
-from arcwise.data.containers.tarred import index as tar_index
-from arcwise.data.containers.tarred.headers import BLOCK, Member, scan
+from arcwise.data.containers.tarred import offset_table as tar_index
+from arcwise.data.containers.tarred.tar_headers import BLOCK, Member, scan
 from arcwise.data.manifest import Manifest
 from arcwise.data.names import ENDINGS, picture_ending
-from arcwise.data.writing.tables import rows_renamed
+from arcwise.data.writing.manifest_tables import rows_renamed
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 

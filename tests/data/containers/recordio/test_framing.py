@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arcwise.data.containers.recordio.framing import LONGEST, MAGIC_BYTES, Damaged, frame, unframe
+from arcwise.data.containers.recordio.frames import LONGEST, MAGIC_BYTES, Damaged, frame, unframe
 
 pieces = st.lists(st.one_of(st.just(MAGIC_BYTES), st.binary(max_size=9)), max_size=8)
 payloads = pieces.map(b"".join)
@@ -96,7 +96,7 @@ def test_a_record_longer_than_29_bits_say_is_refused():
 
 
 def test_parts_without_end_are_not_gathered(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("arcwise.data.containers.recordio.framing.LONGEST", 20)
+    monkeypatch.setattr("arcwise.data.containers.recordio.frames.LONGEST", 20)
     data = part(1, b"abcd") + part(2, b"efgh") * 1000
     with pytest.raises(Damaged, match="its parts have more than 20 bytes"):
         unframe(reader(data), len(data), 0)

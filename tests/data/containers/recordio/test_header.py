@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from arcwise.data.containers.recordio.framing import Damaged
-from arcwise.data.containers.recordio.header import RecordHeader, pack, unpack
+from arcwise.data.containers.recordio.frames import Damaged
+from arcwise.data.containers.recordio.image_header import RecordHeader, pack, unpack
 
 floats = st.floats(width=32)
 numbers = st.integers(0, 2**64 - 1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arcwise.data.containers.recordio.index import read_index
+from arcwise.data.containers.recordio.offsets import read_index
 from arcwise.errors import ArcwiseError
 
 places = st.dictionaries(st.integers(0, 2**40), st.integers(0, 2**40).map(lambda one: 4 * one))

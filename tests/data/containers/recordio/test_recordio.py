@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcwise.data.containers.recordio import open_container
-from arcwise.data.containers.recordio.framing import MAGIC_BYTES, frame
-from arcwise.data.containers.recordio.header import RecordHeader, pack
+from arcwise.data.containers.recordio.frames import MAGIC_BYTES, frame
+from arcwise.data.containers.recordio.image_header import RecordHeader, pack
 from arcwise.errors import ArcwiseError, ImageError
 
 pieces = st.lists(st.one_of(st.just(MAGIC_BYTES), st.binary(max_size=9)), max_size=6)

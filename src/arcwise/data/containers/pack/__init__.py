@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.data.containers.pack.pickled import follow
-from arcwise.data.containers.pack.values import Array, Bytes, Text, decoded
+from arcwise.data.containers.pack.stand_ins import Array, Bytes, Text, decoded
 from arcwise.data.containers.positioned import PositionedFile
 from arcwise.errors import ArcwiseError, ImageError
 

@@ -11,7 +11,7 @@ import struct
 from mmap import mmap
 from typing import Any, NoReturn
 
-from arcwise.data.containers.pack.values import (
+from arcwise.data.containers.pack.stand_ins import (
     ESCAPED,
     QUOTED,
     RAW,

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.data.containers.positioned import PositionedFile, buffered
-from arcwise.data.containers.recordio.framing import (
+from arcwise.data.containers.recordio.frame_walk import MOST, pictures_between, scan
+from arcwise.data.containers.recordio.frames import (
     Damaged,
     Read,
     Unframed,
@@ -18,11 +19,14 @@ from arcwise.data.containers.recordio.framing import (
     part_at,
     unframe,
 )
-from arcwise.data.containers.recordio.header import RecordHeader, plain_record, unpack
-from arcwise.data.containers.recordio.index import line_of, read_index
-from arcwise.data.containers.recordio.labels import Labels, read_labels
-from arcwise.data.containers.recordio.scan import scan
-from arcwise.data.containers.recordio.unnamed import MOST, pictures_between
+from arcwise.data.containers.recordio.image_header import (
+    Labels,
+    RecordHeader,
+    plain_record,
+    read_labels,
+    unpack,
+)
+from arcwise.data.containers.recordio.offsets import line_of, read_index
 from arcwise.errors import ArcwiseError, ImageError
 
 BLOCK = 2**22

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from arcwise.data.containers.member_names import spellings
 from arcwise.data.containers.positioned import PositionedFile, buffered
-from arcwise.data.containers.spelled import spellings
-from arcwise.data.containers.tarred import index as tar_index
-from arcwise.data.containers.tarred.headers import BLOCK, Lost, Member, Read, member_at, scan
+from arcwise.data.containers.tarred import offset_table as tar_index
+from arcwise.data.containers.tarred.tar_headers import BLOCK, Lost, Member, Read, member_at, scan
 from arcwise.errors import ArcwiseError, ImageError
 
 MAX_BYTES = 2**30

@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv as pacsv
 
-from arcwise.data.formats.comma import parse_csv
-from arcwise.data.formats.pairs import names as pair_names
-from arcwise.data.formats.pairs.lfw import lfw_text
-from arcwise.data.formats.pairs.sense import meant
-from arcwise.data.formats.pairs.text import parse_pairs_text
+from arcwise.data.formats.csv_text import parse_csv
+from arcwise.data.formats.pairs import row_names as pair_names
+from arcwise.data.formats.pairs.lfw import lfw_text, parse_pairs_text
+from arcwise.data.formats.pairs.row_names import meant
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.files import read_file
@@ -93,6 +92,14 @@ def with_pairs(manifest: Manifest, name: str, data: bytes) -> Manifest:
     ignored = tuple(one for one in manifest.ignored if one != name)
     understood = f"{manifest.understood}; {pairs.num_rows:,} pairs in {name}"
     return replace(manifest, pairs=pairs, ignored=ignored, understood=understood)
+
+
+def with_pairs_beside(manifest: Manifest, path: Path) -> Manifest:
+    """The manifest with the pairs in `train.pairs.csv` beside `train.tar`, if it has none."""
+    pairs = path.with_suffix(".pairs.csv")
+    if manifest.pairs is not None or not pairs.is_file():
+        return manifest
+    return with_pairs(manifest, pairs.name, read_file(pairs))
 
 
 def _read(path: Path) -> bytes:

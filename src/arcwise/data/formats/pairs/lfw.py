@@ -1,4 +1,4 @@
-"""A data set's pairs → LFW's `pairs.txt`."""
+"""Pairs as text: LFW's `pairs.txt`, read and written, and lists of two paths and a flag."""
 
 from __future__ import annotations
 
@@ -8,11 +8,117 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from arcwise.data.formats.pairs import names as pair_names
+from arcwise.data.formats.pairs import row_names as pair_names
+from arcwise.data.formats.word_lines import Words, split_words
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
+
+_LINES = "expected 'name 1 2' or 'name 1 other-name 2'"
+
+
+def parse_pairs_text(data: bytes, title: str, manifest: Manifest) -> pa.Table:
+    """The pairs: `a` and `b` as the manifest calls its rows, `same`, `fold` where there are folds.
+
+    LFW's list (Huang et al., UMass TR 07-49) has a line `name 1 2` for two pictures of a person
+    and `name 1 other-name 2` for those of two people, with the numbers in the files' names. Its
+    first line says how many folds there are and how many pairs of each kind a fold has (`10 300`);
+    where it says the latter only, or is absent, there are no folds. A list of paths has a line
+    `path path 1` or `1 path path`; 1 is the same identity, 0 is not.
+
+    Args:
+        data: the text.
+        title: what to call it in an error.
+        manifest: what the names refer to.
+
+    Raises:
+        ArcwiseError: the first line that is no pair of this manifest is named.
+    """
+    words = split_words(data, title, tabs=True)
+    if not len(words):
+        raise ArcwiseError(f"{title}: no pair in it; {_LINES}, a line a pair")
+    flag = _flag(words.line(0))
+    return _lfw(words, manifest) if flag is None else _listed(words, manifest, flag)
+
+
+def _flag(line: list[str]) -> int | None:
+    """Where a list of paths has its flag, judged by its first line; None if it is LFW's."""
+    if len(line) != 3 or any(word.isdigit() for word in line[1:2]):
+        return None
+    return next((place for place in (2, 0) if line[place] in ("0", "1")), None)
+
+
+def _listed(words: Words, manifest: Manifest, flag: int) -> pa.Table:
+    for row in np.flatnonzero(words.counts != 3)[:1]:
+        raise words.wrong(row, f"has {words.counts[row]} words; expected two paths and 1 or 0")
+    flags = words.column(flag)
+    wrong = pc.index(pc.is_in(flags, pa.array(["0", "1"], flags.type)), False).as_py()
+    if wrong >= 0:
+        raise words.wrong(wrong, f"has {flags[wrong].as_py()!r}; expected 1 (same) or 0")
+    first, second = (
+        pair_names.plain(words.column(place)) for place in ((1, 2) if flag == 0 else (0, 1))
+    )
+    known = pc.utf8_normalize(pair_names.plain(pair_names.paths(manifest)), form="NFC")
+    if not pc.any(pc.is_in(pc.utf8_normalize(first, form="NFC"), known)).as_py():
+        known = pair_names.within(known)
+    return _pairs(words, manifest, known, first, second, pc.equal(flags, "1"))
+
+
+def _lfw(words: Words, manifest: Manifest) -> pa.Table:
+    folds, words = _header(words)
+    for row in np.flatnonzero((words.counts != 3) & (words.counts != 4))[:1]:
+        raise words.wrong(row, f"is {' '.join(words.line(row))[:60]!r}; {_LINES}")
+    same = words.counts == 3
+    first = pair_names.numbered(words.column(0), words.column(1))
+    other, number = np.where(same, 0, 2), np.where(same, 2, 3)
+    second = pair_names.numbered(words.column(other), words.column(number))
+    known = pair_names.people(manifest)
+    table = _pairs(words, manifest, known, first, second, pa.array(same))
+    return table if folds is None else table.append_column("fold", pa.array(folds))
+
+
+def _header(words: Words) -> tuple[np.ndarray | None, Words]:
+    """The fold of each pair, counted from 1, if the first line states folds; and the pairs."""
+    line = words.line(0)
+    if len(line) > 2:
+        return None, words
+    if not all(word.isdecimal() and 0 < len(word) < 9 for word in line) or not all(map(int, line)):
+        raise words.wrong(0, f"is {' '.join(line)[:60]!r}; {_LINES}, or '10 300' as a header")
+    *folds, each = map(int, line)
+    pairs, stated = words.after(1), 2 * each * (folds[0] if folds else 1)
+    if len(pairs) != stated:
+        raise words.wrong(
+            0,
+            f"({' '.join(line)}) states {stated:,} pairs, half of them same, and {len(pairs):,} "
+            "follow; correct it, or take it out if there are no folds",
+        )
+    return (np.arange(stated) // (2 * each) + 1 if folds else None), pairs
+
+
+def _pairs(
+    words: Words,
+    manifest: Manifest,
+    known: pa.Array,
+    first: pa.Array,
+    second: pa.Array,
+    same: pa.Array,
+) -> pa.Table:
+    """The table of two sides that are `known` for rows of the manifest, in any Unicode form."""
+    known, first, second = (pc.utf8_normalize(one, form="NFC") for one in (known, first, second))
+    sides = [pair_names.find(wanted, known) for wanted in (first, second)]
+    lacking, several = [rows < 0 for rows, _ in sides], [twice for _, twice in sides]
+    for wrong, what in ((lacking, "no picture"), (several, "more than one picture")):
+        either = wrong[0] | wrong[1]
+        for row in np.flatnonzero(either)[:1]:
+            name = (first if wrong[0][row] else second)[row].as_py()
+            raise words.wrong(
+                row,
+                f"has {name!r}, which is {what} of {manifest.name} ({either.sum():,} such lines)",
+            )
+    names = pair_names.row_names(manifest)
+    a, b = (names.take(pa.array(rows)).cast(pa.string()) for rows, _ in sides)
+    return pa.table({"a": a, "b": b, "same": same})
 
 
 def lfw_text(pairs: pa.Table, manifest: Manifest, title: str) -> str:

@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from arcwise.data.containers.recordio import RecordContainer
-from arcwise.data.formats.columns import with_somebody
-from arcwise.data.formats.layout import OWN_TABLES, shown
-from arcwise.data.formats.records.beside import (
+from arcwise.data.formats.file_kinds import OWN_TABLES, shown
+from arcwise.data.formats.manifest_columns import with_somebody
+from arcwise.data.formats.pairs import with_pairs_beside
+from arcwise.data.formats.records.companions import (
     SIDECAR,
     listed_files,
     missing_note,
@@ -16,7 +17,7 @@ from arcwise.data.formats.records.beside import (
     property_notes,
 )
 from arcwise.data.formats.records.labels import LabelledRecords, labelled
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.picture import open_container
 from arcwise.errors import ArcwiseError
 
@@ -40,7 +41,7 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
     """
     if path.is_dir():
         record_file = _only(path)
-        manifest = open_manifest(record_file, identities=identities)  # with the pairs beside it
+        manifest = with_pairs_beside(read(record_file, identities=identities), record_file)
         own = {"property", *(record_file.with_suffix(one).name for one in (".rec", *_BESIDE))}
         others = sorted({one.name for one in path.iterdir()} - own)
         return replace(manifest, name=path.resolve().name, ignored=tuple(map(shown, others)))

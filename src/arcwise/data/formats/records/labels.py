@@ -13,12 +13,13 @@ import pyarrow.compute
 from numpy.typing import NDArray
 
 from arcwise.data.containers.recordio import RecordContainer
-from arcwise.data.formats.records import layout as records_layout
-from arcwise.data.formats.records.layout import Distrust
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
 _TOGETHER = 2**13  # records
+
+EXACT = 2**24
+"""Labels are float32; whole numbers up to here have one of their own."""
 
 Keys = NDArray[np.int64]
 
@@ -82,8 +83,8 @@ def labelled(container: RecordContainer, name: str, *, identities: bool) -> Labe
         left = "are left out" if identities else "have no identity"
         first = f"{name}/{seen.damaged[0]}"
         notes += (f"{len(seen.damaged):,} damaged records {left}, the first is {first}",)
-    if seen.largest > records_layout.EXACT:
-        notes += (f"{name}: labels beyond {records_layout.EXACT:,}, where float32 joins some",)
+    if seen.largest > EXACT:
+        notes += (f"{name}: labels beyond {EXACT:,}, where float32 joins some",)
     return LabelledRecords(table, layout, notes, np.concatenate([NO_GAPS, *seen.gaps]))
 
 
@@ -102,11 +103,11 @@ def _by_contents(container: RecordContainer, first: float, end: float) -> list[L
     Raises:
         Distrust: they contradict the contents, or these themselves.
     """
-    found = records_layout.contents(first, end, container.index.keys)
+    found = table_of_contents(first, end, container.index.keys)
     identities = container.labels(np.arange(found.identities.start, found.identities.stop))
     if identities.picture.any():
         raise Distrust("the record of an identity is damaged, or a picture")
-    runs = records_layout.runs(found.pictures, identities.first, identities.second)
+    runs = identity_runs(found.pictures, identities.first, identities.second)
     of_first, of_last = (container.labels(keys) for keys in (runs.first, runs.stop - 1))
     if (of_first.picture < 0).any() or (of_last.picture < 0).any():
         raise Distrust("the first or last picture of an identity is damaged")
@@ -157,3 +158,66 @@ def _texts(labels: NDArray[np.float32]) -> pa.Array:
     words = [str(int(one)) if one.is_integer() else str(one) for one in values]
     codes = pa.array(places.astype(np.int32), mask=~np.isfinite(labels))
     return pa.DictionaryArray.from_arrays(codes, pa.array(words, pa.string())).cast(pa.string())
+
+
+class Distrust(ValueError):
+    """Why the table of contents is not believed."""
+
+
+class Contents(NamedTuple):
+    """The keys of the pictures, and of the records of the identities."""
+
+    pictures: range
+    identities: range
+
+
+class Runs(NamedTuple):
+    """The pictures of each identity, (M,) int64: from its first key up to, without, its last."""
+
+    first: NDArray[np.int64]
+    stop: NDArray[np.int64]
+
+
+def table_of_contents(first: float, end: float, keys: range | NDArray[np.int64]) -> Contents:
+    """What record 0 says.
+
+    Args:
+        first: its first label.
+        end: its second.
+        keys: of all records there are.
+
+    Raises:
+        Distrust: it cannot be exact, or other records are there.
+    """
+    if not (first.is_integer() and end.is_integer() and 1 < first < end):
+        raise Distrust(f"record 0 says that the identities are records {first:g} to {end:g}")
+    if end > EXACT:
+        raise Distrust(f"its bounds are beyond {EXACT:,}, where float32 is not exact")
+    if not isinstance(keys, range) or keys != range(int(end)):
+        raise Distrust(f"record 0 promises the keys 0 to {int(end) - 1}, and others are there")
+    return Contents(range(1, int(first)), range(int(first), int(end)))
+
+
+def identity_runs(pictures: range, first: NDArray[np.float32], stop: NDArray[np.float32]) -> Runs:
+    """What the records of the identities say, in the order of the pictures.
+
+    Args:
+        pictures: their keys.
+        first: (M,) the first label of each record.
+        stop: (M,) the second.
+
+    Raises:
+        Distrust: some pictures are no one's, or of two.
+    """
+    if not (np.isfinite(first).all() and np.isfinite(stop).all()):
+        raise Distrust("the record of an identity is damaged")
+    order = np.argsort(first, kind="stable")
+    order = order[stop[order] != first[order]]  # an identity may have no picture
+    begins, ends = first[order], stop[order]
+    if (begins >= ends).any():
+        raise Distrust("an identity's pictures end before they begin")
+    if not np.array_equal(np.append(begins, pictures.stop), np.append(pictures.start, ends)):
+        raise Distrust("the identities overlap, or leave pictures out, or go beyond them")
+    if (begins % 1).any():
+        raise Distrust("an identity's pictures begin at no whole number")
+    return Runs(begins.astype(np.int64), ends.astype(np.int64))

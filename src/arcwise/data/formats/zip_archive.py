@@ -1,0 +1,67 @@
+"""A `.zip` with a folder per identity: read in place, never unpacked."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from zipfile import ZipInfo
+
+from arcwise.data.containers.zipped import ZipContainer
+from arcwise.data.formats.file_kinds import OWN_TABLES, around, shown, unlisted
+from arcwise.data.formats.folder_identities import TopFolders, arrange
+from arcwise.data.formats.pairs import OWN_PAIRS, with_pairs
+from arcwise.data.formats.table import read_table_bytes
+from arcwise.data.manifest import Manifest
+from arcwise.data.picture import open_container, read_picture
+
+
+def read(path: Path, *, identities: bool = True, top_folders: TopFolders | None = None) -> Manifest:
+    """The manifest of an archive; its images are `archive.zip/member`.
+
+    Its own table or pairs may lie in a folder around all the rest.
+    """
+    archive = open_container(str(path))
+    assert isinstance(archive, ZipContainer), "its ending says so"
+    places = tuple(dict.fromkeys(("", around(archive.members))))
+    manifest = _pictures(path, archive.members, places, identities, top_folders)
+    manifest = replace(manifest, notes=(*archive.notes, *manifest.notes))
+    lists = (place + name for place in places for name in OWN_PAIRS)
+    found = next((name for name in lists if name in archive.members), None)
+    return with_pairs(manifest, found, archive.read(found, found)) if found else manifest
+
+
+def _pictures(
+    path: Path,
+    members: dict[str, ZipInfo],
+    places: Iterable[str],
+    identities: bool,
+    top_folders: TopFolders | None,
+) -> Manifest:
+    for place, name in product(places, OWN_TABLES):
+        if place + name in members:
+            data = read_picture(path, place + name)
+            title, root = f"{path.name}/{place}{name}", path / place
+            found = read_table_bytes(data, title, root=root, name=path.stem, identities=identities)
+            inside = (one.removeprefix(place) for one in members)
+            said = unlisted(inside, title, found.images) if found.has_images else ()
+            return replace(found, notes=(*found.notes, *said))
+    links = {name for name, info in members.items() if stat.S_ISLNK(info.external_attr >> 16)}
+    files = [name for name, info in members.items() if not info.is_dir() and name not in links]
+    prefix = f"{path.name}/"
+    manifest = arrange(
+        files,
+        path.parent,
+        path.stem,
+        identities=identities,
+        prefix=prefix,
+        top_folders=top_folders,
+    )
+    if not links:
+        return manifest
+    first = f"{shown(min(links))}{' …' if len(links) > 1 else ''}"
+    note = f"{len(links):,} members are links, and left out ({first})"
+    ignored = sorted({*manifest.ignored, *map(shown, links)})
+    return replace(manifest, ignored=tuple(ignored), notes=(*manifest.notes, note))
