@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from arcwise.errors import ArcwiseError, BundleError
 from arcwise.images import Preparation
+from arcwise.images.preparation import Colour
 
 Pixels = NDArray[np.uint8]
 sides = st.integers(1, 90)
@@ -25,7 +26,7 @@ preparations = st.builds(
     colour=st.sampled_from(["rgb", "bgr"]),
     mean=st.tuples(*[st.floats(0, 255)] * 3),
     std=st.tuples(*[st.floats(1, 255)] * 3),
-    flip=st.booleans(),
+    flip_tta=st.booleans(),
 )
 
 
@@ -186,3 +187,13 @@ def test_numbers_of_pixels_from_0_to_1_are_refused() -> None:
     with pytest.raises(ArcwiseError, match="expected them of pixels from 0 to 255"):
         Preparation(8, 8, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     assert Preparation(8, 8, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)).std == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("colour", ["rgb", "bgr"])
+def test_tensors_of_another_library_are_normalised_bit_for_bit(colour: Colour) -> None:
+    torch = pytest.importorskip("torch")
+    preparation = Preparation(8, 9, colour=colour, mean=(123.7, 116.3, 103.5), std=(58.4, 57.1, 57))
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 3), np.uint8)
+    planes = torch.from_numpy(pixels).permute(0, 3, 1, 2)[:, list(preparation.channels)].float()
+    preparation.normalise(planes, torch.from_numpy)
+    assert np.array_equal(planes.numpy(), preparation.tensor(pixels))

@@ -252,7 +252,7 @@ def test_a_run_without_two_readable_pictures_stops(readable, tmp_path):
     paths = sorted((tmp_path / "data").rglob("*.png"))
     for path in paths[readable:]:
         path.write_bytes(b"not a picture")
-    message = rf"data: {6 - readable} of 6 pictures cannot be read.*not a picture|{paths[-1].name}"
+    message = rf"data: {6 - readable} of 6 pictures cannot be read.*not an image|{paths[-1].name}"
     with pytest.raises(ArcwiseError, match=message):
         runs.train(runs.config(), open_manifest(tmp_path / "data"), tmp_path / "run")
 

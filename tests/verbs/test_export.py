@@ -24,7 +24,7 @@ from arcwise.images.preparation import Preparation
 from arcwise.verbs import export as module
 from arcwise.verbs.export import export
 
-PREPARATION = Preparation(height=40, width=32, flip=True)
+PREPARATION = Preparation(height=40, width=32, flip_tta=True)
 
 
 def save(folder: Path) -> Path:

@@ -104,7 +104,7 @@ class TestWhatDecides:
         assert found.point is not None
         assert found.point.basis == search_threshold(0.1, 6, 0.4)
         assert (found.size.identities, found.point.exact) == (6, True)
-        assert found.point.found == (0.9, 0.45, 1.0)
+        assert found.point.dir == (0.9, 0.45, 1.0)
         for answer in found.answers:
             assert answer.decision is not None
             assert answer.decision.fpir == 0.1
@@ -141,7 +141,7 @@ class TestWhatDecides:
         assert found.point is not None
         assert (found.size.identities, found.size.templates) == (6, 12)
         assert not found.point.fits
-        assert found.point.found is None
+        assert found.point.dir is None
 
     def test_a_gallery_that_has_grown_larger(self, searchable: Shop, photo: Path) -> None:
         vectors = np.eye(32, dtype=np.float32)[:4]

@@ -13,7 +13,7 @@ from arcwise.cli import main
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.gallery import Decision, Hit
 from arcwise.verbs.search import Answer, search
-from arcwise.verbs.search_page import PICTURES, page_path, write_page
+from arcwise.verbs.search_page import MAX_IMAGES, page_path, write_page
 from tests.report import chromium
 from tests.report.checks import faults
 from tests.verbs.conftest import Shop
@@ -120,7 +120,7 @@ def test_what_is_said_of_a_query(photo: Path, tmp_path: Path) -> None:
 def test_very_many_queries(photo: Path, tmp_path: Path) -> None:
     asked = [Answer(str(photo), (hit(),) * 9, None)] * 200
     page = write_page(tmp_path / "page.html", asked, gallery="g", summary="")
-    assert images(page) == PICTURES // 10
+    assert images(page) == MAX_IMAGES // 10
     assert "The first 100 of 200 queries" in page.read_text(encoding="utf-8")
 
 

@@ -74,7 +74,9 @@ def show(info: GalleryInfo) -> None:
         if point is None:
             print(f"    {rate:<6g} none")
             continue
-        where = "here" if point.here and point.fits else "as measured" if point.exact else "at most"
+        where = "as measured" if point.exact else "at most"
+        if point.in_this_gallery and point.fits:
+            where = "here"
         print(f"    {rate:<6g} similarity >= {point.threshold:.4f}, {point.fpir:.2g} ({where})")
 
 

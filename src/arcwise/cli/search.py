@@ -93,7 +93,7 @@ def explained(result: SearchResult) -> list[str]:
             f"{'' if basis.resolved else ', too few pairs to be sure of it'}; enrolled are "
             f"{enrolled}"
         )
-    elif point.here:
+    elif point.in_this_gallery:
         lines.append(f"measured against this gallery, on {counted(basis.identities, 'identity')}")
     else:
         few = basis.templates

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from arcwise.data.manifest import Manifest
 from arcwise.data.split import text_digest
-from arcwise.images.headers import heif
+from arcwise.images.headers import heif_kind
 
 MANIFEST = "manifest.csv"
 """The table inside a folder or archive that was converted."""
@@ -46,7 +46,7 @@ def picture_ending(data: bytes) -> str:
 
     So a damaged picture is still looked at by those who go by endings, and found to be damaged.
     """
-    if kind := heif.kind(data):
+    if kind := heif_kind(data):
         return _HEIF[kind]
     return next((ending for magic, ending in _MAGIC if data.startswith(magic)), ".jpg")
 

@@ -27,7 +27,7 @@ def preparation(config: TrainConfig) -> Preparation:
         colour=config.colour,
         mean=config.mean,
         std=config.std,
-        flip=config.flip_average,
+        flip_tta=config.flip_average,
     )
 
 

@@ -72,7 +72,7 @@ def embed(
             inputs = normalise(batch.pixels.to(device).permute(0, 3, 1, 2), pictures.canvas)
             with autocast:
                 embedding = encoder(inputs).float()
-                if pictures.canvas.flip:
+                if pictures.canvas.flip_tta:
                     embedding = embedding + encoder(inputs.flip(3)).float()
             if not embedding.isfinite().all():
                 raise NonFiniteError("the embeddings of held-out pictures are not finite")

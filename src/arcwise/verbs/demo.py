@@ -12,10 +12,10 @@ import numpy as np
 
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
+from arcwise.data.parallel import cores
 from arcwise.errors import ArcwiseError, Stopped
 from arcwise.files import LOCK, locked, translate_errors
 from arcwise.recipes import recipe
-from arcwise.runtime.engines import cores
 from arcwise.synthetic import render_dataset
 from arcwise.training.config import TrainConfig
 from arcwise.verbs.demo_result import LOSSES, DemoResult

@@ -22,9 +22,9 @@ from arcwise.errors import ArcwiseError
 from arcwise.files import translate_errors
 from arcwise.images.decode import decode
 from arcwise.images.preparation import Preparation
-from arcwise.runtime import Picture, load
+from arcwise.runtime import ImageSource, load
 from arcwise.runtime.engines import Engine, Floats, OnnxEngine, TorchEngine
-from arcwise.runtime.model import open_picture
+from arcwise.runtime.model import decode_source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,7 +69,7 @@ def export(
     model_path: str | Path,
     *,
     opset: int = 18,
-    images: Manifest | Sequence[Picture] | None = None,
+    images: Manifest | Sequence[ImageSource] | None = None,
 ) -> ExportReport:
     """Write `encoder.onnx` into the model folder, for any batch size, and return the report.
 
@@ -189,7 +189,7 @@ def _batches(preparation: Preparation, images: Sequence[np.ndarray]) -> list[Flo
     ]
 
 
-def _opened(images: Manifest | Sequence[Picture]) -> Iterator[np.ndarray]:
+def _opened(images: Manifest | Sequence[ImageSource]) -> Iterator[np.ndarray]:
     """Yield the first of the caller's images, decoded; one that cannot be read stops the export."""
     from arcwise.data.manifest import Manifest
 
@@ -200,7 +200,7 @@ def _opened(images: Manifest | Sequence[Picture]) -> Iterator[np.ndarray]:
     if isinstance(images, str | Path | bytes | np.ndarray):
         raise ArcwiseError("images is one image, expected a list or a manifest")
     for index, item in enumerate(islice(images, _MOST)):
-        yield open_picture(item, f"image {index}")
+        yield decode_source(item, f"image {index}")
 
 
 def _differences(torch_: Engine, onnx: Engine, inputs: Sequence[Floats]) -> tuple[float, float]:

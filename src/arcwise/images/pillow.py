@@ -1,16 +1,16 @@
-"""Pictures of Pillow: what `decode` makes of the file, made of the object."""
+"""Images of Pillow: the same pixels that `decode` makes of their file."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.errors import ImageError
-from arcwise.images.decode import MAX_PIXELS
+from arcwise.images.decode import MAX_PIXELS, on_white
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -62,14 +62,8 @@ def pillow_pixels(image: Image, name: str) -> NDArray[np.uint8]:
         if turned.mode == "La":  # only its other form is converted
             turned = turned.convert("LA")
         if turned.mode.lower()[-1] == "a" or "transparency" in turned.info:
-            return _on_white(np.asarray(turned.convert("RGBA")))
+            return on_white(np.asarray(turned.convert("RGBA"))[..., [2, 1, 0, 3]])
         return np.asarray(turned.convert("RGB"))
     except Exception as problem:  # Pillow's errors for damage are of many types
         said = str(problem) or type(problem).__name__
         raise ImageError(name, f"damaged, or closed: Pillow cannot load it ({said})") from None
-
-
-def _on_white(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return (H, W, 4) RGBA pixels as they look on a white page."""
-    cover = pixels[..., 3:].astype(np.float32) / 255
-    return np.rint(pixels[..., :3] * cover + 255 * (1 - cover)).astype(np.uint8)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from arcwise.errors import GalleryError
+from arcwise.files import atomic_write
 from arcwise.gallery.contract import DamagedGallery
-from arcwise.gallery.records import SCHEMA, About, Damage, write_about
+from arcwise.gallery.sql import SCHEMA, About, Damage, write_about
 
 APPLICATION = 0x41726377  # "Arcw", where SQLite keeps the name of the program a file belongs to
 VERSION = 1
@@ -19,7 +18,7 @@ _PATIENCE = 10.0  # seconds to wait for another process's write
 
 
 def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
-    """A connection to the gallery at a path, known to be one and of a version we read.
+    """Return a connection to the gallery at a path, which is one and of a version we read.
 
     Raises:
         GalleryError: there is no such file, or it is something else.
@@ -28,7 +27,7 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
         raise GalleryError(f"{path}: there is no such gallery; create=True makes one")
     if not path.is_file():
         raise GalleryError(f"{path} is not a file; a gallery is one file, such as shop.gallery")
-    with told(path):
+    with translate_sqlite_errors(path):
         connection = _connection(path)
         try:
             _identify(connection, path)
@@ -42,44 +41,46 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
 
 
 def create(path: Path, about: About) -> None:
-    """Nothing; puts an empty gallery at a path where there is no file yet.
+    """Make an empty gallery at a path where there is no file yet.
 
-    It is written beside and linked into place: a file is there whole or not at all, and of two
-    processes that create the same gallery, one does, and the other finds it done.
+    The file is there whole or not at all. Of two processes that create the same gallery, one does,
+    and the other uses what the first has made.
 
     Raises:
         GalleryError: the folder is missing, or cannot hold a gallery.
     """
     if not path.parent.is_dir():
         raise GalleryError(f"{path}: the folder {path.parent} does not exist; make it first")
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with told(path), closing(_connection(beside, create=True)) as connection:
-            connection.execute("PRAGMA page_size=16384")  # 4096 would waste three quarters
-            if connection.execute("PRAGMA journal_mode=WAL").fetchone() != ("wal",):
-                raise GalleryError(f"{path}: this file system cannot hold a gallery (no WAL)")
-            _settle(connection)
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(f"PRAGMA application_id={APPLICATION}")
-            connection.execute(f"PRAGMA user_version={VERSION}")
-            for statement in SCHEMA:
-                connection.execute(statement)
-            write_about(connection, about)
-            connection.execute("COMMIT")
-        os.link(beside, path)  # unlike a renaming, this never replaces a file
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise GalleryError(f"{path}: cannot be created: {error}") from error
-    finally:
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{beside}{suffix}").unlink(missing_ok=True)
-    _sync_folder(path.parent)
+        with atomic_write(path, overwrite=False, error=GalleryError) as new:
+            try:
+                with translate_sqlite_errors(path), closing(_connection(new, create=True)) as one:
+                    _fill(one, path, about)
+            finally:
+                for suffix in ("-wal", "-shm"):
+                    Path(f"{new}{suffix}").unlink(missing_ok=True)
+    except GalleryError:
+        if not path.exists():
+            raise
+
+
+def _fill(connection: sqlite3.Connection, path: Path, about: About) -> None:
+    connection.execute("PRAGMA page_size=16384")  # 4096 would waste three quarters
+    if connection.execute("PRAGMA journal_mode=WAL").fetchone() != ("wal",):
+        raise GalleryError(f"{path}: this file system cannot hold a gallery (no WAL)")
+    _settle(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(f"PRAGMA application_id={APPLICATION}")
+    connection.execute(f"PRAGMA user_version={VERSION}")
+    for statement in SCHEMA:
+        connection.execute(statement)
+    write_about(connection, about)
+    connection.execute("COMMIT")
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
-    """A block in which SQLite's errors, and damage found, are told with the gallery's path."""
+def translate_sqlite_errors(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors and damage in a block into errors that name the gallery."""
     try:
         yield
     except Damage as error:
@@ -142,19 +143,9 @@ def _identify(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _settle(connection: sqlite3.Connection) -> None:
-    """Nothing; sets what SQLite does not keep in the file."""
+    """Set what SQLite does not keep in the file."""
     connection.execute("PRAGMA synchronous=FULL")  # in WAL mode: one fsync before each ack
     connection.execute("PRAGMA fullfsync=ON")  # macOS only, where fsync alone stops at the drive
     connection.execute("PRAGMA checkpoint_fullfsync=ON")
     connection.execute("PRAGMA secure_delete=ON")
     connection.execute("PRAGMA cell_size_check=ON")
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # folders cannot be opened there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

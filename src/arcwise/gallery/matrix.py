@@ -19,11 +19,11 @@ _LARGE_K = 1024  # neighbours from which short lists cost more than the second p
 _BLOCK = 2**24  # float32 similarities held at once by the second pass: 64 MiB
 _ROWS = 4096  # rows scored in float64 at once
 
-Found = tuple[float, int]
+ScoredRow = tuple[float, int]
 """Similarity and row."""
 
 
-class Scan:
+class TemplateMatrix:
     """A matrix (G, D) of unit vectors without holes, and who owns each row.
 
     All written forms of an identity (`arcwise.identity`) are one owner, whichever was enrolled.
@@ -59,48 +59,48 @@ class Scan:
         return isinstance(identity, str) and identity_key(identity) in self._number_of
 
     def identities(self) -> list[str]:
-        """Every identity once, sorted."""
+        """Return every identity once, sorted."""
         return sorted(self._identity_of.values())
 
     def forms(self, identity: str) -> list[str]:
-        """How an identity is written, the first enrolled form first; none for an unknown one."""
+        """Return how an identity is written, the first enrolled form first, or nothing."""
         number = self._number_of.get(identity_key(identity))
         if number is None:
             return []
         return [self._identity_of[number], *sorted(self._others_of.get(number, ()))]
 
     def counts(self) -> dict[str, int]:
-        """How many templates each identity has, in the order of `identities`."""
+        """Return how many templates each identity has, in the order of `identities`."""
         named = ((self._identity_of[one], count) for one, count in self._count_of.items())
         return dict(sorted(named))
 
     def templates(self, identity: str) -> list[int]:
-        """Ids of an identity's templates, ascending; none for an unknown identity."""
+        """Return the ids of an identity's templates, ascending; none for an unknown identity."""
         return np.sort(self._templates[self._rows(identity)]).tolist()
 
     def newest(self) -> int:
-        """The largest template id; 0 without any."""
+        """Return the largest template id; 0 without any."""
         return int(self._templates[: self._size].max(initial=0))
 
     def metadata_of(self, identity: str) -> list[str]:
-        """The JSON texts of an identity's templates, in the order of their ids."""
+        """Return the JSON texts of an identity's templates, in the order of their ids."""
         rows = self._rows(identity)
         return [self._metadata[row] for row in rows[np.argsort(self._templates[rows])].tolist()]
 
     def identity(self, row: int) -> str:
-        """Who owns a row, in the form that was enrolled first."""
+        """Return who owns a row, in the form that was enrolled first."""
         return self._identity_of[int(self._owners[row])]
 
     def template(self, row: int) -> int:
-        """The id of a row's template."""
+        """Return the id of a row's template."""
         return int(self._templates[row])
 
     def metadata(self, row: int) -> str:
-        """The JSON text of a row's template."""
+        """Return the JSON text of a row's template."""
         return self._metadata[row]
 
     def reserve(self, size: int) -> None:
-        """Nothing; makes room for that many templates in all, in one allocation."""
+        """Make room for that many templates in all, in one allocation."""
         if size > len(self._templates):
             self._resize(size)
 
@@ -111,7 +111,7 @@ class Scan:
         vectors: NDArray[np.float32],
         metadata: Sequence[str],
     ) -> None:
-        """Nothing; adds the unit vectors (N, D) of N templates whose ids are new."""
+        """Add the unit vectors (N, D) of N templates whose ids are new."""
         start, stop = self._size, self._size + len(templates)
         if stop > len(self._templates):
             self._resize(stop + stop // 4)
@@ -123,7 +123,7 @@ class Scan:
         self._groups = None
 
     def remove(self, templates: Sequence[int]) -> None:
-        """Nothing; drops the templates that are there and fills the holes with the last rows."""
+        """Drop those of the templates that are there; fill the holes with the last rows."""
         dead = np.isin(self._templates[: self._size], np.asarray(templates, np.int64))
         for owner in self._owners[: self._size][dead].tolist():
             self._count_of[owner] -= 1
@@ -145,11 +145,11 @@ class Scan:
             self._resize(size)
 
     def similarities(self, identity: str, query: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Cosines of one unit query (D,) with every template of an identity."""
+        """Return the cosines of one unit query (D,) with every template of an identity."""
         return self._score(self._rows(identity), query)
 
-    def search(self, queries: NDArray[np.float64], k: int) -> list[list[Found]]:
-        """The best row of each of the K closest identities, closest first, for queries (N, D)."""
+    def search(self, queries: NDArray[np.float64], k: int) -> list[list[ScoredRow]]:
+        """Return each of the K closest identities' best row, closest first, for queries (N, D)."""
         k = min(k, len(self._number_of))
         if not k or not len(queries):
             return [[] for _ in queries]
@@ -160,7 +160,7 @@ class Scan:
         rough, rows = faiss.knn(
             narrow, self._vectors[: self._size], width, metric=faiss.METRIC_INNER_PRODUCT
         )
-        answers: list[list[Found]] = []
+        answers: list[list[ScoredRow]] = []
         unsure: list[int] = []
         for number, query in enumerate(queries):
             near = self._near(rough[number], rows[number], k)
@@ -179,7 +179,7 @@ class Scan:
     def _near(
         self, rough: NDArray[np.float32], rows: NDArray[np.int64], k: int
     ) -> NDArray[np.int64] | None:
-        """The rows of a list that matter; None where rows that are not on it may matter too.
+        """Return the rows of a list that matter; None where rows not on it may matter too.
 
         A row matters if it may be its identity's best, and that one of the K best.
         """
@@ -194,10 +194,10 @@ class Scan:
 
     def _search_all(
         self, queries: NDArray[np.float64], narrow: NDArray[np.float32], k: int
-    ) -> list[list[Found]]:
+    ) -> list[list[ScoredRow]]:
         order, starts = self._grouped()
         step = max(1, _BLOCK // self._size)
-        answers: list[list[Found]] = []
+        answers: list[list[ScoredRow]] = []
         for first in range(0, len(queries), step):
             scores = narrow[first : first + step] @ self._vectors[: self._size].T
             for query, rough in zip(queries[first : first + step], scores, strict=True):
@@ -209,13 +209,13 @@ class Scan:
                 answers.append(self._rank(order[near], query, k))
         return answers
 
-    def _rank(self, rows: NDArray[np.int64], query: NDArray[np.float64], k: int) -> list[Found]:
-        """Rows that hold the K best identities' best templates, scored and put in order."""
+    def _rank(self, rows: NDArray[np.int64], query: NDArray[np.float64], k: int) -> list[ScoredRow]:
+        """Score rows that hold the K best identities' best templates, and put them in order."""
         scored = zip(self._score(rows, query).tolist(), rows.tolist(), strict=True)
         ordered = sorted(
             (-similarity, self.identity(row), self.template(row), row) for similarity, row in scored
         )
-        best: dict[str, Found] = {}
+        best: dict[str, ScoredRow] = {}
         for negative, identity, _, row in ordered:
             best.setdefault(identity, (-negative, row))
             if len(best) == k:
@@ -237,7 +237,7 @@ class Scan:
         return np.flatnonzero(self._owners[: self._size] == number)
 
     def _grouped(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows in the order of their owners, and where in it each owner starts."""
+        """Return the rows in the order of their owners, and where in it each owner starts."""
         if self._groups is None:
             owners = self._owners[: self._size]
             order = np.argsort(owners)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Protocol
 
 from arcwise.errors import GalleryError
+from arcwise.gallery.connection import create as create_file
 from arcwise.gallery.contract import Gallery
 from arcwise.gallery.embedded import EmbeddedGallery
-from arcwise.gallery.file import create as create_file
-from arcwise.gallery.records import About
+from arcwise.gallery.sql import About
 
 
-class Model(Protocol):
-    """What a gallery must know of the model that makes its vectors."""
+class EmbeddingModel(Protocol):
+    """What a gallery must know of the model that makes its vectors; `runtime.Model` is one."""
 
     @property
     def fingerprint(self) -> str:
@@ -34,11 +34,11 @@ def open_gallery(
     path: str | os.PathLike[str],
     *,
     create: bool = False,
-    model: Model | None = None,
+    model: EmbeddingModel | None = None,
     dim: int | None = None,
     mode: str = "rw",
 ) -> Gallery:
-    """The gallery at a path, ready; a context manager that closes it.
+    """Open the gallery at a path; it is a context manager that closes itself.
 
     A gallery belongs to the model it was created with, and refuses another: vectors of two models
     cannot be compared. One created with `dim` alone belongs to none, and checks only the size and
@@ -79,14 +79,14 @@ def open_gallery(
     return gallery
 
 
-def _about(model: Model | None, dim: int) -> About:
+def _about(model: EmbeddingModel | None, dim: int) -> About:
     if model is None:
         return About(dim, None, None)
     path = os.fsencode(os.path.abspath(model.path)).decode(errors="replace")  # shown, not opened
     return About(dim, model.fingerprint, path)
 
 
-def _size(model: Model | None, dim: int | None) -> int | None:
+def _size(model: EmbeddingModel | None, dim: int | None) -> int | None:
     if model is not None and not isinstance(getattr(model, "fingerprint", None), str):
         raise GalleryError(f"model is {model!r}; expected a loaded model: arcwise.load(path)")
     if model is not None and dim is not None and dim != model.dim:
@@ -99,7 +99,9 @@ def _size(model: Model | None, dim: int | None) -> int | None:
     return size
 
 
-def _check_binding(gallery: Gallery, path: Path, model: Model | None, size: int | None) -> None:
+def _check_binding(
+    gallery: Gallery, path: Path, model: EmbeddingModel | None, size: int | None
+) -> None:
     if model is not None and gallery.fingerprint not in (None, model.fingerprint):
         raise GalleryError(
             f"{path} belongs to the model {str(gallery.fingerprint)[:12]} (created from "

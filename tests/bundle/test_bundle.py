@@ -29,7 +29,7 @@ from arcwise.errors import BundleError
 from arcwise.evaluation import ScoreMap, SearchThreshold, Threshold
 from arcwise.images.preparation import Preparation
 
-PREPARATION = Preparation(height=48, width=48, resize="pad", flip=True)
+PREPARATION = Preparation(height=48, width=48, resize="pad", flip_tta=True)
 ARCHITECTURE = {"name": "small", "dim": 4, "size": (48, 48)}
 THRESHOLD = Threshold(
     far=1e-2,
@@ -438,7 +438,7 @@ def test_reference_image_is_always_the_same_and_symmetric_in_nothing() -> None:
 ADD = """
 import sys
 from arcwise.bundle import add_thresholds
-from tests.test_bundle import THRESHOLD
+from tests.bundle.test_bundle import THRESHOLD
 for number in range(8):
     digest = f"{sys.argv[2]}{number:015x}"
     add_thresholds(sys.argv[1], [THRESHOLD], measured_on=digest, digests=[digest])

@@ -17,7 +17,7 @@ from arcwise import runtime
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import decode
 from arcwise.images.decode import MAX_PIXELS
-from arcwise.runtime.pillow import is_pillow, pillow_pixels
+from arcwise.images.pillow import is_pillow, pillow_pixels
 
 SIZE = (30, 20)
 
@@ -140,18 +140,18 @@ class TestEmbed:
                 model.embed(item)  # type: ignore[arg-type]
 
     def test_bad_items_are_named(self, model: runtime.Model) -> None:
-        with pytest.raises(ImageError, match=r"picture 1: .*mode F"):
+        with pytest.raises(ImageError, match=r"image 1: .*mode F"):
             model.embed([rgb(), rgb().convert("F")])
         for item in (None, 3, 1.5, object(), {"a": 1}, [rgb()]):
-            with pytest.raises(ArcwiseError, match=f"picture 1 is of type {type(item).__name__}"):
+            with pytest.raises(ArcwiseError, match=f"image 1 is of type {type(item).__name__}"):
                 model.embed([rgb(), item])  # type: ignore[list-item]
-        with pytest.raises(ImageError, match="picture 0: "):
+        with pytest.raises(ImageError, match="image 0: "):
             model.embed([""])
 
 
 def test_pillow_is_not_loaded() -> None:
     code = (
-        "import sys; import arcwise.runtime as r; from arcwise.runtime.pillow import is_pillow; "
+        "import sys; import arcwise.runtime as r; from arcwise.images.pillow import is_pillow; "
         "assert not is_pillow(3); assert 'PIL' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +26,6 @@ from arcwise.errors import ArcwiseError, BundleError, ImageError
 from arcwise.images.landmarks import align, template
 from arcwise.images.preparation import Preparation
 from arcwise.runtime import engines
-from arcwise.runtime.ahead import in_order
 
 PREPARATION = Preparation(height=32, width=40, resize="crop", mean=(120, 110, 100))
 D = 6
@@ -176,16 +174,16 @@ def test_bad_items_are_named(linear: Path, tmp_path: Path) -> None:
     model = runtime.load(linear)
     with pytest.raises(ImageError, match=r"none\.jpg: no such file"):
         model.embed([picture(), str(tmp_path / "none.jpg")])
-    with pytest.raises(ImageError, match="picture 1: empty file"):
+    with pytest.raises(ImageError, match="image 1: empty file"):
         model.embed([picture(), b""])
-    with pytest.raises(ImageError, match=r"picture 0: .*uint8"):
+    with pytest.raises(ImageError, match=r"image 0: .*uint8"):
         model.embed([picture().astype(np.float32)])
-    with pytest.raises(ArcwiseError, match="picture 0 is of type int"):
+    with pytest.raises(ArcwiseError, match="image 0 is of type int"):
         model.embed([3])  # type: ignore[list-item]
 
 
 def test_flip_is_executed(tmp_path: Path) -> None:
-    flip = Preparation(**{**PREPARATION.as_dict(), "flip": True})
+    flip = replace(PREPARATION, flip_tta=True)
     network = make_onnx(tmp_path / "net.onnx")
     plain = runtime.load(network, preparation=PREPARATION)
     both = runtime.load(network, preparation=flip)
@@ -218,7 +216,7 @@ def test_zero_and_non_finite_embeddings_are_errors(tmp_path: Path) -> None:
     pixels[0] = 1
     with pytest.raises(ArcwiseError, match="b: its embedding by n is zero"):
         model.embed_pixels(pixels, names=["a", "b", "c"])
-    with pytest.raises(ArcwiseError, match="picture 1: "):
+    with pytest.raises(ArcwiseError, match="image 1: "):
         model.embed_pixels(pixels, batch_size=1)
 
 
@@ -282,7 +280,7 @@ def test_self_check_notices_other_weights_and_other_preparation(
 
     prepare = Preparation.pixels  # a library update that decodes to another channel order
     monkeypatch.setattr(Preparation, "pixels", lambda p, i: prepare(p, i)[..., ::-1].copy())
-    with pytest.raises(BundleError, match="pictures are not prepared as they were"):
+    with pytest.raises(BundleError, match="images are not prepared as they were"):
         runtime.load(folder)
 
 
@@ -336,14 +334,14 @@ def test_embed_manifest_passes_over_what_cannot_be_read(linear: Path, workers: i
     assert [failure.name for failure in found.failures] == ["0.png", "4.png", "10.png"]
     assert found.vectors == pytest.approx(model.embed([picture(i) for i in found.rows]), abs=1e-6)
     assert seen == [(4, 11), (8, 11), (11, 11)]
-    assert str(found) == "8 pictures embedded, 3 could not be read"
+    assert str(found) == "8 images embedded, 3 could not be read"
 
 
 def test_embed_manifest_with_nothing_to_show(linear: Path) -> None:
     model = runtime.load(linear)
     empty = runtime.embed_manifest(model, Shelf([]))  # type: ignore[arg-type]
     assert empty.vectors.shape == (0, D)
-    with pytest.raises(ArcwiseError, match=r"none of the 5 pictures of shelf.*0\.png: no such"):
+    with pytest.raises(ArcwiseError, match=r"none of the 5 images of shelf.*0\.png: no such"):
         runtime.embed_manifest(model, Shelf([None] * 5))  # type: ignore[arg-type]
 
 
@@ -387,32 +385,6 @@ def test_alignment_is_executed_where_landmarks_are_known(tmp_path: Path) -> None
     assert found.vectors == pytest.approx(expected, abs=1e-6)
     other = runtime.embed_manifest(things, shelf)  # type: ignore[arg-type]
     assert other.vectors == pytest.approx(things.embed([image] * 3), abs=1e-6)
-
-
-def test_in_order_gives_up_what_was_not_begun() -> None:
-    begun: list[int] = []
-
-    def work(index: int) -> int:
-        begun.append(index)
-        if index == 3:
-            raise ImageError("3.png", "damaged")
-        return index
-
-    def consume(results: Iterator[int]) -> list[Any]:
-        return list(results)
-
-    with pytest.raises(ImageError):
-        consume(in_order(1000, work, workers=2, ahead=8))
-    assert len(begun) < 20
-    assert consume(in_order(50, lambda i: i, workers=4, ahead=2)) == list(range(50))
-    assert not [t for t in threading.enumerate() if t.name.startswith("arcwise-decode")]
-
-
-def test_cores_follow_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert engines.cores() == 1
-    monkeypatch.setenv("OMP_NUM_THREADS", "many")
-    assert engines.cores() >= 1
 
 
 def test_published_network_gives_the_published_embeddings(data_dir: Path) -> None:

@@ -1,4 +1,4 @@
-"""The gallery's file: one SQLite database, and the checks that every byte read back must pass.
+"""The statements of a gallery's SQLite file, and the checks that every byte read must pass.
 
 A template is one row. Its checksum covers the id, the identity, the metadata and the vector, so
 a changed byte, a moved row and a row put together from two are all found; the one row of `about`
@@ -21,7 +21,7 @@ from dataclasses import astuple, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.gallery.vectors import UNIT_TOLERANCE, Batch, norms
+from arcwise.gallery.vectors import UNIT_TOLERANCE, CheckedItems, norms
 
 TEMPLATES = """CREATE TABLE {name} (
     id INTEGER PRIMARY KEY, crc BLOB NOT NULL, identity TEXT NOT NULL, metadata TEXT NOT NULL,
@@ -46,7 +46,7 @@ _ERASED = b"\0\0\0\0"  # the checksum of a row overwritten by zeros; no live row
 
 
 class Damage(Exception):
-    """What was read is not what was written; `file.told` tells the user where."""
+    """What was read is not what was written; `translate_sqlite_errors` says where."""
 
     def __init__(self, reason: str, templates: Iterable[int] = ()) -> None:
         super().__init__(reason)
@@ -76,12 +76,12 @@ class About:
     erased: int = 0
 
     def crc(self) -> int:
-        """The checksum of all of it."""
+        """Return the checksum of all of it."""
         return zlib.crc32(json.dumps(astuple(self)).encode())
 
 
 @dataclass(frozen=True)
-class Rows:
+class StoredTemplates:
     """Templates read and found sound: ids (N,), N identities, vectors (N, D), N JSON texts."""
 
     templates: NDArray[np.int64]
@@ -91,7 +91,7 @@ class Rows:
 
 
 def write_about(connection: sqlite3.Connection, about: About) -> None:
-    """Nothing; replaces what the gallery says of itself."""
+    """Replace what the gallery says of itself."""
     connection.execute(
         "INSERT OR REPLACE INTO about VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*astuple(about), about.crc()),
@@ -99,7 +99,7 @@ def write_about(connection: sqlite3.Connection, about: About) -> None:
 
 
 def read_about(connection: sqlite3.Connection) -> About:
-    """What the gallery says of itself.
+    """Return what the gallery says of itself.
 
     Raises:
         Damage: its own checksum does not fit.
@@ -144,8 +144,8 @@ def read_calibration(connection: sqlite3.Connection) -> str | None:
     return row[0].decode()
 
 
-def insert(connection: sqlite3.Connection, after: int, batch: Batch) -> list[int]:
-    """The ids, from `after` + 1 on, under which a batch was written."""
+def insert(connection: sqlite3.Connection, after: int, batch: CheckedItems) -> list[int]:
+    """Write a batch and return its ids, from `after` + 1 on."""
     ids = list(range(after + 1, after + 1 + len(batch)))
 
     def rows() -> Iterator[tuple[int, bytes, str, str, bytes]]:
@@ -161,7 +161,7 @@ def insert(connection: sqlite3.Connection, after: int, batch: Batch) -> list[int
 
 
 def erase(connection: sqlite3.Connection, removals: int, templates: Sequence[int]) -> None:
-    """Nothing; overwrites templates and notes, as removals after the first `removals`, their ids.
+    """Overwrite templates by zeros, and note their ids as removals after the first `removals`.
 
     Raises:
         Damage: a template is not where it was.
@@ -184,7 +184,7 @@ def erase(connection: sqlite3.Connection, removals: int, templates: Sequence[int
 
 
 def compact(connection: sqlite3.Connection, about: About) -> About:
-    """What the gallery says of itself once its erased rows, if most are, have been dropped.
+    """Drop the erased rows where most are, and return what the gallery then says of itself.
 
     The live rows are copied to new pages, and the old ones cleared, for reuse.
     """
@@ -200,7 +200,7 @@ def compact(connection: sqlite3.Connection, about: About) -> About:
 
 
 def read_removals(connection: sqlite3.Connection, after: int) -> list[int]:
-    """Ids of the templates removed after the first `after` removals."""
+    """Return the ids of the templates removed after the first `after` removals."""
     return [
         template
         for (template,) in connection.execute(
@@ -209,8 +209,10 @@ def read_removals(connection: sqlite3.Connection, after: int) -> list[int]:
     ]
 
 
-def read_rows(connection: sqlite3.Connection, dim: int, after: int = 0) -> Iterator[Rows]:
-    """The templates whose ids are larger than `after`, in chunks, in the order of their ids.
+def read_rows(
+    connection: sqlite3.Connection, dim: int, after: int = 0
+) -> Iterator[StoredTemplates]:
+    """Yield the templates whose ids are larger than `after`, in chunks, in the order of their ids.
 
     Raises:
         Damage: at the end, naming every row that is not what was written.
@@ -244,9 +246,17 @@ def read_rows(connection: sqlite3.Connection, dim: int, after: int = 0) -> Itera
         damaged.extend(templates[off].tolist())
         if not damaged:
             identities = [row[2].decode() for row in sound]
-            yield Rows(templates, identities, vectors, [row[3].decode() for row in sound])
+            yield StoredTemplates(
+                templates, identities, vectors, [row[3].decode() for row in sound]
+            )
     if damaged:
         raise Damage(f"{len(damaged)} templates, ids {_listed(damaged)}", damaged)
+
+
+def compare_count(count: int, expected: int) -> None:
+    """Raise a Damage unless as many templates were read as there must be."""
+    if count != expected:
+        raise Damage(f"{count} templates found, {expected} expected")
 
 
 def _crc(template: int, identity: bytes, metadata: bytes, vector: bytes) -> bytes:
