@@ -322,5 +322,5 @@ class TestJson:
         assert found == json.loads((place / "e" / "results.json").read_text(encoding="utf-8"))
 
     def test_doctor(self, capsys: pytest.CaptureFixture[str]) -> None:
-        parts = {part["name"]: part for part in self.found(capsys, "doctor")["parts"]}
+        parts = {part["name"]: part for part in self.found(capsys, "doctor")["capabilities"]}
         assert parts["train"]["missing"] == []

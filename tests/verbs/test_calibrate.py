@@ -147,9 +147,7 @@ def test_a_rate_that_is_none(folder: Path, new: Manifest, rates: tuple[float, ..
         calibrate(folder, new, fpirs=rates)
 
 
-def test_a_image_that_cannot_be_read_is_listed(
-    folder: Path, new: Manifest, tmp_path: Path
-) -> None:
+def test_a_image_that_cannot_be_read_is_listed(folder: Path, new: Manifest, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     for row in range(0, 24):
         place = photos / new.identities[row]

@@ -60,9 +60,9 @@ def show(result: DemoResult) -> None:
         shown = (f"{rates[loss]:.1%}" if loss in rates else "" for loss in result.evaluations)
         table.add_row(name, *shown)
     Console().print(table)
-    known, strangers = result.right[~result.stranger], result.right[result.stranger]
+    enrolled, strangers = result.right[~result.stranger], result.right[result.stranger]
     print(
-        f"search: {known.sum()} of {len(known)} shop images of enrolled products recognised, "
+        f"search: {enrolled.sum()} of {len(enrolled)} shop images of enrolled products recognised, "
         f"{strangers.sum()} of {len(strangers)} of others called unknown"
     )
     for line in explained(result.searched):

@@ -55,13 +55,13 @@ def write_demo_report(path: Path, result: DemoResult) -> Path:
     sections.append(Plot("Angles between images", plots.angles(angles)))
     sections += searches(result)
     sections += hardest(chosen)
-    known = result.right[~result.stranger].mean()
+    recognised = result.right[~result.stranger].mean()
     rejected = result.right[result.stranger].mean()
+    trained_on = len(result.runs["arcface"].parts.train.classes)
     summary = (
-        f"Trained on {len(result.runs['arcface'].parts.train.classes)} rendered products, measured "
-        f"on {len(chosen.manifest.classes)} others. From one studio image each, {known:.0%} of "
-        f"shop images of enrolled products were recognised and {rejected:.0%} of those of other "
-        "products called unknown."
+        f"Trained on {trained_on} rendered products, measured on {len(chosen.manifest.classes)} "
+        f"others. From one studio image each, {recognised:.0%} of shop images of enrolled products "
+        f"were recognised and {rejected:.0%} of those of other products called unknown."
     )
     return write_report(path, "Arcwise demo", sections, summary)
 

@@ -19,7 +19,7 @@ from arcwise.runtime import Model
 FORMAT = 3
 JSON, CSV = "results.json", "results.csv"
 HOME = "evaluation"
-"""The folder beside a model that its results are in."""
+"""The folder of results, next to the model folder."""
 
 
 def check_folder(folder: Path, model: Model | None, data: str, pairs: str) -> None:

@@ -124,15 +124,15 @@ def verification_threshold(model: Model, far: float | None) -> Threshold | None:
     Raises:
         ArcwiseError: the model has no threshold for the requested rate.
     """
-    known = sorted(model.thresholds, key=lambda threshold: threshold.far)
+    thresholds = sorted(model.thresholds, key=lambda threshold: threshold.far)
     if far is None:
-        known = [one for one in known if one.resolved] or known[-1:]
-        accepting = [one for one in known if one.tar is None or one.tar >= _MIN_TAR]
-        return next(iter(accepting or known[-1:]), None)
-    for threshold in known:
+        resolved = [one for one in thresholds if one.resolved] or thresholds[-1:]
+        accepting = [one for one in resolved if one.tar is None or one.tar >= _MIN_TAR]
+        return next(iter(accepting or resolved[-1:]), None)
+    for threshold in thresholds:
         if abs(threshold.far - far) <= 1e-9 * far:
             return threshold
-    rates = ", ".join(f"{t.far:g}" for t in known) or "none: arcwise calibrate measures them"
+    rates = ", ".join(f"{t.far:g}" for t in thresholds) or "none: arcwise calibrate measures them"
     raise ArcwiseError(f"{model.path}: no threshold for FAR {far:g}; the model has {rates}")
 
 

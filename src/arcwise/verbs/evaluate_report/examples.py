@@ -91,10 +91,10 @@ def of_all(unit: np.ndarray, codes: np.ndarray, count: int) -> tuple[HardestPair
     kept = [_none(), _none()]
     for block in upper_blocks(unit, codes):
         for kind, (inside, sign) in enumerate(((block.impostor, 1), (block.mated, -1))):
-            wanted = inside
+            candidates = inside
             if len(kept[kind].score) == count:  # only what would displace one that is kept
-                wanted = inside & (sign * block.similarity > sign * kept[kind].score[-1])
-            row, column = np.nonzero(wanted)
+                candidates = inside & (sign * block.similarity > sign * kept[kind].score[-1])
+            row, column = np.nonzero(candidates)
             kept[kind] = _first(
                 [kept[kind], HardestPairs(block.similarity[row, column], block.start + row,
                                    block.start + column)],
@@ -117,9 +117,9 @@ def of_pairs(
         best = rows
         if len(rows) > ENOUGH:  # of millions only these are sorted, if they are enough
             best = np.sort(rows[np.argpartition(-sign * scores[rows], ENOUGH)[:ENOUGH]])
-        found = _first([HardestPairs(scores[best], a[best], b[best])], codes, count, sign)
-        if len(found.score) == count or best is rows:
-            return found
+        pairs = _first([HardestPairs(scores[best], a[best], b[best])], codes, count, sign)
+        if len(pairs.score) == count or best is rows:
+            return pairs
         return _first([HardestPairs(scores[rows], a[rows], b[rows])], codes, count, sign)
 
     return first(np.flatnonzero(~same), 1), first(np.flatnonzero(same), -1)
