@@ -30,7 +30,7 @@ def test_every_package_is_one_that_arcwise_asks_for() -> None:
     from importlib.metadata import requires
 
     asked = {line.split(">")[0].split("<")[0].split(";")[0] for line in requires("arcwise") or ()}
-    assert {package for needs in module.PARTS.values() for package in needs} <= asked
+    assert {package for needs in module.CAPABILITIES.values() for package in needs} <= asked
 
 
 def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
