@@ -76,7 +76,7 @@ def test_the_second_time_asks(
     (folder / "a b").rename(folder / "c")
     (folder / "图").rename(folder / "d")
     result = enrol(tmp_path / "g", folder)
-    assert (result.known, result.templates, result.total) == (0, 5, 9)
+    assert (result.had_templates, result.templates, result.total) == (0, 5, 9)
 
 
 def test_another_written_form_is_asked_about(stock: Shop, folder: Path, tmp_path: Path) -> None:
