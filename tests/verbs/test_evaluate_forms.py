@@ -182,9 +182,9 @@ def test_faces_in_a_pack_as_from_their_archive(data_dir: Path, tmp_path: Path) -
     listed = pacsv.read_csv(folder / "pairs.csv").to_pylist()
     taken = listed[::80]  # as many of each fold
     wanted = list(dict.fromkeys(row[side] for row in taken for side in ("path_a", "path_b")))
-    images = {row["path"]: row for row in pacsv.read_csv(folder / "images.csv").to_pylist()}
-    images = [f"{images[one]['zip']}/{one}" for one in wanted]
-    people = [images[one]["person"] for one in wanted]
+    described = {row["path"]: row for row in pacsv.read_csv(folder / "images.csv").to_pylist()}
+    images = [f"{described[one]['zip']}/{one}" for one in wanted]
+    people = [described[one]["person"] for one in wanted]
     source = Manifest(pa.table({"image": images, "identity": people}), folder, "lfw")
     pairs = [(wanted.index(row["path_a"]), wanted.index(row["path_b"])) for row in taken]
     assert len(pairs) == 60
@@ -277,7 +277,7 @@ class TestLists:
         (tmp_path / "pairs.csv").write_text("a,b,same\n0.jpg,1.jpg,1\n2.jpg,3.jpg,0\n")
         result = evaluate(served, tmp_path / "flat", pairs=tmp_path / "pairs.csv")
         assert result.identity_count is None
-        with pytest.raises(ArcwiseError, match="4 images lie in no folder"):
+        with pytest.raises(ArcwiseError, match="4 .* lie in no folder"):
             evaluate(served, tmp_path / "flat")
 
 

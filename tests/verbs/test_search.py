@@ -248,7 +248,7 @@ def test_landmarks_of_a_query_are_kept(stock: Shop, tmp_path: Path) -> None:
 def test_no_images(stock: Shop, tmp_path: Path) -> None:
     with pytest.raises(ArcwiseError, match="name one or more files or folders"):
         search(stock.gallery, [])
-    with pytest.raises(ArcwiseError, match="no image in it"):
+    with pytest.raises(ArcwiseError, match="in it; it is empty"):
         search(stock.gallery, [tmp_path])
     with pytest.raises(ArcwiseError, match="no such file"):
         search(stock.gallery, [tmp_path / "none.jpg"])

@@ -96,7 +96,7 @@ def test_images_by_other_names(served: Path, trained: TrainResult, new: Manifest
     seen = np.isin(content_digests(train), model.bundle.trained_images())
     strange = named(train, *(f"other-{n}" for n in range(len(train.classes))))
     with pytest.raises(
-        ArcwiseError, match=rf"all but 0 of .* on {seen.sum()} of its {len(seen)} p"
+        ArcwiseError, match=rf"all but 0 of .* on {seen.sum()} of its {len(seen)} i"
     ):
         unseen_rows(strange, [model], other_identities=True)
     own = strange.select(np.flatnonzero(seen)[:1])
