@@ -99,7 +99,7 @@ def ours(
             return value.detach()
 
         gradients = None if fused else partial(_grads, embeddings, head.centres)
-        return Step(loss, sgd.step, gradients, lambda: dict(head.report))
+        return Step(loss, sgd.step, gradients, lambda: dict(head.metrics))
 
     return build
 

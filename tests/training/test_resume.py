@@ -14,7 +14,7 @@ import pytest
 from torch import nn
 
 from arcwise import encoders
-from arcwise.data.content import content_digests
+from arcwise.data.digests import content_digests
 from arcwise.errors import ArcwiseError
 from arcwise.training import checkpoint
 from arcwise.training.metrics import read

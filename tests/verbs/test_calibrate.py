@@ -11,9 +11,9 @@ import pytest
 
 from arcwise import evaluation, runtime
 from arcwise.bundle import add_thresholds, read_bundle
+from arcwise.data.digests import identity_digest
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
-from arcwise.data.split import identity_digest
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.calibrate import calibrate
 from arcwise.verbs.search import search

@@ -21,7 +21,7 @@ import pytest
 from arcwise.cli import main
 from arcwise.data import catalogue
 from arcwise.data.catalogue import CATALOGUE, RemoteFile
-from arcwise.data.catalogue.downloaded import repack
+from arcwise.data.catalogue.archive_tables import repack
 from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.images import decode

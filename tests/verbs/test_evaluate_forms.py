@@ -277,7 +277,7 @@ class TestLists:
         (tmp_path / "pairs.csv").write_text("a,b,same\n0.jpg,1.jpg,1\n2.jpg,3.jpg,0\n")
         result = evaluate(served, tmp_path / "flat", pairs=tmp_path / "pairs.csv")
         assert result.identity_count is None
-        with pytest.raises(ArcwiseError, match="4 .* lie in no folder"):
+        with pytest.raises(ArcwiseError, match=r"4 .* lie in no folder"):
             evaluate(served, tmp_path / "flat")
 
 

@@ -13,10 +13,9 @@ import pytest
 
 from arcwise import runtime
 from arcwise.bundle import read_bundle
-from arcwise.data.content import content_digests
+from arcwise.data.digests import content_digests, text_digest
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
-from arcwise.data.split import text_digest
 from arcwise.errors import ArcwiseError
 from arcwise.runtime import Model
 from arcwise.verbs.calibrate import calibrate

@@ -64,7 +64,7 @@ def write_bundle(
         digests: identity digests by use ("train", "choose", "calibrate").
         training: a JSON object that summarises the training.
         licence: under which the weights may be used.
-        trained_images: `data.content.content_digest` of each image trained on, if known.
+        trained_images: `data.digests.content_digest` of each image trained on, if known.
 
     Raises:
         BundleError: a weight is not finite, a field is not what it should be, or `folder` holds

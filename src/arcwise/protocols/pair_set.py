@@ -14,7 +14,7 @@ import pyarrow.compute
 
 from arcwise import evaluation
 from arcwise.data.formats.pairs import read_pairs
-from arcwise.data.formats.pairs.row_names import plain, row_names
+from arcwise.data.formats.pairs.row_names import plain_paths, row_names
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Verification
@@ -189,7 +189,7 @@ def self_pairs_note(pairs: PairSet, templates: TemplateSet, scores: np.ndarray) 
     with_itself = pairs.a == pairs.b
     manifest = templates.manifest
     if templates.template_of_row is None and manifest.has_images:
-        names = np.unique(plain(row_names(manifest)).to_pylist(), return_inverse=True)[1]
+        names = np.unique(plain_paths(row_names(manifest)).to_pylist(), return_inverse=True)[1]
         with_itself |= names[pairs.a] == names[pairs.b]
         digests: dict[int, bytes] = {}
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from arcwise.bundle import Bundle, reference_image
+from arcwise.data.image_files import read_image_bytes
 from arcwise.data.parallel import each_row
-from arcwise.data.picture import read_picture
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.images.decode import decode
@@ -167,7 +167,7 @@ def decode_source(source: ImageSource, name: str) -> NDArray[np.uint8]:
     if isinstance(source, str | PathLike):
         if not fspath(source):
             raise ImageError(name, "an empty path; expected that of an image")
-        return decode(read_picture("", fspath(source)), name)
+        return decode(read_image_bytes("", fspath(source)), name)
     if isinstance(source, bytes | bytearray | memoryview):
         return decode(bytes(source), name)
     if isinstance(source, np.ndarray):

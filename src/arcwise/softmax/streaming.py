@@ -1,30 +1,27 @@
 """The pass over the classes, a chunk at a time: the N×C matrix never exists.
 
-First sweep: a chunk's logits become exponentials under a shift, which are summed, and multiplied
-with the centres: the embeddings' gradient is there, but for a factor. Second sweep: the same
-exponentials, kept or computed again, times the samples: the centres' gradient, a chunk at a time.
+`Streaming.forward` is the first pass. A chunk's logits become exponentials under a maximum, which
+are summed, and multiplied with the centres: that is the embeddings' gradient, but for a factor.
+`Streaming.backward` and `Streaming.step` are the second pass. The same exponentials, kept or
+computed again, times the samples are the centres' gradient, a chunk at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from arcwise.errors import ArcwiseError
-from arcwise.softmax.chunk import Centres, KnownLengths
-from arcwise.softmax.exponentials import Exponentials
-from arcwise.softmax.outcome import Softened, embedding_gradient
+from arcwise.softmax.loss import CentreGradients, Rule, SoftmaxStatistics, embedding_gradient
+from arcwise.softmax.negatives import CentreRows, ChunkedCentres, Exponentials
 from arcwise.softmax.problem import Chunk, Problem
-from arcwise.softmax.rule import Rule
-from arcwise.softmax.tangent import CentreGradients
-from arcwise.softmax.workspace import Workspace
 
 Keep = Literal["auto", "none", "bf16", "fp32"]
-Precision = Literal["fp32", "bf16"]
+GradientPrecision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Streaming:
     """How the pass is made.
 
     Attributes:
-        keep: whether the first sweep's exponentials wait for the second, and in which precision:
+        keep: whether the first pass's exponentials wait for the second, and in which precision:
             three products of matrices instead of four, for N·C numbers. ``"auto"`` keeps them in
             the precision of the gradients when they fit `budget`.
         gradients: arithmetic of the two gradient products. bf16 is as fast again on processors
@@ -42,7 +39,7 @@ class Streaming:
     """
 
     keep: Keep = "auto"
-    gradients: Precision = "fp32"
+    gradients: GradientPrecision = "fp32"
     chunk: int | None = None
     budget: int = 1 << 30
 
@@ -58,117 +55,156 @@ class Streaming:
         if self.chunk is not None and self.chunk < 1:
             raise ArcwiseError(f"Streaming: chunk={self.chunk!r}; expected at least 1 class")
 
-    def run(
+    def forward(
         self, problem: Problem, *, gradients: bool = True, workspace: Workspace | None = None
-    ) -> StreamingPass:
-        """The first sweep; `gradients=False` where only the loss is wanted."""
-        return StreamingPass(self, problem, gradients, workspace or Workspace())
+    ) -> tuple[Tensor, StreamingContext]:
+        """The first pass: the loss, and what the second needs; see `ClassPass`."""
+        size = problem.chunk_size(self.chunk)
+        centres, exponentials = ChunkedCentres(problem), Exponentials(problem, size)
+        workspace = workspace or Workspace()
+        dtype = self.kept(problem) if gradients else None
+        pairs = len(problem.x) * len(problem.centres)
+        kept = None if dtype is None else workspace.take(pairs, dtype, problem.x.device)
+        maxima: list[Tensor] = []
+
+        accumulator = torch.zeros_like(problem.x)
+        for chunk in problem.chunks(size):
+            rows = centres.first(chunk)
+            place = None if kept is None else _place(kept, chunk, len(problem.x))
+            weights, derivative, rescale = exponentials.accumulate(chunk, rows, place)
+            maxima.append(exponentials.maximum.current)
+            if gradients:
+                if rescale is not None:
+                    accumulator *= rescale[:, None].to(accumulator.dtype)
+                weights = derivative.to_cosines(weights).mul_(rows.inverse)
+                if place is not None and place.data_ptr() != weights.data_ptr():
+                    weights = place.copy_(weights)
+                self._add_product(weights, rows.rows, accumulator)
+        if kept is not None:
+            exponentials.free()
+
+        softmax = SoftmaxStatistics.of(problem, exponentials.log_sum_exp)
+        dx = None
+        if gradients:
+            maximum = exponentials.maximum.current
+            accumulator *= torch.exp(maximum.double() - softmax.log_total)[:, None].to(problem.x)
+            dx = embedding_gradient(problem, softmax, accumulator)
+        return softmax.loss, StreamingContext(
+            problem, softmax, dx, size, centres, exponentials, maxima, kept, workspace
+        )
+
+    def backward(self, ctx: StreamingContext) -> Iterator[tuple[slice, Tensor]]:
+        """The second pass: rows of the flat centres and their gradient, chunk by chunk."""
+        finish = CentreGradients(ctx.problem, ctx.softmax, ctx.chunk_size)
+        for chunk, centres, sums in self._second_pass(ctx, finish.out):
+            yield chunk.rows, finish.gradient(chunk, centres, sums)
+
+    def step(self, ctx: StreamingContext, rule: Rule, momentum: Tensor | None) -> None:
+        """The second pass, moving each chunk's centres before it goes on."""
+        finish = CentreGradients(ctx.problem, ctx.softmax, ctx.chunk_size)
+        for chunk, centres, sums in self._second_pass(ctx, finish.out):
+            finish.step(chunk, centres, sums, rule, momentum)
 
     def kept(self, problem: Problem) -> torch.dtype | None:
         """In which precision exponentials are kept for this problem, None for not at all."""
-        product = torch.bfloat16 if self.gradients == "bf16" else problem.x.dtype
+        product = self._product(problem)
         if self.keep != "auto":
             return {"none": None, "bf16": torch.bfloat16, "fp32": problem.x.dtype}[self.keep]
         size = len(problem.x) * len(problem.centres) * product.itemsize
         return product if size <= self.budget else None
 
-
-class StreamingPass:
-    """One pass: see `arcwise.softmax.outcome.Pass`."""
-
-    report: dict[str, float] = {}  # noqa: RUF012 - nothing to report but rounding
-
-    def __init__(
-        self, how: Streaming, problem: Problem, gradients: bool, workspace: Workspace
-    ) -> None:
-        self.how = how
-        self.problem = problem
-        self.workspace = workspace
-        self._product = torch.bfloat16 if how.gradients == "bf16" else problem.x.dtype
-        dtype = how.kept(problem) if gradients else None
-        size = len(problem.x) * len(problem.centres)
-        self._kept = None if dtype is None else workspace.take(size, dtype, problem.x.device)
-        self._shifts: list[Tensor] = []
-        self._lengths = KnownLengths(problem)
-        self._chunk = problem.chunk(how.chunk)
-        self._exponentials = Exponentials(problem, self._chunk)
-
-        pull = torch.zeros_like(problem.x)
-        for chunk in problem.chunks(self._chunk):
-            centres = Centres.of(problem, chunk)
-            place = None if self._kept is None else self._place(chunk)
-            weights, gain, fade = self._exponentials.first(chunk, centres, place)
-            self._lengths.note(chunk, centres.lengths)
-            self._shifts.append(self._exponentials.shift.current)
-            if gradients:
-                if fade is not None:
-                    pull *= fade[:, None].to(pull.dtype)
-                weights = gain.carry(weights).mul_(centres.inverse)
-                if place is not None and place.data_ptr() != weights.data_ptr():
-                    weights = place.copy_(weights)
-                self._multiply(weights, centres.rows, pull)
-        if self._kept is not None:
-            self._exponentials.free()
-        self._shift = self._exponentials.shift.current
-        log_others = self._shift.double() + self._exponentials.total.log()
-        self._softened = Softened.of(problem, log_others)
-        self.loss = self._softened.loss
-        if gradients:
-            factor = torch.exp(self._shift.double() - self._softened.log_total)
-            pull *= factor[:, None].to(pull.dtype)
-            self._gradient = embedding_gradient(problem, self._softened, pull)
-
-    def embedding_gradient(self) -> Tensor:
-        """(N, D), there since the first sweep."""
-        return self._gradient
-
-    def centre_gradients(self) -> Iterator[tuple[slice, Tensor]]:
-        """The second sweep."""
-        finished = CentreGradients(self.problem, self._softened, self._chunk)
-        for chunk, centres, sums in self._sums(finished.out):
-            yield chunk.rows, finished.finish(chunk, centres, sums)
-
-    def step_centres(self, centres: Tensor, momentum: Tensor | None, rule: Rule) -> None:
-        """The second sweep, moving each chunk's centres before it goes on."""
-        finished = CentreGradients(self.problem, self._softened, self._chunk)
-        for chunk, rows, sums in self._sums(finished.out):
-            finished.step(chunk, rows, sums, rule, centres, momentum)
-
-    def _sums(self, out: Tensor) -> Iterator[tuple[Chunk, Centres, Tensor]]:
+    def _second_pass(
+        self, ctx: StreamingContext, out: Tensor
+    ) -> Iterator[tuple[Chunk, CentreRows, Tensor]]:
         """Chunk by chunk, its centres and (R, D) sums over the samples, in the memory `out`."""
-        problem = self.problem
-        per_sample = problem.scale / max(len(problem.x), 1)
+        problem, last = ctx.problem, ctx.exponentials.maximum.current
         x, before = problem.x, None
-        for i, chunk in enumerate(problem.chunks(self._chunk)):
-            centres = Centres.of(problem, chunk, self._lengths.of(chunk))
-            under = self._shift if self._kept is None else self._shifts[i]
-            if under is not before:
-                share = per_sample * torch.exp(under.double() - self._softened.log_total)
-                x = (problem.x * share[:, None].to(problem.x.dtype)).to(self._product)
-                before = under
-            weights = self._recall(chunk, centres)
-            sums = out[: len(centres.rows)]
+        for i, chunk in enumerate(problem.chunks(ctx.chunk_size)):
+            centres = ctx.centres.again(chunk)
+            maximum = last if ctx.kept is None else ctx.maxima[i]
+            if maximum is not before:
+                factor = torch.exp(maximum.double() - ctx.softmax.log_total)
+                factor = (problem.scale_per_sample * factor)[:, None].to(problem.x.dtype)
+                x = (problem.x * factor).to(self._product(problem))
+                before = maximum
+            if ctx.kept is not None:
+                weights = _place(ctx.kept, chunk, len(problem.x))
+            else:
+                weights, derivative = ctx.exponentials.recompute(chunk, centres, last)
+                weights = derivative.to_cosines(weights).mul_(centres.inverse)
+            sums = out[: chunk.width]
             if weights.dtype == sums.dtype == x.dtype:
                 torch.mm(weights.T, x, out=sums)
             else:
                 sums.copy_(weights.to(x.dtype).T @ x)
             yield chunk, centres, sums
-        self.workspace.give(self._kept)
-        self._kept = None
+        ctx.workspace.give(ctx.kept)
+        ctx.kept = None
 
-    def _recall(self, chunk: Chunk, centres: Centres) -> Tensor:
-        if self._kept is not None:
-            return self._place(chunk)
-        weights, gain = self._exponentials.again(chunk, centres, self._shift)
-        return gain.carry(weights).mul_(centres.inverse)
-
-    def _place(self, chunk: Chunk) -> Tensor:
-        assert self._kept is not None
-        n, start, width = len(self.problem.x), chunk.rows.start, chunk.rows.stop - chunk.rows.start
-        return self._kept[n * start : n * (start + width)].view(n, width)
-
-    def _multiply(self, weights: Tensor, rows: Tensor, pull: Tensor) -> None:
-        if weights.dtype == rows.dtype == self._product:
-            pull.addmm_(weights, rows)
+    def _add_product(self, weights: Tensor, rows: Tensor, accumulator: Tensor) -> None:
+        product = torch.bfloat16 if self.gradients == "bf16" else accumulator.dtype
+        if weights.dtype == rows.dtype == product:
+            accumulator.addmm_(weights, rows)
         else:
-            pull += weights.to(self._product) @ rows.to(self._product)
+            accumulator += weights.to(product) @ rows.to(product)
+
+    def _product(self, problem: Problem) -> torch.dtype:
+        return torch.bfloat16 if self.gradients == "bf16" else problem.x.dtype
+
+
+@dataclass
+class StreamingContext:
+    """What the second pass needs of the first: see `Context`.
+
+    Attributes:
+        problem: the problem.
+        softmax: its probabilities.
+        embedding_gradient: (N, D) dL/dembeddings, or None without gradients.
+        chunk_size: classes at a time.
+        centres: the centres, whose lengths have been measured.
+        exponentials: makes the exponentials again that were not kept.
+        maxima: (n,) maximum of the logits that each chunk's kept exponentials are under.
+        kept: (n·C·K,) weights of the cosines, until a second pass has used them; None where they
+            are computed again.
+        workspace: where the memory of `kept` returns to.
+        metrics: empty, as there is no error but rounding.
+    """
+
+    problem: Problem
+    softmax: SoftmaxStatistics
+    embedding_gradient: Tensor | None
+    chunk_size: int
+    centres: ChunkedCentres
+    exponentials: Exponentials
+    maxima: list[Tensor]
+    kept: Tensor | None
+    workspace: Workspace
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Workspace:
+    """Memory that outlives a step, because fresh pages cost as much as the arithmetic on them.
+
+    It lends one flat piece at a time, which its borrower may also keep.
+    """
+
+    def __init__(self) -> None:
+        self._free: Tensor | None = None
+
+    def take(self, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """(size,) uninitialised, the piece given back last if it is large enough."""
+        free, self._free = self._free, None
+        if free is None or free.dtype != dtype or free.device != device or len(free) < size:
+            return torch.empty(size, dtype=dtype, device=device)
+        return free[:size]
+
+    def give(self, piece: Tensor | None) -> None:
+        """Hand a piece back."""
+        if piece is not None:
+            self._free = piece.new_empty(0).set_(piece.untyped_storage())  # all of it
+
+
+def _place(kept: Tensor, chunk: Chunk, n: int) -> Tensor:
+    """(n, R) part of the kept numbers that is a chunk's."""
+    start = n * chunk.rows.start
+    return kept[start : start + n * chunk.width].view(n, chunk.width)

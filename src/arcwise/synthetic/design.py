@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Colour = tuple[int, int, int]
+RGB = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Flavour:
     """One variant of a product: its word, its colour (sRGB) and its icon."""
 
     word: str
-    colour: Colour
+    colour: RGB
     icon: str
 
 
@@ -35,7 +35,7 @@ class Category:
     flavours: tuple[Flavour, ...]
 
 
-def _flavours(*rows: tuple[str, Colour, str]) -> tuple[Flavour, ...]:
+def _flavours(*rows: tuple[str, RGB, str]) -> tuple[Flavour, ...]:
     return tuple(Flavour(*row) for row in rows)
 
 
@@ -188,12 +188,12 @@ class Design:
     ground: str
     pattern: str
     pattern_count: int
-    base: Colour
-    second: Colour
-    accent: Colour
-    ink: Colour
-    cap: Colour
-    contents: Colour
+    base: RGB
+    second: RGB
+    accent: RGB
+    ink: RGB
+    cap: RGB
+    contents: RGB
     weight: int
     slant: float
     stretch: float
@@ -211,23 +211,23 @@ def family_of(identity: int) -> tuple[int, int]:
     return block * len(_FAMILY_SIZES) + place, offset - _STARTS[place]
 
 
-def luminance(colour: Colour) -> float:
+def luminance(colour: RGB) -> float:
     """Return the perceived brightness in [0, 1]."""
     return (0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]) / 255
 
 
-def mix(a: Colour, b: Colour, share: float) -> Colour:
+def mix(a: RGB, b: RGB, share: float) -> RGB:
     """Return the colour `share` of the way from `a` to `b`."""
     red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
     return red, green, blue
 
 
-def _hsv(hue: float, saturation: float, value: float) -> Colour:
+def _hsv(hue: float, saturation: float, value: float) -> RGB:
     red, green, blue = (round(255 * x) for x in colorsys.hsv_to_rgb(hue % 1.0, saturation, value))
     return red, green, blue
 
 
-def _palette(rng: np.random.Generator) -> tuple[str, Colour, Colour]:
+def _palette(rng: np.random.Generator) -> tuple[str, RGB, RGB]:
     """Return a family's mood, base colour and house colour."""
     # The hues that packaging uses; muddy yellow-green is not among them.
     hue = float(

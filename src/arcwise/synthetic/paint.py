@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from arcwise.synthetic import brush
-from arcwise.synthetic.design import FOLDED, TURNED, Colour, Design, luminance, mix
+from arcwise.synthetic.design import FOLDED, RGB, TURNED, Design, luminance, mix
 from arcwise.synthetic.ground import paint_ground
 from arcwise.synthetic.layers import Canvas
 from arcwise.synthetic.panels import Panel, paint_front, paint_side
@@ -56,7 +56,7 @@ def _disc(side: int, design: Design) -> Canvas:
     canvas = np.zeros((side, side, 3), np.uint8)
     middle = (side / 2, side / 2)
     if design.body in ("can", "tin"):
-        tone: Colour = (196, 198, 202)
+        tone: RGB = (196, 198, 202)
         canvas[...] = tone
         for radius, shade in ((0.47, 0.3), (0.43, 0.0), (0.36, 0.12)):
             brush.ellipse(

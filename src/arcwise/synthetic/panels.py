@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from arcwise.synthetic import brush
-from arcwise.synthetic.design import Colour, Design, luminance, mix
+from arcwise.synthetic.design import RGB, Design, luminance, mix
 from arcwise.synthetic.icons import icon
 from arcwise.synthetic.layers import Canvas
 
@@ -27,19 +27,19 @@ class Panel:
         """Return the pixel of a place on the panel."""
         return self.left + x * self.width, self.top + y * self.height
 
-    def rectangle(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
+    def rectangle(self, x0: float, y0: float, x1: float, y1: float, colour: RGB) -> None:
         """Draw a filled rectangle between two places."""
         brush.rectangle(self.canvas, *self.at(x0, y0), *self.at(x1, y1), colour)
 
 
-def _readable(ground: Colour, ink: Colour) -> Colour:
+def _readable(ground: RGB, ink: RGB) -> RGB:
     """Return `ink` if it can be read on the ground, else near-black or near-white."""
     if abs(luminance(ground) - luminance(ink)) > 0.28:
         return ink
     return (24, 22, 30) if luminance(ground) > 0.5 else (252, 250, 246)
 
 
-def _under(panel: Panel, x: float, y: float) -> Colour:
+def _under(panel: Panel, x: float, y: float) -> RGB:
     """Return the mean colour that is painted about a place."""
     column, row = panel.at(x, y)
     reach = max(1, round(panel.height * 0.04))
@@ -54,15 +54,15 @@ def _under(panel: Panel, x: float, y: float) -> Colour:
     return red, green, blue
 
 
-def _rim(panel: Panel, mask: Canvas, where: tuple[float, float], ink: Colour, share: float) -> None:
+def _rim(panel: Panel, mask: Canvas, where: tuple[float, float], ink: RGB, share: float) -> None:
     """Print an outline behind letters, `share` of their height wide, in a contrasting tone."""
-    tone: Colour = (28, 24, 34) if luminance(ink) > 0.5 else (252, 250, 246)
+    tone: RGB = (28, 24, 34) if luminance(ink) > 0.5 else (252, 250, 246)
     shift = max(1.0, min(mask.shape) * share)
     for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
         brush.stamp(panel.canvas, mask, (where[0] + dx * shift, where[1] + dy * shift), tone)
 
 
-def _print(panel: Panel, mask: Canvas, where: tuple[float, float], ink: Colour) -> None:
+def _print(panel: Panel, mask: Canvas, where: tuple[float, float], ink: RGB) -> None:
     """Print letters in one ink, with an outline where the ground has about their brightness."""
     reach_x, reach_y = mask.shape[1] / 2, mask.shape[0] / 2
     under = panel.canvas[
@@ -76,7 +76,7 @@ def _print(panel: Panel, mask: Canvas, where: tuple[float, float], ink: Colour) 
     brush.stamp(panel.canvas, mask, where, ink)
 
 
-def _brand(panel: Panel, d: Design, x: float, y: float, w: float, h: float, ink: Colour) -> None:
+def _brand(panel: Panel, d: Design, x: float, y: float, w: float, h: float, ink: RGB) -> None:
     mask = brush.lettering(
         d.family, w * panel.width, h * panel.height, d.weight, d.slant, d.arch, d.stretch
     )
@@ -86,7 +86,7 @@ def _brand(panel: Panel, d: Design, x: float, y: float, w: float, h: float, ink:
     _print(panel, mask, where, ink)
 
 
-def _flavour(panel: Panel, d: Design, x: float, y: float, w: float, h: float, ink: Colour) -> None:
+def _flavour(panel: Panel, d: Design, x: float, y: float, w: float, h: float, ink: RGB) -> None:
     mask = brush.lettering(
         d.flavour.word, w * panel.width, h * panel.height, max(2, d.weight - 2), stretch=1.3
     )
@@ -111,7 +111,7 @@ def _icon(panel: Panel, d: Design, x: float, y: float, side: float) -> None:
     )
 
 
-def _small_print(panel: Panel, x: float, y: float, w: float, lines: int, ink: Colour) -> None:
+def _small_print(panel: Panel, x: float, y: float, w: float, lines: int, ink: RGB) -> None:
     """Paint lines for text that is too small to be resolved."""
     rng = np.random.default_rng(lines * 1000 + round(w * 100))
     for i in range(lines):
@@ -125,7 +125,7 @@ def _small_print(panel: Panel, x: float, y: float, w: float, lines: int, ink: Co
         )
 
 
-def _brand_badge(panel: Panel, d: Design, x: float, y: float, w: float, h: float) -> Colour:
+def _brand_badge(panel: Panel, d: Design, x: float, y: float, w: float, h: float) -> RGB:
     """Paint the badge behind the brand, and return its colour."""
     c, centre = panel.canvas, panel.at(x, y)
     half_w, half_h = w * panel.width / 2, h * panel.height / 2

@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from arcwise.data.augment import Augment
 from arcwise.errors import ArcwiseError, suggestion
 from arcwise.margins import Gradient
-from arcwise.softmax.margin import Name as Softmax
-from arcwise.softmax.streaming import Precision as Products
+from arcwise.softmax import GradientPrecision as Products
+from arcwise.softmax import ImplementationName as Softmax
 from arcwise.training import losses
 from arcwise.training.losses import Loss, Published
 

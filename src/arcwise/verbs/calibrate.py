@@ -14,9 +14,9 @@ import numpy as np
 
 from arcwise import evaluation, runtime
 from arcwise.bundle import Bundle, add_thresholds, read_bundle
+from arcwise.data.digests import identity_digest
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
-from arcwise.data.split import identity_digest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import Reliability, ScoreMap, SearchThreshold, Threshold
 from arcwise.evaluation.calibration import FARS

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from arcwise.data.file_names import MANIFEST, member_paths
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
-from arcwise.data.names import MANIFEST, member_paths
 from arcwise.data.parallel import Progress
-from arcwise.data.reading import each_picture
+from arcwise.data.reading import each_image
 from arcwise.data.writing import FileSink, new_folder, new_zip
 from arcwise.data.writing.manifest_tables import as_csv, pairs_renamed, rows_renamed
 from arcwise.errors import ArcwiseError, ImageError
@@ -197,7 +197,7 @@ def align(
     rows: list[int] = []
     opened = new_zip if target.suffix.lower() == ".zip" else new_folder
     with opened(target) as files:
-        for row, crop in enumerate(each_picture(manifest, work, progress=progress)):
+        for row, crop in enumerate(each_image(manifest, work, progress=progress)):
             if isinstance(crop, ImageError):
                 done.unreadable.append(crop)
                 continue

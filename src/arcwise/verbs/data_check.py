@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from arcwise.data.check import check as look
+from arcwise.data.check.check_report import CheckReport, CloseIdentities, ModelReport, Outlier
 from arcwise.data.check.findings import NearDuplicates
 from arcwise.data.check.grouping import connected
 from arcwise.data.check.label_noise import (
@@ -19,10 +20,8 @@ from arcwise.data.check.label_noise import (
     pairs_above,
     suspicious_similarity,
 )
-from arcwise.data.check.model_report import CloseIdentities, ModelReport, Outlier
+from arcwise.data.check.merged_rows import MergedRows
 from arcwise.data.check.near_duplicates import made_copy
-from arcwise.data.check.report import CheckReport
-from arcwise.data.check.rows import Rows
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress
@@ -84,7 +83,7 @@ def check(
         report = replace(report, notes=(*report.notes, note))
     if not sources:
         return report
-    rows = Rows(manifests, other_identities=other_identities)
+    rows = MergedRows(manifests, other_identities=other_identities)
     by_model = _by_model(sources[0], rows, cached, embedding, comparing)
     by_pixels = enumerate((*report.duplicates, *report.near))
     group_of = {image: number for number, group in by_pixels for image in group.images}
@@ -99,7 +98,7 @@ def _in_one_group(images: Sequence[str], group_of: Mapping[str, int]) -> bool:
 
 def _by_model(
     source: EmbeddingSource,
-    rows: Rows,
+    rows: MergedRows,
     cached: bool,
     embedding: Progress | None,
     comparing: Progress | None,
@@ -159,7 +158,9 @@ def _similarity_of_copies(source: EmbeddingSource, manifest: Manifest) -> float 
     return float(np.quantile((originals * copies).sum(1), 1 - _DETECTED))
 
 
-def _copies(rows: Rows, row: np.ndarray, vectors: np.ndarray, least: float) -> list[NearDuplicates]:
+def _copies(
+    rows: MergedRows, row: np.ndarray, vectors: np.ndarray, least: float
+) -> list[NearDuplicates]:
     """Return groups of images that are at least so similar, the largest first."""
     groups = [
         NearDuplicates(*rows.described(row[group.members]), group.least)

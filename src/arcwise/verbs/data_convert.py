@@ -13,7 +13,7 @@ import pyarrow as pa
 from arcwise.data.formats.manifest_columns import nobody_in
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.formats.pairs import read_pairs
-from arcwise.data.formats.pairs.consistency import agreeing, itself_note, of_itself
+from arcwise.data.formats.pairs.consistency import check_agreement, self_pair_notes, self_pairs
 from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress
 from arcwise.data.writing.copying import WRITERS, Copied, copy_images, point_at_images
@@ -109,8 +109,8 @@ def convert(
         manifest = replace(manifest, pairs=read_pairs(Path(pairs), manifest))
     if manifest.pairs is not None:
         title = manifest.name if pairs is None else os.fspath(pairs)
-        agreeing(manifest.pairs, manifest, title)
-        note = itself_note(manifest.pairs, of_itself(manifest.pairs, manifest))
+        check_agreement(manifest.pairs, manifest, title)
+        note = self_pair_notes(manifest.pairs, self_pairs(manifest.pairs, manifest))
         manifest = replace(manifest, notes=(*manifest.notes, *note))
     if form == ".csv" or (form == ".parquet" and not manifest.has_images):
         return _summary(manifest, target, point_at_images(manifest, target), 0.0)

@@ -11,12 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from arcwise.data.catalogue import DataSet, named
-from arcwise.data.catalogue.download import Received, fetch
-from arcwise.data.catalogue.downloaded import from_download
-from arcwise.data.catalogue.mirrored import from_mirror, mirror_of
+from arcwise.data.catalogue import DataSet, find_data_set
+from arcwise.data.catalogue.archive_tables import from_download
+from arcwise.data.catalogue.fetching import DownloadProgress, fetch
+from arcwise.data.catalogue.mirror_tables import from_mirror, mirror_of
+from arcwise.data.file_names import MANIFEST
 from arcwise.data.formats.opening import open_manifest
-from arcwise.data.names import MANIFEST
 from arcwise.errors import ArcwiseError
 from arcwise.files import atomic_write, locked, translate_errors
 
@@ -55,7 +55,7 @@ def get(
     to: str | os.PathLike[str] | None = None,
     *,
     say: Callable[[str], None] = lambda line: None,
-    received: Received | None = None,
+    received: DownloadProgress | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> FetchedDataSet:
     """Fetch the data set of this name into a folder, which `open_manifest` reads.
@@ -75,7 +75,7 @@ def get(
         ArcwiseError: the name is unknown, the folder holds something else, or the data cannot be
             had; the message then says which file to fetch by hand, and where to put it.
     """
-    dataset = named(name)
+    dataset = find_data_set(name)
     folder = Path(name if to is None else to)
     say(terms(dataset))
     if (folder / MANIFEST).is_file() and _holds(dataset, folder):
@@ -94,7 +94,7 @@ def _fill(
     folder: Path,
     dataset: DataSet,
     mirror: Path | None,
-    received: Received | None,
+    received: DownloadProgress | None,
     pause: Callable[[float], None],
 ) -> str:
     """Fill the folder, and return where the data set comes from."""
@@ -119,7 +119,7 @@ def terms(dataset: DataSet) -> str:
     return "\n".join(
         (
             f"{dataset.name}: {dataset.about}",
-            f"  {dataset.pictures:,} images of {dataset.identities:,} identities, {dataset.size}",
+            f"  {dataset.images:,} images of {dataset.identities:,} identities, {dataset.size}",
             f"  licence   {dataset.licence}",
             f"  cite      {dataset.cite}",
             f"  origin    {dataset.origin}",

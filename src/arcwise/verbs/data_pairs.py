@@ -13,10 +13,9 @@ import pyarrow as pa
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.formats.pairs import write_pairs_table
 from arcwise.data.formats.pairs.lfw import lfw_text
-from arcwise.data.formats.pairs.row_names import plain, row_names
+from arcwise.data.formats.pairs.row_names import plain_paths, row_names
 from arcwise.data.manifest import Manifest
-from arcwise.data.pair_drawing import DrawnPairs, draw_pairs
-from arcwise.data.pair_rule import PairRule
+from arcwise.data.pair_drawing import DrawnPairs, PairRule, draw_pairs
 from arcwise.data.parallel import Progress
 from arcwise.errors import ArcwiseError
 from arcwise.files import atomic_write
@@ -135,7 +134,7 @@ def _each_image_once(manifest: Manifest) -> Manifest:
     """Return the manifest without rows whose image an earlier row has."""
     if not manifest.has_images or "template" in manifest.table.column_names:
         return manifest
-    names = plain(row_names(manifest)).to_pylist()
+    names = plain_paths(row_names(manifest)).to_pylist()
     first = {image: row for row, image in reversed(list(enumerate(names)))}
     return manifest if len(first) == len(names) else manifest.select(sorted(first.values()))
 

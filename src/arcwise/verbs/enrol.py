@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arcwise import runtime
-from arcwise.data.content import content_digests
+from arcwise.data.digests import content_digests
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, GalleryError, ImageError

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arcwise.data.picture import read_picture
+from arcwise.data.image_files import read_image_bytes
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import decode
 
@@ -128,7 +128,7 @@ def _small_image(roots: Sequence[str], image: str, longest: int) -> np.ndarray |
     why = ""
     for root in roots:
         try:
-            return shrunk(decode(read_picture(root, image), image), longest)
+            return shrunk(decode(read_image_bytes(root, image), image), longest)
         except ArcwiseError as problem:  # of the image, or of the archive that it was in
             reason = problem.reason if isinstance(problem, ImageError) else str(problem)
             why = why or reason

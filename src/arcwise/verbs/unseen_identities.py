@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.data.content import content_digests
+from arcwise.data.digests import content_digests, possible_digests
 from arcwise.data.manifest import Manifest
-from arcwise.data.split import known_digests
 from arcwise.errors import ArcwiseError
 from arcwise.identity import is_bare_number
 from arcwise.runtime import Model
@@ -142,13 +141,13 @@ def _digests_of_names(manifest: Manifest) -> dict[str, set[str]]:
         first_row.setdefault(identity, row)
     digests: dict[str, set[str]] = {}
     for identity, row in first_row.items():
-        digests[identity] = known_digests(identity)
+        digests[identity] = possible_digests(identity)
         if manifest.has_images:
             folder = manifest.image(row).replace("\\", "/").rpartition("/")[0]
             above = folder.removesuffix(identity)
             parts = above.removesuffix("/").split("/") if above.endswith("/") else []
             for start in range(len(parts)):
-                digests[identity] |= known_digests("/".join([*parts[start:], identity]))
+                digests[identity] |= possible_digests("/".join([*parts[start:], identity]))
     return digests
 
 

@@ -38,7 +38,7 @@ def deadly(work: Callable[..., None], calls: int) -> Callable[..., None]:
 
 
 def prepare(moment: str) -> Callable[[int, int], None]:
-    """Sets a trap; the function is told of progress."""
+    """Set a trap, and return a progress callback that dies at the moment."""
     copying._STEP = 1
     if moment == "whole":
         WorkFolder.declare_whole = deadly(WorkFolder.declare_whole, 0)
@@ -46,11 +46,11 @@ def prepare(moment: str) -> Callable[[int, int], None]:
         os.rename = deadly(os.rename, 1)
         WorkFolder.drop = deadly(WorkFolder.drop, 0)  # where there is one file only
 
-    def told(done: int, total: int) -> None:
+    def die_at_moment(done: int, total: int) -> None:
         if done == {"first": 1, "middle": total // 2, "last": total}.get(moment):
             die()
 
-    return told
+    return die_at_moment
 
 
 def main(source: str, folder: str, forms: list[str]) -> None:

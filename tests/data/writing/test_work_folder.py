@@ -28,7 +28,7 @@ def files(root: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def source(a_picture: Callable[..., bytes], tmp_path: Path) -> Path:
-    """40 pictures, four of them large and one missing, and pairs."""
+    """40 images, four of them large and one missing, and pairs."""
     root = tmp_path / "source"
     root.mkdir()
     rows = ["image,identity"]
@@ -51,15 +51,15 @@ def test_killed_at_any_moment(source: Path, tmp_path: Path) -> None:
         convert(source, os.path.join(tmp_path, "whole run", form.strip("/"), form))
         expected = files(tmp_path / "whole run" / form.strip("/"))
         for moment in interrupted.MOMENTS:
-            here = tmp_path / form.strip("/") / moment
-            assert (here / f".{Path(form).name}.partial").is_dir()
-            said: list[str] = []
-            done = convert(source, os.path.join(here, form), say=said.append)
-            assert files(here) == expected
+            folder = tmp_path / form.strip("/") / moment
+            assert (folder / f".{Path(form).name}.partial").is_dir()
+            messages: list[str] = []
+            done = convert(source, os.path.join(folder, form), say=messages.append)
+            assert files(folder) == expected
             assert [error.name for error in done.left_out] == ["11.png"]
             assert (done.images, done.pairs) == (39, 10)
             if form in APPENDED and moment in ("last", "whole"):
-                assert said[0].startswith("resuming at picture ")
+                assert messages[0].startswith("resuming at image ")
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -72,9 +72,9 @@ def test_interrupted_by_hand(source: Path, tmp_path: Path, form: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         convert(source, target, progress=stop)
     assert [path.name for path in (tmp_path / "one").iterdir()] == [f".{Path(target).name}.partial"]
-    said: list[str] = []
-    convert(source, target, say=said.append)
-    assert said == ["resuming at picture 40 of 40"]
+    messages: list[str] = []
+    convert(source, target, say=messages.append)
+    assert messages == ["resuming at image 40 of 40"]
     convert(source, os.path.join(tmp_path, "two", form))
     assert files(tmp_path / "one") == files(tmp_path / "two")
 
@@ -89,7 +89,7 @@ def test_another_data_set_does_not_go_on(source: Path, tmp_path: Path) -> None:
         convert(tmp_path / "one.zip", target, progress=stop)
     with pytest.raises(ArcwiseError, match=r"out\.zip\.partial holds the beginning of out\.zip"):
         convert(open_manifest(source).select(range(30)), target)
-    os.utime(tmp_path / "one.zip", (1, 1))  # the same names, perhaps other pictures
+    os.utime(tmp_path / "one.zip", (1, 1))  # the same names, perhaps other images
     with pytest.raises(ArcwiseError, match="or from this one before it was changed; remove that"):
         convert(tmp_path / "one.zip", target)
     assert not target.exists()

@@ -1,4 +1,4 @@
-"""Names of members: one and the same, however it is written."""
+"""Names of members in an archive, each the same however it is written."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ pc: Any = pyarrow.compute  # its functions are made while it is imported; no che
 _ODD = re.compile(r"\\|//|^/|^\./|/\./")
 
 
-def plain(name: str) -> str:
-    """A member's name with forward slashes, none of them at its begin or twice, and no `./`."""
+def plain_name(name: str) -> str:
+    """Return a member's name with single forward slashes, none at its begin, and no `./`."""
     if not _ODD.search(name):
         return name
     name = name.replace("\\", "/")
@@ -24,18 +24,18 @@ def plain(name: str) -> str:
     return "/".join(part for part in name.split("/") if part not in ("", ".")) + end
 
 
-def spellings(name: str) -> Iterator[str]:
-    """How a member may be called that is meant by a name; the name itself first."""
+def name_spellings(name: str) -> Iterator[str]:
+    """Yield the spellings that a member of this name may have, the name itself first."""
     yield name
-    if (short := plain(name)) != name:
+    if (short := plain_name(name)) != name:
         yield short
     if not short.isascii():
         for form in ("NFC", "NFD"):
             yield unicodedata.normalize(form, short)
 
 
-def alike(names: pa.Array | pa.ChunkedArray, title: str) -> tuple[str, ...]:
-    """A note where names differ only in case or Unicode form; none where there are none."""
+def alike_notes(names: pa.Array | pa.ChunkedArray, title: str) -> tuple[str, ...]:
+    """Return a note where names differ only in case or Unicode form; none where there are none."""
     texts = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
     lower = pc.utf8_lower(pc.utf8_normalize(texts, form="NFC")).dictionary_encode()
     count = len(lower) - len(lower.dictionary)

@@ -24,7 +24,7 @@ class PositionedFile:
         weakref.finalize(self, self._file.close)  # with the container, without a warning
 
     def read_at(self, position: int, length: int) -> bytes:
-        """The bytes from a position on; fewer where the file ends."""
+        """Return the bytes from a position on; fewer where the file ends."""
         if hasattr(os, "pread"):
             return os.pread(self._file.fileno(), length, position)
         with self._lock:

@@ -1,4 +1,4 @@
-"""A `.zip`: pictures by the names of its members."""
+"""A `.zip`: images by the names of its members."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from arcwise.data.containers.member_names import alike, plain, spellings
+from arcwise.data.containers.member_names import alike_notes, name_spellings, plain_name
 from arcwise.data.containers.positioned import PositionedFile
 from arcwise.errors import ArcwiseError, ImageError
 
@@ -43,14 +43,14 @@ class ZipContainer:
         except zipfile.BadZipFile as problem:
             raise ArcwiseError(f"{path}: not a whole .zip archive ({problem})") from None
         every = self._file.infolist()
-        self.members = {plain(info.filename): info for info in every}
+        self.members = {plain_name(info.filename): info for info in every}
         self.notes = tuple(self._notes(every))
 
     def __contains__(self, member: str) -> bool:
         return self._member(member) is not None
 
     def read(self, member: str, ref: str) -> bytes:
-        """The bytes of one member."""
+        """Return the bytes of one member."""
         info = self._member(member)
         if info is None:
             raise ImageError(ref, f"{self._name} has no member {member!r}")
@@ -67,21 +67,21 @@ class ZipContainer:
             raise ImageError(ref, f"cannot be read from {self._name}: {problem}") from None
 
     def _member(self, member: str) -> zipfile.ZipInfo | None:
-        found = (self.members.get(one) for one in spellings(member))
-        return next((info for info in found if info is not None), None)
+        entries = (self.members.get(one) for one in name_spellings(member))
+        return next((info for info in entries if info is not None), None)
 
     def _notes(self, every: list[zipfile.ZipInfo]) -> Iterator[str]:
-        older = [one for one in every if self.members[plain(one.filename)] is not one]
+        older = [one for one in every if self.members[plain_name(one.filename)] is not one]
         older = [one for one in older if not one.is_dir()]
         if older:
-            later = [self.members[plain(one.filename)] for one in older]
+            later = [self.members[plain_name(one.filename)] for one in older]
             other = sum(a.CRC != b.CRC for a, b in zip(older, later, strict=True))
             yield (
                 f"{self._name}: {len(older):,} members have the name of a later one and are left "
                 f"out, {other:,} of them with another content; the first is {older[0].filename!r}"
             )
         files = [name for name, one in self.members.items() if not one.is_dir()]
-        yield from alike(pa.array(map(_shown, files), pa.string()), self._name)
+        yield from alike_notes(pa.array(map(_shown, files), pa.string()), self._name)
         if hidden := _unnamed(self._bytes, every, self._file.start_dir):
             yield (
                 f"{self._name}: its directory names {len(every):,} members; {len(hidden):,} more "
@@ -90,22 +90,22 @@ class ZipContainer:
             )
 
     def _stored(self, info: zipfile.ZipInfo) -> bytes | None:
-        """The bytes of a member that is not packed, all in one read; None if it is not whole.
+        """Return the bytes of a stored member, all in one read; None if it is packed or not whole.
 
-        Then `zipfile`, which takes several times as long, finds out what is wrong.
+        `zipfile`, which takes several times as long, then says what is wrong.
         """
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & _ENCRYPTED:
             return None
         name = info.orig_filename.encode("utf-8" if info.flag_bits & _UTF8 else "cp437")
         length = _LOCAL.size + len(name) + info.file_size
-        found = self._bytes.read_at(info.header_offset, length + _EXTRA)
-        if len(found) < length:
+        block = self._bytes.read_at(info.header_offset, length + _EXTRA)
+        if len(block) < length:
             return None
-        mark, _, _, method, *_, named, extra = _LOCAL.unpack_from(found)
+        mark, _, _, method, *_, named, extra = _LOCAL.unpack_from(block)
         start = _LOCAL.size + named + extra
-        data = found[start : start + info.file_size]
+        data = block[start : start + info.file_size]
         whole = mark == b"PK\3\4" and method == zipfile.ZIP_STORED and len(data) == info.file_size
-        same = found[_LOCAL.size : _LOCAL.size + named] == name
+        same = block[_LOCAL.size : _LOCAL.size + named] == name
         return data if whole and same and zlib.crc32(data) == info.CRC else None
 
 
@@ -114,24 +114,24 @@ def _shown(name: str) -> str:
 
 
 def _unnamed(file: PositionedFile, members: Sequence[zipfile.ZipInfo], directory: int) -> list[str]:
-    """The names of members that no entry of the directory leads to.
+    """Return the names of members that no entry of the directory leads to.
 
     Args:
         file: the archive.
         members: of its directory.
         directory: where that begins.
     """
-    found: list[str] = []
+    names: list[str] = []
     after = 0
     for info in sorted(members, key=lambda one: one.header_offset):
-        found += _inside(file, after, info.header_offset)
+        names += _inside(file, after, info.header_offset)
         after = max(after, info.header_offset + _LOCAL.size + len(info.filename))
         after = max(after, info.header_offset + _LOCAL.size + info.compress_size)
-    return found + list(_inside(file, after, directory))
+    return names + list(_inside(file, after, directory))
 
 
 def _inside(file: PositionedFile, start: int, end: int) -> Iterator[str]:
-    """The names of members between two positions; a directory or a stub there has none."""
+    """Yield the names of members between two positions; a directory or a stub there has none."""
     if end - start <= _USUAL:
         return
     position = start

@@ -1,4 +1,4 @@
-"""Text with commas → a table of strings; every malformed row is an error with its number."""
+"""CSV text → a table of strings. Every malformed row is an error with its number."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _INDEX = "Unnamed: 0"
 
 
 def parse_csv(data: bytes, title: str) -> pa.Table:
-    """The table in a CSV file, all columns as text (`007` stays `007`).
+    """Return the table in a CSV file, all columns as text (`007` stays `007`).
 
-    What separates is what the line `sep=;` above the header says, otherwise commas, semicolons,
-    tabs or bars, whichever the header holds most of. Lines end in any of the three ways. Columns
+    The separator is that of the line `sep=;` above the header; without it, the commas, semicolons,
+    tabs or bars that the header holds most of. Lines end in any of the three ways. Columns
     and rows with nothing in them are left out, and so is an unnamed first column of whole numbers
     (the index that pandas writes).
 
@@ -70,12 +70,12 @@ def parse_csv(data: bytes, title: str) -> pa.Table:
             f"{first.expected_columns} ({first.text[:60]!r}); {len(ragged)} such rows; put a "
             "value with a comma in it into double quotes"
         )
-    _closed(table, data, title)
+    _check_last_quote(table, data, title)
     return _without_empty(table, names, title)
 
 
 def _cut(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """The first line, its end, and the rest."""
+    """Return the first line, its end, and the rest."""
     end = _LINE_END.search(data)
     return (data[: end.start()], end[0], data[end.end() :]) if end else (data, b"", b"")
 
@@ -83,7 +83,7 @@ def _cut(data: bytes) -> tuple[bytes, bytes, bytes]:
 def _parsed(
     data: bytes, delimiter: str, columns: int, title: str
 ) -> tuple[pa.Table, list[pacsv.InvalidRow]]:
-    """The rows below the header, and those of another length."""
+    """Return the rows below the header, and those of another length."""
     names = [str(place) for place in range(columns)]
     ragged: list[pacsv.InvalidRow] = []
     try:
@@ -114,9 +114,9 @@ def _header(line: bytes, delimiter: str, title: str) -> list[str]:
 
 
 def _one_more(table: pa.Table, names: list[str]) -> list[str]:
-    """The names where every row has a value more: row numbers before it (R), or nothing behind.
+    """Return names for rows that all have one value more than the header; empty where none fit.
 
-    Empty where it has another value.
+    R writes row numbers before the rest, others a separator behind it.
     """
     if pc.all(pc.equal(table.column(len(names)), "")).as_py():
         return [*names, ""]
@@ -127,8 +127,8 @@ def _is_index(column: pa.ChunkedArray) -> bool:
     return bool(pc.all(pc.match_substring_regex(column, r"^\d+$")).as_py())
 
 
-def _closed(table: pa.Table, data: bytes, title: str) -> None:
-    """Nothing, if the last value is not the rest of a file after a quote that nothing closes."""
+def _check_last_quote(table: pa.Table, data: bytes, title: str) -> None:
+    """Raise an error if the last value is the rest of a file after a quote without its end."""
     if not len(table) or data.count(b'"') % 2 == 0:
         return
     for column in table.columns:
@@ -140,7 +140,7 @@ def _closed(table: pa.Table, data: bytes, title: str) -> None:
 
 
 def _without_empty(table: pa.Table, names: list[str], title: str) -> pa.Table:
-    """The table with these names, without rows and unnamed columns that hold nothing.
+    """Return the table with these names, without rows and unnamed columns that hold nothing.
 
     Raises:
         ArcwiseError: an unnamed column that is not the first holds something.
@@ -169,7 +169,7 @@ def _without_empty(table: pa.Table, names: list[str], title: str) -> pa.Table:
 
 
 def _check_text(data: bytes, title: str) -> None:
-    """Before pyarrow looks: its report of a row of the wrong length must be text."""
+    """Raise an error unless all is UTF-8: pyarrow reports rows of a wrong length as text."""
     try:
         data.decode()
     except UnicodeDecodeError as wrong:

@@ -1,4 +1,4 @@
-"""What the names of files and folders say: an image, a split, a table of ours, something hidden."""
+"""What the name of a file or folder says: an image, a split, a table of ours, something hidden."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from arcwise.images.headers import UNREAD
 
-PICTURES = frozenset(
+IMAGE_ENDINGS = frozenset(
     f".{ending}"
     for group in (
         "jpg jpeg jpe jfif",
@@ -20,9 +20,6 @@ PICTURES = frozenset(
     for ending in group.split()
 )
 """The endings of files that `decode` may read."""
-
-OWN_TABLES = ("manifest.csv", "manifest.parquet")
-"""A table of this name inside a folder or archive describes it, and is believed."""
 
 SPLITS = {
     word: split
@@ -41,26 +38,48 @@ SPLITS = {
 """What a split may be called, in small letters → what it is called in a manifest."""
 
 _HIDDEN = frozenset(("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information"))
-
 _SET = re.compile(r"[-_ ]?(set|split|data|images|pictures|photos)$")
 
 
+def spelled_in_any_case(*names: str) -> tuple[str, ...]:
+    """Return each file name as it is, capitalised and in capitals, with its ending in either case.
+
+    The names come in the order given, and of each name the plain spelling comes first.
+    """
+    spellings = []
+    for name in names:
+        stem, dot, ending = name.rpartition(".")
+        stems = (stem, stem.capitalize(), stem.upper())
+        spellings += [f"{one}{dot}{two}" for two in (ending, ending.upper()) for one in stems]
+    return tuple(spellings)
+
+
+OWN_TABLES = spelled_in_any_case("manifest.csv", "manifest.parquet")
+"""A table of one of these names inside a folder or archive describes it, and is believed."""
+
+
 def split_of(name: str) -> str | None:
-    """The split that a folder, a file or a table calls so, in any case; None if it is none."""
+    """Return the split that a folder, file or table is named after, in any case; None for none."""
     word = name.strip().casefold()
     return SPLITS.get(word) or SPLITS.get(_SET.sub("", word))
 
 
-def is_picture(file: str) -> bool:
-    """Whether a file is one that `decode` may read, by its path."""
-    usable = PurePosixPath(file).suffix.lower() in PICTURES and _is_text(file)
-    return usable and hidden(file) is None
+def is_image(file: str) -> bool:
+    """Return whether a path is that of a file that `decode` may read."""
+    usable = PurePosixPath(file).suffix.lower() in IMAGE_ENDINGS and _is_text(file)
+    return usable and hidden_part(file) is None
 
 
-def hidden(file: str) -> str | None:
-    """The hidden folder (`.git/`, `__MACOSX/`, …) or file that a path leads into; None if none.
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder of this name is none of the data set's."""
+    return name.startswith(".") or name in _HIDDEN
 
-    Such are an operating system's or a program's own; a folder ends in a slash.
+
+def hidden_part(file: str) -> str | None:
+    """Return the hidden folder (`.git/`, `__MACOSX/`, …) or file that a path leads into.
+
+    Such are an operating system's or a program's own. A folder ends in a slash. None where no part
+    of the path is hidden.
     """
     parts = file.split("/")
     for place, part in enumerate(parts):
@@ -70,39 +89,22 @@ def hidden(file: str) -> str | None:
     return None
 
 
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is none of the data set's."""
-    return name.startswith(".") or name in _HIDDEN
+def common_folder(files: Iterable[str]) -> str:
+    """Return the folders around all files but hidden ones, with a slash behind; empty for none."""
+    shown = [file for file in files if hidden_part(file) is None and not file.endswith("/")]
+    if not shown:
+        return ""
+    folder = posixpath.commonprefix([min(shown), max(shown)]).rpartition("/")[0]
+    return f"{folder}/" if folder else ""
 
 
-def _is_text(file: str) -> bool:
-    try:
-        file.encode()
-    except UnicodeEncodeError:  # a file name in an encoding nobody knows any more
-        return False
-    return True
-
-
-def shown(file: str) -> str:
-    """A file's name as text that any terminal takes."""
+def printable(file: str) -> str:
+    """Return a file's name as text that any terminal takes."""
     return file.encode("utf-8", "backslashreplace").decode()
 
 
-def other_photos(ignored: Iterable[str]) -> tuple[str, ...]:
-    """A note on the photographs among the files left out, which are of kinds that none reads."""
-    kinds = {file: UNREAD.get(PurePosixPath(file).suffix.lower()) for file in ignored}
-    photos = [file for file, kind in kinds.items() if kind and hidden(file) is None]
-    if not photos:
-        return ()
-    what = ", ".join(sorted({str(kinds[file]) for file in photos}))
-    return (
-        f"{len(photos):,} files are photographs that cannot be read ({what}), and left out "
-        f"({shown(photos[0])}{' …' if len(photos) > 1 else ''}); convert them to JPEG or PNG",
-    )
-
-
-def unlisted(files: Iterable[str], table: str, images: Iterable[str]) -> tuple[str, ...]:
-    """A note where pictures lie beside a table that does not name them; none where all are named.
+def unlisted_notes(files: Iterable[str], table: str, images: Iterable[str]) -> tuple[str, ...]:
+    """Return a note where a table does not name all images that lie beside it; else none.
 
     Args:
         files: all there are, relative to the table.
@@ -110,17 +112,32 @@ def unlisted(files: Iterable[str], table: str, images: Iterable[str]) -> tuple[s
         images: that it names.
     """
     listed = {image.replace("\\", "/").removeprefix("./") for image in images}
-    others = sorted(file for file in files if is_picture(file) and file not in listed)
+    others = sorted(file for file in files if is_image(file) and file not in listed)
     if not others:
         return ()
     return (
-        f"{table} does not name {len(others):,} pictures that lie beside it, and they are not "
+        f"{table} does not name {len(others):,} images that lie beside it, and they are not "
         f"read; the first is {others[0]}",
     )
 
 
-def around(files: Iterable[str]) -> str:
-    """The folders around all files but hidden ones, with a slash behind; empty where none are."""
-    seen = [file for file in files if hidden(file) is None and not file.endswith("/")]
-    folder = posixpath.commonprefix([min(seen), max(seen)]).rpartition("/")[0] if seen else ""
-    return f"{folder}/" if folder else ""
+def unread_photo_notes(ignored: Iterable[str]) -> tuple[str, ...]:
+    """Return a note on the photographs among files left out, which are of kinds that none reads."""
+    kinds = {file: UNREAD.get(PurePosixPath(file).suffix.lower()) for file in ignored}
+    photos = [file for file, kind in kinds.items() if kind and hidden_part(file) is None]
+    if not photos:
+        return ()
+    what = ", ".join(sorted({str(kinds[file]) for file in photos}))
+    return (
+        f"{len(photos):,} files are photographs that cannot be read ({what}), and left out "
+        f"({printable(photos[0])}{' …' if len(photos) > 1 else ''}); convert them to JPEG or PNG",
+    )
+
+
+def _is_text(file: str) -> bool:
+    """Return whether a name is UTF-8, as a table needs it; old archives have other encodings."""
+    try:
+        file.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

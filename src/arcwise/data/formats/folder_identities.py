@@ -1,4 +1,4 @@
-"""From a list of files to identities: what folders mean."""
+"""Identities, splits and domains of image files, from the folders they lie in."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pyarrow as pa
 
 from arcwise.data.formats.file_kinds import (
     SPLITS,
-    hidden,
-    is_picture,
-    other_photos,
-    shown,
+    hidden_part,
+    is_image,
+    printable,
     split_of,
+    unread_photo_notes,
 )
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -28,7 +28,7 @@ of its name; or the identity itself, whatever lies below."""
 _FULL = 0.75  # of the sub-folders that each of several top folders could have
 
 
-def arrange(
+def manifest_of_files(
     files: Iterable[str],
     root: Path,
     name: str,
@@ -37,59 +37,59 @@ def arrange(
     prefix: str = "",
     top_folders: TopFolders | None = None,
 ) -> Manifest:
-    """The manifest of files whose folders say whose they are.
+    """Return the manifest of files whose folders name their identities.
 
-    The identity is the folder that directly holds the picture, with the folders above it
-    (`fruit/apple`); folders around all of them are no part of it, so that a folder, a zip of it,
-    and one more folder around either name the same identities. When the top folders are exactly
-    splits (`Train`, `valid`, `gallery`, …) they are taken as such, and not as part of the identity.
+    The identity is the folder that directly holds the image, with the folders above it
+    (`fruit/apple`). Folders around all images are no part of it: a folder, a zip of it, and one
+    more folder around either give the same identities. Top folders that are exactly splits
+    (`Train`, `valid`, `gallery`, …) become the column `split`.
 
     Args:
         files: paths with forward slashes, relative to the data set.
         root: what the manifest's images start from.
         name: of the data set.
-        identities: whether a picture outside any folder is an error.
+        identities: whether an image outside any folder is an error.
         prefix: put before each path (`archive.zip/`).
         top_folders: what the top folders are, where their names do not say it.
 
     Raises:
-        ArcwiseError: no picture, pictures whose identity no folder names, or top folders that may
+        ArcwiseError: no image, images whose identity no folder names, or top folders that may
             be splits or a part of the identity.
     """
-    pictures: list[str] = []
+    images: list[str] = []
     others: set[str] = set()
     for file in files:
-        if is_picture(file):
-            pictures.append(file)
+        if is_image(file):
+            images.append(file)
         else:
-            others.add(hidden(file) or file)
+            others.add(hidden_part(file) or file)
     ignored = sorted(others)
-    if not pictures:
-        raise ArcwiseError(f"{root / prefix}: no picture in it{_instead(ignored)}")
-    pictures.sort()
-    folders = [file.rpartition("/")[0] for file in pictures]
-    flat = [file for file, folder in zip(pictures, folders, strict=True) if not folder]
+    if not images:
+        raise ArcwiseError(f"{root / prefix}: no image in it{_instead(ignored)}")
+    images.sort()
+    folders = [file.rpartition("/")[0] for file in images]
+    flat = [file for file, folder in zip(images, folders, strict=True) if not folder]
     if flat and identities:
         raise ArcwiseError(
-            f"{root / prefix}: {len(flat)} pictures lie in no folder ({flat[0]}), so whose they "
-            "are is unknown; put each into a folder named after its identity, or write a table "
-            "with the columns image and identity"
+            f"{root / prefix}: {len(flat)} images lie in no folder ({flat[0]}), so their "
+            "identities are unknown; put each into a folder named after its identity, or write a "
+            "table with the columns image and identity"
         )
-    columns = {"image": [prefix + file for file in pictures]}
-    understood, notes = "a flat folder of pictures", other_photos(ignored)
-    if len(flat) < len(pictures):
-        meant = folder_columns(folders, str(root / prefix), top_folders)
-        columns |= meant.columns
-        understood, notes = meant.understood, (*notes, *meant.notes)
+    columns = {"image": [prefix + file for file in images]}
+    understood, notes = "a flat folder of images", unread_photo_notes(ignored)
+    if len(flat) < len(images):
+        by_folder = folder_columns(folders, str(root / prefix), top_folders)
+        columns |= by_folder.columns
+        understood, notes = by_folder.understood, (*notes, *by_folder.notes)
     table = pa.table({key: pa.array(values, pa.string()) for key, values in columns.items()})
-    return Manifest(table, root, name, tuple(map(shown, ignored)), understood, notes=notes)
+    return Manifest(table, root, name, tuple(map(printable, ignored)), understood, notes=notes)
 
 
-class Meant(NamedTuple):
-    """What the folders of pictures say.
+class FolderColumns(NamedTuple):
+    """The columns of a manifest that the folders of its images give.
 
     Attributes:
-        columns: `identity`, and perhaps `split` or `domain`, of each picture.
+        columns: `identity`, and perhaps `split` or `domain`, of each image.
         understood: how they were read.
         notes: what the user has to know.
     """
@@ -99,23 +99,25 @@ class Meant(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def folder_columns(folders: list[str], title: str, top_folders: TopFolders | None = None) -> Meant:
-    """What the folder of each picture says.
+def folder_columns(
+    folders: list[str], title: str, top_folders: TopFolders | None = None
+) -> FolderColumns:
+    """Return the columns that the folder of each image gives.
 
     Args:
-        folders: of each picture.
+        folders: of each image.
         title: of the data set, for an error.
         top_folders: what the top folders are, where their names do not say it.
 
     Raises:
-        ArcwiseError: the top folders may be splits or a part of the identity, and nobody said
-            which; or they were said to be something that they cannot be.
+        ArcwiseError: the top folders may be splits or a part of the identity, and `top_folders`
+            does not say which, or says something that they cannot be.
     """
     understood = "a folder per identity"
     columns = {}
-    around, folders = _unwrapped(folders)
-    if around:
-        understood = f"a folder per identity, all inside {around}"
+    outer, folders = _without_common(folders)
+    if outer:
+        understood = f"a folder per identity, all inside {outer}"
     tops = sorted({folder.partition("/")[0] for folder in folders})
     if top_folders is None and (turned := _splits_on_top(folders)):
         file = folders[0]
@@ -123,35 +125,37 @@ def folder_columns(folders: list[str], title: str, top_folders: TopFolders | Non
         columns["split"] = [split_of(folder.partition("/")[0]) or "" for folder in folders]
         columns["identity"] = [folder.partition("/")[2] for folder in folders]
         note = (
-            f"splits lie within each of the {len(tops)} top folders ({shown(file)}), which are "
+            f"splits lie within each of the {len(tops)} top folders ({printable(file)}), which are "
             "taken for identities; if not, say --top-folders part"
         )
-        return Meant(columns, understood, (note,))
+        return FolderColumns(columns, understood, (note,))
     meaning, notes = (top_folders, ()) if top_folders else _meaning(folders, title)
-    found = f"{', '.join(tops[:6])}{', …' if len(tops) > 6 else ''}"
+    top_names = f"{', '.join(tops[:6])}{', …' if len(tops) > 6 else ''}"
     if meaning in ("split", "domain"):
         if not _nested(folders):
             raise ArcwiseError(
-                f"{title}: --top-folders {meaning}, and pictures lie right in {tops[0]}; expected "
+                f"{title}: --top-folders {meaning}, and images lie right in {tops[0]}; expected "
                 "a folder per identity in each top folder"
             )
         above = [folder.partition("/")[0] for folder in folders]
         columns[meaning] = [split_of(one) or one for one in above] if meaning == "split" else above
-        inside, folders = _unwrapped([folder.partition("/")[2] for folder in folders])
-        understood = f"the top folders as {meaning}s ({found}), below them a folder per identity"
-        if inside:
-            understood += f", all inside {inside}"
+        outer, folders = _without_common([folder.partition("/")[2] for folder in folders])
+        understood = (
+            f"the top folders as {meaning}s ({top_names}), below them a folder per identity"
+        )
+        if outer:
+            understood += f", all inside {outer}"
     elif meaning == "identity":
         folders = [folder.partition("/")[0] for folder in folders]
-        understood = f"the top folders as identities ({found}), whatever lies below"
+        understood = f"the top folders as identities ({top_names}), whatever lies below"
     columns["identity"] = folders
     if any("/" in folder for folder in folders):
         understood += ", nested folders written with /"
-    return Meant(columns, understood, notes)
+    return FolderColumns(columns, understood, notes)
 
 
 def _splits_on_top(folders: list[str]) -> list[str]:
-    """The folders with the second part first, where this is a split in all; empty where not."""
+    """Return the folders with the split in their second part put first; empty if any has none."""
     turned = []
     for folder in folders:
         top, *below = folder.split("/")
@@ -162,7 +166,7 @@ def _splits_on_top(folders: list[str]) -> list[str]:
 
 
 def _meaning(folders: list[str], title: str) -> tuple[TopFolders, tuple[str, ...]]:
-    """What the top folders are, by their names and by what lies in them; a note about it.
+    """Return what the top folders are, by their names and content, and notes about it.
 
     Raises:
         ArcwiseError: they may be several things.
@@ -180,7 +184,7 @@ def _meaning(folders: list[str], title: str) -> tuple[TopFolders, tuple[str, ...
         right_in = next(top for top in (*splits, *tops) if "" in below[top])
         note = (
             f"{', '.join(splits)}, named like splits, are taken for identities or a part of "
-            f"them: pictures lie right in {right_in}; if they are splits, put these into a folder "
+            f"them: images lie right in {right_in}; if they are splits, put these into a folder "
             "per identity, or name all in a table"
         )
         return "part", (note,)
@@ -213,32 +217,33 @@ def _meaning(folders: list[str], title: str) -> tuple[TopFolders, tuple[str, ...
     return "part", ()
 
 
-def _unwrapped(folders: list[str]) -> tuple[str, list[str]]:
-    """The folders around all of them, unless one is a split; and what is left of each.
+def _without_common(folders: list[str]) -> tuple[str, list[str]]:
+    """Return the folders around all of them, up to a split, and the rest of each folder.
 
-    At least one folder is left, the identity.
+    At least the folder of the identity is left.
     """
-    around: list[str] = []
+    outer: list[str] = []
     while _nested(folders):
         tops = {folder.partition("/")[0] for folder in folders}
         if len(tops) > 1 or any(map(split_of, tops)):
             break
-        around += tops
+        outer += tops
         folders = [folder.partition("/")[2] for folder in folders]
-    return "/".join(around), folders
+    return "/".join(outer), folders
 
 
 def _nested(folders: list[str]) -> bool:
-    """Whether there is a folder around every folder that holds pictures."""
+    """Return whether there is a folder around every folder that holds images."""
     return all("/" in folder for folder in folders)
 
 
 def _instead(ignored: list[str]) -> str:
+    """Return what a folder without an image holds, for the end of a message."""
     tables = [file for file in ignored if file.endswith((".csv", ".parquet", ".zip"))]
     if tables:
-        return f", but {shown(tables[0])} is; did you mean that one?"
-    if note := other_photos(ignored):
+        return f", but {printable(tables[0])} is; did you mean that one?"
+    if note := unread_photo_notes(ignored):
         return f" that can be read: {note[0]}"
     if ignored:
-        return f" among {len(ignored)} files ({shown(ignored[0])} …)"
+        return f" among {len(ignored)} files ({printable(ignored[0])} …)"
     return "; it is empty"

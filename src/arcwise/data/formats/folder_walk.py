@@ -8,34 +8,34 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from arcwise.data.formats.file_kinds import is_hidden, shown
+from arcwise.data.formats.file_kinds import is_hidden, printable
 from arcwise.errors import ArcwiseError
 
 _Inode = tuple[int, int]  # device, number
 
 
 @dataclass
-class Walked:
-    """What lies in a folder and below, each file and folder once.
+class FolderContents:
+    """The files in a folder and below, each file and folder once.
 
     Attributes:
         files: paths with forward slashes, relative to the folder; `name/` of a hidden folder.
-        again: links that are left out.
+        repeated: links to what was met already; they are left out.
         special: pipes, sockets and devices.
     """
 
     files: list[str] = field(default_factory=list)
-    again: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
     special: list[str] = field(default_factory=list)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user has to know, a line each."""
         notes = []
-        if self.again:
+        if self.repeated:
             notes.append(
-                f"{len(self.again):,} links lead to files or folders met already, and are left "
-                f"out ({_first(self.again)})"
+                f"{len(self.repeated):,} links lead to files or folders met already, and are left "
+                f"out ({_first(self.repeated)})"
             )
         if self.special:
             notes.append(
@@ -45,19 +45,19 @@ class Walked:
         return tuple(notes)
 
 
-def walk(root: Path) -> Walked:
-    """What lies in a folder and below, without what hidden folders hold.
+def walk(root: Path) -> FolderContents:
+    """Return the files in a folder and below, without those in hidden folders.
 
-    What really lies in the folder comes before a link to it; a link to what was met already, or
-    to a folder around this one, is left out.
+    A file that lies in the folder comes before a link to it. A link to what was met already, or to
+    a folder around this one, is left out.
 
     Raises:
         ArcwiseError: a folder cannot be listed.
     """
-    found = Walked()
-    around = {_inode(one) for one in root.resolve().parents}
+    contents = FolderContents()
+    outer = {_inode(one) for one in root.resolve().parents}
     entered: set[_Inode] = set()
-    known: dict[int, array[int]] = {}  # device → the numbers of files that are no links
+    numbers: dict[int, array[int]] = {}  # device → the numbers of files that are no links
     to_files: list[str] = []
     links = deque([""])  # to folders; nothing that really lies in a folder waits for one
     while links:
@@ -66,8 +66,8 @@ def walk(root: Path) -> Walked:
             inside = folders.pop()
             place = os.path.join(root, inside)
             inode = _inode(place)
-            if inode in entered or inode in around:
-                found.again.append(inside)
+            if inode in entered or inode in outer:
+                contents.repeated.append(inside)
                 continue
             entered.add(inode)
             for entry in entries_of(place):
@@ -75,34 +75,36 @@ def walk(root: Path) -> Walked:
                 is_link = entry.is_symlink()
                 is_folder = os.path.isdir(entry) if is_link else entry.is_dir()
                 if is_folder and is_hidden(entry.name):
-                    found.files.append(f"{name}/")
+                    contents.files.append(f"{name}/")
                 elif is_folder:
                     (links if is_link else folders).append(name)
                 elif is_link:
                     to_files.append(name)
                 elif entry.is_file():
-                    found.files.append(name)
-                    known.setdefault(inode[0], array("Q")).append(entry.inode())
+                    contents.files.append(name)
+                    numbers.setdefault(inode[0], array("Q")).append(entry.inode())
                 else:
-                    found.special.append(name)
-    _add_links(found, root, to_files, known)
-    return found
+                    contents.special.append(name)
+    _add_links(contents, root, to_files, numbers)
+    return contents
 
 
-def _add_links(found: Walked, root: Path, links: list[str], known: dict[int, array[int]]) -> None:
-    """Adds the links to files that were not met already."""
-    seen = {(device, number) for device, some in known.items() for number in some if links}
+def _add_links(
+    contents: FolderContents, root: Path, links: list[str], numbers: dict[int, array[int]]
+) -> None:
+    """Add the links to files that were not met already."""
+    seen = {(device, number) for device, some in numbers.items() for number in some if links}
     for name in links:
         path = os.path.join(root, name)
         if not os.path.exists(path):  # it leads nowhere, which reading it will say
-            found.files.append(name)
+            contents.files.append(name)
         elif not os.path.isfile(path):
-            found.special.append(name)
+            contents.special.append(name)
         elif (inode := _inode(path)) in seen:
-            found.again.append(name)
+            contents.repeated.append(name)
         else:
             seen.add(inode)
-            found.files.append(name)
+            contents.files.append(name)
 
 
 def entries_of(folder: str) -> list[os.DirEntry[str]]:
@@ -124,4 +126,4 @@ def _inode(path: str | os.PathLike[str]) -> _Inode:
 
 
 def _first(names: list[str]) -> str:
-    return f"{shown(min(names))}{' …' if len(names) > 1 else ''}"
+    return f"{printable(min(names))}{' …' if len(names) > 1 else ''}"

@@ -1,4 +1,4 @@
-"""Any table → the columns a manifest has, each of the type it has there."""
+"""The columns of a manifest in any table: named, converted to their types, and checked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MINUS_ONE = r"^-0*1(\.0*)?$"
 _TEXT = ("image", "identity", "split", "domain", "template", "media")
 _NUMBERS = ("age", "quality")
 _LISTS = {"landmarks": (10, 136), "box": (4,)}  # how many numbers
-_OFTEN_CALLED = {
+_ALIASES = {
     "image": (
         *("path", "file", "filename", "file_name", "image_path", "img", "picture"),
         "unnamed: 0",
@@ -47,7 +47,7 @@ def validated(
     identity_column: str | None = None,
     identities: bool = True,
 ) -> pa.Table:
-    """The table with the columns of a manifest, checked.
+    """Return the table with the columns of a manifest, checked.
 
     An identity that names nobody (`-1`, `nan`, `None`, blanks, …) becomes empty; a split gets the
     name that it has in a manifest (`Train` is train).
@@ -73,11 +73,11 @@ def validated(
         _all_filled(table.column("image"), title, "image")
     if "split" in names:
         table = table.set_column(names.index("split"), "split", _splits(table.column("split")))
-    return with_somebody(table, title, identities=identities)
+    return with_nobody_empty(table, title, identities=identities)
 
 
-def with_somebody(table: pa.Table, title: str, *, identities: bool) -> pa.Table:
-    """The table, its `identity` empty where it names nobody.
+def with_nobody_empty(table: pa.Table, title: str, *, identities: bool) -> pa.Table:
+    """Return the table with an empty `identity` wherever it names nobody.
 
     Args:
         table: with a column of text `identity`, or without.
@@ -97,9 +97,9 @@ def with_somebody(table: pa.Table, title: str, *, identities: bool) -> pa.Table:
     if identities:
         row = pc.index(wrong, True).as_py()
         word = (column[row].as_py() or "").strip()
-        said = f"{word!r}, which names nobody" if word in NOBODY or word[:1] == "-" else "empty"
+        state = f"{word!r}, which names nobody" if word in NOBODY or word[:1] == "-" else "empty"
         raise ArcwiseError(
-            f"{title}: row {row + 1}: identity is {said} ({pc.sum(wrong).as_py():,} such rows); "
+            f"{title}: row {row + 1}: identity is {state} ({pc.sum(wrong).as_py():,} such rows); "
             "fill it in, or leave the row out (arcwise data convert to a .csv makes a list to edit)"
         )
     column = pc.if_else(pc.and_(wrong, column.is_valid()), pa.scalar("", column.type), column)
@@ -107,20 +107,20 @@ def with_somebody(table: pa.Table, title: str, *, identities: bool) -> pa.Table:
 
 
 def nobody_in(identities: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Those of the texts, each once, that a table takes for no identity; a null is one."""
-    found = pc.unique(identities)  # millions of rows have far fewer identities
-    texts = pc.utf8_trim_whitespace(found)
-    blank = pc.match_substring_regex(found, _BLANK)
+    """Return the texts, each once, that a table takes for no identity; a null is one of them."""
+    distinct = pc.unique(identities)  # millions of rows have far fewer identities
+    texts = pc.utf8_trim_whitespace(distinct)
+    blank = pc.match_substring_regex(distinct, _BLANK)
     number = pc.match_substring_regex(texts, _MINUS_ONE)
     word = pc.is_in(texts, pa.array(sorted(NOBODY), texts.type))
-    return found.filter(pc.fill_null(pc.or_(pc.or_(blank, number), word), True))
+    return distinct.filter(pc.fill_null(pc.or_(pc.or_(blank, number), word), True))
 
 
 def _splits(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The column with every split as a manifest calls it."""
+    """Return the column with every split as a manifest calls it."""
     words = column.combine_chunks().dictionary_encode("encode")
-    known = [one and (split_of(one) or one.strip()) for one in words.dictionary.to_pylist()]
-    return pa.chunked_array([pa.array(known, pa.string()).take(words.indices)])
+    splits = [one and (split_of(one) or one.strip()) for one in words.dictionary.to_pylist()]
+    return pa.chunked_array([pa.array(splits, pa.string()).take(words.indices)])
 
 
 def _converter(name: str) -> Callable[[pa.ChunkedArray, str, str], pa.ChunkedArray] | None:
@@ -147,8 +147,8 @@ def _renamed(table: pa.Table, title: str, name: str, given: str | None) -> pa.Ta
 
 def _missing(title: str, name: str, names: list[str]) -> ArcwiseError:
     message = f"{title}: no column {name!r} among {', '.join(names)}"
-    if name in _OFTEN_CALLED:
-        synonyms = (one for one in names if one.lower() in (name, *_OFTEN_CALLED[name]))
+    if name in _ALIASES:
+        synonyms = (one for one in names if one.lower() in (name, *_ALIASES[name]))
         if closest := next(synonyms, None) or closest_name(name, names):
             quoted = repr(closest) if " " in closest else closest
             message += f"; if {closest!r} is it, say --{name}-column {quoted}"
@@ -167,10 +167,10 @@ def _text(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
     if texts or pa.types.is_integer(kind) or pa.types.is_null(kind):
         return column.cast(pa.string())
     if pa.types.is_floating(kind) and name != "image":  # pandas, where some are missing
-        known = pc.if_else(pc.is_finite(column), column, pa.scalar(None, kind))
-        whole = pc.and_(pc.equal(known, pc.round(known)), pc.less(pc.abs(known), 2.0**53))
+        finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, kind))
+        whole = pc.and_(pc.equal(finite, pc.round(finite)), pc.less(pc.abs(finite), 2.0**53))
         if pc.all(whole).as_py() is not False:
-            return known.cast(pa.int64()).cast(pa.string())
+            return finite.cast(pa.int64()).cast(pa.string())
     raise ArcwiseError(f"{title}: column {name!r} holds {kind}; expected text or whole numbers")
 
 
@@ -195,7 +195,7 @@ def _is_no_number(value: object) -> bool:
 
 
 def _list(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
-    """(rows, numbers) as lists of one length; text is split at blanks, commas or semicolons."""
+    """Return a column of lists of one length; text is split at blanks, commas or semicolons."""
     if pa.types.is_string(column.type):
         column = pa.chunked_array([_split(column, title, name)])
     kind = column.type
@@ -209,7 +209,7 @@ def _list(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
     longest = pc.max(lengths).as_py()
     allowed = _LISTS.get(name, (longest,))
     length = longest if longest in allowed else allowed[0]
-    allowed_null = name in _LISTS  # a picture may have no landmarks; a row without a vector is none
+    allowed_null = name in _LISTS  # an image may have no landmarks; a row without a vector is none
     wrong = pc.fill_null(pc.not_equal(lengths, length or 1), not allowed_null)
     if (
         name == "landmarks"
@@ -237,7 +237,7 @@ def _flattened(points: list[list[float] | None] | None) -> list[float] | None:
 
 
 def _as_they_are(column: pa.ChunkedArray, title: str) -> pa.ChunkedArray:
-    """Landmarks of any number: who looks at the pictures says which cannot be."""
+    """Return lists of any number of landmarks: `check` says which of them cannot be."""
     try:
         column = column.cast(pa.list_(pa.float32()))
     except pa.ArrowException:

@@ -1,4 +1,4 @@
-"""Files that say in their names how many they are: `train-00003-of-00005.parquet`."""
+"""Files whose names state a number and a count: `train-00003-of-00005.parquet`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _NUMBERED = re.compile(r"(?P<start>.*?)[-_.]?(?P<number>\d{1,9})-of-(?P<count>\d
 
 
 def stem_of(name: str) -> str | None:
-    """What stands before the number in a file's name; None where it is not numbered so."""
-    found = _NUMBERED.fullmatch(PurePath(name).name)
-    return found["start"] if found else None
+    """Return the part of a file's name before its number; None where it is not numbered so."""
+    match = _NUMBERED.fullmatch(PurePath(name).name)
+    return match["start"] if match else None
 
 
 def missing_notes(files: Iterable[str]) -> tuple[str, ...]:
-    """A note for every set of files of which some are not there.
+    """Return a note for every set of files of which some are not there.
 
     Args:
         files: paths, as the user may call them.
@@ -25,9 +25,9 @@ def missing_notes(files: Iterable[str]) -> tuple[str, ...]:
     sets: dict[tuple[str, int], dict[int, str]] = defaultdict(dict)
     for file in files:
         path = PurePath(file)
-        if found := _NUMBERED.fullmatch(path.name):
-            name = str(path.with_name(found["start"]) if found["start"] else path.parent)
-            sets[name, int(found["count"])][int(found["number"])] = file
+        if match := _NUMBERED.fullmatch(path.name):
+            name = str(path.with_name(match["start"]) if match["start"] else path.parent)
+            sets[name, int(match["count"])][int(match["number"])] = file
     notes = []
     for (name, count), numbers in sorted(sets.items()):
         first = 1 if count in numbers and 0 not in numbers else 0

@@ -1,4 +1,7 @@
-"""The reader that fits: by the ending of a file, by what lies in a folder."""
+"""The manifest of a data set in any form, from the reader that fits it.
+
+The ending of a file or the content of a folder says which reader that is.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ from arcwise.data.formats import (
     shards,
     zip_archive,
 )
-from arcwise.data.formats.file_kinds import PICTURES
+from arcwise.data.formats.file_kinds import IMAGE_ENDINGS
 from arcwise.data.formats.folder_identities import TopFolders
 from arcwise.data.formats.numbered_files import missing_notes
 from arcwise.data.formats.pairs import with_pairs_beside
 from arcwise.data.formats.published import cars, cub, ijb, inshop, online_products, vggface2
 from arcwise.data.formats.table import TABLES, read_table
-from arcwise.data.formats.written_forms import one_form_each
+from arcwise.data.formats.written_forms import with_one_form_each
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.files import is_special
@@ -35,7 +38,7 @@ class FileFormat(Protocol):
     """A module that reads one kind of file."""
 
     def read(self, path: Path, *, identities: bool) -> Manifest:
-        """The manifest of a file with its ending."""
+        """Return the manifest of a file with its ending."""
         ...
 
 
@@ -43,15 +46,15 @@ class FolderFormat(FileFormat, Protocol):
     """A module that reads folders of a certain layout."""
 
     def recognises(self, path: Path) -> bool:
-        """Whether this folder has that layout."""
+        """Return whether this folder has that layout."""
         ...
 
 
 class ByFolders(Protocol):
-    """A module whose files may lie in folders that say whose they are."""
+    """A module whose files may lie in folders that are named after identities."""
 
     def read(self, path: Path, *, identities: bool, top_folders: TopFolders | None) -> Manifest:
-        """The manifest, its top folders being what is said."""
+        """Return the manifest, its top folders being what `top_folders` says."""
         ...
 
 
@@ -69,6 +72,7 @@ FOLDERS: tuple[FolderFormat, ...] = (
 """Layouts with files of their own, asked in this order; any other folder is one per identity."""
 
 BY_FOLDERS: tuple[ByFolders, ...] = (folder, zip_archive, shards)
+"""Readers that `top_folders` is for."""
 
 
 def open_manifest(
@@ -80,11 +84,11 @@ def open_manifest(
     images: str | os.PathLike[str] | None = None,
     top_folders: TopFolders | None = None,
 ) -> Manifest:
-    """The manifest of a data set, whatever form it has; each identity in one written form.
+    """Return the manifest of a data set, whatever form it has; each identity in one written form.
 
     Args:
         path: a folder or a `.zip` with one folder per identity, a `.csv` or `.parquet` table, or
-            (only without identities) a flat folder or a single picture. A manifest is itself.
+            (only without identities) a flat folder or a single image. A manifest is itself.
         image_column: the table's column of images, when it is not called `image`.
         identity_column: the table's column of identities, when it is not called `identity`.
         identities: whether every row must have one; queries have none.
@@ -98,7 +102,7 @@ def open_manifest(
     """
     if isinstance(path, Manifest):
         return path
-    found = _open_format(
+    manifest = _open_format(
         Path(path),
         image_column=image_column,
         identity_column=identity_column,
@@ -106,7 +110,7 @@ def open_manifest(
         images=None if images is None else Path(images),
         top_folders=top_folders,
     )
-    return one_form_each(found)
+    return with_one_form_each(manifest)
 
 
 def _open_format(
@@ -118,7 +122,7 @@ def _open_format(
     images: Path | None = None,
     top_folders: TopFolders | None = None,
 ) -> Manifest:
-    """The manifest that the reader for this form of data set makes."""
+    """Return the manifest that the reader for this form of data set makes."""
     options = {"image_column": image_column, "identity_column": identity_column, "images": images}
     if hub.names_shards(path):
         return hub.read(path, identities=identities, **options)
@@ -167,17 +171,17 @@ def _open_format(
 
 
 def _reader(path: Path) -> FileFormat | None:
-    """What reads this; None for a single picture.
+    """Return the reader of a file or folder; None for a single image.
 
     Raises:
-        ArcwiseError: nothing does.
+        ArcwiseError: there is none for it.
     """
     suffix = path.suffix.lower()
     if path.is_dir():
         return next((one for one in FOLDERS if one.recognises(path)), folder)
     if suffix in FILES:
         return FILES[suffix]
-    if suffix in PICTURES:
+    if suffix in IMAGE_ENDINGS:
         return None
     if suffix in UNREAD:
         raise ArcwiseError(
@@ -187,8 +191,9 @@ def _reader(path: Path) -> FileFormat | None:
 
 
 def _no_top_folders(path: Path, top_folders: TopFolders | None) -> None:
-    if top_folders not in (None, "part"):  # what they are where nothing is said
+    """Raise an error if `top_folders` is given for what has no use for it."""
+    if top_folders not in (None, "part"):  # "part" is what they are by default
         raise ArcwiseError(
-            f"{path}: a table or a list says whose its pictures are; leave out --top-folders "
-            f"{top_folders}"
+            f"{path}: a table or a list names the identities of its images; leave out "
+            f"--top-folders {top_folders}"
         )

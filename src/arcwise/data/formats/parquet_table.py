@@ -1,4 +1,4 @@
-"""Parquet tables, which may hold the pictures themselves: all but their bytes."""
+"""The table in a Parquet file, without the bytes of images that it may hold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-from arcwise.data.containers.parquet import has_pictures, open_table, picture_column
+from arcwise.data.containers.parquet import holds_images, image_column_of, open_table
 from arcwise.data.containers.parquet.footer import Footer
 from arcwise.data.containers.parquet.thrift import Malformed
 from arcwise.errors import ArcwiseError
@@ -21,28 +21,28 @@ pc: Any = pyarrow.compute  # its functions are made while it is imported; no che
 
 
 class ParquetTable(NamedTuple):
-    """What a Parquet file says, without its pictures.
+    """The table in a Parquet file.
 
     Attributes:
-        table: all its columns; of pictures, `image` is what they are called.
-        inside: whether it holds its pictures.
-        named: whether `image` is what pictures are called here, not a column of the file.
+        table: all its columns; of images, `image` is what they are called.
+        holds_images: whether the file holds its images.
+        made_image: whether `image` was made here, and is not a column of the file.
         classes: the columns that the schema says to hold classes (ClassLabel of Hugging Face).
         notes: what the user has to know.
     """
 
     table: pa.Table
-    inside: bool = False
-    named: bool = False
+    holds_images: bool = False
+    made_image: bool = False
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def read_parquet(path: Path, image_column: str | None = None) -> ParquetTable:
-    """The table in a Parquet file.
+    """Return the table in a Parquet file.
 
-    If it holds its pictures, `image` names them: `file/row`, or `file/row/base name of path`. Of a
-    column of pictures that holds only their paths, `image` is these. Whole numbers that stand for
+    If it holds its images, `image` names them: `file/row`, or `file/row/base name of path`. Of a
+    column of images that holds only their paths, `image` is these. Whole numbers that stand for
     classes become the classes' names.
 
     Raises:
@@ -52,25 +52,25 @@ def read_parquet(path: Path, image_column: str | None = None) -> ParquetTable:
         with open_table(path) as file:
             footer = _footer(path)
             schema = file.schema_arrow
-            column = picture_column(schema, path, image_column)
+            column = image_column_of(schema, path, image_column)
             if column is None:
-                table, inside, notes = file.read(use_threads=False), False, ()
+                table, has_bytes, notes = file.read(use_threads=False), False, ()
             else:
-                table, inside, notes = _without_pictures(file, footer, column, path.name)
+                table, has_bytes, notes = _without_image_bytes(file, footer, column, path.name)
             table = _with_classes(table, classes := _classes(schema))
-            known = tuple(one for one in classes if one in table.column_names)
+            columns = tuple(one for one in classes if one in table.column_names)
             if footer is not None and footer.unnamed:
                 notes += (
                     f"{path.name}: its footer names {footer.rows:,} rows; about {footer.unnamed:,} "
                     "more lie in the file and are not read: write it anew",
                 )
-            return ParquetTable(table, inside, column is not None, known, notes)
+            return ParquetTable(table, has_bytes, column is not None, columns, notes)
     except (pa.ArrowException, OSError) as problem:
         raise _not_whole(path, problem) from None
 
 
 def parse_parquet(data: bytes, title: str) -> pa.Table:
-    """The table in the bytes of a Parquet file.
+    """Return the table in the bytes of a Parquet file.
 
     Raises:
         ArcwiseError: it is no Parquet file, or damaged.
@@ -83,7 +83,7 @@ def parse_parquet(data: bytes, title: str) -> pa.Table:
 
 
 def _footer(path: Path) -> Footer | None:
-    """The footer of a file; none where it is of a kind that is not known here.
+    """Return the footer of a file; None where it is not understood.
 
     Raises:
         ArcwiseError: it contradicts itself, or what lies in the file.
@@ -104,68 +104,68 @@ def _not_whole(title: str | Path, problem: BaseException) -> ArcwiseError:
     return ArcwiseError(f"{title}: not a whole Parquet file ({line})")
 
 
-def _without_pictures(
+def _without_image_bytes(
     file: pq.ParquetFile, footer: Footer | None, column: pa.Field, name: str
 ) -> tuple[pa.Table, bool, tuple[str, ...]]:
-    """The table with what its pictures are called, whether it holds them, and notes."""
+    """Return the table with names for its images, whether the file holds them, and notes."""
     schema = file.schema_arrow
-    pictures = [one.name for one in schema if has_pictures(one)]
-    others = [one for one in schema.names if one != column.name and one not in pictures]
+    image_columns = [one.name for one in schema if holds_images(one)]
+    others = [one for one in schema.names if one != column.name and one not in image_columns]
     struct = pa.types.is_struct(column.type)
     has_path = struct and column.type.get_field_index("path") >= 0
-    wanted = [*others, f"{column.name}.path"] if has_path else others
-    table = file.read(wanted, use_threads=False)
+    columns = [*others, f"{column.name}.path"] if has_path else others
+    table = file.read(columns, use_threads=False)
     rows = pa.array(np.arange(file.metadata.num_rows)).cast(pa.string())
-    images, notes, inside = pc.binary_join_element_wise(name, rows, "/"), (), True
+    images, notes, has_bytes = pc.binary_join_element_wise(name, rows, "/"), (), True
     if has_path:
         paths = pc.struct_field(table.column(column.name), "path").combine_chunks()
         paths = paths.cast(pa.string())
         there = pc.fill_null(pc.not_equal(paths, ""), False)
         if footer is not None and footer.without(f"{column.name}.bytes"):
-            images, inside = pc.if_else(there, paths, images), False
+            images, has_bytes = pc.if_else(there, paths, images), False
         else:
             bases = pc.replace_substring_regex(paths, r"^.*[/\\]", "")
             named = pc.binary_join_element_wise(images, bases, "/")
             images = pc.if_else(pc.fill_null(pc.not_equal(bases, ""), False), named, images)
-            notes += _twice(paths.filter(there), name)
-    columns = {"image": images} | {one: table.column(one) for one in others}
-    if left_out := [one for one in pictures if one != column.name]:
+            notes += _repeated_path_notes(paths.filter(there), name)
+    named_columns = {"image": images} | {one: table.column(one) for one in others}
+    if left_out := [one for one in image_columns if one != column.name]:
         notes += (
-            f"{name}: the columns {', '.join(left_out)} hold pictures too; only those of "
+            f"{name}: the columns {', '.join(left_out)} hold images too; only those of "
             f"{column.name} are read",
         )
-    return pa.table(columns), inside, notes
+    return pa.table(named_columns), has_bytes, notes
 
 
-def _twice(paths: pa.Array, name: str) -> tuple[str, ...]:
-    """A note where several rows have one path."""
+def _repeated_path_notes(paths: pa.Array, name: str) -> tuple[str, ...]:
+    """Return a note where several rows have one path."""
     counts = pc.value_counts(paths)
     often = counts.filter(pc.greater(counts.field("counts"), 1))
     if not len(often):
         return ()
     return (
         f"{name}: {len(paths) - len(counts):,} rows have the path of an earlier one, the first is "
-        f"{often.field('values')[0].as_py()!r}; each is a picture of its own, read by its row",
+        f"{often.field('values')[0].as_py()!r}; each is an image of its own, read by its row",
     )
 
 
 def _with_classes(table: pa.Table, classes: dict[str, list[str]]) -> pa.Table:
-    """The table with names for the numbers of classes; none for those of no class."""
+    """Return the table with the names of classes for their numbers; null for a number of none."""
     for label, names in classes.items():
         if label not in table.column_names or not pa.types.is_integer(table[label].type):
             continue
         codes = table[label]
-        known = pc.and_(pc.greater_equal(codes, 0), pc.less(codes, len(names)))
-        words = pa.array(names, pa.string()).take(pc.if_else(known, codes, None))
+        named = pc.and_(pc.greater_equal(codes, 0), pc.less(codes, len(names)))
+        words = pa.array(names, pa.string()).take(pc.if_else(named, codes, None))
         table = table.set_column(table.column_names.index(label), label, words)
     return table
 
 
 def _classes(schema: pa.Schema) -> dict[str, list[str]]:
-    """The names of the classes of each column that the schema says to hold classes."""
+    """Return the names of the classes of each column that the schema says to hold classes."""
     try:
-        told = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        features = told["info"]["features"].items()
+        metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        features = metadata["info"]["features"].items()
         return {
             name: [str(one) for one in feature["names"]]
             for name, feature in features

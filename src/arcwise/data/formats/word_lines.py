@@ -1,4 +1,4 @@
-"""Text of words with blanks between, a line a record."""
+"""Text with a record a line, its words separated by blanks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pc: Any = pyarrow.compute  # its functions are made while it is imported; no che
 
 
 @dataclass(frozen=True, eq=False)
-class Words:
+class WordLines:
     """The lines of a text that hold any.
 
     Attributes:
@@ -34,27 +34,27 @@ class Words:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def after(self, row: int) -> Words:
-        """The lines from this one on."""
+    def after(self, row: int) -> WordLines:
+        """Return the lines from this one on."""
         parts = (self.lines[row:], self.counts[row:], self._starts[row:])
-        return Words(self.title, *parts, self._words)
+        return WordLines(self.title, *parts, self._words)
 
     def column(self, place: int | NDArray[np.int64]) -> pa.Array:
-        """(N,) text: the word at this place of every line, which has to have one."""
+        """Return (N,) text: the word at this place of every line, which has to have one."""
         return self._words.take(pa.array(self._starts + place))
 
     def line(self, row: int) -> list[str]:
-        """The words of a line."""
+        """Return the words of a line."""
         start = self._starts[row]
         return self._words[start : start + self.counts[row]].to_pylist()
 
     def wrong(self, row: int | np.integer, message: str) -> ArcwiseError:
-        """The error that names a line."""
+        """Return the error that names a line."""
         return ArcwiseError(f"{self.title}: line {self.lines[row]} {message}")
 
 
-def split_words(data: bytes, title: str, *, tabs: bool = False) -> Words:
-    """The words of a text; lines that are empty, or begin with #, are left out.
+def split_words(data: bytes, title: str, *, tabs: bool = False) -> WordLines:
+    """Return the words of a text; lines that are empty, or begin with #, are left out.
 
     Args:
         data: UTF-8.
@@ -82,4 +82,4 @@ def split_words(data: bytes, title: str, *, tabs: bool = False) -> Words:
     counts = pc.list_value_length(words).to_numpy(zero_copy_only=False).astype(np.int64)
     starts = np.cumsum(counts) - counts
     numbers = np.flatnonzero(kept.to_numpy(zero_copy_only=False)) + 1
-    return Words(title, numbers, counts, starts, words.flatten())
+    return WordLines(title, numbers, counts, starts, words.flatten())

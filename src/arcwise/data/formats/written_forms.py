@@ -1,4 +1,4 @@
-"""One written form for each identity of a data set, whichever reader found it."""
+"""One written form for each identity of a data set, whichever reader read it."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ _MEND = (
 )
 
 
-def one_form_each(manifest: Manifest) -> Manifest:
-    """The manifest with every identity written in one form, domains and splits without blanks.
+def with_one_form_each(manifest: Manifest) -> Manifest:
+    """Return the manifest with one written form for each identity, domain and split.
 
     Identities that `arcwise.identity` takes for one get the form that most of their rows have, and
-    a note says which they were. All others stay as they are written (`001` stays `001`), but for
+    a note lists them. All others stay as they are written (`001` stays `001`), but for
     NFC and blanks at the ends.
     """
     table, notes = manifest.table, manifest.notes
     if "identity" in table.column_names:
-        forms, merged = _agreed(_counts(table.column("identity")), identity_key)
+        forms, merged = _forms(_counts(table.column("identity")), identity_key)
         table = _renamed(table, "identity", forms)
         if merged:
-            notes = (*notes, f"{_said('identities', merged)}; {_MEND}")
+            notes = (*notes, f"{_merged_note('identities', merged)}; {_MEND}")
     for name in _TRIMMED:
         if name in table.column_names and pa.types.is_string(table.column(name).type):
-            forms, merged = _agreed(_counts(table.column(name)), written_form)
+            forms, merged = _forms(_counts(table.column(name)), written_form)
             table = _renamed(table, name, forms)
             if merged:
-                notes = (*notes, _said(f"{name}s", merged))
+                notes = (*notes, _merged_note(f"{name}s", merged))
     return manifest if table is manifest.table else replace(manifest, table=table, notes=notes)
 
 
-def _agreed(
+def _forms(
     counts: Mapping[str, int], key: Callable[[str], str]
 ) -> tuple[dict[str, str], list[list[str]]]:
-    """The form that each written one becomes, and the groups of several that became one.
+    """Return the form that each written one becomes, and the groups of several that became one.
 
     Args:
         counts: how often each is written.
@@ -64,19 +64,19 @@ def _agreed(
 
 
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:
-    """How many rows have each value."""
-    found = pc.value_counts(column)
-    values, counts = found.field("values").to_pylist(), found.field("counts").to_pylist()
+    """Return how many rows have each value."""
+    pairs = pc.value_counts(column)
+    values, counts = pairs.field("values").to_pylist(), pairs.field("counts").to_pylist()
     return {one: count for one, count in zip(values, counts, strict=True) if one is not None}
 
 
 def _tidy(text: str) -> str:
-    """The written form; the text itself where nothing would be left."""
+    """Return the written form; the text itself where nothing would be left."""
     return written_form(text) or text
 
 
 def _renamed(table: pa.Table, name: str, forms: Mapping[str, str]) -> pa.Table:
-    """The table with a column's values replaced; the table itself where none changes."""
+    """Return the table with a column's values replaced; the table itself where none changes."""
     if all(old == new for old, new in forms.items()):
         return table
     column = table.column(name).cast(pa.string())
@@ -86,8 +86,8 @@ def _renamed(table: pa.Table, name: str, forms: Mapping[str, str]) -> pa.Table:
     )
 
 
-def _said(what: str, merged: list[list[str]]) -> str:
-    """What became one, for the user; forms that look alike are written with escapes."""
+def _merged_note(what: str, merged: list[list[str]]) -> str:
+    """Return a note on forms that became one; those that look alike are written with escapes."""
     shown = []
     for group in merged[:_SHOWN]:
         alike = len(set(map(_tidy, group))) < len(group)

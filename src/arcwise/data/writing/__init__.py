@@ -17,7 +17,7 @@ from arcwise.files import atomic_write
 
 
 class FileSink(Protocol):
-    """Something that takes files by relative path."""
+    """A folder or archive to add files to, by relative path."""
 
     def add(self, path: str, data: bytes) -> None:
         """Write one file."""
@@ -25,7 +25,7 @@ class FileSink(Protocol):
 
 @contextmanager
 def new_folder(destination: Path) -> Iterator[FileSink]:
-    """A folder to add files to."""
+    """Yield a new folder to add files to."""
     with atomic_write(destination, overwrite=False) as part:
         part.mkdir()
         yield NewFolder(part)
@@ -33,7 +33,7 @@ def new_folder(destination: Path) -> Iterator[FileSink]:
 
 @contextmanager
 def new_zip(destination: Path) -> Iterator[FileSink]:
-    """An uncompressed `.zip` to add files to; the same files give the same bytes."""
+    """Yield a new uncompressed `.zip` to add files to; the same files give the same bytes."""
     with atomic_write(destination, overwrite=False) as part:
         archive = StoredZip(part)
         try:
@@ -45,7 +45,7 @@ def new_zip(destination: Path) -> Iterator[FileSink]:
 
 @contextmanager
 def write_table(destination: Path) -> Iterator[Callable[[pa.Table], None]]:
-    """A function that writes one table into a new `.csv` or `.parquet`."""
+    """Yield a function that writes one table into a new `.csv` or `.parquet`."""
     with atomic_write(destination, overwrite=False) as part:
 
         def write(table: pa.Table) -> None:

@@ -14,9 +14,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from arcwise.data.formats.opening import open_manifest
+from arcwise.data.image_files import image_exists
 from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress
-from arcwise.data.picture import picture_exists
 from arcwise.data.reading import containers, each_file
 from arcwise.data.writing import write_table
 from arcwise.data.writing.folder import FolderWriter
@@ -58,8 +58,8 @@ class Writer(Protocol):
             rows: all rows that were added, of this attempt and of earlier ones.
 
         Returns:
-            The names of the files in the work folder, in the order to move them; the one that readers
-            open comes last.
+            The names of the files in the work folder, in the order to move them. The one that
+            readers open comes last.
         """
         ...
 
@@ -169,7 +169,7 @@ def point_at_images(manifest: Manifest, target: Path) -> Copied:
     with write_table(target) as write:
         if manifest.has_images:
             refs = manifest.images
-            rows = [row for row, ref in enumerate(refs) if picture_exists(manifest.root, ref)]
+            rows = [row for row, ref in enumerate(refs) if image_exists(manifest.root, ref)]
             existing = set(rows)
             left_out = [
                 ImageError(ref, "no such image")

@@ -1,4 +1,4 @@
-"""What describes copied pictures: their rows and pairs, under the names that they have now."""
+"""The tables that describe copied images: rows and pairs, with the new names of the images."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv as pacsv
 
+from arcwise.data.file_names import MANIFEST, PAIRS
 from arcwise.data.manifest import Manifest
-from arcwise.data.names import MANIFEST, PAIRS
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
-_NAMING = ("template", "image", "name")  # what pairs call a row: by the first of these it has
+_NAMING = ("template", "image", "name")  # pairs name a row by the first of these columns
 
 
 def rows_renamed(manifest: Manifest, rows: Sequence[int], images: Sequence[str]) -> pa.Table:
-    """The table of these rows, their pictures called so."""
+    """Return the table of these rows with new names of the images."""
     table = manifest.table.take(pa.array(rows, pa.int64()))
     column = table.column_names.index("image")
     return table.set_column(column, "image", pa.array(images, pa.string()))
@@ -28,15 +28,15 @@ def rows_renamed(manifest: Manifest, rows: Sequence[int], images: Sequence[str])
 def pairs_renamed(
     manifest: Manifest, rows: Sequence[int], images: Sequence[str]
 ) -> pa.Table | None:
-    """The pairs whose two sides are among these rows, by what they are called now.
+    """Return the pairs whose two sides are among these rows, with new names of the images.
 
-    Pairs name a row by its template or a column `name` where there is one, which stay as they
-    are, or by its picture, which does not.
+    Pairs name a row by its template or a column `name` where there is one, which do not change,
+    or by its image.
 
     Args:
         manifest: the source, with its pairs.
-        rows: of the source, that were copied.
-        images: what each of them is called now.
+        rows: of the source that were copied.
+        images: the new name of each.
 
     Returns:
         The pairs, or None where the source states none.
@@ -56,7 +56,7 @@ def pairs_renamed(
 def tables_inside(
     manifest: Manifest, rows: Sequence[int], images: Sequence[str]
 ) -> Iterator[tuple[str, bytes]]:
-    """Name and content of what lies beside the pictures in a folder or archive.
+    """Yield name and content of the tables in a folder or archive of images.
 
     `manifest.csv`, and `pairs.csv` where the source states pairs.
     """
@@ -66,12 +66,12 @@ def tables_inside(
 
 
 def pairs_path(target: Path) -> Path:
-    """Where the pairs of a data set that is one file, or several, lie: beside it."""
+    """Return the path of the pairs of a data set that is no folder, next to it."""
     return target.with_suffix(".pairs.csv")
 
 
 def as_csv(table: pa.Table) -> bytes:
-    """The table as text: lists as numbers with blanks between, true and false as 1 and 0."""
+    """Return the table as CSV: lists as numbers with blanks between, true and false as 1 and 0."""
     for index, field in enumerate(table.schema):
         column = table.column(index)
         if pa.types.is_nested(field.type):

@@ -14,8 +14,8 @@ from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
+from arcwise.data.file_names import ENDINGS, member_paths, with_ending
 from arcwise.data.manifest import Manifest
-from arcwise.data.names import ENDINGS, member_paths, whole_name
 from arcwise.data.writing.manifest_tables import tables_inside
 from arcwise.errors import ArcwiseError
 
@@ -34,14 +34,14 @@ _LONGEST_NAME = 1024
 
 
 class StoredZip:
-    """The archive while it is written.
+    """An uncompressed archive while it is written.
 
     Attributes:
         names: of the members so far.
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens the archive behind its last whole member; a new one if there is none."""
+        """Open the archive after its last whole member, or make a new one."""
         self.names: list[str] = []
         self._sums, self._sizes, self._places = array("I"), array("I"), array("Q")
         self._path = path
@@ -51,7 +51,7 @@ class StoredZip:
         self.cut(len(self.names))
 
     def cut(self, members: int) -> None:
-        """Drops all but the first members."""
+        """Cut off all but the first members."""
         end = self._places[members] if members < len(self.names) else self._end
         for one in (self.names, self._sums, self._sizes, self._places):
             del one[members:]
@@ -60,10 +60,10 @@ class StoredZip:
         self._end = end
 
     def add(self, path: str, data: bytes) -> None:
-        """Appends one file."""
+        """Append one file."""
         name = path.encode()
         if len(data) >= _MOST:
-            raise ArcwiseError(f"{path}: {len(data):,} bytes; expected a picture below 4 GiB")
+            raise ArcwiseError(f"{path}: {len(data):,} bytes; expected an image below 4 GiB")
         total = zlib.crc32(data)
         self._file.write(_local(name, total, len(data)))
         self._file.write(data)
@@ -74,7 +74,7 @@ class StoredZip:
         self._end += _LOCAL.size + len(name) + len(data)
 
     def finish(self) -> None:
-        """Writes the central directory, and closes."""
+        """Write the central directory, and close."""
         start = self._end
         size = sum(map(self._file.write, map(self._central, range(len(self.names)))))
         count = len(self.names)
@@ -88,7 +88,7 @@ class StoredZip:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Close the file."""
         self._file.close()
 
     def _central(self, member: int) -> bytes:
@@ -102,7 +102,7 @@ class StoredZip:
         return _CENTRAL.pack(*start, *facts, *place) + name + far
 
     def _scan(self) -> None:
-        """Finds the whole members that this class wrote, up to what is none."""
+        """Find the whole members that this class wrote, up to the first other bytes."""
         self._end = 0
         handle, whole = self._file.fileno(), os.path.getsize(self._path)
         with open(handle, "rb", buffering=0, closefd=False) as file:
@@ -133,7 +133,7 @@ def _local(name: bytes, total: int, size: int) -> bytes:
 
 
 class ZipWriter:
-    """`[split/]identity/file name` for every picture; see `arcwise.data.names`."""
+    """`[split/]identity/file name` for every image; see `arcwise.data.file_names`."""
 
     notes: tuple[str, ...] = ()
 
@@ -143,12 +143,12 @@ class ZipWriter:
         self._files = StoredZip(folder / name)
 
     def resume(self) -> int:
-        """The row after the last whole member; what follows that one is cut off."""
+        """Cut off what follows the last whole member; return the row after it."""
         row = after = done = 0
         for name in self._files.names:
             while row < len(self._paths) and not _same(self._paths[row], name):
                 row += 1  # it was left out
-            if row == len(self._paths):  # no picture, but what describes them
+            if row == len(self._paths):  # no image, but what describes them
                 break
             self._paths[row] = name
             after = row = row + 1
@@ -157,12 +157,12 @@ class ZipWriter:
         return after
 
     def add(self, row: int, data: bytes) -> None:
-        """Appends the member of one row."""
-        path = self._paths[row] = whole_name(self._paths[row], data)
+        """Append the member of one row."""
+        path = self._paths[row] = with_ending(self._paths[row], data)
         self._files.add(path, data)
 
     def finish(self, rows: Sequence[int]) -> list[str]:
-        """Adds `manifest.csv`, and `pairs.csv` where the source states pairs."""
+        """Add `manifest.csv`, and `pairs.csv` where the source states pairs."""
         images = [self._paths[row] for row in rows]
         for table, data in tables_inside(self._manifest, rows, images):
             self._files.add(table, data)
@@ -170,7 +170,7 @@ class ZipWriter:
         return [self._name]
 
     def close(self) -> None:
-        """Lets go of the archive."""
+        """Close the archive."""
         self._files.close()
 
 

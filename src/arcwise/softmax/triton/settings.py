@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch import Tensor
 
 from arcwise.errors import ArcwiseError
-from arcwise.softmax.outcome import Pass
+from arcwise.softmax.loss import Rule
 from arcwise.softmax.problem import Problem
-from arcwise.softmax.streaming import Streaming
-from arcwise.softmax.workspace import Workspace
+from arcwise.softmax.streaming import Streaming, StreamingContext, Workspace
 
-Precision = Literal["half", "fp32"]
+if TYPE_CHECKING:
+    from arcwise.softmax.triton.passes import TritonContext
+
+ProductPrecision = Literal["half", "fp32"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Triton:
         chunk: classes at a time.
     """
 
-    precision: Precision = "half"
+    precision: ProductPrecision = "half"
     chunk: int = 16384
 
     def __post_init__(self) -> None:
@@ -41,17 +45,17 @@ class Triton:
         if self.chunk < 1:
             raise ArcwiseError(f"Triton: chunk={self.chunk!r}; expected at least 1 class")
 
-    def run(
+    def forward(
         self, problem: Problem, *, gradients: bool = True, workspace: Workspace | None = None
-    ) -> Pass:
-        """The first sweep; a float64 problem is made by `Streaming`.
+    ) -> tuple[Tensor, TritonContext | StreamingContext]:
+        """The first pass; one over a float64 problem is made by `Streaming`; see `ClassPass`.
 
         Raises:
             ArcwiseError: no Triton, or no device that it compiles for.
         """
         if find_spec("triton") is None:
             raise ArcwiseError(
-                'impl="triton": Triton is not installed; expected it on Linux beside a CUDA '
+                'impl="triton": Triton is not installed; expected it on Linux with a CUDA '
                 "device: pip install 'arcwise[gpu]', or leave impl=\"auto\""
             )
         if not available(problem.x.device) and not interpreted():
@@ -60,10 +64,27 @@ class Triton:
                 'compute capability 8 or more, or impl="streaming"'
             )
         if problem.x.dtype == torch.float64:
-            return Streaming().run(problem, gradients=gradients, workspace=workspace)
-        from arcwise.softmax.triton.sweeps import TritonPass
+            return Streaming().forward(problem, gradients=gradients, workspace=workspace)
+        from arcwise.softmax.triton import passes
 
-        return TritonPass(problem, gradients, half=self.precision == "half", chunk=self.chunk)
+        half = self.precision == "half"
+        return passes.forward(problem, gradients, half=half, chunk_size=self.chunk)
+
+    def backward(self, ctx: Any) -> Iterator[tuple[slice, Tensor]]:
+        """The second pass: rows of the flat centres and their gradient, chunk by chunk."""
+        if isinstance(ctx, StreamingContext):
+            return Streaming().backward(ctx)
+        from arcwise.softmax.triton import passes
+
+        return passes.backward(ctx)
+
+    def step(self, ctx: Any, rule: Rule, momentum: Tensor | None) -> None:
+        """The second pass, which moves the problem's centres and their momentum as it goes."""
+        if isinstance(ctx, StreamingContext):
+            return Streaming().step(ctx, rule, momentum)
+        from arcwise.softmax.triton import passes
+
+        return passes.step(ctx, rule, momentum)
 
 
 def available(device: torch.device) -> bool:

@@ -1,4 +1,4 @@
-"""What a followed pickle may hold, and our stand-ins for the few functions it may name."""
+"""The values that a followed pickle may hold, and stand-ins for the functions it may name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LATIN = (b"latin1", b"latin-1", b"iso-8859-1")
 
 
 class Refused(Exception):
-    """Something else than a pack holds; says what."""
+    """The pickle does what no pack needs; says what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class GlobalName:
     """A function or type that a pickle named."""
 
     name: str
@@ -72,7 +72,7 @@ Content = Callable[[Any], bytes]
 
 
 def decoded(data: bytes, coding: int) -> bytes:
-    """The bytes that the file holds in some coding.
+    """Return the bytes that the file holds in some coding.
 
     Raises:
         ValueError: it does not.
@@ -86,8 +86,8 @@ def decoded(data: bytes, coding: int) -> bytes:
 
 
 def call(function: Any, arguments: Any, content: Content) -> Any:
-    """What a function that a pickle named returns."""
-    if not isinstance(function, Known) or not isinstance(arguments, tuple):
+    """Return what a function that a pickle named returns."""
+    if not isinstance(function, GlobalName) or not isinstance(arguments, tuple):
         raise Refused(f"would call {kind_of(function)}")
     try:
         return STAND_INS[function.name](content, *arguments)
@@ -96,7 +96,7 @@ def call(function: Any, arguments: Any, content: Content) -> Any:
 
 
 def set_state(target: Any, state: Any, content: Content) -> None:
-    """Gives an array or a dtype the state that a pickle has for it."""
+    """Give an array or a dtype the state that a pickle has for it."""
     if isinstance(target, Kind) and isinstance(state, tuple):
         if any(isinstance(one, (tuple, list)) for one in state):
             raise Refused("would build a NumPy dtype with fields")
@@ -109,7 +109,7 @@ def set_state(target: Any, state: Any, content: Content) -> None:
 
 
 def _reconstruct(_: Content, base: Any, shape: Any, kind: Any) -> Array:
-    if base != Known("numpy.ndarray"):
+    if base != GlobalName("numpy.ndarray"):
         raise Refused(f"would build {kind_of(base)} as an array")
     return Array()
 
@@ -139,12 +139,12 @@ def _scalar(content: Content, kind: Any, value: Any) -> bool:
     if kind != Kind(_FLAG) or not isinstance(value, Bytes):
         raise Refused(f"would build a NumPy number of {kind_of(kind)}")
     try:
-        found = decoded(content(value), value.coding)
+        flag = decoded(content(value), value.coding)
     except ValueError:
-        found = b""
-    if found not in (b"\0", b"\1"):
+        flag = b""
+    if flag not in (b"\0", b"\1"):
         raise Refused("would build a NumPy flag that is neither true nor false")
-    return found == b"\1"
+    return flag == b"\1"
 
 
 def _encode(content: Content, text: Any, coding: Any) -> Bytes:
@@ -178,13 +178,13 @@ STAND_INS: dict[str, Callable[..., Any]] = {
 
 
 def shown(name: str) -> str:
-    """A name from the file, fit to be printed."""
+    """Return a name from the file, fit to be printed."""
     return (name if name.isprintable() and name.isascii() else ascii(name))[:100]
 
 
 def kind_of(value: Any) -> str:
-    """What a value is, for an error message."""
-    if isinstance(value, Known):
+    """Return what a value is, for an error message."""
+    if isinstance(value, GlobalName):
         return value.name
     if isinstance(value, (Array, Kind)):
         return "a NumPy array" if isinstance(value, Array) else f"a NumPy dtype {value.name}"

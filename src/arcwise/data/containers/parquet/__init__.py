@@ -1,6 +1,6 @@
-"""A Parquet table with the pictures in it: `set.parquet/17`, or `set.parquet/17/any name`.
+"""A Parquet table with the images in it: `set.parquet/17`, or `set.parquet/17/any name`.
 
-The pictures' column is a struct of `bytes` and `path`, as Hugging Face data sets have it, or
+The images' column is a struct of `bytes` and `path`, as Hugging Face data sets have it, or
 plain binary. Parquet reads whole row groups; the last ones are kept, so that rows near one
 another cost little, and rows far apart a row group each.
 """
@@ -29,14 +29,14 @@ KEPT = 64 * 2**20
 
 
 class ParquetContainer:
-    """A table whose pictures are read a row group at a time."""
+    """A table whose images are read a row group at a time."""
 
     def __init__(self, path: str) -> None:
         self._name, self._folder = Path(path).name, Path(path).parent
         self._file = open_table(path)
-        column = picture_column(self._file.schema_arrow, path)
+        column = image_column_of(self._file.schema_arrow, path)
         if column is None:
-            raise ArcwiseError(f"{path}: no picture in it; expected a column 'image' of bytes")
+            raise ArcwiseError(f"{path}: no image in it; expected a column 'image' of bytes")
         struct = pa.types.is_struct(column.type)
         self._leaf = f"{column.name}.bytes" if struct else column.name
         has_path = struct and column.type.get_field_index("path") >= 0
@@ -56,16 +56,16 @@ class ParquetContainer:
         return self._row(member) is not None
 
     def read(self, member: str, ref: str) -> bytes:
-        """The bytes of one row's picture."""
+        """Return the bytes of one row's image."""
         row = self._row(member)
         if row is None:
             raise ImageError(ref, f"{self._name} has no row {member!r}; it has {len(self):,}")
         group = bisect_right(self._edges, row) - 1
         data = self._group(group, ref)[row - self._edges[group]].as_py()
-        return self._elsewhere(group, row - self._edges[group], ref) if data is None else data
+        return self._read_by_path(group, row - self._edges[group], ref) if data is None else data
 
-    def _elsewhere(self, group: int, row: int, ref: str) -> bytes:
-        """The picture that a row without bytes names by its path, seen from the table's folder."""
+    def _read_by_path(self, group: int, row: int, ref: str) -> bytes:
+        """Return the bytes of the file that a row without bytes names, relative to the table."""
         path = None
         if self._path_leaf is not None:
             with self._lock:
@@ -95,30 +95,30 @@ class ParquetContainer:
                 return self._groups[group]
             try:
                 table = self._file.read_row_group(group, [self._leaf], use_threads=False)
-                found = table.column(0)
-                if pa.types.is_struct(found.type):
-                    found = pc.struct_field(found, "bytes")
-                if len(found) != last - first:
-                    raise OSError(f"{len(found):,} rows")
+                images = table.column(0)
+                if pa.types.is_struct(images.type):
+                    images = pc.struct_field(images, "bytes")
+                if len(images) != last - first:
+                    raise OSError(f"{len(images):,} rows")
             except (pa.ArrowException, OSError) as problem:
                 line = str(problem).partition("\n")[0]
                 raise ImageError(
                     ref, f"{self._name} is damaged in rows {first:,} to {last - 1:,} ({line})"
                 ) from None
-            self._groups[group] = found
+            self._groups[group] = images
             while len(self._groups) > 1 and sum(x.nbytes for x in self._groups.values()) > KEPT:
                 self._groups.popitem(last=False)
-            return found
+            return images
 
 
 open_container = ParquetContainer
 
 
 def each(path: str | os.PathLike[str]) -> Iterator[tuple[str, bytes | ImageError]]:
-    """(row, bytes) of every picture of a table in order, or why it cannot be read.
+    """Yield (row, bytes) of every image of a table in order, or why it cannot be read.
 
     Raises:
-        ArcwiseError: not a Parquet file, or without pictures.
+        ArcwiseError: not a Parquet file, or without images.
     """
     container = ParquetContainer(os.fspath(path))
     name = Path(path).name
@@ -130,7 +130,7 @@ def each(path: str | os.PathLike[str]) -> Iterator[tuple[str, bytes | ImageError
 
 
 def open_table(path: str | os.PathLike[str]) -> pq.ParquetFile:
-    """A Parquet file.
+    """Return a Parquet file.
 
     Raises:
         ArcwiseError: it is none, or damaged.
@@ -147,34 +147,34 @@ def open_table(path: str | os.PathLike[str]) -> pq.ParquetFile:
         raise ArcwiseError(f"{path}: not a whole Parquet file ({line})") from None
 
 
-def picture_column(
-    schema: pa.Schema, title: str | os.PathLike[str], wanted: str | None = None
+def image_column_of(
+    schema: pa.Schema, title: str | os.PathLike[str], column: str | None = None
 ) -> pa.Field | None:
-    """The column that holds pictures: `image`, or the only struct with `bytes` in it.
+    """Return the column that holds images: `image`, or the only struct with `bytes` in it.
 
     Args:
         schema: of the table.
         title: what the user calls it.
-        wanted: the column that the user names; None where it holds no pictures.
+        column: the column that the user names. Where it holds no images, the answer is None.
 
     Raises:
         ArcwiseError: several do.
     """
-    found = [field for field in schema if has_pictures(field)]
-    if wanted is not None and wanted in schema.names and wanted not in [one.name for one in found]:
+    fields = [field for field in schema if holds_images(field)]
+    if column is not None and column in schema.names and column not in [one.name for one in fields]:
         return None
     if "image" in schema.names:
         image = schema.field("image")
-        if wanted in (None, "image"):
-            return image if has_pictures(image) or _is_bytes(image.type) else None
-    if len(found) > 1 or (wanted is not None and "image" in schema.names):
-        names = ", ".join(field.name for field in found)
-        raise ArcwiseError(f"{title}: the columns {names} hold pictures; call one of them image")
-    return found[0] if found else None
+        if column in (None, "image"):
+            return image if holds_images(image) or _is_bytes(image.type) else None
+    if len(fields) > 1 or (column is not None and "image" in schema.names):
+        names = ", ".join(field.name for field in fields)
+        raise ArcwiseError(f"{title}: the columns {names} hold images; call one of them image")
+    return fields[0] if fields else None
 
 
-def has_pictures(field: pa.Field) -> bool:
-    """Whether a column holds pictures as Hugging Face has them: a struct with `bytes`."""
+def holds_images(field: pa.Field) -> bool:
+    """Return whether a column holds images as Hugging Face has them: a struct with `bytes`."""
     kind = field.type
     if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
         return False

@@ -1,4 +1,4 @@
-"""What a Parquet file's footer says of its rows, compared with what lies in the file.
+"""The rows that a Parquet file's footer states, compared with those that lie in the file.
 
 Layout: apache/parquet-format `parquet.thrift`; the numbers below are its fields'.
 """
@@ -18,7 +18,7 @@ _TAIL = 8  # the footer's length, and PAR1
 _HEADS = (2**12, 2**16, 2**22)  # bytes in which a page's header is looked for
 _COLUMNS, _ROWS = 1, 3  # of a row group
 _PATH, _VALUES, _BYTES, _DATA, _DICTIONARY, _STATISTICS = 3, 5, 7, 9, 11, 12  # of a column
-_BLOOM, _INDEXES = (14, 15), ((4, 5), (6, 7))  # where, how long
+_BLOOM, _INDEX_FIELDS = (14, 15), ((4, 5), (6, 7))  # where, how long
 _NULLS = 3
 _DATA_PAGES = (5, 8)  # headers of the two kinds
 
@@ -52,7 +52,7 @@ class Footer:
             groups: list[Struct] = fields.get(4, [])
             columns = [group[_COLUMNS] for group in groups]
             self._chunks = [list(map(_chunk, some)) for some in columns]
-            self._beside = [place for some in columns for one in some for place in _beside(one)]
+            self._indexes = [place for some in columns for one in some for place in _indexes(one)]
             self._counts = [int(group[_ROWS]) for group in groups]
             self.rows = int(fields[_ROWS])
             self._flat = _flat(fields[2])
@@ -63,7 +63,7 @@ class Footer:
                 raise Malformed(f"the column {one.path} lies outside the file")
 
     def contradiction(self) -> str | None:
-        """What it says of rows that cannot be; None where all agrees."""
+        """Return how the footer contradicts itself or the file; None where all agrees."""
         if sum(self._counts) != self.rows:
             held = sum(self._counts)
             return f"its footer names {self.rows:,} rows, and its row groups {held:,}"
@@ -85,17 +85,17 @@ class Footer:
         return None
 
     def without(self, column: str) -> bool:
-        """Whether it says that a column holds nothing but nulls."""
+        """Return whether the footer states that a column holds only nulls."""
         chunks = [one for chunks in self._chunks for one in chunks if one.path == column]
         return bool(chunks) and all(one.nulls == one.values for one in chunks)
 
     @cached_property
     def unnamed(self) -> int:
-        """How many rows lie in the file, about, that it does not name."""
-        known = [*self._beside, (self._end, self._end)]
-        known += [(one.start, one.start + one.length) for some in self._chunks for one in some]
+        """About how many rows lie in the file that the footer does not name."""
+        named = [*self._indexes, (self._end, self._end)]
+        named += [(one.start, one.start + one.length) for some in self._chunks for one in some]
         values, after = 0, 4
-        for start, end in sorted(known):
+        for start, end in sorted(named):
             if start > after:
                 values += sum(self._values(after, start))
             after = max(after, end)
@@ -103,7 +103,7 @@ class Footer:
         return -(-values // columns)
 
     def _values(self, start: int, end: int) -> Iterator[int]:
-        """How many values the pages between two positions hold, page by page."""
+        """Yield how many values the pages between two positions hold, page by page."""
         position = start
         while position < end:
             for length in _HEADS:
@@ -133,30 +133,30 @@ def _chunk(column: dict[int, Any]) -> _Chunk:
     return _Chunk(path, int(about[_VALUES]), int(min(first)), int(about[_BYTES]), nulls)
 
 
-def _beside(column: Struct) -> Iterator[tuple[int, int]]:
-    """Where the indexes and the filter of a column's chunk lie."""
-    for fields, where, length in (*((column, *one) for one in _INDEXES), (column[3], *_BLOOM)):
+def _indexes(column: Struct) -> Iterator[tuple[int, int]]:
+    """Yield the positions of the indexes and the filter of a column's chunk."""
+    for fields, where, length in (*((column, *one) for one in _INDEX_FIELDS), (column[3], *_BLOOM)):
         if where in fields:
             yield int(fields[where]), int(fields[where]) + int(fields.get(length, 0))
 
 
 def _flat(schema: list[Struct]) -> set[str]:
-    """The columns that have exactly one value a row."""
-    found: set[str] = set()
+    """Return the columns that have exactly one value a row."""
+    flat: set[str] = set()
     elements = iter(schema)
 
     def walk(count: int, above: str, repeated: bool) -> None:
         for _ in range(count):
             element = next(elements)
             name = above + element[4].decode("utf-8", "replace")
-            here = repeated or element.get(3) == 2
+            several = repeated or element.get(3) == 2
             if children := element.get(5):
-                walk(children, f"{name}.", here)
-            elif not here:
-                found.add(name)
+                walk(children, f"{name}.", several)
+            elif not several:
+                flat.add(name)
 
     try:
         walk(next(elements).get(5, 0), "", False)
     except (StopIteration, RecursionError):
         raise Malformed("its schema is cut short") from None
-    return found
+    return flat

@@ -22,7 +22,7 @@ class Malformed(ValueError):
 
 
 def read_struct(data: bytes) -> tuple[Struct, int]:
-    """The struct at the beginning of some bytes, and how long it is.
+    """Return the struct at the beginning of some bytes, and how long it is.
 
     Raises:
         Malformed: there is none.

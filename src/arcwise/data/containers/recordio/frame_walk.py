@@ -1,4 +1,7 @@
-"""A `.rec` without its `.idx`: the records are found by walking from frame to frame."""
+"""The records of a `.rec` without its `.idx`, and those that an `.idx` does not name.
+
+They are found by walking from frame to frame.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +28,16 @@ from arcwise.data.containers.recordio.frames import (
 from arcwise.data.containers.recordio.image_header import IR_HEADER
 from arcwise.data.containers.recordio.offsets import RecordIndex, index_of
 
-_FRONT = struct.Struct("<IIIfQ")  # magic, flag and length; the picture's flag, label, id
+_FRONT = struct.Struct("<IIIfQ")  # magic, flag and length; the image's flag, label, id
 _BLOCK = 2**12
 _LENGTH_AND_LABELS = struct.Struct("<II")
 
 MOST = 2**20
-"""As many are counted; a gap of more is told by that."""
+"""The most images that are counted in gaps."""
 
 
 class Scanned(NamedTuple):
-    """What lies in a file.
+    """The records in a file.
 
     Attributes:
         index: every record whose beginning was found, also those that cannot be read.
@@ -48,7 +51,7 @@ class Scanned(NamedTuple):
 
 
 def scan(read: Read, size: int) -> Scanned:
-    """The records of a file; after a damaged one the walk goes on at the next that begins.
+    """Return the records of a file; after a damaged one the walk goes on at the next that begins.
 
     Their keys are the ids in their headers, where all known writers put them; when two are
     alike, the keys count the records from 0.
@@ -85,7 +88,7 @@ def scan(read: Read, size: int) -> Scanned:
 
 
 def end_of_record(read: Read, size: int, position: int) -> int:
-    """Where the record ends that begins at a position.
+    """Return the end of the record that begins at a position.
 
     Raises:
         Damaged: none begins there.
@@ -100,29 +103,29 @@ def end_of_record(read: Read, size: int, position: int) -> int:
 
 
 def _end_but_for_magic(read: Read, size: int, position: int, word: int) -> int:
-    """Where the whole record ends of which only the magic is damaged; 0 if that is not so."""
+    """Return the end of a whole record of which only the magic is damaged; 0 if that is not so."""
     after = position + 8 + -(-(word & LONGEST) // 4) * 4
     sound = word >> 29 == WHOLE and (after == size or _flag(read, after) in (WHOLE, START))
     return after if sound else 0
 
 
 def _flag(read: Read, position: int) -> int:
-    """The flag of the part that begins at a position; -1 where none does."""
+    """Return the flag of the part that begins at a position; -1 where none does."""
     head = read(position, 8)
     return head[7] >> 5 if len(head) == 8 and head.startswith(MAGIC_BYTES) else -1
 
 
 def _next_start(read: Read, size: int, position: int) -> int:
-    """Where the next whole record begins; the end of the file if there is none."""
+    """Return the position of the next whole record; the end of the file if there is none."""
     length = _BLOCK
     while position < size:
-        for found in magics(read(position, length)):
+        for offset in magics(read(position, length)):
             try:
-                end = end_of_record(read, size, position + found)
+                end = end_of_record(read, size, position + offset)
             except Damaged:
                 continue
             if _flag(read, end) not in (MIDDLE, END):  # else it is a part of a damaged one
-                return position + found
+                return position + offset
         position += length
         length = min(2 * length, 256 * _BLOCK)
     return size
@@ -139,13 +142,13 @@ def _scanned(ids: NDArray[np.uint64], offsets: NDArray[np.int64], damaged: list[
     return Scanned(RecordIndex(range(len(offsets)), offsets), damaged, doubled)
 
 
-def pictures_between(read: Read, size: int, gaps: NDArray[np.int64]) -> int:
-    """How many records with a picture lie between two positions each; of `MOST` no more.
+def images_between(read: Read, size: int, gaps: NDArray[np.int64]) -> int:
+    """Return how many records with an image lie between two positions each; of `MOST` no more.
 
     Args:
         read: of the file.
         size: the file's.
-        gaps: (M, 2) position behind a record, position of the next one that is known.
+        gaps: (M, 2) position behind a record, position of the next one in the index.
     """
     count = 0
     for start, end in np.unique(gaps, axis=0).tolist():

@@ -26,11 +26,11 @@ Read = Callable[[int, int], bytes]
 
 
 class Damaged(ValueError):
-    """Why a record cannot be read; the caller knows its name."""
+    """A record cannot be read; says why, without its name."""
 
 
 def frame(payload: bytes) -> bytes:
-    """The record as it lies in the file.
+    """Return the record as it lies in the file.
 
     Raises:
         Damaged: it is longer than RecordIO can say.
@@ -65,7 +65,7 @@ class Unframed(NamedTuple):
 
 
 def unframe(read: Read, size: int, offset: int) -> Unframed:
-    """The record that begins at a position.
+    """Return the record that begins at a position.
 
     Args:
         read: of the file.
@@ -99,7 +99,7 @@ def unframe(read: Read, size: int, offset: int) -> Unframed:
 
 
 def part_at(read: Read, size: int, position: int, *, inside: bool = False) -> tuple[int, int]:
-    """The flag and the length of the part that begins at a position.
+    """Return the flag and the length of the part that begins at a position.
 
     Args:
         read: of the file.
@@ -127,10 +127,10 @@ def part_at(read: Read, size: int, position: int, *, inside: bool = False) -> tu
 
 
 def magics(payload: bytes) -> list[int]:
-    """Where the magic stands at a multiple of 4: never in a part, once between two joined parts."""
-    found, place = [], payload.find(MAGIC_BYTES)
+    """Return the places of the magic at a multiple of 4; there are none within a part."""
+    places, place = [], payload.find(MAGIC_BYTES)
     while place >= 0:
         if place % 4 == 0:
-            found.append(place)
+            places.append(place)
         place = payload.find(MAGIC_BYTES, place + 1)
-    return found
+    return places

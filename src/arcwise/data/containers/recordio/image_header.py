@@ -1,4 +1,4 @@
-"""MXNet's image header inside a record: labels and numbers, then the picture file.
+"""MXNet's image header inside a record: labels and numbers, then the image file.
 
 `flag u32, label f32, id u64, id2 u64`; where flag is above 0, so many float32 labels follow and
 `label` means nothing. Layout: apache/mxnet `python/mxnet/recordio.py`.
@@ -32,7 +32,7 @@ _FRONT = np.dtype(
         ("flag", "<u4"),
         ("label", "<f4"),
         ("ids", "<u8", 2),
-        ("vector", "<f4", 2),  # the first two labels of a vector, or the picture's first bytes
+        ("vector", "<f4", 2),  # the first two labels of a vector, or the image's first bytes
     ]
 )
 _TOGETHER = 4096  # records looked at in one go
@@ -40,7 +40,7 @@ _DENSE = 1024  # bytes from record to record, up to which reading them all is qu
 
 
 class RecordHeader(NamedTuple):
-    """What a record says of its picture.
+    """The header of a record.
 
     Attributes:
         label: a number, or a float32 vector.
@@ -54,7 +54,7 @@ class RecordHeader(NamedTuple):
 
 
 def pack(header: RecordHeader, data: bytes) -> bytes:
-    """The payload of a record: header, labels, picture file."""
+    """Return the payload of a record: header, labels, image file."""
     if isinstance(header.label, np.ndarray):
         labels = header.label.astype("<f4").tobytes()
         return IR_HEADER.pack(len(labels) // 4, 0.0, header.id, header.id2) + labels + data
@@ -62,9 +62,9 @@ def pack(header: RecordHeader, data: bytes) -> bytes:
 
 
 def plain_record(block: bytes) -> tuple[RecordHeader, bytes] | None:
-    """What `unpack` gives of a record in one part, with one label, that fills the block exactly.
+    """Return the header and image of a record in one part, with one label, that fills the block.
 
-    Nearly all are of this kind. None of any other, and of what is damaged.
+    Nearly all are of this kind. None for any other record, and for a damaged one.
     """
     if len(block) < _PLAIN.size:
         return None
@@ -78,7 +78,7 @@ def plain_record(block: bytes) -> tuple[RecordHeader, bytes] | None:
 
 
 def unpack(payload: bytes) -> tuple[RecordHeader, bytes]:
-    """The header of a record and the picture file behind it.
+    """Return the header of a record and the image file behind it.
 
     Raises:
         Damaged: too short for its header, or for as many labels as it announces.
@@ -96,30 +96,30 @@ def unpack(payload: bytes) -> tuple[RecordHeader, bytes]:
 
 
 class Labels(NamedTuple):
-    """What the headers of records say.
+    """The labels in the headers of records.
 
     Attributes:
         first: (N,) float32, the label, or the first of a vector.
         second: (N,) float32, the second of a vector, else NaN.
-        picture: (N,) int64, how many bytes follow the header; -1 where the record is damaged.
+        image_bytes: (N,) int64, how many bytes follow the header; -1 where the record is damaged.
         end: (N,) int64, where the next record should begin; -1 where the record is damaged.
     """
 
     first: NDArray[np.float32]
     second: NDArray[np.float32]
-    picture: NDArray[np.int64]
+    image_bytes: NDArray[np.int64]
     end: NDArray[np.int64]
 
 
 def read_labels(file: PositionedFile, offsets: NDArray[np.int64]) -> Labels:
-    """The labels of the records that begin at these offsets."""
+    """Return the labels of the records that begin at these offsets."""
     count = len(offsets)
     numbers, places = np.empty((2, count), "f4"), np.empty((2, count), np.int64)
     labels = Labels(*numbers, *places)
     for start in range(0, count, _TOGETHER):
         some = slice(start, start + _TOGETHER)
-        for every, found in zip(labels, _labels(file, offsets[some]), strict=True):
-            every[some] = found
+        for every, part in zip(labels, _labels(file, offsets[some]), strict=True):
+            every[some] = part
     return labels
 
 
@@ -127,30 +127,30 @@ def _labels(file: PositionedFile, offsets: NDArray[np.int64]) -> Labels:
     fronts = _fronts(file, offsets)
     length = fronts["word"].astype(np.int64) & LONGEST
     flag = fronts["flag"].astype(np.int64)
-    picture = length - IR_HEADER.size - 4 * flag
-    sound = (fronts["magic"] == MAGIC) & (fronts["word"] >> 29 == WHOLE) & (picture >= 0)
+    image_bytes = length - IR_HEADER.size - 4 * flag
+    sound = (fronts["magic"] == MAGIC) & (fronts["word"] >> 29 == WHOLE) & (image_bytes >= 0)
     sound &= offsets + 8 + length <= file.size
     labels = Labels(
         np.where(flag > 0, fronts["vector"][:, 0], fronts["label"]),
         np.where(flag > 1, fronts["vector"][:, 1], np.float32(np.nan)),
-        np.where(sound, picture, -1),
+        np.where(sound, image_bytes, -1),
         np.where(sound, offsets + 8 + length + (-length % 4), -1),
     )
     parted = (fronts["magic"] == MAGIC) & (fronts["word"] >> 29 == START)
     for row in np.flatnonzero(parted).tolist():  # the magic may be in the header itself
         try:
-            found = unframe(file.read_at, file.size, int(offsets[row]))
-            header, data = unpack(found.payload)
+            record = unframe(file.read_at, file.size, int(offsets[row]))
+            header, data = unpack(record.payload)
         except Damaged:
             continue
         vector = np.append(np.float32(header.label), [np.float32(np.nan)])
         labels.first[row], labels.second[row] = vector[0], vector[1]
-        labels.picture[row], labels.end[row] = len(data), found.end
+        labels.image_bytes[row], labels.end[row] = len(data), record.end
     return labels
 
 
 def _fronts(file: PositionedFile, offsets: NDArray[np.int64]) -> NDArray[np.void]:
-    """The first 40 bytes of each record, zeros where the file ends before."""
+    """Return the first 40 bytes of each record, zeros where the file ends before."""
     fronts = np.zeros((len(offsets), _FRONT.itemsize), np.uint8)
     low, high = int(offsets.min()), int(offsets.max()) + _FRONT.itemsize
     if high - low <= _DENSE * len(offsets):

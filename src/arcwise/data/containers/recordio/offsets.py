@@ -1,4 +1,4 @@
-"""Where each record of a `.rec` begins: 8 bytes a record, 16 where the keys have gaps."""
+"""The positions of the records in a `.rec`: 8 bytes a record, 16 where the keys have gaps."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ class RecordIndex:
         return len(self.offsets)
 
     def some_keys(self, start: int = 0, stop: int | None = None) -> NDArray[np.int64]:
-        """The keys from a position up to another."""
+        """Return the keys from a position up to another."""
         some = self.keys[start:stop]
         return np.arange(some.start, some.stop) if isinstance(some, range) else some
 
     def rows(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The position of each key here; -1 for those that are not."""
+        """Return the row of each key in this index; -1 for those that are not in it."""
         if isinstance(self.keys, range):
-            found = keys - self.keys.start
-            return np.where((found >= 0) & (found < len(self)), found, -1)
-        found = np.searchsorted(self.keys, keys).clip(max=len(self) - 1)
-        return np.where(self.keys[found] == keys, found, -1)
+            rows = keys - self.keys.start
+            return np.where((rows >= 0) & (rows < len(self)), rows, -1)
+        rows = np.searchsorted(self.keys, keys).clip(max=len(self) - 1)
+        return np.where(self.keys[rows] == keys, rows, -1)
 
     def __contains__(self, key: int) -> bool:
         return self.offset(key) >= 0
 
     def offset(self, key: int) -> int:
-        """Where the record of a key begins; -1 where there is none."""
+        """Return where the record of a key begins; -1 where there is none."""
         if isinstance(self.keys, range):
             row = key - self.keys.start
             return int(self.offsets[row]) if 0 <= row < len(self.offsets) else -1
         row = int(np.searchsorted(self.keys, key))
-        found = row < len(self) and self.keys[row] == key
-        return int(self.offsets[row]) if found else -1
+        is_there = row < len(self) and self.keys[row] == key
+        return int(self.offsets[row]) if is_there else -1
 
 
 def index_of(keys: NDArray[np.int64], offsets: NDArray[np.int64]) -> RecordIndex | None:
-    """The index of records in any order; None when two have the same key."""
+    """Return the index of records in any order; None when two have the same key."""
     if (keys[1:] <= keys[:-1]).any():
         order = np.argsort(keys)
         keys, offsets = keys[order], offsets[order]
@@ -72,7 +72,7 @@ def index_of(keys: NDArray[np.int64], offsets: NDArray[np.int64]) -> RecordIndex
 
 
 def read_index(path: Path) -> RecordIndex:
-    """The index in an `.idx` file: a line `key TAB offset` for each record, in any order.
+    """Return the index in an `.idx` file: a line `key TAB offset` for each record, in any order.
 
     Raises:
         ArcwiseError: a line is not that, or a key comes twice; the message has its number.
@@ -103,13 +103,13 @@ def read_index(path: Path) -> RecordIndex:
 
 
 def line_of(path: Path, key: int) -> int:
-    """The number of the line that has a key; 0 where none has."""
+    """Return the number of the line that has a key; 0 where none has."""
     lines = _lines(path)
     return next((number for number, line in lines if int(line.split(b"\t")[0]) == key), 0)
 
 
 def _blocks(path: Path) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The keys and the offsets, a block of lines at a time."""
+    """Yield the keys and the offsets, a block of lines at a time."""
     rest = b""
     with open(path, "rb") as file:
         while block := file.read(_BLOCK):
@@ -139,8 +139,8 @@ def _parsed(text: bytes, path: Path) -> Iterator[tuple[NDArray[np.int64], NDArra
 
 def _malformed(path: Path) -> ArcwiseError:
     for number, line in _lines(path):
-        found = _LINE.fullmatch(line)
-        if not found or max(map(int, found.groups())) >= _LARGEST or int(found[2]) % 4:
+        match = _LINE.fullmatch(line)
+        if not match or max(map(int, match.groups())) >= _LARGEST or int(match[2]) % 4:
             shown = line[:40].decode("utf-8", "backslashreplace")
             return ArcwiseError(
                 f"{path}: line {number} is {shown!r}; expected a key, a tab, and where the record "

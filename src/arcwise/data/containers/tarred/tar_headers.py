@@ -1,7 +1,8 @@
-"""What lies in a tar file, and what is damaged there: ustar, GNU and pax headers.
+"""The members of a tar file by their headers (ustar, GNU and pax), and its damaged stretches.
 
-Every header block has a checksum, so a flipped byte in one is found; what is behind it is found
-again at the next block whose checksum fits.
+Every header block has a checksum, so a flipped byte in one is noticed, and reading goes on at the
+next block whose checksum fits. The standard library's tarfile passes the tests here but one, and
+takes five times as long.
 """
 
 from __future__ import annotations
@@ -66,10 +67,10 @@ def scan(read: Read, end: int) -> Iterator[Member | Lost]:
     """
     position, ended = 0, False
     while position < end:
-        found = member_at(read, position, end)
-        if found is not None:
-            yield found
-            position, ended = found.end, False
+        member = member_at(read, position, end)
+        if member is not None:
+            yield member
+            position, ended = member.end, False
             continue
         after = _past_zeros(read, position, end)
         if after > position:
@@ -83,7 +84,7 @@ def scan(read: Read, end: int) -> Iterator[Member | Lost]:
 
 
 def member_at(read: Read, start: int, end: int) -> Member | None:
-    """The member whose headers start at a position, or None where they are damaged or none."""
+    """Return the member whose headers start at a position; None where there is no whole one."""
     position, name, size = start, None, None
     while (header := _parse(read(position, BLOCK))) is not None:
         position += BLOCK
@@ -112,7 +113,7 @@ def member_at(read: Read, start: int, end: int) -> Member | None:
 
 
 def _parse(block: bytes) -> _Header | None:
-    """What a header block says, or None where its checksum does not fit."""
+    """Return the content of a header block, or None where its checksum does not fit."""
     try:
         stated = _number(block[148:156])
         size = _number(block[124:136])
@@ -139,7 +140,7 @@ def _number(field: bytes) -> int:
 
 
 def _extended(data: bytes, name: bytes | None, size: int | None) -> tuple[bytes | None, int | None]:
-    """The name and size in pax records (`23 path=folder/x.jpg` and a line feed)."""
+    """Return the name and size in pax records (`23 path=folder/x.jpg` and a line feed)."""
     position = 0
     while position < len(data) and data[position]:
         length, _, record = data[position : position + 20].partition(b" ")
@@ -161,7 +162,7 @@ def _extended(data: bytes, name: bytes | None, size: int | None) -> tuple[bytes 
 
 
 def _past_zeros(read: Read, position: int, end: int) -> int:
-    """The first block at or after a position that is not all zeros."""
+    """Return the first block at or after a position that is not all zeros."""
     while position < end:
         chunk = read(position, _AHEAD)
         rest = len(chunk.lstrip(b"\0"))
@@ -172,7 +173,7 @@ def _past_zeros(read: Read, position: int, end: int) -> int:
 
 
 def _next_header(read: Read, position: int, end: int) -> int:
-    """The first block at or after a position that is a header."""
+    """Return the first block at or after a position that is a header."""
     while position < end:
         chunk = read(position, _AHEAD)
         for place in range(0, len(chunk), BLOCK):

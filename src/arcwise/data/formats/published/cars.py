@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from arcwise.data.formats.published.image_lists import boxes, found_in, listed
+from arcwise.data.formats.published.image_lists import fixed_lists, folder_with, manifest_of_list
 from arcwise.data.formats.published.matlab import MOST, read_variables
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -30,30 +30,33 @@ class _Car(NamedTuple):
 
 
 def recognises(path: Path) -> bool:
-    """Whether one of the two forms of annotation lies in the folder."""
-    return found_in(path, [WHOLE]) is not None or found_in(path, [META, TRAIN], _KITS) is not None
+    """Return whether one of the two forms of annotation lies in the folder."""
+    return (
+        folder_with(path, [WHOLE]) is not None
+        or folder_with(path, [META, TRAIN], _KITS) is not None
+    )
 
 
 def read(path: Path, *, identities: bool = True) -> Manifest:
-    """The manifest of the cars: `split` by model, as metric learning has it.
+    """Return the manifest of the cars: `split` by model, as metric learning has it.
 
     The first 98 models are `train`, the last 98 `test`; the data set's own split, which has every
     model on both sides, is `official_split`. `box` is x1, y1, x2 - x1, y2 - y1 of the file, which
-    does not say whether it counts pixels from 0 or 1. Pictures whose model the development kit
+    does not say whether it counts pixels from 0 or 1. Images whose model the development kit
     keeps to itself are left out, and counted in a note.
     """
-    del identities  # pictures without one are left out
+    del identities  # images without one are left out
     unlabelled: list[str] = []
     if (path / WHOLE).is_file():
         source, models = WHOLE, _models(path / WHOLE)
         cars = [_car(one, path / WHOLE, number) for number, one in _annotations(path / WHOLE)]
     else:
-        kit = found_in(path, [META, TRAIN], _KITS)
-        assert kit is not None, "recognises said so"
+        kit = folder_with(path, [META, TRAIN], _KITS)
+        assert kit is not None, "recognises has found it"
         source, models = (kit / TRAIN).relative_to(path).as_posix(), _models(kit / META)
-        cars = _listed_in(kit / TRAIN, "cars_train", "train")
+        cars = _cars_in(kit / TRAIN, "cars_train", "train")
         if (kit / LABELLED_TEST).is_file():
-            cars += _listed_in(kit / LABELLED_TEST, "cars_test", "test")
+            cars += _cars_in(kit / LABELLED_TEST, "cars_test", "test")
         elif (kit / TEST).is_file():
             named = _annotations(kit / TEST)
             unlabelled = [f"cars_test/{_field(one, 'fname', kit / TEST, n)}" for n, one in named]
@@ -75,16 +78,18 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
             f", split as in metric learning: the first {half} classes train, the last {half} test"
         )
     columns["official_split"] = [car.official for car in cars]
-    columns["box"] = boxes(np.array([car.box for car in cars], np.float32).reshape(-1, 4))
+    columns["box"] = fixed_lists(np.array([car.box for car in cars], np.float32).reshape(-1, 4))
     understood += "; its own split is the column official_split"
-    found = listed(path, columns, root=path, understood=understood, list_name=source)
+    manifest = manifest_of_list(path, columns, root=path, understood=understood, list_name=source)
     if not unlabelled:
-        return found
-    note = f"{len(unlabelled):,} pictures are left out: {TEST} does not say which car they show"
-    return replace(found, ignored=(*found.ignored, *unlabelled), notes=(*found.notes, note))
+        return manifest
+    note = f"{len(unlabelled):,} images are left out: {TEST} does not say which car they show"
+    return replace(
+        manifest, ignored=(*manifest.ignored, *unlabelled), notes=(*manifest.notes, note)
+    )
 
 
-def _listed_in(path: Path, folder: str, official: str) -> list[_Car]:
+def _cars_in(path: Path, folder: str, official: str) -> list[_Car]:
     return [_car(one, path, number, folder, official) for number, one in _annotations(path)]
 
 
@@ -100,36 +105,36 @@ def _car(one: Any, path: Path, number: int, folder: str = "", official: str = ""
 
 
 def _field(one: dict[str, Any], name: str, path: Path, number: int) -> Any:
-    """The single value of a field: text for names, a finite number for everything else."""
-    found = one.get(name)
+    """Return the single value of a field: text for names, a finite number for everything else."""
+    value = one.get(name)
     if name in ("fname", "relative_im_path"):
-        if not isinstance(found, str) or not found:
+        if not isinstance(value, str) or not value:
             raise ArcwiseError(f"{path}: annotation {number} has no {name}; expected a file name")
-        return found
-    if not isinstance(found, np.ndarray) or found.size != 1 or not np.isfinite(found[0]):
-        shown = "absent" if found is None else str(found)[:40]
+        return value
+    if not isinstance(value, np.ndarray) or value.size != 1 or not np.isfinite(value[0]):
+        shown = "absent" if value is None else str(value)[:40]
         raise ArcwiseError(f"{path}: annotation {number}: {name} is {shown}; expected a number")
-    return found[0].item()
+    return value[0].item()
 
 
 def _annotations(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    found = _variable(path, "annotations")
-    if not all(isinstance(one, dict) for one in found):
+    annotations = _variable(path, "annotations")
+    if not all(isinstance(one, dict) for one in annotations):
         raise ArcwiseError(f"{path}: annotations are no records; expected those of Cars-196")
-    return list(enumerate(found, 1))
+    return list(enumerate(annotations, 1))
 
 
 def _models(path: Path) -> list[str]:
-    found = _variable(path, "class_names")
-    if not all(isinstance(one, str) and one for one in found):
+    names = _variable(path, "class_names")
+    if not all(isinstance(one, str) and one for one in names):
         raise ArcwiseError(f"{path}: class_names are not all names; expected those of Cars-196")
-    return found
+    return names
 
 
 def _variable(path: Path, name: str) -> list[Any]:
     if path.stat().st_size > MOST:
         raise ArcwiseError(f"{path}: has over {MOST:,} bytes; the real file has under 1 MB")
-    found = read_variables(path.read_bytes(), str(path)).get(name)
-    if not isinstance(found, list) or not found:
+    variable = read_variables(path.read_bytes(), str(path)).get(name)
+    if not isinstance(variable, list) or not variable:
         raise ArcwiseError(f"{path}: holds no {name}; expected the annotations of Cars-196")
-    return found
+    return variable

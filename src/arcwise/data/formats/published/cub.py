@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from arcwise.data.formats.published.image_lists import boxes, found_in, listed, of_rows, read_words
+from arcwise.data.formats.published.image_lists import (
+    fixed_lists,
+    folder_with,
+    manifest_of_list,
+    read_words,
+    rows_with,
+)
 from arcwise.data.manifest import Manifest
 
 IMAGES, LABELS, CLASSES = "images.txt", "image_class_labels.txt", "classes.txt"
@@ -17,28 +23,28 @@ _FOLDERS = ("", "CUB_200_2011")
 
 
 def recognises(path: Path) -> bool:
-    """Whether the lists of pictures, labels and classes lie in the folder."""
-    return found_in(path, [IMAGES, LABELS, CLASSES], _FOLDERS) is not None
+    """Return whether the lists of images, labels and classes lie in the folder."""
+    return folder_with(path, [IMAGES, LABELS, CLASSES], _FOLDERS) is not None
 
 
 def read(path: Path, *, identities: bool = True) -> Manifest:
-    """The manifest of the birds: `split` by species, as metric learning has it.
+    """Return the manifest of the birds: `split` by species, as metric learning has it.
 
     The first 100 species are `train`, the last 100 `test`, so that no tested species was trained
     on; the data set's own split, which has every species on both sides, is `official_split`. A
     data set of this layout with another number of classes gets no `split`. Lists are joined by
-    the number of the picture. `box` is in pixels, as the file has it.
+    the number of the image. `box` is in pixels, as the file has it.
     """
     del identities  # every line names one
-    root = found_in(path, [IMAGES, LABELS, CLASSES], _FOLDERS)
-    assert root is not None, "recognises said so"
+    root = folder_with(path, [IMAGES, LABELS, CLASSES], _FOLDERS)
+    assert root is not None, "recognises has found it"
     images = read_words(root / IMAGES, ("image_id", "path"))
     keys = images["image_id"]
     labels = read_words(root / LABELS, ("image_id", "class_id"), numbers=["class_id"])
-    labelled = of_rows(root / LABELS, keys, labels, "image_id")
+    labelled = rows_with(root / LABELS, keys, labels, "image_id")
     classes = read_words(root / CLASSES, ("class_id", "name"), numbers=["class_id"])
     owners = np.array(labels["class_id"])[labelled]
-    named = of_rows(root / CLASSES, owners.tolist(), classes, "class_id")
+    named = rows_with(root / CLASSES, owners.tolist(), classes, "class_id")
     columns: dict[str, list[str] | pa.Array] = {
         "image": [f"images/{name}" for name in images["path"]],
         "identity": [classes["name"][row] for row in named],
@@ -51,14 +57,14 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
         understood += f"{half} test"
     if (root / OFFICIAL).is_file():
         official = read_words(root / OFFICIAL, ("image_id", "is_training"), numbers=["is_training"])
-        rows = of_rows(root / OFFICIAL, keys, official, "image_id")
+        rows = rows_with(root / OFFICIAL, keys, official, "image_id")
         trained = np.array(official["is_training"])[rows] == "1"
         columns["official_split"] = np.where(trained, "train", "test").tolist()
         understood += "; its own split is the column official_split"
     if (root / BOXES).is_file():
         sides = ("x", "y", "width", "height")
-        found = read_words(root / BOXES, ("image_id", *sides), numbers=sides)
-        rows = of_rows(root / BOXES, keys, found, "image_id")
-        numbers = np.column_stack([np.array(found[side], np.float32) for side in sides])
-        columns["box"] = boxes(numbers[rows])
-    return listed(path, columns, root=root, understood=understood, list_name=IMAGES)
+        boxes = read_words(root / BOXES, ("image_id", *sides), numbers=sides)
+        rows = rows_with(root / BOXES, keys, boxes, "image_id")
+        numbers = np.column_stack([np.array(boxes[side], np.float32) for side in sides])
+        columns["box"] = fixed_lists(numbers[rows])
+    return manifest_of_list(path, columns, root=root, understood=understood, list_name=IMAGES)

@@ -1,4 +1,4 @@
-"""What the field's image lists have in common: lines of words, and pictures beside them."""
+"""Image lists of published data sets: lines of words, and images that lie beside them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from arcwise.data.formats.file_kinds import OWN_TABLES
-from arcwise.data.formats.manifest_columns import with_somebody
+from arcwise.data.formats.manifest_columns import with_nobody_empty
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.files import read_file
@@ -19,22 +19,22 @@ from arcwise.files import read_file
 Columns = dict[str, list[str]]
 
 
-def found_in(path: Path, names: Iterable[str], folders: Sequence[str] = ("",)) -> Path | None:
-    """The first of these folders below `path` that holds all the files; None if there is none.
+def folder_with(path: Path, names: Iterable[str], folders: Sequence[str] = ("",)) -> Path | None:
+    """Return the first of these folders below `path` that holds all the files; None for none.
 
-    None as well where a table of our own lies in `path`: that one is believed.
+    Also None where a table of ours lies in `path`: that one is believed.
     """
     if any((path / name).is_file() for name in OWN_TABLES):
         return None
-    wanted = tuple(names)
+    files = tuple(names)
     for folder in folders:
-        if all((path / folder / name).is_file() for name in wanted):
+        if all((path / folder / name).is_file() for name in files):
             return path / folder
     return None
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file.
+    """Return the lines of a text file.
 
     Raises:
         ArcwiseError: it cannot be read, or is not UTF-8 text; the message names the line.
@@ -55,9 +55,9 @@ def read_lines(path: Path) -> list[str]:
 def read_words(
     path: Path, names: Sequence[str], *, skip: int = 0, numbers: Sequence[str] = ()
 ) -> Columns:
-    """The columns of a list whose lines are words with blanks between; empty lines count for none.
+    """Return the columns of a list whose lines are words with blanks between.
 
-    The last column takes the rest of the line where it is a path with blanks in it.
+    Empty lines are left out. The last column takes the rest of the line, blanks included.
 
     Args:
         path: of the list.
@@ -91,8 +91,8 @@ def read_words(
     return columns
 
 
-def of_rows(path: Path, keys: Sequence[str], columns: Columns, key: str) -> NDArray[np.int64]:
-    """For each of `keys` the row of a list that has it in the column `key`.
+def rows_with(path: Path, keys: Sequence[str], columns: Columns, key: str) -> NDArray[np.int64]:
+    """Return, for each of `keys`, the row of a list that has it in the column `key`.
 
     Raises:
         ArcwiseError: a key is there twice, or one is missing; the message names it.
@@ -107,15 +107,15 @@ def of_rows(path: Path, keys: Sequence[str], columns: Columns, key: str) -> NDAr
     return np.fromiter((rows[value] for value in keys), np.int64, len(keys))
 
 
-def boxes(numbers: NDArray[np.floating]) -> pa.FixedSizeListArray:
-    """(N, 4) left, top, width, height (or (N, 10) landmarks) as a column; NaN rows are null."""
+def fixed_lists(numbers: NDArray[np.floating]) -> pa.FixedSizeListArray:
+    """Return boxes (N, 4) or landmarks (N, 10) as a column of lists; a row with a NaN is null."""
     flat = np.ascontiguousarray(numbers, np.float32)
     absent = pa.array(~np.isfinite(flat).all(axis=1))
     values = pa.array(np.nan_to_num(flat).ravel())
     return pa.FixedSizeListArray.from_arrays(values, flat.shape[1], mask=absent)
 
 
-def listed(
+def manifest_of_list(
     path: Path,
     columns: Mapping[str, Sequence[str] | pa.Array],
     *,
@@ -123,30 +123,30 @@ def listed(
     understood: str,
     list_name: str,
 ) -> Manifest:
-    """The manifest of the rows whose pictures are there; the others are counted and ignored.
+    """Return the manifest of the rows whose images are there; the others are counted and ignored.
 
     Args:
         path: the data set, as the user named it.
         columns: with `image`, relative to `root`.
         root: what images start from.
         understood: how the layout was read.
-        list_name: of the file that lists the pictures.
+        list_name: of the file that lists the images.
 
     Raises:
-        ArcwiseError: a picture is said to lie outside of `root`, is listed twice, or none is
+        ArcwiseError: an image is said to lie outside of `root`, is listed twice, or none is
             there.
     """
     images = list(columns["image"])
     outside = next((image for image in images if _leaves(image)), None)
     if outside is not None:
-        raise ArcwiseError(f"{root / list_name}: picture {outside[:60]!r} lies outside of {root}")
+        raise ArcwiseError(f"{root / list_name}: image {outside[:60]!r} lies outside of {root}")
     if len(set(images)) < len(images):
         twice = next(image for row, image in enumerate(images) if images.index(image) != row)
         raise ArcwiseError(f"{root / list_name}: lists {twice!r} more than once")
     there = _present(root, images)
     if not there.any():
         raise ArcwiseError(
-            f"{root / list_name}: none of its {len(images):,} pictures is in {root} (looked for "
+            f"{root / list_name}: none of its {len(images):,} images is in {root} (looked for "
             f"{images[0]}); unpack them there"
         )
     table = pa.table(dict(columns)).filter(pa.array(there))
@@ -154,17 +154,17 @@ def listed(
     notes = ()
     if missing:
         notes = (
-            f"{len(missing):,} of the {len(images):,} pictures that {list_name} names are not "
+            f"{len(missing):,} of the {len(images):,} images that {list_name} names are not "
             f"there and left out ({missing[0]}{' …' if len(missing) > 1 else ''})",
         )
-    table = with_somebody(table, str(root / list_name), identities=False)
+    table = with_nobody_empty(table, str(root / list_name), identities=False)
     return Manifest(table, root, path.resolve().name, missing, understood, notes=notes)
 
 
 def _present(root: Path, images: Sequence[str]) -> NDArray[np.bool_]:
-    """Which pictures are there; a folder is listed once, which beats asking for each picture."""
+    """Return which images exist; each folder is listed once, which is quicker than many tests."""
     names: dict[str, set[str]] = {}
-    found = np.zeros(len(images), bool)
+    present = np.zeros(len(images), bool)
     for row, image in enumerate(images):
         folder, _, name = image.rpartition("/")
         if folder not in names:
@@ -173,11 +173,12 @@ def _present(root: Path, images: Sequence[str]) -> NDArray[np.bool_]:
                     names[folder] = {entry.name for entry in entries if not entry.is_dir()}
             except (OSError, ValueError):
                 names[folder] = set()
-        found[row] = name in names[folder]
-    return found
+        present[row] = name in names[folder]
+    return present
 
 
 def _leaves(image: str) -> bool:
+    """Return whether a path leads out of the folder that it starts from."""
     path = PurePosixPath(image)
     return path.is_absolute() or ".." in path.parts or "\\" in image or "\0" in image
 

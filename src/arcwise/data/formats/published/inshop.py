@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from arcwise.data.formats.published.image_lists import (
-    boxes,
-    found_in,
-    listed,
+    fixed_lists,
+    folder_with,
+    manifest_of_list,
     read_lines,
     read_words,
 )
@@ -33,24 +33,24 @@ _CORNERS = ("x_1", "y_1", "x_2", "y_2")
 
 
 def recognises(path: Path) -> bool:
-    """Whether the list is there, and is this data set's (others have one of the same name)."""
-    found = found_in(path, [PARTITION], _FOLDERS)
-    return found is not None and _header(found / PARTITION)[:2] == ["image_name", "item_id"]
+    """Return whether the list is there, and this data set's (others have a list of that name)."""
+    folder = folder_with(path, [PARTITION], _FOLDERS)
+    return folder is not None and _header(folder / PARTITION)[:2] == ["image_name", "item_id"]
 
 
 def read(path: Path, *, identities: bool = True) -> Manifest:
-    """The manifest of the clothes: `split` is train, query or gallery, `identity` the item.
+    """Return the manifest of the clothes: `split` is train, query or gallery, `identity` the item.
 
     `superclass` is the kind of clothes (`WOMEN/Dresses`); where the list of boxes is there, `box`,
     `clothes` and `pose` come from it, joined by name.
     """
     del identities  # every line names one
-    folder = found_in(path, [PARTITION], _FOLDERS)
-    assert folder is not None, "recognises said so"
+    folder = folder_with(path, [PARTITION], _FOLDERS)
+    assert folder is not None, "recognises has found it"
     title = folder / PARTITION
     columns = read_words(title, ("image_name", "item_id", "evaluation_status"), skip=2)
     names, splits = columns["image_name"], columns["evaluation_status"]
-    _counted(title, len(names))
+    _check_count(title, len(names))
     for number, split in enumerate(splits, 3):
         if split not in ("train", "query", "gallery"):
             raise ArcwiseError(
@@ -58,18 +58,18 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
                 "or gallery"
             )
     root = next((path / one for one in ("Img", "img") if (path / one / "img").is_dir()), path)
-    shown: dict[str, list[str] | pa.Array] = {
+    table: dict[str, list[str] | pa.Array] = {
         "image": names,
         "identity": columns["item_id"],
         "split": splits,
         "superclass": ["/".join(name.split("/")[1:-2]) for name in names],
     }
-    found = found_in(path, [BOXES], ("Anno", "Eval", ""))
-    if found is not None:
-        shown |= _boxes(found / BOXES, names)
-    return listed(
+    box_folder = folder_with(path, [BOXES], ("Anno", "Eval", ""))
+    if box_folder is not None:
+        table |= _boxes(box_folder / BOXES, names)
+    return manifest_of_list(
         path,
-        shown,
+        table,
         root=root,
         understood="In-Shop Clothes Retrieval, split into train, query and gallery as "
         f"{PARTITION} says",
@@ -78,7 +78,7 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
 
 
 def _boxes(path: Path, names: list[str]) -> dict[str, pa.Array]:
-    """The columns of the list of boxes for these pictures; null for one that it does not have."""
+    """Return the columns of the list of boxes for these images; null for one it does not have."""
     kinds = ("image_name", "clothes_type", "pose_type")
     columns = read_words(path, (*kinds, *_CORNERS), skip=2, numbers=(*kinds[1:], *_CORNERS))
     rows = {name: row for row, name in enumerate(columns["image_name"])}
@@ -92,18 +92,18 @@ def _boxes(path: Path, names: list[str]) -> dict[str, pa.Array]:
         return pa.array([values[row] if row >= 0 else None for row in places], pa.string())
 
     return {
-        "box": boxes(numbers),
+        "box": fixed_lists(numbers),
         "clothes": kind("clothes_type", _CLOTHES),
         "pose": kind("pose_type", _POSES),
     }
 
 
-def _counted(path: Path, found: int) -> None:
-    """A list whose first line states another number than it holds was cut off."""
+def _check_count(path: Path, count: int) -> None:
+    """Raise an error if the first line states another number than the list holds."""
     stated = read_lines(path)[0].strip()
-    if stated != str(found):
+    if stated != str(count):
         raise ArcwiseError(
-            f"{path}: line 1 states {stated[:20]} pictures, below it are {found}; the file was "
+            f"{path}: line 1 states {stated[:20]} images, below it are {count}; the file was "
             "perhaps cut off: get it anew"
         )
 

@@ -33,7 +33,7 @@ class _Element(NamedTuple):
 
 
 def read_variables(data: bytes, title: str) -> dict[str, Any]:
-    """The variables of a file by name.
+    """Return the variables of a file by name.
 
     A matrix of numbers is a flat array, text a `str`, a cell array a list of values, a struct
     array a list of records (dict). The shape of a matrix is not kept.
@@ -66,7 +66,7 @@ class _Damaged(Exception):
 
 
 def _elements(data: bytes, order: str) -> Iterator[_Element]:
-    """The elements of a stretch of the file, one after the other."""
+    """Yield the elements of a stretch of the file, one after the other."""
     place = 0
     while place < len(data):
         if len(data) - place < 8:
@@ -97,7 +97,7 @@ def _unpacked(body: bytes) -> bytes:
 
 
 def _matrix(body: bytes, order: str, depth: int) -> tuple[str, Any]:
-    """The name and value of one variable, or of one element of a cell or struct."""
+    """Return the name and value of one variable, or of one element of a cell or struct."""
     if not body:
         return "", np.empty(0)
     if not depth:
@@ -134,7 +134,7 @@ def _matrix(body: bytes, order: str, depth: int) -> tuple[str, Any]:
 
 
 def _fields(parts: Iterator[_Element], order: str) -> list[str]:
-    """The names of a struct's fields: a width, and the names filled up with zeros to it."""
+    """Return the names of a struct's fields: a width, and the names filled up with zeros to it."""
     widths, names = _numbers(next(parts), order), next(parts).body
     width = int(widths[0]) if len(widths) == 1 else 0
     if width < 1 or not names or len(names) % width:

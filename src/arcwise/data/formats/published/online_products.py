@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from arcwise.data.formats.published.image_lists import found_in, listed, read_words
+from arcwise.data.formats.published.image_lists import folder_with, manifest_of_list, read_words
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 
@@ -14,19 +14,19 @@ _NAMES = ("image_id", "class_id", "super_class_id", "path")
 
 
 def recognises(path: Path) -> bool:
-    """Whether the training list lies in the folder."""
-    return found_in(path, [TRAIN], _FOLDERS) is not None
+    """Return whether the training list lies in the folder."""
+    return folder_with(path, [TRAIN], _FOLDERS) is not None
 
 
 def read(path: Path, *, identities: bool = True) -> Manifest:
-    """The manifest of the products: the two lists are the zero-shot split.
+    """Return the manifest of the products: the two lists are the zero-shot split.
 
     `identity` is the class id, `superclass` the name of the folder (`bicycle`), of which the list
     has the number. No product is in both lists.
     """
     del identities  # every line names one
-    root = found_in(path, [TRAIN], _FOLDERS)
-    assert root is not None, "recognises said so"
+    root = folder_with(path, [TRAIN], _FOLDERS)
+    assert root is not None, "recognises has found it"
     images: list[str] = []
     classes: list[str] = []
     splits: list[str] = []
@@ -41,7 +41,7 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
         images += columns["path"]
         classes += columns["class_id"]
         splits += [split] * len(columns["path"])
-    return listed(
+    return manifest_of_list(
         path,
         {
             "image": images,

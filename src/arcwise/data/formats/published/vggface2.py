@@ -14,7 +14,7 @@ import pyarrow.csv as pacsv
 
 from arcwise.data.formats import folder
 from arcwise.data.formats.csv_text import parse_csv
-from arcwise.data.formats.published.image_lists import boxes, found_in, read_lines
+from arcwise.data.formats.published.image_lists import fixed_lists, folder_with, read_lines
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 
@@ -29,33 +29,33 @@ _TABLES = {"box": ("loose_bb", BOX), "landmarks": ("loose_landmark", LANDMARKS)}
 
 
 def recognises(path: Path) -> bool:
-    """Whether a folder of a split and one of the tables are there."""
+    """Return whether a folder of a split and one of the tables are there."""
     if not any((path / split).is_dir() for split in _SPLITS):
         return False
     names = [f"{stem}_{split}.csv" for stem, _ in _TABLES.values() for split in _SPLITS]
-    return any(found_in(path, [name], _FOLDERS) for name in (PEOPLE, *names))
+    return any(folder_with(path, [name], _FOLDERS) for name in (PEOPLE, *names))
 
 
 def read(path: Path, *, identities: bool = True) -> Manifest:
-    """The manifest of the folders, with `box`, `landmarks`, `person` and `gender` from the tables.
+    """Return the manifest of the folders, with `box`, `landmarks`, `person` and `gender`.
 
-    The tables are joined by NAME_ID, never by the order of their lines; a picture that a table
-    lacks has no box or landmarks, and a line without a picture is counted in a note. Their numbers
-    are pixels of the loosely cropped pictures, which are those that were published.
+    The tables are joined by NAME_ID, never by the order of their lines; an image that a table
+    lacks has no box or landmarks, and a line without an image is counted in a note. Their numbers
+    are pixels of the loosely cropped images, which are those that were published.
     """
     manifest = folder.read(path, identities=identities)
     if "split" not in manifest.table.column_names:
-        note = "the tables of VGGFace2 are not used: pictures lie outside of train and test"
+        note = "the tables of VGGFace2 are not used: images lie outside of train and test"
         return replace(manifest, notes=(*manifest.notes, note))
     table, notes = manifest.table, list(manifest.notes)
-    # The data set's own place of a picture: split, person, name without ending.
+    # The data set's own place of an image: split, person, name without ending.
     keys = pc.replace_substring_regex(table.column("image"), r"\.[^./]*$", "")
     used = []
     for column, (stem, names) in _TABLES.items():
         parts = [
-            _numbers(found / f"{stem}_{split}.csv", split, names)
+            _numbers(folder_of_table / f"{stem}_{split}.csv", split, names)
             for split in _SPLITS
-            if (found := found_in(path, [f"{stem}_{split}.csv"], _FOLDERS)) is not None
+            if (folder_of_table := folder_with(path, [f"{stem}_{split}.csv"], _FOLDERS)) is not None
         ]
         if not parts:
             continue
@@ -64,20 +64,20 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
         numbers = np.concatenate(
             [part for _, part in parts] + [np.full((1, len(names)), np.nan, np.float32)]
         )
-        table = table.append_column(column, boxes(numbers[rows]))
+        table = table.append_column(column, fixed_lists(numbers[rows]))
         used.append(column)
         for what, count in (
-            (f"pictures have no {column}: {stem}_*.csv lacks them", int((rows < 0).sum())),
-            (f"lines of {stem}_*.csv have no picture", len(places) - int((rows >= 0).sum())),
+            (f"images have no {column}: {stem}_*.csv lacks them", int((rows < 0).sum())),
+            (f"lines of {stem}_*.csv have no image", len(places) - int((rows >= 0).sum())),
         ):
             if count:
                 notes.append(f"{count:,} {what}")
-    people = found_in(path, [PEOPLE], _FOLDERS)
+    people = folder_with(path, [PEOPLE], _FOLDERS)
     if people is not None:
-        known = _people(people / PEOPLE)
+        about = _people(people / PEOPLE)
         owners = manifest.identities
         for position, column in enumerate(("person", "gender")):
-            values = [known[one][position] if one in known else None for one in owners]
+            values = [about[one][position] if one in about else None for one in owners]
             table = table.append_column(column, pa.array(values, pa.string()))
             used.append(column)
     understood = f"{manifest.understood}; {', '.join(used)} from the tables of VGGFace2"
@@ -85,13 +85,13 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
 
 
 def _numbers(path: Path, split: str, names: tuple[str, ...]) -> tuple[pa.Array, np.ndarray]:
-    """The place of every picture (`train/n000002/0001_01`), and (N, len(names)) numbers."""
+    """Return the path of every image (`train/n000002/0001_01`), and (N, len(names)) numbers."""
     header = ["NAME_ID", *names]
     try:
         with open(path, "rb") as file:
-            found = file.readline(1000).decode("utf-8-sig", "replace").strip()
-        if found != ",".join(header):
-            raise ArcwiseError(f"{path}: the header is {found[:80]!r}; expected {','.join(header)}")
+            line = file.readline(1000).decode("utf-8-sig", "replace").strip()
+        if line != ",".join(header):
+            raise ArcwiseError(f"{path}: the header is {line[:80]!r}; expected {','.join(header)}")
         table = pacsv.read_csv(
             path,
             pacsv.ReadOptions(column_names=header, skip_rows=1),
@@ -102,7 +102,7 @@ def _numbers(path: Path, split: str, names: tuple[str, ...]) -> tuple[pa.Array, 
         )
     except OSError as problem:
         raise ArcwiseError(f"{path}: {problem.strerror}") from None
-    except pa.ArrowException:  # as text it takes more memory, and says what is wrong
+    except pa.ArrowException:  # read as text it takes more memory; then the error has a line
         table = parse_csv(path.read_bytes(), str(path))
     columns = []
     for name in names:
@@ -119,7 +119,7 @@ def _numbers(path: Path, split: str, names: tuple[str, ...]) -> tuple[pa.Array, 
         columns.append(numbers)
     places = pc.binary_join_element_wise(split, table.column("NAME_ID"), "/").combine_chunks()
     if pc.count_distinct(places).as_py() < len(places):
-        raise ArcwiseError(f"{path}: names a picture more than once; expected a line a picture")
+        raise ArcwiseError(f"{path}: names an image more than once; expected a line an image")
     return places, np.column_stack(columns)
 
 

@@ -1,4 +1,4 @@
-"""What lies beside a `.rec` and describes it: a table of ours, `.lst`, `property`."""
+"""Files beside a `.rec` that describe it: a table of ours, `.lst`, `property`."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ SIDECAR = ".manifest.parquet"
 """Ending of the table with all columns that `convert` writes beside a `.rec`."""
 
 
-def own_table(
+def read_own_table(
     path: Path, name: str, container: RecordContainer, *, identities: bool
 ) -> pa.Table | None:
-    """The table beside a `.rec`; None when it is another file's.
+    """Return the table of ours beside a `.rec`; None when it is another file's.
 
-    It may list more pictures than are whole: of a file that was cut short the rest keep their
-    names, and what is missing cannot be read.
+    It may list more images than are whole: those left of a file that was cut short keep their
+    names, and the others cannot be read.
 
     Raises:
-        ArcwiseError: it does, and is no manifest.
+        ArcwiseError: the table lists these records, and is no manifest.
     """
     try:
         with pq.ParquetFile(path) as file:
@@ -50,24 +50,24 @@ def own_table(
         return None
     rows = container.index.rows(keys)
     others = np.delete(container.index.some_keys(), rows[rows >= 0])
-    if _pictures(container, others).any():
+    if _images(container, others).any():
         return None
-    if not _last_is_a_picture(container, keys[rows >= 0]):
+    if not _last_is_an_image(container, keys[rows >= 0]):
         return None
     return validated(table, str(path), identities=identities)
 
 
-def missing_note(
+def missing_notes(
     table_name: str, name: str, table: pa.Table, container: RecordContainer
 ) -> tuple[str, ...]:
-    """A note on pictures that a table lists and a `.rec` or its `.idx` does not have."""
+    """Return a note on images that a table lists and a `.rec` or its `.idx` does not have."""
     keys = _keys(table["image"], f"{name}/")
-    assert keys is not None, "own_table has looked at them"
+    assert keys is not None, "read_own_table has checked them"
     missing = int((container.index.rows(keys) < 0).sum())
     if not missing:
         return ()
     return (
-        f"{table_name} lists {len(keys):,} pictures of {name}, of which {missing:,} are not there",
+        f"{table_name} lists {len(keys):,} images of {name}, of which {missing:,} are not there",
     )
 
 
@@ -75,67 +75,67 @@ def _each_once(keys: NDArray[np.int64]) -> bool:
     return bool((keys[1:] > keys[:-1]).all()) or len(np.unique(keys)) == len(keys)
 
 
-def _last_is_a_picture(container: RecordContainer, keys: NDArray[np.int64]) -> bool:
-    """Whether the last of these records that is whole is one; contents have the last keys."""
+def _last_is_an_image(container: RecordContainer, keys: NDArray[np.int64]) -> bool:
+    """Return whether the last whole record of these keys is an image, not one of the contents."""
     last = np.sort(keys)[::-1]
     for start in range(0, len(last), _AT_ONCE):
-        _, second, picture, _ = container.labels(last[start : start + _AT_ONCE])
-        if len(whole := np.flatnonzero(picture >= 0)):
-            return bool(picture[whole[0]] > 0 or np.isnan(second[whole[0]]))
+        _, second, image_bytes, _ = container.labels(last[start : start + _AT_ONCE])
+        if len(whole := np.flatnonzero(image_bytes >= 0)):
+            return bool(image_bytes[whole[0]] > 0 or np.isnan(second[whole[0]]))
     return False
 
 
-class Listed(NamedTuple):
-    """What a `.lst` says: the file that each picture was, and what is wrong with that."""
+class ListedFiles(NamedTuple):
+    """The file that each image was, by a `.lst`, and notes on what is wrong with it."""
 
     files: pa.ChunkedArray | None
     notes: tuple[str, ...] = ()
 
 
-def listed_files(path: Path, name: str, found: pa.Table) -> Listed:
-    """The file each picture was, by a `.lst`; none when it does not list them all, or others.
+def listed_files(path: Path, name: str, table: pa.Table) -> ListedFiles:
+    """Return the file that each image was, by a `.lst`; none where it lists other records.
 
     Args:
         path: of the `.lst`.
         name: of the `.rec`.
-        found: its pictures, `image` and `identity`.
+        table: its images, `image` and `identity`.
     """
     unused = f"{path.name} does not list these records, and is not used"
     try:
-        table = pacsv.read_csv(
+        listed = pacsv.read_csv(
             path,
             pacsv.ReadOptions(use_threads=False, autogenerate_column_names=True),
             pacsv.ParseOptions(delimiter="\t", quote_char=False),
             pacsv.ConvertOptions(column_types={"f0": pa.int64()}, strings_can_be_null=False),
         )
     except (pa.ArrowException, OSError):
-        return Listed(None, (unused,))
-    files = table.column(table.num_columns - 1)
-    keys = pa.array(_keys(found["image"], f"{name}/"))
-    places = pc.index_in(keys, value_set=table.column(0).combine_chunks())
+        return ListedFiles(None, (unused,))
+    files = listed.column(listed.num_columns - 1)
+    keys = pa.array(_keys(table["image"], f"{name}/"))
+    places = pc.index_in(keys, value_set=listed.column(0).combine_chunks())
     wrong = ""
-    if table.num_columns < 2 or not pa.types.is_string(files.type):
+    if listed.num_columns < 2 or not pa.types.is_string(files.type):
         wrong = unused
-    elif len(pc.unique(table.column(0))) != len(table):
+    elif len(pc.unique(listed.column(0))) != len(listed):
         wrong = f"{unused}: a key comes twice"
     elif missing := places.null_count:
-        wrong = f"{unused}: only {len(keys) - missing:,} of {len(keys):,} pictures"
-    elif other := _other_labels(table, places, found):
-        which = f"{other:,} of the {len(keys):,} pictures in {name}"
+        wrong = f"{unused}: only {len(keys) - missing:,} of {len(keys):,} images"
+    elif other := _other_labels(listed, places, table):
+        which = f"{other:,} of the {len(keys):,} images in {name}"
         wrong = f"{path.name} gives {which} another label than their records, and is not used"
     if wrong:
-        return Listed(None, (wrong,))
-    more = len(table) - len(keys)
-    notes = (f"{path.name} lists {more:,} pictures more than {name} has",) if more else ()
-    return Listed(files.take(places), notes)
+        return ListedFiles(None, (wrong,))
+    more = len(listed) - len(keys)
+    notes = (f"{path.name} lists {more:,} images more than {name} has",) if more else ()
+    return ListedFiles(files.take(places), notes)
 
 
-def _other_labels(listed: pa.Table, places: pa.Array, found: pa.Table) -> int:
-    """How many pictures have another label in a `.lst` than in their record.
+def _other_labels(listed: pa.Table, places: pa.Array, table: pa.Table) -> int:
+    """Return how many images have another label in a `.lst` than in their record.
 
     Of several labels in a list, that one counts which agrees the most.
     """
-    own = pc.cast(found["identity"], pa.float32()).to_numpy()
+    own = pc.cast(table["identity"], pa.float32()).to_numpy()
     differ = []
     for column in listed.columns[1:-1]:
         try:
@@ -147,38 +147,36 @@ def _other_labels(listed: pa.Table, places: pa.Array, found: pa.Table) -> int:
 
 
 def property_notes(path: Path, table: pa.Table, container: RecordContainer) -> tuple[str, ...]:
-    """What InsightFace's `property` (classes, height, width) says that is not so."""
-    beside = path.with_name("property")
-    if not beside.is_file():
-        return ()
-    return tuple(_contradictions(beside, table, container))
+    """Return notes on what InsightFace's `property` (classes, height, width) states wrongly."""
+    file = path.with_name("property")
+    return tuple(_contradictions(file, table, container)) if file.is_file() else ()
 
 
-def _contradictions(beside: Path, table: pa.Table, container: RecordContainer) -> Iterator[str]:
+def _contradictions(file: Path, table: pa.Table, container: RecordContainer) -> Iterator[str]:
     try:
-        first = beside.read_text("ascii").splitlines()[0]
+        first = file.read_text("ascii").splitlines()[0]
         classes, height, width = (int(word) for word in first.split(","))
     except (OSError, ValueError, IndexError):
         yield "property is not used: expected classes,height,width"
         return
     if "identity" in table.column_names:
-        found = pc.count_distinct(table["identity"]).as_py()
-        if found != classes:
-            yield f"property says {classes:,} classes; found {found:,}"
+        count = pc.count_distinct(table["identity"]).as_py()
+        if count != classes:
+            yield f"property says {classes:,} classes; found {count:,}"
     try:
         key = int(table["image"][0].as_py().rpartition("/")[2])
-        picture = read_header(container.record(key)[1])
+        header = read_header(container.record(key)[1])
     except (ImageError, HeaderError):
-        return  # a picture like others that cannot be used
-    if (picture.height, picture.width) != (height, width):
+        return  # an image like others that cannot be used
+    if (header.height, header.width) != (height, width):
         yield (
-            f"property says {height} x {width} pixels; the first picture has "
-            f"{picture.height} x {picture.width}"
+            f"property says {height} x {width} pixels; the first image has "
+            f"{header.height} x {header.width}"
         )
 
 
 def _keys(images: pa.ChunkedArray, prefix: str) -> NDArray[np.int64] | None:
-    """The keys that refs end in; None when they lead elsewhere."""
+    """Return the keys at the end of image names; None when they lead to another file."""
     keys = np.empty(len(images), np.int64)
     form = rf"^{re.escape(prefix)}\d{{1,18}}$"
     for start in range(0, len(images), _AT_ONCE):  # millions of names are not copied whole
@@ -190,7 +188,7 @@ def _keys(images: pa.ChunkedArray, prefix: str) -> NDArray[np.int64] | None:
     return keys
 
 
-def _pictures(container: RecordContainer, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of these records are whole pictures, and not InsightFace's contents."""
-    _, second, picture, _ = container.labels(keys)
-    return (picture > 0) | ((picture == 0) & np.isnan(second))
+def _images(container: RecordContainer, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which of these records are whole images, and not InsightFace's contents."""
+    _, second, image_bytes, _ = container.labels(keys)
+    return (image_bytes > 0) | ((image_bytes == 0) & np.isnan(second))

@@ -18,7 +18,7 @@ from arcwise.data.formats.file_kinds import is_hidden, split_of
 from arcwise.data.formats.folder_identities import TopFolders
 from arcwise.data.formats.manifest_columns import validated
 from arcwise.data.formats.numbered_files import missing_notes
-from arcwise.data.formats.shards.samples import Part, scanned
+from arcwise.data.formats.shards.samples import ShardRows, read_samples
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 
@@ -31,13 +31,13 @@ _MOST = 10**6  # shards that a pattern may name
 
 
 def recognises(path: Path) -> bool:
-    """Whether a folder holds shards, and no folders."""
+    """Return whether a folder holds shards, and no folders."""
     inside = [one for one in path.iterdir() if not is_hidden(one.name)]
     return any(one.suffix == ".tar" for one in inside) and not any(one.is_dir() for one in inside)
 
 
 def names_shards(path: Path) -> bool:
-    """Whether a path that does not exist stands for shards: a pattern, or what an index is of."""
+    """Return whether a path is no file but a pattern, or an offset table lies there for it."""
     if path.suffix != ".tar":
         return False
     return (
@@ -46,22 +46,22 @@ def names_shards(path: Path) -> bool:
 
 
 def read(path: Path, *, identities: bool = True, top_folders: TopFolders | None = None) -> Manifest:
-    """The manifest of tar shards; its images are `shard.tar/member`, in the order they lie in.
+    """Return the manifest of tar shards; its images are `shard.tar/member`, in their order.
 
     An offset table `train.index.parquet` beside shards of the sizes it states is believed.
-    Otherwise the shards are looked through: see `arcwise.data.formats.shards.samples`.
+    Otherwise the shards are read: see `arcwise.data.formats.shards.samples`.
     """
     folder, shards = _shards(path)
     sets = groupby(shards, tar_index.index_path)
     parts = {
-        index.name.removesuffix(".index.parquet"): _part(index, some, top_folders)
+        index.name.removesuffix(".index.parquet"): _rows(index, some, top_folders)
         for index, some in sets
     }
     table = pa.concat_tables(_with_splits(parts), promote_options="permissive")
     if identities and "identity" not in table.column_names:
         raise ArcwiseError(
-            f"{path}: the pictures lie in no folder and have no .json, .cls or .txt, so whose they "
-            "are is unknown"
+            f"{path}: the images lie in no folder and have no .json, .cls or .txt, so their "
+            "identities are unknown"
         )
     return Manifest(
         validated(table, str(path), identities=identities),
@@ -78,7 +78,7 @@ def read(path: Path, *, identities: bool = True, top_folders: TopFolders | None 
 
 
 def _shards(path: Path) -> tuple[Path, list[Path]]:
-    """The folder and the shards in it, in order."""
+    """Return the folder and the shards in it, in order."""
     if path.is_dir():
         return path, sorted(path.glob("*.tar"))
     if path.is_file():
@@ -89,7 +89,7 @@ def _shards(path: Path) -> tuple[Path, list[Path]]:
             raise ArcwiseError(f"{path}: no shard has a name like this")
         return path.parent, shards
     if not (braces := _BRACES.search(path.name)):
-        names = _listed(tar_index.index_path(path))
+        names = _shards_of(tar_index.index_path(path))
     else:
         first, last = braces.groups()
         numbers = range(int(first), int(last) + 1)
@@ -107,22 +107,24 @@ def _shards(path: Path) -> tuple[Path, list[Path]]:
     return path.parent, shards
 
 
-def _listed(index: Path) -> list[str]:
-    """The shards that an offset table is of: as it says, or as they lie beside a damaged one."""
+def _shards_of(index: Path) -> list[str]:
+    """Return the shards of an offset table; of a damaged one those that lie beside it."""
     try:
         with pq.ParquetFile(index) as file:
             names = list(tar_index.sizes_in(file))
     except _DAMAGED:
         names = []
-    beside = sorted(one for one in index.parent.glob("*.tar") if tar_index.index_path(one) == index)
-    return names or [one.name for one in beside]
+    neighbours = sorted(
+        one for one in index.parent.glob("*.tar") if tar_index.index_path(one) == index
+    )
+    return names or [one.name for one in neighbours]
 
 
-def _part(index: Path, some: Iterable[Path], top_folders: TopFolders | None) -> Part:
-    """The rows of shards that share an offset table, from it or from the shards."""
+def _rows(index: Path, some: Iterable[Path], top_folders: TopFolders | None) -> ShardRows:
+    """Return the rows of shards that share an offset table, from it or from the shards."""
     shards = list(some)
     if not index.is_file():
-        return scanned(shards, top_folders)
+        return read_samples(shards, top_folders)
     note = f"{index.name} is damaged or of other shards, and is not used: remove it"
     try:
         with pq.ParquetFile(index) as file:
@@ -135,23 +137,23 @@ def _part(index: Path, some: Iterable[Path], top_folders: TopFolders | None) -> 
                 table = pa.concat_tables(parts).replace_schema_metadata()
                 places = file.read(list(_PLACE), use_threads=False)
                 if len(shards) < len(sizes):
-                    here = pc.is_in(places[tar_index.SHARD], pa.array([one.name for one in shards]))
-                    table, places = table.filter(here), places.filter(here)
+                    kept = pc.is_in(places[tar_index.SHARD], pa.array([one.name for one in shards]))
+                    table, places = table.filter(kept), places.filter(kept)
                 if (wrong := _misfit(shards, places)) is None:
-                    return Part(table, f"listed in {index.name}", notes=_missing(index, sizes))
+                    return ShardRows(table, f"listed in {index.name}", notes=_missing(index, sizes))
                 note = f"{index.name} {wrong}, and is not used: remove it"
     except _DAMAGED:
         pass
-    found = scanned(shards, top_folders)
-    return replace(found, notes=(note, *found.notes))
+    rows = read_samples(shards, top_folders)
+    return replace(rows, notes=(note, *rows.notes))
 
 
 def _misfit(shards: list[Path], places: pa.Table) -> str | None:
-    """What is wrong with an offset table, of the first shard of which something is."""
+    """Return what is wrong with an offset table, about the first shard that it does not fit."""
     for shard in shards:
-        here = places.filter(pc.equal(places[tar_index.SHARD], shard.name))
+        own = places.filter(pc.equal(places[tar_index.SHARD], shard.name))
         offsets, sizes = (
-            here[one].cast(pa.int64()).to_numpy() for one in (tar_index.OFFSET, tar_index.BYTES)
+            own[one].cast(pa.int64()).to_numpy() for one in (tar_index.OFFSET, tar_index.BYTES)
         )
         if (wrong := tar_index.misfit(shard, offsets, sizes)) is not None:
             return wrong
@@ -159,7 +161,7 @@ def _misfit(shards: list[Path], places: pa.Table) -> str | None:
 
 
 def _missing(index: Path, sizes: dict[str, int]) -> tuple[str, ...]:
-    """A note on shards that an offset table names and that do not lie beside it."""
+    """Return a note on shards that an offset table names and that do not lie beside it."""
     missing = [one for one in sizes if not (index.parent / one).is_file()]
     if not missing:
         return ()
@@ -169,8 +171,8 @@ def _missing(index: Path, sizes: dict[str, int]) -> tuple[str, ...]:
     )
 
 
-def _with_splits(parts: dict[str, Part]) -> list[pa.Table]:
-    """The tables; where the names of the sets are exactly splits, these are a column."""
+def _with_splits(parts: dict[str, ShardRows]) -> list[pa.Table]:
+    """Return the tables; where the names of the sets are exactly splits, these are a column."""
     names = [split_of(re.split(r"[-_.]", name)[-1]) for name in parts]
     tables = [part.table for part in parts.values()]
     if len(parts) < 2 or None in names or any("split" in one.column_names for one in tables):

@@ -19,13 +19,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from arcwise.data.containers.member_names import alike
+from arcwise.data.containers.member_names import alike_notes
 from arcwise.data.containers.positioned import PositionedFile
 from arcwise.data.containers.tarred import buffered, members
 from arcwise.data.containers.tarred.tar_headers import Lost, Member
-from arcwise.data.formats.file_kinds import is_picture, shown
+from arcwise.data.formats.file_kinds import is_image, printable
 from arcwise.data.formats.folder_identities import TopFolders, folder_columns
-from arcwise.data.formats.shards.sidecars import SIDES, belonging, key, told_by
+from arcwise.data.formats.shards.sidecars import (
+    SIDECAR_ENDINGS,
+    match_sidecars,
+    read_sidecars,
+    sample_key,
+)
 from arcwise.errors import ArcwiseError, ImageError
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
@@ -36,13 +41,13 @@ _MOST_COLUMNS = 256
 
 
 @dataclass(frozen=True)
-class Part:
+class ShardRows:
     """The rows of some shards.
 
     Attributes:
         table: `image` is `shard.tar/member`.
         understood: how identities were found.
-        ignored: members that are no pictures, or not usable as such.
+        ignored: members that are no images, or not usable as such.
         notes: what the user has to know.
     """
 
@@ -53,56 +58,61 @@ class Part:
 
 
 @dataclass
-class _Seen:
-    """What was met in the shards.
+class _Findings:
+    """Findings about the shards, most of which become notes.
 
     Attributes:
-        elsewhere: picture → what is said of it in another part of its shard.
-        left_out: pictures that are no rows after all.
-        further: pictures beside one that something is said of.
-        shared: pictures of which the same is said as of another.
-        spare: members that say something, of no picture.
-        twice: such members of which a later one has the name.
+        distant: image → columns from a sidecar in another part of its shard.
+        left_out: images that are no rows after all.
+        extra: images of a sample beside the one that its sidecars belong to.
+        shared: images that have a sidecar in common with another.
+        unmatched: sidecars of no image.
+        overwritten: sidecars that a later one has the name of.
     """
 
     ignored: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    elsewhere: dict[str, dict[str, Any]] = field(default_factory=dict)
+    distant: dict[str, dict[str, Any]] = field(default_factory=dict)
     left_out: set[str] = field(default_factory=set)
-    further: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
     shared: list[str] = field(default_factory=list)
-    spare: list[str] = field(default_factory=list)
-    twice: list[str] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
+    overwritten: list[str] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
-        """What the user has to know of all this."""
+        """Yield a note on each of these that there is."""
         for names, what in (
-            (self.further, "pictures lie beside the one of their sample (masks?) and are left out"),
-            (self.shared, "pictures share a .json, .cls or .txt with another"),
-            (self.spare, "members .json, .cls or .txt belong to no picture"),
-            (self.twice, "members .json, .cls or .txt have the name of a later one: not read"),
+            (self.extra, "images lie beside the one of their sample (masks?) and are left out"),
+            (self.shared, "images share a .json, .cls or .txt with another"),
+            (self.unmatched, "members .json, .cls or .txt belong to no image"),
+            (
+                self.overwritten,
+                "members .json, .cls or .txt have the name of a later one: not read",
+            ),
         ):
             if names:
                 yield f"{len(names):,} {what}, the first is {names[0]}"
 
 
-def scanned(shards: list[Path], top_folders: TopFolders | None = None) -> Part:
-    """The rows of shards that are looked through.
+def read_samples(shards: list[Path], top_folders: TopFolders | None = None) -> ShardRows:
+    """Return the rows of shards, whose headers and sidecars are read for them.
 
-    The identity is what `.json` (`identity`, `label`, `class`, …), `.cls` or `.txt` say, in this
-    order; where none says one, it is the folder of the member. Other values of `.json` are
+    The identity is what `.json` (`identity`, `label`, `class`, …), `.cls` or `.txt` state, in this
+    order. Where none states one, it is the folder of the member. Other values of `.json` are
     columns.
 
     Raises:
-        ArcwiseError: a file is no tar archive, or there is no picture in any.
+        ArcwiseError: a file is no tar archive, or there is no image in any.
     """
-    seen = _Seen()
-    tables = list(_tables(row for one in shards for row in _rows(one, seen)))
-    if seen.elsewhere or seen.left_out:
-        tables = [one for one in (_completed(table, seen) for table in tables) if one is not None]
+    findings = _Findings()
+    tables = list(_tables(row for one in shards for row in _rows(one, findings)))
+    if findings.distant or findings.left_out:
+        tables = [
+            one for one in (_completed(table, findings) for table in tables) if one is not None
+        ]
     if not tables:
         others = f", nor in {len(shards) - 1:,} other shards" if len(shards) > 1 else ""
-        raise ArcwiseError(f"{shards[0]}: no picture in it{others}")
+        raise ArcwiseError(f"{shards[0]}: no image in it{others}")
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as problem:
@@ -111,114 +121,129 @@ def scanned(shards: list[Path], top_folders: TopFolders | None = None) -> Part:
         kept = _last_of_each(table.column("image"))
         first = np.setdiff1d(np.arange(len(table)), kept)[:1]
         name = "".join(table.column("image").take(pa.array(first)).to_pylist())
-        seen.notes.append(
+        findings.notes.append(
             f"{len(table) - len(kept):,} members have the name of a later one: left out, the first "
             f"is {name}"
         )
         table = table.take(pa.array(kept))
-    seen.notes += alike(table.column("image"), shards[0].parent.name)
+    findings.notes += alike_notes(table.column("image"), shards[0].parent.name)
     understood = "identities from .json, .cls or .txt"
     folders = table.column("folder")
     table = table.drop_columns(["folder"])
     if "identity" not in table.column_names:
-        there = pc.unique(folders)
-        understood = "pictures without identities"
-        if there.to_pylist() != [""]:
-            meant = folder_columns(there.to_pylist(), str(shards[0].parent), top_folders)
-            understood = meant.understood
-            seen.notes.extend(meant.notes)
-            places = pc.index_in(folders, there)
-            for name, values in meant.columns.items():
+        distinct = pc.unique(folders)
+        understood = "images without identities"
+        if distinct.to_pylist() != [""]:
+            by_folder = folder_columns(distinct.to_pylist(), str(shards[0].parent), top_folders)
+            understood = by_folder.understood
+            findings.notes.extend(by_folder.notes)
+            places = pc.index_in(folders, distinct)
+            for name, values in by_folder.columns.items():
                 if name not in table.column_names:
                     table = table.append_column(name, pc.take(pa.array(values), places))
-    elif untold := table.column("identity").null_count:
+    elif unnamed := table.column("identity").null_count:
         first = pc.index(pc.is_null(table.column("identity")), True).as_py()
-        seen.notes.append(
-            f"{untold:,} pictures have no .json, .cls or .txt that names an identity, the first is "
+        findings.notes.append(
+            f"{unnamed:,} images have no .json, .cls or .txt that names an identity, the first is "
             f"{table.column('image')[first].as_py()}"
         )
-    return Part(table, understood, (*seen.ignored, *seen.further), (*seen.notes, *seen.lines()))
+    return ShardRows(
+        table,
+        understood,
+        (*findings.ignored, *findings.extra),
+        (*findings.notes, *findings.lines()),
+    )
 
 
-def _rows(shard: Path, seen: _Seen) -> Iterator[dict[str, Any]]:
-    """Every picture of a shard with what the members beside it say of it."""
+def _rows(shard: Path, findings: _Findings) -> Iterator[dict[str, Any]]:
+    """Yield a row for every image of a shard, with the columns that its sidecars give."""
     file = PositionedFile(str(shard))
     read = buffered(file, _TO_SCAN)
     lost: list[Lost] = []
     unread: list[ImageError] = []
-    untold, spare = array("q"), list[Member]()  # hashes of names
-    usually_told = False
-    found = _files(members(shard, file, read), shard, seen.ignored, lost)
-    for _, sample in groupby(found, lambda one: key(one.name)):
+    without_sidecar, unmatched = array("q"), list[Member]()  # hashes of names
+    usually_has = False
+    files = _files(members(shard, file, read), shard, findings.ignored, lost)
+    for _, sample in groupby(files, lambda one: sample_key(one.name)):
         before = len(lost)
-        pictures, sides = _parted(sample, shard, seen.ignored)
-        by_name = {one.name: one for one in sides}
-        if len(by_name) < len(sides):
-            seen.twice += [f"{shard.name}/{shown(one.name)}" for one in _repeated(sides)]
-        known = belonging([one.name for one in pictures], by_name)
-        spare += [by_name[one] for one in known.spare]
-        if known.further or known.shared:
-            seen.further += [f"{shard.name}/{one}" for one in known.further]
-            seen.shared += [f"{shard.name}/{one}" for one in known.shared]
-        may_be_lost = usually_told and not sides and len(lost) > before
-        left_out = frozenset(known.further)
-        for name in (one.name for one in pictures if one.name not in left_out):
+        images, sidecars = _parted(sample, shard, findings.ignored)
+        by_name = {one.name: one for one in sidecars}
+        if len(by_name) < len(sidecars):
+            findings.overwritten += [
+                f"{shard.name}/{printable(one.name)}" for one in _repeated(sidecars)
+            ]
+        match = match_sidecars([one.name for one in images], by_name)
+        unmatched += [by_name[one] for one in match.unmatched]
+        if match.extra or match.shared:
+            findings.extra += [f"{shard.name}/{one}" for one in match.extra]
+            findings.shared += [f"{shard.name}/{one}" for one in match.shared]
+        may_be_lost = usually_has and not sidecars and len(lost) > before
+        left_out = frozenset(match.extra)
+        for name in (one.name for one in images if one.name not in left_out):
             ref = f"{shard.name}/{name}"
             try:
                 if may_be_lost:
                     raise ImageError(ref, "the member after it is lost")
-                told = told_by([by_name[one] for one in known.sides[name]], read, file.size, shard)
+                columns = read_sidecars(
+                    [by_name[one] for one in match.sidecars[name]], read, file.size, shard
+                )
             except ImageError as error:
                 unread.append(error)
-                seen.ignored.append(ref)
+                findings.ignored.append(ref)
                 continue
-            usually_told = usually_told or bool(told)
-            if not told:
-                untold.append(hash(name))
-            yield {"image": ref, "folder": name.rpartition("/")[0]} | told
-    unread += _told_elsewhere(shard, file, untold, spare, seen)
-    seen.notes += _shard_notes(shard, unread, lost)
+            usually_has = usually_has or bool(columns)
+            if not columns:
+                without_sidecar.append(hash(name))
+            yield {"image": ref, "folder": name.rpartition("/")[0]} | columns
+    unread += _join_distant(shard, file, without_sidecar, unmatched, findings)
+    findings.notes += _shard_notes(shard, unread, lost)
 
 
-def _told_elsewhere(
-    shard: Path, file: PositionedFile, untold: array[int], spare: list[Member], seen: _Seen
+def _join_distant(
+    shard: Path,
+    file: PositionedFile,
+    without_sidecar: array[int],
+    unmatched: list[Member],
+    findings: _Findings,
 ) -> Iterator[ImageError]:
-    """Joins what lies far from its picture in a shard; yields what of it cannot be read."""
-    by_name = {one.name: one for one in spare}
-    seen.twice += [f"{shard.name}/{shown(one.name)}" for one in _repeated(spare)]
-    keys = set(map(key, by_name))
+    """Find sidecars that lie far from their image in a shard; yield why one cannot be read."""
+    by_name = {one.name: one for one in unmatched}
+    findings.overwritten += [f"{shard.name}/{printable(one.name)}" for one in _repeated(unmatched)]
+    keys = set(map(sample_key, by_name))
     names: list[str] = []
-    if keys and untold:  # the headers once more: what pictures are called is not kept
-        hashes = set(untold)
+    if keys and without_sidecar:  # the headers once more: what images are called is not kept
+        hashes = set(without_sidecar)
         read = buffered(file, _TO_SCAN)
         files = (one for one in members(shard, file, read) if isinstance(one, Member))
         names = [
             one.name
             for one in files
-            if hash(one.name) in hashes and one.is_file and key(one.name) in keys
+            if hash(one.name) in hashes and one.is_file and sample_key(one.name) in keys
         ]
-    known = belonging(names, by_name)
-    seen.further += [f"{shard.name}/{one}" for one in known.further]
-    seen.shared += [f"{shard.name}/{one}" for one in known.shared]
-    seen.left_out.update(f"{shard.name}/{one}" for one in known.further)
-    for name, sides in known.sides.items():
+    match = match_sidecars(names, by_name)
+    findings.extra += [f"{shard.name}/{one}" for one in match.extra]
+    findings.shared += [f"{shard.name}/{one}" for one in match.shared]
+    findings.left_out.update(f"{shard.name}/{one}" for one in match.extra)
+    for name, sidecars in match.sidecars.items():
         ref = f"{shard.name}/{name}"
         try:
-            told = told_by([by_name[one] for one in sides], file.read_at, file.size, shard)
-            if told:
-                seen.elsewhere[ref] = told
+            columns = read_sidecars(
+                [by_name[one] for one in sidecars], file.read_at, file.size, shard
+            )
+            if columns:
+                findings.distant[ref] = columns
         except ImageError as error:
-            seen.left_out.add(ref)
-            seen.ignored.append(ref)
+            findings.left_out.add(ref)
+            findings.ignored.append(ref)
             yield error
-    seen.spare += [f"{shard.name}/{shown(one)}" for one in known.spare]
+    findings.unmatched += [f"{shard.name}/{printable(one)}" for one in match.unmatched]
 
 
-def _completed(table: pa.Table, seen: _Seen) -> pa.Table:
-    """The rows with what is said of them elsewhere in their shard."""
-    rows = [row for row in table.to_pylist() if row["image"] not in seen.left_out]
+def _completed(table: pa.Table, findings: _Findings) -> pa.Table:
+    """Return the rows with the columns from distant sidecars."""
+    rows = [row for row in table.to_pylist() if row["image"] not in findings.left_out]
     for row in rows:
-        for name, value in seen.elsewhere.get(row["image"], {}).items():
+        for name, value in findings.distant.get(row["image"], {}).items():
             if row.get(name) is None:
                 row[name] = value
     return pa.concat_tables(_tables(iter(rows)), promote_options="permissive") if rows else None
@@ -227,8 +252,8 @@ def _completed(table: pa.Table, seen: _Seen) -> pa.Table:
 def _shard_notes(shard: Path, unread: list[ImageError], lost: list[Lost]) -> Iterator[str]:
     if unread:
         yield (
-            f"{shard.name}: {len(unread):,} pictures are left out, as what is said of them cannot "
-            f"be read; the first: {unread[0]}"
+            f"{shard.name}: {len(unread):,} images are left out, as their sidecars cannot be read; "
+            f"the first: {unread[0]}"
         )
     if lost and lost[-1].start == lost[-1].end:
         yield f"{shard.name}: stops without the end mark of a tar archive; perhaps cut off"
@@ -241,37 +266,37 @@ def _shard_notes(shard: Path, unread: list[ImageError], lost: list[Lost]) -> Ite
         )
 
 
-def _repeated(sides: list[Member]) -> list[Member]:
-    later = {one.name: one for one in sides}
-    return [one for one in sides if later[one.name] is not one]
+def _repeated(sidecars: list[Member]) -> list[Member]:
+    later = {one.name: one for one in sidecars}
+    return [one for one in sidecars if later[one.name] is not one]
 
 
 def _files(
-    found: Iterable[Member | Lost], shard: Path, ignored: list[str], lost: list[Lost]
+    entries: Iterable[Member | Lost], shard: Path, ignored: list[str], lost: list[Lost]
 ) -> Iterator[Member]:
-    for one in found:
+    for one in entries:
         if isinstance(one, Lost):
             lost.append(one)
         elif one.is_file:
             yield one
         elif not one.name.endswith("/"):  # a link or a device
-            ignored.append(f"{shard.name}/{shown(one.name)}")
+            ignored.append(f"{shard.name}/{printable(one.name)}")
 
 
 def _parted(
     sample: Iterable[Member], shard: Path, ignored: list[str]
 ) -> tuple[list[Member], list[Member]]:
-    """The pictures of a sample, and what is said of them."""
-    pictures: list[Member] = []
-    sides: list[Member] = []
+    """Return the images of a sample and its sidecars."""
+    images: list[Member] = []
+    sidecars: list[Member] = []
     for one in sample:
-        if is_picture(one.name):
-            pictures.append(one)
-        elif one.name.lower().endswith(SIDES):
-            sides.append(one)
+        if is_image(one.name):
+            images.append(one)
+        elif one.name.lower().endswith(SIDECAR_ENDINGS):
+            sidecars.append(one)
         else:
-            ignored.append(f"{shard.name}/{shown(one.name)}")
-    return pictures, sides
+            ignored.append(f"{shard.name}/{printable(one.name)}")
+    return images, sidecars
 
 
 def _tables(rows: Iterator[dict[str, Any]]) -> Iterator[pa.Table]:
@@ -286,7 +311,7 @@ def _tables(rows: Iterator[dict[str, Any]]) -> Iterator[pa.Table]:
 
 
 def _column(values: list[Any]) -> pa.Array:
-    """Values of one type as they are, and mixed ones as text."""
+    """Return values of one type as they are, and mixed ones as text."""
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):
@@ -295,7 +320,7 @@ def _column(values: list[Any]) -> pa.Array:
 
 
 def _repeats(names: pa.ChunkedArray) -> bool:
-    """Whether a name occurs twice (or, hardly ever, two names have one hash)."""
+    """Return whether a name occurs twice (or, hardly ever, two names have one hash)."""
     texts = (one for chunk in names.chunks for one in chunk.to_pylist())
     hashes = np.fromiter(map(hash, texts), np.int64, len(names))
     hashes.sort()
@@ -303,7 +328,7 @@ def _repeats(names: pa.ChunkedArray) -> bool:
 
 
 def _last_of_each(names: pa.ChunkedArray) -> np.ndarray:
-    """The last row of every name, in order."""
+    """Return the last row of every name, in order."""
     codes = names.combine_chunks().dictionary_encode().indices.to_numpy()
     _, from_the_end = np.unique(codes[::-1], return_index=True)
     return np.sort(len(codes) - 1 - from_the_end)

@@ -29,7 +29,7 @@ _POINTS = [f"{axis}{number}" for number in range(1, 6) for axis in "xy"]
 
 
 class Meta(NamedTuple):
-    """The files there are.
+    """The files files are.
 
     Attributes:
         folder: `meta`.
@@ -43,32 +43,32 @@ class Meta(NamedTuple):
 
 
 def find(folder: Path) -> Meta | None:
-    """The files in a `meta` folder; None where none is a list of faces.
+    """Return the files in a `meta` folder; None where none is a list of faces.
 
     Raises:
         ArcwiseError: the folder holds the files of two data sets.
     """
     if not folder.is_dir():
         return None
-    there = {path.name.lower(): path for path in sorted(folder.iterdir())}
-    found = [name.removesuffix(ROWS) for name in there if name.endswith(ROWS)]
-    if len(found) > 1:
+    files = {path.name.lower(): path for path in sorted(folder.iterdir())}
+    prefixes = [name.removesuffix(ROWS) for name in files if name.endswith(ROWS)]
+    if len(prefixes) > 1:
         raise ArcwiseError(
-            f"{folder}: holds the lists of {' and '.join(found)}; expected one data set a folder"
+            f"{folder}: holds the lists of {' and '.join(prefixes)}; expected one data set a folder"
         )
-    for prefix in found:
-        own = {name.removeprefix(prefix): there[name] for name in there if name.startswith(prefix)}
+    for prefix in prefixes:
+        own = {name.removeprefix(prefix): files[name] for name in files if name.startswith(prefix)}
         return Meta(folder, prefix, own)
     return None
 
 
 def rows(path: Path) -> pa.Table:
-    """The pictures: `name`, `template`, `media`, all text."""
+    """Return the images: `name`, `template`, `media`, all text."""
     return _read(path, {"name": pa.string(), "template": pa.int32(), "media": pa.int32()})
 
 
 def points(path: Path) -> pa.Table:
-    """What the detector found: `name`, `landmarks` (10 numbers), `quality` (its score)."""
+    """Return the detector's results: `name`, `landmarks` (10 numbers), `quality` (its score)."""
     kinds = dict.fromkeys(_POINTS, pa.float32()) | {"quality": pa.float64()}
     table = _read(path, {"name": pa.string()} | kinds)
     numbers = np.column_stack([table.column(name).to_numpy() for name in kinds])
@@ -81,12 +81,12 @@ def points(path: Path) -> pa.Table:
 
 
 def pairs(path: Path) -> pa.Table:
-    """The pairs of templates to verify: `a` and `b` (text), `same` (bool)."""
+    """Return the pairs of templates to verify: `a` and `b` (text), `same` (bool)."""
     return _read(path, {"a": pa.int32(), "b": pa.int32(), "same": pa.bool_()})
 
 
 def subjects(path: Path) -> pa.Table:
-    """Whose the templates are: `template` and `identity`, text; the file's first two columns."""
+    """Return the subjects of templates: `template` and `identity`, text."""
     try:
         with path.open("rb") as file:
             first = file.readline()
@@ -107,10 +107,10 @@ def _read(
     skip: int = 0,
     taken: list[str] | None = None,
 ) -> pa.Table:
-    """The table in a file without a header; whole numbers, which are names, as text.
+    """Return the table in a file without a header; whole numbers, which are names, as text.
 
     Raises:
-        ArcwiseError: the file is not there or empty, or a line (it is named) has another number of
+        ArcwiseError: the file is not files or empty, or a line (it is named) has another number of
             columns, or something else where a number is expected.
     """
     parse = pacsv.ParseOptions(delimiter=delimiter, quote_char='"' if delimiter == "," else False)
@@ -123,12 +123,12 @@ def _read(
     )
     read = pacsv.ReadOptions(use_threads=False, column_names=list(kinds), skip_rows=skip)
     try:
-        # A block at a time: millions of pairs are never there as numbers and as text.
+        # A block at a time: millions of pairs are never files as numbers and as text.
         batches = [_as_text(one) for one in pacsv.open_csv(path, read, parse, convert)]
     except pa.ArrowInvalid as problem:
-        said = str(problem).splitlines()[0].replace("Row #", "line ")
+        reason = str(problem).splitlines()[0].replace("Row #", "line ")
         raise ArcwiseError(
-            f"{path}: {said}; expected on each line {', '.join(kinds)}, "
+            f"{path}: {reason}; expected on each line {', '.join(kinds)}, "
             f"{'a comma' if delimiter == ',' else 'one blank'} between"
         ) from None
     except OSError as problem:
