@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
+from arcwise.data.containers import KINDS
 from arcwise.data.containers.parquet import holds_images, open_table
 from arcwise.data.containers.parquet.footer import Footer
 from arcwise.data.containers.parquet.thrift import Malformed
@@ -67,7 +68,8 @@ def names_shards(path: Path) -> bool:
     """Return whether a path is a pattern for Parquet files, with their ending or without."""
     if not _WILD.search(str(path)) or path.exists():
         return False
-    return path.suffix.lower() == _ENDING or bool(_matching(path)[2])
+    suffix = path.suffix.lower()
+    return suffix == _ENDING if suffix in KINDS else bool(_matching(path)[2])
 
 
 def read(path: Path, *, identities: bool = True, **columns: Any) -> Manifest:

@@ -64,13 +64,7 @@ def split_words(data: bytes, title: str, *, tabs: bool = False) -> WordLines:
     Raises:
         ArcwiseError: it is no text.
     """
-    if b"\r" in data and b"\n" not in data:
-        data = data.replace(b"\r", b"\n")
-    try:
-        text = data.removeprefix(b"\xef\xbb\xbf").decode()
-    except UnicodeDecodeError as problem:
-        line = data.count(b"\n", 0, problem.start) + 1
-        raise ArcwiseError(f"{title}: line {line} is not UTF-8 text") from None
+    text = decode_text(data, title)
     every = pc.split_pattern(pa.array([text], pa.large_string()), "\n").flatten()
     every = pc.utf8_trim_whitespace(every)
     kept = pc.and_not(pc.not_equal(every, ""), pc.starts_with(every, "#"))
@@ -83,3 +77,18 @@ def split_words(data: bytes, title: str, *, tabs: bool = False) -> WordLines:
     starts = np.cumsum(counts) - counts
     numbers = np.flatnonzero(kept.to_numpy(zero_copy_only=False)) + 1
     return WordLines(title, numbers, counts, starts, words.flatten())
+
+
+def decode_text(data: bytes, title: str) -> str:
+    """Return a text in UTF-8, its lines ended by a line feed, perhaps with a return before it.
+
+    Raises:
+        ArcwiseError: it is not UTF-8; the message names the line.
+    """
+    if b"\r" in data and b"\n" not in data:
+        data = data.replace(b"\r", b"\n")
+    try:
+        return data.removeprefix(b"\xef\xbb\xbf").decode()
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        raise ArcwiseError(f"{title}: line {line} is not UTF-8 text") from None

@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcwise.data.formats.opening import open_manifest
@@ -176,6 +176,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         read_pairs_table(tmp_path / "none.csv")
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1), st.integers(1, 4))
 def test_lfw_s_list_is_written_and_read(
     tmp_path_factory: pytest.TempPathFactory, images: list[tuple[int, int]], folds: int
@@ -248,6 +249,7 @@ def test_a_csv(tmp_path: Path) -> None:
     assert table["same"].to_pylist() == [True, False]
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(
     st.lists(
         st.tuples(

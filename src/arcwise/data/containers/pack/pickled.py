@@ -302,25 +302,19 @@ _INSTRUCTIONS: dict[int, _Entry] = {
     ord("i"): (_Machine.load_and_call, None),
     ord("R"): (_Machine.call, None),
     ord("b"): (_Machine.set_state, None),
-    ord("o"): (_Machine.refuse, "would build an object"),
-    0x81: (_Machine.refuse, "would build an object"),
-    0x92: (_Machine.refuse, "would build an object"),
-    0x82: (_Machine.refuse, "would load an extension by its number"),
-    0x83: (_Machine.refuse, "would load an extension by its number"),
-    0x84: (_Machine.refuse, "would load an extension by its number"),
-    ord("P"): (_Machine.refuse, "would load a persistent object"),
-    ord("Q"): (_Machine.refuse, "would load a persistent object"),
-    0x97: (_Machine.refuse, "would take a buffer from elsewhere"),
-    0x98: (_Machine.refuse, "would take a buffer from elsewhere"),
-    ord("}"): (_Machine.refuse, "would build a dictionary"),
-    ord("d"): (_Machine.refuse, "would build a dictionary"),
-    ord("s"): (_Machine.refuse, "would build a dictionary"),
-    ord("u"): (_Machine.refuse, "would build a dictionary"),
-    0x8F: (_Machine.refuse, "would build a set"),
-    0x90: (_Machine.refuse, "would build a set"),
-    0x91: (_Machine.refuse, "would build a set"),
-    ord("F"): (_Machine.refuse, "would build a fraction"),
-    ord("G"): (_Machine.refuse, "would build a fraction"),
-    0x8B: (_Machine.refuse, "would build a number of more than 8 bytes"),
+    **{
+        code: (_Machine.refuse, deed)
+        for codes, deed in (
+            (b"o\x81\x92", "would build an object"),
+            (b"\x82\x83\x84", "would load an extension by its number"),
+            (b"PQ", "would load a persistent object"),
+            (b"\x97\x98", "would take a buffer from elsewhere"),
+            (b"}dsu", "would build a dictionary"),
+            (b"\x8f\x90\x91", "would build a set"),
+            (b"FG", "would build a fraction"),
+            (b"\x8b", "would build a number of more than 8 bytes"),
+        )
+        for code in codes
+    },
 }
 """Code → instruction and its argument."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from arcwise.data.formats.file_kinds import OWN_TABLES
 from arcwise.data.formats.manifest_columns import with_nobody_empty
+from arcwise.data.formats.word_lines import decode_text
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.files import read_file
@@ -43,13 +44,7 @@ def read_lines(path: Path) -> list[str]:
         data = read_file(path)
     except OSError as problem:
         raise ArcwiseError(f"{path}: {problem.strerror}") from None
-    if b"\r" in data and b"\n" not in data:
-        data = data.replace(b"\r", b"\n")
-    try:
-        return data.removeprefix(b"\xef\xbb\xbf").decode().split("\n")
-    except UnicodeDecodeError as wrong:
-        line = data.count(b"\n", 0, wrong.start) + 1
-        raise ArcwiseError(f"{path}: line {line} is not UTF-8 text") from None
+    return decode_text(data, str(path)).split("\n")
 
 
 def read_words(
