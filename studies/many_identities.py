@@ -39,8 +39,9 @@ from torch.nn import functional
 
 from arcwise import evaluation
 from arcwise.data.augment import Augment, augment, view_keys
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.loader import CachedImages, batches
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.samplers import Shuffled
 from arcwise.margins import ArcFace
 from arcwise.synthetic import render_dataset

@@ -11,12 +11,12 @@ class ArcwiseError(ValueError):
 
 
 class ImageError(ArcwiseError):
-    """One picture that cannot be used.
+    """One image that cannot be used.
 
     Batch jobs catch this one, count it and list it; everything else stops them.
 
     Attributes:
-        name: the picture's file name, as the user knows it.
+        name: the image's file name, as the user knows it.
         reason: what is wrong with it, without the name.
     """
 

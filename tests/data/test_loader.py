@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from arcwise.data import loader
-from arcwise.data.content import content_digests
+from arcwise.data.digests import content_digests
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.loader import CachedImages, batches
-from arcwise.data.manifest import open_manifest
 from arcwise.images import Preparation, decode
 from tests import pictures
 

@@ -101,6 +101,46 @@ def test_the_interval_covers_the_population_threshold() -> None:
     assert covered >= 34, covered
 
 
+@pytest.mark.parametrize("hubs", [0.0, 0.1])
+def test_the_interval_of_the_rate_covers_that_of_other_identities(hubs: float) -> None:
+    """With 40 identities, of which some may be near to everybody: hubs make most of the errors."""
+
+    def draw(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        centres = generator.normal(size=(40, 12))
+        centres[generator.random(40) < hubs] += 0.7
+        ids = np.repeat(np.arange(40), 3)
+        vectors = centres[ids] + 0.5 * generator.normal(size=(120, 12))
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), ids
+
+    covered = 0
+    for seed in range(60):
+        (one,) = calibrate(*draw(np.random.default_rng(seed)), (0.01,), draws=60)
+        vectors, ids = draw(np.random.default_rng(1000 + seed))
+        first, second = np.triu_indices(len(ids), 1)
+        impostors = (vectors @ vectors.T)[first, second][ids[first] != ids[second]]
+        covered += one.far_low <= np.mean(impostors >= one.threshold) <= one.far_high
+    assert covered >= 54, covered
+
+
+def test_how_much_the_rate_differs_between_identities() -> None:
+    """Two of six identities are alike, the others to nobody: shares of 1, 1, 0, 0, 0 and 0."""
+    vectors = np.eye(6)[[0, 0, 2, 3, 4, 5]]
+    (one,) = calibrate(vectors, list("abcdef"), (0.1,), draws=5)
+    assert one.far_spread == pytest.approx(np.std([1, 1, 0, 0, 0, 0]) / np.mean([1, 1, 0, 0, 0, 0]))
+    (nobody,) = calibrate(vectors, list("abcdef"), (0.01,), draws=5)
+    assert nobody.far_spread == 0
+    assert nobody.far_high > 0.3  # six identities say little
+
+
+def test_thresholds_from_before_rates_had_intervals() -> None:
+    values = _plain()
+    for key in ("far_low", "far_high", "far_spread"):
+        del values[key]
+    old = Threshold.from_dict(values)
+    assert (old.far_low, old.far_high, old.far_spread) == (0.0, 1.0, 0.0)
+    assert old.tar_low == values["tar_low"]
+
+
 def test_collapsed_embeddings_accept_nobody() -> None:
     found = calibrate(np.ones((12, 4)), list("aabbccddeeff"), (0.1,))[0]
     assert found.threshold > 1.0

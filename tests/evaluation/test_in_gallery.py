@@ -7,6 +7,7 @@ import pytest
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import calibrate_in_gallery
+from arcwise.evaluation.intervals import wilson
 
 
 def strangers(seed: int, people: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -76,3 +77,11 @@ def test_what_cannot_be_meant_is_named(wrong: dict[str, object], message: str) -
     given = {"gallery": 3} | wrong
     with pytest.raises(ArcwiseError, match=message):
         calibrate_in_gallery(np.linspace(0, 1, 40), np.arange(40) // 2, (0.5,), **given)  # type: ignore[arg-type]
+
+
+def test_the_rate_is_no_surer_than_a_trial_for_each_stranger() -> None:
+    """Every one of 30 strangers gets one of ten answers: draws of them are all alike."""
+    scores = np.tile(np.linspace(0, 0.9, 10), 30)
+    (one,) = calibrate_in_gallery(scores, np.repeat(np.arange(30), 10), (0.1,), gallery=7)
+    low, high = wilson(3, 30)
+    assert (one.fpir_low, one.fpir_high) == pytest.approx((low, high))

@@ -15,7 +15,8 @@ from arcwise.evaluation import search_in_words
             "of 100 images of enrolled identities about 62 are found (50 to 71), of 100 others "
             "about 5 get an answer (2 to 9)",
         ),
-        (None, (0.001, 0, 1), True, "of 1,000 others about 1 or fewer get an answer"),
+        (None, (0.001, 0, 1), True,
+         "of 1,000 others about 1 or fewer get an answer (interval not known)"),
         (None, (0.05, 0, 0.2), True, "of 100 others about 5 or fewer get an answer (0 to 20)"),
         (None, (0.0005, 0.0, 0.0012), False, "of 10,000 others about 5 get an answer (0 to 12)"),
         ((1.0, 0.9, 1.0), None, False,

@@ -9,8 +9,8 @@ from torch import nn
 
 from arcwise import distributed, encoders
 from arcwise.data.augment import Augment, augment, view_keys
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.loader import LoadedBatch
-from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.softmax import Streaming
 from arcwise.training import batches, build, checkpoint, loop
@@ -82,10 +82,10 @@ def test_an_epoch_has_a_row_where_epochs_are_no_shorter_than_the_log_s(changes, 
 
 def test_metrics_of_the_softmax_are_in_every_row(patterns, tmp_path, monkeypatch):
     class WithMetrics(Streaming):
-        def forward(self, *args, **fields):
-            loss, ctx = super().forward(*args, **fields)
-            ctx.metrics = {"dropped": 0.25}
-            return loss, ctx
+        def first_pass(self, *args, **fields):
+            passes = super().first_pass(*args, **fields)
+            passes.metrics = {"dropped": 0.25}
+            return passes
 
     monkeypatch.setattr(build, "softmax", lambda config: WithMetrics())
     runs.train(runs.config(steps=2), patterns, tmp_path)
@@ -290,7 +290,7 @@ def test_a_run_without_two_readable_pictures_stops(readable, tmp_path):
     paths = sorted((tmp_path / "data").rglob("*.png"))
     for path in paths[readable:]:
         path.write_bytes(b"not a picture")
-    message = rf"data: {6 - readable} of 6 images cannot be read.*not a picture|{paths[-1].name}"
+    message = rf"data: {6 - readable} of 6 images cannot be read.*not an image|{paths[-1].name}"
     with pytest.raises(ArcwiseError, match=message):
         runs.train(runs.config(), open_manifest(tmp_path / "data"), tmp_path / "run")
 

@@ -15,7 +15,7 @@ from arcwise.verbs.enrol import enrol
 
 
 class Shop(NamedTuple):
-    """A gallery of studio pictures of every second new product, and its model."""
+    """A gallery of studio images of every second new product, and its model."""
 
     gallery: Path
     model: Path
@@ -24,7 +24,10 @@ class Shop(NamedTuple):
 
 
 def threshold(far: float, similarity: float, *, resolved: bool = True) -> Threshold:
-    return Threshold(far, similarity, similarity, similarity, resolved, 1000, 10, 0.9, 0.8, 1.0)
+    ends = (similarity, similarity)
+    return Threshold(
+        far, similarity, *ends, resolved, 1000, 10, far / 2, 2 * far, 0.5, 0.9, 0.8, 1.0
+    )
 
 
 def search_threshold(

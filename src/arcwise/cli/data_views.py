@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from arcwise.cli.naming import USUAL, NamingOptions
+from arcwise.cli.positionals import Data
 from arcwise.cli.run_options import chosen_by, options_of, run_command
-from arcwise.cli.screen import left_out
+from arcwise.cli.screen import counted, left_out
 from arcwise.verbs.data_views import views as draw
+
+Sheet = Annotated[Path, Positional, arg(metavar="SHEET")]
 
 
 def answer(words: Sequence[str]) -> int:
@@ -20,33 +23,33 @@ def answer(words: Sequence[str]) -> int:
     defaults = options_of(begin.config, words)
 
     def command(
-        source: Positional[Path],
-        sheet: Positional[Path],
+        source: Data,
+        sheet: Sheet,
         options: Any = defaults,
         recipe: str = begin.recipe,
         config: Path | None = None,
-        pictures: int = 6,
+        rows: int = 6,
         views: int = 8,
         naming: NamingOptions = USUAL,
     ) -> int:
-        """Draw what training sees: pictures of its first batch, each beside its views.
+        """Draw what training sees: images of its first batch, each with its views.
 
         These are the everyday options; --help-all shows every one.
 
         Args:
-            source: A data set in any form: a folder of folders, a table, an archive.
-            sheet: The picture to write, .jpg or .png.
-            options: The run, field by field, as in `arcwise train`.
-            recipe: What the options start from.
+            source: Data set in any form: a folder of folders, a table, an archive.
+            sheet: Image to write, .jpg or .png.
+            options: Fields of the run, as in `arcwise train`.
+            recipe: Recipe that the options start from.
             config: A .yaml or .json file with fields of the config, over the recipe.
-            pictures: Rows of the sheet.
-            views: Views of each picture.
-            naming: How a table calls things.
+            rows: Images on the sheet, at most; each has a row.
+            views: Views of each image.
+            naming: Names of the columns and folders of a table.
         """
         settings = options.config(begin.config)
-        done = draw(naming.open(source), sheet, settings, pictures=pictures, count=views)
-        left_out("pictures could not be read and are not shown", done.failures)
-        print(f"{done.pictures} pictures with {views} views each: {sheet}")
+        done = draw(naming.open(source), sheet, settings, rows=rows, count=views)
+        left_out("images could not be read and are not shown", done.failures)
+        print(f"{counted(done.images, 'image')} with {counted(views, 'view')} each: {sheet}")
         return 0
 
     return run_command(command, words, "data views")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import tyro
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes
 
 from arcwise.cli.naming import Naming
 from arcwise.errors import ArcwiseError
@@ -204,8 +204,6 @@ def run_command(command: Callable[..., int], words: Sequence[str], name: str) ->
     """Parse the words and call a command that has `options` of a run, and maybe `naming`."""
     kind = type(inspect.signature(command).parameters["options"].default)
     command.__annotations__["options"] = Annotated[kind, tyro.conf.arg(name="")]
-    source = Annotated[Positional[Path], tyro.conf.arg(name="DATA", metavar="DATA")]
-    command.__annotations__["source"] = source
     command.__annotations__["config"] = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
     if kind is EverydayOptions:
         command.__annotations__["naming"] = tyro.conf.Suppress[Naming]

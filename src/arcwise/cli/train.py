@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from tyro.conf import Positional
 
 from arcwise import distributed
 from arcwise.cli.naming import USUAL, NamingOptions
+from arcwise.cli.positionals import Data
 from arcwise.cli.run_options import OUT, RESUME, How, chosen_by, options_of, run_command
 from arcwise.cli.screen import FEW, left_out
 from arcwise.cli.stopping import status_of
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import NonFiniteError
 from arcwise.training import checkpoint
 from arcwise.training.config import TrainConfig
@@ -41,7 +41,7 @@ def answer(words: Sequence[str]) -> int:
     defaults = options_of(begin.config, words)
 
     def command(
-        source: Positional[Path],
+        source: Data,
         options: Any = defaults,
         out: Path = OUT,
         recipe: str = begin.recipe,

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from arcwise.data.content import content_digest
+from arcwise.data.digests import content_digest
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ImageError
 from arcwise.images import Preparation, decode

@@ -21,11 +21,11 @@ from arcwise.evaluation.reliability import Reliability, reliability
 from arcwise.evaluation.rerank import KReciprocal, QueryExpansion
 from arcwise.evaluation.retrieval import Retrieval, retrieval
 from arcwise.evaluation.search_calibration import (
-    SearchThreshold,
     calibrate_search,
     calibrate_searches,
     search_rates,
 )
+from arcwise.evaluation.search_threshold import SearchThreshold
 from arcwise.evaluation.templates import Templates
 from arcwise.evaluation.two_galleries import TwoGalleries, two_galleries
 from arcwise.evaluation.verification import Verification, verification

@@ -14,9 +14,12 @@ from arcwise.evaluation.blocks import upper_blocks
 from arcwise.evaluation.intervals import (
     DRAWS,
     FEW,
+    Rate,
+    bootstrapped,
     mean_over_identities,
     multiplicities,
     percentile_interval,
+    stretch,
 )
 from arcwise.evaluation.plain import from_plain
 from arcwise.evaluation.tail import ImpostorTail, impostor_tail
@@ -39,6 +42,10 @@ class Threshold:
         resolved: whether the pairs suffice for this rate: at least ten accepted by chance.
         impostors: impostor pairs it was measured on.
         identities: identities these came from.
+        far_low: lower end of the rate's 95 % interval, for as many other identities.
+        far_high: upper end of it; 1 where it is not known.
+        far_spread: how much the rate differs from identity to identity: the standard deviation,
+            divided by the mean.
         tar: true-accept rate at the threshold; None when no identity has two images.
         tar_low: lower end of its 95 % interval, from drawing identities.
         tar_high: upper end of it.
@@ -51,6 +58,9 @@ class Threshold:
     resolved: bool
     impostors: int
     identities: int
+    far_low: float
+    far_high: float
+    far_spread: float
     tar: float | None
     tar_low: float | None
     tar_high: float | None
@@ -61,15 +71,19 @@ class Threshold:
 
     @classmethod
     def from_dict(cls, values: object) -> Threshold:
-        """Return the threshold that `as_dict` described; an older one has no interval of its `tar`.
+        """Return the threshold that `as_dict` described; an older one has no intervals of rates.
 
         Raises:
             ArcwiseError: a key is unknown or missing, or a value is of another kind.
         """
-        if isinstance(values, dict) and not {"tar_low", "tar_high"} & values.keys():
-            known = values.get("tar") is not None
-            ends = (0.0, 1.0) if known else (None, None)
-            values = {**values, "tar_low": ends[0], "tar_high": ends[1]}
+        if isinstance(values, dict):
+            low, high = (0.0, 1.0) if values.get("tar") is not None else (None, None)
+            for unknown in (
+                {"tar_low": low, "tar_high": high},
+                {"far_low": 0.0, "far_high": 1.0, "far_spread": 0.0},
+            ):
+                if not unknown.keys() & values.keys():
+                    values = values | unknown
         return from_plain(cls, values, "a threshold")
 
     def __str__(self) -> str:
@@ -116,9 +130,13 @@ def calibrate(
 
     mated, owner = _mated(unit, codes)
     tail = impostor_tail(unit, codes, rates, seed)
-    spread = _bootstrap(tail, np.bincount(codes), rates, draws, seed)
+    sizes = np.bincount(codes)
+    drawn = _bootstrap(tail, sizes, rates, draws, seed)
     found = []
-    for rate, threshold, (low, high) in zip(rates, tail.thresholds, spread, strict=True):
+    for rate, threshold, (low, high), fars_drawn in zip(
+        rates, tail.thresholds, *drawn, strict=True
+    ):
+        far, spread = _rate(tail, threshold, sizes, fars_drawn)
         tar = None
         if len(mated):
             tar = mean_over_identities(mated >= threshold, owner, draws=draws, seed=seed)
@@ -131,6 +149,9 @@ def calibrate(
                 resolved=resolved(rate, tail.impostors),
                 impostors=tail.impostors,
                 identities=identities,
+                far_low=far.low,
+                far_high=max(rate, far.high),
+                far_spread=spread,
                 tar=None if tar is None else float(tar),
                 tar_low=None if tar is None else tar.low,
                 tar_high=None if tar is None else tar.high,
@@ -151,17 +172,48 @@ def _mated(unit: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def _bootstrap(
     tail: ImpostorTail, sizes: np.ndarray, rates: tuple[float, ...], draws: int, seed: int
-) -> list[tuple[float, float]]:
-    """Return the interval of each rate's threshold when identities are drawn again."""
-    found = np.full((len(rates), draws), math.nan)
+) -> tuple[list[tuple[float, float]], np.ndarray]:
+    """Return the interval of each rate's threshold when identities are drawn again.
+
+    Also (R, draws) the rates that the thresholds of all have then.
+    """
+    thresholds, fars = np.full((2, len(rates), draws), math.nan)
+    reaching = [_reaching(tail, threshold) for threshold in tail.thresholds]
     for draw, times in enumerate(multiplicities(len(sizes), draws, seed)):
         pictures = sizes * times
         total = (float(pictures.sum()) ** 2 - float((pictures**2).sum())) / 2
         if total > 0:  # not one identity drawn every time
             weight = tail.weight * times[tail.first] * times[tail.second]
             for row, rate in enumerate(rates):
-                found[row, draw] = weighted_threshold(tail.similarity, weight, rate, total)
-    bounds = [percentile_interval(row) for row in found]
+                thresholds[row, draw] = weighted_threshold(tail.similarity, weight, rate, total)
+                fars[row, draw] = weight[: reaching[row]].sum() / total
+    bounds = [percentile_interval(row) for row in thresholds]
     # Draws of few identities are too much alike: all that is known is that a cosine is in [-1, 1].
     few = len(sizes) < FEW
-    return [(-1.0, 1.0) if few or not low < high else (low, high) for low, high in bounds]
+    known = [(-1.0, 1.0) if few or not low < high else (low, high) for low, high in bounds]
+    return known, fars
+
+
+def _rate(
+    tail: ImpostorTail, threshold: float, sizes: np.ndarray, drawn: np.ndarray
+) -> tuple[Rate, float]:
+    """Return the false-accept rate of a threshold, and how much it differs between identities.
+
+    The interval is that of as many other identities, so two draws meet in each of its values.
+    """
+    reaching = _reaching(tail, threshold)
+    parts = np.zeros(len(sizes))
+    for side in (tail.first, tail.second):
+        parts += np.bincount(side[:reaching], tail.weight[:reaching], minlength=len(sizes))
+    value = float(tail.weight[:reaching].sum()) / tail.impostors
+    own = parts / (sizes * (sizes.sum() - sizes))
+    spread = float(own.std() / own.mean()) if value > 0 else 0.0
+    usual = np.nanmean(drawn) if np.isfinite(drawn).any() else 0.0
+    ratio = drawn / usual if usual > 0 else drawn
+    both = value * (ratio * np.roll(ratio, 1)) ** stretch(parts)
+    return bootstrapped(value, np.minimum(1.0, both), len(sizes)), spread
+
+
+def _reaching(tail: ImpostorTail, threshold: float) -> int:
+    """Return how many of the kept impostors are at or above a threshold."""
+    return int(np.count_nonzero(tail.similarity >= threshold))

@@ -11,11 +11,12 @@ from arcwise.evaluation.gallery_mean import Searched
 from arcwise.evaluation.intervals import (
     FEW,
     Rate,
-    at_least_wilson,
     bootstrapped,
+    found_of_others,
     multiplicities,
     percentile_interval,
-    redrawn_means,
+    stretch,
+    whole_images,
 )
 
 _DRAWN = 2**18  # similarities that galleries are drawn from
@@ -59,6 +60,7 @@ def spread(
     generator = inputs.generator(seed)
     owner, chance = reached.found(enrolled, templates)
     value = max(0.0, float(np.mean(1 - reached.silence(enrolled, templates))))
+    probes = len(reached.probe)
     count = len(reached.similarity) + len(reached.own_similarity)
     if count > _DRAWN:  # the draws then take a part of the probes, which widens the interval a bit
         kept = max(1, len(reached.probe) * _DRAWN // count)
@@ -70,21 +72,16 @@ def spread(
     people = min(len(np.unique(reached.codes[reached.probe])), able)
     usual = np.nanmean(answered) if np.isfinite(answered).any() else 0.0
     ratio = (answered / usual if usual > 0 else answered) * ratios[0] * ratios[1]
-    drawn = value * ratio ** _inflation(reached, templates)
-    fpir = bootstrapped(value, np.minimum(1.0, drawn), people)
+    drawn = value * ratio ** stretch(_parts(reached, templates))
+    fpir = whole_images(bootstrapped(value, np.minimum(1.0, drawn), people), probes)
     ratio = percentile_interval(ratios[0])
     if people < FEW or not ratio[0] < ratio[1]:
         ratio = (0.0, np.inf)  # draws of few identities are too much alike
 
     if not len(owner):
         return Spread(fpir, None, ratio)
-    mean = min(1.0, float(chance.mean()))
-    moved = found - 2 * mean
-    for repeat in (1, 2):
-        moved = moved + redrawn_means(chance, owner, draws=draws, seed=seed + repeat)
-    known = len(np.unique(owner))
-    rate = at_least_wilson(bootstrapped(mean, np.clip(moved, 0, 1), known), known)
-    return Spread(fpir, rate, ratio)
+    apart = found - float(chance.mean())
+    return Spread(fpir, found_of_others(chance, owner, apart, draws=draws, seed=seed), ratio)
 
 
 def _gallery(
@@ -136,22 +133,12 @@ def _templates(
     return chosen
 
 
-def _inflation(reached: Searched, templates: int | None) -> float:
-    """Return the power that ratios are raised to, for what so few identities cannot show.
-
-    Where a handful of identities is taken for one another and no others are, draws of identities
-    are as much alike as those of a handful. So their logarithms are stretched as Student's
-    quantile is beside the normal one, for as many identities as there are in effect (Kish, 1965).
-    """
+def _parts(reached: Searched, templates: int | None) -> np.ndarray:
+    """Return (I,) how much each identity has to do with answers, as a stranger or enrolled."""
     row, other, silent = reached.near(templates)
-    part = np.bincount(other, 1 - silent, minlength=len(reached.sizes))
-    part += np.bincount(reached.codes[reached.probe[row]], 1 - silent, minlength=len(part))
-    if not part.any():
-        return 1.0
-    from scipy import stats
-
-    effective = max(4.0, float(part.sum() ** 2 / (part**2).sum()))
-    return float(stats.t.ppf(0.975, effective - 1) / stats.norm.ppf(0.975))
+    parts = np.bincount(other, 1 - silent, minlength=len(reached.sizes))
+    asking = reached.codes[reached.probe[row]]
+    return parts + np.bincount(asking, 1 - silent, minlength=len(parts))
 
 
 def _ratios(

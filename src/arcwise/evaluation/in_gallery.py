@@ -13,11 +13,15 @@ from arcwise.evaluation.intervals import (
     FEW,
     at_least_wilson,
     bootstrapped,
+    found_of_others,
     percentile_interval,
     redrawn_means,
+    stretch,
+    whole_images,
 )
-from arcwise.evaluation.search_calibration import FPIRS, SearchThreshold
-from arcwise.evaluation.thresholds import resolved, threshold_at
+from arcwise.evaluation.search_calibration import FPIRS
+from arcwise.evaluation.search_threshold import SearchThreshold
+from arcwise.evaluation.thresholds import threshold_at
 
 
 def calibrate_in_gallery(
@@ -68,36 +72,28 @@ def calibrate_in_gallery(
         value = float(answered.mean())
         drawn = [redrawn_means(answered, codes, draws=draws, seed=seed + n) for n in (1, 2)]
         ratio = percentile_interval(drawn[0] / value) if value and people >= FEW else (0.0, np.inf)
-        both = drawn[0] * drawn[1] / value if value else drawn[0]
-        fpir = bootstrapped(value, np.minimum(1.0, both), people)
+        both = drawn[0] * drawn[1] / value**2 if value else drawn[0]
+        both = value * both ** stretch(np.bincount(codes, answered))
+        fpir = at_least_wilson(bootstrapped(value, np.minimum(1.0, both), people), people)
         low, high = (
             threshold_at(falling, min(1.0, rate / r)) if 0 < r < np.inf else end
             for r, end in zip(ratio, (-1.0, 1.0), strict=True)
         )
-        dir_ = None
+        hits = None
         if own is not None and own_ids is not None and len(own):
-            hits = np.asarray(own) >= threshold
-            owner = inputs.codes("own_ids", own_ids, len(hits))
-            means = [redrawn_means(hits, owner, draws=draws, seed=seed + n) for n in (1, 2)]
-            moved = np.clip(means[0] + means[1] - hits.mean(), 0, 1)
-            known = int(owner.max()) + 1
-            dir_ = at_least_wilson(bootstrapped(float(hits.mean()), moved, known), known)
+            owner = inputs.codes("own_ids", own_ids, len(own))
+            hits = found_of_others(np.asarray(own) >= threshold, owner, draws=draws, seed=seed)
         found.append(
-            SearchThreshold(
-                fpir=rate,
+            SearchThreshold.measured(
+                rate,
+                threshold,
+                (low, high),
+                whole_images(fpir, len(scores)),
+                hits,
                 gallery=gallery,
                 templates=None,
-                threshold=threshold,
-                low=max(-1.0, min(low, threshold)),
-                high=max(threshold, min(1.0, high)),
-                fpir_low=fpir.low,
-                fpir_high=max(rate, fpir.high),
-                resolved=resolved(rate, len(scores)),
                 probes=len(scores),
                 identities=people,
-                dir=None if dir_ is None else float(dir_),
-                dir_low=None if dir_ is None else dir_.low,
-                dir_high=None if dir_ is None else dir_.high,
             )
         )
     return tuple(found)

@@ -19,14 +19,13 @@ def search_in_words(
     Args:
         found: the detection rate with both ends of its interval; None where it is not known.
         answered: the false-positive rate with both ends of its interval; None likewise.
-        at_most: the false-positive rate is a bound; an upper end of 1 is not shown.
+        at_most: the false-positive rate is a bound.
     """
     parts = []
     if found is not None:
         parts.append(f"{_counted(found, 'images of enrolled identities')} are found{_ends(found)}")
     if answered is not None and at_most:
-        ends = _ends(answered) if answered[2] < 1 else ""
-        parts.append(f"{_counted(answered, 'others')} or fewer get an answer{ends}")
+        parts.append(f"{_counted(answered, 'others')} or fewer get an answer{_ends(answered)}")
     elif answered is not None:
         parts.append(f"{_counted(answered, 'others')} get an answer{_ends(answered)}")
     return ", ".join(parts)

@@ -115,6 +115,25 @@ def bootstrapped(
     return at_least_wilson(rate, identities) if identities < FEW or alike else rate
 
 
+def stretch(parts: np.ndarray) -> float:
+    """Return the power that ratios of drawn rates are raised to, for what few identities hide.
+
+    Where a handful of identities makes all the errors, draws of identities are as much alike as
+    those of a handful. So the logarithms are stretched as Student's quantile is beside the normal
+    one, for as many identities as there are in effect (Kish, Survey Sampling, 1965); at least four.
+
+    Args:
+        parts: (I,) how many of the errors each identity has to do with.
+    """
+    from scipy import stats
+
+    total = float(parts.sum())
+    if total <= 0:
+        return 1.0
+    effective = max(4.0, total**2 / float((parts**2).sum()))
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, effective - 1) / _Z)
+
+
 def at_least_wilson(rate: Rate, identities: int) -> Rate:
     """Return the rate with an interval that reaches at least as far as Wilson's.
 
@@ -123,6 +142,47 @@ def at_least_wilson(rate: Rate, identities: int) -> Rate:
     """
     low, high = wilson(min(1.0, rate) * identities, identities)
     return Rate(rate, min(low, rate.low), max(high, rate.high), rate.resolved)
+
+
+def whole_images(rate: Rate, images: int) -> Rate:
+    """Return the rate with ends that a count of as many other images can have.
+
+    A rate of less than one of the images is a count of none, so that the end is 0; likewise 1.
+    """
+    low = 0.0 if rate.low * images < 1 else rate.low
+    high = 1.0 if (1 - rate.high) * images < 1 else rate.high
+    return Rate(rate, low, high, rate.resolved)
+
+
+def found_of_others(
+    found: np.ndarray,
+    owner: np.ndarray,
+    apart: np.ndarray | float = 0.0,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Rate:
+    """Return how often identities are found, with the interval of as many other identities.
+
+    Identities are drawn twice: for those measured, and for those to come. The draws are stretched
+    by the identities that are missed, or by those that are found, whichever are fewer in effect.
+
+    Args:
+        found: (N,) how often each image is answered rightly, 0 to 1.
+        owner: (N,) int64, the identity of each.
+        apart: (draws,) how far one gallery is from the mean, where galleries differ too.
+        draws: of identities.
+        seed: of the draws.
+    """
+    mean = min(1.0, float(np.mean(found)))
+    moved = apart
+    for repeat in (1, 2):
+        moved = moved + redrawn_means(found, owner, draws=draws, seed=seed + repeat) - mean
+    missed, hit = (np.bincount(owner, part) for part in (1.0 - found, found))
+    drawn = np.clip(mean + max(stretch(missed), stretch(hit)) * moved, 0, 1)
+    identities = len(np.unique(owner))
+    rate = at_least_wilson(bootstrapped(mean, drawn, identities), identities)
+    return whole_images(rate, len(found))
 
 
 def mean_over_identities(

@@ -7,7 +7,6 @@ The rate that is kept is the mean over all galleries of G identities with M temp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from arcwise.evaluation import inputs
 from arcwise.evaluation.gallery_draws import spread
 from arcwise.evaluation.gallery_mean import Searched
 from arcwise.evaluation.intervals import DRAWS, Rate
-from arcwise.evaluation.plain import from_plain
+from arcwise.evaluation.search_threshold import SearchThreshold
 from arcwise.evaluation.thresholds import just_above, resolved
 
 FPIRS = (0.1, 0.05, 0.01, 0.001)
@@ -27,82 +26,6 @@ _FEWEST = 2**12  # similarities not halved further when a rate is looked for
 _SAMPLE = 2**18  # pairs that the first guess of a floor is taken from
 _LEAST = 6  # identities with so many images that more than one template is measured with
 _REACH = 3.0  # the floor is so low that this many times the largest rate is kept
-
-
-@dataclass(frozen=True)
-class SearchThreshold:
-    """A similarity from which on a search answers, and how that was measured.
-
-    Answered means at or above `threshold`.
-
-    Attributes:
-        fpir: false-positive identification rate, the fraction of unknown images that get any
-            answer, at most: the mean over all galleries of this size.
-        gallery: identities in the gallery, G.
-        templates: templates of each identity, M; None where it was all the images each has.
-        threshold: cosine, the lowest that keeps the rate.
-        low: lower end of the threshold's 95 % interval, from drawing identities.
-        high: upper end of it.
-        fpir_low: lower end of the 95 % interval of the rate in one gallery of this size.
-        fpir_high: upper end of it.
-        resolved: whether the images suffice for this rate: at least ten answered by chance.
-        probes: unknown images it was measured on.
-        identities: identities these came from.
-        dir: how often an image of an enrolled identity is answered with it; None where no identity
-            has M templates and one image more.
-        dir_low: lower end of its 95 % interval in one gallery of this size.
-        dir_high: upper end of it.
-    """
-
-    fpir: float
-    gallery: int
-    templates: int | None
-    threshold: float
-    low: float
-    high: float
-    fpir_low: float
-    fpir_high: float
-    resolved: bool
-    probes: int
-    identities: int
-    dir: float | None
-    dir_low: float | None
-    dir_high: float | None
-
-    def as_dict(self) -> dict[str, float | int | bool | None]:
-        """Return the plain values for a `model.json`."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: object) -> SearchThreshold:
-        """Return the threshold that `as_dict` described.
-
-        One from before templates were counted was measured with all the images of each identity:
-        it holds for one template each, at least, and says nothing of how many are found.
-
-        Raises:
-            ArcwiseError: a key is unknown or missing, or a value is of another kind.
-        """
-        if isinstance(values, dict) and values.keys() == _BEFORE:
-            unknown = {"fpir_low": 0.0, "fpir_high": 1.0, "dir_low": None, "dir_high": None}
-            values = {**values, "templates": 1, "dir": None, **unknown}
-        return from_plain(cls, values, "a search threshold")
-
-    def __str__(self) -> str:
-        mark = "" if self.resolved else ", NOT RESOLVED: too few images for this rate"
-        found = "" if self.dir is None else f", finds {self.dir:.2%} of enrolled ones"
-        each = {None: "with all their images", 1: "with 1 template each"}.get(
-            self.templates, f"with {self.templates} templates each"
-        )
-        return (
-            f"FPIR {self.fpir:g} in a gallery of {self.gallery} identities {each}: similarity >= "
-            f"{self.threshold:.4f} [{self.low:.4f}, {self.high:.4f}]{found}{mark}"
-        )
-
-
-_BEFORE = {field.name for field in fields(SearchThreshold)} - {
-    "templates", "fpir_low", "fpir_high", "dir_low", "dir_high",
-}  # fmt: skip
 
 
 def calibrate_search(
@@ -334,29 +257,24 @@ def _calibrated(
 ) -> SearchThreshold:
     """Return the threshold of one rate, with what it keeps and finds."""
     threshold = _lowest(levels, rate, gallery, templates)
-    known = resolved(rate, len(searched.probe))
-    draws = draws if known else 0  # of a rate that is not resolved nothing is known
+    if not resolved(rate, len(searched.probe)):
+        draws = 0  # nothing is known of such a rate
     found = spread(searched.above(threshold), gallery, templates, draws, seed)
     least, most = found.ratio
     low = -1.0 if least <= 0 else _lowest(levels, rate / least, gallery, templates)
     if low <= just_above(np.float32(searched.floor)):  # it lies below what was kept
         low = -1.0
     high = 1.0 if np.isinf(most) else _lowest(levels, rate / most, gallery, templates)
-    return SearchThreshold(
-        fpir=rate,
+    return SearchThreshold.measured(
+        rate,
+        threshold,
+        (low, high),
+        found.fpir,
+        found.dir,
         gallery=gallery,
         templates=templates,
-        threshold=threshold,
-        low=max(-1.0, min(low, threshold)),
-        high=max(threshold, min(1.0, high)),
-        fpir_low=found.fpir.low,
-        fpir_high=max(rate, found.fpir.high),
-        resolved=known,
         probes=len(searched.probe),
         identities=len(searched.sizes),
-        dir=None if found.dir is None else float(found.dir),
-        dir_low=None if found.dir is None else found.dir.low,
-        dir_high=None if found.dir is None else found.dir.high,
     )
 
 

@@ -42,7 +42,7 @@ def preparation(config: EncoderConfig) -> Preparation:
         colour=config.colour,
         mean=config.mean,
         std=config.std,
-        flip=config.flip_tta,
+        flip_tta=config.flip_tta,
     )
 
 

@@ -74,7 +74,7 @@ def embed(
             inputs = normalise(batch.pixels.to(device).permute(0, 3, 1, 2), images.preparation)
             with autocast:
                 embedding = encoder_output(encoder(inputs)).embedding.float()
-                if images.preparation.flip:
+                if images.preparation.flip_tta:
                     mirrored = encoder_output(encoder(inputs.flip(3))).embedding.float()
                     embedding = embedding + mirrored
             if not embedding.isfinite().all():
