@@ -18,15 +18,16 @@ from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead
 from arcwise.margins import ArcFace, CurricularFace
+from arcwise.objectives import Batch, ClassCentres
 from arcwise.training.step import update
 from tests.training import runs
 
 
-def network(seed: int) -> tuple[nn.Module, CentreHead]:
+def network(seed: int) -> tuple[nn.Module, ClassCentres]:
     """Without batch statistics: those are each rank's own."""
     torch.manual_seed(seed)
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(12, 7), nn.ReLU(), nn.Linear(7, 4))
-    return encoder, CentreHead(5, 4, margin=ArcFace(0.3), scale=8.0)
+    return encoder, ClassCentres(CentreHead(5, 4, margin=ArcFace(0.3), scale=8.0))
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -34,15 +35,16 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(10, 3, 2, 2), torch.arange(10) % 5
 
 
-def step(encoder, head, rows, **fields):
-    pictures, labels = batch()
-    parameters = [*encoder.parameters(), *head.parameters()]
+def step(encoder, objective, rows, **fields):
+    images, labels = batch()
+    parameters = [*encoder.parameters(), *objective.parameters()]
     optimiser = torch.optim.SGD(parameters, 0.1)
-    inputs = fields.get("inputs", pictures[rows])
-    loss, norm = update(
-        encoder, head, optimiser, inputs, labels[rows], strength=1.0, max_grad_norm=0.0,
-        autocast=nullcontext(),
+    inputs = fields.get("inputs", images[rows])
+    result = update(
+        encoder, objective, optimiser, Batch(inputs, labels[rows]), max_grad_norm=0.0,
+        autocast=nullcontext(), careful=True,
     )  # fmt: skip
+    loss, norm = float(result.loss), float(result.gradient)
     return {"loss": loss, "norm": norm, "gradients": [p.grad for p in parameters]}
 
 
@@ -50,7 +52,7 @@ def statistics() -> list[torch.Tensor]:
     """Of a margin's, after a step in which each rank had pictures of its own."""
     encoder, _ = network(0)
     torch.manual_seed(1)
-    head = CentreHead(5, 4, margin=CurricularFace(alpha=0.5), scale=8.0)
+    head = ClassCentres(CentreHead(5, 4, margin=CurricularFace(alpha=0.5), scale=8.0))
     step(encoder, head, distributed.share(torch.arange(10)))
     return list(head.buffers())
 
@@ -96,8 +98,8 @@ def main(folder: Path) -> None:
         }
         whole, broken = (open_manifest(folder / name) for name in ("whole", "broken"))
         seen["odd batch"] = refused(runs.config(batch=9), whole, folder / "odd")
-        swept = runs.config(centre_optimiser="fused")
-        seen["swept"] = refused(swept, whole, folder / "swept")
+        fused = runs.config(centre_optimiser="fused")
+        seen["fused"] = refused(fused, whole, folder / "fused")
         # Each of these waits for the other rank for ever where the two do not do the same.
         result = runs.train(runs.config(batch=4), broken, folder / "broken run")
         seen["broken"] = (result.finished, [error.name for error in result.failures])

@@ -103,10 +103,10 @@ def test_a_margin_s_statistics_are_those_of_the_whole_batch_on_both_ranks(ranks)
     assert torch.equal(*(one["statistics"][0] for one in ranks))
 
 
-def test_a_sweep_over_the_centres_that_two_ranks_cannot_share_is_refused(ranks):
+def test_fused_centres_that_two_ranks_cannot_share_are_refused(ranks):
     for one in ranks:
-        assert one["swept"].startswith("--centre-step swept over 2 processes")
-        assert one["swept"].endswith("or --centre-step ordinary")
+        assert one["fused"].startswith("--objective.centre-optimiser fused over 2 processes")
+        assert one["fused"].endswith("or --objective.centre-optimiser ordinary")
 
 
 def test_what_is_so_on_one_rank_is_so_anywhere(ranks):
@@ -116,7 +116,7 @@ def test_what_is_so_on_one_rank_is_so_anywhere(ranks):
 def test_a_nan_on_one_rank_stops_both(ranks):
     first, second = (one["nan"] for one in ranks)
     assert first == "the loss of another process is not finite"
-    assert second == "the loss is nan (the pictures themselves are not finite)"
+    assert second == "the loss is nan (the images themselves are not finite)"
 
 
 def test_a_batch_that_two_ranks_cannot_share_is_refused(ranks):
