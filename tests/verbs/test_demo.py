@@ -41,7 +41,7 @@ def test_the_journey(shown: tuple[DemoResult, Path, list[str]]) -> None:
     ]  # fmt: skip
     assert list(result.runs) == list(result.evaluations) == ["softmax", "arcface"]
     for loss, run in result.runs.items():
-        assert run.config.loss == loss
+        assert run.config.objective.loss == loss
         assert sum(len(part.classes) for part in run.parts if part) == 20
         assert result.evaluations[loss].about.left_out == 0
         assert len(result.evaluations[loss].manifest.classes) == 10
