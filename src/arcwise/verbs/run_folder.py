@@ -132,7 +132,15 @@ def start(out: Path, config: TrainConfig, manifest: Manifest, resume: Resume) ->
 
 
 def _refuse_what_is_there(out: Path, again: bool) -> None:
-    """Nothing, if a run may begin here; `again` where one that has no checkpoint may be lost."""
+    """Refuse a folder where no run may begin.
+
+    Args:
+        out: the folder.
+        again: whether a run that has no checkpoint may be lost.
+
+    Raises:
+        ArcwiseError: there is a run, or something else.
+    """
     # Without a row or a checkpoint it is a run that stopped before its first step.
     rows = out / "metrics.jsonl"
     begun = (rows.exists() and rows.stat().st_size) or (out / CHECKPOINTS).exists()
