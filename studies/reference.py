@@ -1,35 +1,83 @@
 """Write the generated pages of the site: `python studies/reference.py`, part of `make docs`.
 
-docs/reference/command-line.md is what `--help` of every command says, docs/reference/config.md
-has every field of the training config. Both are made anew for each build and are not kept. The
-drawing of the rooms, docs/images/rooms.svg, is kept; `--check` says whether it is up to date.
+docs/reference/command-line.md is what `--help` of every command says; it is made anew for each
+build and not kept. The drawing of the rooms, docs/images/rooms.svg, and the tables of results in
+README.md, from docs/unseen.json and docs/promises.json, are kept; `--check` says whether they are
+up to date.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
+import statistics
 import sys
 import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 ROOT = Path(__file__).parent.parent
-REFERENCE = ROOT / "docs" / "reference"
-DRAWING = ROOT / "docs" / "images" / "rooms.svg"
-SOURCE = ROOT / "src" / "arcwise"
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+DRAWING = DOCS / "images" / "rooms.svg"
+README = ROOT / "README.md"
 WIDTH = 100  # characters of a help text
 
 
 def main() -> None:
-    drawing = rooms()
+    kept = {DRAWING: rooms(), README: with_results(README.read_text())}
     if "--check" in sys.argv[1:]:
-        old = DRAWING.read_text() if DRAWING.exists() else ""
-        sys.exit(f"{DRAWING}: out of date; run `make docs`" if old != drawing else 0)
-    DRAWING.write_text(drawing)
+        old = [path for path, text in kept.items() if not path.exists() or path.read_text() != text]
+        sys.exit(f"{', '.join(map(str, old))}: out of date; run `make docs`" if old else 0)
+    for path, text in kept.items():
+        path.write_text(text)
     (REFERENCE / "command-line.md").write_text(command_line())
+
+
+def with_results(page: str) -> str:
+    """Return the page with the tables of results between their marks."""
+    for name, lines in (("unseen", unseen()), ("promises", promises())):
+        begin, end = f"<!-- {name}: written by `make docs` -->\n", f"<!-- end of {name} -->"
+        head, _, rest = page.partition(begin)
+        page = "\n".join([head + begin, *lines, "", end + rest.partition(end)[2]])
+    return page
+
+
+def unseen() -> Iterator[str]:
+    """Yield the lines of the table of unseen identities."""
+    groups = defaultdict(list)
+    for run in json.loads((DOCS / "unseen.json").read_text()):
+        groups[run["set"], run["loss"]].append(run)
+    yield "| data | loss | seeds | recall@1 | TAR at FAR 1 % | accuracy of pairs |"
+    yield "|---|---|---|---|---|---|"
+    for (data, loss), runs in groups.items():
+        cells = []
+        for metric in ("recall@1", "TAR at FAR 1 %", "accuracy"):
+            values = [run[metric] for run in runs if metric in run]
+            ends = f" ({min(values):.3f} – {max(values):.3f})" if len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.3f}{ends}" if values else "")
+        yield f"| {data} | {loss} | {len(runs)} | {' | '.join(cells)} |"
+
+
+def promises() -> Iterator[str]:
+    """Yield the lines of the table of promised rates."""
+    groups = defaultdict(list)
+    for cell in json.loads((DOCS / "promises.json").read_text()):
+        for rate in ("fpir", "dir"):
+            if cell[rate]:
+                low, high, measured = cell[rate]
+                groups[cell["set"], rate].append(low <= measured <= high)
+    yield "| data | FPIR | DIR |"
+    yield "|---|---|---|"
+    for data in dict.fromkeys(name for name, _ in groups):
+        cells = (groups[data, rate] for rate in ("fpir", "dir"))
+        shares = (f"{sum(one)} of {len(one)} ({sum(one) / len(one):.1%})" for one in cells)
+        yield f"| {data} | {' | '.join(shares)} |"
 
 
 def command_line() -> str:

@@ -82,8 +82,8 @@ def test_a_group_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
         ("train photos --augment.zom 0.3", "--augment.zoom"),
         ("train photos --loss arkface", "arcface"),
         ("train photos --steps many", "many"),
-        ("verify g name", "The picture. (required)"),
-        ("embed", "model"),
+        ("verify g name", "Image file. (required)"),
+        ("embed", "MODEL"),
         ("remove g a b", "b"),
     ],
 )

@@ -38,7 +38,7 @@ def noise(height: int, width: int) -> Pixels:
 
 @settings(deadline=None)
 @given(preparations, sides, sides)
-def test_any_picture_comes_out_in_the_size_asked_for(
+def test_any_image_comes_out_in_the_size_asked_for(
     preparation: Preparation, height: int, width: int
 ) -> None:
     pixels = preparation.pixels(noise(height, width))
@@ -50,7 +50,7 @@ def test_any_picture_comes_out_in_the_size_asked_for(
 
 @settings(deadline=None)
 @given(policies, sides, sides)
-def test_a_picture_of_the_right_size_is_left_alone(policy: Any, height: int, width: int) -> None:
+def test_an_image_of_the_right_size_is_left_alone(policy: Any, height: int, width: int) -> None:
     image = noise(height, width)
     assert (Preparation(height, width, policy).pixels(image) == image).all()
 
@@ -110,7 +110,7 @@ def test_one_side_may_shrink_while_the_other_grows() -> None:
 
 @pytest.mark.parametrize("policy", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize("shape", [(1, 200_000, 3), (200_000, 1, 3)])
-def test_a_very_long_picture_takes_little_memory(policy: Any, shape: tuple[int, ...]) -> None:
+def test_a_very_long_image_takes_little_memory(policy: Any, shape: tuple[int, ...]) -> None:
     assert Preparation(112, 112, policy).pixels(np.zeros(shape, np.uint8)).shape == (112, 112, 3)
 
 
@@ -176,7 +176,7 @@ def test_a_missing_key_is_named() -> None:
         np.zeros((0, 4, 3), np.uint8),
     ],
 )
-def test_what_is_no_picture_is_refused(image: NDArray[Any]) -> None:
+def test_what_is_no_image_is_refused(image: NDArray[Any]) -> None:
     with pytest.raises(ArcwiseError, match="uint8 RGB"):
         Preparation().pixels(image)
     with pytest.raises(ArcwiseError, match="expected uint8 pixels"):

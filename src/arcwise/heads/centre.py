@@ -13,15 +13,15 @@ from arcwise.heads.optimiser import CentreSGD
 from arcwise.heads.selection import All, Selection
 from arcwise.margins import Margin
 from arcwise.softmax.dense import dense
+from arcwise.softmax.flow import differentiable
 from arcwise.softmax.function import (
     Implementation,
     check_margin,
     checked_labels,
-    differentiable,
     implementation,
 )
 from arcwise.softmax.problem import Problem, prepare
-from arcwise.softmax.streaming import Workspace
+from arcwise.softmax.workspace import Workspace
 
 
 class CentreHead(nn.Module):
@@ -92,7 +92,8 @@ class CentreHead(nn.Module):
         learning = torch.is_grad_enabled() and self.centres.requires_grad
         centres, sampled, offsets = self.centres, None, None
         if learning:
-            chosen = self.selection.choose(labels.to(centres.device), len(centres))
+            on_device = labels.to(centres.device, non_blocking=True)
+            chosen = self.selection.choose(on_device, len(centres))
             if chosen is not None:
                 labels, sampled, offsets = chosen.labels, chosen.classes, chosen.offsets
                 centres = centres.detach()[sampled]
@@ -111,7 +112,7 @@ class CentreHead(nn.Module):
                 implementation(self.impl, self.centres.device), problem, embeddings, self.centres,
                 workspace=self._workspace, optimiser=self.centre_optimiser if learning else None,
             )  # fmt: skip
-            self.metrics = ctx.metrics
+            self.metrics = ctx.passes.metrics
         if self.training:
             self._keep_statistics(problem, loss.detach().isfinite())
         return loss

@@ -34,7 +34,7 @@ class LinearHead(nn.Module):
         """
         with torch.autocast(embeddings.device.type, enabled=False):
             logits = functional.linear(embeddings.float(), self.weight, self.bias)
-            labels = labels.to(logits.device)
+            labels = labels.to(logits.device, non_blocking=True)
             loss = functional.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
             return loss / (labels >= 0).sum().clamp_min(1)
 

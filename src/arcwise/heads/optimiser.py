@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from arcwise.errors import ArcwiseError, NonFiniteError
-from arcwise.softmax.function import ClassPass, Context
+from arcwise.softmax.flow import Context, step
 from arcwise.softmax.loss import Rule, to_sphere
 
 FIXED: dict[str, Any] = {"dampening": 0.0, "maximize": False}
@@ -29,14 +29,12 @@ class DeferredStep:
     """A pass whose embeddings have their gradient, and whose centres have not moved yet.
 
     Attributes:
-        passes: makes the second pass.
         ctx: what the second pass needs of the first.
         factors: (2,) the pass's loss, and the derivative of the final loss by it; on the CPU.
         copied: when the factors have reached the CPU, or None where they are there already.
         version: how often the centres had been changed by then, as autograd counts.
     """
 
-    passes: ClassPass
     ctx: Context
     factors: Tensor
     copied: torch.cuda.Event | None
@@ -129,12 +127,11 @@ class CentreSGD(torch.optim.Optimizer):
         super().zero_grad(set_to_none)
         self.deferred = None
 
-    def defer(self, passes: ClassPass, ctx: Context, multiple: Tensor) -> None:
+    def defer(self, ctx: Context, multiple: Tensor) -> None:
         """Remember a pass until the step; the backward pass of the head's loss calls this.
 
         Args:
-            passes: makes the second pass.
-            ctx: of the first pass.
+            ctx: what the second pass needs of the first.
             multiple: scalar derivative of the final loss by the pass's.
 
         Raises:
@@ -152,7 +149,7 @@ class CentreSGD(torch.optim.Optimizer):
             # not have to wait for that.
             factors, copied = factors.to("cpu", non_blocking=True), torch.cuda.Event()
             copied.record()
-        self.deferred = DeferredStep(passes, ctx, factors, copied, self._centres._version)
+        self.deferred = DeferredStep(ctx, factors, copied, self._centres._version)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -200,11 +197,11 @@ class CentreSGD(torch.optim.Optimizer):
         if sampled is None:
             assert problem.centres.data_ptr() == centres.data_ptr()
             velocity = None if momentum is None else momentum.view_as(problem.centres)
-            deferred.passes.step(deferred.ctx, rule, velocity)
+            step(deferred.ctx, rule, velocity)
             return
         some = None if momentum is None else momentum[sampled]
         velocity = None if some is None else some.view_as(problem.centres)
-        deferred.passes.step(deferred.ctx, rule, velocity)
+        step(deferred.ctx, rule, velocity)
         centres[sampled] = problem.centres.view(len(sampled), *centres.shape[1:])
         if momentum is not None and some is not None:
             momentum[sampled] = some

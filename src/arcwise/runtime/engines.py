@@ -144,6 +144,8 @@ class TorchEngine:
         """Return the (N, D) embeddings of (N, 3, H, W) prepared images."""
         import torch
 
+        from arcwise.encoders.interface import encoder_output
+
         device = next(self.encoder.parameters()).device
         training = self.encoder.training
         if training:
@@ -154,7 +156,8 @@ class TorchEngine:
             )
             with torch.inference_mode(), precision:
                 batch = torch.from_numpy(images).to(device, memory_format=torch.channels_last)
-                return self.encoder(batch).float().cpu().numpy()
+                output = encoder_output(self.encoder(batch))
+                return output.embedding.float().cpu().numpy()
         finally:
             if training:
                 self.encoder.train()

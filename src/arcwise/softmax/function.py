@@ -1,16 +1,10 @@
-"""margin_softmax(), the loss over all classes, and the flow of a step through its implementations.
-
-A step has three phases. `problem.prepare` makes the target logits. An implementation's `forward`
-passes over the classes: the log-sum-exp of the negatives, the loss, and the embeddings' gradient.
-Its `backward` passes over them again for the centres' gradient, or its `step` does and moves the
-centres at once, as an optimiser that is fused with the pass.
-"""
+"""margin_softmax(), the loss over all classes, and which implementation computes it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Protocol, get_args
+from collections.abc import Mapping
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -18,75 +12,16 @@ from torch import Tensor
 from arcwise.errors import ArcwiseError
 from arcwise.margins import Margin
 from arcwise.softmax.dense import dense
-from arcwise.softmax.loss import Rule, SoftmaxStatistics
-from arcwise.softmax.problem import Problem, prepare
-from arcwise.softmax.streaming import Streaming, Workspace
+from arcwise.softmax.flow import PassSettings, differentiable
+from arcwise.softmax.problem import prepare
+from arcwise.softmax.streaming import Streaming
 from arcwise.softmax.triton import Triton, available
 from arcwise.softmax.truncated import Truncated
 
 ImplementationName = Literal["auto", "dense", "streaming", "truncated", "triton"]
 
 
-class Context(Protocol):
-    """What the second pass over the classes needs of the first."""
-
-    @property
-    def problem(self) -> Problem:
-        """The problem of both passes."""
-        ...
-
-    @property
-    def softmax(self) -> SoftmaxStatistics:
-        """Probabilities of the targets, and the loss."""
-        ...
-
-    @property
-    def embedding_gradient(self) -> Tensor | None:
-        """(N, D) dL/dembeddings, or None without gradients."""
-        ...
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """The error of the gradients, where it is more than rounding."""
-        ...
-
-
-class ClassPass(Protocol):
-    """Makes the two passes over the classes."""
-
-    def forward(
-        self, problem: Problem, *, gradients: bool = True, workspace: Workspace | None = None
-    ) -> tuple[Tensor, Context]:
-        """Return the scalar loss, and the context of the second pass.
-
-        Without `gradients` there is no second pass. Large memory is taken from the workspace.
-        """
-        ...
-
-    def backward(self, ctx: Any) -> Iterator[tuple[slice, Tensor]]:
-        """Yield rows of the flat centres and (rows, D) dL/dcentres, chunk by chunk.
-
-        The tensor is the caller's to change, until the next one is asked for.
-        """
-        ...
-
-    def step(self, ctx: Any, rule: Rule, momentum: Tensor | None) -> None:
-        """Move the problem's (C·K, D) centres, and their momentum, in place.
-
-        It takes the place of `backward`. The gradient of all centres never exists.
-        """
-        ...
-
-
-class FusedOptimiser(Protocol):
-    """Moves the centres by `ClassPass.step`, some time after the backward pass."""
-
-    def defer(self, passes: ClassPass, ctx: Context, multiple: Tensor) -> None:
-        """Remember the pass whose loss has the scalar derivative `multiple`."""
-        ...
-
-
-Implementation = ImplementationName | ClassPass
+Implementation = ImplementationName | PassSettings
 
 
 def margin_softmax(
@@ -134,85 +69,15 @@ def margin_softmax(
     check_margin("margin_softmax", margin, scale)
     if impl == "dense":
         return dense(embeddings, centres, labels, margin, scale, state or {})
-    passes = implementation(impl, centres.device)
+    settings = implementation(impl, centres.device)
     problem = prepare(embeddings, centres, labels, margin, scale, state or {})
     needed = embeddings.requires_grad or centres.requires_grad
-    return differentiable(passes, problem, embeddings, centres, gradients=needed)[0]
+    return differentiable(settings, problem, embeddings, centres, gradients=needed)[0]
 
 
-def differentiable(
-    passes: ClassPass,
-    problem: Problem,
-    embeddings: Tensor,
-    centres: Tensor,
-    *,
-    gradients: bool = True,
-    workspace: Workspace | None = None,
-    optimiser: FusedOptimiser | None = None,
-) -> tuple[Tensor, Context]:
-    """Return the scalar loss of a problem for autograd, and the context of its passes.
-
-    Args:
-        passes: makes them.
-        problem: made of these embeddings and centres.
-        embeddings: (N, D).
-        centres: what owns the problem's centres: in their shape, unless there is an optimiser.
-        gradients: whether a second pass may follow; none does where torch records no gradients.
-        workspace: lends large memory.
-        optimiser: moves the centres later, in place of their gradient.
-    """
-    gradients = gradients and torch.is_grad_enabled()
-    with torch.no_grad(), torch.autocast(embeddings.device.type, enabled=False):
-        loss, ctx = passes.forward(problem, gradients=gradients, workspace=workspace)
-    return _SecondPass.apply(embeddings, centres, loss, passes, ctx, optimiser), ctx
-
-
-class _SecondPass(torch.autograd.Function):
-    """A loss whose backward pass is the second pass over the classes."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        embeddings: Tensor,
-        centres: Tensor,
-        loss: Tensor,
-        passes: ClassPass,
-        first: Context,
-        optimiser: FusedOptimiser | None,
-    ) -> Tensor:
-        ctx.passes, ctx.first, ctx.optimiser = passes, first, optimiser
-        # Saved because autograd then refuses a backward pass after somebody has changed them.
-        ctx.save_for_backward(embeddings, centres)
-        return loss.clone()
-
-    @staticmethod
-    def backward(  # type: ignore[override]
-        ctx: Any, *grad_outputs: Tensor
-    ) -> tuple[Tensor | None, Tensor | None, None, None, None, None]:
-        if torch.is_grad_enabled():  # a second derivative would be wrong without a word
-            raise ArcwiseError(
-                "margin_softmax: got create_graph=True; this loss has first derivatives only, "
-                'expected to do without, or impl="dense"'
-            )
-        embeddings, centres = ctx.saved_tensors
-        (multiple,) = grad_outputs
-        dx = dw = None
-        with torch.autocast(embeddings.device.type, enabled=False):
-            if ctx.needs_input_grad[0]:
-                dx = (ctx.first.embedding_gradient * multiple).to(embeddings.dtype)
-            if ctx.optimiser is not None:
-                ctx.optimiser.defer(ctx.passes, ctx.first, multiple)
-            elif ctx.needs_input_grad[1]:
-                dw = torch.empty_like(centres, memory_format=torch.contiguous_format)
-                flat = dw.view(-1, centres.shape[-1])
-                for rows, chunk in ctx.passes.backward(ctx.first):
-                    flat[rows] = chunk.mul_(multiple)
-        return dx, dw, None, None, None, None
-
-
-def implementation(impl: Implementation, device: torch.device) -> ClassPass:
-    """Return the object that makes the passes on this device."""
-    if not isinstance(impl, str | type) and hasattr(impl, "forward"):
+def implementation(impl: Implementation, device: torch.device) -> PassSettings:
+    """Return how the passes over the classes are made on this device."""
+    if not isinstance(impl, str | type) and hasattr(impl, "first_pass"):
         return impl
     if impl not in get_args(ImplementationName):
         names = ", ".join(f'"{name}"' for name in get_args(ImplementationName))

@@ -1,7 +1,7 @@
-"""What one step asks of a softmax over centres: the labelled samples, the centres, the target term.
+"""The first phase of a step: labelled samples, centres, and the logit of each sample's target.
 
-This is the first phase of a step, the target logits. The second, the log-sum-exp of the negatives,
-is in `arcwise.softmax.negatives`, and the third, loss and gradients, in `arcwise.softmax.loss`.
+The second phase, the log-sum-exp of the negatives, is in `arcwise.softmax.negatives`. The third,
+loss and gradients, is in `arcwise.softmax.loss`.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ class Problem:
     Attributes:
         x: (n, D) directions of the embeddings, float32 or float64: what the passes compute in.
         labels: (n,) ascending, on the device of `x`.
-        host_labels: (n,) the same on the CPU, where reading them makes nobody wait.
+        host_labels: (n,) the same on the CPU, where reading them does not wait for a GPU.
         order: (n,) the row of the batch that each is.
         batch: N, rows of the batch, labelled or not.
         centres: (C·K, D) sub-centres of class c from row c·K on; any length, any float type.
         subcentres: K.
-        margin: whose `negatives` re-weights the cosines to the other classes.
+        margin: its `negatives` re-weights the cosines to the other classes.
         scale: s.
         state: the margin's running statistics in this step.
         offsets: (C,) added to a class's logit where it is a negative, or None.
@@ -142,8 +142,8 @@ def prepare(
     Target cosine and margin logit are computed here, in float64, once per sample: an error in them
     would be multiplied by s.
 
-    Labels are read on the CPU. Those given there make nobody wait; those on a GPU are copied once,
-    which waits for what the GPU has been given to do.
+    Labels are read on the CPU. Labels that are there make no step wait for a GPU. Labels on a GPU
+    are copied once, which waits for its earlier work.
 
     With `observe` the margin's statistics move on with this batch, and the problem's state is the
     one they reach.

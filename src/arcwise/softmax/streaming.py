@@ -1,24 +1,25 @@
 """The pass over the classes, a chunk at a time: the N×C matrix never exists.
 
-`Streaming.forward` is the first pass. A chunk's logits become exponentials under a maximum, which
-are summed, and multiplied with the centres: that is the embeddings' gradient, but for a factor.
-`Streaming.backward` and `Streaming.step` are the second pass. The same exponentials, kept or
-computed again, times the samples are the centres' gradient, a chunk at a time.
+First pass: a chunk's logits become exponentials under a maximum, which are summed, and multiplied
+with the centres: that is the embeddings' gradient, but for a factor. Second pass: the same
+exponentials, kept or computed again, times the samples are the centres' gradient, a chunk at a
+time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from arcwise.errors import ArcwiseError
-from arcwise.softmax.loss import CentreGradients, Rule, SoftmaxStatistics, embedding_gradient
+from arcwise.softmax.loss import CentreGradients, Rule, SoftmaxStatistics
 from arcwise.softmax.negatives import CentreRows, ChunkedCentres, Exponentials
 from arcwise.softmax.problem import Chunk, Problem
+from arcwise.softmax.workspace import Workspace
 
 Keep = Literal["auto", "none", "bf16", "fp32"]
 GradientPrecision = Literal["fp32", "bf16"]
@@ -55,156 +56,125 @@ class Streaming:
         if self.chunk is not None and self.chunk < 1:
             raise ArcwiseError(f"Streaming: chunk={self.chunk!r}; expected at least 1 class")
 
-    def forward(
+    def first_pass(
         self, problem: Problem, *, gradients: bool = True, workspace: Workspace | None = None
-    ) -> tuple[Tensor, StreamingContext]:
-        """The first pass: the loss, and what the second needs; see `ClassPass`."""
-        size = problem.chunk_size(self.chunk)
-        centres, exponentials = ChunkedCentres(problem), Exponentials(problem, size)
-        workspace = workspace or Workspace()
-        dtype = self.kept(problem) if gradients else None
-        pairs = len(problem.x) * len(problem.centres)
-        kept = None if dtype is None else workspace.take(pairs, dtype, problem.x.device)
-        maxima: list[Tensor] = []
-
-        accumulator = torch.zeros_like(problem.x)
-        for chunk in problem.chunks(size):
-            rows = centres.first(chunk)
-            place = None if kept is None else _place(kept, chunk, len(problem.x))
-            weights, derivative, rescale = exponentials.accumulate(chunk, rows, place)
-            maxima.append(exponentials.maximum.current)
-            if gradients:
-                if rescale is not None:
-                    accumulator *= rescale[:, None].to(accumulator.dtype)
-                weights = derivative.to_cosines(weights).mul_(rows.inverse)
-                if place is not None and place.data_ptr() != weights.data_ptr():
-                    weights = place.copy_(weights)
-                self._add_product(weights, rows.rows, accumulator)
-        if kept is not None:
-            exponentials.free()
-
-        softmax = SoftmaxStatistics.of(problem, exponentials.log_sum_exp)
-        dx = None
-        if gradients:
-            maximum = exponentials.maximum.current
-            accumulator *= torch.exp(maximum.double() - softmax.log_total)[:, None].to(problem.x)
-            dx = embedding_gradient(problem, softmax, accumulator)
-        return softmax.loss, StreamingContext(
-            problem, softmax, dx, size, centres, exponentials, maxima, kept, workspace
-        )
-
-    def backward(self, ctx: StreamingContext) -> Iterator[tuple[slice, Tensor]]:
-        """The second pass: rows of the flat centres and their gradient, chunk by chunk."""
-        finish = CentreGradients(ctx.problem, ctx.softmax, ctx.chunk_size)
-        for chunk, centres, sums in self._second_pass(ctx, finish.out):
-            yield chunk.rows, finish.gradient(chunk, centres, sums)
-
-    def step(self, ctx: StreamingContext, rule: Rule, momentum: Tensor | None) -> None:
-        """The second pass, moving each chunk's centres before it goes on."""
-        finish = CentreGradients(ctx.problem, ctx.softmax, ctx.chunk_size)
-        for chunk, centres, sums in self._second_pass(ctx, finish.out):
-            finish.step(chunk, centres, sums, rule, momentum)
+    ) -> StreamingPass:
+        """Make the first pass: see `PassSettings`."""
+        return StreamingPass(self, problem, gradients, workspace or Workspace())
 
     def kept(self, problem: Problem) -> torch.dtype | None:
         """In which precision exponentials are kept for this problem, None for not at all."""
-        product = self._product(problem)
         if self.keep != "auto":
             return {"none": None, "bf16": torch.bfloat16, "fp32": problem.x.dtype}[self.keep]
+        product = self.product(problem)
         size = len(problem.x) * len(problem.centres) * product.itemsize
         return product if size <= self.budget else None
 
+    def product(self, problem: Problem) -> torch.dtype:
+        """In which precision the gradient products of this problem are made."""
+        return torch.bfloat16 if self.gradients == "bf16" else problem.x.dtype
+
+
+class StreamingPass:
+    """The passes over one problem: see `ClassPass`.
+
+    Attributes:
+        log_negatives: (n,) log-sum-exp of the negatives.
+        metrics: empty, as there is no error but rounding.
+    """
+
+    def __init__(
+        self, settings: Streaming, problem: Problem, gradients: bool, workspace: Workspace
+    ) -> None:
+        """Make the first pass."""
+        self.metrics: dict[str, float] = {}
+        self._problem = problem
+        self._workspace = workspace
+        self._product = settings.product(problem)
+        self._chunk_size = problem.chunk_size(settings.chunk)
+        self._centres = ChunkedCentres(problem)
+        self._exponentials = Exponentials(problem, self._chunk_size)
+        self._maxima: list[Tensor] = []
+        dtype = settings.kept(problem) if gradients else None
+        pairs = len(problem.x) * len(problem.centres)
+        self._kept = None if dtype is None else workspace.take(pairs, dtype, problem.x.device)
+
+        accumulator = torch.zeros_like(problem.x)
+        for chunk in problem.chunks(self._chunk_size):
+            centres = self._centres.first(chunk)
+            place = None if self._kept is None else self._place(self._kept, chunk)
+            weights, derivative, rescale = self._exponentials.accumulate(chunk, centres, place)
+            self._maxima.append(self._exponentials.maximum.current)
+            if gradients:
+                if rescale is not None:
+                    accumulator *= rescale[:, None].to(accumulator.dtype)
+                weights = derivative.to_cosines(weights).mul_(centres.inverse)
+                if place is not None and place.data_ptr() != weights.data_ptr():
+                    weights = place.copy_(weights)
+                self._add_product(weights, centres.rows, accumulator)
+        if self._kept is not None:
+            self._exponentials.free()
+        self._accumulator = accumulator
+        self.log_negatives = self._exponentials.log_sum_exp
+
+    def accumulator(self, softmax: SoftmaxStatistics) -> Tensor:
+        """Return the products of the first pass, now that probabilities are known."""
+        accumulator = self._accumulator
+        del self._accumulator  # as large as the embeddings, and of no more use
+        factor = torch.exp(self._exponentials.maximum.current.double() - softmax.log_total)
+        return accumulator.mul_(factor[:, None].to(accumulator.dtype))
+
+    def centre_gradients(self, softmax: SoftmaxStatistics) -> Iterator[tuple[slice, Tensor]]:
+        """Make the second pass."""
+        finish = CentreGradients(self._problem, softmax, self._chunk_size)
+        for chunk, centres, sums in self._second_pass(softmax, finish.out):
+            yield chunk.rows, finish.gradient(chunk, centres, sums)
+
+    def step_centres(self, softmax: SoftmaxStatistics, rule: Rule, momentum: Tensor | None) -> None:
+        """Make the second pass, moving each chunk's centres before it goes on."""
+        finish = CentreGradients(self._problem, softmax, self._chunk_size)
+        for chunk, centres, sums in self._second_pass(softmax, finish.out):
+            finish.step(chunk, centres, sums, rule, momentum)
+
     def _second_pass(
-        self, ctx: StreamingContext, out: Tensor
+        self, softmax: SoftmaxStatistics, out: Tensor
     ) -> Iterator[tuple[Chunk, CentreRows, Tensor]]:
         """Chunk by chunk, its centres and (R, D) sums over the samples, in the memory `out`."""
-        problem, last = ctx.problem, ctx.exponentials.maximum.current
+        problem, last = self._problem, self._exponentials.maximum.current
         x, before = problem.x, None
-        for i, chunk in enumerate(problem.chunks(ctx.chunk_size)):
-            centres = ctx.centres.again(chunk)
-            maximum = last if ctx.kept is None else ctx.maxima[i]
+        for i, chunk in enumerate(problem.chunks(self._chunk_size)):
+            centres = self._centres.again(chunk)
+            maximum = last if self._kept is None else self._maxima[i]
             if maximum is not before:
-                factor = torch.exp(maximum.double() - ctx.softmax.log_total)
-                factor = (problem.scale_per_sample * factor)[:, None].to(problem.x.dtype)
-                x = (problem.x * factor).to(self._product(problem))
+                factor = problem.scale_per_sample * torch.exp(maximum.double() - softmax.log_total)
+                x = (problem.x * factor[:, None].to(problem.x.dtype)).to(self._product)
                 before = maximum
-            if ctx.kept is not None:
-                weights = _place(ctx.kept, chunk, len(problem.x))
-            else:
-                weights, derivative = ctx.exponentials.recompute(chunk, centres, last)
-                weights = derivative.to_cosines(weights).mul_(centres.inverse)
+            weights = self._weights(chunk, centres)
             sums = out[: chunk.width]
             if weights.dtype == sums.dtype == x.dtype:
                 torch.mm(weights.T, x, out=sums)
             else:
                 sums.copy_(weights.to(x.dtype).T @ x)
             yield chunk, centres, sums
-        ctx.workspace.give(ctx.kept)
-        ctx.kept = None
+        self._workspace.give(self._kept)
+        self._kept = None
+
+    def _weights(self, chunk: Chunk, centres: CentreRows) -> Tensor:
+        """(n, R) weights of the cosines, as kept or computed again."""
+        if self._kept is not None:
+            return self._place(self._kept, chunk)
+        maximum = self._exponentials.maximum.current
+        weights, derivative = self._exponentials.recompute(chunk, centres, maximum)
+        return derivative.to_cosines(weights).mul_(centres.inverse)
+
+    def _place(self, kept: Tensor, chunk: Chunk) -> Tensor:
+        """(n, R) part of the kept numbers that is a chunk's."""
+        n = len(self._problem.x)
+        start = n * chunk.rows.start
+        return kept[start : start + n * chunk.width].view(n, chunk.width)
 
     def _add_product(self, weights: Tensor, rows: Tensor, accumulator: Tensor) -> None:
-        product = torch.bfloat16 if self.gradients == "bf16" else accumulator.dtype
-        if weights.dtype == rows.dtype == product:
+        if weights.dtype == rows.dtype == self._product:
             accumulator.addmm_(weights, rows)
         else:
-            accumulator += weights.to(product) @ rows.to(product)
-
-    def _product(self, problem: Problem) -> torch.dtype:
-        return torch.bfloat16 if self.gradients == "bf16" else problem.x.dtype
-
-
-@dataclass
-class StreamingContext:
-    """What the second pass needs of the first: see `Context`.
-
-    Attributes:
-        problem: the problem.
-        softmax: its probabilities.
-        embedding_gradient: (N, D) dL/dembeddings, or None without gradients.
-        chunk_size: classes at a time.
-        centres: the centres, whose lengths have been measured.
-        exponentials: makes the exponentials again that were not kept.
-        maxima: (n,) maximum of the logits that each chunk's kept exponentials are under.
-        kept: (n·C·K,) weights of the cosines, until a second pass has used them; None where they
-            are computed again.
-        workspace: where the memory of `kept` returns to.
-        metrics: empty, as there is no error but rounding.
-    """
-
-    problem: Problem
-    softmax: SoftmaxStatistics
-    embedding_gradient: Tensor | None
-    chunk_size: int
-    centres: ChunkedCentres
-    exponentials: Exponentials
-    maxima: list[Tensor]
-    kept: Tensor | None
-    workspace: Workspace
-    metrics: dict[str, float] = field(default_factory=dict)
-
-
-class Workspace:
-    """Memory that outlives a step, because fresh pages cost as much as the arithmetic on them.
-
-    It lends one flat piece at a time, which its borrower may also keep.
-    """
-
-    def __init__(self) -> None:
-        self._free: Tensor | None = None
-
-    def take(self, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-        """(size,) uninitialised, the piece given back last if it is large enough."""
-        free, self._free = self._free, None
-        if free is None or free.dtype != dtype or free.device != device or len(free) < size:
-            return torch.empty(size, dtype=dtype, device=device)
-        return free[:size]
-
-    def give(self, piece: Tensor | None) -> None:
-        """Hand a piece back."""
-        if piece is not None:
-            self._free = piece.new_empty(0).set_(piece.untyped_storage())  # all of it
-
-
-def _place(kept: Tensor, chunk: Chunk, n: int) -> Tensor:
-    """(n, R) part of the kept numbers that is a chunk's."""
-    start = n * chunk.rows.start
-    return kept[start : start + n * chunk.width].view(n, chunk.width)
+            accumulator += weights.to(self._product) @ rows.to(self._product)

@@ -17,7 +17,7 @@ from arcwise.data.formats.file_kinds import hidden_part, split_of
 from arcwise.data.formats.folder_identities import TopFolders
 from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
-from arcwise.verbs.queries import queries
+from arcwise.verbs.gallery_query import query_images
 from arcwise.verbs.train import training_rows
 
 AFolder = Callable[..., Path]
@@ -146,7 +146,7 @@ def test_and_answered(
 
 
 def test_images_asked_about_are_nobodys(a_folder: AFolder) -> None:
-    assert len(queries([a_folder(*SAME)])) == 6
+    assert len(query_images([a_folder(*SAME)])) == 6
 
 
 @pytest.mark.parametrize(

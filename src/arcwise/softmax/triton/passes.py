@@ -20,115 +20,106 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from arcwise.softmax.loss import Rule, SoftmaxStatistics, embedding_gradient
+from arcwise.softmax.loss import Rule, SoftmaxStatistics
 from arcwise.softmax.problem import Chunk, Problem
 from arcwise.softmax.triton import kernels
-from arcwise.softmax.triton.exponentials import ChunkExponentials, chunk_exponentials
+from arcwise.softmax.triton.exponentials import chunk_exponentials
 from arcwise.softmax.triton.kernels import TargetTerms
 
 
-@dataclass(frozen=True)
-class TritonContext:
-    """What the second pass needs of the first: see `arcwise.softmax.function.Context`.
+class TritonPass:
+    """The passes over one problem: see `arcwise.softmax.flow.ClassPass`.
 
     Attributes:
-        problem: the problem.
-        softmax: its probabilities.
-        embedding_gradient: (N, D) dL/dembeddings, or None without gradients.
-        chunks: of the classes.
-        exponentials: makes a chunk's exponentials again.
-        probability: (n, 1) float64 factor from exponentials, as they are stored, to probabilities.
-        half: whether products are in 16 bits.
+        log_negatives: (n,) log-sum-exp of the negatives.
         metrics: empty, as there is no error but rounding.
     """
 
-    problem: Problem
-    softmax: SoftmaxStatistics
-    embedding_gradient: Tensor | None
-    chunks: list[Chunk]
-    exponentials: ChunkExponentials
-    probability: Tensor
-    half: bool
-    metrics: dict[str, float] = field(default_factory=dict)
+    def __init__(self, problem: Problem, gradients: bool, *, half: bool, chunk_size: int) -> None:
+        """Make the first pass."""
+        self.metrics: dict[str, float] = {}
+        self._problem = problem
+        self._cosine_type = torch.float16 if half else torch.float32
+        self._gradient_type = torch.bfloat16 if half else torch.float32
+        self._chunks = list(problem.chunks(chunk_size))
+        self._widest = min(chunk_size, problem.classes) * problem.subcentres
+        self._exponentials = chunk_exponentials(problem, chunk_size)
 
+        x, accumulator = problem.x.to(self._cosine_type), torch.zeros_like(problem.x)
+        cosines = self._buffer(torch.float32)
+        weights = self._buffer(self._gradient_type) if gradients else None
+        types = (self._cosine_type, self._gradient_type) if gradients else (self._cosine_type,)
+        types = dict.fromkeys(types)
+        for chunk in self._chunks:
+            rows = kernels.directions(problem.centres[chunk.rows], *types)
+            its_cosines = product(x, rows[0].T, self._part(cosines, chunk))
+            its_weights = None if weights is None else self._part(weights, chunk)
+            rescale = self._exponentials.accumulate(chunk, its_cosines, its_weights)
+            if rescale is not None:
+                accumulator *= rescale[:, None]
+            if its_weights is not None:
+                accumulate(its_weights, rows[-1], accumulator)
+        self._accumulator = accumulator
+        self._sums = self._exponentials.sums()
+        self._maximum = self._exponentials.maximum.double()
+        self.log_negatives = self._maximum + self._sums[0].log()
 
-def forward(
-    problem: Problem, gradients: bool, *, half: bool, chunk_size: int
-) -> tuple[Tensor, TritonContext]:
-    """The first pass: the loss, and what the second needs."""
-    chunks = list(problem.chunks(chunk_size))
-    exponentials = chunk_exponentials(problem, chunk_size)
-    cosine_type, gradient_type = _types(half)
-    types = dict.fromkeys((cosine_type, gradient_type) if gradients else (cosine_type,))
-    x, accumulator = problem.x.to(cosine_type), torch.zeros_like(problem.x)
-    cosines = _buffer(problem, chunks, torch.float32)
-    weights = _buffer(problem, chunks, gradient_type) if gradients else None
-    for chunk in chunks:
-        rows = kernels.directions(problem.centres[chunk.rows], *types)
-        its_cosines = product(x, rows[0].T, _part(cosines, chunk, problem))
-        its_weights = None if weights is None else _part(weights, chunk, problem)
-        rescale = exponentials.accumulate(chunk, its_cosines, its_weights)
-        if rescale is not None:
-            accumulator *= rescale[:, None]
-        if its_weights is not None:
-            accumulate(its_weights, rows[-1], accumulator)
+    def accumulator(self, softmax: SoftmaxStatistics) -> Tensor:
+        """Return the products of the first pass, now that probabilities are known."""
+        accumulator = self._accumulator
+        del self._accumulator  # of no more use
+        return accumulator.mul_(self._probability(softmax).float())
 
-    maximum, sums = exponentials.maximum.double(), exponentials.sums()
-    softmax = SoftmaxStatistics.of(problem, maximum + sums[0].log())
-    probability = torch.exp(maximum - softmax.log_total) * rounding_correction(sums)
-    probability = probability[:, None]
-    dx = None
-    if gradients:
-        accumulator *= probability.float()
-        dx = embedding_gradient(problem, softmax, accumulator)
-    ctx = TritonContext(problem, softmax, dx, chunks, exponentials, probability, half)
-    return softmax.loss, ctx
+    def centre_gradients(self, softmax: SoftmaxStatistics) -> Iterator[tuple[slice, Tensor]]:
+        """Make the second pass."""
+        terms = self._target_terms(softmax)
+        for chunk, sums in self._second_pass(softmax):
+            kernels.gradient(sums, self._problem.centres[chunk.rows], terms, chunk)
+            yield chunk.rows, sums
 
+    def step_centres(self, softmax: SoftmaxStatistics, rule: Rule, momentum: Tensor | None) -> None:
+        """Make the second pass, moving each chunk's centres before it goes on."""
+        terms = self._target_terms(softmax)
+        for chunk, sums in self._second_pass(softmax):
+            velocity = None if momentum is None else momentum[chunk.rows]
+            kernels.descend(sums, self._problem.centres[chunk.rows], velocity, terms, chunk, rule)
 
-def backward(ctx: TritonContext) -> Iterator[tuple[slice, Tensor]]:
-    """The second pass: rows of the flat centres and their gradient, chunk by chunk."""
-    terms = _target_terms(ctx)
-    for chunk, sums in _second_pass(ctx):
-        kernels.gradient(sums, ctx.problem.centres[chunk.rows], terms, chunk)
-        yield chunk.rows, sums
+    def _second_pass(self, softmax: SoftmaxStatistics) -> Iterator[tuple[Chunk, Tensor]]:
+        """Each chunk, and (R, D) sums over the samples to which its classes are negatives."""
+        problem = self._problem
+        x = problem.x.to(self._cosine_type)
+        factor = (problem.scale_per_sample * self._probability(softmax)).float()
+        samples = (problem.x * factor).to(self._gradient_type)
+        cosines, weights = self._buffer(torch.float32), self._buffer(self._gradient_type)
+        sums = problem.x.new_empty(self._widest, x.shape[1])
+        for chunk in self._chunks:
+            (rows,) = kernels.directions(problem.centres[chunk.rows], self._cosine_type)
+            its_cosines = product(x, rows.T, self._part(cosines, chunk))
+            its_weights = self._part(weights, chunk)
+            self._exponentials.recompute(chunk, its_cosines, its_weights)
+            yield chunk, product(its_weights.T, samples, sums[: len(rows)])
 
+    def _probability(self, softmax: SoftmaxStatistics) -> Tensor:
+        """(n, 1) float64 factor from exponentials, as they are stored, to probabilities."""
+        factor = torch.exp(self._maximum - softmax.log_total) * rounding_correction(self._sums)
+        return factor[:, None]
 
-def step(ctx: TritonContext, rule: Rule, momentum: Tensor | None) -> None:
-    """The second pass, which moves the problem's centres and their momentum as it goes."""
-    terms = _target_terms(ctx)
-    for chunk, sums in _second_pass(ctx):
-        velocity = None if momentum is None else momentum[chunk.rows]
-        kernels.descend(sums, ctx.problem.centres[chunk.rows], velocity, terms, chunk, rule)
+    def _target_terms(self, softmax: SoftmaxStatistics) -> TargetTerms:
+        target = self._problem.target
+        rows, order = target.row.sort(stable=True)
+        derivative = -self._problem.scale_per_sample * softmax.one_minus_p * target.derivative
+        return TargetTerms(rows, (derivative[:, None].float() * target.towards_sample)[order])
 
+    def _buffer(self, dtype: torch.dtype) -> Tensor:
+        return self._problem.x.new_empty(len(self._problem.x) * self._widest, dtype=dtype)
 
-def _second_pass(ctx: TritonContext) -> Iterator[tuple[Chunk, Tensor]]:
-    """Each chunk, and (R, D) sums over the samples to which its classes are negatives."""
-    problem = ctx.problem
-    cosine_type, gradient_type = _types(ctx.half)
-    x = problem.x.to(cosine_type)
-    samples = problem.x * (problem.scale_per_sample * ctx.probability).float()
-    samples = samples.to(gradient_type)
-    cosines = _buffer(problem, ctx.chunks, torch.float32)
-    weights = _buffer(problem, ctx.chunks, gradient_type)
-    sums = problem.x.new_empty(_widest(ctx.chunks), x.shape[1])
-    for chunk in ctx.chunks:
-        (rows,) = kernels.directions(problem.centres[chunk.rows], cosine_type)
-        its_cosines = product(x, rows.T, _part(cosines, chunk, problem))
-        its_weights = _part(weights, chunk, problem)
-        ctx.exponentials.recompute(chunk, its_cosines, its_weights)
-        yield chunk, product(its_weights.T, samples, sums[: len(rows)])
-
-
-def _target_terms(ctx: TritonContext) -> TargetTerms:
-    problem, target = ctx.problem, ctx.problem.target
-    rows, order = target.row.sort(stable=True)
-    derivative = -problem.scale_per_sample * ctx.softmax.one_minus_p * target.derivative
-    return TargetTerms(rows, (derivative[:, None].float() * target.towards_sample)[order])
+    def _part(self, buffer: Tensor, chunk: Chunk) -> Tensor:
+        n = len(self._problem.x)
+        return buffer[: n * chunk.width].view(n, chunk.width)
 
 
 def rounding_correction(sums: Tensor) -> Tensor:
@@ -142,24 +133,6 @@ def rounding_correction(sums: Tensor) -> Tensor:
     _, exact, stored = sums
     rounding = 2.0**-8
     return torch.where(stored == 0, 1.0, exact / stored).clamp(1 - rounding, 1 + rounding)
-
-
-def _types(half: bool) -> tuple[torch.dtype, torch.dtype]:
-    """Types of the cosines' and of the gradients' factors."""
-    return (torch.float16, torch.bfloat16) if half else (torch.float32, torch.float32)
-
-
-def _widest(chunks: list[Chunk]) -> int:
-    return max((chunk.width for chunk in chunks), default=0)
-
-
-def _buffer(problem: Problem, chunks: list[Chunk], dtype: torch.dtype) -> Tensor:
-    return problem.x.new_empty(len(problem.x) * _widest(chunks), dtype=dtype)
-
-
-def _part(buffer: Tensor, chunk: Chunk, problem: Problem) -> Tensor:
-    n = len(problem.x)
-    return buffer[: n * chunk.width].view(n, chunk.width)
 
 
 def product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:

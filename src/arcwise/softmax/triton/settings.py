@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor
 
 from arcwise.errors import ArcwiseError
-from arcwise.softmax.loss import Rule
+from arcwise.softmax.flow import ClassPass
 from arcwise.softmax.problem import Problem
-from arcwise.softmax.streaming import Streaming, StreamingContext, Workspace
-
-if TYPE_CHECKING:
-    from arcwise.softmax.triton.passes import TritonContext
+from arcwise.softmax.streaming import Streaming
+from arcwise.softmax.workspace import Workspace
 
 ProductPrecision = Literal["half", "fp32"]
 
@@ -45,10 +41,10 @@ class Triton:
         if self.chunk < 1:
             raise ArcwiseError(f"Triton: chunk={self.chunk!r}; expected at least 1 class")
 
-    def forward(
+    def first_pass(
         self, problem: Problem, *, gradients: bool = True, workspace: Workspace | None = None
-    ) -> tuple[Tensor, TritonContext | StreamingContext]:
-        """The first pass; one over a float64 problem is made by `Streaming`; see `ClassPass`.
+    ) -> ClassPass:
+        """Make the first pass: see `PassSettings`. One in float64 is made by `Streaming`.
 
         Raises:
             ArcwiseError: no Triton, or no device that it compiles for.
@@ -64,27 +60,11 @@ class Triton:
                 'compute capability 8 or more, or impl="streaming"'
             )
         if problem.x.dtype == torch.float64:
-            return Streaming().forward(problem, gradients=gradients, workspace=workspace)
-        from arcwise.softmax.triton import passes
+            return Streaming().first_pass(problem, gradients=gradients, workspace=workspace)
+        from arcwise.softmax.triton.passes import TritonPass
 
         half = self.precision == "half"
-        return passes.forward(problem, gradients, half=half, chunk_size=self.chunk)
-
-    def backward(self, ctx: Any) -> Iterator[tuple[slice, Tensor]]:
-        """The second pass: rows of the flat centres and their gradient, chunk by chunk."""
-        if isinstance(ctx, StreamingContext):
-            return Streaming().backward(ctx)
-        from arcwise.softmax.triton import passes
-
-        return passes.backward(ctx)
-
-    def step(self, ctx: Any, rule: Rule, momentum: Tensor | None) -> None:
-        """The second pass, which moves the problem's centres and their momentum as it goes."""
-        if isinstance(ctx, StreamingContext):
-            return Streaming().step(ctx, rule, momentum)
-        from arcwise.softmax.triton import passes
-
-        return passes.step(ctx, rule, momentum)
+        return TritonPass(problem, gradients, half=half, chunk_size=self.chunk)
 
 
 def available(device: torch.device) -> bool:

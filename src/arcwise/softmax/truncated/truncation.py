@@ -2,8 +2,8 @@
 
 Most classes get a probability far below 1/C from a trained embedding. The first pass is the exact
 one, so every probability is known. Only entries of at least τ go into the two gradient products,
-which become sparse. What the others weigh together is known too and is reported. Partial FC's
-sampled classes answer the same need with a gradient that is 20 to 90 % off, unknown by how much.
+which become sparse. The probability of the other entries is known too, and reported. Partial FC's
+sampled classes meet the same need with a gradient that is off by 20 to 90 %, unknown by how much.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from arcwise.errors import ArcwiseError
-from arcwise.softmax.loss import CentreGradients, Rule, SoftmaxStatistics, embedding_gradient
+from arcwise.softmax.loss import CentreGradients, Rule, SoftmaxStatistics
 from arcwise.softmax.negatives import CentreRows, ChunkedCentres, Exponentials, LogitDerivative
 from arcwise.softmax.problem import Chunk, Problem
-from arcwise.softmax.streaming import Workspace
+from arcwise.softmax.workspace import Workspace
 
 Below = Literal["drop", "roulette"]
 
@@ -53,98 +53,34 @@ class Truncated:
         if self.chunk is not None and self.chunk < 1:
             raise ArcwiseError(f"Truncated: chunk={self.chunk!r}; expected at least 1 class")
 
-    def forward(
+    def first_pass(
         self, problem: Problem, *, gradients: bool = True, workspace: Workspace | None = None
-    ) -> tuple[Tensor, TruncatedContext]:
-        """The exact first pass, then the sparse product with the centres; see `ClassPass`."""
+    ) -> TruncatedPass:
+        """Make the first pass: see `PassSettings`.
+
+        Raises:
+            ArcwiseError: the embeddings are not on a CPU, or numba is missing.
+        """
         if problem.x.device.type != "cpu":
             raise ArcwiseError(
                 f"Truncated: the embeddings are on {problem.x.device}; it computes on a CPU: "
                 'expected impl="auto" there'
             )
-        sparse = _compiled_loops()
-        size = problem.chunk_size(self.chunk)
-        centres, exponentials = ChunkedCentres(problem), Exponentials(problem, size)
-        row_random = self._random(len(problem.x), problem)
-        candidates: list[Entries] = []
-        for chunk in problem.chunks(size):
-            rows = centres.first(chunk)
-            weights, derivative, _ = exponentials.accumulate(chunk, rows)
-            if not gradients:
-                continue
-            # The sum so far bounds the whole one from below: nothing of at least τ is missed.
-            maximum = exponentials.maximum.current
-            so_far = exponentials.total + torch.exp(problem.target.logit - maximum)
-            least = (self.tau * so_far).to(weights.dtype).numpy()
-            column_random = self._random(weights.shape[1], problem)
-            starts, columns, values = sparse.at_least(
-                weights.numpy(), least, column_random, row_random
-            )
-            candidates.append(Entries.of(starts, columns, values, derivative, maximum))
-            if self.below == "drop" and len(candidates).bit_count() == 1:  # as the sum doubles
-                candidates = [entries.at_least(least, maximum) for entries in candidates]
-        softmax = SoftmaxStatistics.of(problem, exponentials.log_sum_exp)
-        ctx = TruncatedContext(problem, softmax, size, centres)
-        if gradients:
-            self._truncate(ctx, candidates)
-        return softmax.loss, ctx
-
-    def backward(self, ctx: TruncatedContext) -> Iterator[tuple[slice, Tensor]]:
-        """The sparse products with the samples."""
-        finish = CentreGradients(ctx.problem, ctx.softmax, ctx.chunk_size)
-        for chunk, centres, sums in _second_pass(ctx, finish.out):
-            yield chunk.rows, finish.gradient(chunk, centres, sums)
-
-    def step(self, ctx: TruncatedContext, rule: Rule, momentum: Tensor | None) -> None:
-        """The same, moving each chunk's centres before it goes on."""
-        finish = CentreGradients(ctx.problem, ctx.softmax, ctx.chunk_size)
-        for chunk, centres, sums in _second_pass(ctx, finish.out):
-            finish.step(chunk, centres, sums, rule, momentum)
-
-    def _truncate(self, ctx: TruncatedContext, candidates: list[Entries]) -> None:
-        """Settle which entries are kept, now that probabilities are known; their gradient by x."""
-        sparse = _compiled_loops()
-        problem, n = ctx.problem, len(ctx.problem.x)
-        accumulator = torch.zeros_like(problem.x)
-        certain = np.zeros(n)
-        candidates.reverse()
-        for chunk in problem.chunks(ctx.chunk_size):
-            entries = candidates.pop()  # gone as soon as it is settled
-            centres = ctx.centres.again(chunk)
-            factor = torch.exp(entries.maximum.double() - ctx.softmax.log_total).to(problem.x.dtype)
-            chance = self._random(len(entries.values), problem)
-            weights = sparse.settle(
-                entries.starts, entries.columns, entries.values, entries.derivatives,
-                factor.numpy(), factor.numpy().dtype.type(self.tau), chance,
-                centres.inverse.numpy(), certain,
-            )  # fmt: skip
-            ctx.weights.append(weights)
-            sparse.add_product(*weights, centres.rows.numpy(), accumulator.numpy())
-        ctx.embedding_gradient = embedding_gradient(problem, ctx.softmax, accumulator)
-        dropped = (ctx.softmax.one_minus_p.numpy() - certain).clip(0)
-        ctx.metrics = {
-            "dropped": float(dropped.mean()) if n else 0.0,
-            "dropped_most": float(dropped.max(initial=0.0)),
-            "kept": sum(len(columns) for _, columns, _ in ctx.weights)
-            / max(n * problem.classes, 1),
-        }
-
-    def _random(self, size: int, problem: Problem) -> np.ndarray:
-        """(size,) numbers in [0, 1) under roulette, else none."""
-        size = size if self.below == "roulette" else 0
-        return torch.rand(size, dtype=problem.x.dtype).numpy()
+        try:
+            from arcwise.softmax.truncated import sparse
+        except ImportError as error:
+            raise ArcwiseError(
+                f"Truncated: its loops are compiled by numba ({error}); "
+                "pip install 'arcwise[train]' has it"
+            ) from error
+        return TruncatedPass(self, problem, gradients, sparse)
 
 
-class TruncatedContext:
-    """What the second pass needs of the first: see `Context`.
+class TruncatedPass:
+    """The passes over one problem: see `ClassPass`.
 
     Attributes:
-        problem: the problem.
-        softmax: its probabilities.
-        chunk_size: classes at a time.
-        centres: the centres, whose lengths have been measured.
-        embedding_gradient: (N, D) dL/dembeddings, or None without gradients.
-        weights: chunk by chunk, the entries that are kept.
+        log_negatives: (n,) log-sum-exp of the negatives.
         metrics: ``dropped``, the probability whose gradient was left out (under roulette: left to
             chance), mean over the samples; ``dropped_most``, of the worst sample; ``kept``, entries
             kept as a share of N·C. The gradient of sample i is off by at most
@@ -152,15 +88,101 @@ class TruncatedContext:
     """
 
     def __init__(
-        self, problem: Problem, softmax: SoftmaxStatistics, chunk_size: int, centres: ChunkedCentres
+        self, settings: Truncated, problem: Problem, gradients: bool, sparse: ModuleType
     ) -> None:
-        self.problem = problem
-        self.softmax = softmax
-        self.chunk_size = chunk_size
-        self.centres = centres
-        self.embedding_gradient: Tensor | None = None
-        self.weights: list[Sparse] = []
+        """Make the exact first pass, and remember the entries that may be kept."""
         self.metrics: dict[str, float] = {}
+        self._settings = settings
+        self._problem = problem
+        self._sparse = sparse
+        self._chunk_size = problem.chunk_size(settings.chunk)
+        self._centres = ChunkedCentres(problem)
+        self._candidates: list[Entries] = []
+        self._weights: list[Sparse] = []
+        exponentials = Exponentials(problem, self._chunk_size)
+        row_random = self._random(len(problem.x))
+        for chunk in problem.chunks(self._chunk_size):
+            weights, derivative, _ = exponentials.accumulate(chunk, self._centres.first(chunk))
+            if not gradients:
+                continue
+            # The sum so far bounds the whole one from below: nothing of at least τ is missed.
+            maximum = exponentials.maximum.current
+            so_far = exponentials.total + torch.exp(problem.target.logit - maximum)
+            least = (settings.tau * so_far).to(weights.dtype).numpy()
+            column_random = self._random(weights.shape[1])
+            starts, columns, values = sparse.at_least(
+                weights.numpy(), least, column_random, row_random
+            )
+            self._candidates.append(Entries.of(starts, columns, values, derivative, maximum))
+            count = len(self._candidates)
+            if settings.below == "drop" and count.bit_count() == 1:  # as the sum doubles
+                self._candidates = [self._pruned(e, least, maximum) for e in self._candidates]
+        self.log_negatives = exponentials.log_sum_exp
+
+    def accumulator(self, softmax: SoftmaxStatistics) -> Tensor:
+        """Return the sparse products with the centres, now that probabilities are known.
+
+        This settles which entries are kept, and how much probability is dropped.
+        """
+        problem, n, tau = self._problem, len(self._problem.x), self._settings.tau
+        accumulator = torch.zeros_like(problem.x)
+        certain = np.zeros(n)
+        self._candidates.reverse()
+        for chunk in problem.chunks(self._chunk_size):
+            entries = self._candidates.pop()  # gone as soon as it is settled
+            centres = self._centres.again(chunk)
+            factor = torch.exp(entries.maximum.double() - softmax.log_total)
+            factor = factor.to(problem.x.dtype).numpy()
+            weights = self._sparse.settle(
+                entries.starts, entries.columns, entries.values, entries.derivatives, factor,
+                factor.dtype.type(tau), self._random(len(entries.values)), centres.inverse.numpy(),
+                certain,
+            )  # fmt: skip
+            self._weights.append(weights)
+            self._sparse.add_product(*weights, centres.rows.numpy(), accumulator.numpy())
+        dropped = (softmax.one_minus_p.numpy() - certain).clip(0)
+        kept = sum(len(columns) for _, columns, _ in self._weights)
+        self.metrics = {
+            "dropped": float(dropped.mean()) if n else 0.0,
+            "dropped_most": float(dropped.max(initial=0.0)),
+            "kept": kept / max(n * problem.classes, 1),
+        }
+        return accumulator
+
+    def centre_gradients(self, softmax: SoftmaxStatistics) -> Iterator[tuple[slice, Tensor]]:
+        """Make the sparse products with the samples."""
+        finish = CentreGradients(self._problem, softmax, self._chunk_size)
+        for chunk, centres, sums in self._second_pass(finish.out):
+            yield chunk.rows, finish.gradient(chunk, centres, sums)
+
+    def step_centres(self, softmax: SoftmaxStatistics, rule: Rule, momentum: Tensor | None) -> None:
+        """Make the same products, moving each chunk's centres before it goes on."""
+        finish = CentreGradients(self._problem, softmax, self._chunk_size)
+        for chunk, centres, sums in self._second_pass(finish.out):
+            finish.step(chunk, centres, sums, rule, momentum)
+
+    def _second_pass(self, out: Tensor) -> Iterator[tuple[Chunk, CentreRows, Tensor]]:
+        """Chunk by chunk, its centres and (R, D) sums over the samples, in the memory `out`."""
+        problem = self._problem
+        x = (problem.x * problem.scale_per_sample).numpy()
+        for chunk, weights in zip(problem.chunks(self._chunk_size), self._weights, strict=True):
+            centres = self._centres.again(chunk)
+            sums = out[: chunk.width].zero_()
+            self._sparse.add_transposed_product(*weights, x, sums.numpy())
+            yield chunk, centres, sums
+
+    def _pruned(self, entries: Entries, least: np.ndarray, maximum: Tensor) -> Entries:
+        """Those of the entries that are at least (n,) `least` under another maximum."""
+        least = least * torch.exp(maximum - entries.maximum).numpy()
+        starts, columns, values, derivatives = self._sparse.prune(
+            entries.starts, entries.columns, entries.values, entries.derivatives, least
+        )
+        return Entries(starts, columns, values, derivatives, entries.maximum)
+
+    def _random(self, size: int) -> np.ndarray:
+        """(size,) numbers in [0, 1) under roulette, else none."""
+        size = size if self._settings.below == "roulette" else 0
+        return torch.rand(size, dtype=self._problem.x.dtype).numpy()
 
 
 @dataclass(frozen=True)
@@ -197,33 +219,3 @@ class Entries:
                 nearest = derivative.nearest.numpy()[samples, classes]
                 columns = (classes * derivative.subcentres + nearest).astype(np.int32)
         return cls(starts, columns, values, derivatives, maximum)
-
-    def at_least(self, least: np.ndarray, maximum: Tensor) -> Entries:
-        """Those of at least (n,) `least` under another maximum."""
-        least = least * torch.exp(maximum - self.maximum).numpy()
-        starts, columns, values, derivatives = _compiled_loops().prune(
-            self.starts, self.columns, self.values, self.derivatives, least
-        )
-        return Entries(starts, columns, values, derivatives, self.maximum)
-
-
-def _second_pass(ctx: TruncatedContext, out: Tensor) -> Iterator[tuple[Chunk, CentreRows, Tensor]]:
-    """Chunk by chunk, its centres and (R, D) sums over the samples, in the memory `out`."""
-    problem, sparse = ctx.problem, _compiled_loops()
-    x = (problem.x * problem.scale_per_sample).numpy()
-    for chunk, weights in zip(problem.chunks(ctx.chunk_size), ctx.weights, strict=True):
-        centres = ctx.centres.again(chunk)
-        sums = out[: chunk.width].zero_()
-        sparse.add_transposed_product(*weights, x, sums.numpy())
-        yield chunk, centres, sums
-
-
-def _compiled_loops() -> ModuleType:
-    try:
-        from arcwise.softmax.truncated import sparse
-    except ImportError as error:
-        raise ArcwiseError(
-            f"Truncated: its loops are compiled by numba ({error}); "
-            "pip install 'arcwise[train]' has it"
-        ) from error
-    return sparse

@@ -1,4 +1,4 @@
-"""Who is looked for where: as the data set states it, or as it can be."""
+"""Which templates search which: as the data set states it, or as the seed draws it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from arcwise import evaluation
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Identification, TwoGalleries
-from arcwise.protocols.search import search
-from tests.protocols.tables import items, people, vectors
+from arcwise.protocols.search_protocol import search_protocol
+from tests.protocols.tables import people, templates, vectors
 
 IDS = people(12, 4)
 
@@ -21,12 +21,12 @@ def splits(of: dict[int, str], known: int = 12) -> list[object]:
 
 def test_the_rows_of_the_gallery() -> None:
     stated = splits({0: "gallery", 1: "gallery", 2: "query", 3: "probe"}, known=8)
-    layout = items(identity=IDS, split=stated)
-    found = search(layout, 0)
+    searched = templates(identity=IDS, split=stated)
+    found = search_protocol(searched, 0)
     assert found.stated
-    assert found.words == "the rows of split gallery"
-    made = layout.items(vectors(IDS))
-    closed, open_ = found.identify(made, 0)
+    assert found.description == "the rows of split gallery"
+    made = vectors(IDS)
+    closed, open_ = found.identify(made, searched.ids, 0)
     assert isinstance(closed, Identification)
     assert closed is open_
     assert (len(closed.rank_of_mate), len(closed.unknown), closed.identities) == (16, 16, 8)
@@ -38,59 +38,61 @@ def test_the_rows_of_the_gallery() -> None:
     retrieved = evaluation.retrieval(
         rows[probes], ids[probes], gallery=rows[entries], gallery_ids=ids[entries]
     )
-    assert found.retrieve(made, 0).map_at_r == retrieved.map_at_r
-    assert found.retrieve(made, 0).left_out == 16
+    assert found.retrieve(made, searched.ids, 0).map_at_r == retrieved.map_at_r
+    assert found.retrieve(made, searched.ids, 0).left_out == 16
 
 
 def test_everybody_known_is_no_open_set() -> None:
-    layout = items(identity=IDS, split=splits({0: "gallery", 1: "query", 2: "query", 3: "query"}))
-    closed, open_ = search(layout, 0).identify(layout.items(vectors(IDS)), 0)
+    searched = templates(
+        identity=IDS, split=splits({0: "gallery", 1: "query", 2: "query", 3: "query"})
+    )
+    closed, open_ = search_protocol(searched, 0).identify(vectors(IDS), searched.ids, 0)
     assert closed is not None
     assert open_ is None
 
 
 def test_two_galleries_are_averaged() -> None:
     stated = ["query" if row % 4 else f"gallery{1 + row // 4 % 2}" for row in range(len(IDS))]
-    layout = items(identity=IDS, split=stated)
-    found = search(layout, 0)
-    closed, open_ = found.identify(layout.items(vectors(IDS)), 0)
+    searched = templates(identity=IDS, split=stated)
+    found = search_protocol(searched, 0)
+    closed, open_ = found.identify(vectors(IDS), searched.ids, 0)
     assert isinstance(closed, TwoGalleries)
     assert closed is open_
     assert [len(part.unknown) for part in (closed.first, closed.second)] == [18, 18]
-    assert found.retrieve(layout.items(vectors(IDS)), 0).queries == 36
+    assert found.retrieve(vectors(IDS), searched.ids, 0).queries == 36
 
 
 def test_the_rare_domain_or_one_each() -> None:
     domain = ["studio" if row % 4 == 3 else "shop" for row in range(len(IDS))]
-    layout = items(identity=IDS, image=[str(row) for row in range(48)], domain=domain)
-    found = search(layout, 0)
-    assert (found.words, found.stated) == ("studio pictures", False)
+    searched = templates(identity=IDS, image=[str(row) for row in range(48)], domain=domain)
+    found = search_protocol(searched, 0)
+    assert (found.description, found.stated) == ("studio images", False)
     assert found.galleries[0].tolist() == list(range(3, 48, 4))
-    closed, open_ = found.identify(layout.items(vectors(IDS)), 0)
+    closed, open_ = found.identify(vectors(IDS), searched.ids, 0)
     assert isinstance(closed, Identification)
     assert isinstance(open_, Identification)
     assert (closed.identities, open_.identities) == (12, 6)
     assert len(open_.unknown) == 18
 
-    layout = items(identity=IDS, domain=[*domain[:3], "shop", *domain[4:]])
-    found = search(layout, 0)
-    assert found.words == "one vector each"
-    assert len(set(layout.ids[found.galleries[0]])) == 12
+    searched = templates(identity=IDS, domain=[*domain[:3], "shop", *domain[4:]])
+    found = search_protocol(searched, 0)
+    assert found.description == "one vector each"
+    assert len(set(searched.ids[found.galleries[0]])) == 12
     assert not np.intersect1d(found.galleries[0], found.probes).size
 
 
-def test_one_picture_each_leaves_nobody_to_search() -> None:
-    layout = items(identity=["a", "b", "b", "c"], domain=["x", "x", "y", "x"])
-    found = search(layout, 0)
-    closed, open_ = found.identify(layout.items(vectors(["a", "b", "b", "c"])), 0)
+def test_one_image_each_leaves_nobody_to_search() -> None:
+    searched = templates(identity=["a", "b", "b", "c"], domain=["x", "x", "y", "x"])
+    found = search_protocol(searched, 0)
+    closed, open_ = found.identify(vectors(["a", "b", "b", "c"]), searched.ids, 0)
     assert closed is not None
     assert open_ is None
 
 
 def test_near_duplicates_are_not_answers() -> None:
     media = [f"burst{row // 2}" for row in range(len(IDS))]
-    layout = items(identity=IDS, media=media)
-    found = search(layout, 0).retrieve(layout.items(vectors(IDS)), 0)
+    searched = templates(identity=IDS, media=media)
+    found = search_protocol(searched, 0).retrieve(vectors(IDS), searched.ids, 0)
     direct = evaluation.retrieval(vectors(IDS), np.array(IDS, str), media=np.array(media))
     assert found.map_at_r == direct.map_at_r
     plain = evaluation.retrieval(vectors(IDS), np.array(IDS, str))
@@ -98,12 +100,14 @@ def test_near_duplicates_are_not_answers() -> None:
 
 
 def test_queries_of_others_only() -> None:
-    layout = items(identity=["a", "a", "b", "b"], split=["gallery", "gallery", "query", "query"])
+    searched = templates(
+        identity=["a", "a", "b", "b"], split=["gallery", "gallery", "query", "query"]
+    )
     with pytest.raises(ArcwiseError, match="no query is of an identity in the gallery"):
-        search(layout, 0)
+        search_protocol(searched, 0)
 
 
 @pytest.mark.parametrize(("split", "lacking"), [("gallery2", "query"), ("probe", "gallery")])
 def test_a_side_of_which_nothing_is_left(split: str, lacking: str) -> None:
     with pytest.raises(ArcwiseError, match=f"no row of split {lacking} is left; expected some"):
-        search(items(identity=IDS, split=[split] * len(IDS)), 0)
+        search_protocol(templates(identity=IDS, split=[split] * len(IDS)), 0)

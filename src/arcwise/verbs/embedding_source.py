@@ -1,4 +1,4 @@
-"""Where the vectors of a data set come from: a model and its cache, or the data set itself."""
+"""Where the embeddings of a data set come from: a model and its cache, or the data set itself."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from arcwise.images.preparation import Preparation
 from arcwise.runtime import Embedded, EmbeddingCache, Model
 
 NO_MODEL = "-"
-"""What a user types for vectors that no model here has made."""
+"""What a user types, in the place of a model, for vectors that the data set has already."""
 
 
 @dataclass(frozen=True, eq=False)
-class System:
+class EmbeddingSource:
     """What is measured: a model, or whatever made the vectors of a data set.
 
     Attributes:
-        name: for people; no two systems beside each other share it.
+        name: for people; no two sources that are compared share it.
         model: None for a data set's own vectors.
     """
 
@@ -37,24 +37,24 @@ class System:
 
     @property
     def fingerprint(self) -> str:
-        """The model's; empty without one."""
+        """The fingerprint of the model; empty without one."""
         return "" if self.model is None else self.model.fingerprint
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
-        """The model's own."""
+        """The thresholds of the model."""
         return () if self.model is None else self.model.thresholds
 
     @property
     def search_thresholds(self) -> tuple[SearchThreshold, ...]:
-        """The model's own, for searches."""
+        """The thresholds of the model for searches."""
         return () if self.model is None else self.model.search_thresholds
 
 
-def open_systems(
+def open_sources(
     models: Sequence[str | Path | Model], preparation: str | Path | Preparation | None
-) -> list[System]:
-    """The systems, each with a name of its own.
+) -> list[EmbeddingSource]:
+    """Return the sources, each with a name of its own.
 
     Args:
         models: model folders, bare `.onnx` files, loaded models, or "-" for the data set's vectors.
@@ -65,36 +65,36 @@ def open_systems(
     """
     if isinstance(preparation, str | Path):
         preparation = _read_preparation(Path(preparation))
-    found: list[System] = []
+    sources: list[EmbeddingSource] = []
     for one in models:
         model = _open(one, preparation)
         name = "vectors" if model is None else model.name
         if model is not None and len(models) > 1:
-            name = _beside(model)
+            name = _distinctive_name(model)
         fingerprint = "" if model is None else model.fingerprint
-        if any(other.fingerprint == fingerprint for other in found):
-            raise ArcwiseError(f"{one}: named twice; expected different models beside each other")
-        if any(other.name == name for other in found):
+        if any(other.fingerprint == fingerprint for other in sources):
+            raise ArcwiseError(f"{one}: named twice; expected different models to compare")
+        if any(other.name == name for other in sources):
             name = f"{name}-{fingerprint[:8]}"
-        found.append(System(name, model))
-    return found
+        sources.append(EmbeddingSource(name, model))
+    return sources
 
 
-def _beside(model: Model) -> str:
-    """What tells a model from others: its run, or its file."""
+def _distinctive_name(model: Model) -> str:
+    """Return what tells a model from others: its run, or its file."""
     path = model.path.resolve()
     return path.parent.name if path.name == "model" else path.stem
 
 
-class Vectors(NamedTuple):
-    """The vectors of several systems, of the rows that all of them could embed.
+class Embeddings(NamedTuple):
+    """The embeddings of several sources, of the rows that all of them could embed.
 
     Attributes:
-        vectors: (M, D) float32 for each system, unit length; each may have its own D.
+        vectors: (M, D) float32 for each source, unit length; each may have its own D.
         rows: (M,) int64, the manifest's row of each vector.
         failures: why the other rows have none.
         reused: how many vectors were in a cache.
-        notes: what is to be said about the caches.
+        notes: on the caches, a line each.
     """
 
     vectors: list[np.ndarray]
@@ -104,59 +104,62 @@ class Vectors(NamedTuple):
     notes: tuple[str, ...]
 
 
-def vectors_of(
-    systems: Sequence[System],
+def embeddings_of(
+    sources: Sequence[EmbeddingSource],
     manifest: Manifest,
     *,
     cached: bool,
     progress: Callable[[int, int], object] | None = None,
-) -> Vectors:
-    """The systems' vectors of a manifest.
+) -> Embeddings:
+    """Return the embeddings of a manifest's rows, by every source.
 
     Args:
-        systems: at least one.
-        manifest: its own vectors are taken where there are no pictures, and where they say that
-            the system's model made them.
+        sources: at least one.
+        manifest: its own vectors are taken where there are no images, and where they say that the
+            source's model made them.
         cached: whether embeddings are looked for, and kept, in the user's cache folder.
-        progress: told (pictures done, pictures in all), every system counting.
+        progress: called with (images done, images in all), counted over all sources.
 
     Raises:
-        ArcwiseError: no picture can be read, or the manifest's vectors are not a system's.
+        ArcwiseError: no image can be read, or the manifest's vectors are not a source's.
     """
-    found: list[Embedded] = []
+    embedded: list[Embedded] = []
     notes: list[str] = []
-    total = len(manifest) * len(systems)
-    for number, system in enumerate(systems):
+    total = len(manifest) * len(sources)
+    for number, source in enumerate(sources):
         before = number * len(manifest)
 
-        def move(done: int, _: int, before: int = before) -> None:
+        def report(done: int, _: int, before: int = before) -> None:
             if progress is not None:
                 progress(before + done, total)
 
-        embedded, said = _vectors(system, manifest, cached, move)
-        found.append(embedded)
-        notes += said
-    rows = reduce(np.intersect1d, [one.rows for one in found])
-    failures = {failure.name: failure for one in found for failure in one.failures}
-    return Vectors(
-        [one.vectors[np.isin(one.rows, rows)] if failures else one.vectors for one in found],
+        one, cache_notes = _embedded(source, manifest, cached, report)
+        embedded.append(one)
+        notes += cache_notes
+    rows = reduce(np.intersect1d, [one.rows for one in embedded])
+    failures = {failure.name: failure for one in embedded for failure in one.failures}
+    return Embeddings(
+        [one.vectors[np.isin(one.rows, rows)] if failures else one.vectors for one in embedded],
         rows,
         tuple(failures.values()),
-        sum(one.reused for one in found),
+        sum(one.reused for one in embedded),
         tuple(notes),
     )
 
 
-def _vectors(
-    system: System, manifest: Manifest, cached: bool, progress: Callable[[int, int], object]
+def _embedded(
+    source: EmbeddingSource,
+    manifest: Manifest,
+    cached: bool,
+    progress: Callable[[int, int], object],
 ) -> tuple[Embedded, list[str]]:
-    """One system's vectors, and what is to be said about its cache."""
-    model = system.model
+    """Return one source's embeddings, and notes on its cache."""
+    model = source.model
     made_by = (manifest.table.schema.metadata or {}).get(b"arcwise.fingerprint", b"").decode()
     if "vector" in manifest.table.column_names and (
         model is None or not manifest.has_images or made_by == model.fingerprint
     ):
-        return _own(manifest, model, made_by), []
+        return _vectors_of_the_data(manifest, model, made_by), []
     if model is None:
         raise ArcwiseError(
             f"{manifest.name}: holds no vectors; expected a column 'vector', or a model that makes "
@@ -168,8 +171,15 @@ def _vectors(
         return runtime.embed_manifest(model, manifest, progress=progress, cache=cache), cache.notes
 
 
-def _own(manifest: Manifest, model: Model | None, made_by: str) -> Embedded:
-    """The manifest's vectors, scaled to unit length."""
+def _vectors_of_the_data(manifest: Manifest, model: Model | None, made_by: str) -> Embedded:
+    """Return the manifest's vectors, scaled to unit length.
+
+    Args:
+        manifest: with vectors.
+        model: that they have to be of; None for any.
+        made_by: the fingerprint of the model that made them, as the file says; empty where it
+            does not.
+    """
     vectors = manifest.vectors
     if model is not None and made_by not in ("", model.fingerprint):
         raise ArcwiseError(

@@ -1,4 +1,4 @@
-"""Who was trained on is known by every written form of the name, and by the pictures."""
+"""Who was trained on is known by every written form of the name, and by the images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from arcwise.verbs.calibrate import calibrate
 from arcwise.verbs.data_convert import convert
 from arcwise.verbs.evaluate import evaluate
 from arcwise.verbs.train import TrainResult
-from arcwise.verbs.unseen import unseen
+from arcwise.verbs.unseen_identities import unseen_rows
 
 NFC, NFD = "Jos\u00e9", "Jose\u0301"
 Made = Callable[..., Model]
@@ -60,7 +60,7 @@ def named(manifest: Manifest, *names: str) -> Manifest:
     [("1", "001"), ("001", "1"), ("1.0", "1"), ("1", "1.0"), (NFC, NFD), (NFD, NFC), ("a", " a ")],
 )
 def test_forms_of_a_name(made: Made, new: Manifest, then: str, now: str) -> None:
-    found = unseen(named(new, now, "x", "y"), [made(then)])
+    found = unseen_rows(named(new, now, "x", "y"), [made(then)])
     assert found.manifest.classes == ["x", "y"]
     assert (found.left_out, found.trained_images) == (1, None)
 
@@ -70,11 +70,11 @@ def test_an_older_model_knows_folders_around_the_identity(made: Made, tmp_path: 
         (tmp_path / "photos/outer/inner" / name).mkdir(parents=True)
         (tmp_path / "photos/outer/inner" / name / "1.jpg").write_bytes(b"")
     data = open_manifest(tmp_path / "photos")
-    assert unseen(data, [made("inner/ann")]).manifest.classes == ["bob", "cid"]
-    assert unseen(data, [made("other/ann", "nn")]).left_out == 0
+    assert unseen_rows(data, [made("inner/ann")]).manifest.classes == ["bob", "cid"]
+    assert unseen_rows(data, [made("other/ann", "nn")]).left_out == 0
 
 
-def test_what_a_model_keeps_are_the_pictures_it_was_trained_on(trained: TrainResult) -> None:
+def test_what_a_model_keeps_are_the_images_it_was_trained_on(trained: TrainResult) -> None:
     parts = trained.parts
     kept = read_bundle(trained.model).trained_images()
     assert kept is not None
@@ -87,22 +87,22 @@ def test_what_a_model_keeps_are_the_pictures_it_was_trained_on(trained: TrainRes
     assert not set(last) & set(content_digests(parts.choose))
 
 
-def test_pictures_by_other_names(served: Path, trained: TrainResult, new: Manifest) -> None:
-    """An identity of which one picture was trained on is left out, with all its pictures."""
+def test_images_by_other_names(served: Path, trained: TrainResult, new: Manifest) -> None:
+    """An identity of which one image was trained on is left out, with all its images."""
     model = runtime.load(served)
     assert model.bundle is not None
     train = trained.parts.train
     seen = np.isin(content_digests(train), model.bundle.trained_images())
     strange = named(train, *(f"other-{n}" for n in range(len(train.classes))))
     with pytest.raises(
-        ArcwiseError, match=rf"all but 0 of .* on {seen.sum()} of its {len(seen)} p"
+        ArcwiseError, match=rf"all but 0 of .* on {seen.sum()} of its {len(seen)} i"
     ):
-        unseen(strange, [model], other_identities=True)
+        unseen_rows(strange, [model], other_identities=True)
     own = strange.select(np.flatnonzero(seen)[:1])
     paths = [str(one.root / image) for one in (own, new) for image in one.images]
     both = pa.table({"image": paths, "identity": [new.classes[0], *new.identities]})
     for others in (False, True):
-        found = unseen(Manifest(both, Path("/"), "both"), [model], other_identities=others)
+        found = unseen_rows(Manifest(both, Path("/"), "both"), [model], other_identities=others)
         assert (found.left_out, found.trained_images) == (1, 1)
         assert found.manifest.classes == new.classes[1:]
 
@@ -110,19 +110,19 @@ def test_pictures_by_other_names(served: Path, trained: TrainResult, new: Manife
 def test_bare_numbers_may_be_others(made: Made, new: Manifest) -> None:
     numbers = named(new, "0", "1", "2", "3")
     some = made("0", "1", images=True)
-    found = unseen(numbers, [some])
+    found = unseen_rows(numbers, [some])
     assert found.left_out == 2
     assert "2 left out by this rule (such as 0)" in found.notes[0]
     assert "none of the data set's images" in found.notes[0]
     assert "--other-identities" in found.notes[0]
-    stated = unseen(numbers, [some], other_identities=True)
+    stated = unseen_rows(numbers, [some], other_identities=True)
     assert (stated.left_out, stated.manifest.classes) == (0, ["0", "1", "2", "3"])
     every = made(*map(str, range(4)))
     with pytest.raises(ArcwiseError, match=r"trained on all but 0 .*--other-identities"):
-        unseen(numbers, [every])
-    assert unseen(numbers, [every], other_identities=True).left_out == 0
+        unseen_rows(numbers, [every])
+    assert unseen_rows(numbers, [every], other_identities=True).left_out == 0
     with pytest.raises(ArcwiseError, match=r"it has never seen$"):
-        unseen(named(new, "a", "b"), [made("a", "b")])
+        unseen_rows(named(new, "a", "b"), [made("a", "b")])
 
 
 def test_evaluate_and_calibrate_say_so(made: Made, new: Manifest) -> None:
@@ -137,7 +137,7 @@ def test_evaluate_and_calibrate_say_so(made: Made, new: Manifest) -> None:
     assert calibrate(model.path, numbers, other_identities=True).left_out == 0
 
 
-def test_a_pack_that_does_not_say_whose_its_pictures_are(
+def test_a_pack_that_does_not_say_whose_its_images_are(
     served: Path, trained: TrainResult, tmp_path: Path
 ) -> None:
     """They are counted: nobody can be left out."""
@@ -152,7 +152,7 @@ def test_a_pack_that_does_not_say_whose_its_pictures_are(
     (tmp_path / "pairs.csv").write_text("\n".join(["a,b,same", *pairs, ""]))
     convert(train, tmp_path / "pack.bin", pairs=tmp_path / "pairs.csv")
     found = evaluate(model, tmp_path / "pack.bin")
-    assert found.people is None
+    assert found.identity_count is None
     assert found.about.trained_images is not None
     assert 0 < found.about.trained_images <= 2 * len(pairs)
     assert seen[:9].any()

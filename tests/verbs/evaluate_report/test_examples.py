@@ -1,4 +1,4 @@
-"""The hardest pairs are the hardest of all, every two identities once."""
+"""The hardest pairs are the hardest of all; searches shown are searches measured."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from arcwise import evaluation
 from arcwise.evaluation import blocks
-from arcwise.verbs.evaluate_report.hardest import ENOUGH, Found, of_all, of_pairs
+from arcwise.verbs.evaluate_report.examples import (
+    ENOUGH,
+    HardestPairs,
+    SearchSides,
+    nearest,
+    of_all,
+    of_pairs,
+    queries_with_mates,
+)
 
 
 def slow(unit: np.ndarray, codes: np.ndarray, count: int, same: bool) -> list[float]:
@@ -39,7 +48,7 @@ def test_as_a_slow_search_finds_them(block: int, seed: int, count: int) -> None:
         _agree(found, unit, codes, same)
 
 
-def _agree(found: Found, unit: np.ndarray, codes: np.ndarray, same: bool) -> None:
+def _agree(found: HardestPairs, unit: np.ndarray, codes: np.ndarray, same: bool) -> None:
     for score, a, b in zip(*found, strict=True):
         assert a != b
         assert score == unit[a] @ unit[b]
@@ -59,3 +68,36 @@ def test_of_listed_pairs(enough: int, seed: int, count: int) -> None:
         found = of_pairs(scores, a, b, codes[a] == codes[b], codes, count)
     for one, all_pairs in zip(found, of_all(unit, codes, count), strict=True):
         assert one.score.tolist() == all_pairs.score.tolist()
+
+
+@pytest.mark.parametrize("stated", [False, True])
+@pytest.mark.parametrize("with_media", [False, True])
+@given(seed=st.integers(0, 10**6))
+def test_places_are_those_of_retrieval(stated: bool, with_media: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(4, size=20).astype(str)
+    ids[:3] = ids[19] = ids[18] = "0"
+    vectors = rng.choice(np.float32([-0.5, 0.5]), size=(20, 4))  # unit rows, many ties, all exact
+    media = rng.integers(12, size=20).astype(str) if with_media else None
+    if media is not None:
+        media[0], media[19], media[18] = "a", "b", "c"
+    everyone = np.arange(20)
+    where = (
+        SearchSides(everyone[:8], everyone[8:], media)
+        if stated
+        else SearchSides(everyone, everyone, media)
+    )
+    if stated:
+        found = evaluation.retrieval(
+            vectors[:8], ids[:8], gallery=vectors[8:], gallery_ids=ids[8:],
+            media=None if media is None else media[:8],
+            gallery_media=None if media is None else media[8:],
+        )  # fmt: skip
+    else:
+        found = evaluation.retrieval(vectors, ids, media=media)
+    asked = queries_with_mates(ids, where)
+    assert len(asked) == found.queries
+    for query, rank in zip(asked, found.rank, strict=True):
+        answers = nearest(vectors, ids, where, int(query))
+        assert query not in answers
+        assert 1 + int(np.argmax(ids[answers] == ids[query])) == rank

@@ -10,10 +10,10 @@ from arcwise.gallery import open_gallery
 from arcwise.runtime import Model
 
 
-def model_of(gallery: str | Path, model: str | Path | None, *, create: bool = False) -> Model:
-    """The model named, or else the one that the gallery recorded; its fingerprint must fit.
+def gallery_model(gallery: str | Path, model: str | Path | None, *, create: bool = False) -> Model:
+    """Return the model named, or else the one that the gallery recorded; its fingerprint must fit.
 
-    What can be wrong with the gallery is found here, before any picture is embedded.
+    What is wrong with the gallery is said before any image is embedded.
 
     Args:
         gallery: the file.
@@ -24,9 +24,9 @@ def model_of(gallery: str | Path, model: str | Path | None, *, create: bool = Fa
         ArcwiseError: no model is named or recorded, or it is not where it was.
         GalleryError: no gallery, or one of another model.
     """
-    if not there(gallery):
+    if not gallery_may_exist(gallery):
         if not create:
-            raise GalleryError(f"{gallery}: no such gallery; `arcwise enrol` makes one")
+            raise no_such_gallery(gallery)
         if model is None:
             raise GalleryError(f"{gallery}: no such gallery; to make one, say --model runs/…/model")
         if not Path(gallery).parent.is_dir():
@@ -53,6 +53,11 @@ def model_of(gallery: str | Path, model: str | Path | None, *, create: bool = Fa
     return loaded
 
 
-def there(gallery: str | Path) -> bool:
-    """Whether there may be a gallery: a file, or an address, which only opening can tell."""
+def gallery_may_exist(gallery: str | Path) -> bool:
+    """Return whether there may be a gallery: a file, or an address, which only opening can tell."""
     return "://" in str(gallery) or Path(gallery).exists()
+
+
+def no_such_gallery(gallery: str | Path) -> GalleryError:
+    """Return the error for a gallery that is not there."""
+    return GalleryError(f"{gallery}: no such gallery; `arcwise enrol` makes one")
