@@ -109,9 +109,7 @@ def test_pictures_in_no_folder_are_an_error_unless_identities_do_not_matter(
     a_folder: AFolder,
 ) -> None:
     root = a_folder("1.png", "Al/2.png")
-    with pytest.raises(
-        ArcwiseError, match=r"1 images lie in no folder \(1\.png\).* put each into"
-    ):
+    with pytest.raises(ArcwiseError, match=r"1 images lie in no folder \(1\.png\).* put each into"):
         open_manifest(root)
     manifest = open_manifest(root, identities=False)
     assert manifest.column("identity") == ["", "Al"]

@@ -450,12 +450,12 @@ def test_pairs_lie_beside(written):
     assert pairs["same"].to_pylist() == [True]
 
 
-@pytest.mark.parametrize("told", [
+@pytest.mark.parametrize("sidecar", [
     (".cls", "-1"), (".txt", "nan"), (".cls", ""), (".json", {"label": -1}),
     (".json", {"label": None}), (".json", {"identity": "None"}), (".json", {"identity": -1.0}),
 ])  # fmt: skip
-def test_who_is_nobody_is_no_identity(a_tar, told):
-    ending, text = told
+def test_who_is_nobody_is_no_identity(a_tar, sidecar):
+    ending, text = sidecar
     path = a_tar([("1.jpg", b"one"), ("1.cls", "a"), ("2.jpg", b"two"), (f"2{ending}", text)])
     found = open_manifest(path, identities=False).column("identity")
     assert found is not None

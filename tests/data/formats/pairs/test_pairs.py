@@ -289,7 +289,7 @@ def test_a_row_that_is_no_pair_is_named(tmp_path: Path, text: str, message: str)
 
 
 def test_millions_of_pairs_take_seconds(tmp_path: Path) -> None:
-    """A tenth of what IJB-C has, in less than a tenth of the seconds that are meant."""
+    """A tenth of what IJB-C has, in less than a tenth of the seconds allowed for all."""
     numbers = np.random.default_rng(0).integers(0, 23124, (2, 1_500_000))
     a, b = (pa.array(one).cast(pa.string()) for one in numbers)
     table = pa.table({"a": a, "b": b, "same": pa.array(numbers[0] == numbers[1])})
