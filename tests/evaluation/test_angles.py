@@ -13,25 +13,25 @@ from arcwise.errors import ArcwiseError
 
 def test_known_angles_fall_into_their_bins() -> None:
     similarity = np.cos(np.radians([0, 10, 85, 95, 180]))
-    found = evaluation.angles(similarity, np.array([True, True, False, False, False]), bins=18)
-    assert found.edges[0] == 0.0
-    assert found.edges[-1] == math.pi
-    assert found.mated.sum() == 2
-    assert found.impostor.tolist() == [0] * 8 + [1, 1] + [0] * 7 + [1]
+    result = evaluation.angles(similarity, np.array([True, True, False, False, False]), bins=18)
+    assert result.edges[0] == 0.0
+    assert result.edges[-1] == math.pi
+    assert result.mated.sum() == 2
+    assert result.impostor.tolist() == [0] * 8 + [1, 1] + [0] * 7 + [1]
 
 
 def test_blocks_count_every_pair_once(halves: np.ndarray) -> None:
     ids = list("aabbbcddddeefgha")
     plain = evaluation.angles(*evaluation.all_pairs(halves, ids))
-    found = evaluation.angles_from_embeddings(halves, ids)
-    assert (found.mated == plain.mated).all()
-    assert (found.impostor == plain.impostor).all()
-    assert found.mated.sum() + found.impostor.sum() == 16 * 15 // 2
+    result = evaluation.angles_from_embeddings(halves, ids)
+    assert (result.mated == plain.mated).all()
+    assert (result.impostor == plain.impostor).all()
+    assert result.mated.sum() + result.impostor.sum() == 16 * 15 // 2
 
 
 def test_rounding_beyond_one_is_one() -> None:
-    found = evaluation.angles(np.float32([1.0000002, -1.0000002]), np.array([True, False]), bins=2)
-    assert (found.mated.tolist(), found.impostor.tolist()) == ([1, 0], [0, 1])
+    result = evaluation.angles(np.float32([1.0000002, -1.0000002]), np.array([True, False]), bins=2)
+    assert (result.mated.tolist(), result.impostor.tolist()) == ([1, 0], [0, 1])
 
 
 @pytest.mark.parametrize(

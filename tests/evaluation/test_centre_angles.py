@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from arcwise import evaluation
 from arcwise.errors import ArcwiseError
 
-MODULE = importlib.import_module("arcwise.evaluation.centre_angles")  # the name is the function's
+MODULE = importlib.import_module("arcwise.evaluation.angles")  # the name is the function's
 RIGHT, HALF_RIGHT = math.pi / 2, math.pi / 4
 
 
@@ -54,7 +54,7 @@ def test_equals_the_definitions(data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MODULE, "BLOCK", 40)
         patch.setattr(MODULE, "_COLUMNS", 2)
-        found = evaluation.centre_angles(vectors, ids, shaped, names)
+        result = evaluation.centre_angles(vectors, ids, shaped, names)
 
     present = sorted(set(ids.tolist()))
     rows = {c: [direction(x) for x in vectors[ids == c]] for c in present}
@@ -65,16 +65,16 @@ def test_equals_the_definitions(data: st.DataObject) -> None:
             min(range(subcentres), key=lambda k: angle(several[k], x)) for x in rows.get(c, [])
         ]
         weight[c] = several[max(range(subcentres), key=lambda k: (nearest.count(k), -k))]
-    assert found.intra == pytest.approx(
+    assert result.intra == pytest.approx(
         np.mean([angle(x, mean[c]) for c in present for x in rows[c]]), abs=1e-6
     )
-    assert found.inter == pytest.approx(to_nearest(list(mean.values())), abs=1e-6)
-    assert found.w_ec == pytest.approx(
+    assert result.inter == pytest.approx(to_nearest(list(mean.values())), abs=1e-6)
+    assert result.w_ec == pytest.approx(
         np.mean([angle(weight[c], mean[c]) for c in present]), abs=1e-6
     )
-    assert found.w_inter == pytest.approx(to_nearest(list(weight.values())), abs=1e-6)
-    assert (found.pictures, found.identities) == (count, classes)
-    assert found.singles == sum(len(several) == 1 for several in rows.values())
+    assert result.w_inter == pytest.approx(to_nearest(list(weight.values())), abs=1e-6)
+    assert (result.images, result.identities) == (count, classes)
+    assert result.singles == sum(len(several) == 1 for several in rows.values())
 
 
 def on_circle(*degrees: float) -> np.ndarray:
@@ -84,11 +84,11 @@ def on_circle(*degrees: float) -> np.ndarray:
 
 def test_by_hand() -> None:
     """Has a at 0 and 20 degrees, b at 90: EC at 10 and 90; W at 0 and 100, which is closer."""
-    found = evaluation.centre_angles(
+    result = evaluation.centre_angles(
         on_circle(0, 20, 90), list("aab"), on_circle(0, 100), list("ab")
     )
-    assert str(found).splitlines() == [
-        "angles: 3 pictures of 2 identities (1 of one picture)",
+    assert str(result).splitlines() == [
+        "angles: 3 images of 2 identities (1 of one image)",
         "  W-EC        10.00°",
         "  W-Inter     100.00°",
         "  Intra       6.67°",
@@ -96,40 +96,40 @@ def test_by_hand() -> None:
     ]
     plain = evaluation.centre_angles(on_circle(0, 20, 90), list("aab"))
     assert (plain.w_ec, plain.w_inter) == (None, None)
-    assert (plain.intra, plain.inter) == (found.intra, found.inter)
+    assert (plain.intra, plain.inter) == (result.intra, result.inter)
     assert "W-" not in str(plain)
 
 
 def test_centres_without_names_are_the_labels() -> None:
     embeddings, centres = on_circle(0, 90, 180), on_circle(5, 95, 190)
-    found = evaluation.centre_angles(embeddings, [0, 1, 2], centres)
-    assert found.w_ec == pytest.approx(math.radians(20 / 3), abs=1e-6)
+    result = evaluation.centre_angles(embeddings, [0, 1, 2], centres)
+    assert result.w_ec == pytest.approx(math.radians(20 / 3), abs=1e-6)
 
 
 def test_length_does_not_count_but_that_of_the_mean() -> None:
     """The mean is of unit embeddings: a long one does not pull its identity's centre."""
-    found = evaluation.centre_angles([[100.0, 0], [0, 1], [-1, -1]], list("aab"))
-    assert found.intra == pytest.approx(2 * HALF_RIGHT / 3, abs=1e-6)
+    result = evaluation.centre_angles([[100.0, 0], [0, 1], [-1, -1]], list("aab"))
+    assert result.intra == pytest.approx(2 * HALF_RIGHT / 3, abs=1e-6)
 
 
 def test_the_dominant_subcentre_is_that_of_most_pictures() -> None:
-    """Two pictures at 0 and 4 degrees are at the second sub-centre, one at 50 at the first."""
+    """Two images at 0 and 4 degrees are at the second sub-centre, one at 50 at the first."""
     embeddings = on_circle(0, 4, 50, 180)
     centres = np.stack([on_circle(50, 2), on_circle(180, 190)])
-    found = evaluation.centre_angles(embeddings, list("aaab"), centres, list("ab"))
-    assert found.w_inter == pytest.approx(math.radians(178), abs=1e-6)
+    result = evaluation.centre_angles(embeddings, list("aaab"), centres, list("ab"))
+    assert result.w_inter == pytest.approx(math.radians(178), abs=1e-6)
 
 
 def test_small_angles_are_not_lost() -> None:
     """The float32 cosine of a thousandth of a degree is 1."""
-    found = evaluation.centre_angles(on_circle(0, 0.002, 90), list("aab"))
-    assert np.degrees(found.intra) == pytest.approx(0.002 / 3, rel=1e-2)
+    result = evaluation.centre_angles(on_circle(0, 0.002, 90), list("aab"))
+    assert np.degrees(result.intra) == pytest.approx(0.002 / 3, rel=1e-2)
 
 
 @pytest.mark.parametrize(
     ("embeddings", "ids", "centres", "names", "message"),
     [
-        (np.eye(2), list("aa"), None, None, "all pictures are of a, expected"),
+        (np.eye(2), list("aa"), None, None, "all images are of a, expected"),
         ([[1, 0], [-1, 0], [0, 1]], list("aab"), None, None, "a cancel out"),
         ([[0, 0], [0, 1]], list("ab"), None, None, "a cancel out"),
         (np.eye(2), list("ab"), None, list("ab"), "without centres"),
@@ -139,7 +139,7 @@ def test_small_angles_are_not_lost() -> None:
         (np.eye(2), list("ab"), np.eye(2), list("xy"), "a has no centre"),
         (np.eye(2), list("ab"), np.ones((3, 2)), list("abb"), "b twice"),
         (np.eye(2), list("ab"), [[1, 0], [0, 0]], list("ab"), "b is zero"),
-        (np.eye(2), list("ab"), np.ones((3, 2, 2)), list("abc"), "c has sub-centres and no pict"),
+        (np.eye(2), list("ab"), np.ones((3, 2, 2)), list("abc"), "c has sub-centres and no image"),
         (np.eye(2), list("ab"), [[1, 0], [0, np.nan]], list("ab"), "NaN"),
         (np.eye(2), list("abc"), None, None, "ids has shape"),
     ],

@@ -37,8 +37,8 @@ def test_whole_weights_are_repeated_scores(scores: list[int], rate: float) -> No
     weight = np.arange(len(falling)) % 3
     repeated = np.repeat(falling, weight)
     if len(repeated):
-        found = weighted_threshold(falling, weight, rate, float(weight.sum()))
-        assert found == threshold_at(repeated, rate)
+        result = weighted_threshold(falling, weight, rate, float(weight.sum()))
+        assert result == threshold_at(repeated, rate)
 
 
 def test_a_threshold_refuses_its_impostor_even_after_a_file() -> None:

@@ -41,6 +41,6 @@ def faults(visit: Visit, width: int) -> list[str]:
         found.append(f"{wide} pixels wide in a window of {width}")
     broken = "[...document.images].filter(one => !one.complete || !one.naturalWidth).length"
     if missing := visit.ask(broken):
-        found.append(f"{missing} pictures are not there")
+        found.append(f"{missing} images are not there")
     found += visit.ask(MISPLACED)
     return found + [f"tiny: {one}" for one in visit.ask(TINY)]

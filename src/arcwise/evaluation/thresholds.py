@@ -64,5 +64,5 @@ def weighted_threshold(
 
 
 def resolved(rate: float, impostors: int) -> bool:
-    """Return whether `impostors` scores are enough to speak of this rate: ten would pass."""
+    """Return whether at least ten of `impostors` scores pass at this rate."""
     return rate * impostors >= RESOLVED_BY * (1 - 1e-9)
