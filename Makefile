@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test tree lint types layers tests clean
+.PHONY: demo test docs lint types layers tests clean
 
 demo: .venv/installed
 	$(BIN)/arcwise demo --out runs/demo
@@ -12,10 +12,11 @@ test: lint types layers tests
 lint: .venv/installed
 	$(BIN)/ruff check src tests studies benchmarks
 	$(BIN)/ruff format --check src tests studies benchmarks
-	$(BIN)/python studies/tree.py --check
+	$(BIN)/python studies/reference.py --check
 
-tree: .venv/installed
-	$(BIN)/python studies/tree.py
+docs: .venv/installed
+	$(BIN)/python studies/reference.py
+	$(BIN)/zensical build --clean --strict
 
 types: .venv/installed
 	$(BIN)/pyrefly check
@@ -33,4 +34,4 @@ tests: .venv/installed
 	@touch $@
 
 clean:
-	rm -rf .venv build dist src/*.egg-info .pytest_cache .ruff_cache .coverage
+	rm -rf .venv build dist site src/*.egg-info .pytest_cache .ruff_cache .coverage

@@ -1,19 +1,19 @@
-"""How fast pictures are read out of every form a data set has, beside the decoding alone.
+"""How fast images are read from every form of data set, compared with decoding alone.
 
     python benchmarks/data_loading.py [--data photos/manifest.csv] [--write docs/performance.md]
 
-Four measurements of the same pictures in one run (--only reading memory converting training):
+Four measurements of the same images in one run (--only reading memory converting training):
 
-reading     pictures a second, decoded and resized to 112 x 112, with one worker on one core and two
+reading     images per second, decoded and resized to 112 x 112, with one worker on one core and two
             on two: the bare OpenCV loop over files in memory (the limit), a plain PyTorch data set
             with Pillow over a folder, and the trainer's loader over every form. The lines take
-            turns, each in a process of its own; ratios are medians over the rounds.
-memory      a RecordIO file and shards of --records tiny records, opened and read: how much more
-            memory is resident at the highest than before.
-converting  one container into another, beside copying the source file, both down to the disk.
-training    how long the trainer waits for pictures in each epoch of the `products` recipe.
+            turns, each in its own process. Ratios are medians over the rounds.
+memory      a RecordIO file and shards of --records tiny records, opened and read: peak resident
+            memory above that before.
+converting  one container into another, compared with copying the source file, both to the disk.
+training    how long the trainer waits for images in each epoch of the `products` recipe.
 
-What was measured is kept in the folder, so that one part can be measured again.
+Results are kept in the folder, so that one part can be measured again.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ def main() -> None:
     from loading import forms, table
 
     options.folder.mkdir(parents=True, exist_ok=True)
-    pictures = forms.source(options.data, options.folder)
-    kept = options.folder / "found.json"
-    found: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
-    found |= {"pictures": forms.about(pictures), "records": options.records}
-    found |= page.machine("opencv-python-headless", "torch", "pillow", "pyarrow")
+    images = forms.source(options.data, options.folder)
+    path = options.folder / "results.json"
+    results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    results |= {"images": forms.about(images), "records": options.records}
+    results |= page.machine("opencv-python-headless", "torch", "pillow", "pyarrow")
     for part in options.only:
         print(part, flush=True)
         measure = importlib.import_module(f"loading.{part}").measure
-        found[part] = measure(pictures, options.folder, options.rounds, options.records)
-        kept.write_text(json.dumps(found, indent=1))
+        results[part] = measure(images, options.folder, options.rounds, options.records)
+        path.write_text(json.dumps(results, indent=1))
     if options.write:
-        table.write(options.write, found)
-    print(table.text(found))
+        table.write(options.write, results)
+    print(table.text(results))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A margin-softmax step beside its arithmetic floor and its peers.
+"""A margin-softmax step compared with its arithmetic floor and its peers.
 
     python benchmarks/margin_softmax.py [--batch 128 512] [--classes 10000 100000 1000000]
         [--lines none fp32 pml ...] [--trained FILE.npz] [--threads 2] [--errors] [--gpu]
@@ -36,9 +36,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, nargs="+", default=[128, 512])
     parser.add_argument("--classes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    known = ["floor", *lines.LINES]
-    parser.add_argument("--lines", nargs="*", choices=known, default=known, metavar="LINE",
-                        help=", ".join(known))  # fmt: skip
+    names = ["floor", *lines.LINES]
+    parser.add_argument("--lines", nargs="*", choices=names, default=names, metavar="LINE",
+                        help=", ".join(names))  # fmt: skip
     trained = "centres, embeddings and labels of a model: the truncated lines on them, resampled"
     parser.add_argument("--trained", type=Path, metavar="NPZ", help=trained)
     parser.add_argument("--threads", type=int, help="only wall time: one thread and this many")
@@ -106,7 +106,7 @@ def jobs(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def run(job: dict[str, Any]) -> dict[str, Any] | None:
-    """What the process found; None when it failed, which it says itself."""
+    """Return the record of a process; None when it failed, after its own message."""
     threads = str(job.get("threads", 1))
     environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     command = [sys.executable, __file__, "--job", json.dumps(job)]

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import cv2
 
 from arcwise.synthetic import Renderer, camera
-from arcwise.synthetic.world import World
+from arcwise.synthetic.scene import World
 
 
 def measured(run: Callable[[], int], rounds: int) -> tuple[float, float]:
@@ -57,10 +57,10 @@ def main() -> None:
 
     def only_jpeg() -> int:
         for _ in range(200):
-            camera.decode(camera.encode(picture, 80))
+            camera.decode(camera.encode(image, 80))
         return 200
 
-    picture = renderer.photo(0).image
+    image = renderer.photo(0).image
     rows = [
         ("shop, first", lambda: all_photos("shop"), 1),
         ("shop, again", lambda: all_photos("shop"), options.rounds),

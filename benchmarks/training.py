@@ -17,7 +17,8 @@ from pathlib import Path
 
 import torch
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.recipes import recipe
 from arcwise.training import build, loop
 from arcwise.training.config import TrainConfig

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from arcwise import runtime
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.images import Preparation, decode
-from arcwise.verbs.aligned import Aligned, Policies
-from arcwise.verbs.data_align import align
+from arcwise.verbs.data_align import Aligned, Policies, align
 
 POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 IMAGENET = Preparation(

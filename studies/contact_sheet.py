@@ -17,7 +17,7 @@ import numpy as np
 
 from arcwise.synthetic import Renderer, family_of
 from arcwise.synthetic.brush import lettering, stamp
-from arcwise.synthetic.pixels import Canvas
+from arcwise.synthetic.layers import Canvas
 
 GAP, SHOTS, ROWS = 4, 7, 10
 

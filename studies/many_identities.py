@@ -39,8 +39,9 @@ from torch.nn import functional
 
 from arcwise import evaluation
 from arcwise.data.augment import Augment, augment, view_keys
-from arcwise.data.loader import Pictures, batches
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.loader import CachedImages, batches
+from arcwise.data.manifest import Manifest
 from arcwise.data.samplers import Shuffled
 from arcwise.synthetic import render_dataset
 from arcwise.training import build, checkpoint, loop, metrics
@@ -206,13 +207,13 @@ def embed(run: Run, manifest: Manifest, config: TrainConfig) -> tuple[Tensor, Te
     preparation = build.preparation(config)
     canvas = round((config.view or config.size) * config.canvas)
     larger = replace(preparation, height=canvas, width=canvas)
-    pictures = Pictures(manifest, manifest.labels, larger, 0)
+    pictures = CachedImages(manifest, manifest.labels, larger, 0)
     sampler = Shuffled(np.arange(len(manifest)), config.batch, config.seed + 1)
     plan = (sampler.batch(step) for step in range(math.ceil(EMBEDDED / config.batch)))
     run.encoder.eval()
     found, labels = [], []
     for step, batch in enumerate(batches(pictures, plan, workers=0)):
-        keys = view_keys(config.seed + 1, step, batch.places)
+        keys = view_keys(config.seed + 1, step, batch.positions)
         views = augment(batch.pixels.to(device), config.augment, config.view or config.size, keys)
         with build.autocast(config, device):
             embeddings = run.encoder(normalise(views, preparation))

@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 
 from arcwise import evaluation, runtime
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.gallery import GallerySize, nearest, operating_points, usual_point
 from arcwise.recipes import recipe
 from arcwise.verbs.train import train

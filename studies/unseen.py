@@ -25,7 +25,7 @@ from typing import Any
 
 from arcwise.recipes import recipe
 from arcwise.training.config import TrainConfig
-from arcwise.verbs.evaluate import Evaluation, evaluate
+from arcwise.verbs.evaluate import EvaluationResult, evaluate
 from arcwise.verbs.train import train
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -90,7 +90,7 @@ def measure(folder: Path, config: TrainConfig) -> dict[str, Any]:
     } | numbers(found)
 
 
-def numbers(found: Evaluation) -> dict[str, float]:
+def numbers(found: EvaluationResult) -> dict[str, float]:
     values: dict[str, float] = {}
     if found.verification and found.verification.folds:
         values["accuracy"] = found.verification.accuracy

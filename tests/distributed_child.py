@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from arcwise import distributed
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead
 from arcwise.margins import ArcFace, CurricularFace

@@ -13,7 +13,7 @@ Psi = Callable[[float], float]
 LengthPsi = Callable[[float, float], float]
 """Angle and length of the embedding → target value."""
 
-Others = Callable[[float, float], float]
+Negatives = Callable[[float, float], float]
 """Cosine to another class and the target's value → the other class's value."""
 
 
@@ -91,15 +91,15 @@ def magface_penalty(l_a: float, u_a: float, weight: float) -> Callable[[float], 
     return penalty
 
 
-def supportvector(t: float) -> Others:
+def supportvector(t: float) -> Negatives:
     return lambda u, value: t * u + t - 1 if u > value else u
 
 
-def curricularface(t: float) -> Others:
+def curricularface(t: float) -> Negatives:
     return lambda u, value: u * (t + u) if u > value else u
 
 
-def filtered(threshold: float, abnormal: float) -> Others:
+def filtered(threshold: float, abnormal: float) -> Negatives:
     return lambda u, value: abnormal if u > threshold else u
 
 
@@ -111,7 +111,7 @@ def margin_softmax(
     scale: float,
     *,
     with_length: bool = False,
-    others: Others = lambda u, value: u,
+    negatives: Negatives = lambda u, value: u,
     penalty: Callable[[float], float] = lambda length: 0.0,
 ) -> float:
     """The loss, one sample and one class at a time; psi takes the length too if so said."""
@@ -128,7 +128,7 @@ def margin_softmax(
         theta = math.acos(cosines[label])
         value = psi(theta, length) if with_length else psi(theta)  # type: ignore[call-arg]
         logits = [
-            scale * (value if j == label else others(u, value)) for j, u in enumerate(cosines)
+            scale * (value if j == label else negatives(u, value)) for j, u in enumerate(cosines)
         ]
         top = max(logits)
         total += top + math.log(math.fsum(math.exp(z - top) for z in logits)) - logits[label]

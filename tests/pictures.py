@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 
 
 def write(folder: Path, identities: int = 8, each: int = 6, side: int = 32) -> Manifest:

@@ -8,13 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from arcwise.cli import main
-from arcwise.data.manifest import open_manifest
-from arcwise.errors import ArcwiseError, ImageError
+from arcwise.data.formats.opening import open_manifest
+from arcwise.errors import ArcwiseError, GalleryError, ImageError
 from arcwise.files import LOCK, atomic_write, is_special, locked, os_error_reason, read_file
 from arcwise.images import read_image
 
@@ -121,7 +122,7 @@ def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
     said = r"report\.html cannot be written: No space left on device; make room"
     with (
         pytest.raises(ArcwiseError, match=said),
-        atomic_write(tmp_path / "report.html", mend="make room"),
+        atomic_write(tmp_path / "report.html", advice="make room"),
     ):
         raise OSError(errno.ENOSPC, "as a library words it")
 
@@ -140,6 +141,67 @@ def test_a_place_that_takes_no_file(tmp_path: Path) -> None:
     ):
         one.write_text("")
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+def write(path: Path, text: str) -> None:
+    path.mkdir()
+    (path / "file").write_text(text)
+
+
+def test_a_folder_replaces_an_older_one_whole(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    for text in ("old", "new"):
+        with atomic_write(path) as new:
+            write(new, text)
+            assert text == "old" or (path / "file").read_text() == "old"
+        assert (path / "file").read_text() == text
+
+    def interrupted() -> None:
+        with atomic_write(path) as new:
+            write(new, "half of")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (path / "file").read_text() == "new"
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("folder", [True, False])
+def test_nothing_is_overwritten_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool, folder: bool
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, "a file system without links")
+
+    def fill(one: Path) -> None:
+        if folder:
+            write(one, "mine")
+        else:
+            one.write_text("mine")
+
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    path = tmp_path / "new"
+
+    def too_late() -> None:
+        with atomic_write(path, overwrite=False, error=GalleryError) as new:
+            fill(new)
+            path.write_text("theirs")
+
+    with pytest.raises(GalleryError, match="new was written by another process"):
+        too_late()
+    assert path.read_text() == "theirs"
+    with (
+        pytest.raises(ArcwiseError, match="new exists; name another place"),
+        atomic_write(path, overwrite=False),
+    ):
+        pass
+    with atomic_write(tmp_path / "free", overwrite=False) as new:
+        fill(new)
+    assert (tmp_path / "free").is_dir() == folder
+    assert sorted(os.listdir(tmp_path)) == ["free", "new"]
 
 
 def test_the_reason_is_the_systems_or_the_librarys() -> None:
@@ -161,6 +223,23 @@ def test_a_folder_is_one_blocks_at_a_time(tmp_path: Path) -> None:
         assert f"(process {os.getpid()} on " in other.stderr
     assert os.listdir(run) == ["work"]
     assert os.listdir(tmp_path) == ["run"]  # the other one stayed empty
+
+
+def test_whoever_has_patience_waits_for_the_folder(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with locked(tmp_path, "adding", patience=30):
+            order.append("second")
+
+    with locked(tmp_path, "adding"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.2)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+    assert os.listdir(tmp_path) == []
 
 
 HOLD = """

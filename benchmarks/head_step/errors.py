@@ -22,8 +22,8 @@ Gradients = tuple[Tensor, Tensor]
 
 
 def table(names: Sequence[str]) -> list[dict[str, Any]]:
-    """One entry a line and regime; Partial FC's also against slope 1, which is what it means."""
-    found = []
+    """Return an entry a line and regime; Partial FC's also against derivative 1, which it has."""
+    entries = []
     torch.manual_seed(0)  # lines that sample classes
     for regime, cosine in TARGETS.items():
         x, labels, centres = problem(cosine)
@@ -38,12 +38,12 @@ def table(names: Sequence[str]) -> list[dict[str, Any]]:
                 continue
             if got is None:
                 continue
-            against = {"exact": exact} | ({"slope 1": detached} if name == "partialfc" else {})
-            found += [
+            against = {"exact": exact} | ({"derivative 1": detached} if name == "partialfc" else {})
+            entries += [
                 {"line": name, "regime": regime, "against": what} | relative(got, truth, labels)
                 for what, truth in against.items()
             ]
-    return found
+    return entries
 
 
 def problem(cosine: float | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -54,13 +54,13 @@ def problem(cosine: float | None) -> tuple[Tensor, Tensor, Tensor]:
     x = torch.randn(N, DIM, generator=draw)
     if cosine is not None:
         own = functional.normalize(centres[labels])
-        aside = functional.normalize(x - (x * own).sum(1, keepdim=True) * own)
-        x = cosine * own + math.sqrt(1 - cosine**2) * aside
+        tangent = functional.normalize(x - (x * own).sum(1, keepdim=True) * own)
+        x = cosine * own + math.sqrt(1 - cosine**2) * tangent
     return x.requires_grad_(), labels, centres
 
 
 def in_float64(x: Tensor, labels: Tensor, centres: Tensor, margin: ArcFace) -> Gradients:
-    """What all others are compared with: arcwise's dense softmax in float64."""
+    """Return the reference gradients: those of arcwise's dense softmax in float64."""
     x = x.detach().double().requires_grad_()
     weight = centres.double().requires_grad_()
     margin_softmax(x, weight, labels, margin=margin, scale=SCALE, impl="dense").backward()
@@ -81,11 +81,11 @@ def gradients(line: Line, x: Tensor, labels: Tensor, centres: Tensor) -> Gradien
 
 
 def relative(got: Gradients, truth: Gradients, labels: Tensor) -> dict[str, float]:
-    """‖got - truth‖ / ‖truth‖ of dX, of dW, and of the rows of dW that are nobody's target."""
-    others = torch.ones(len(truth[1]), dtype=torch.bool)
-    others[labels] = False
+    """‖got - truth‖ / ‖truth‖ of dX, of dW, and of the rows of dW that are no target."""
+    negatives = torch.ones(len(truth[1]), dtype=torch.bool)
+    negatives[labels] = False
     pairs = {"dx": (got[0], truth[0]), "dw": (got[1], truth[1])}
-    pairs["others"] = (got[1][others], truth[1][others])
+    pairs["others"] = (got[1][negatives], truth[1][negatives])
     return {
         name: float((a.to(b.dtype) - b).norm() / b.norm().clamp_min(1e-300))
         for name, (a, b) in pairs.items()

@@ -1,4 +1,4 @@
-"""The same step on a CUDA device, beside the time that its matrix products need there.
+"""The same step on a CUDA device, compared with the time that its matrix products need.
 
 N = 1024, C = 1,000,000, d = 512, bf16 products. The bound is 8·N·C·d flops (the logits twice, both
 gradients) at the rate of one large bf16 product in the same run.

@@ -38,13 +38,13 @@ class Step:
         update: the optimiser's part.
         gradients: gradients of the embeddings and of the centres, (N, D) and (C, D), after
             `loss`; None where the centres' gradient never exists.
-        report: what the last loss knows about its own error.
+        metrics: of the last loss, the error of its gradients.
     """
 
     loss: Callable[[], Tensor]
     update: Callable[[], object]
     gradients: Callable[[], tuple[Tensor, Tensor]] | None = None
-    report: Callable[[], dict[str, float]] = dict
+    metrics: Callable[[], dict[str, float]] = dict
 
 
 Build = Callable[[Tensor, Tensor, Tensor], Step]
@@ -99,7 +99,7 @@ def ours(
             return value.detach()
 
         gradients = None if fused else partial(_grads, embeddings, head.centres)
-        return Step(loss, sgd.step, gradients, lambda: dict(head.report))
+        return Step(loss, sgd.step, gradients, lambda: dict(head.metrics))
 
     return build
 

@@ -83,7 +83,7 @@ def run(job: Job) -> dict[str, Any]:
     products = Floor(*make(job.classes))
     products.timed(clock)
     pairs = [(products.timed(clock), *timed(step, clock)[:2]) for _ in range(job.repetitions)]
-    report = step.report()
+    metrics = step.metrics()
     del step, products
     result = {
         "seconds": statistics.median(first + second for _, first, second in pairs),
@@ -95,7 +95,7 @@ def run(job: Job) -> dict[str, Any]:
         "loss": loss,
         "extra_bytes": extra,
         "memory_by": how,
-        "report": report,
+        "report": metrics,
     }
     if line.truncated and not job.wall:
         result |= left_out(line, *make(job.classes))

@@ -1,4 +1,4 @@
-"""What others compute for the same loss, operation by operation, on plain tensors.
+"""What other codes compute for the same loss, operation by operation, on plain tensors.
 
 `partial_fc` is the sequence of arcface_torch's PartialFC_V2 with CombinedMarginLoss(s, 1, m, 0) and
 its own cross-entropy (deepinsight/insightface, read in its public source), on one process: the
@@ -65,15 +65,15 @@ def partial_fc(
 
 
 def _sample(classes: int, labels: Tensor, positive: Tensor, rate: float) -> Tensor:
-    """The step's classes, sorted: those present, and others at random. Renumbers the labels."""
+    """The step's classes, sorted: those present, and random ones. Renumbers the labels."""
     with torch.no_grad():
         present = torch.unique(labels[positive], sorted=True)
-        wanted = int(rate * classes)
+        requested = int(rate * classes)
         index = present
-        if wanted >= len(present):
+        if requested >= len(present):
             chance = torch.rand(classes, device=labels.device)
             chance[present] = 2.0
-            index = torch.topk(chance, k=wanted)[1].sort()[0]
+            index = torch.topk(chance, k=requested)[1].sort()[0]
         labels[positive] = torch.searchsorted(index, labels[positive])
         return index
 

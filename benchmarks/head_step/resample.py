@@ -3,7 +3,7 @@
 A new centre is a trained one turned by an angle φ towards a random direction. The direction is
 drawn from the centres' own covariance, which keeps the spread of cosines over all pairs; the
 children of one trained centre form a cluster. cos²φ is the cosine of a measured nearest pair, less
-a shift that is searched until the median cosine to the nearest other centre is the measured one:
+a offset that is searched until the median cosine to the nearest other centre is the measured one:
 two children of one parent then meet as measured neighbours do.
 
 A new embedding is its centre turned to a measured target cosine, towards a direction drawn from
@@ -54,14 +54,14 @@ class Trained:
     def centres_like(self, classes: int, draw: torch.Generator) -> Tensor:
         """(classes, D) unit centres, whose median nearest cosine is the measured one."""
         parents = self.centres[_rows(len(self.centres), classes, draw)]
-        aside = _across(_coloured(self.centres, classes, draw), parents)
+        tangent = _across(_coloured(self.centres, classes, draw), parents)
         measured = nearest(self.centres)
-        near, wanted = measured[_rows(len(measured), classes, draw)], measured.median()
+        near, target = measured[_rows(len(measured), classes, draw)], measured.median()
         low, high = -1.0, 1.0
         for _ in range(8):
-            shift = (low + high) / 2
-            turned = _turn(parents, aside, (near - shift).clamp(0, 1).sqrt())
-            low, high = (shift, high) if nearest(turned).median() > wanted else (low, shift)
+            offset = (low + high) / 2
+            turned = _turn(parents, tangent, (near - offset).clamp(0, 1).sqrt())
+            low, high = (offset, high) if nearest(turned).median() > target else (low, offset)
         return turned
 
     def embeddings_like(
@@ -70,9 +70,9 @@ class Trained:
         """(batch, D) unit embeddings of random classes among these centres, and their labels."""
         own = self.centres[self.labels]
         labels = _rows(len(centres), batch, draw)
-        aside = _coloured(_across(self.embeddings, own), batch, draw)
+        tangent = _coloured(_across(self.embeddings, own), batch, draw)
         cosine = (self.embeddings * own).sum(1)[_rows(len(own), batch, draw)]
-        return _turn(centres[labels], _across(aside, centres[labels]), cosine), labels
+        return _turn(centres[labels], _across(tangent, centres[labels]), cosine), labels
 
     def compare(self, classes: int, batch: int) -> list[dict[str, object]]:
         """Quantiles of cosines, as measured and as resampled."""
@@ -107,23 +107,23 @@ def cosines(centres: Tensor, embeddings: Tensor, labels: Tensor) -> dict[str, Te
 def nearest(centres: Tensor, rank: int = 1) -> Tensor:
     """Cosines of the first centres (all, or `PROBED` of many) to their rank-th nearest other."""
     rows = len(centres) if len(centres) <= 20 * PROBED else PROBED
-    found = [
+    parts = [
         (part @ centres.T).topk(min(rank + 1, len(centres)), 1).values[:, -1]
         for part in centres[:rows].split(PROBED)
     ]
-    return torch.cat(found)
+    return torch.cat(parts)
 
 
-def _rows(count: int, wanted: int, draw: torch.Generator) -> Tensor:
-    return torch.randint(0, count, (wanted,), generator=draw)
+def _rows(size: int, count: int, draw: torch.Generator) -> Tensor:
+    return torch.randint(0, size, (count,), generator=draw)
 
 
-def _coloured(rows: Tensor, wanted: int, draw: torch.Generator) -> Tensor:
-    """(wanted, D) Gaussian vectors with the covariance of these rows."""
+def _coloured(rows: Tensor, count: int, draw: torch.Generator) -> Tensor:
+    """(count, D) Gaussian vectors with the covariance of these rows."""
     centred = (rows - rows.mean(0)).double()
     values, vectors = torch.linalg.eigh(centred.T @ centred / len(rows))
     root = (vectors * values.clamp_min(0).sqrt()).float()
-    return torch.randn(wanted, rows.shape[1], generator=draw) @ root.T
+    return torch.randn(count, rows.shape[1], generator=draw) @ root.T
 
 
 def _across(directions: Tensor, units: Tensor) -> Tensor:
@@ -132,9 +132,9 @@ def _across(directions: Tensor, units: Tensor) -> Tensor:
     return functional.normalize(directions - along * units)
 
 
-def _turn(units: Tensor, aside: Tensor, cosine: Tensor) -> Tensor:
+def _turn(units: Tensor, tangent: Tensor, cosine: Tensor) -> Tensor:
     cosine = cosine[:, None]
-    return cosine * units + (1 - cosine * cosine).clamp_min(0).sqrt() * aside
+    return cosine * units + (1 - cosine * cosine).clamp_min(0).sqrt() * tangent
 
 
 def _quantiles(values: Tensor) -> list[float]:

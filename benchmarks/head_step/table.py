@@ -32,8 +32,8 @@ def tables(records: Sequence[Record]) -> str:
     for kind, make in (
         ("threads", _threads), ("errors", _errors), ("resampled", _resampled), ("gpu", _gpu),
     ):  # fmt: skip
-        found = [record for record in records if record["kind"] == kind]
-        parts += [make(found)] if found else []
+        of_kind = [record for record in records if record["kind"] == kind]
+        parts += [make(of_kind)] if of_kind else []
     return "\n".join(parts)
 
 
@@ -85,7 +85,7 @@ def _left_out(records: Iterable[Record]) -> str:
     return "".join(
         f"\n{LINES[r['line']].title}: error of dX {r['errors']['dx']:.1e}, of dW "
         f"{r['errors']['dw']:.1e}, of dW's rows that are no target {r['errors']['others']:.1e}; "
-        f"{100 * r['report']['kept']:.2f} % of the entries kept; what the others weigh, a sample's "
+        f"{100 * r['report']['kept']:.2f} % of the entries kept; probability dropped, a sample's "
         f"mean: {r['report']['dropped']:.3f} of a probability of 1.\n"
         for r in records
         if "errors" in r
@@ -94,9 +94,9 @@ def _left_out(records: Iterable[Record]) -> str:
 
 def _threads(records: Sequence[Record]) -> str:
     rows = []
-    found = {(r["line"], r["batch"], r["classes"], r["threads"]): r for r in records}
-    for (line, batch, classes, threads), record in found.items():
-        one = found.get((line, batch, classes, 1))
+    by_key = {(r["line"], r["batch"], r["classes"], r["threads"]): r for r in records}
+    for (line, batch, classes, threads), record in by_key.items():
+        one = by_key.get((line, batch, classes, 1))
         if threads == 1 or one is None:
             continue
         gain = one["seconds"] / record["seconds"]
@@ -133,7 +133,7 @@ def _resampled(records: Sequence[Record]) -> str:
         [entry["of"], entry["side"], *(f"{value:.3f}" for value in entry["quantiles"])]
         for entry in sorted(entries, key=lambda e: order.index(e["of"]))
     ]
-    head = "## The resampled centres beside the trained ones\n\n"
+    head = "## The resampled centres and the trained ones\n\n"
     about = f"{records[-1]['trained']:,} trained centres; quantiles of cosines.\n\n"
     return head + about + page.markdown(names, rows)
 

@@ -1,1 +1,1 @@
-"""Reading pictures out of every form, beside bare decoding and a plain PyTorch data set."""
+"""Reading images from every form, compared with bare decoding and a plain PyTorch data set."""

@@ -1,4 +1,4 @@
-"""One container into another, beside copying the file, both down to the disk."""
+"""Converting one container into another, compared with copying the file, both to the disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.verbs.data_convert import convert
 
 from .forms import written
@@ -24,36 +25,36 @@ WAYS = (
 )  # fmt: skip
 
 
-def measure(pictures: Manifest, folder: Path, rounds: int, _: int) -> list[dict[str, Any]]:
-    """A row a conversion: megabytes a second of the source, of both, and their ratio."""
-    size = np.median([len(pictures.read(row)) for row in range(0, len(pictures), 50)])
-    times = -(-int(BYTES / size) // len(pictures))
-    many = pictures.select(np.tile(np.arange(len(pictures)), times))
+def measure(images: Manifest, folder: Path, rounds: int, _: int) -> list[dict[str, Any]]:
+    """Return a row per conversion: bytes per second of the source for both, and their ratio."""
+    size = np.median([len(images.read(row)) for row in range(0, len(images), 50)])
+    times = -(-int(BYTES / size) // len(images))
+    many = images.select(np.tile(np.arange(len(images)), times))
     rows = []
     for form, target in WAYS:
         source = written(many, folder / "many", form)
-        found = []
+        rates = []
         for _round in range(rounds):
             place = str(folder / "converted")
-            found.append(
+            rates.append(
                 Running(job, [0, 1], source=str(source), place=place, name=target).result()
             )
         rows.append(
             {
                 "line": f"{form} → {target[1:]}",
-                "copied": statistics.median(one["copied"] for one in found),
-                "converted": statistics.median(one["converted"] for one in found),
-                "ratio": statistics.median(one["converted"] / one["copied"] for one in found),
+                "copied": statistics.median(one["copied"] for one in rates),
+                "converted": statistics.median(one["converted"] for one in rates),
+                "ratio": statistics.median(one["converted"] / one["copied"] for one in rates),
             }
         )
     return rows
 
 
 def job(source: str, place: str, name: str) -> dict[str, float]:
-    """Bytes a second of the source, copied and converted."""
+    """Return the bytes per second of the source, copied and converted."""
     folder = Path(place)
     shutil.rmtree(folder, ignore_errors=True)
-    convert(open_manifest(source).select(range(10)), folder / name)  # what is loaded once
+    convert(open_manifest(source).select(range(10)), folder / name)  # loads the libraries
     whole = Path(source)
     files = [whole] if whole.is_file() else sorted(whole.parent.glob(f"{whole.stem}-*.tar"))
     size = sum(path.stat().st_size for path in files)

@@ -1,4 +1,4 @@
-"""What a file of very many records costs in memory, only because there are so many."""
+"""The memory that a file of very many small records takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from arcwise.data.containers import tarred
 from arcwise.data.containers.recordio import RecordContainer
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.writing.records import RecordWriter
 from arcwise.data.writing.shards import ShardWriter
 from measured import memory
@@ -23,7 +24,7 @@ IDENTITIES, FEW, READ = 100_000, 1000, 10_000
 
 
 def measure(_: Manifest, folder: Path, rounds: int, records: int) -> list[dict[str, Any]]:
-    """A row a container: how much more memory is resident at the highest than before."""
+    """Return a row per container: peak resident memory above that before."""
     rows = []
     for form, (name, _writer) in WRITERS.items():
         few, many = (_made(folder, form, count) / name for count in (FEW, records))
@@ -41,7 +42,7 @@ def _made(folder: Path, form: str, records: int) -> Path:
 
 
 def make(form: str, place: str, records: int) -> None:
-    """A file of this many records of a few bytes each."""
+    """Write a file of this many records of a few bytes each."""
     name, writer = WRITERS[form]
     people = np.arange(records) // max(records // IDENTITIES, 1)
     table = {
@@ -59,7 +60,7 @@ def make(form: str, place: str, records: int) -> None:
 
 
 def stream(few: str, many: str) -> int:
-    """Bytes beyond the start to read every record, from front to back."""
+    """Return the bytes above the start to read every record in order."""
     before, count = 0, 0
     for place in (few, many):
         memory.settle()
@@ -78,8 +79,8 @@ def _each(place: Path) -> Iterator[object]:
 
 
 def job(few: str, many: str) -> dict[str, int]:
-    """Bytes beyond the start: to open the file, and to read pictures all over it."""
-    assert open_manifest(few).read(0)  # what is loaded once, for any file, is not this one's
+    """Return the bytes above the start to open the file, and to read images all over it."""
+    assert open_manifest(few).read(0)  # what is loaded once for any file is not counted
     memory.settle()
     before = memory.resident()
     memory.reset_peak()

@@ -1,4 +1,4 @@
-"""A function of this benchmark in a process of its own, pinned to some cores."""
+"""A function of this benchmark in its own process, pinned to some cores."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _PATHS = os.pathsep.join(path for path in sys.path if path)
 
 
 class Running:
-    """A job under way.
+    """A running job.
 
     Args:
-        function: of a module of the benchmark; takes and returns what JSON can hold.
-        cores: where it runs; as many threads as cores.
+        function: of a module of the benchmark; its arguments and result are JSON values.
+        cores: to run on, with as many threads as cores.
         arguments: of the function.
     """
 
@@ -35,7 +35,7 @@ class Running:
         )  # fmt: skip
 
     def result(self) -> Any:
-        """What it returned."""
+        """Wait for the job and return its result."""
         out, _ = self._process.communicate()
         if self._process.returncode:
             sys.exit(f"a job failed with {self._process.returncode}")

@@ -1,4 +1,4 @@
-"""Pictures a second out of every form, beside the limit and a plain PyTorch data set."""
+"""Images per second from every form, compared with the limit and a plain PyTorch data set."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from arcwise.data.loader import Pictures, batches
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.loader import CachedImages, batches
+from arcwise.data.manifest import Manifest
 from arcwise.images import Preparation
 
 from .forms import FORMS, written
@@ -33,9 +34,9 @@ LINES = (PEER, *FORMS)
 CORES = (1, 2)
 
 
-def measure(pictures: Manifest, folder: Path, rounds: int, _: int) -> list[dict[str, Any]]:
-    """A row a line: its rates with one worker and with two, and the ratios."""
-    places = {form: str(written(pictures, folder, form)) for form in FORMS}
+def measure(images: Manifest, folder: Path, rounds: int, _: int) -> list[dict[str, Any]]:
+    """Return a row per line: its rates with one worker and with two, and the ratios."""
+    places = {form: str(written(images, folder, form)) for form in FORMS}
     rows, limits = [], []
     for line in LINES:
         task = {
@@ -43,14 +44,14 @@ def measure(pictures: Manifest, folder: Path, rounds: int, _: int) -> list[dict[
             "place": places.get(line, places["folder"]),
             "files": places["folder"],
         }
-        found = Running(job, [0, 1], turns=4 * rounds, **task).result()
-        limits += found["limit"]
-        rows.append({"line": line} | _row(found["line"], found["limit"]))
+        results = Running(job, [0, 1], turns=4 * rounds, **task).result()
+        limits += results["limit"]
+        rows.append({"line": line} | _row(results["line"], results["limit"]))
     return [{"line": LIMIT} | _row(limits, limits), *rows]
 
 
 def _row(rates: list[list[float]], limits: list[list[float]]) -> dict[str, float]:
-    """The medians over the turns, each of which has a rate for one core and one for two."""
+    """Return the medians over the turns, each of which has a rate for one core and one for two."""
     one, two = zip(*rates, strict=True)
     of_one, of_two = zip(*limits, strict=True)
     return {
@@ -67,7 +68,7 @@ def _ratio(above: Sequence[float], below: Sequence[float]) -> float:
 
 
 def job(line: str, place: str, files: str, turns: int) -> dict[str, list[list[float]]]:
-    """Pictures a second of the line and of the limit, on one core and on two, turn by turn."""
+    """Images per second of the line and of the limit, on one core and on two, turn by turn."""
     cv2.setNumThreads(0)
     loops = [Loop(files, core) for core in range(max(CORES))]
     way = _pillow if line == PEER else _ours
@@ -76,7 +77,7 @@ def job(line: str, place: str, files: str, turns: int) -> dict[str, list[list[fl
         os.sched_setaffinity(0, range(cores))  # which the workers inherit
         streams[cores] = way(Path(place), cores)
         next(streams[cores])
-    found: dict[str, list[list[float]]] = {"line": [], LIMIT: []}
+    results: dict[str, list[list[float]]] = {"line": [], LIMIT: []}
     for _turn in range(turns):
         limits, rates = [], []
         for cores in CORES:
@@ -84,11 +85,11 @@ def job(line: str, place: str, files: str, turns: int) -> dict[str, list[list[fl
             os.sched_setaffinity(0, range(cores))
             rates.append(_rate(streams[cores], cores))
             time.sleep(0.2)  # the workers read ahead as far as they may, and rest
-        found[LIMIT].append(limits)
-        found["line"].append(rates)
+        results[LIMIT].append(limits)
+        results["line"].append(rates)
     for loop in loops:
         loop.process.kill()
-    return found
+    return results
 
 
 def _rate(counts: Iterator[int], workers: int) -> float:
@@ -101,7 +102,7 @@ def _rate(counts: Iterator[int], workers: int) -> float:
 
 
 class Loop:
-    """A process that decodes whenever it is told to: the limit."""
+    """A process that decodes on request: the limit."""
 
     def __init__(self, folder: str, core: int) -> None:
         context = multiprocessing.get_context("fork")
@@ -116,23 +117,23 @@ def _together(loops: Sequence[Loop]) -> list[float]:
     return [loop.ours.recv() for loop in loops]
 
 
-def _bare(folder: str, core: int, told: Connection) -> None:
-    """OpenCV in a loop, over files that are in memory already."""
+def _bare(folder: str, core: int, connection: Connection) -> None:
+    """Decode with OpenCV in a loop, over files that are in memory."""
     os.sched_setaffinity(0, [core])
     files = itertools.cycle([path.read_bytes() for path in _files(Path(folder))])
     while True:
-        seconds = told.recv()
+        seconds = connection.recv()
         done, began = 0, time.perf_counter()
         while (taken := time.perf_counter() - began) < seconds:
             for data in itertools.islice(files, BATCH):
                 image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
                 cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
             done += BATCH
-        told.send(done / taken)
+        connection.send(done / taken)
 
 
 def _pillow(folder: Path, workers: int) -> Iterator[int]:
-    """What is written first: a data set over the files of a folder."""
+    """The simplest loader: a data set over the files of a folder."""
     files = _Files(_files(folder))
     plan = (rows.tolist() for rows in _in_order(len(files)))
     for batch in DataLoader(files, batch_sampler=plan, num_workers=workers, prefetch_factor=4):  # type: ignore[arg-type]
@@ -140,11 +141,11 @@ def _pillow(folder: Path, workers: int) -> Iterator[int]:
 
 
 def _ours(place: Path, workers: int) -> Iterator[int]:
-    """The trainer's loader, in the order of the file; no picture is kept for the next epoch."""
+    """The trainer's loader, in the order of the file; no image is kept for the next epoch."""
     manifest = open_manifest(place)
     nothing = np.zeros(len(manifest), np.int64)
-    pictures = Pictures(manifest, nothing, Preparation(SIZE, SIZE), keep_bytes=0)
-    for batch in batches(pictures, _in_order(len(manifest)), workers=workers):
+    images = CachedImages(manifest, nothing, Preparation(SIZE, SIZE), cache_bytes=0)
+    for batch in batches(images, _in_order(len(manifest)), workers=workers):
         if batch.failures:
             raise batch.failures[0]
         yield len(batch.rows)

@@ -1,4 +1,4 @@
-"""From what was measured to the tables of docs/performance.md: no figure is typed by hand."""
+"""The tables of docs/performance.md, written from the results."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from .reading import LIMIT, PEER
 BEGIN = "<!-- measured: written by benchmarks/data_loading.py -->"
 END = "<!-- end of what data loading measured -->"
 ONE, TWO, MEMORY, COPY, WAIT = 0.9, 1.7, 100e6, 0.5, 0.05
-"""Goals: share of the limit, gain by a second worker, bytes, share of copying, share waited."""
+"""Goals: share of the limit, gain by a second worker, bytes, share of copying, share of waiting."""
 
 ABOUT = """\
-Written by `python benchmarks/data_loading.py --write docs/performance.md`, whose first lines say
-what is measured and how. The lines take turns with the limit, half a second each; ratios are
-medians.
+Written by `python benchmarks/data_loading.py --write docs/performance.md`; its docstring says what
+is measured and how. The lines take turns with the limit, half a second each. Ratios are medians.
 """
 
 NAMES = {
@@ -27,26 +26,26 @@ NAMES = {
 }
 
 
-def write(path: Path, found: dict[str, Any]) -> None:
-    """Put the tables between the page's two marks, at its end where it has none."""
-    page.write(path, BEGIN, END, text(found))
+def write(path: Path, results: dict[str, Any]) -> None:
+    """Write the tables between the two marks of the page, or at its end if it has none."""
+    page.write(path, BEGIN, END, text(results))
 
 
-def text(found: dict[str, Any]) -> str:
-    """The machine, and a table for each part that was measured."""
+def text(results: dict[str, Any]) -> str:
+    """Return the machine and a table for each part that was measured."""
     releases = ("opencv-python-headless", "torch", "pillow", "pyarrow")
     about = (
-        f"Measured {found['date']} on {found['machine']}, "
-        f"{', '.join(f'{name} {found[name]}' for name in releases)}: {found['pictures']}."
+        f"Measured {results['date']} on {results['machine']}, "
+        f"{', '.join(f'{name} {results[name]}' for name in releases)}: {results['images']}."
     )
     parts = (("reading", _reading), ("memory", _memory), ("converting", _converting),
              ("training", _training))  # fmt: skip
-    tables = [table(found[part]) for part, table in parts if part in found]
-    return "\n".join(["## Reading pictures\n", ABOUT, about, "", *tables])
+    tables = [table(results[part]) for part, table in parts if part in results]
+    return "\n".join(["## Reading images\n", ABOUT, about, "", *tables])
 
 
 def _reading(rows: list[dict[str, Any]]) -> str:
-    head = ["decoded to 112 x 112, pictures/s", "one worker, one core", "of the limit", "goal",
+    head = ["decoded to 112 x 112, images/s", "one worker, one core", "of the limit", "goal",
             "two workers, two cores", "of two limits", "two to one", "goal"]  # fmt: skip
     lines = []
     for row in rows:
@@ -105,7 +104,7 @@ def _converting(rows: list[dict[str, Any]]) -> str:
 
 def _training(rows: list[dict[str, Any]]) -> str:
     epochs = len(rows[0]["waiting"])
-    head = ["training, recipe `products`", "pictures/s",
+    head = ["training, recipe `products`", "images/s",
             *(f"waited, epoch {number + 1}" for number in range(epochs)), "goal"]  # fmt: skip
     return page.markdown(
         head,

@@ -6,7 +6,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.recipes import recipe
 from training import train
 

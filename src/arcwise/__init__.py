@@ -11,14 +11,23 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from arcwise import encoders, evaluation, heads, margins, pairs, recipes, regularisers
+    from arcwise import (
+        encoders,
+        evaluation,
+        heads,
+        margins,
+        objectives,
+        pairs,
+        recipes,
+        regularisers,
+    )
     from arcwise.errors import ArcwiseError
     from arcwise.gallery import open_gallery
     from arcwise.runtime import load
     from arcwise.softmax import margin_softmax
 
 _MODULES = (
-    "encoders", "evaluation", "heads", "margins", "pairs", "recipes", "regularisers",
+    "encoders", "evaluation", "heads", "margins", "objectives", "pairs", "recipes", "regularisers",
 )  # fmt: skip
 _NAMES = {
     "ArcwiseError": "arcwise.errors",
@@ -35,6 +44,7 @@ __all__ = [
     "load",
     "margin_softmax",
     "margins",
+    "objectives",
     "open_gallery",
     "pairs",
     "recipes",

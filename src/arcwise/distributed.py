@@ -1,7 +1,7 @@
-"""The one place that knows about ranks. With one process, nothing happens here.
+"""The only module that knows about ranks. With one process its functions do nothing.
 
 Under ``torchrun`` each rank takes its part of every batch and the gradients are averaged, so a run
-sees the same pictures in the same steps on any number of ranks.
+trains on the same images in the same steps on any number of ranks.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from torch import Tensor, nn
 
 
 def rank() -> int:
-    """This process's number, 0 when it is alone."""
+    """Return this process's number, 0 when it is alone."""
     return dist.get_rank() if _many() else 0
 
 
 def first() -> bool:
-    """Whether this process speaks for all: it is the first of those `torchrun` started, or alone.
+    """Return whether this process writes for all: it is the first of `torchrun`, or the only one.
 
-    Unlike `rank`, it is known before the processes have met.
+    Unlike `rank`, it needs no process group.
     """
     return os.environ.get("RANK", "0") == "0"
 
 
 def supervised() -> bool:
-    """Whether `torchrun` started this process; it ends those that do not stop in time."""
+    """Return whether `torchrun` started this process, which ends those that do not stop in time."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def size() -> int:
-    """How many processes train together."""
+    """Return how many processes train together."""
     return dist.get_world_size() if _many() else 1
 
 
 @contextmanager
 def started(device: torch.device) -> Iterator[None]:
-    """A process group for the time of the block, when `torchrun` started several processes."""
+    """Make a process group for the time of the block, if `torchrun` started several processes."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield
         return
@@ -55,13 +55,13 @@ def started(device: torch.device) -> Iterator[None]:
 
 
 def share(rows: np.ndarray) -> np.ndarray:
-    """This rank's part of a batch's rows: every size()-th."""
+    """Return this rank's part of a batch's rows: every size()-th."""
     return rows[rank() :: size()]
 
 
 @torch.no_grad()
 def same_start(*modules: nn.Module) -> None:
-    """Give every rank the first one's parameters and buffers."""
+    """Copy the first rank's parameters and buffers to every other."""
     if _many():
         for module in modules:
             for tensor in (*module.parameters(), *module.buffers()):
@@ -90,25 +90,25 @@ def average_statistics(module: nn.Module) -> None:
 
 
 def largest(numbers: np.ndarray) -> np.ndarray:
-    """The largest of each number (int64) over the ranks."""
+    """Return the largest of each number (int64) over the ranks."""
     if not _many():
         return numbers
-    found = torch.from_numpy(numbers.copy())
-    dist.all_reduce(found, dist.ReduceOp.MAX)
-    return found.numpy()
+    most = torch.from_numpy(numbers.copy())
+    dist.all_reduce(most, dist.ReduceOp.MAX)
+    return most.numpy()
 
 
-def anywhere(here: bool) -> bool:
-    """Whether something is so on any rank: what stops one has to stop all of them."""
+def anywhere(condition: bool) -> bool:
+    """Return whether the condition holds on any rank: what stops one has to stop all of them."""
     if not _many():
-        return here
-    found = torch.tensor(int(here))
-    dist.all_reduce(found, dist.ReduceOp.MAX)
-    return bool(found)
+        return condition
+    most = torch.tensor(int(condition))
+    dist.all_reduce(most, dist.ReduceOp.MAX)
+    return bool(most)
 
 
 def wait() -> None:
-    """Until every rank is here."""
+    """Wait until every rank has called this."""
     if _many():
         dist.barrier()
 

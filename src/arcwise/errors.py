@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class ArcwiseError(ValueError):
     """A user's mistake, or a file that is not what it should be; one clear line."""
 
 
 class ImageError(ArcwiseError):
-    """One picture that cannot be used.
+    """One image that cannot be used.
 
     Batch jobs catch this one, count it and list it; everything else stops them.
 
     Attributes:
-        name: the picture's file name, as the user knows it.
+        name: the image's file name, as the user knows it.
         reason: what is wrong with it, without the name.
     """
 
@@ -48,3 +51,16 @@ class Stopped(KeyboardInterrupt):
 
 class NonFiniteError(ArcwiseError):
     """A NaN or an infinity during training; names the step, the layer and the batch."""
+
+
+def closest_name(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of `names` that a mistyped name is meant to be; None if it is like none."""
+    spellings = {one.lower(): one for one in names}
+    closest = difflib.get_close_matches(name.lower(), spellings, n=1)
+    return spellings[closest[0]] if closest else None
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """Return "did you mean 'x'?" with the closest of `names`; empty where none is close."""
+    closest = closest_name(name, names)
+    return "" if closest is None else f"did you mean {closest!r}?"

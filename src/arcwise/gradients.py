@@ -1,4 +1,4 @@
-"""A loss whose gradient was found with it, for passes too large for autograd to remember."""
+"""Losses that are computed with their gradient, for passes too large for autograd to record."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from arcwise.errors import ArcwiseError
 
 
 def with_gradient(loss: Tensor, variable: Tensor, gradient: Tensor) -> Tensor:
-    """The scalar `loss`, which autograd takes to have this gradient by this variable."""
-    return _Known.apply(loss, variable, gradient)
+    """Return the scalar `loss`, to which autograd gives this gradient by this variable."""
+    return _WithGradient.apply(loss, variable, gradient)
 
 
-class _Known(torch.autograd.Function):
+class _WithGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, loss: Tensor, variable: Tensor, gradient: Tensor) -> Tensor:
         ctx.save_for_backward(gradient)

@@ -22,25 +22,25 @@ _PADDED_TO = 12  # digits; what older model folders are asked for
 
 
 def written_form(identity: str) -> str:
-    """The identity as it is stored and shown: NFC, without blanks at the ends; perhaps empty."""
+    """Return the identity as it is stored and shown: NFC, without blanks at the ends."""
     if not identity.isascii():
         identity = unicodedata.normalize("NFC", identity)
     return identity.strip(_TRIMMED)
 
 
 def identity_key(identity: str) -> str:
-    """What all written forms of one identity have in common; equal keys are one identity."""
+    """Return what all written forms of one identity have in common, and no others."""
     form = written_form(identity)
     return "/".join(map(_part_key, form.split("/"))) if "/" in form else _part_key(form)
 
 
 def is_bare_number(identity: str) -> bool:
-    """Whether an identity is a whole number and nothing else, such as the label of a class."""
+    """Return whether an identity is a whole number, such as the label of a class."""
     return identity_key(identity).removeprefix("-").isdecimal()
 
 
 def older_forms(identity: str) -> set[str]:
-    """Forms that this identity may have had where names were taken as they were written."""
+    """Return the forms in which older files may hold this identity."""
     key, form = identity_key(identity), written_form(identity)
     forms = {identity, form, key, unicodedata.normalize("NFD", form)}
     if key.isdecimal():

@@ -1,4 +1,4 @@
-"""Terms added to a loss over classes: embeddings closer to their centre, centres farther apart."""
+"""Regularisers: terms that pull embeddings to their class centre or push centres apart."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from arcwise.sphere import angle, snap, unit, wide
 
 
 class CentreLoss(nn.Module):
-    """½ ‖x - c_y‖², averaged over the batch, with centres that follow the embeddings they meet.
+    """½ ‖x - c_y‖², averaged over the batch, with centres that follow the embeddings.
 
-    Wen et al., ECCV 2016, where equation 2 sums and Caffe's layer averages, as here; times a small
-    weight it is added to the softmax loss. The embeddings count as they are, not normalised.
+    Wen et al., ECCV 2016. Their equation 2 sums; Caffe's layer averages, as this one does. With a
+    small weight it is added to a softmax loss. The embeddings are not normalised.
 
     After each call in training mode, c_j ← c_j - α Σ_{y_i=j} (c_j - x_i) / (1 + n_j) over the n_j
-    rows of class j (equation 4); the centres of classes that are absent stay as they are. Centres
-    are a buffer: saved with the module, moved by nothing else, so neither momentum nor weight
-    decay can touch them. Each process moves its own by its own rows.
+    rows of class j (equation 4). The centres of absent classes do not change. Centres are a buffer
+    of the module, which no optimiser moves: neither momentum nor weight decay reaches them. Each
+    process moves them by its own rows.
 
     Attributes:
+        alpha: α, the rate of the centres.
         centres: (C, D) buffer, 0 at the start.
     """
 
@@ -41,7 +42,7 @@ class CentreLoss(nn.Module):
         self.register_buffer("centres", torch.zeros(classes, dim))
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Scalar loss of (N, D) embeddings with (N,) int64 labels, -1 for a row without a class.
+        """Return the scalar loss of (N, D) embeddings, (N,) int64 labels, -1 for no class.
 
         Its gradient is (x_i - c_{y_i}) / N, to the embeddings only.
         """
@@ -56,19 +57,19 @@ class CentreLoss(nn.Module):
 
     @torch.no_grad()
     def _follow(self, difference: Tensor, classes: Tensor) -> None:
-        """Move the centres of these classes; a class's rows are added up before dividing."""
-        present, which, counts = torch.unique(classes, return_inverse=True, return_counts=True)
-        step = torch.zeros(len(present), difference.shape[1]).to(difference)
-        step.index_add_(0, which, difference)
-        step *= self.alpha / (1 + counts.double())[:, None]
+        """Move the centres of these classes. The rows of a class are summed before dividing."""
+        present, positions, counts = torch.unique(classes, return_inverse=True, return_counts=True)
+        step = difference.new_zeros(len(present), difference.shape[1])
+        step.index_add_(0, positions.to(step.device), difference)
+        step *= self.alpha / (1 + counts.to(step.device).double())[:, None]
         self.centres[present] = (self.centres[present] + step).to(self.centres.dtype)
 
 
 def intra(embeddings: Tensor, centres: Tensor, labels: Tensor) -> Tensor:
-    """Mean angle to the own centre over π, 0 to 1: what ArcFace's equation 5 adds to the softmax.
+    """Return the mean angle to the own centre over π, 0 to 1.
 
-    1/(πN) Σ_i θ_{i,y_i} (arXiv 1801.07698, Intra-loss). It pulls every row with the same force,
-    however far it is from its centre.
+    1/(πN) Σ_i θ_{i,y_i}: ArcFace's Intra-Loss (arXiv 1801.07698, equation 5). The gradient of a
+    row has the same length at every angle.
 
     Args:
         embeddings: (N, D), any float type, any length; directions are what counts.
@@ -76,7 +77,7 @@ def intra(embeddings: Tensor, centres: Tensor, labels: Tensor) -> Tensor:
         labels: (N,) int64 in 0..C-1, or -1 for a row without a class, which adds nothing.
 
     Returns:
-        A scalar in float32 or float64, the wider of the two; gradients reach both inputs. A zero
+        A scalar in float32 or float64, the wider of the inputs; gradients reach both. A zero
         row is at 90° and has gradient 0.
 
     Raises:
@@ -92,16 +93,16 @@ def intra(embeddings: Tensor, centres: Tensor, labels: Tensor) -> Tensor:
 
 
 def inter(centres: Tensor, labels: Tensor, *, chunk: int = 1024) -> Tensor:
-    """Minus the mean angle from the batch's centres to all others, over π: ArcFace's equation 6.
+    """Return minus the mean angle from the centres of the batch to all others, over π, -1 to 0.
 
-    -1/(πN(C-1)) Σ_i Σ_{j≠y_i} θ(w_{y_i}, w_j) (arXiv 1801.07698, Inter-loss), -1 to 0. A class
-    weighs as often as it is in the batch; its angles are measured once.
+    -1/(πN(C-1)) Σ_i Σ_{j≠y_i} θ(w_{y_i}, w_j): ArcFace's Inter-Loss (arXiv 1801.07698, equation
+    6). A class has the weight of its rows in the batch; its angles are computed once.
 
     Args:
         centres: (C, D), any float type, any length; directions are what counts.
         labels: (N,) int64 in 0..C-1, or -1 for a row without a class, which adds nothing.
-        chunk: classes at a time; memory is chunk times the batch's different labels, beside the
-            gradient, and the loss does not depend on it.
+        chunk: classes at a time. Memory is chunk times the different labels of the batch, and
+            the gradient; the loss does not depend on it.
 
     Returns:
         A scalar in float32 or, for float64 centres, float64. A zero row is at 90° to everything
@@ -117,43 +118,44 @@ def inter(centres: Tensor, labels: Tensor, *, chunk: int = 1024) -> Tensor:
         raise ArcwiseError(f"inter: got chunk={chunk!r}; expected at least 1 class at a time")
     present, counts = torch.unique(labels[labels >= 0], return_counts=True)
     weights = counts.double() / (math.pi * max(int(counts.sum()), 1) * (len(centres) - 1))
-    needed = torch.is_grad_enabled() and centres.requires_grad
-    loss, gradient = _measured(centres.detach(), present, weights, chunk, needed=needed)
-    if needed:
+    present, weights = present.to(centres.device), weights.to(centres.device)
+    with_gradients = torch.is_grad_enabled() and centres.requires_grad
+    loss, gradient = _inter(centres.detach(), present, weights, chunk, with_gradients)
+    if with_gradients:
         loss = with_gradient(loss, centres, gradient)
     return loss.to(wide(centres).dtype)
 
 
-def _measured(
-    centres: Tensor, present: Tensor, weights: Tensor, chunk: int, *, needed: bool
+def _inter(
+    centres: Tensor, present: Tensor, weights: Tensor, chunk: int, with_gradients: bool
 ) -> tuple[Tensor, Tensor]:
-    """Inter-loss and, where it is needed, gradient by all centres, found together."""
+    """Return the inter-loss and, where it is needed, its gradient by all centres."""
     loss = torch.zeros((), dtype=torch.float64, device=centres.device)
-    gradient = torch.zeros_like(centres if needed else centres[:0])
-    with torch.set_grad_enabled(needed):
-        own = centres[present].double().requires_grad_(needed)
+    gradient = torch.zeros_like(centres if with_gradients else centres[:0])
+    with torch.set_grad_enabled(with_gradients):
+        own = centres[present].double().requires_grad_(with_gradients)
         directions, _ = unit(own)
-        seen = directions.detach().requires_grad_(needed)
-        force = torch.zeros_like(seen)
+        fixed = directions.detach().requires_grad_(with_gradients)
+        of_directions = torch.zeros_like(fixed)
         for start in range(0, len(centres), chunk):
             part = centres[start : start + chunk].to(torch.float64, copy=True)
-            part.requires_grad_(needed)
-            angles = angle(snap(seen @ unit(part)[0].T))
+            part.requires_grad_(with_gradients)
+            angles = angle(snap(fixed @ unit(part)[0].T))
             classes = torch.arange(start, start + len(part), device=centres.device)
             total = -(weights @ angles.masked_fill(present[:, None] == classes, 0.0)).sum()
             loss += total.detach()
-            if needed:
-                ours, theirs = torch.autograd.grad(total, (seen, part))
-                force += ours
-                gradient[start : start + len(part)] += theirs
-        if needed:
-            (ours,) = torch.autograd.grad(directions, own, force)
-            gradient.index_add_(0, present, ours.to(centres.dtype))
+            if with_gradients:
+                by_direction, by_part = torch.autograd.grad(total, (fixed, part))
+                of_directions += by_direction
+                gradient[start : start + len(part)] += by_part
+        if with_gradients:
+            (of_own,) = torch.autograd.grad(directions, own, of_directions)
+            gradient.index_add_(0, present, of_own.to(centres.dtype))
     return loss, gradient
 
 
 def _check(name: str, centres: Tensor, labels: Tensor, embeddings: Tensor | None = None) -> None:
-    """Whether they fit together."""
+    """Raise ArcwiseError unless centres, labels and embeddings fit together."""
     if centres.ndim != 2 or not centres.shape[1]:
         raise ArcwiseError(f"{name}: got centres {tuple(centres.shape)}; expected (C, D)")
     if embeddings is not None and (embeddings.ndim != 2 or embeddings.shape[1] != centres.shape[1]):

@@ -34,7 +34,7 @@ def psi(
 
 def counted(margin: Margin, cosines: np.ndarray, target: float, state: State) -> np.ndarray:
     """What cosines to other classes count as, where the target's value is ψ = target."""
-    value, _ = margin.others(
+    value, _ = margin.negatives(
         torch.from_numpy(cosines)[None], torch.tensor([target], dtype=torch.float64), state
     )
     return value[0].numpy()

@@ -70,9 +70,9 @@ class Regularised(nn.Module):
         """(C, D)."""
         return self.head.centres
 
-    def loss(self, embeddings: Tensor, labels: Tensor, strength: float = 1.0) -> Tensor:
+    def loss(self, embeddings: Tensor, labels: Tensor, margin_scale: float = 1.0) -> Tensor:
         """Scalar."""
-        loss = self.head.loss(embeddings, labels, strength)
+        loss = self.head.loss(embeddings, labels, margin_scale)
         if self.member.intra:
             loss = loss + regularisers.intra(embeddings, self.centres, labels)
         if self.member.inter:
@@ -83,9 +83,10 @@ class Regularised(nn.Module):
 class Triplets(nn.Module):
     """ArcFace's angular triplet loss (eq. 7) over semi-hard triplets."""
 
-    def loss(self, embeddings: Tensor, labels: Tensor, strength: float = 1.0) -> Tensor:
+    def loss(self, embeddings: Tensor, labels: Tensor, margin_scale: float = 1.0) -> Tensor:
         """Scalar; its margin needs no warm-up."""
-        return pairs.triplet(embeddings.float(), labels, margin=TRIPLET_MARGIN)
+        loss, _ = pairs.Triplet(margin=TRIPLET_MARGIN).loss(embeddings.float(), labels)
+        return loss
 
 
 Head = CentreHead | LinearHead | Regularised | Triplets

@@ -55,9 +55,9 @@ def run(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str
 
 def test_a_gallery(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
-    assert out.splitlines()[0] == "1 pictures could not be read and are not enrolled:"
+    assert out.splitlines()[0] == "1 images could not be read and are not enrolled:"
     assert "  broken.jpg: " in out
-    assert out.endswith("g: enrolled 4 pictures of 2 identities; 4 in all\n")
+    assert out.endswith("g: enrolled 4 images of 2 identities; 4 in all\n")
     out = run(capsys, "enrol", "g", "photos.csv", "--replace", *COLUMNS)
     assert out.endswith("2 identities, 4 older ones replaced; 4 in all\n")
 
@@ -67,17 +67,17 @@ def test_a_gallery(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[1] == "0 图.jpg: Ärtikel 0"
     assert re.fullmatch(r"   [01]\.\d{4}  Ärtikel 0  0 图\.jpg", lines[2])
     assert lines[3].startswith("none: not answered: no such file")
-    assert lines[4] == "2 of 3 pictures are not answered"
+    assert lines[4] == "2 of 3 images are not answered"
     assert lines[5].startswith("answered at similarity >= 0.9999: of 100 others about 3.9 or")
     assert "FAR 0.01; enrolled are 2 identities with 4 templates" in lines[6]
     assert "--gallery" in lines[7]
 
     out = run(capsys, "verify", "g", "Ärtikel 0", "1 图.jpg")
-    assert out.startswith("accepted: similarity 1.0000 to Ärtikel 0 (2 pictures)\n")
+    assert out.startswith("accepted: similarity 1.0000 to Ärtikel 0 (2 images)\n")
     out = run(capsys, "verify", "g", "Ärtikel 1", "1 图.jpg", status=1)
     assert out.startswith("rejected: similarity ")
 
-    assert run(capsys, "remove", "g", "Ärtikel 0") == "g: removed Ärtikel 0 (2 pictures)\n"
+    assert run(capsys, "remove", "g", "Ärtikel 0") == "g: removed Ärtikel 0 (2 images)\n"
     out = run(capsys, "search", "g", "0 图.jpg")
     assert out.startswith("0 图.jpg: unknown\n")
 
@@ -93,7 +93,8 @@ def test_enrolling_for_a_program(place: Path, capsys: pytest.CaptureFixture[str]
         "total": 4,
         "failures": [],
         "ignored": [],
-        "known": 0,
+        "had_templates": 0,
+        "repeated": 0,
         "trained_images": 0,
     }
     assert [one["image"] for one in said["failures"]] == ["broken.jpg"]
@@ -167,14 +168,14 @@ def test_calibrate_for_a_program(
 
 def test_embed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = run(capsys, "embed", "model", "photos.csv", *COLUMNS)
-    assert "1 pictures could not be read and have no row:" in out
+    assert "1 images could not be read and have no row:" in out
     assert out.endswith("embeddings.parquet: 4 vectors of 32 dimensions\n")
     assert (place / "embeddings.parquet").is_file()
 
 
 def test_evaluate(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = run(capsys, "evaluate", "model", str(products))
-    assert " on 72 pictures of 12 identities of products\n24 identities left out because" in out
+    assert " on 72 images of 12 identities of products\n24 identities left out because" in out
     assert re.search(r"│ equal-error rate +│ +\d+\.\d% │ +\d+\.\d% – \d+\.\d% │", out)
     assert "results: evaluation/products/results.json, results.csv\n" in out
     assert out.endswith("report: evaluation/products/report.html\n")
@@ -182,7 +183,7 @@ def test_evaluate(place: Path, products: Path, capsys: pytest.CaptureFixture[str
     assert "not measured: templates: no columns 'template' and 'media'\n" in out
 
 
-def test_evaluate_beside(
+def test_evaluate_with_a_baseline(
     place: Path, served: Path, new: Manifest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(served / "encoder.onnx", "net.onnx")
@@ -195,11 +196,11 @@ def test_evaluate_beside(
     )
     words = [str(new.root / "new.csv"), "--preparation", "how.json", "--out", "e"]
     try:
-        out = run(capsys, "evaluate", "model", *words, "--beside", "net.onnx")
-        assert re.match(rf"{place.name} beside net on 72 .* of new, rows of split 'test'\n", out)
-        assert "mind: net does not say what it was made with" in out
+        out = run(capsys, "evaluate", "model", *words, "--baseline", "net.onnx")
+        assert re.match(rf"{place.name} and net on 72 .* of new, rows of split 'test'\n", out)
+        assert "warning: net does not say what it was made with" in out
         assert "│ +0.0 (" in out  # the same network beside itself
-        again = run(capsys, "evaluate", "model", *words, "--beside", "net.onnx")
+        again = run(capsys, "evaluate", "model", *words, "--baseline", "net.onnx")
         assert "144 of 144 embeddings were in the cache\n" in again
         out = run(capsys, "evaluate", "net.onnx", *words[:-1], "bare", "--no-cache")
         assert "left out" not in out
@@ -228,7 +229,7 @@ def test_evaluate_on_held_out_ones_says_so(
         out = run(capsys, "evaluate", "model", str(known.root / "known.csv"), "--out", "e")
     finally:
         (known.root / "known.csv").unlink()
-    assert "mind: these identities were not trained on, but they chose the checkpoint" in out
+    assert "warning: these identities were not trained on, but they chose the checkpoint" in out
     assert "14 identities left out" in out
 
 
@@ -321,5 +322,5 @@ class TestJson:
         assert found == json.loads((place / "e" / "results.json").read_text(encoding="utf-8"))
 
     def test_doctor(self, capsys: pytest.CaptureFixture[str]) -> None:
-        parts = {part["name"]: part for part in self.found(capsys, "doctor")["parts"]}
+        parts = {part["name"]: part for part in self.found(capsys, "doctor")["capabilities"]}
         assert parts["train"]["missing"] == []

@@ -13,14 +13,14 @@ from arcwise.cli import main
 
 
 def scene(number: int, side: int = 64) -> np.ndarray:
-    """A smooth picture, unlike any of another number."""
+    """A smooth image, unlike any of another number."""
     coarse = np.random.default_rng(number).integers(0, 256, (6, 6, 3), np.uint8)
     return cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
 
 
-def written(root: Path, **pictures: np.ndarray) -> Path:
-    """A folder with these pictures, `a__1` being a/1.png."""
-    for name, pixels in pictures.items():
+def written(root: Path, **images: np.ndarray) -> Path:
+    """A folder with these images, `a__1` being a/1.png."""
+    for name, pixels in images.items():
         place = root / f"{name.replace('__', '/')}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(place), pixels)
@@ -47,22 +47,22 @@ def test_sound(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_notes_are_no_problems(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A near-twin within one identity, an identity with one picture, a file that is none."""
+    """A near-twin within one identity, an identity with one image, a file that is none."""
     written(sound, a__twin=scene(1, 48), c__1=scene(5))
     (sound / "a" / "notes.txt").write_text("mine")
     status, out = checked(capsys, str(sound))
     assert status == 0
-    assert "note: nearly the same picture (1)" in out
-    assert "note: ignored: no pictures of this data set (1)" in out
+    assert "note: nearly the same image (1)" in out
+    assert "note: ignored: no images of this data set (1)" in out
     assert "problem:" not in out
 
 
 @pytest.mark.parametrize(
     ("wrong", "title"),
     [
-        ({"b__copy": scene(1)}, "one picture, two identities"),
-        ({"b__copy": scene(1, 48)}, "nearly one picture, two identities"),
-        ({"a__copy": scene(1)}, "the same picture more than once"),
+        ({"b__copy": scene(1)}, "one image, two identities"),
+        ({"b__copy": scene(1, 48)}, "nearly one image, two identities"),
+        ({"a__copy": scene(1)}, "the same image more than once"),
         ({"A__1": scene(6)}, "perhaps one identity, spelled differently"),
     ],
 )
@@ -122,5 +122,5 @@ def test_json(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (found["images"], found["problems"]) == (5, 1)
     assert found["duplicates"][0]["images"] == ["a/1.png", "b/Ünï.png"]
     counted = [one for one in found["findings"] if one["count"]]
-    assert counted == [{"title": "one picture, two identities", "problem": True, "count": 1}]
+    assert counted == [{"title": "one image, two identities", "problem": True, "count": 1}]
     assert "Ünï" in out

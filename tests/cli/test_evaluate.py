@@ -19,13 +19,13 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_pack(served: Path, new: Manifest, capsys: pytest.CaptureFixture[str]) -> None:
     pairs = [(6 * label, 6 * label + 1 + 6 * (label % 2)) for label in range(10)]
-    pictures = [new.read(row) for pair in pairs for row in pair]
-    Path("shop.bin").write_bytes(pickle.dumps((pictures, [True, False] * 5)))
+    images = [new.read(row) for pair in pairs for row in pair]
+    Path("shop.bin").write_bytes(pickle.dumps((images, [True, False] * 5)))
     assert main(["evaluate", str(served), "shop.bin", "--out", "out"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert " on 20 pictures of shop\n" in out
-    assert "\nmind: whose these are is not known" in out
+    assert " on 20 images of shop\n" in out
+    assert "\nwarning: whose these are is not known" in out
     assert "identities left out" not in out
     assert "│ equal-error rate" in out
     for name in ("retrieval", "identification, closed set", "identification, open set"):
@@ -40,18 +40,16 @@ def test_ijb(served: Path, new: Manifest, capsys: pytest.CaptureFixture[str]) ->
     assert main(["evaluate", str(served), "IJBC", "--out", "out"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert (
-        "on 72 pictures of 12 identities of IJBC, rows of split 'gallery1', 'gallery2', 'pr" in out
-    )
-    assert "mind: not the published ijbc, no result to compare with others': 72 pict" in out
+    assert "on 72 images of 12 identities of IJBC, rows of split 'gallery1', 'gallery2', 'pr" in out
+    assert "warning: not the published ijbc, no result to compare with others': 72 pict" in out
     assert "does not align faces, and these are not aligned" in out
 
 
-def test_other_verbs_say_what_to_mind_of_the_data(
+def test_other_commands_print_the_notes_of_the_data(
     served: Path, new: Manifest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ijb.write(new, Path("IJBC"))
     assert main(["embed", str(served), "IJBC"]) == 0
     out, err = capsys.readouterr()
-    assert err.startswith("mind: not the published ijbc, no result to compare with others': 72")
-    assert "mind" not in out
+    assert err.startswith("warning: not the published ijbc, no result to compare with others': 72")
+    assert "warning" not in out

@@ -20,7 +20,7 @@ import pytest
 from arcwise import runtime
 from arcwise.bundle import read_bundle
 from arcwise.cli import main
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 
 TRAIN = "--size 16 --dim 8 --steps 4 --batch 8 --workers 0 --holdout 0 --checkpoint-every 2"
 

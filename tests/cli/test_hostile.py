@@ -30,20 +30,20 @@ def place(served: Path, new: Manifest, tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
     (tmp_path / "zero.parquet").write_bytes(b"")
     (tmp_path / "zero.zip").write_bytes(b"")
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "zero.jpg").write_bytes(b"")
     (tmp_path / "text").write_text("nothing")
     (tmp_path / "texts" / "who").mkdir(parents=True)
-    (tmp_path / "texts" / "who" / "0.jpg").write_text("no picture")
+    (tmp_path / "texts" / "who" / "0.jpg").write_text("no image")
     (tmp_path / "one" / "who").mkdir(parents=True)
     (tmp_path / "one" / "who" / "0.jpg").write_bytes(new.read(0))
     (tmp_path / "half").mkdir()
     shutil.copy(served / "model.json", tmp_path / "half")
     (tmp_path / "json").mkdir()
     (tmp_path / "json" / "model.json").write_text("[1, 2")
-    pictures = ["good/a/0.jpg,a", "good/a/1.jpg,a", "good/b/0.jpg,b", "good/b/1.jpg,b"]
+    images = ["good/a/0.jpg,a", "good/a/1.jpg,a", "good/b/0.jpg,b", "good/b/1.jpg,b"]
     for name, column, value in (("trained", "split", "train"), ("templates", "template", "t")):
-        lines = [f"image,identity,{column}", *(f"{one},{value}" for one in pictures)]
+        lines = [f"image,identity,{column}", *(f"{one},{value}" for one in images)]
         (tmp_path / f"{name}.csv").write_text("\n".join(lines))
     (tmp_path / "nan.csv").write_text("vector,identity\n1 0,a\n0 nan,a\n0 1,b\n1 1,b\n")
     (tmp_path / "shared.csv").write_text(
@@ -82,9 +82,9 @@ COMMANDS = [
     *(f"evaluate {model} good --out e" for model in MODELS),
     *(f"evaluate model good --pairs {pairs} --out e" for pairs in ("none", "empty", "binary.csv")),
     "evaluate model good --out text",
-    "evaluate model good --by camera --out e",
-    "evaluate model good --beside none --out e",
-    "evaluate model good --beside model --out e",
+    "evaluate model good --group-by camera --out e",
+    "evaluate model good --baseline none --out e",
+    "evaluate model good --baseline model --out e",
     "evaluate - good --out e",
     "evaluate model trained.csv --out e",
     "evaluate model templates.csv --out e",
@@ -104,13 +104,13 @@ COMMANDS = [
     "enrol none/new good --model model",
     "enrol text/new good --model model",
     "enrol redis://host/x good --model model",
-    *(f"search g {picture}" for picture in PICTURES),
+    *(f"search g {image}" for image in PICTURES),
     *(f"search {gallery} good.jpg" for gallery in GALLERIES),
     *(f"search {gallery} good.jpg --model model" for gallery in GALLERIES),
     *(f"search g good.jpg --model {model}" for model in MODELS),
     "search g good.jpg --far 0.5",
     "search g good.jpg --k 0",
-    *(f"verify g a {picture}" for picture in (*PICTURES, "good")),
+    *(f"verify g a {image}" for image in (*PICTURES, "good")),
     *(f"verify {gallery} a good.jpg" for gallery in GALLERIES),
     "verify g nobody good.jpg",
     *(f"remove {gallery} a" for gallery in GALLERIES),

@@ -102,7 +102,7 @@ def test_nohup_is_heeded(products: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("verb", "function", "name", "status"),
     [
-        ("evaluate", "vectors_of", "TERM", 143),
+        ("evaluate", "embeddings_of", "TERM", 143),
         ("embed", "_table", "HUP", 129),
         ("export", "_differences", "TERM", 143),
         ("enrol", "open_gallery", "INT", 130),

@@ -48,10 +48,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["serch", "x"], "did you mean `arcwise search`?"),
-        (["enroll"], "did you mean `arcwise enrol`?"),
-        (["data", "chekc"], "did you mean `arcwise data check`?"),
-        (["gallery", "inof"], "did you mean `arcwise gallery info`?"),
+        (["serch", "x"], "did you mean 'search'?"),
+        (["enroll"], "did you mean 'enrol'?"),
+        (["data", "chekc"], "did you mean 'data check'?"),
+        (["gallery", "inof"], "did you mean 'gallery info'?"),
         (["qqqq"], "`arcwise --help` lists them"),
         (["--nothing"], "`arcwise --help` lists them"),
     ],
@@ -82,8 +82,8 @@ def test_a_group_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
         ("train photos --augment.zom 0.3", "--augment.zoom"),
         ("train photos --loss arkface", "arcface"),
         ("train photos --steps many", "many"),
-        ("verify g name", "The picture. (required)"),
-        ("embed", "model"),
+        ("verify g name", "Image file. (required)"),
+        ("embed", "MODEL"),
         ("remove g a b", "b"),
     ],
 )

@@ -15,14 +15,13 @@ import pytest
 from numpy.typing import NDArray
 
 from arcwise.data.check import check
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.images import decode
 from arcwise.images.detect import Face, FaceDetector
 from arcwise.images.landmarks import TEMPLATE, five_points
 from arcwise.images.landmarks import align as align_face
-from arcwise.verbs.aligned import Aligned, Policies, Several
-from arcwise.verbs.data_align import align
+from arcwise.verbs.data_align import Aligned, Policies, Several, align
 
 NAMES = ("Al/1.png",)
 MARKS = " ".join(f"{number:g}" for number in (TEMPLATE / 12).ravel())

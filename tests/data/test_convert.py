@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from arcwise.cli import main
-from arcwise.data.formats.columns import nobody_in
-from arcwise.data.formats.spellings import one_form_each
-from arcwise.data.manifest import Manifest, open_manifest
-from arcwise.data.names import member_paths, safe_part
+from arcwise.data.file_names import member_paths, safe_part
+from arcwise.data.formats.manifest_columns import nobody_in
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.formats.written_forms import with_one_form_each
+from arcwise.data.manifest import Manifest
 from arcwise.data.writing.zipped import ZipWriter
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.data_convert import convert
@@ -50,7 +51,7 @@ def pairs_of(manifest: Manifest) -> list[tuple[object, ...]]:
 
 @pytest.fixture
 def described(a_folder: AFolder, tmp_path: Path) -> Manifest:
-    """Four pictures with columns of every kind, and pairs."""
+    """Four images with columns of every kind, and pairs."""
     a_folder("1.png", "2.jpg", "3.webp", "4.png")
     marks = " ".join(map(str, range(10)))
     (tmp_path / "set.csv").write_text(
@@ -140,7 +141,7 @@ def test_what_cannot_be_read_is_left_out_and_listed_and_damage_is_copied(
     a_folder: AFolder, tmp_path: Path, form: str
 ) -> None:
     root = a_folder("Al/1.png", "Al/2.png", "Al/3.png", "Bob/1.png")
-    (root / "Al/3.png").write_text("no picture")
+    (root / "Al/3.png").write_text("no image")
     source = open_manifest(root)
     (root / "Al/2.png").unlink()
     done = convert(source, os.path.join(tmp_path, form))
@@ -149,10 +150,10 @@ def test_what_cannot_be_read_is_left_out_and_listed_and_damage_is_copied(
     assert "left out, they cannot be read (1)\n    Al/2.png: no such " in str(done)
     copied = open_manifest(done.path)
     assert copied.identities == ["Al", "Al", "Bob"]
-    assert copied.read(1) == b"no picture"
+    assert copied.read(1) == b"no image"
     for path in root.rglob("*.png"):
         path.unlink()
-    with pytest.raises(ArcwiseError, match=r"no picture can be read; the first: Al/1\.png"):
+    with pytest.raises(ArcwiseError, match=r"no image can be read; the first: Al/1\.png"):
         convert(source, os.path.join(tmp_path, "none", form))
     assert not list((tmp_path / "none").iterdir())
 
@@ -160,14 +161,14 @@ def test_what_cannot_be_read_is_left_out_and_listed_and_damage_is_copied(
 def test_a_damaged_archive_loses_its_own(
     a_zip: Callable[..., Path], a_picture: Callable[..., bytes], tmp_path: Path
 ) -> None:
-    pictures = {f"Al/{number}.png": a_picture(number) for number in range(3)}
-    path = a_zip(pictures)
+    images = {f"Al/{number}.png": a_picture(number) for number in range(3)}
+    path = a_zip(images)
     data = path.read_bytes()
-    path.write_bytes(data.replace(pictures["Al/1.png"], bytes(len(pictures["Al/1.png"])), 1))
+    path.write_bytes(data.replace(images["Al/1.png"], bytes(len(images["Al/1.png"])), 1))
     done = convert(path, tmp_path / "out.tar")
     assert [str(error) for error in done.left_out] == ["photos.zip/Al/1.png: photos.zip is damaged"]
     assert [one[-1] for one in content(open_manifest(done.path), ("identity",))] == sorted(
-        [pictures["Al/0.png"], pictures["Al/2.png"]], key=repr
+        [images["Al/0.png"], images["Al/2.png"]], key=repr
     )
 
 
@@ -245,7 +246,7 @@ def test_stopped_by_hand_it_says_how_to_go_on(
         assert main(words) == 130
     assert capsys.readouterr().err == "stopped; the same command goes on from there\n"
     assert main(words) == 0
-    assert "resuming at picture 4 of 4\n" in capsys.readouterr().out
+    assert "resuming at image 4 of 4\n" in capsys.readouterr().out
 
 
 def test_unknown_forms_and_vectors_as_pictures_are_refused(
@@ -323,6 +324,6 @@ def test_any_identity_survives_every_form(
     source = Manifest(pa.table({"image": images, "identity": identities}), root, "any")
     for form in ("out.csv", "out.zip", "out/"):
         done = convert(source, os.path.join(root / "new", form))
-        expected = content(one_form_each(source), ("identity",))
+        expected = content(with_one_form_each(source), ("identity",))
         assert content(open_manifest(done.path), ("identity",)) == expected
     assert sorted(path.name for path in root.iterdir()) == sorted([*images, "new"])

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
 
 AFolder = Callable[..., Path]
@@ -108,9 +109,7 @@ def test_pictures_in_no_folder_are_an_error_unless_identities_do_not_matter(
     a_folder: AFolder,
 ) -> None:
     root = a_folder("1.png", "Al/2.png")
-    with pytest.raises(
-        ArcwiseError, match=r"1 pictures lie in no folder \(1\.png\).* put each into"
-    ):
+    with pytest.raises(ArcwiseError, match=r"1 images lie in no folder \(1\.png\).* put each into"):
         open_manifest(root)
     manifest = open_manifest(root, identities=False)
     assert manifest.column("identity") == ["", "Al"]
@@ -123,7 +122,7 @@ def test_pictures_in_no_folder_are_an_error_unless_identities_do_not_matter(
     single = open_manifest(root / "1.png", identities=False)
     assert single.images == ["1.png"]
     assert single.read(0) == (root / "1.png").read_bytes()
-    with pytest.raises(ArcwiseError, match="single picture"):
+    with pytest.raises(ArcwiseError, match="single image"):
         open_manifest(root / "1.png")
 
 
@@ -180,16 +179,16 @@ def test_a_zip_is_read_in_place(a_folder: AFolder, tmp_path: Path, compression: 
 
 
 def test_a_damaged_zip_is_refused_or_its_members_are(a_folder: AFolder, tmp_path: Path) -> None:
-    picture = (a_folder("Al/1.png") / "Al/1.png").read_bytes()
+    image = (a_folder("Al/1.png") / "Al/1.png").read_bytes()
     path = tmp_path / "set.zip"
     with ZipFile(path, "w") as file:
-        file.writestr("Al/1.png", picture)
+        file.writestr("Al/1.png", image)
     whole = path.read_bytes()
     for cut in range(0, len(whole), 17):
         path.write_bytes(whole[:cut])
         with pytest.raises(ArcwiseError, match=r"set\.zip"):
             open_manifest(path)
-    place = whole.index(picture) + 20
+    place = whole.index(image) + 20
     path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
     with pytest.raises(ImageError, match="damaged"):
         open_manifest(path).read(0)

@@ -1,4 +1,4 @@
-"""Drawn pairs: balanced, disjoint, as asked for, even over identities; too few is said."""
+"""Drawn pairs: balanced, disjoint, as asked for, even over identities; too few is an error."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.pair_drawing import DrawnPairs, draw_pairs
-from arcwise.data.pair_rule import PairRule, distinct
+from arcwise.data.pair_drawing import DrawnPairs, PairRule, distinct, draw_pairs
 from arcwise.errors import ArcwiseError
 
 sizes = st.lists(st.integers(1, 9), min_size=4, max_size=25)
@@ -55,12 +54,12 @@ def test_every_draw_is_balanced_and_disjoint_or_says_how_many_there_are(
 ) -> None:
     owner, rule = rows_of(counts, seed), PairRule.any(sum(counts))
     pairs = 2 * folds * need
-    drawn, said = attempt(owner, rule, pairs, folds, seed)
+    drawn, message = attempt(owner, rule, pairs, folds, seed)
     if drawn is None:
-        assert re.search(r"too few pairs of (one identity|two identities)", said)
-        there = sum(count * (count - 1) // 2 for count in counts)
-        assert f"all folds {there:,}" in said or "of two identities" in said
-        possible = re.search(r"for ([\d,]+) pairs at most", said)
+        assert re.search(r"too few pairs of (one identity|two identities)", message)
+        available = sum(count * (count - 1) // 2 for count in counts)
+        assert f"all folds {available:,}" in message or "of two identities" in message
+        possible = re.search(r"for ([\d,]+) pairs at most", message)
         assert possible is None or int(possible[1]) < pairs
         return
     check(drawn, owner, pairs, folds)
@@ -129,11 +128,11 @@ def test_what_is_rare_is_found_although_guessing_would_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pairs", "folds", "said"),
+    ("pairs", "folds", "message"),
     [(601, 10, "say 600"), (5, 10, "say 20"), (0, 1, "say 2"), (10, 0, "expected a multiple")],
 )
-def test_numbers_that_do_not_divide_are_refused(pairs: int, folds: int, said: str) -> None:
-    with pytest.raises(ArcwiseError, match=said):
+def test_numbers_that_do_not_divide_are_refused(pairs: int, folds: int, message: str) -> None:
+    with pytest.raises(ArcwiseError, match=message):
         draw_pairs(np.zeros(5, int), PairRule.any(5), pairs=pairs, folds=folds, seed=0)
 
 
@@ -145,7 +144,7 @@ def test_nothing_to_draw_from_is_said() -> None:
 
 
 def test_an_identity_in_blocks_has_all_its_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("arcwise.data.pair_rule._BLOCK", 50)
+    monkeypatch.setattr("arcwise.data.pair_drawing._BLOCK", 50)
     owner = np.repeat([0, 1], [30, 16])
     drawn = draw_pairs(owner, PairRule.any(46), pairs=960, folds=1, seed=0)
     check(drawn, owner, 960, 1)

@@ -64,7 +64,7 @@ def test_windowed_mixes_neighbours_in_a_window_and_blocks_over_the_epoch():
 
 
 def labels():
-    """9 identities with 1 to 9 pictures, in no order."""
+    """9 identities with 1 to 9 images, in no order."""
     return np.random.default_rng(0).permutation(np.repeat(np.arange(9), np.arange(1, 10)))
 
 
@@ -92,22 +92,22 @@ def test_another_seed_draws_other_batches(which):
 
 @given(
     counts=st.lists(st.integers(1, 6), min_size=2, max_size=9),
-    pictures=st.integers(1, 5),
+    images=st.integers(1, 5),
     seed=seeds,
     data=st.data(),
 )
 @settings(max_examples=60)
-def test_balanced_gives_p_different_identities_with_k_pictures_each(counts, pictures, seed, data):
+def test_balanced_gives_p_different_identities_with_k_images_each(counts, images, seed, data):
     of = np.repeat(np.arange(len(counts)), counts)
     identities = data.draw(st.integers(2, len(counts)))
-    sampler = Balanced(of, identities, pictures, seed)
+    sampler = Balanced(of, identities, images, seed)
     for step in range(4):
         drawn = Counter(of[sampler.batch(step)].tolist())
         assert len(drawn) == identities
-        assert set(drawn.values()) == {pictures}
+        assert set(drawn.values()) == {images}
 
 
-def test_balanced_keeps_an_identity_s_pictures_together():
+def test_balanced_keeps_an_identity_s_images_together():
     of = labels()
     drawn = of[Balanced(of, 3, 4, 0).batch(0)].reshape(3, 4)
     assert (drawn == drawn[:, :1]).all()
@@ -131,7 +131,7 @@ def test_balanced_leaves_out_another_identity_each_round_where_they_do_not_divid
     assert min(seen.values()) > 130  # 160 on average
 
 
-def test_balanced_repeats_no_picture_of_an_identity_that_has_enough():
+def test_balanced_repeats_no_image_of_an_identity_that_has_enough():
     of = labels()
     sampler = Balanced(of, 3, 4, 0)
     for step in range(12):
@@ -139,7 +139,7 @@ def test_balanced_repeats_no_picture_of_an_identity_that_has_enough():
             assert len(set(rows.tolist())) == min(4, of[rows[0]] + 1)
 
 
-def test_balanced_draws_other_pictures_of_an_identity_each_time():
+def test_balanced_draws_other_images_of_an_identity_each_time():
     of = np.repeat([0, 1], 20)
     sampler = Balanced(of, 2, 4, 0)
     drawn = {tuple(sorted(sampler.batch(step))) for step in range(60)}
@@ -147,7 +147,7 @@ def test_balanced_draws_other_pictures_of_an_identity_each_time():
     assert len(set().union(*drawn)) == 40  # and all of them in the end
 
 
-def test_balanced_repeats_the_pictures_of_a_short_identity_as_evenly_as_it_can():
+def test_balanced_repeats_the_images_of_a_short_identity_as_evenly_as_it_can():
     sampler = Balanced(np.array([0, 0, 1, 1]), 2, 5, 0)
     for rows in sampler.batch(0).reshape(2, 5):
         assert sorted(Counter(rows.tolist()).values()) == [2, 3]
@@ -176,7 +176,7 @@ def test_mixed_gives_each_part_its_share_of_every_batch():
         (lambda: Windowed(0, 4, 0), r"got 0 rows.*expected at least 1"),
         (lambda: Windowed(4, 4, 0, window=0), r"window=0; expected at least 1"),
         (lambda: Balanced(np.array([0, 1]), 1, 4, 0), r"got 1 identities.*at least 2"),
-        (lambda: Balanced(np.array([0, 1]), 2, 0, 0), r"0 pictures; expected"),
+        (lambda: Balanced(np.array([0, 1]), 2, 0, 0), r"0 images; expected"),
         (lambda: Balanced(np.array([0, 1]), 3, 4, 0), r"data set has 2; lower the batch"),
     ],
 )

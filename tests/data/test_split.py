@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arcwise.data.digests import identity_digest
 from arcwise.data.manifest import Manifest
-from arcwise.data.split import hold_out, identity_digest
+from arcwise.data.split import hold_out
 from arcwise.errors import ArcwiseError
 
 
@@ -51,8 +52,8 @@ def test_the_same_seed_gives_the_same_split_whatever_the_order_of_rows() -> None
     backwards = data.select(range(len(data) - 1, -1, -1))
     for part, other in zip(hold_out(data, 0.3, 7), hold_out(backwards, 0.3, 7), strict=True):
         assert set(part.identities) == set(other.identities)
-    assert set(hold_out(data, 0.3, 8).choose.identities) != set(
-        hold_out(data, 0.3, 7).choose.identities
+    assert set(hold_out(data, 0.3, 8).validation.identities) != set(
+        hold_out(data, 0.3, 7).validation.identities
     )
 
 

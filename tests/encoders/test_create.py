@@ -32,12 +32,12 @@ def encoder(request: pytest.FixtureRequest) -> nn.Module:
     return made
 
 
-def pictures(count: int = 3) -> torch.Tensor:
+def images(count: int = 3) -> torch.Tensor:
     return torch.randn(count, 3, *SIZE, generator=torch.Generator().manual_seed(count))
 
 
 def test_shape_and_attributes(encoder: nn.Module) -> None:
-    out = encoder.eval()(pictures())
+    out = encoder.eval()(images())
     assert out.shape == (3, 24)
     assert out.dtype == torch.float32
     assert not torch.allclose(out.norm(dim=1), torch.ones(3), atol=1e-2)  # not normalised
@@ -53,15 +53,15 @@ def test_shape_and_attributes(encoder: nn.Module) -> None:
 def test_deterministic_and_independent_of_the_batch_in_eval(encoder: nn.Module) -> None:
     encoder.eval()
     with torch.no_grad():
-        batch = encoder(pictures())
-        assert torch.equal(batch, encoder(pictures()))
-        alone = encoder(pictures()[1:2])
+        batch = encoder(images())
+        assert torch.equal(batch, encoder(images()))
+        alone = encoder(images()[1:2])
     assert torch.allclose(alone, batch[1:2], rtol=1e-4, atol=1e-4 * float(batch.abs().max()))
 
 
 def test_gradient_reaches_every_parameter(encoder: nn.Module) -> None:
     encoder.train().zero_grad()
-    out = encoder(pictures(4))
+    out = encoder(images(4))
     (out * torch.randn(out.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
     for key, parameter in encoder.named_parameters():
         if not parameter.requires_grad:
@@ -76,21 +76,21 @@ def test_last_layers_are_float32_under_autocast(encoder: nn.Module) -> None:
     encoder.eval()
     fast = copy.deepcopy(encoder).to(memory_format=torch.channels_last)
     with torch.no_grad():
-        exact = fast(pictures())
+        exact = fast(images())
         with torch.autocast("cpu", torch.bfloat16):
-            half = fast(pictures().contiguous(memory_format=torch.channels_last))
+            half = fast(images().contiguous(memory_format=torch.channels_last))
     assert half.dtype == torch.float32
     assert torch.cosine_similarity(exact, half).min() > 0.99
 
 
-def test_one_picture_cannot_be_trained_on(encoder: nn.Module) -> None:
+def test_one_image_cannot_be_trained_on(encoder: nn.Module) -> None:
     encoder.train()
     with pytest.raises(ArcwiseError, match="at least two"):
-        encoder(pictures(1))
-    assert encoder.eval()(pictures(1)).shape == (1, 24)
+        encoder(images(1))
+    assert encoder.eval()(images(1)).shape == (1, 24)
 
 
-def test_wrong_pictures_are_named(encoder: nn.Module) -> None:
+def test_wrong_images_are_named(encoder: nn.Module) -> None:
     encoder.eval()
     with pytest.raises(ArcwiseError, match=r"shape \(2, 1, 48, 40\)"):
         encoder(torch.zeros(2, 1, 48, 40))
@@ -105,7 +105,7 @@ def test_weights_travel_through_numpy(encoder: nn.Module) -> None:
     twin = encoders.create(encoder.name, dim=24, size=SIZE)
     load_numpy(twin, state)
     with torch.no_grad():
-        assert torch.equal(twin.eval()(pictures()), encoder.eval()(pictures()))
+        assert torch.equal(twin.eval()(images()), encoder.eval()(images()))
     key = next(iter(state))
     state[key][...] = 7  # copies, both ways
     assert not (encoder.state_dict()[key] == 7).all()

@@ -62,7 +62,7 @@ def test_published_state_dict_fits_strictly(name: str, blocks: tuple[int, ...]) 
     encoder.load_state_dict(state, strict=True, assign=True)
 
 
-def test_stages_halve_the_picture_and_the_stem_does_not() -> None:
+def test_stages_halve_the_image_and_the_stem_does_not() -> None:
     with torch.device("meta"):
         encoder = encoders.create("iresnet50")
         x = encoder.conv1(torch.empty(2, 3, 112, 112))

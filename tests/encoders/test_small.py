@@ -29,7 +29,7 @@ def test_projection_is_orthogonal_and_not_trained(dim: int) -> None:
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (80, 96), (112, 112), (33, 57)])
-def test_any_picture_size(size: tuple[int, int]) -> None:
+def test_any_image_size(size: tuple[int, int]) -> None:
     encoder = encoders.create("small", dim=16, size=size).eval()
     with torch.no_grad():
         assert encoder(torch.randn(2, 3, *size)).shape == (2, 16)
@@ -44,8 +44,8 @@ def test_a_few_steps_separate_four_textures() -> None:
     labels = torch.arange(16) % 4
     losses = []
     for _ in range(15):
-        pictures = classes[labels] + 0.3 * torch.randn(16, 3, 32, 32)
-        cosines = F.normalize(encoder(pictures)) @ F.normalize(centres).T
+        images = classes[labels] + 0.3 * torch.randn(16, 3, 32, 32)
+        cosines = F.normalize(encoder(images)) @ F.normalize(centres).T
         loss = F.cross_entropy(8 * cosines, labels)
         optimiser.zero_grad()
         loss.backward()

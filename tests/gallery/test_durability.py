@@ -25,8 +25,8 @@ ROUNDS = 6
 
 CHILD = """
 import sys, numpy as np
-from arcwise.gallery import open_gallery, records
-records._COMPACT_FROM = 20  # so that some are killed while they rewrite the file
+from arcwise.gallery import open_gallery, sql
+sql._COMPACT_FROM = 20  # so that some are killed while they rewrite the file
 path, start, dim = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 gallery = open_gallery(path)
 print("ready", flush=True)

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from arcwise.gallery import open_gallery, records
+from arcwise.gallery import open_gallery, sql
 
 DIM = 64
 
@@ -55,7 +55,7 @@ def test_no_copy_stays_behind_whatever_happened_before(path, monkeypatch, compac
 
     With plain DELETEs instead, this finds some of the thousands of templates that were removed.
     """
-    monkeypatch.setattr(records, "_COMPACT_FROM", compact_from)
+    monkeypatch.setattr(sql, "_COMPACT_FROM", compact_from)
     rng = random.Random(0)
     vectors = np.random.default_rng(1).normal(size=(6000, DIM))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
@@ -91,7 +91,7 @@ def test_no_copy_stays_behind_whatever_happened_before(path, monkeypatch, compac
 
 
 def test_the_file_does_not_grow_for_ever(path, unit, monkeypatch):
-    monkeypatch.setattr(records, "_COMPACT_FROM", 20)
+    monkeypatch.setattr(sql, "_COMPACT_FROM", 20)
     vectors = unit(100, DIM)
     with open_gallery(path, create=True, dim=DIM) as gallery:
         for start in range(0, 100, 10):

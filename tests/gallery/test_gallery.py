@@ -259,7 +259,7 @@ def test_a_closed_gallery_says_so(path, unit):
 
 def test_a_new_gallery_has_the_settings_it_promises(path):
     with open_gallery(path, create=True, dim=16) as gallery:
-        connection = gallery._connection
+        connection = gallery._file._connection
         for name, value in {
             "page_size": 16384,
             "journal_mode": "wal",

@@ -82,7 +82,7 @@ def test_bounds_by_hand() -> None:
 class TestWhatIsPromised:
     def test_as_measured(self) -> None:
         (point,) = points(size(2, 2, 2), searched(0.05, 3, 2, 0.5))
-        assert (point.fits, point.exact, point.fpir, point.found) == (
+        assert (point.fits, point.exact, point.fpir, point.dir) == (
             True, True, 0.05, (0.8, 0.7, 0.9)
         )  # fmt: skip
         assert str(point) == (
@@ -100,10 +100,10 @@ class TestWhatIsPromised:
         ends, found = [], []
         for identities in (30, 29, 10, 3, 1):
             (point,) = points(size(*[1] * identities), searched(0.05, 30, 1, 0.5))
-            assert point.found is not None
-            assert point.found[0] == 0.8
-            ends.append(point.ends[1])
-            found.append(point.found)
+            assert point.dir is not None
+            assert point.dir[0] == 0.8
+            ends.append(point.fpir_interval[1])
+            found.append(point.dir)
         assert ends == sorted(ends)
         assert (ends[0], found[0]) == (0.1, (0.8, 0.7, 0.9))
         widths = [high - low for _, low, high in found]
@@ -115,18 +115,18 @@ class TestWhatIsPromised:
     def test_pairs_have_the_interval_of_their_rate(self) -> None:
         four = size(1, 1, 1, 1)
         (point,) = points(four, replace(compared(0.01, 0.5), far_spread=0.5))
-        assert point.ends == (0.0, pytest.approx(1 - (1 - 0.02 * 1.5) ** 4))
+        assert point.fpir_interval == (0.0, pytest.approx(1 - (1 - 0.02 * 1.5) ** 4))
         (wider,) = points(four, replace(compared(0.01, 0.5), far_spread=2.0))
-        assert wider.ends[1] > point.ends[1]
+        assert wider.fpir_interval[1] > point.fpir_interval[1]
         (older,) = points(four, replace(compared(0.01, 0.5), far_high=1.0))
-        assert older.ends == (0.0, 1.0)
+        assert older.fpir_interval == (0.0, 1.0)
         assert "(interval not known)" in str(older)
 
     @pytest.mark.parametrize("here", [size(1, 1, 1), size(1, 2, 3), size(3, 2)])
     def test_how_many_are_found_only_for_as_many_templates(self, here: GallerySize) -> None:
         (point,) = points(here, searched(0.05, 3, 2, 0.5))
         assert point.fits
-        assert point.found is None
+        assert point.dir is None
         assert "was not measured" in str(point)
 
     def test_a_bound(self) -> None:
@@ -144,7 +144,7 @@ class TestWhatIsPromised:
     def test_all_images_count_as_one(self) -> None:
         (point,) = points(size(2, 2), searched(0.05, 2, None, 0.5))
         assert point.fpir == pytest.approx(1 - 0.95**2)
-        assert point.found is None
+        assert point.dir is None
 
     def test_what_is_not_resolved_promises_nothing(self) -> None:
         assert points(size(1), searched(0.05, 2, 1, 0.5, resolved=False)) == []
@@ -157,8 +157,8 @@ class TestMeasuredInThisGallery:
     @pytest.mark.parametrize(("here", "fits"), [(size(3, 3), True), (size(3, 2), True)])
     def test_until_it_is_outgrown(self, here: GallerySize, fits: bool) -> None:
         (point,) = operating_points(here, (), (), self.THEN)
-        assert (point.here, point.fits, point.fpir) == (True, fits, 0.05)
-        assert point.found == (0.8, 0.7, 0.9)
+        assert (point.in_this_gallery, point.fits, point.fpir) == (True, fits, 0.05)
+        assert point.dir == (0.8, 0.7, 0.9)
         assert not self.THEN.outgrown(here)
 
     @pytest.mark.parametrize("here", [size(4, 3), size(1, 1, 1)])
@@ -166,7 +166,7 @@ class TestMeasuredInThisGallery:
         (point,) = operating_points(here, (), (), self.THEN)
         assert self.THEN.outgrown(here)
         assert not point.fits
-        assert point.found is None
+        assert point.dir is None
         assert point.fpir > 0.05
 
     def test_others_in_the_place_of_those_measured(self) -> None:
@@ -175,14 +175,14 @@ class TestMeasuredInThisGallery:
             now = replace(size(3, 3), newest=newest)
             (point,) = operating_points(now, (), (), then)
             assert then.outgrown(now) is not here
-            assert (point.here, point.exact, point.found is not None) == (here, here, here)
+            assert (point.in_this_gallery, point.exact, point.dir is not None) == (here, here, here)
             assert point.fpir == 0.05
 
     def test_it_comes_first(self) -> None:
         found = operating_points(size(3, 3), (), [searched(0.01, 9, 5, 0.4)], self.THEN)
         chosen = usual_point(found)
         assert chosen is not None
-        assert chosen.here
+        assert chosen.in_this_gallery
 
     def test_a_file(self) -> None:
         assert GalleryCalibration.from_json(self.THEN.as_json()) == self.THEN
@@ -256,7 +256,7 @@ class TestWhichIsTaken:
         found = operating_points(size(1, 1), (), [searched(0.096, 9, 1, 0.7)], then)
         chosen = nearest(found, 0.099)
         assert chosen is not None
-        assert (chosen.threshold, chosen.here) == (0.86, True)
+        assert (chosen.threshold, chosen.in_this_gallery) == (0.86, True)
 
     def test_pairs_of_few_identities_promise_nothing(self) -> None:
         few = replace(compared(0.001, 0.3), identities=5)

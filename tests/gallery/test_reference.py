@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.gallery import open_gallery, records
-from arcwise.gallery.scan import Scan
+from arcwise.gallery import open_gallery, sql
+from arcwise.gallery.matrix import TemplateMatrix
 
 # The 24 vertices of a regular polytope: unit vectors whose cosines, 0, ±1/2 and ±1, are exact in
 # floating point, so that ties abound and the order of the answers has no excuse.
@@ -70,8 +70,8 @@ def as_tuples(hits):
 def test_any_sequence_of_changes(steps, k, compacting):
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         if compacting:
-            patch.setattr(records, "_COMPACT_FROM", 1)
-            patch.setattr(records, "_KEPT_REMOVALS", 2)
+            patch.setattr(sql, "_COMPACT_FROM", 1)
+            patch.setattr(sql, "_KEPT_REMOVALS", 2)
         path = Path(folder) / "g"
         reference = Reference()
         gallery = open_gallery(path, create=True, dim=4)
@@ -102,7 +102,7 @@ def test_any_sequence_of_changes(steps, k, compacting):
 
 
 def scan_of(identities, vectors):
-    scan = Scan(vectors.shape[1])
+    scan = TemplateMatrix(vectors.shape[1])
     scan.append(np.arange(len(vectors)), identities, vectors, ["{}"] * len(vectors))
     return scan
 

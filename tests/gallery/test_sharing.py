@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from arcwise.errors import GalleryError
-from arcwise.gallery import file, open_gallery, records
+from arcwise.gallery import connection, open_gallery, sql
 
 DIM = 16
 
@@ -76,9 +76,9 @@ def test_another_connections_changes_are_seen_by_the_next_call(path, unit):
 def test_only_the_changes_are_read(path, unit, monkeypatch):
     vectors = unit(300)
     read = []
-    rows = records.read_rows
+    rows = sql.read_rows
     monkeypatch.setattr(
-        records,
+        sql,
         "read_rows",
         lambda connection, dim, after=0: (read.append(len(r.templates)) or r
                                           for r in rows(connection, dim, after)),
@@ -97,7 +97,7 @@ def test_only_the_changes_are_read(path, unit, monkeypatch):
 
 
 def test_a_process_too_far_behind_reads_everything_again(path, unit, monkeypatch):
-    monkeypatch.setattr(records, "_KEPT_REMOVALS", 2)
+    monkeypatch.setattr(sql, "_KEPT_REMOVALS", 2)
     vectors = unit(20)
     with open_gallery(path, create=True, dim=DIM) as one, open_gallery(path) as two:
         one.enrol([(f"p{row:02}", vector) for row, vector in enumerate(vectors)])
@@ -135,7 +135,7 @@ def test_threads_share_one_gallery(path, unit):
 
 
 def test_a_busy_file_is_an_error_and_nothing_is_written(path, unit, monkeypatch):
-    monkeypatch.setattr(file, "_PATIENCE", 0.05)
+    monkeypatch.setattr(connection, "_PATIENCE", 0.05)
     with open_gallery(path, create=True, dim=DIM) as gallery:
         gallery.enrol([("ann", unit(1)[0])])
         other = sqlite3.connect(path, isolation_level=None)
@@ -182,9 +182,7 @@ def test_a_failed_commit_leaves_memory_and_file_agreeing(path, unit, monkeypatch
     with open_gallery(path, create=True, dim=DIM) as gallery:
         gallery.enrol([("ann", vectors[0])])
         with monkeypatch.context() as patch:
-            patch.setattr(
-                records, "write_about", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
-            )
+            patch.setattr(sql, "write_about", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 gallery.enrol([("bob", vectors[1])])
             with pytest.raises(KeyboardInterrupt):

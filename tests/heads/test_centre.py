@@ -9,7 +9,7 @@ import torch
 
 from arcwise import margin_softmax
 from arcwise.errors import ArcwiseError
-from arcwise.heads import CentreHead, CentreSGD, Sampled
+from arcwise.heads import CentreHead, CentreSGD, Sampled, scale_for
 from arcwise.margins import ArcFace, Filtered, MagFace, NormSoftmax
 from arcwise.softmax import Streaming, Truncated
 from tests.heads.batches import C, D, batch, head
@@ -47,14 +47,14 @@ def test_it_is_margin_softmax_to_the_last_bit():
 
 
 @implementations
-@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
-def test_strength_is_a_fraction_of_the_margin(strength, impl):
+@pytest.mark.parametrize("margin_scale", [0.0, 0.5, 1.0])
+def test_margin_scale_is_a_fraction_of_the_margin(margin_scale, impl):
     x, y = batch()
-    weak = head(ArcFace(0.4), impl=impl).loss(x, y, strength)
-    assert weak.item() == head(ArcFace(0.4 * strength), impl=impl).loss(x, y).item()
+    weak = head(ArcFace(0.4), impl=impl).loss(x, y, margin_scale)
+    assert weak.item() == head(ArcFace(0.4 * margin_scale), impl=impl).loss(x, y).item()
 
 
-def test_at_no_strength_there_is_no_margin():
+def test_at_margin_scale_0_there_is_no_margin():
     x, y = batch()
     assert head(ArcFace()).loss(x, y, 0.0).item() == head(NormSoftmax()).loss(x, y).item()
 
@@ -147,15 +147,15 @@ def test_embeddings_that_do_not_learn_still_move_the_centres():
     torch.testing.assert_close(owner.centres.grad, expected.dw)
 
 
-def test_a_truncated_pass_reports_and_an_exact_one_does_not():
+def test_a_truncated_pass_has_metrics_and_an_exact_one_has_none():
     truncated, exact_ = head(impl=Truncated(tau=0.01)), head()
     truncated.loss(*batch())
     exact_.loss(*batch())
-    assert 0 < truncated.report["dropped"] < 0.1
-    assert exact_.report == {}
+    assert 0 < truncated.metrics["dropped"] < 0.1
+    assert exact_.metrics == {}
 
 
-def test_the_dense_one_cannot_be_swept():
+def test_the_dense_one_cannot_have_a_fused_optimiser():
     owner = head(impl="dense")
     CentreSGD(owner, 0.1)
     with pytest.raises(ArcwiseError, match='impl="dense" under a CentreSGD'):
@@ -189,3 +189,17 @@ def test_batches_that_do_not_fit_are_refused():
         head().loss(x[:, :3], y)
     with pytest.raises(ArcwiseError, match="expected 0 to 10"):
         head().loss(x, y + C)
+
+
+def test_scale_grows_with_the_classes_as_adacos_does():
+    start = math.sqrt(2) * math.log(9_999)  # AdaCos at 10,000 classes
+    assert scale_for(10_000) == pytest.approx(2.5 * start)
+    scales = [scale_for(c) for c in (2, 5, 50, 500, 5_000, 1_000_000)]
+    assert scales == sorted(scales)
+    assert scales[0] == 8
+    assert 45 < scales[-1] < 64  # what the field uses by hand for a million
+
+
+def test_a_scale_for_one_class_is_refused():
+    with pytest.raises(ArcwiseError, match="got 1 classes"):
+        scale_for(1)

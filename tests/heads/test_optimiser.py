@@ -1,4 +1,4 @@
-"""Centres that move inside the sweep, against torch.optim.SGD."""
+"""Centres that move inside the pass over the classes, against torch.optim.SGD."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.heads import CentreSGD
 from arcwise.margins import AdaFace, ArcFace
-from arcwise.softmax import Streaming, Truncated, exponentials
+from arcwise.softmax import Streaming, Truncated, negatives
 from tests.heads.batches import D, batch, head
 from tests.softmax.problems import LOOPS
 
@@ -28,12 +28,12 @@ HOW = {
 }
 
 
-def learn(swept, rule, *, steps=20, how="kept", sphere=False, subcentres=1, factor=1.0):
+def learn(fused, rule, *, steps=20, how="kept", sphere=False, subcentres=1, factor=1.0):
     """Centres and encoder after some steps of both, at a falling rate."""
     torch.manual_seed(0)
     encoder = nn.Linear(D, D).double()
     owner = head(impl=HOW[how], subcentres=subcentres)
-    if swept:
+    if fused:
         centres = CentreSGD(owner, 0.2, **{"momentum": 0.9, **rule}, sphere=sphere)
     else:
         centres = torch.optim.SGD([owner.centres], 0.2, **rule)
@@ -49,7 +49,7 @@ def learn(swept, rule, *, steps=20, how="kept", sphere=False, subcentres=1, fact
         centres.step()
         weights.step()
         falling.step()
-        if sphere and not swept:
+        if sphere and not fused:
             to_sphere(owner)
     return owner.centres.detach(), encoder.weight.detach()
 
@@ -73,8 +73,8 @@ def to_sphere(owner):
 )
 def test_fifty_steps_are_those_of_torchs_sgd(rule, how, subcentres):
     got, expected = (
-        learn(swept, RULES[rule], how=how, subcentres=subcentres, steps=50)
-        for swept in (True, False)
+        learn(fused, RULES[rule], how=how, subcentres=subcentres, steps=50)
+        for fused in (True, False)
     )
     torch.testing.assert_close(got[0], expected[0], rtol=1e-9, atol=1e-10)
     torch.testing.assert_close(got[1], expected[1], rtol=1e-9, atol=1e-10)
@@ -87,20 +87,20 @@ def test_fifty_steps_are_those_of_torchs_sgd(rule, how, subcentres):
 def test_in_float32_the_first_steps_are_right_to_the_last_digits(
     rule, length, threads, monkeypatch
 ):
-    monkeypatch.setattr(exponentials, "THREADS", threads)
+    monkeypatch.setattr(negatives, "THREADS", threads)
     sphere, rule = rule == "sphere", RULES.get(rule, RULES["momentum"])
-    swept, exact = head(dtype=torch.float32, impl=HOW["kept"]), head()
+    fused, exact = head(dtype=torch.float32, impl=HOW["kept"]), head()
     with torch.no_grad():
-        swept.centres.mul_(length)
-        exact.centres.copy_(swept.centres)
+        fused.centres.mul_(length)
+        exact.centres.copy_(fused.centres)
     rate = 0.1 if sphere else 0.1 * length**2
-    optimiser = CentreSGD(swept, rate, **{"momentum": 0.9, **rule}, sphere=sphere)
+    optimiser = CentreSGD(fused, rate, **{"momentum": 0.9, **rule}, sphere=sphere)
     if sphere:
         to_sphere(exact)
-    start = swept.centres.detach().double()
+    start = fused.centres.detach().double()
     expected = torch.optim.SGD([exact.centres], rate, **rule)
     for step in range(3):
-        for owner, its in ((swept, optimiser), (exact, expected)):
+        for owner, its in ((fused, optimiser), (exact, expected)):
             its.zero_grad()
             x, y = batch(step, owner.centres.dtype)
             (-1.5 * owner.loss(x, y)).backward()
@@ -108,14 +108,14 @@ def test_in_float32_the_first_steps_are_right_to_the_last_digits(
         if sphere:
             to_sphere(exact)
     moved = exact.centres.detach() - start
-    assert (swept.centres.detach() - start - moved).norm() < 3e-6 * moved.norm()
+    assert (fused.centres.detach() - start - moved).norm() < 3e-6 * moved.norm()
 
 
 @pytest.mark.parametrize("rule", ["plain", "momentum"])
 @pytest.mark.parametrize("subcentres", [1, 2])
 def test_on_the_sphere_each_step_ends_at_unit_length(rule, subcentres):
     got, expected = (
-        learn(swept, RULES[rule], sphere=True, subcentres=subcentres) for swept in (True, False)
+        learn(fused, RULES[rule], sphere=True, subcentres=subcentres) for fused in (True, False)
     )
     torch.testing.assert_close(got[0], expected[0], rtol=1e-9, atol=1e-10)
     torch.testing.assert_close(got[0].norm(dim=-1), torch.ones(got[0].shape[:-1]).double())
@@ -137,7 +137,7 @@ def test_a_zero_centre_on_the_sphere_stays_a_number():
 
 
 def test_a_factor_on_the_loss_moves_the_centres_by_it():
-    got, expected = (learn(swept, RULES["decay"], factor=-2.5, steps=5) for swept in (True, False))
+    got, expected = (learn(fused, RULES["decay"], factor=-2.5, steps=5) for fused in (True, False))
     torch.testing.assert_close(got[0], expected[0], rtol=1e-9, atol=1e-10)
 
 
@@ -148,21 +148,21 @@ def one_step(owner, optimiser, step=0):
     optimiser.step()
 
 
-@pytest.mark.parametrize("swept_first", [True, False])
+@pytest.mark.parametrize("fused_first", [True, False])
 @pytest.mark.parametrize("rule", ["plain", "nesterov"])
-def test_either_optimiser_goes_on_from_the_others_state(rule, swept_first):
-    def make(swept, owner):
+def test_either_optimiser_goes_on_from_the_others_state(rule, fused_first):
+    def make(fused, owner):
         rates = {"lr": 0.1, "momentum": 0.9, **RULES[rule]}
-        return CentreSGD(owner, **rates) if swept else torch.optim.SGD([owner.centres], **rates)
+        return CentreSGD(owner, **rates) if fused else torch.optim.SGD([owner.centres], **rates)
 
     def both(change):
         owner = head()
-        optimiser = make(swept_first, owner)
+        optimiser = make(fused_first, owner)
         for step in range(6):
             if change and step == 3:
                 state = optimiser.state_dict()
-                owner.swept = not swept_first
-                optimiser = make(not swept_first, owner)
+                owner.centre_optimiser = None
+                optimiser = make(not fused_first, owner)
                 optimiser.load_state_dict(state)
             one_step(owner, optimiser, step)
         return owner.centres.detach()
@@ -291,12 +291,12 @@ def test_centres_that_somebody_else_moved_before_the_step_are_refused():
         optimiser.step()
 
 
-def test_a_gradient_that_the_sweep_would_leave_out_is_refused():
+def test_a_gradient_that_the_fused_step_would_leave_out_is_refused():
     owner = head()
     optimiser = CentreSGD(owner, 0.1)
     before = owner.centres.detach().clone()
     (owner.loss(*batch()) + owner.centres.square().sum()).backward()
-    with pytest.raises(ArcwiseError, match="gradient of something beside the head's loss"):
+    with pytest.raises(ArcwiseError, match="gradient of something other than the head's loss"):
         optimiser.step()
     assert torch.equal(owner.centres, before)
 
@@ -328,18 +328,18 @@ def test_a_closure_makes_the_loss_of_its_step():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("inputs", [torch.float32, torch.bfloat16, torch.float64])
 def test_centres_of_any_type_move_as_torchs_sgd_moves_them(dtype, inputs):
-    swept, ordinary = head(dtype=dtype), head(dtype=dtype)
-    optimisers = [CentreSGD(swept, 0.1), torch.optim.SGD([ordinary.centres], 0.1, momentum=0.9)]
-    for owner, optimiser in zip((swept, ordinary), optimisers, strict=True):
+    fused, ordinary = head(dtype=dtype), head(dtype=dtype)
+    optimisers = [CentreSGD(fused, 0.1), torch.optim.SGD([ordinary.centres], 0.1, momentum=0.9)]
+    for owner, optimiser in zip((fused, ordinary), optimisers, strict=True):
         for step in range(3):
             x, y = batch(step, inputs)
             optimiser.zero_grad()
             owner.loss(x, y).backward()
             optimiser.step()
-    assert swept.centres.dtype == dtype
+    assert fused.centres.dtype == dtype
     tolerance = 10 * torch.finfo(dtype).eps
-    torch.testing.assert_close(swept.centres, ordinary.centres, rtol=tolerance, atol=tolerance)
-    assert (swept.centres - head(dtype=dtype).centres).abs().max() > 0.01
+    torch.testing.assert_close(fused.centres, ordinary.centres, rtol=tolerance, atol=tolerance)
+    assert (fused.centres - head(dtype=dtype).centres).abs().max() > 0.01
 
 
 def test_a_step_under_autocast_is_the_same():
@@ -367,4 +367,4 @@ def test_what_cannot_be_is_refused(options, message):
     owner = head(ArcFace())
     with pytest.raises(ArcwiseError, match=message):
         CentreSGD(owner, **{"lr": 0.1, **options})
-    assert not owner.swept
+    assert owner.centre_optimiser is None

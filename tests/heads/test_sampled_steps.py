@@ -50,7 +50,7 @@ def test_trap_8_who_takes_no_part_is_left_bit_for_bit(subcentres, sphere):
         x, y = batch(step, n=3)
         optimiser.zero_grad()
         owner.loss(x, y).backward()
-        taken = owner.pending.chosen.classes
+        taken = optimiser.deferred.ctx.problem.sampled
         out = torch.ones(C, dtype=torch.bool).index_fill_(0, taken, False)
         before = owner.centres.detach().clone()
         state = optimiser.state.get(owner.centres, {})
@@ -69,14 +69,14 @@ def test_who_takes_part_moves_as_if_there_were_no_others(subcentres):
     owner = head(selection=These(tuple(SOME)), subcentres=subcentres)
     alone = head(subcentres=subcentres)
     alone.centres = torch.nn.Parameter(alone.centres.detach()[SOME])
-    swept, ordinary = CentreSGD(owner, 0.1, **RULE), torch.optim.SGD([alone.centres], 0.1, **RULE)
+    fused, ordinary = CentreSGD(owner, 0.1, **RULE), torch.optim.SGD([alone.centres], 0.1, **RULE)
     for step in range(5):
         x, y = among(step, SOME)
-        swept.zero_grad()
+        fused.zero_grad()
         ordinary.zero_grad()
         owner.loss(x, y).backward()
         alone.loss(x, torch.searchsorted(torch.tensor(SOME), y)).backward()
-        swept.step()
+        fused.step()
         ordinary.step()
     torch.testing.assert_close(owner.centres[SOME], alone.centres, rtol=1e-10, atol=1e-11)
 
@@ -96,7 +96,7 @@ def test_all_of_them_sampled_are_all_of_them():
 
 @pytest.mark.parametrize("how", ["none", "fp32"])
 @pytest.mark.parametrize("scale", [8.0, 500.0])
-def test_offsets_are_added_to_the_others_only(how, scale):
+def test_offsets_are_added_to_the_negatives_only(how, scale):
     impl = Streaming(keep=how, chunk=3)
     owner = head(selection=These(tuple(SOME), offset=1.5), impl=impl, scale=scale)
     optimiser = CentreSGD(owner, 1.0, momentum=0.0)
@@ -120,12 +120,12 @@ def test_offsets_count_towards_what_may_overflow():
         owner.centres[1], owner.centres[4] = -x[0], x[0]  # its own opposite, another on it
     y = torch.tensor([1])
     chosen = owner.selection.choose(y, C)
-    wanted = exact(
+    expected = exact(
         x, owner.centres[SOME], chosen.labels, ArcFace(0.3), 40.0, offsets=chosen.offsets
     )
     loss = owner.loss(x, y)
     loss.backward()
-    assert loss.item() == pytest.approx(wanted.loss.item(), rel=1e-6)
+    assert loss.item() == pytest.approx(expected.loss.item(), rel=1e-6)
     assert x.grad.isfinite().all()
 
 

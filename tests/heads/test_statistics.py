@@ -135,10 +135,12 @@ def test_drawn_margins_are_this_steps_only():
     assert owner.loss(*batch()).item() == head(ArcFace(0.5)).loss(*batch()).item()
 
 
-def test_a_swept_head_can_be_copied():
+def test_a_head_with_a_fused_optimiser_can_be_copied():
     owner = head(AdaFace())
     optimiser = CentreSGD(owner, 0.1)
     owner.loss(*batch(0)).backward()
     optimiser.step()
     twin = copy.deepcopy(owner).eval()
     assert twin.loss(*batch(1)).item() == owner.eval().loss(*batch(1)).item()
+    assert twin.centre_optimiser is None  # it moves the centres of the original
+    assert owner.centre_optimiser is optimiser

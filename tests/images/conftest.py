@@ -1,4 +1,4 @@
-"""A picture with structure in it, and its encodings."""
+"""An image with structure in it, and its encodings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Half a picture is never taken for a whole one, and no file can hurt."""
+"""Half an image is never taken for a whole one, and no file can hurt."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_real_photographs_cut_anywhere_are_refused(data_dir: Path) -> None:
                     decode(data[:cut], name)
 
 
-def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture(
+def test_the_end_of_a_thumbnail_is_not_the_end_of_the_image(
     picture: Pixels, encoded: Callable[..., bytes]
 ) -> None:
     data, thumbnail = encoded(picture, "JPEG"), encoded(picture[:16, :16], "JPEG")
@@ -106,12 +106,12 @@ def test_bytes_behind_the_end_do_no_harm(picture: Pixels, encoded: Callable[...,
         (b"<!doctype html><title>404", "text"),
         (bytes(5000), "zeros"),
         (b"\x00\x00\x00\x18ftypheic" + bytes(99), "HEIC.* convert it"),
-        (b"MZ\x90\0" + bytes(range(200)), "not a picture"),
+        (b"MZ\x90\0" + bytes(range(200)), "not an image"),
         (b"\xff\xd8\xff", "cut short"),
         (b"P5 3 ", "PNM"),
     ],
 )
-def test_what_is_no_picture_is_told_what_it_is(data: bytes, reason: str) -> None:
+def test_what_is_no_image_is_told_what_it_is(data: bytes, reason: str) -> None:
     with pytest.raises(ImageError, match=f"^photo.jpg: .*{reason}") as caught:
         decode(data, "photo.jpg")
     assert "\n" not in str(caught.value)
@@ -192,7 +192,7 @@ def test_a_flipped_bit_in_a_png_is_found(picture: Pixels, encoded: Callable[...,
 
 @settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 @given(st.data())
-def test_damage_gives_a_picture_or_an_error_and_nothing_else(
+def test_damage_gives_an_image_or_an_error_and_nothing_else(
     picture: Pixels, encoded: Callable[..., bytes], data: st.DataObject
 ) -> None:
     form, options = data.draw(st.sampled_from(KINDS))
@@ -219,7 +219,7 @@ def test_noise_is_an_error(noise: bytes, begin: bytes) -> None:
 @pytest.mark.parametrize(
     "block", [b"", b"II", b"XX*\0\x08\0\0\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\0\x09"]
 )
-def test_damaged_notes_of_the_camera_do_not_cost_the_picture(
+def test_damaged_notes_of_the_camera_do_not_cost_the_image(
     picture: Pixels, encoded: Callable[..., bytes], block: bytes
 ) -> None:
     data = encoded(picture, "PNG")

@@ -1,4 +1,4 @@
-"""Every kind of picture comes out as the RGB that a person would see."""
+"""Every kind of image comes out as the RGB that a person would see."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ KINDS = {  # without what the format has not, and what OpenCV does not read (see
 @pytest.mark.parametrize(
     ("form", "mode"), [(form, mode) for form, modes in KINDS.items() for mode in modes]
 )
-def test_every_kind_of_picture_is_what_another_library_sees(
+def test_every_kind_of_image_is_what_another_library_sees(
     picture: Pixels, encoded: Callable[..., bytes], form: str, mode: str
 ) -> None:
     image = Image.fromarray(picture).convert(mode)
@@ -81,7 +81,7 @@ def test_a_transparent_colour_is_white(picture: Pixels, encoded: Callable[..., b
     assert (image[~hidden] == picture[~hidden]).all()
 
 
-def test_a_tall_transparent_picture_is_seamless() -> None:
+def test_a_tall_transparent_image_is_seamless() -> None:
     image = np.zeros((600, 2, 4), np.uint8)
     image[..., 3] = np.arange(600).reshape(600, 1) % 256
     data = cv2.imencode(".png", image)[1].tobytes()
@@ -104,7 +104,7 @@ def test_16_bits_become_8(picture: Pixels, extension: str) -> None:
     ("form", "mode"),
     [("JPEG", "RGB")] + [(form, mode) for form in LOSSLESS for mode in ("RGB", "RGBA")],
 )
-def test_pictures_are_upright(
+def test_images_are_upright(
     picture: Pixels, encoded: Callable[..., bytes], form: str, mode: str, orientation: int
 ) -> None:
     image, exif = Image.fromarray(picture).convert(mode), Image.Exif()
@@ -117,7 +117,7 @@ def test_pictures_are_upright(
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
-def test_the_first_frame_of_a_moving_picture_is_taken(picture: Pixels, form: str) -> None:
+def test_the_first_frame_of_a_moving_image_is_taken(picture: Pixels, form: str) -> None:
     frames = [Image.fromarray(picture), Image.fromarray(255 - picture)]
     buffer, options = io.BytesIO(), LOSSLESS.get(form, {})
     frames[0].save(buffer, form, save_all=True, append_images=frames[1:], **options)

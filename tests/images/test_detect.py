@@ -1,4 +1,4 @@
-"""The detector: the largest face, in the picture's own pixels, whatever its size."""
+"""The detector: the largest face, in the image's own pixels, whatever its size."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, features
 
 from arcwise.errors import ImageError
 from arcwise.images import decode
-from arcwise.images.headers import Header, heif, read_header
+from arcwise.images.headers import Header, heif_kind, read_header
 
 Pixels = NDArray[np.uint8]
 
@@ -71,7 +71,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, found: object) -> None:
     ],
 )
 def test_the_brands_tell_the_kind(brands: bytes, kind: str | None) -> None:
-    assert heif.kind(box(b"ftyp", brands)) == kind
+    assert heif_kind(box(b"ftyp", brands)) == kind
 
 
 def test_the_size_is_that_of_the_primary_item() -> None:

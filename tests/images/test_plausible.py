@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from arcwise.images.plausible import doubtful, impossible
-from arcwise.images.template import TEMPLATE
+from arcwise.images.plausible import TEMPLATE, doubtful, impossible
 
 Points = NDArray[np.float64]
-FACE = TEMPLATE + np.array([70, 70])  # in a picture of 250 x 250
+FACE = TEMPLATE + np.array([70, 70])  # in an image of 250 x 250
 HEAD = np.array([(-31.5, 0, 0), (31.5, 0, 0), (0, 40, 35), (-25, 70, 5), (25, 70, 5)])  # mm
 
 MISTAKES = {
@@ -48,10 +47,10 @@ def test_each_mistake_is_named(mistake: str) -> None:
     assert mistake in reason
 
 
-def test_left_of_the_picture_is_outside() -> None:
+def test_left_of_the_image_is_outside() -> None:
     reason = impossible(FACE - 300, 250, 250)
     assert reason is not None
-    assert "outside the picture, 5 of 5" in reason
+    assert "outside the image, 5 of 5" in reason
 
 
 @pytest.mark.parametrize("degrees", range(-175, 180, 30))

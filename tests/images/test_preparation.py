@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from arcwise.errors import ArcwiseError, BundleError
 from arcwise.images import Preparation
+from arcwise.images.preparation import Colour
 
 Pixels = NDArray[np.uint8]
 sides = st.integers(1, 90)
@@ -25,7 +26,7 @@ preparations = st.builds(
     colour=st.sampled_from(["rgb", "bgr"]),
     mean=st.tuples(*[st.floats(0, 255)] * 3),
     std=st.tuples(*[st.floats(1, 255)] * 3),
-    flip=st.booleans(),
+    flip_tta=st.booleans(),
 )
 
 
@@ -37,7 +38,7 @@ def noise(height: int, width: int) -> Pixels:
 
 @settings(deadline=None)
 @given(preparations, sides, sides)
-def test_any_picture_comes_out_in_the_size_asked_for(
+def test_any_image_comes_out_in_the_size_asked_for(
     preparation: Preparation, height: int, width: int
 ) -> None:
     pixels = preparation.pixels(noise(height, width))
@@ -49,7 +50,7 @@ def test_any_picture_comes_out_in_the_size_asked_for(
 
 @settings(deadline=None)
 @given(policies, sides, sides)
-def test_a_picture_of_the_right_size_is_left_alone(policy: Any, height: int, width: int) -> None:
+def test_an_image_of_the_right_size_is_left_alone(policy: Any, height: int, width: int) -> None:
     image = noise(height, width)
     assert (Preparation(height, width, policy).pixels(image) == image).all()
 
@@ -109,7 +110,7 @@ def test_one_side_may_shrink_while_the_other_grows() -> None:
 
 @pytest.mark.parametrize("policy", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize("shape", [(1, 200_000, 3), (200_000, 1, 3)])
-def test_a_very_long_picture_takes_little_memory(policy: Any, shape: tuple[int, ...]) -> None:
+def test_a_very_long_image_takes_little_memory(policy: Any, shape: tuple[int, ...]) -> None:
     assert Preparation(112, 112, policy).pixels(np.zeros(shape, np.uint8)).shape == (112, 112, 3)
 
 
@@ -175,7 +176,7 @@ def test_a_missing_key_is_named() -> None:
         np.zeros((0, 4, 3), np.uint8),
     ],
 )
-def test_what_is_no_picture_is_refused(image: NDArray[Any]) -> None:
+def test_what_is_no_image_is_refused(image: NDArray[Any]) -> None:
     with pytest.raises(ArcwiseError, match="uint8 RGB"):
         Preparation().pixels(image)
     with pytest.raises(ArcwiseError, match="expected uint8 pixels"):
@@ -186,3 +187,13 @@ def test_numbers_of_pixels_from_0_to_1_are_refused() -> None:
     with pytest.raises(ArcwiseError, match="expected them of pixels from 0 to 255"):
         Preparation(8, 8, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     assert Preparation(8, 8, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)).std == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("colour", ["rgb", "bgr"])
+def test_tensors_of_another_library_are_normalised_bit_for_bit(colour: Colour) -> None:
+    torch = pytest.importorskip("torch")
+    preparation = Preparation(8, 9, colour=colour, mean=(123.7, 116.3, 103.5), std=(58.4, 57.1, 57))
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 3), np.uint8)
+    planes = torch.from_numpy(pixels).permute(0, 3, 1, 2)[:, list(preparation.channels)].float()
+    preparation.normalise(planes, torch.from_numpy)
+    assert np.array_equal(planes.numpy(), preparation.tensor(pixels))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from arcwise.errors import ArcwiseError
 from arcwise.margins import AdaFace, ArcFace, CosFace
 from tests import oracles
-from tests.margins.asking import ask, column, derivative
+from tests.margins.numbers import ask, column, numerical_derivative
 
 STATE = {"mean": column(30)[0], "std": column(10)[0]}
 WORST, AVERAGE, BEST = 0.001, 30.0, 99.0
@@ -18,20 +18,20 @@ WORST, AVERAGE, BEST = 0.001, 30.0, 99.0
 
 
 @given(st.floats(0, math.pi), st.floats(0.01, 150), st.floats(0, 1), st.floats(0.1, 2))
-def test_value_is_the_formula(theta, length, m, h):
+def test_logit_is_the_formula(theta, length, m, h):
     expected = oracles.adaface(m, h, 30, 10)(theta, length)
     assert ask(AdaFace(m, h), theta, length, STATE)[0] == pytest.approx(expected, abs=1e-7)
 
 
 @pytest.mark.parametrize("length", [WORST, 24.0, AVERAGE, 33.0, BEST])
 @pytest.mark.parametrize("theta", [0.1, 0.3, 1.0, 2.0, 2.9])
-def test_exact_slope_is_the_derivative(theta, length):
+def test_exact_derivative_is_that_of_the_logit(theta, length):
     margin = AdaFace(0.4, 1.0)
-    expected = derivative(margin, theta, length, STATE)
+    expected = numerical_derivative(margin, theta, length, STATE)
     assert ask(margin, theta, length, STATE)[1] == pytest.approx(expected, rel=1e-3)
 
 
-def test_detached_has_the_same_value_and_slope_one():
+def test_detached_has_the_same_logit_and_derivative_one():
     exact, detached = (ask(AdaFace(gradient=g), 1.0, 12, STATE) for g in ("exact", "detached"))
     assert detached == (exact[0], 1.0)
 
@@ -135,8 +135,8 @@ def test_equal_lengths_do_not_divide_by_zero():
     assert all(map(math.isfinite, ask(AdaFace(), 1.0, 20, state)))
 
 
-def test_strength_scales_the_margin_and_nothing_else():
-    assert AdaFace(0.4, 0.5, 0.1, "detached", "clip").at(0.5) == AdaFace(
+def test_margin_scale_scales_the_margin_and_nothing_else():
+    assert AdaFace(0.4, 0.5, 0.1, "detached", "clip").scaled(0.5) == AdaFace(
         0.2, 0.5, 0.1, "detached", "clip"
     )
 

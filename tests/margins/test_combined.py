@@ -10,23 +10,23 @@ from hypothesis import strategies as st
 from arcwise.errors import ArcwiseError
 from arcwise.margins import ArcFace, Combined, CosFace
 from tests import oracles
-from tests.margins.asking import ask, column, derivative
+from tests.margins.numbers import ask, column, numerical_derivative
 
 angles = st.floats(0, math.pi)
 CM1, CM2 = (1.0, 0.3, 0.2), (0.9, 0.4, 0.15)
 
 
 @given(angles, st.floats(0.5, 4), st.floats(0, 1), st.floats(0, 1))
-def test_value_is_equation_4(theta, m1, m2, m3):
+def test_logit_is_equation_4(theta, m1, m2, m3):
     expected = oracles.combined(m1, m2, m3)(theta)
     assert ask(Combined(m1, m2, m3), theta)[0] == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("numbers", [CM1, CM2, (1.35, 0.0, 0.0), (3.0, 0.2, 0.1)])
 @pytest.mark.parametrize("theta", [0.1, 0.7, 1.57, 2.2, 2.8, 3.1])
-def test_exact_slope_is_the_derivative(numbers, theta):
+def test_exact_derivative_is_that_of_the_logit(numbers, theta):
     margin = Combined(*numbers)
-    assert ask(margin, theta)[1] == pytest.approx(derivative(margin, theta), rel=1e-3)
+    assert ask(margin, theta)[1] == pytest.approx(numerical_derivative(margin, theta), rel=1e-3)
 
 
 def test_trap_2_all_three_numbers_count():
@@ -65,17 +65,17 @@ def test_each_number_alone_is_the_margin_of_its_own(gradient):
             assert torch.equal(got, expected)
 
 
-def test_detached_has_the_same_value_and_slope_one():
+def test_detached_has_the_same_logit_and_derivative_one():
     exact, detached = (ask(Combined(*CM2, g), 1.1) for g in ("exact", "detached"))
     assert detached == (exact[0], 1.0)
 
 
-def test_slope_by_the_length_is_none():
+def test_derivative_by_the_length_is_none():
     assert Combined(*CM2).target(column(0.3), column(2.0), {})[2] is None
 
 
-def test_strength_moves_every_number_to_no_margin():
-    half = Combined(0.8, 0.4, 0.2, "detached").at(0.5)
+def test_margin_scale_moves_every_number_to_no_margin():
+    half = Combined(0.8, 0.4, 0.2, "detached").scaled(0.5)
     assert (half.m1, half.m2, half.m3) == pytest.approx((0.9, 0.2, 0.1))
     assert half.gradient == "detached"
 

@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 from arcwise.errors import ArcwiseError
 from arcwise.margins import CosFace
 from tests import oracles
-from tests.margins.asking import ask, column
+from tests.margins.numbers import ask, column
 
 
 @given(st.floats(0, math.pi), st.floats(0, 2))
-def test_value_is_the_cosine_less_m(theta, m):
+def test_logit_is_the_cosine_less_m(theta, m):
     assert ask(CosFace(m), theta)[0] == pytest.approx(oracles.cosface(m)(theta), abs=1e-12)
 
 
 @given(st.floats(0, math.pi))
-def test_slope_is_one(theta):
+def test_derivative_is_one(theta):
     assert ask(CosFace(0.35), theta)[1] == 1.0
 
 
-def test_slope_by_the_length_is_none():
+def test_derivative_by_the_length_is_none():
     assert CosFace().target(column(0.3), column(2.0), {})[2] is None
 
 
@@ -32,8 +32,8 @@ def test_values_printed_for_the_target_curves():
     assert got == pytest.approx([0.590, 0.150, -0.350, -0.524], abs=5e-4)
 
 
-def test_strength_scales_the_margin():
-    assert CosFace(0.4).at(0.25) == CosFace(0.1)
+def test_margin_scale_scales_the_margin():
+    assert CosFace(0.4).scaled(0.25) == CosFace(0.1)
 
 
 @pytest.mark.parametrize("m", [-1, 2.1, math.nan])

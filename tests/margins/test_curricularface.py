@@ -10,63 +10,63 @@ from hypothesis import strategies as st
 from arcwise.errors import ArcwiseError
 from arcwise.margins import ArcFace, CurricularFace
 from tests import oracles
-from tests.margins.asking import column
+from tests.margins.numbers import column
 
 
-def others(u, value, t, **options):
-    """Value and slope of one other class."""
+def negatives(u, value, t, **options):
+    """Result and derivative of one negative."""
     state = {"t": column(t)[0]}
-    got, slope = CurricularFace(**options).others(column(u)[None], column(value), state)
-    return got.item(), slope.item()
+    got, derivative = CurricularFace(**options).negatives(column(u)[None], column(value), state)
+    return got.item(), derivative.item()
 
 
 @given(st.floats(-1, 1), st.floats(-3, 1), st.floats(-0.2, 1))
 def test_hard_ones_count_by_the_curriculum(u, value, t):
     expected = oracles.curricularface(t)(u, value)
-    assert others(u, value, t)[0] == pytest.approx(expected, abs=1e-12)
+    assert negatives(u, value, t)[0] == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("u", [-0.4, 0.3, 0.8])
-def test_slope_of_hard_ones_is_the_derivative(u):
+def test_derivative_of_hard_ones_is_that_of_their_count(u):
     h = 1e-6
-    difference = (others(u + h, -0.5, 0.2)[0] - others(u - h, -0.5, 0.2)[0]) / (2 * h)
-    assert others(u, -0.5, 0.2)[1] == pytest.approx(difference)
+    difference = (negatives(u + h, -0.5, 0.2)[0] - negatives(u - h, -0.5, 0.2)[0]) / (2 * h)
+    assert negatives(u, -0.5, 0.2)[1] == pytest.approx(difference)
 
 
 def test_easy_ones_are_as_they_are():
-    assert others(0.2, 0.3, 0.1) == (0.2, 1.0)
+    assert negatives(0.2, 0.3, 0.1) == (0.2, 1.0)
 
 
 def test_a_tie_is_easy():
-    assert others(0.3, 0.3, 0.1) == (0.3, 1.0)
+    assert negatives(0.3, 0.3, 0.1) == (0.3, 1.0)
 
 
 def test_at_the_start_hard_ones_count_for_less():
-    assert others(0.6, 0.3, 0.0)[0] == pytest.approx(0.36)
+    assert negatives(0.6, 0.3, 0.0)[0] == pytest.approx(0.36)
 
 
 @pytest.mark.parametrize("u", [0.4, 0.7, 1.0])
 def test_once_t_and_u_make_one_it_is_arcface(u):
-    assert others(u, 0.2, 1 - u)[0] == pytest.approx(u)
+    assert negatives(u, 0.2, 1 - u)[0] == pytest.approx(u)
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5])
 def test_a_share_of_the_curriculum_is_a_share_of_the_difference(share):
-    value, slope = others(0.6, 0.3, 0.1, curriculum=share)
+    value, derivative = negatives(0.6, 0.3, 0.1, curriculum=share)
     assert value == pytest.approx((1 - share) * 0.6 + share * 0.6 * 0.7)
-    assert slope == pytest.approx((1 - share) + share * (0.1 + 1.2))
+    assert derivative == pytest.approx((1 - share) + share * (0.1 + 1.2))
 
 
-def test_no_curriculum_leaves_the_others_alone():
+def test_no_curriculum_leaves_the_negatives_alone():
     u = torch.rand(2, 3)
-    value, slope = CurricularFace(curriculum=0.0).others(u, torch.zeros(2), {})
+    value, derivative = CurricularFace(curriculum=0.0).negatives(u, torch.zeros(2), {})
     assert value is u
-    assert slope is None
+    assert derivative is None
 
 
 def test_each_sample_is_compared_with_its_own_target():
     u = column(0.2, 0.4).expand(2, 2)
-    value, _ = CurricularFace().others(u, column(0.3, 0.1), {})
+    value, _ = CurricularFace().negatives(u, column(0.3, 0.1), {})
     assert value.flatten().tolist() == pytest.approx([0.2, 0.16, 0.04, 0.16])
 
 
@@ -89,7 +89,7 @@ class TestMean:
         state = CurricularFace(alpha=0.25).observe(column(0.2, 0.6), column(1, 1), {"t": column(1)})
         assert state["t"].item() == pytest.approx(0.25 * 0.4 + 0.75)
 
-    def test_moves_by_a_hundredth_from_zero_unless_told_otherwise(self):
+    def test_moves_by_a_hundredth_from_zero_unless_given(self):
         state = CurricularFace().observe(column(0.5), column(1), {})
         assert state["t"].item() == pytest.approx(0.005)
 
@@ -107,13 +107,13 @@ class TestMean:
         assert state["t"].dtype == torch.float32
 
     def test_is_zero_where_there_is_no_state(self):
-        value, _ = CurricularFace().others(column(0.6)[None], column(0.3), {})
+        value, _ = CurricularFace().negatives(column(0.6)[None], column(0.3), {})
         assert value.item() == pytest.approx(0.36)
 
 
-def test_strength_scales_margin_and_curriculum():
+def test_margin_scale_scales_margin_and_curriculum():
     margin = CurricularFace(0.5, 0.1, "detached", "linear")
-    assert margin.at(0.5) == CurricularFace(0.25, 0.1, "detached", "linear", curriculum=0.5)
+    assert margin.scaled(0.5) == CurricularFace(0.25, 0.1, "detached", "linear", curriculum=0.5)
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from arcwise.errors import ArcwiseError
 from arcwise.margins import ArcFace, CosFace, ElasticFace
 from tests import oracles
-from tests.margins.asking import ask, column, derivative
+from tests.margins.numbers import ask, column, numerical_derivative
 
 FORMS = {"arc": oracles.arcface, "cos": oracles.cosface}
 
 
 @pytest.mark.parametrize("form", FORMS)
 @given(st.floats(0, math.pi), st.floats(0, 1))
-def test_value_is_the_forms_with_the_margin_drawn(form, theta, m):
+def test_logit_is_the_forms_with_the_margin_drawn(form, theta, m):
     got, _ = ask(ElasticFace(form=form), theta, state={"margins": column(m)})
     assert got == pytest.approx(FORMS[form](m)(theta), abs=1e-7)
 
@@ -29,23 +29,23 @@ def test_a_margin_drawn_below_zero_falls_too():
 
 def test_each_sample_has_its_own():
     cos, m = column(0.3, 0.3), column(0.4, 0.6)
-    value, slope, norm_slope = ElasticFace().target(cos, cos, {"margins": m})
+    value, derivative, norm_derivative = ElasticFace().target(cos, cos, {"margins": m})
     for i in range(2):
         expected = ArcFace(m[i].item()).target(cos, cos, {})
-        assert (value[i], slope[i]) == (expected[0][i], expected[1][i])
-    assert norm_slope is None
+        assert (value[i], derivative[i]) == (expected[0][i], expected[1][i])
+    assert norm_derivative is None
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("theta", [0.2, 1.0, 2.9])
-def test_exact_slope_is_the_derivative(form, theta):
+def test_exact_derivative_is_that_of_the_logit(form, theta):
     state = {"margins": column(0.52)}
     margin = ElasticFace(form=form)
-    expected = derivative(margin, theta, state=state)
+    expected = numerical_derivative(margin, theta, state=state)
     assert ask(margin, theta, state=state)[1] == pytest.approx(expected, rel=1e-4)
 
 
-def test_detached_has_the_same_value_and_slope_one():
+def test_detached_has_the_same_logit_and_derivative_one():
     state = {"margins": column(0.52)}
     exact, detached = (ask(ElasticFace(gradient=g), 1.0, 1, state) for g in ("exact", "detached"))
     assert detached == (exact[0], 1.0)
@@ -134,8 +134,8 @@ def test_nothing_is_kept_from_the_start():
     assert ElasticFace().initial() == {}
 
 
-def test_strength_scales_mean_and_deviation():
-    assert ElasticFace(0.4, 0.02, "cos", True, "detached", "easy").at(0.5) == ElasticFace(
+def test_margin_scale_scales_mean_and_deviation():
+    assert ElasticFace(0.4, 0.02, "cos", True, "detached", "easy").scaled(0.5) == ElasticFace(
         0.2, 0.01, "cos", True, "detached", "easy"
     )
 

@@ -1,4 +1,4 @@
-"""What every margin owes the softmax, whichever it is."""
+"""What the softmax requires of every margin."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from arcwise.margins import (
     SphereFace,
     SupportVector,
 )
-from tests.margins.asking import column
+from tests.margins.numbers import column
 
 FAMILY = {
     "NormSoftmax": NormSoftmax(),
@@ -68,12 +68,12 @@ def test_trap_10_everything_is_finite_at_the_poles_and_just_past_them(margin, dt
     cos = column(1, -1, 1 + 1e-6, -1 - 1e-6, 1 - 1e-7, 1e-7 - 1, 0, dtype=dtype)
     norm = torch.full_like(cos, length)
     state = step(margin, cos, norm)
-    value, slope, norm_slope = margin.target(cos, norm, state)
-    others, others_slope = margin.others(cos.expand(7, 7), value, state)
-    parts = [value, slope, norm_slope, others_slope, *(margin.penalty(norm) or ())]
+    psi, derivative, norm_derivative = margin.target(cos, norm, state)
+    negatives, negatives_derivative = margin.negatives(cos.expand(7, 7), psi, state)
+    parts = [psi, derivative, norm_derivative, negatives_derivative, *(margin.penalty(norm) or ())]
     assert all(part.isfinite().all() for part in parts if part is not None)
-    assert not others.isnan().any()
-    assert not others.isposinf().any()
+    assert not negatives.isnan().any()
+    assert not negatives.isposinf().any()
 
 
 @family
@@ -81,42 +81,42 @@ def test_trap_10_everything_is_finite_at_the_poles_and_just_past_them(margin, dt
 def test_answers_have_the_dtype_and_the_shape_of_the_cosines(margin, dtype):
     cos, norm = torch.rand(3, dtype=dtype), torch.rand(3, dtype=dtype)
     state = step(margin, cos, norm)
-    value, slope, norm_slope = margin.target(cos, norm, state)
-    own = [value, slope, norm_slope, *(margin.penalty(norm) or ())]
+    psi, derivative, norm_derivative = margin.target(cos, norm, state)
+    own = [psi, derivative, norm_derivative, *(margin.penalty(norm) or ())]
     assert {(a.dtype, a.shape) for a in own if a is not None} == {(dtype, cos.shape)}
-    others = margin.others(torch.rand(3, 5, dtype=dtype), value, state)
-    assert {(a.dtype, a.shape) for a in others if a is not None} == {(dtype, torch.Size([3, 5]))}
+    negatives = margin.negatives(torch.rand(3, 5, dtype=dtype), psi, state)
+    assert {(a.dtype, a.shape) for a in negatives if a is not None} == {(dtype, torch.Size([3, 5]))}
 
 
 @pytest.mark.parametrize("name", [name for name in FAMILY if not name.startswith("Filtered")])
-def test_at_no_strength_a_margin_is_normsoftmax_bit_for_bit(margin):
-    margin = margin.at(0.0)
+def test_at_margin_scale_0_a_margin_is_normsoftmax_bit_for_bit(margin):
+    margin = margin.scaled(0.0)
     cos = torch.linspace(-1, 1, 1001)
     norm = torch.linspace(0, 150, 1001)
     state = step(margin, cos, norm)
-    value, slope, norm_slope = margin.target(cos, norm, state)
-    assert torch.equal(value, cos)
-    assert torch.equal(slope, torch.ones_like(cos))
-    assert norm_slope is None or not norm_slope.any()
-    others, others_slope = margin.others(cos[None], value[:1], state)
-    assert torch.equal(others, cos[None])
-    assert others_slope is None
+    psi, derivative, norm_derivative = margin.target(cos, norm, state)
+    assert torch.equal(psi, cos)
+    assert torch.equal(derivative, torch.ones_like(cos))
+    assert norm_derivative is None or not norm_derivative.any()
+    negatives, negatives_derivative = margin.negatives(cos[None], psi[:1], state)
+    assert torch.equal(negatives, cos[None])
+    assert negatives_derivative is None
     assert not any(part.any() for part in margin.penalty(norm) or ())
 
 
 @family
-def test_full_strength_is_the_margin_itself(margin):
-    assert margin.at(1.0) == margin
+def test_at_margin_scale_1_it_is_the_margin_itself(margin):
+    assert margin.scaled(1.0) == margin
 
 
 @pytest.mark.parametrize("name", MONOTONE)
-def test_the_value_never_rises_with_the_angle(margin):
+def test_the_logit_never_rises_with_the_angle(margin):
     cos = torch.linspace(-1, 1, 2001, dtype=torch.float64)
     for length in (1.0, 20.0, 60.0):
         norm = torch.full_like(cos, length)
-        value, slope, _ = margin.target(cos, norm, margin.initial())
-        assert (value.diff() >= -1e-12).all()
-        assert (slope >= 0).all()
+        psi, derivative, _ = margin.target(cos, norm, margin.initial())
+        assert (psi.diff() >= -1e-12).all()
+        assert (derivative >= 0).all()
 
 
 @family
@@ -127,18 +127,18 @@ def test_the_target_never_gains(margin):
 
 
 @family
-def test_slopes_keep_their_bound(margin):
-    slope = margin.target(column(1, -1), column(30, 30), margin.initial())[1]
-    assert (slope <= 4.0 / MIN_SINE).all()
+def test_derivatives_keep_their_bound(margin):
+    derivative = margin.target(column(1, -1), column(30, 30), margin.initial())[1]
+    assert (derivative <= 4.0 / MIN_SINE).all()
 
 
 @family
-def test_no_other_class_is_above_its_bound(margin):
+def test_no_negative_is_above_its_bound(margin):
     cos = torch.linspace(-1, 1, 401, dtype=torch.float64)
-    for value in (-3.0, -1.0, -0.2, 0.3, 0.9):
+    for psi in (-3.0, -1.0, -0.2, 0.3, 0.9):
         state = {**margin.initial(), "t": column(0.4)[0]}
-        others, _ = margin.others(cos[None], column(value), state)
-        assert others.max() <= max(1.0, others[0, 0], others[0, -1])
+        negatives, _ = margin.negatives(cos[None], column(psi), state)
+        assert negatives.max() <= max(1.0, negatives[0, 0], negatives[0, -1])
 
 
 @family
@@ -152,9 +152,9 @@ def test_without_its_statistics_a_margin_takes_the_initial_ones(margin):
 @family
 def test_a_step_without_a_labelled_row_is_possible(margin):
     state = step(margin, column(), column())
-    value, slope, _ = margin.target(column(), column(), state)
-    assert value.shape == slope.shape == (0,)
-    assert margin.others(torch.zeros(0, 5), value.float(), state)[0].shape == (0, 5)
+    psi, derivative, _ = margin.target(column(), column(), state)
+    assert psi.shape == derivative.shape == (0,)
+    assert margin.negatives(torch.zeros(0, 5), psi.float(), state)[0].shape == (0, 5)
 
 
 @family
@@ -215,7 +215,7 @@ def test_the_poles_hold_for_angles_that_round_to_them():
     ],
     ids=lambda part: type(part).__name__,
 )
-def test_the_numbers_are_the_published_ones_unless_told_otherwise(margin, numbers):
+def test_the_numbers_are_the_published_ones_unless_given(margin, numbers):
     assert dataclasses.asdict(margin) == numbers
 
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from arcwise.errors import ArcwiseError
 from arcwise.margins import ArcFace, MagFace
 from tests import oracles
-from tests.margins.asking import ask, column, derivative
+from tests.margins.numbers import ask, column, numerical_derivative
 
 NUMBERS = (10, 110, 0.45, 0.8)
 
 
 @given(st.floats(0, math.pi), st.floats(0.01, 200))
-def test_value_is_arcface_with_the_lengths_margin(theta, length):
+def test_logit_is_arcface_with_the_lengths_margin(theta, length):
     expected = oracles.magface(*NUMBERS)(theta, length)
     assert ask(MagFace(), theta, length)[0] == pytest.approx(expected, abs=1e-7)
 
@@ -27,21 +27,23 @@ def test_the_margin_is_linear_between_its_ends(length, m):
 
 
 @pytest.mark.parametrize("theta", [0.1, 1.0, 2.0, 2.9])
-def test_exact_slope_is_the_derivative(theta):
-    assert ask(MagFace(), theta, 60)[1] == pytest.approx(derivative(MagFace(), theta, 60), rel=1e-4)
+def test_exact_derivative_is_that_of_the_logit(theta):
+    assert ask(MagFace(), theta, 60)[1] == pytest.approx(
+        numerical_derivative(MagFace(), theta, 60), rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("beyond", ["monotone", "linear", "easy"])
 @pytest.mark.parametrize("length", [5.0, 60.0, 120.0])
 @pytest.mark.parametrize("theta", [0.3, 1.3, 2.0, 2.9])
-def test_slope_by_the_length_is_the_derivative(theta, length, beyond):
+def test_derivative_by_the_length_is_that_of_the_logit(theta, length, beyond):
     margin, h = MagFace(beyond=beyond), 1e-4
     up, down = (ask(margin, theta, length + d)[0] for d in (h, -h))
-    _, _, slope = margin.target(column(math.cos(theta)), column(length), {})
-    assert slope.item() == pytest.approx((up - down) / (2 * h), abs=1e-8)
+    _, _, derivative = margin.target(column(math.cos(theta)), column(length), {})
+    assert derivative.item() == pytest.approx((up - down) / (2 * h), abs=1e-8)
 
 
-def test_detached_keeps_the_slope_by_the_length():
+def test_detached_keeps_the_derivative_by_the_length():
     # Without it nothing would hold back the penalty, which lengthens.
     cos, norm = column(0.3), column(60)
     exact, detached = (MagFace(gradient=g).target(cos, norm, {}) for g in ("exact", "detached"))
@@ -57,30 +59,30 @@ def test_penalty_is_the_formula(length, weight):
 
 
 @pytest.mark.parametrize("length", [5.0, 11.0, 60.0, 109.0, 120.0])
-def test_slope_of_the_penalty_is_its_derivative(length):
+def test_derivative_of_the_penalty_is_its_own(length):
     h = 1e-4
-    value, slope = MagFace().penalty(column(length, length + h, length - h))
+    value, derivative = MagFace().penalty(column(length, length + h, length - h))
     difference = (value[1] - value[2]).item() / (2 * h)
-    assert slope[0].item() == pytest.approx(difference, abs=1e-7)
+    assert derivative[0].item() == pytest.approx(difference, abs=1e-7)
 
 
 def test_the_penalty_lengthens_all_the_way():
-    _, slope = MagFace().penalty(torch.linspace(10, 109.9, 50, dtype=torch.float64))
-    assert (slope < 0).all()
+    _, derivative = MagFace().penalty(torch.linspace(10, 109.9, 50, dtype=torch.float64))
+    assert (derivative < 0).all()
 
 
-def test_at_the_shortest_length_both_slopes_still_count():
+def test_at_the_shortest_length_both_derivatives_still_count():
     norm = column(10)
     assert MagFace().target(column(0.3), norm, {})[2].item() < 0
     assert MagFace().penalty(norm)[1].item() < 0
 
 
-def test_at_the_longest_length_the_margins_slope_still_counts():
+def test_at_the_longest_length_the_margins_derivative_still_counts():
     assert MagFace().target(column(0.3), column(110), {})[2].item() < 0
 
 
-def test_strength_scales_margins_and_penalty():
-    assert MagFace(gradient="detached", beyond="easy").at(0.5) == MagFace(
+def test_margin_scale_scales_margins_and_penalty():
+    assert MagFace(gradient="detached", beyond="easy").scaled(0.5) == MagFace(
         l_m=0.225, u_m=0.4, weight=17.5, gradient="detached", beyond="easy"
     )
 

@@ -14,9 +14,9 @@ from arcwise.margins import (
     NormSoftmax,
     SphereFace,
 )
-from tests.margins.asking import column
+from tests.margins.numbers import column
 
-NEUTRAL_OTHERS = [
+UNWEIGHTED = [
     Margin(),
     NormSoftmax(),
     SphereFace(),
@@ -29,18 +29,18 @@ NEUTRAL_OTHERS = [
 
 def test_target_is_the_cosine_itself():
     cos = column(-1, 0.3, 1)
-    value, slope, norm_slope = NormSoftmax().target(cos, column(1, 2, 3), {})
+    value, derivative, norm_derivative = NormSoftmax().target(cos, column(1, 2, 3), {})
     assert value is cos
-    assert torch.equal(slope, column(1, 1, 1))
-    assert norm_slope is None
+    assert torch.equal(derivative, column(1, 1, 1))
+    assert norm_derivative is None
 
 
-@pytest.mark.parametrize("margin", NEUTRAL_OTHERS, ids=lambda margin: type(margin).__name__)
-def test_other_classes_pay_nothing(margin):
+@pytest.mark.parametrize("margin", UNWEIGHTED, ids=lambda margin: type(margin).__name__)
+def test_negatives_keep_their_cosines(margin):
     cosines = torch.rand(3, 4)
-    value, slope = margin.others(cosines, torch.zeros(3), {})
+    value, derivative = margin.negatives(cosines, torch.zeros(3), {})
     assert value is cosines
-    assert slope is None
+    assert derivative is None
 
 
 def test_nothing_is_kept_between_steps():
@@ -58,5 +58,5 @@ def test_no_price_on_the_length():
     assert NormSoftmax().penalty(column(3)) is None
 
 
-def test_no_margin_is_as_strong_at_every_strength():
-    assert NormSoftmax().at(0.3) == NormSoftmax()
+def test_no_margin_is_the_same_at_every_margin_scale():
+    assert NormSoftmax().scaled(0.3) == NormSoftmax()

@@ -18,19 +18,19 @@ def loss(**options):
     return oracles.margin_softmax(x, EYE, [0], oracles.normsoftmax, 2.0, **options)
 
 
-def test_others_may_be_weighed():
+def test_negatives_may_be_weighed():
     # The other class's 0.8 becomes 0.8·0.9, the target's own cosine 0.6 stays.
-    got = loss(others=oracles.curricularface(0.1))
+    got = loss(negatives=oracles.curricularface(0.1))
     assert got == pytest.approx(math.log(1 + math.exp(2 * (0.72 - 0.6))))
 
 
 def test_the_target_is_not_weighed_as_another():
-    got = loss(others=oracles.filtered(0.5, 0.0))
+    got = loss(negatives=oracles.filtered(0.5, 0.0))
     assert got == pytest.approx(math.log(1 + math.exp(2 * (0.0 - 0.6))))
 
 
-def test_others_may_be_left_out():
-    assert loss(others=oracles.filtered(0.5, -math.inf)) == 0
+def test_negatives_may_be_left_out():
+    assert loss(negatives=oracles.filtered(0.5, -math.inf)) == 0
 
 
 def test_the_length_may_cost_something():

@@ -23,7 +23,7 @@ from arcwise.margins import (
     SphereFace,
     SupportVector,
 )
-from tests.margins.asking import ask, column
+from tests.margins.numbers import ask, column
 
 ANGLES = (0.3, 1.0, 1.8, 2.9)
 COSINES = torch.stack(
@@ -34,24 +34,26 @@ SCALE = 16.0
 
 
 def curve(margin, state=None):
-    """Values and slopes at the four angles."""
-    values, slopes = zip(*(ask(margin, theta, 1.0, state) for theta in ANGLES), strict=True)
-    return list(values), list(slopes)
+    """Logits and derivatives at the four angles."""
+    values, derivatives = zip(*(ask(margin, theta, 1.0, state) for theta in ANGLES), strict=True)
+    return list(values), list(derivatives)
 
 
 def run(margin, norm=(1.0, 1.0, 1.0), state=None):
     """Cosines after the margin, and the gradient by the cosines, each flat."""
     rows = torch.arange(3)
     cos = COSINES[rows, LABELS]
-    value, slope, norm_slope = margin.target(cos, column(*norm), state or {})
-    others, others_slope = margin.others(COSINES, value, state or {})
-    logits = others.index_put((rows, LABELS), value)
-    slopes = torch.ones_like(others) if others_slope is None else others_slope
-    slopes = slopes.index_put((rows, LABELS), slope)
+    value, derivative, norm_derivative = margin.target(cos, column(*norm), state or {})
+    negatives, negatives_derivative = margin.negatives(COSINES, value, state or {})
+    logits = negatives.index_put((rows, LABELS), value)
+    derivatives = (
+        torch.ones_like(negatives) if negatives_derivative is None else negatives_derivative
+    )
+    derivatives = derivatives.index_put((rows, LABELS), derivative)
     target = torch.nn.functional.one_hot(LABELS, 4)
     by_logit = SCALE / 3 * (torch.softmax(SCALE * logits, 1) - target)
-    by_norm = None if norm_slope is None else by_logit[rows, LABELS] * norm_slope
-    return logits, by_logit * slopes, by_norm
+    by_norm = None if norm_derivative is None else by_logit[rows, LABELS] * norm_derivative
+    return logits, by_logit * derivatives, by_norm
 
 
 def same(got, expected):
@@ -100,24 +102,24 @@ def test_linear_fallback():
     # deepinsight/insightface 5ef9804754, recognition/arcface_torch/losses.py, ArcFace; the same
     # lines in HuangYG123/CurricularFace d3802651f9, head/metrics.py, and the same numbers from
     # ArcFaceLoss of pytorch-metric-learning 2.9.0.
-    values, slopes = curve(ArcFace(0.5, beyond="linear"))
+    values, derivatives = curve(ArcFace(0.5, beyond="linear"))
     assert values == pytest.approx(
         [0.696706709347, 0.0707372016677, -0.66627602128, -1.21067093445]
     )
-    assert slopes == pytest.approx([2.42743499338, 1.18541816012, 0.765730889035, 1.0])
+    assert derivatives == pytest.approx([2.42743499338, 1.18541816012, 0.765730889035, 1.0])
 
 
 def test_easy_margin():
     # The easy_margin branch of the same lines.
-    values, slopes = curve(ArcFace(0.5, beyond="easy"))
+    values, derivatives = curve(ArcFace(0.5, beyond="easy"))
     assert values == pytest.approx(
         [0.696706709347, 0.0707372016677, -0.227202094693, -0.97095816515]
     )
-    assert slopes == pytest.approx([2.42743499338, 1.18541816012, 1.0, 1.0])
+    assert derivatives == pytest.approx([2.42743499338, 1.18541816012, 1.0, 1.0])
 
 
 @pytest.mark.parametrize(
-    ("numbers", "values", "slopes"),
+    ("numbers", "values", "derivatives"),
     [
         (
             (1.0, 0.3, 0.2),
@@ -131,16 +133,16 @@ def test_easy_margin():
         ),
     ],
 )
-def test_combined_of_mxnet(numbers, values, slopes):
+def test_combined_of_mxnet(numbers, values, derivatives):
     # deepinsight/insightface ce3600a742, recognition/arcface_mxnet/train.py, as far as
     # m1·θ + m2 stays below π.
     got = curve(Combined(*numbers))
     assert got[0][: len(values)] == pytest.approx(values)
-    assert got[1][: len(slopes)] == pytest.approx(slopes)
+    assert got[1][: len(derivatives)] == pytest.approx(derivatives)
 
 
 @pytest.mark.parametrize(
-    ("step", "values", "slopes"),
+    ("step", "values", "derivatives"),
     [
         (
             1,
@@ -159,12 +161,12 @@ def test_combined_of_mxnet(numbers, values, slopes):
         ),
     ],
 )
-def test_annealed_sphereface_of_sv_x_softmax(step, values, slopes):
+def test_annealed_sphereface_of_sv_x_softmax(step, values, derivatives):
     # xiaoboCASIA/SV-X-Softmax de3a82d7b6, fc_layers.py, 'SphereFace' with margin 4.
     margin = SphereFace(4, annealed=True, gamma=1e-4, power=2)
     assert curve(margin, {"step": torch.tensor(step)}) == (
         pytest.approx(values),
-        pytest.approx(slopes),
+        pytest.approx(derivatives),
     )
 
 
@@ -186,12 +188,12 @@ def test_annealed_sphereface_of_the_authors(step, values):
 
 def test_sphereface_r():
     # ydwen/opensphere 22b3d9038a, model/head/spherefacer.py, get_d_theta 'v0' with m = 1.5:
-    # computed under no_grad, so its slope is 1.
-    values, slopes = curve(SphereFace(1.5, "detached"))
+    # computed under no_grad, so its derivative is 1.
+    values, derivatives = curve(SphereFace(1.5, "detached"))
     assert values == pytest.approx(
         [0.900447102353, 0.0707372016677, -0.904072142017, -1.64549093495]
     )
-    assert slopes == [1, 1, 1, 1]
+    assert derivatives == [1, 1, 1, 1]
 
 
 # fmt: off
@@ -319,8 +321,8 @@ def test_magface_of_the_authors(beyond):
     logits, gradient, by_norm = run(margin, lengths)
     same(logits, expected)
     same(gradient, expected_gradient)
-    penalty, penalty_slope = margin.penalty(column(*lengths))
-    same(by_norm + penalty_slope / 3, by_length)
+    penalty, penalty_derivative = margin.penalty(column(*lengths))
+    same(by_norm + penalty_derivative / 3, by_length)
     entropy = torch.nn.functional.cross_entropy(SCALE * logits, LABELS)
     assert (entropy + penalty.mean()).item() == pytest.approx(loss)
 
@@ -355,11 +357,11 @@ def test_arcface_and_cosface_of_pytorch_metric_learning_by_the_embedding():
         (ArcFace(math.radians(28.64788975654116)), 12.6689531754, -3.98324511749),
         (CosFace(0.35), 11.2216573601, -2.78021725473),
     ):
-        value, slope, _ = margin.target(u[rows, LABELS], length[:, 0], {})
+        value, derivative, _ = margin.target(u[rows, LABELS], length[:, 0], {})
         logits = u.index_put((rows, LABELS), value)
         target = torch.nn.functional.one_hot(LABELS, 4)
         gradient = SCALE / 3 * (torch.softmax(SCALE * logits, 1) - target)
-        gradient[rows, LABELS] *= slope
+        gradient[rows, LABELS] *= derivative
         gradient = (gradient - (gradient * u).sum(1, keepdim=True) * u) / length
         entropy = torch.nn.functional.cross_entropy(SCALE * logits, LABELS)
         # It divides by lengths rounded to float32 inside.

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from arcwise.errors import ArcwiseError
 from arcwise.margins import NormSoftmax, SphereFace
 from tests import oracles
-from tests.margins.asking import ask, column, derivative
+from tests.margins.numbers import ask, column, numerical_derivative
 
 angles = st.floats(0, math.pi)
 
 
 @given(angles, st.floats(1, 6))
-def test_value_is_the_piecewise_cosine(theta, m):
+def test_logit_is_the_piecewise_cosine(theta, m):
     assert ask(SphereFace(m), theta)[0] == pytest.approx(oracles.sphereface(m)(theta), abs=1e-6)
 
 
@@ -42,9 +42,11 @@ def test_never_above_the_cosine(m):
 
 @pytest.mark.parametrize("m", [1.35, 2.5, 4.0])
 @pytest.mark.parametrize("theta", [0.1, 0.7, 1.5, 2.2, 3.0])
-def test_exact_slope_is_the_derivative(m, theta):
+def test_exact_derivative_is_that_of_the_logit(m, theta):
     margin = SphereFace(m)
-    assert ask(margin, theta)[1] == pytest.approx(derivative(margin, theta), rel=1e-3, abs=1e-4)
+    assert ask(margin, theta)[1] == pytest.approx(
+        numerical_derivative(margin, theta), rel=1e-3, abs=1e-4
+    )
 
 
 def test_a_factor_of_one_is_normsoftmax_bit_for_bit():
@@ -61,12 +63,12 @@ def test_values_printed_for_the_target_curves():
     assert got == pytest.approx([0.891, 0.156, -0.522, -0.707], abs=5e-4)
 
 
-def test_detached_has_the_same_value_and_slope_one():
+def test_detached_has_the_same_logit_and_derivative_one():
     exact, detached = (ask(SphereFace(4, g), 1.1) for g in ("exact", "detached"))
     assert detached == (exact[0], 1.0)
 
 
-def test_slope_by_the_length_is_none():
+def test_derivative_by_the_length_is_none():
     assert SphereFace(4, annealed=True).target(column(0.3), column(2.0), {})[2] is None
     assert SphereFace(4).target(column(0.3), column(2.0), {})[2] is None
 
@@ -75,16 +77,16 @@ class TestAnnealed:
     margin = SphereFace(4, annealed=True)
 
     @given(angles, st.integers(0, 5000))
-    def test_value_is_the_weighted_mean_at_every_step(self, theta, step):
+    def test_logit_is_the_weighted_mean_at_every_step(self, theta, step):
         plain = oracles.annealing(step, 1000, 0.12, 1, 5)
         got, _ = ask(self.margin, theta, state={"step": torch.tensor(step)})
         assert got == pytest.approx(oracles.sphereface(4, plain)(theta), abs=1e-6)
 
     @pytest.mark.parametrize("step", [0, 50, 3000])
     @pytest.mark.parametrize("theta", [0.3, 1.0, 2.0])
-    def test_exact_slope_is_the_derivative(self, theta, step):
+    def test_exact_derivative_is_that_of_the_logit(self, theta, step):
         state = {"step": torch.tensor(step)}
-        expected = derivative(self.margin, theta, state=state)
+        expected = numerical_derivative(self.margin, theta, state=state)
         assert ask(self.margin, theta, state=state)[1] == pytest.approx(expected, rel=1e-4)
 
     def test_other_schedules_are_the_formula_too(self):
@@ -118,7 +120,7 @@ class TestAnnealed:
         self.margin.observe(column(0.5), column(1), state)
         assert state["step"].item() == 0
 
-    def test_detached_slope_is_one(self):
+    def test_detached_derivative_is_one(self):
         assert ask(SphereFace(4, "detached", True), 1.0)[1] == pytest.approx(1.0, abs=1e-15)
 
 
@@ -127,8 +129,8 @@ def test_without_annealing_there_is_nothing_to_count():
     assert SphereFace(4).observe(column(0.5), column(1), {}) == {}
 
 
-def test_strength_moves_the_factor_to_one_and_keeps_the_schedule():
-    assert SphereFace(3, annealed=True).at(0.5) == SphereFace(2, annealed=True)
+def test_margin_scale_moves_the_factor_to_one_and_keeps_the_schedule():
+    assert SphereFace(3, annealed=True).scaled(0.5) == SphereFace(2, annealed=True)
 
 
 @pytest.mark.parametrize(

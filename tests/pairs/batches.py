@@ -11,24 +11,42 @@ from torch.utils._pytree import tree_leaves
 
 from arcwise import pairs
 
+
+def triplet(x, y, *, triplets=None, generator=None, chunk=256, **numbers):
+    loss = pairs.Triplet(**numbers)
+    return loss.loss(x, y, triplets=triplets, generator=generator, chunk=chunk)[0]
+
+
+def contrastive(x, y, *, chunk=256, **numbers):
+    return pairs.Contrastive(**numbers).loss(x, y, chunk=chunk)[0]
+
+
+def circle(x, y, *, chunk=256, **numbers):
+    return pairs.Circle(**numbers).loss(x, y, chunk=chunk)[0]
+
+
+def supervised_contrastive(x, y, *, chunk=256, **numbers):
+    return pairs.SupervisedContrastive(**numbers).loss(x, y, chunk=chunk)[0]
+
+
 LOSSES = {
-    "triplet all": lambda x, y, **how: pairs.triplet(x, y, margin=0.35, mining="all", **how),
-    "triplet hard": lambda x, y, **how: pairs.triplet(x, y, margin=0.35, mining="hard", **how),
-    "triplet semi-hard": lambda x, y, **how: pairs.triplet(
+    "triplet all": lambda x, y, **how: triplet(x, y, margin=0.35, mining="all", **how),
+    "triplet hard": lambda x, y, **how: triplet(x, y, margin=0.35, mining="hard", **how),
+    "triplet semi-hard": lambda x, y, **how: triplet(
         x, y, margin=0.35, generator=torch.Generator().manual_seed(0), **how
     ),
-    "euclidean all": lambda x, y, **how: pairs.triplet(
+    "euclidean all": lambda x, y, **how: triplet(
         x, y, margin=0.2, distance="euclidean", mining="all", **how
     ),
-    "euclidean semi-hard": lambda x, y, **how: pairs.triplet(
+    "euclidean semi-hard": lambda x, y, **how: triplet(
         x, y, margin=0.2, distance="euclidean", generator=torch.Generator().manual_seed(0), **how
     ),
-    "contrastive": pairs.contrastive,
-    "contrastive angular": lambda x, y, **how: pairs.contrastive(
+    "contrastive": contrastive,
+    "contrastive angular": lambda x, y, **how: contrastive(
         x, y, margin=1.2, distance="angular", **how
     ),
-    "circle": pairs.circle,
-    "supervised": pairs.supervised_contrastive,
+    "circle": circle,
+    "supervised": supervised_contrastive,
 }
 
 

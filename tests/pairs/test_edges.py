@@ -9,7 +9,15 @@ import torch
 
 from arcwise import pairs
 from arcwise.errors import ArcwiseError
-from tests.pairs.batches import LOSSES, Largest, draw
+from tests.pairs.batches import (
+    LOSSES,
+    Largest,
+    circle,
+    contrastive,
+    draw,
+    supervised_contrastive,
+    triplet,
+)
 
 each_loss = pytest.mark.parametrize("name", LOSSES)
 
@@ -50,9 +58,9 @@ def test_a_collapse_costs_exactly_the_margin(distance, mining, d, dtype):
     x = torch.randn(d, generator=torch.Generator().manual_seed(0)).to(dtype)
     batch = x.repeat(12, 1)
     y = torch.arange(12) // 3
-    loss = pairs.triplet(batch, y, margin=0.35, distance=distance, mining=mining)
+    loss = triplet(batch, y, margin=0.35, distance=distance, mining=mining)
     assert loss.float() == torch.tensor(0.35)  # in float64 up to the rounding of a mean
-    semi_hard = pairs.triplet(batch, y, margin=0.35, distance=distance)
+    semi_hard = triplet(batch, y, margin=0.35, distance=distance)
     assert semi_hard.item() == 0
 
 
@@ -62,7 +70,7 @@ def test_angles_pull_with_one_force_however_close(theta, dtype):
     x = torch.tensor([[1, 0, 0], [math.cos(theta), math.sin(theta), 0], [0, 0, 2]], dtype=dtype)
     x.requires_grad_()
     chosen = torch.tensor([[0, 1, 2]])
-    pairs.triplet(x, torch.zeros(3).long(), margin=4.0, mining=chosen).backward()
+    triplet(x, torch.zeros(3).long(), margin=4.0, triplets=chosen).backward()
     assert x.grad.norm(dim=1).tolist() == pytest.approx([math.sqrt(2), 1, 0.5], rel=1e-3)
 
 
@@ -70,7 +78,7 @@ def test_angles_pull_with_one_force_however_close(theta, dtype):
 def test_where_angles_have_no_direction_nothing_pulls(sign):
     x = torch.tensor([[1.0, 2, 3], [sign * 2.0, sign * 4, sign * 6], [3, 2, 1]]).requires_grad_()
     chosen = torch.tensor([[0, 1, 2]])
-    pairs.triplet(x, torch.zeros(3).long(), margin=4.0, mining=chosen).backward()
+    triplet(x, torch.zeros(3).long(), margin=4.0, triplets=chosen).backward()
     assert (x.grad[1] == 0).all()
     assert (x.grad[[0, 2]] != 0).any(1).all()
 
@@ -133,8 +141,8 @@ def test_batches_with_nothing_to_compare_cost_nothing(name, labels):
 
 def test_contrastive_needs_only_one_kind_of_pair():
     x = torch.tensor([[1.0, 0], [0, 1]])
-    same = pairs.contrastive(x, torch.tensor([0, 0]))
-    other = pairs.contrastive(x, torch.tensor([0, 1]), margin=1.5)
+    same = contrastive(x, torch.tensor([0, 0]))
+    other = contrastive(x, torch.tensor([0, 1]), margin=1.5)
     assert same.item() == pytest.approx(0.5 * 2)
     assert other.item() == pytest.approx(0.5 * (1.5 - math.sqrt(2)) ** 2)
 
@@ -220,42 +228,42 @@ X, Y = draw(4, 3, 2, 0)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: pairs.circle(X[0], Y), r"circle: got embeddings \(3,\) of torch.float64"),
-        (lambda: pairs.circle(X[:, :0], Y), r"embeddings \(4, 0\)"),
-        (lambda: pairs.circle(X.long(), Y), r"torch.int64; expected \(N, D\) of a float type"),
-        (lambda: pairs.contrastive(X, Y[:3]), r"labels \(3,\) of torch.int64; expected \(4,\)"),
-        (lambda: pairs.contrastive(X, Y.float()), r"labels \(4,\) of torch.float32"),
-        (lambda: pairs.circle(X, Y - 1 - Y.max()), r"got label -[23]; expected classes from 0"),
-        (lambda: pairs.circle(X, Y, chunk=0), r"circle: got chunk=0; expected at least 1"),
-        (lambda: pairs.circle(X, Y, scale=0.0), r"circle: got scale=0.0"),
-        (lambda: pairs.circle(X, Y, scale=math.inf), r"circle: got scale=inf"),
-        (lambda: pairs.circle(X, Y, margin=-0.1), r"circle: got margin=-0.1"),
-        (lambda: pairs.supervised_contrastive(X, Y, temperature=0), r"got temperature=0"),
-        (lambda: pairs.supervised_contrastive(X, Y, temperature=math.inf), r"temperature=inf"),
-        (lambda: pairs.supervised_contrastive(X[0], Y), r"supervised_contrastive: got embeddings"),
-        (lambda: pairs.contrastive(X, Y, margin=math.nan), r"contrastive: got margin=nan"),
+        (lambda: circle(X[0], Y), r"Circle: got embeddings \(3,\) of torch.float64"),
+        (lambda: circle(X[:, :0], Y), r"embeddings \(4, 0\)"),
+        (lambda: circle(X.long(), Y), r"torch.int64; expected \(N, D\) of a float type"),
+        (lambda: contrastive(X, Y[:3]), r"labels \(3,\) of torch.int64; expected \(4,\)"),
+        (lambda: contrastive(X, Y.float()), r"labels \(4,\) of torch.float32"),
+        (lambda: circle(X, Y - 1 - Y.max()), r"got label -[23]; expected classes from 0"),
+        (lambda: circle(X, Y, chunk=0), r"Circle: got chunk=0; expected at least 1"),
+        (lambda: circle(X, Y, scale=0.0), r"Circle: got scale=0.0"),
+        (lambda: circle(X, Y, scale=math.inf), r"Circle: got scale=inf"),
+        (lambda: circle(X, Y, margin=-0.1), r"Circle: got margin=-0.1"),
+        (lambda: supervised_contrastive(X, Y, temperature=0), r"got temperature=0"),
+        (lambda: supervised_contrastive(X, Y, temperature=math.inf), r"temperature=inf"),
+        (lambda: supervised_contrastive(X[0], Y), r"SupervisedContrastive: got embeddings"),
+        (lambda: contrastive(X, Y, margin=math.nan), r"Contrastive: got margin=nan"),
         (
-            lambda: pairs.contrastive(X, Y, distance="l2"),
-            r'contrastive: got distance=\'l2\'; .*"eu',
+            lambda: contrastive(X, Y, distance="l2"),
+            r'Contrastive: got distance=\'l2\'; .*"eu',
         ),
-        (lambda: pairs.triplet(X, Y, margin=math.inf), r"triplet: got margin=inf"),
-        (lambda: pairs.triplet(X, Y, margin=1, distance="cos"), r"triplet: got distance='cos'"),
-        (lambda: pairs.triplet(X, Y, margin=1, mining="easy"), r'mining=\'easy\'; .*"all"'),
-        (lambda: pairs.triplet(X, Y, margin=1, mean="sum"), r'mean=\'sum\'; .*"active", "all"'),
-        (lambda: pairs.triplet(X, Y[:1], margin=1), r"triplet: got labels"),
+        (lambda: triplet(X, Y, margin=math.inf), r"Triplet: got margin=inf"),
+        (lambda: triplet(X, Y, margin=1, distance="cos"), r"Triplet: got distance='cos'"),
+        (lambda: triplet(X, Y, margin=1, mining="easy"), r'mining=\'easy\'; .*"all"'),
+        (lambda: triplet(X, Y, margin=1, mean="sum"), r'mean=\'sum\'; .*"active", "all"'),
+        (lambda: triplet(X, Y[:1], margin=1), r"Triplet: got labels"),
         (lambda: pairs.mine(X, Y, margin=1, mining="all"), r'mine: got mining=\'all\'; .*"hard"'),
         (lambda: pairs.mine(X, Y, margin=-1), r"mine: got margin=-1"),
         (lambda: pairs.mine(X, Y, margin=1, distance="cos"), r"mine: got distance='cos'"),
         (lambda: pairs.mine(X[0], Y, margin=1), r"mine: got embeddings"),
-        (lambda: pairs.triplet(X, Y, margin=1, mining=Y), r"mining \(4,\) of torch.int64"),
-        (lambda: pairs.triplet(X, Y, margin=1, mining=X), r"mining \(4, 3\) of torch.float64"),
-        (lambda: pairs.triplet(X, Y, margin=1, mining=Y[:, None]), r"mining \(4, 1\)"),
+        (lambda: triplet(X, Y, margin=1, triplets=Y), r"triplets \(4,\) of torch.int64"),
+        (lambda: triplet(X, Y, margin=1, triplets=X), r"triplets \(4, 3\) of torch.float64"),
+        (lambda: triplet(X, Y, margin=1, triplets=Y[:, None]), r"triplets \(4, 1\)"),
         (
-            lambda: pairs.triplet(X, Y, margin=1, mining=torch.tensor([[0, 1, 4]])),
+            lambda: triplet(X, Y, margin=1, triplets=torch.tensor([[0, 1, 4]])),
             r"rows 0 to 4; expected 0 to 3",
         ),
         (
-            lambda: pairs.triplet(X, Y, margin=1, mining=torch.tensor([[0, 1, -1]])),
+            lambda: triplet(X, Y, margin=1, triplets=torch.tensor([[0, 1, -1]])),
             r"rows -1 to 1; expected 0 to 3",
         ),
     ],

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from arcwise import pairs
 from tests.pairs import enumeration
-from tests.pairs.batches import LOSSES, awkward, draw, waves
+from tests.pairs.batches import (
+    LOSSES,
+    awkward,
+    circle,
+    contrastive,
+    draw,
+    supervised_contrastive,
+    triplet,
+    waves,
+)
 
 DISTANCES = {"angular": enumeration.angle, "euclidean": enumeration.squared}
 batches = st.builds(
@@ -29,9 +38,7 @@ def test_all_triplets(distance, mean, batch, margin, chunk):
     x, y = batch
     chosen = list(enumeration.every_triplet(y.tolist()))
     expected = enumeration.triplet(x.tolist(), chosen, DISTANCES[distance], margin, mean)
-    got = pairs.triplet(
-        x, y, margin=margin, distance=distance, mining="all", mean=mean, chunk=chunk
-    )
+    got = triplet(x, y, margin=margin, distance=distance, mining="all", mean=mean, chunk=chunk)
     assert got.item() == pytest.approx(expected, **close)
 
 
@@ -44,9 +51,7 @@ def test_hardest_triplets(distance, mean, batch, margin, chunk):
     d = DISTANCES[distance]
     chosen = list(enumeration.hardest(x.tolist(), y.tolist(), d))
     expected = enumeration.triplet(x.tolist(), chosen, d, margin, mean)
-    got = pairs.triplet(
-        x, y, margin=margin, distance=distance, mining="hard", mean=mean, chunk=chunk
-    )
+    got = triplet(x, y, margin=margin, distance=distance, mining="hard", mean=mean, chunk=chunk)
     assert got.item() == pytest.approx(expected, **close)
 
 
@@ -57,7 +62,7 @@ def test_semi_hard_triplets(distance, batch, margin, chunk):
     x, y = batch
     how = {"margin": margin, "distance": distance, "chunk": chunk}
     chosen = pairs.mine(x, y, **how, generator=torch.Generator().manual_seed(5))
-    got = pairs.triplet(x, y, **how, generator=torch.Generator().manual_seed(5))
+    got = triplet(x, y, **how, generator=torch.Generator().manual_seed(5))
     expected = enumeration.triplet(x.tolist(), chosen.tolist(), DISTANCES[distance], margin)
     assert got.item() == pytest.approx(expected, **close)
 
@@ -70,7 +75,7 @@ def test_semi_hard_triplets(distance, batch, margin, chunk):
 def test_contrastive(distance, d, batch, margin, chunk):
     x, y = batch
     expected = enumeration.contrastive(x.tolist(), y.tolist(), d, margin)
-    got = pairs.contrastive(x, y, margin=margin, distance=distance, chunk=chunk)
+    got = contrastive(x, y, margin=margin, distance=distance, chunk=chunk)
     assert got.item() == pytest.approx(expected, **close)
 
 
@@ -84,7 +89,7 @@ def test_contrastive(distance, d, batch, margin, chunk):
 def test_circle(batch, m, scale, chunk):
     x, y = batch
     expected = enumeration.circle(x.tolist(), y.tolist(), m, scale)
-    got = pairs.circle(x, y, margin=m, scale=scale, chunk=chunk)
+    got = circle(x, y, margin=m, scale=scale, chunk=chunk)
     assert got.item() == pytest.approx(expected, **close)
 
 
@@ -93,7 +98,7 @@ def test_circle(batch, m, scale, chunk):
 def test_supervised_contrastive(batch, temperature, chunk):
     x, y = batch
     expected = enumeration.supervised_contrastive(x.tolist(), y.tolist(), temperature)
-    got = pairs.supervised_contrastive(x, y, temperature=temperature, chunk=chunk)
+    got = supervised_contrastive(x, y, temperature=temperature, chunk=chunk)
     assert got.item() == pytest.approx(expected, **close)
 
 
@@ -102,16 +107,16 @@ def test_supervised_contrastive(batch, temperature, chunk):
 @pytest.mark.parametrize(
     ("expected", "loss", "how"),
     [
-        (1.3487516276682796, pairs.triplet, {"margin": 0.2, "mining": "all"}),
-        (2.8058131904305372, pairs.triplet, {"margin": 0.2, "mining": "hard"}),
-        (93.7799038553153, pairs.circle, {"margin": 0.25, "scale": 32.0}),
-        (749.2901264437661, pairs.circle, {}),
-        (11.27088850249162, pairs.supervised_contrastive, {}),
+        (1.3487516276682796, triplet, {"margin": 0.2, "mining": "all"}),
+        (2.8058131904305372, triplet, {"margin": 0.2, "mining": "hard"}),
+        (93.7799038553153, circle, {"margin": 0.25, "scale": 32.0}),
+        (749.2901264437661, circle, {}),
+        (11.27088850249162, supervised_contrastive, {}),
     ],
 )
 def test_another_implementation_says_the_same(expected, loss, how):
     x, y = waves()
-    how = how | ({"distance": "euclidean"} if loss is pairs.triplet else {})
+    how = how | ({"distance": "euclidean"} if loss is triplet else {})
     assert loss(x, y, **how).item() == pytest.approx(expected, rel=1e-13)
 
 
@@ -138,7 +143,7 @@ def test_circle_has_the_gradient_of_constant_weights():
             push = torch.exp(scale * (v + m).relu().detach() * (v - m)).sum()
             total, counted = total + torch.log1p(pull * push), counted + 1
     expected = torch.autograd.grad(total / counted, x)
-    got = torch.autograd.grad(pairs.circle(x, y, margin=m, scale=scale, chunk=4), x)
+    got = torch.autograd.grad(circle(x, y, margin=m, scale=scale, chunk=4), x)
     torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-12)
 
 
@@ -147,19 +152,19 @@ def test_triplet_by_hand():
     x = torch.tensor([[1.0, 0], [0, 1], [-1, 0]], dtype=torch.float64)
     y = torch.tensor([0, 0, 1])
     right = torch.pi / 2
-    every = pairs.triplet(x, y, margin=0.5, mining="all")  # anchors 0 and 1; 0's is satisfied
+    every = triplet(x, y, margin=0.5, mining="all")  # anchors 0 and 1; 0's is satisfied
     assert every.item() == pytest.approx(0.5)
-    every = pairs.triplet(x, y, margin=2.0, mining="all")
+    every = triplet(x, y, margin=2.0, mining="all")
     assert every.item() == pytest.approx((2 - right + 2) / 2)
-    squares = pairs.triplet(x, y, margin=3.0, mining="all", distance="euclidean")
+    squares = triplet(x, y, margin=3.0, mining="all", distance="euclidean")
     assert squares.item() == pytest.approx((2 - 4 + 3 + 2 - 2 + 3) / 2)
-    mean = pairs.triplet(x, y, margin=0.5, mining="all", mean="all")
+    mean = triplet(x, y, margin=0.5, mining="all", mean="all")
     assert mean.item() == pytest.approx(0.25)
 
 
 def test_satisfied_triplets_cost_nothing_and_pull_at_nothing():
     x = torch.tensor([[1.0, 0.1], [1, -0.1], [-1, 0.1], [-1, -0.1]], requires_grad=True)
-    loss = pairs.triplet(x, torch.tensor([0, 0, 1, 1]), margin=0.35, mining="all")
+    loss = triplet(x, torch.tensor([0, 0, 1, 1]), margin=0.35, mining="all")
     loss.backward()
     assert loss.item() == 0
     assert (x.grad == 0).all()
@@ -167,10 +172,36 @@ def test_satisfied_triplets_cost_nothing_and_pull_at_nothing():
 
 def test_what_is_not_said_is_as_the_docstrings_say():
     x, y = draw(9, 4, 3, 0)
-    assert pairs.contrastive(x, y) == pairs.contrastive(x, y, margin=1.0, distance="euclidean")
+    assert contrastive(x, y) == contrastive(x, y, margin=1.0, distance="euclidean")
     said = {"distance": "angular", "mining": "semi-hard", "mean": "active"}
     losses = [
-        pairs.triplet(x, y, margin=0.5, **how, generator=torch.Generator().manual_seed(0))
+        triplet(x, y, margin=0.5, **how, generator=torch.Generator().manual_seed(0))
         for how in ({}, said)
     ]
     assert losses[0] == losses[1] > 0
+
+
+@given(batch=batches, margin=st.sampled_from([0.13, 2.1]), chunk=st.sampled_from([1, 4, 99]))
+@settings(max_examples=25, deadline=None)
+def test_metrics_count_what_the_loss_is_made_of(batch, margin, chunk):
+    x, y = batch
+    labels, d = y.tolist(), enumeration.angle
+    for mining, chosen in (
+        ("all", list(enumeration.every_triplet(labels))),
+        ("hard", list(enumeration.hardest(x.tolist(), labels, d))),
+    ):
+        _, metrics = pairs.Triplet(margin, mining=mining).loss(x, y, chunk=chunk)
+        gaps = [d(x[a], x[n]) - d(x[a], x[p]) for a, p, n in chosen]
+        if all(abs(gap - margin) > 1e-9 for gap in gaps):
+            assert metrics["triplets"] == len(chosen)
+            assert metrics["active_triplets"] == sum(gap < margin for gap in gaps)
+    _, metrics = pairs.SupervisedContrastive().loss(x, y, chunk=chunk)
+    assert metrics["anchors"] == sum(bool(enumeration.positives(labels, a)) for a in range(len(x)))
+    _, metrics = pairs.Contrastive(1.5).loss(x, y, chunk=chunk)
+    close_negatives = [
+        (a, n)
+        for a in range(len(x))
+        for n in enumeration.negatives(labels, a)
+        if enumeration.chord(x[a], x[n]) < 1.5
+    ]
+    assert metrics["active_negatives"] == len(close_negatives)

@@ -1,4 +1,4 @@
-"""Data sets of vectors, made up where a test wants them."""
+"""Small data sets of vectors for tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from arcwise.data.manifest import Manifest
-from arcwise.protocols.layout import Layout, layout, named
+from arcwise.protocols.template_set import TemplateSet, template_set, with_names
 
 DIM = 8
 
@@ -18,9 +18,9 @@ def manifest(**columns: list[object]) -> Manifest:
     return Manifest(pa.table(columns), Path(), "set")
 
 
-def items(**columns: list[object]) -> Layout:
-    """The items of such a manifest."""
-    return layout(named(manifest(**columns)))
+def templates(**columns: list[object]) -> TemplateSet:
+    """The templates of such a manifest."""
+    return template_set(with_names(manifest(**columns)))
 
 
 def people(count: int, each: int) -> list[object]:
@@ -33,5 +33,5 @@ def vectors(ids: list[object], seed: int = 0, noise: float = 0.6) -> np.ndarray:
     rng = np.random.default_rng(seed)
     names, codes = np.unique([str(one) for one in ids], return_inverse=True)
     centres = rng.normal(size=(len(names), DIM))
-    found = centres[codes] + noise * rng.normal(size=(len(codes), DIM))
-    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+    drawn = centres[codes] + noise * rng.normal(size=(len(codes), DIM))
+    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)

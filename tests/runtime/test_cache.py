@@ -221,7 +221,7 @@ class TestEmbedding:
         assert len(told) >= 7
         assert told[-1] == (72, 72)
 
-    def test_only_new_pictures_are_computed(
+    def test_only_new_images_are_computed(
         self, model: runtime.Model, new: Manifest, cache: EmbeddingCache
     ) -> None:
         every = runtime.embed_manifest(model, new).vectors
@@ -247,7 +247,7 @@ class TestEmbedding:
             runtime.embed_manifest(model, new, cache=cache, batch_size=10, progress=stopped)
         assert runtime.embed_manifest(model, new, cache=cache).reused == 30
 
-    def test_unreadable_pictures_are_looked_at_again(
+    def test_unreadable_images_are_looked_at_again(
         self, model: runtime.Model, new: Manifest, cache: EmbeddingCache
     ) -> None:
         shelf = SimpleNamespace(

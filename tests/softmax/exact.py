@@ -1,7 +1,7 @@
 """Loss and both gradients in float64 from their closed forms, with no difference of close numbers.
 
 Section 0 of the derivation: G = dL/dcosines, projected through both normalisations. 1 - p of the
-target is the share of the others, so that a loss of 1e-20 has all its digits.
+target is the sum over the negatives, so that a loss of 1e-20 has all its digits.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def exact(
     state: Mapping[str, Tensor] | None = None,
     offsets: Tensor | None = None,
 ) -> Exact:
-    """What margin_softmax should give; `offsets` are added to the logits of the others."""
+    """What margin_softmax should give; `offsets` are added to the logits of negatives."""
     x, w = x.detach().double(), w.detach().double()
     rows = torch.nonzero(y >= 0).squeeze(1)
     n, y = len(rows), y[rows]
@@ -42,16 +42,16 @@ def exact(
     u, winner = (xh @ wh.T).clamp(-1, 1).view(n, len(w), subcentres).max(2)
     each = torch.arange(n)
 
-    value, slope, by_length = margin.target(u[each, y], x_length, state or {})
-    others, others_slope = margin.others(u, value, state or {})
-    z = scale * others + (0 if offsets is None else offsets)
+    psi, derivative, by_length = margin.target(u[each, y], x_length, state or {})
+    negatives, negatives_derivative = margin.negatives(u, psi, state or {})
+    z = scale * negatives + (0 if offsets is None else offsets)
     z[each, y] = -torch.inf
-    log_others = torch.logsumexp(z, 1)
-    gap = log_others - scale * value
-    rest = torch.sigmoid(gap)
-    g = torch.exp(z - torch.logaddexp(log_others, scale * value)[:, None])
-    g = g if others_slope is None else g * others_slope
-    g[each, y] = -rest * slope
+    log_negatives = torch.logsumexp(z, 1)
+    gap = log_negatives - scale * psi
+    one_minus_p = torch.sigmoid(gap)
+    g = torch.exp(z - torch.logaddexp(log_negatives, scale * psi)[:, None])
+    g = g if negatives_derivative is None else g * negatives_derivative
+    g[each, y] = -one_minus_p * derivative
     g *= scale / max(n, 1)
     spread = torch.zeros(n, u.shape[1], subcentres).double()
     spread = spread.scatter_(2, winner[:, :, None], g[:, :, None]).flatten(1)
@@ -60,7 +60,7 @@ def exact(
     gx, gw = spread @ wh, spread.T @ xh
     dx = _tangent(gx, xh, x_length)
     if by_length is not None:
-        dx = dx - (scale / max(n, 1) * rest * by_length)[:, None] * xh
+        dx = dx - (scale / max(n, 1) * one_minus_p * by_length)[:, None] * xh
     penalty = margin.penalty(x_length)
     if penalty is not None:
         loss = loss + penalty[0].sum()

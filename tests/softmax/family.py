@@ -103,12 +103,12 @@ FAMILY = {
     "combined 1": Case(Combined(1.0, 0.3, 0.2), _same(oracles.combined(1.0, 0.3, 0.2))),
     "combined 2": Case(Combined(0.9, 0.4, 0.15), _same(oracles.combined(0.9, 0.4, 0.15))),
     "support": Case(
-        SupportVector(ArcFace(0.5), 1.2), _same(ARC), {"others": oracles.supportvector(1.2)}
+        SupportVector(ArcFace(0.5), 1.2), _same(ARC), {"negatives": oracles.supportvector(1.2)}
     ),
     "support plain": Case(
         SupportVector(NormSoftmax(), 2.0),
         _same(oracles.normsoftmax),
-        {"others": oracles.supportvector(2.0)},
+        {"negatives": oracles.supportvector(2.0)},
     ),
     "ada": Case(AdaFace(0.4, h=1.0), _same(oracles.adaface(0.4, 1.0, 3, 1)), WITH_LENGTH, LENGTHS),
     "ada clip": Case(AdaFace(0.4, h=1.0, beyond="clip"), _same(_ada_clipped), WITH_LENGTH, LENGTHS),
@@ -118,14 +118,16 @@ FAMILY = {
         {**WITH_LENGTH, "penalty": oracles.magface_penalty(1.0, 4.0, 5.0)},
     ),
     "curricular": Case(
-        CurricularFace(0.5), _same(ARC), {"others": oracles.curricularface(0.4)}, {"t": 0.4}
+        CurricularFace(0.5), _same(ARC), {"negatives": oracles.curricularface(0.4)}, {"t": 0.4}
     ),
     "elastic arc": Case(ElasticFace(), _elastic(oracles.arcface)),
     "elastic cos": Case(ElasticFace(0.35, form="cos"), _elastic(oracles.cosface)),
-    "filtered": Case(Filtered(ArcFace(0.5), 0.4), _same(ARC), {"others": oracles.filtered(0.4, 0)}),
+    "filtered": Case(
+        Filtered(ArcFace(0.5), 0.4), _same(ARC), {"negatives": oracles.filtered(0.4, 0)}
+    ),
     "filtered out": Case(
         Filtered(CosFace(0.35), 0.4, "exclude"),
         _same(oracles.cosface(0.35)),
-        {"others": oracles.filtered(0.4, -math.inf)},
+        {"negatives": oracles.filtered(0.4, -math.inf)},
     ),
 }

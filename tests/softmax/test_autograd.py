@@ -40,11 +40,13 @@ def test_without_gradients_the_loss_is_the_same(how):
 def test_one_input_alone_may_learn(how, which):
     x, w, y = learning()
     expected = exact(x, w, y, *OPTIONS.values())
-    still, moving, wanted = (w, x, expected.dx) if which == "embeddings" else (x, w, expected.dw)
+    still, moving, expected_grad = (
+        (w, x, expected.dx) if which == "embeddings" else (x, w, expected.dw)
+    )
     still.requires_grad_(False)
     margin_softmax(x, w, y, impl=HOW[how], **OPTIONS).backward()
     assert still.grad is None
-    torch.testing.assert_close(moving.grad, wanted)
+    torch.testing.assert_close(moving.grad, expected_grad)
 
 
 @hows
@@ -79,10 +81,10 @@ def test_a_second_backward_without_keeping_is_an_error(how):
 @hows
 def test_losses_summed_before_their_backward_keep_apart(how):
     x, w, y = learning()
-    others = y.flip(0)
-    loss = sum(margin_softmax(x, w, labels, impl=HOW[how], **OPTIONS) for labels in (y, others))
+    flipped = y.flip(0)
+    loss = sum(margin_softmax(x, w, labels, impl=HOW[how], **OPTIONS) for labels in (y, flipped))
     loss.backward()
-    first, second = (exact(x, w, labels, *OPTIONS.values()) for labels in (y, others))
+    first, second = (exact(x, w, labels, *OPTIONS.values()) for labels in (y, flipped))
     torch.testing.assert_close(x.grad, first.dx + second.dx)
     torch.testing.assert_close(w.grad, first.dw + second.dw)
 

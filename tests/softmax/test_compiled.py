@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from arcwise.heads import CentreHead, CentreSGD
 from arcwise.margins import ArcFace, CurricularFace
-from arcwise.softmax import Streaming, Truncated, compiled, exponentials
+from arcwise.softmax import Streaming, Truncated, compiled, negatives
+from arcwise.softmax.loss import Rule
 from arcwise.softmax.problem import prepare
-from arcwise.softmax.rule import Rule
 from tests.softmax.exact import exact
 from tests.softmax.problems import ask, draw, error
 
@@ -28,16 +28,16 @@ WAYS = {
 @pytest.fixture(params=["loops", "tensors"])
 def either(request, monkeypatch):
     """Once with the compiled loops, once as on a machine of many threads."""
-    monkeypatch.setattr(exponentials, "THREADS", 4096 if request.param == "loops" else 0)
+    monkeypatch.setattr(negatives, "THREADS", 4096 if request.param == "loops" else 0)
     return request.param
 
 
-def exponentiate(logits: list[float], scale: float = 1.0, shift: float = 0.0):
+def exponentiate(logits: list[float], scale: float = 1.0, maximum: float = 0.0):
     """One row of exponentials, and their sum."""
     row = np.array([logits], np.float32)
     total = np.zeros(1)
     ones = np.ones(len(logits), np.float32)
-    compiled.exponentials(row, ones, np.float32(scale), np.array([shift], np.float32), total)
+    compiled.exponentials(row, ones, np.float32(scale), np.array([maximum], np.float32), total)
     return row[0], float(total[0])
 
 
@@ -50,7 +50,7 @@ def test_exponentials_are_right_to_two_units_of_the_last_place(logits):
     assert total == pytest.approx(expected.sum(), rel=5e-7)
 
 
-def test_what_is_far_below_the_shift_weighs_nothing():
+def test_what_is_far_below_the_maximum_weighs_nothing():
     got, total = exponentiate([-np.inf, -300.0, -87.5, 0.0])
     assert got.tolist() == [0, 0, 0, 1]
     assert total == 1
@@ -62,8 +62,8 @@ def test_a_logit_that_is_no_number_is_none_after_either():
     assert np.isnan(total)
 
 
-def test_products_become_logits_by_length_scale_and_shift():
-    got, _ = exponentiate([0.25, 0.5], scale=16.0, shift=3.0)
+def test_products_become_logits_by_length_scale_and_maximum():
+    got, _ = exponentiate([0.25, 0.5], scale=16.0, maximum=3.0)
     np.testing.assert_allclose(got, np.exp([1.0, 5.0]), rtol=1e-6)
 
 
@@ -118,34 +118,34 @@ def test_gradients_are_exact_either_way(either, way, length):
 @pytest.mark.parametrize("way", WAYS)
 def test_centres_move_alike_either_way(either, way):
     torch.manual_seed(0)
-    swept = CentreHead(50, 8, margin=ArcFace(), scale=32.0, impl=WAYS[way])
+    fused = CentreHead(50, 8, margin=ArcFace(), scale=32.0, impl=WAYS[way])
     plain = CentreHead(50, 8, margin=ArcFace(), scale=32.0, impl="dense")
-    plain.load_state_dict(swept.state_dict())
+    plain.load_state_dict(fused.state_dict())
     rule = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
-    optimisers = CentreSGD(swept, **rule), torch.optim.SGD(plain.parameters(), **rule)
+    optimisers = CentreSGD(fused, **rule), torch.optim.SGD(plain.parameters(), **rule)
     for seed in range(5):
         x, _, y = draw(6, 50, 8, seed, torch.float32)
-        for head, optimiser in zip((swept, plain), optimisers, strict=True):
+        for head, optimiser in zip((fused, plain), optimisers, strict=True):
             optimiser.zero_grad()
             (0.5 * head.loss(x, y)).backward()
             optimiser.step()
-    assert error(swept.centres.detach(), plain.centres.detach()) < 5e-6
+    assert error(fused.centres.detach(), plain.centres.detach()) < 5e-6
 
 
 def test_loops_are_for_float32_on_few_threads(monkeypatch):
     x, w, y = draw(3, 5, 4, 0, torch.float32)
     problem = prepare(x, w, y, ArcFace(), 16.0, {})
-    monkeypatch.setattr(exponentials, "THREADS", torch.get_num_threads())
-    assert exponentials.compiled(problem) is compiled
-    assert exponentials.compiled(prepare(x.double(), w, y, ArcFace(), 16.0, {})) is None
-    monkeypatch.setattr(exponentials, "THREADS", torch.get_num_threads() - 1)
-    assert exponentials.compiled(problem) is None
+    monkeypatch.setattr(negatives, "THREADS", torch.get_num_threads())
+    assert negatives.compiled(problem) is compiled
+    assert negatives.compiled(prepare(x.double(), w, y, ArcFace(), 16.0, {})) is None
+    monkeypatch.setattr(negatives, "THREADS", torch.get_num_threads() - 1)
+    assert negatives.compiled(problem) is None
 
 
 def test_without_numba_the_numbers_are_the_same_and_truncation_says_what_it_needs(monkeypatch):
     x, w, y = draw(5, 40, 8, 0, torch.float32)
     before = ask(x, w, y, margin=ArcFace(), scale=64.0)
-    for name in ("compiled", "sparse", "truncation"):
+    for name in ("compiled", "truncated.sparse"):
         monkeypatch.delattr(f"arcwise.softmax.{name}", raising=False)
         monkeypatch.delitem(sys.modules, f"arcwise.softmax.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "numba", None)
@@ -155,7 +155,7 @@ def test_without_numba_the_numbers_are_the_same_and_truncation_says_what_it_need
         ask(x, w, y, margin=ArcFace(), impl="truncated")
 
 
-def test_margins_that_weigh_the_others_are_left_to_tensor_operations(either):
+def test_reweighted_negatives_are_left_to_tensor_operations(either):
     state = {"t": torch.tensor(0.3)}
     x, w, y = draw(7, 70, 12, 0, torch.float32)
     got = ask(x, w, y, margin=CurricularFace(), scale=32.0, state=state, impl=WAYS["kept"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from arcwise.margins import ArcFace
-from arcwise.softmax import Streaming, exponentials
+from arcwise.softmax import Streaming, negatives
 from tests.softmax.exact import exact
 from tests.softmax.family import BORDER, FAMILY
 from tests.softmax.problems import LOOPS, ask, at_cosine, draw, error
@@ -31,7 +31,7 @@ MASKED = ("support", "curricular", "filtered", "filtered out")
 
 
 @dataclass
-class Asked:
+class Question:
     x: torch.Tensor
     w: torch.Tensor
     y: torch.Tensor
@@ -67,7 +67,7 @@ def problems(pick, dtype):
             y[i], x[i] = y[0], x[0]
     x *= torch.tensor([pick(st.sampled_from(LENGTHS)) for _ in range(n)])[:, None]
     w *= torch.tensor(pick(st.lists(st.sampled_from(LENGTHS), min_size=c, max_size=c)))[:, None]
-    return Asked(
+    return Question(
         x.to(dtype), w.to(dtype), y, pick(st.sampled_from(sorted(FAMILY))),
         pick(st.sampled_from([1.0, 16.0, 64.0, 80.0, 100.0, 500.0])),
         pick(st.sampled_from([1, 7, 64, c])), pick(st.sampled_from(["none", "fp32"])),
@@ -75,8 +75,8 @@ def problems(pick, dtype):
     )  # fmt: skip
 
 
-def far_from_every_mask(q: Asked, case, distance) -> bool:
-    """Whether rounding by this much cannot change which other classes are re-weighted."""
+def far_from_every_mask(q: Question, case, distance) -> bool:
+    """Whether rounding by this much cannot change which negatives are re-weighted."""
     rows = q.y >= 0
     x, y = q.x[rows].double(), q.y[rows]
     lengths = x.norm(dim=1)
@@ -87,7 +87,7 @@ def far_from_every_mask(q: Asked, case, distance) -> bool:
                 ((u - 0.4).abs() > distance).all())  # fmt: skip
 
 
-def at_a_pole(q: Asked) -> bool:
+def at_a_pole(q: Question) -> bool:
     """Whether an embedding lies on its centre or opposite to it, to float64's rounding.
 
     There sin θ = √(1 - cos² θ) is the root of what a few roundings of 1e-16 leave of the cosine:
@@ -98,13 +98,13 @@ def at_a_pole(q: Asked) -> bool:
     return bool(((x * w).sum(1).abs() > 1 - 1e-12).any())
 
 
-def check(q: Asked, rounding: float) -> None:
+def check(q: Question, rounding: float) -> None:
     case = FAMILY[q.name]
     if q.name in (*MASKED, "support plain"):
         assume(far_from_every_mask(q, case, 10 * rounding))
     state = case.state(q.y)
     margin = case.margin
-    if q.detached and hasattr(margin, "gradient"):  # the same value, another slope
+    if q.detached and hasattr(margin, "gradient"):  # the same logit, another derivative
         margin = replace(margin, gradient="detached")
     expected = exact(q.x, q.w, q.y, margin, q.scale, state)
     oracle = case.loss(q.x, q.w, q.y, q.scale)
@@ -112,30 +112,30 @@ def check(q: Asked, rounding: float) -> None:
     assert expected.loss.item() == pytest.approx(oracle, rel=1e-7, abs=1e-9 + pole)
     how = Streaming(keep=q.keep, chunk=q.chunk)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exponentials, "THREADS", q.threads)
+        patch.setattr(negatives, "THREADS", q.threads)
         got = ask(q.x, q.w, q.y, margin=margin, scale=q.scale, state=state, impl=how)
     # A logit is wrong by s times the rounding of a cosine, and a share of the softmax by e to that.
     if at_a_pole(q):
         rounding = max(rounding, 2e-8)
     share = rounding * (10 + 4 * q.scale)
     assert abs(got.loss.double() - expected.loss) <= share * (1 + expected.loss)
-    for grad, wanted, rows in ((got.dx, expected.dx, q.x), (got.dw, expected.dw, q.w)):
+    for grad, exact_grad, rows in ((got.dx, expected.dx, q.x), (got.dw, expected.dw, q.w)):
         lengths = rows.double().norm(dim=1)
         bound = torch.where(lengths > 0, 4 * q.scale / lengths, 0.0) + rounding
-        wrong = (grad.double() - wanted).norm(dim=1)
+        wrong = (grad.double() - exact_grad).norm(dim=1)
         assert (wrong <= share * bound).all()
 
 
 @given(problems(torch.float64))
 @settings(max_examples=50, deadline=None)
-def test_in_float64_nothing_is_lost_anywhere(asked):
-    check(asked, 1e-10)  # the slope beside a pole amplifies the rounding of its cosine
+def test_in_float64_nothing_is_lost_anywhere(question):
+    check(question, 1e-10)  # the derivative near a pole amplifies the rounding of its cosine
 
 
 @given(problems(torch.float32))
 @settings(max_examples=60, deadline=None)
-def test_in_float32_no_more_is_lost_than_a_cosine_is_rounded_by(asked):
-    check(asked, 2e-7)
+def test_in_float32_no_more_is_lost_than_a_cosine_is_rounded_by(question):
+    check(question, 2e-7)
 
 
 def mislabelled(length):
@@ -152,7 +152,7 @@ def mislabelled(length):
 def test_the_length_that_all_centres_share_does_not_overflow_the_exponentials(
     length, keep, threads, monkeypatch
 ):
-    monkeypatch.setattr(exponentials, "THREADS", threads)
+    monkeypatch.setattr(negatives, "THREADS", threads)
     x, w, y = mislabelled(length)
     got = ask(x, w, y, margin=ArcFace(), scale=64.0, impl=Streaming(keep=keep))
     expected = exact(x, w, y, ArcFace(), 64.0)
@@ -215,7 +215,7 @@ def test_no_class_at_all_is_a_loss_of_zero():
 @pytest.mark.parametrize("scale", [64.0, 500.0])
 @pytest.mark.parametrize("threads", LOOPS.values(), ids=LOOPS)
 def test_what_is_not_a_number_shows_in_the_loss(bad, where, scale, threads, monkeypatch):
-    monkeypatch.setattr(exponentials, "THREADS", threads)
+    monkeypatch.setattr(negatives, "THREADS", threads)
     x, w, y = draw(3, 9, 5, 0, torch.float32)
     (x if where == "embedding" else w)[1, 2] = bad
     assert not ask(x, w, y, margin=ArcFace(), scale=scale).loss.isfinite()

@@ -57,8 +57,8 @@ def smooth(case, x, w, y, state):
     cosines = functional.normalize(x) @ functional.normalize(w).T
     t = cosines.gather(1, y[:, None])
     value = case.margin.target(t.squeeze(1), x.norm(dim=1), state)[0]
-    others = cosines.scatter(1, y[:, None], torch.inf)
-    masks = [(others - value[:, None]).abs(), (others - 0.4).abs()]
+    negatives = cosines.scatter(1, y[:, None], torch.inf)
+    masks = [(negatives - value[:, None]).abs(), (negatives - 0.4).abs()]
     kinks = [(t.acos() - kink).abs() for kink in case.kinks]
     return (1 - t**2).sqrt().min() >= 1e-2 and all(gap.min() >= 1e-4 for gap in masks + kinks)
 
@@ -84,7 +84,7 @@ def test_the_closed_form_is_the_derivative_of_the_value(name, seed):
 
 @pytest.mark.parametrize("name", ["arc", "arc wide", "sphere", "combined 2", "ada", "mag"])
 @implementations
-def test_trap_1_detached_is_the_same_value_with_slope_one(name, impl):
+def test_trap_1_detached_is_the_same_value_with_derivative_one(name, impl):
     case = FAMILY[name]
     detached = replace(case.margin, gradient="detached")
     x, w, y, state = batch(case, seed=2)
@@ -97,16 +97,18 @@ def test_trap_1_detached_is_the_same_value_with_slope_one(name, impl):
     assert not torch.allclose(got.dw, plain.dw, rtol=1e-3)
 
 
-def test_trap_1_the_detached_slope_worked_by_hand():
+def test_trap_1_the_detached_derivative_worked_by_hand():
     # Two classes at right angles, the sample 60° from its own and 30° from the other.
     x = torch.tensor([[0.5, math.sqrt(0.75)]], dtype=torch.float64)
     w = torch.eye(2, dtype=torch.float64)
-    other = math.exp(2 * math.sqrt(0.75))
-    rest = other / (other + math.exp(2 * math.cos(math.pi / 3 + 0.5)))
-    for gradient, slope in (
+    negative = math.exp(2 * math.sqrt(0.75))
+    one_minus_p = negative / (negative + math.exp(2 * math.cos(math.pi / 3 + 0.5)))
+    for gradient, derivative in (
         ("detached", 1.0),
         ("exact", math.sin(math.pi / 3 + 0.5) / math.sin(math.pi / 3)),
     ):
         got = ask(x, w, torch.tensor([0]), margin=ArcFace(0.5, gradient), scale=2.0)
         # Tangent at the first centre: the sample's part along the second axis.
-        assert got.dw[0].tolist() == pytest.approx([0, -2 * rest * slope * math.sqrt(0.75)])
+        assert got.dw[0].tolist() == pytest.approx(
+            [0, -2 * one_minus_p * derivative * math.sqrt(0.75)]
+        )

@@ -128,13 +128,13 @@ def test_no_labelled_row_at_all_is_zero_with_zero_gradients(labels, impl):
 
 
 class Doubled(NormSoftmax):
-    def others(self, cos, value, state):
+    def negatives(self, cos, psi, state):
         return 2 * cos, torch.full_like(cos, 2.0)
 
 
 @implementations
-def test_a_margin_may_weigh_the_other_classes(impl):
-    """The room left for re-weighted negatives: value and slope of others() are used."""
+def test_a_margin_may_reweight_the_negatives(impl):
+    """Result and derivative of negatives() are used."""
     x, w, y = draw(3, 17, 5, 0)
     x.requires_grad_()
     cosines = functional.normalize(x) @ functional.normalize(w).T

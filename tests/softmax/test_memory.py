@@ -72,7 +72,7 @@ def test_without_gradients_nothing_is_kept():
 
 @pytest.mark.parametrize("subcentres", [1, 2])
 @pytest.mark.parametrize("sphere", [False, True])
-def test_a_swept_step_never_has_the_gradient_of_all_centres(subcentres, sphere):
+def test_a_fused_step_never_has_the_gradient_of_all_centres(subcentres, sphere):
     how = Streaming(keep="none", chunk=CHUNK)
     head = CentreHead(C, D, margin=ArcFace(), impl=how, subcentres=subcentres)
     optimiser = CentreSGD(head, 0.1, momentum=0.9, sphere=sphere)

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from arcwise import margin_softmax
 from arcwise.margins import ArcFace
-from arcwise.softmax import Streaming, exponentials
+from arcwise.softmax import Streaming, negatives
 from tests.softmax.exact import exact
 from tests.softmax.problems import LOOPS, ask, at_cosine, draw, error
 
@@ -20,7 +20,7 @@ passes = pytest.mark.parametrize("how", PASSES)
 @pytest.fixture(params=LOOPS)
 def loops(request, monkeypatch):
     """Both ways to exponentials, whatever the threads of this machine."""
-    monkeypatch.setattr(exponentials, "THREADS", LOOPS[request.param])
+    monkeypatch.setattr(negatives, "THREADS", LOOPS[request.param])
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead, CentreSGD, Sampled
 from arcwise.margins import ArcFace, CosFace, CurricularFace, NormSoftmax
 from arcwise.softmax import Streaming, Triton
-from arcwise.softmax.margin import implementation
+from arcwise.softmax.flow import backward, forward
+from arcwise.softmax.function import implementation
 from arcwise.softmax.problem import Chunk, prepare
 from tests.softmax.exact import Exact, exact
 from tests.softmax.family import FAMILY
@@ -81,21 +82,21 @@ def test_awkward_shapes_and_scales(n, c, d, chunk, scale, precision):
 
 
 def test_more_samples_of_a_class_than_a_kernel_counts_at_once():
-    from arcwise.softmax.triton.centres import Debts, gradient
+    from arcwise.softmax.triton.kernels import TargetTerms, gradient
 
     generator = torch.Generator().manual_seed(0)
     centres = torch.nn.functional.normalize(torch.randn(4, 5, generator=generator))
-    pulls = torch.randn(4, 5, generator=generator)
-    owed = torch.randn(600, 5, generator=generator)
+    sums = torch.randn(4, 5, generator=generator)
+    terms = torch.randn(600, 5, generator=generator)
     rows = torch.tensor([10] * 270 + [11, 11] + [13] * 300 + [20] * 28)
-    expected = pulls.double()
+    expected = sums.double()
     for i, row in enumerate(rows.tolist()):
         if row < 14:  # the others are in the next chunk
-            expected[row - 10] += owed[i]
+            expected[row - 10] += terms[i]
     expected -= (expected * centres).sum(1, keepdim=True) * centres
-    got = pulls.clone().to(DEVICE)
-    debts = Debts(rows.to(DEVICE), owed.to(DEVICE))
-    gradient(got, centres.to(DEVICE), debts, Chunk(10, 14, slice(0, 572), 1))
+    got = sums.clone().to(DEVICE)
+    targets = TargetTerms(rows.to(DEVICE), terms.to(DEVICE))
+    gradient(got, centres.to(DEVICE), targets, Chunk(10, 14, slice(0, 572), 1))
     assert error(got.cpu(), expected) < 1e-6
 
 
@@ -128,9 +129,9 @@ def test_places_without_digits(margin, precision):
     )
 
 
-def _at_length_one(found, x, w):
+def _at_length_one(exact_or_got, x, w):
     lengths = (rows.float().double().norm(dim=1, keepdim=True) for rows in (x, w))
-    return [part.double() * length for part, length in zip(found[1:], lengths, strict=True)]
+    return [part.double() * length for part, length in zip(exact_or_got[1:], lengths, strict=True)]
 
 
 @pytest.mark.parametrize("margin", [NormSoftmax(), CurricularFace()])
@@ -153,9 +154,9 @@ def test_subcentres_and_offsets(margin, scale, precision):
     problem = prepare(
         x.to(DEVICE), w.to(DEVICE), y.to(DEVICE), margin, scale, {}, offsets.to(DEVICE)
     )
-    made = Triton(precision, chunk=4).run(problem)
-    dw = torch.cat([chunk.clone() for _, chunk in made.centre_gradients()]).cpu().view_as(w)
-    got = Exact(made.loss.cpu(), made.embedding_gradient().cpu(), dw)
+    loss, ctx = forward(Triton(precision, chunk=4), problem)
+    dw = torch.cat([chunk.clone() for _, chunk in backward(ctx)]).cpu().view_as(w)
+    got = Exact(loss.cpu(), ctx.embedding_gradient.cpu(), dw)
     agree(got, exact(x, w, y, margin, scale, {}, offsets), precision, scale)
 
 
@@ -195,15 +196,15 @@ def test_other_types_and_layouts_of_centres(precision):
         {"momentum": 0.0, "weight_decay": 0.1},
     ],
 )
-def test_the_swept_steps_are_those_of_sgd(options):
+def test_the_fused_steps_are_those_of_sgd(options):
     x, _, y = draw(3, 6, 7, 0)
     x, y = x.float().to(DEVICE), y.to(DEVICE)
     head = CentreHead(6, 7, margin=CosFace(), scale=16.0, impl=Triton("fp32", chunk=4)).to(DEVICE)
     plain = torch.nn.Parameter(head.centres.detach().double().clone())
-    swept, usual = CentreSGD(head, lr=0.1, **options), torch.optim.SGD([plain], 0.1, **options)
+    fused, usual = CentreSGD(head, lr=0.1, **options), torch.optim.SGD([plain], 0.1, **options)
     for step in range(2):
         (2.0 * head.loss(x + step, y)).backward()
-        swept.step()
+        fused.step()
         usual.zero_grad()
         loss = margin_softmax(x.double() + step, plain, y, margin=CosFace(), scale=16.0)
         (2.0 * loss).backward()
@@ -211,11 +212,11 @@ def test_the_swept_steps_are_those_of_sgd(options):
         assert error(head.centres.detach(), plain.detach()) < 2e-6
     for kept in usual.state_dict()["state"].values():
         if options["momentum"]:
-            momentum = swept.state[head.centres]["momentum_buffer"]
+            momentum = fused.state[head.centres]["momentum_buffer"]
             assert error(momentum, kept["momentum_buffer"]) < 2e-6
 
 
-def test_the_swept_step_on_the_sphere_of_sampled_subcentres():
+def test_the_fused_step_on_the_sphere_of_sampled_subcentres():
     heads = []
     for impl in (Triton("fp32", chunk=4), Streaming(chunk=4)):
         torch.manual_seed(0)
@@ -244,22 +245,49 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("margin", [ArcFace(), CurricularFace()])
-def test_the_host_waits_no_more_often_for_more_chunks(margin):
+@pytest.mark.parametrize(("margin", "times"), [(ArcFace(), 0), (CurricularFace(), 1)])
+def test_the_host_waits_no_more_often_for_more_chunks(margin, times):
+    """It never does where the negatives' logits have bounds that are known beforehand."""
     parts = [part.to(DEVICE) for part in draw(2, 9, 4, 0, torch.float32)]
     counts = []
     for chunk in (9, 3):
         problem = prepare(*parts, margin, 16.0, margin.initial())
         with Waits() as waits:
-            for _ in Triton(chunk=chunk).run(problem).centre_gradients():
+            for _ in backward(forward(Triton(chunk=chunk), problem)[1]):
                 pass
         counts.append(waits.count)
-    assert counts[0] == counts[1] > 0
+    assert counts == [times, times]
+
+
+@pytest.mark.skipif(DEVICE.type == "cpu", reason="a GPU, for which the host may wait")
+def test_a_step_with_labels_on_the_cpu_waits_for_no_gpu():
+    x, _, y = draw(5, 9, 8, 0, torch.float32)
+    x = x.to(DEVICE).requires_grad_()
+    head = CentreHead(9, 8, margin=ArcFace(), scale=16.0, impl=Triton(chunk=4)).to(DEVICE)
+    optimiser = CentreSGD(head, lr=0.1)
+    for mode in ("default", "error"):  # the first step compiles the kernels
+        torch.cuda.set_sync_debug_mode(mode)
+        try:
+            head.loss(x, y).backward()
+            optimiser.step()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("labels_on", ["cpu", DEVICE])
+def test_labels_may_be_on_either_device(labels_on):
+    x, w, y = draw(5, 9, 8, 0, torch.float32)
+    x, w = x.to(DEVICE), w.to(DEVICE)
+    expected = margin_softmax(x, w, y.to(DEVICE), margin=ArcFace(), impl="streaming")
+    for impl in ("dense", "triton", "streaming"):
+        got = margin_softmax(x, w, y.to(labels_on), margin=ArcFace(), impl=Triton("fp32")
+                             if impl == "triton" else impl)  # fmt: skip
+        torch.testing.assert_close(got, expected)
 
 
 @pytest.mark.parametrize("chosen", ["ieee", "tf32"])
 def test_products_round_as_they_say_whatever_the_user_chose(monkeypatch, chosen):
-    from arcwise.softmax.triton.products import accumulate, product
+    from arcwise.softmax.triton.passes import accumulate, product
 
     matmul, seen, mm = torch.backends.cuda.matmul, [], torch.mm
 
@@ -281,12 +309,12 @@ def test_products_round_as_they_say_whatever_the_user_chose(monkeypatch, chosen)
     assert torch.equal(accumulate(a.bfloat16(), a.bfloat16(), accumulate(a, a, out)), 3 * a)
 
 
-def test_rounded_weights_are_mended_by_no_more_than_rounding_takes():
-    from arcwise.softmax.triton.weights import mending
+def test_rounded_weights_are_corrected_by_no_more_than_rounding_takes():
+    from arcwise.softmax.triton.passes import rounding_correction
 
     sums = torch.tensor([[1.0, 0, 1, 1], [2.0, 0, 1, -1], [2.004, 0, 3, 1]]).double()
     expected = torch.tensor([2 / 2.004, 1, 1 - 2**-8, 1 - 2**-8]).double()
-    torch.testing.assert_close(mending(sums), expected)
+    torch.testing.assert_close(rounding_correction(sums), expected)
 
 
 def test_the_same_bits_every_time():

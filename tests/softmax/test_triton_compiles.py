@@ -11,7 +11,7 @@ import pytest
 def test_the_kernels_compile_and_keep_to_their_registers(tmp_path):
     pytest.importorskip("triton", reason="Triton: there are packages for Linux only")
     made = subprocess.run(
-        [sys.executable, "-m", "tests.softmax.compiled"],
+        [sys.executable, "-m", "tests.softmax.compile_kernels"],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)},
         capture_output=True,

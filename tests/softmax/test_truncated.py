@@ -12,6 +12,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead
 from arcwise.margins import ArcFace, CosFace, SupportVector
 from arcwise.softmax import Truncated
+from arcwise.softmax.flow import forward
 from arcwise.softmax.problem import prepare
 from tests.softmax.exact import exact
 from tests.softmax.problems import ask, draw, error
@@ -28,20 +29,25 @@ def shares(x, w, y, margin, scale):
     return p.scatter(1, y[:, None], 0.0)
 
 
-def run(x, w, y, how, scale=32.0):
-    return how.run(prepare(x, w, y, ArcFace(), scale, {}))
+def first_pass(x, w, y, how, scale=32.0):
+    """The loss and the context of a truncated pass."""
+    return forward(how, prepare(x, w, y, ArcFace(), scale, {}))
 
 
-@pytest.mark.parametrize("scale", [32.0, 500.0])  # a fixed shift, and a running one
+@pytest.mark.parametrize("scale", [32.0, 500.0])  # a fixed maximum, and a running one
 @pytest.mark.parametrize("chunk", [7, 64, 1000])
 def test_entries_of_at_least_tau_are_kept_and_no_others(scale, chunk):
     x, w, y = draw(6, 300, 8, 0)
     p = shares(x, w, y, ArcFace(), scale)
-    swept = run(x, w, y, Truncated(TAU, chunk=chunk), scale=scale)
+    _, ctx = first_pass(x, w, y, Truncated(TAU, chunk=chunk), scale=scale)
     dropped = p.masked_fill(p >= TAU, 0).sum(1)
-    assert swept.report["dropped"] == pytest.approx(dropped.mean().item(), rel=1e-9, abs=1e-12)
-    assert swept.report["dropped_most"] == pytest.approx(dropped.max().item(), rel=1e-9, abs=1e-12)
-    assert swept.report["kept"] == pytest.approx((p >= TAU).double().mean().item(), rel=1e-12)
+    assert ctx.passes.metrics["dropped"] == pytest.approx(
+        dropped.mean().item(), rel=1e-9, abs=1e-12
+    )
+    assert ctx.passes.metrics["dropped_most"] == pytest.approx(
+        dropped.max().item(), rel=1e-9, abs=1e-12
+    )
+    assert ctx.passes.metrics["kept"] == pytest.approx((p >= TAU).double().mean().item(), rel=1e-12)
 
 
 @pytest.mark.parametrize("chunk", [7, 1000])
@@ -85,10 +91,10 @@ def test_no_sample_is_further_off_than_its_dropped_probability_says():
 def test_roulette_is_right_on_average(margin, subcentres):
     torch.manual_seed(0)
     x, w, y = draw(4, 200, 8, 0, subcentres=subcentres)
-    wanted = exact(x, w, y, margin, 8.0)
+    expected = exact(x, w, y, margin, 8.0)
     how = Truncated(0.02, "roulette", chunk=30)
     draws = [ask(x, w, y, margin=margin, scale=8.0, impl=how) for _ in range(200)]
-    for got, want in (([d.dx for d in draws], wanted.dx), ([d.dw for d in draws], wanted.dw)):
+    for got, want in (([d.dx for d in draws], expected.dx), ([d.dw for d in draws], expected.dw)):
         each = torch.stack(got)
         spread = each.std(0).norm() / len(draws) ** 0.5
         assert (each.mean(0) - want).norm() < 1.5 * spread  # about 1 where nothing is biased
@@ -117,16 +123,16 @@ def test_a_head_tells_what_was_dropped():
     head = CentreHead(200, 8, margin=ArcFace(), scale=8.0, impl=Truncated(0.02))
     x, _, y = draw(4, 200, 8, 0, torch.float32)
     head.loss(x, y)
-    assert head.report.keys() == {"dropped", "dropped_most", "kept"}
-    assert 0 < head.report["dropped"] <= head.report["dropped_most"] < 1
+    assert head.metrics.keys() == {"dropped", "dropped_most", "kept"}
+    assert 0 < head.metrics["dropped"] <= head.metrics["dropped_most"] < 1
 
 
 def test_a_batch_without_labels_drops_nothing():
     x, w, _ = draw(3, 20, 4, 0)
-    swept = run(x, w, torch.full((3,), -1), Truncated())
-    assert swept.loss == 0
-    assert swept.report == {"dropped": 0.0, "dropped_most": 0.0, "kept": 0.0}
-    assert (swept.embedding_gradient() == 0).all()
+    loss, ctx = first_pass(x, w, torch.full((3,), -1), Truncated())
+    assert loss == 0
+    assert ctx.passes.metrics == {"dropped": 0.0, "dropped_most": 0.0, "kept": 0.0}
+    assert (ctx.embedding_gradient == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -147,4 +153,4 @@ def test_what_cannot_be_is_refused(options, message):
 def test_elsewhere_than_on_a_cpu_it_says_so():
     problem = SimpleNamespace(x=torch.empty(2, 4, device="meta"))
     with pytest.raises(ArcwiseError, match=r"on meta; it computes on a CPU"):
-        Truncated().run(problem)
+        Truncated().first_pass(problem)

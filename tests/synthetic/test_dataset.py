@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.synthetic import Renderer, render_dataset
 

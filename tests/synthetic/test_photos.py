@@ -1,4 +1,4 @@
-"""Photos of products that do not exist: deterministic, independent, and what they say they are."""
+"""Rendered photos: deterministic, independent, and true to their nuisances."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from arcwise.errors import ArcwiseError
 from arcwise.synthetic import Nuisance, Photo, Renderer, family_of
 from arcwise.synthetic.design import TURNED
-from arcwise.synthetic.world import world
+from arcwise.synthetic.scene import shared_world
 
 SIZE = 64
 
@@ -48,7 +48,7 @@ def sharpness(photo: Photo) -> float:
 
 @pytest.mark.parametrize("domain", ["studio", "shop"])
 def test_the_same_seed_gives_the_same_bytes(renderer: Renderer, domain: str) -> None:
-    world.cache_clear()  # or both would stand before the same backdrops, not only equal ones
+    shared_world.cache_clear()  # or both would stand before the same plates, not only equal ones
     other = Renderer(seed=0, size=SIZE)
     for identity, shot in ((0, 0), (17, 3), (123456, 7)):
         a, b = renderer.photo(identity, shot, domain), other.photo(identity, shot, domain)
@@ -58,11 +58,11 @@ def test_the_same_seed_gives_the_same_bytes(renderer: Renderer, domain: str) -> 
 
 
 def test_a_photo_does_not_depend_on_what_was_rendered_before_it() -> None:
-    wanted = [(i, s) for i in range(4) for s in range(4)]
-    first = {key: Renderer(0, SIZE, skins=2).photo(*key).jpeg for key in wanted}
-    world.cache_clear()
+    photos = [(i, s) for i in range(4) for s in range(4)]
+    first = {key: Renderer(0, SIZE, skins=2).photo(*key).jpeg for key in photos}
+    shared_world.cache_clear()
     backward = Renderer(0, SIZE)
-    second = {key: backward.photo(*key).jpeg for key in reversed(wanted)}
+    second = {key: backward.photo(*key).jpeg for key in reversed(photos)}
     assert first == second
 
 
@@ -73,7 +73,7 @@ def test_another_seed_size_or_shot_is_another_photo(renderer: Renderer) -> None:
     assert Renderer(seed=0, size=80).photo(5, 1).image.shape == (80, 80, 3)
 
 
-def test_the_picture_is_what_a_reader_of_the_file_sees(renderer: Renderer) -> None:
+def test_the_image_is_what_a_reader_of_the_file_sees(renderer: Renderer) -> None:
     photo = renderer.photo(3)
     read = cv2.imdecode(np.frombuffer(photo.jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
     assert np.array_equal(photo.image, read)
@@ -82,21 +82,21 @@ def test_the_picture_is_what_a_reader_of_the_file_sees(renderer: Renderer) -> No
     assert photo.identity == "product-00003"
 
 
-def test_one_thing_under_no_nuisance_is_one_picture(renderer: Renderer) -> None:
+def test_a_product_under_no_nuisance_is_one_image(renderer: Renderer) -> None:
     solid = [i for i in range(40) if renderer.design(i).body in TURNED][:6]
     for identity in solid:
         assert still(renderer, identity, 0).jpeg == still(renderer, identity, 9).jpeg
 
 
-def test_things_differ_more_than_photos_of_one_thing() -> None:
-    renderer, things = Renderer(seed=0, size=SIZE), range(60)
-    photos = {(i, s): renderer.photo(i, s, "studio") for i in things for s in (0, 1)}
-    same = [difference(photos[i, 0], photos[i, 1]) for i in things]
-    other = [difference(photos[i, 0], photos[j, 1]) for i in things for j in things if i != j]
+def test_products_differ_more_than_photos_of_one() -> None:
+    renderer, products = Renderer(seed=0, size=SIZE), range(60)
+    photos = {(i, s): renderer.photo(i, s, "studio") for i in products for s in (0, 1)}
+    same = [difference(photos[i, 0], photos[i, 1]) for i in products]
+    other = [difference(photos[i, 0], photos[j, 1]) for i in products for j in products if i != j]
     assert np.median(other) > 2 * np.median(same)
 
 
-def test_no_two_things_look_the_same_and_siblings_look_alike(renderer: Renderer) -> None:
+def test_siblings_look_alike_but_not_the_same(renderer: Renderer) -> None:
     photos = [still(renderer, i) for i in range(60)]
     families = [family_of(i)[0] for i in range(60)]
     siblings, strangers = [], []
@@ -172,7 +172,7 @@ def test_exposure_warmth_and_noise_do_what_they_say(renderer: Renderer) -> None:
     assert residue.std() / 255 == pytest.approx(0.06, rel=0.35)
 
 
-def test_yaw_and_roll_turn_the_thing(renderer: Renderer) -> None:
+def test_yaw_and_roll_turn_the_product(renderer: Renderer) -> None:
     for identity in (5, 9, 14):
         front = still(renderer, identity)
         assert difference(front, still(renderer, identity, yaw=0.8)) > 3
@@ -193,7 +193,7 @@ def test_quality_falls_with_each_nuisance(name: str, milder: float, worse: float
     assert 0 <= bad < good <= 1
 
 
-def test_many_things_of_any_number_are_drawn(renderer: Renderer) -> None:
+def test_identities_of_any_number(renderer: Renderer) -> None:
     for identity in (0, 10**6, 2**31, 10**12):
         assert renderer.photo(identity).image.std() > 5
     bodies = {renderer.design(identity).body for identity in range(400)}

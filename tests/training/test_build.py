@@ -126,7 +126,7 @@ def test_the_preparation_is_what_the_config_says():
     )
     found = build.preparation(config)
     assert (found.height, found.width, found.resize, found.colour) == (48, 48, "pad", "bgr")
-    assert (found.mean, found.std, found.flip) == ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), False)
+    assert (found.mean, found.std, found.flip_tta) == ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), False)
 
 
 def test_a_mean_of_two_numbers_is_refused():

@@ -9,8 +9,8 @@ from torch import nn
 
 from arcwise import distributed, encoders
 from arcwise.data.augment import Augment, augment, view_keys
-from arcwise.data.loader import Batch
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.loader import LoadedBatch
 from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.softmax import Streaming
 from arcwise.training import build, checkpoint, loop
@@ -79,14 +79,14 @@ def test_an_epoch_has_a_row_where_epochs_are_no_shorter_than_the_log_s(changes, 
     assert all(0 <= row["waiting"] <= 1 for row in rows)
 
 
-def test_what_the_softmax_reports_is_in_every_row(patterns, tmp_path, monkeypatch):
-    class Reporting(Streaming):
-        def run(self, *args, **fields):
-            found = super().run(*args, **fields)
-            found.report = {"dropped": 0.25}
-            return found
+def test_metrics_of_the_softmax_are_in_every_row(patterns, tmp_path, monkeypatch):
+    class WithMetrics(Streaming):
+        def first_pass(self, *args, **fields):
+            passes = super().first_pass(*args, **fields)
+            passes.metrics = {"dropped": 0.25}
+            return passes
 
-    monkeypatch.setattr(build, "softmax", lambda config: Reporting())
+    monkeypatch.setattr(build, "softmax", lambda config: WithMetrics())
     runs.train(runs.config(steps=2), patterns, tmp_path)
     assert [row["dropped"] for row in runs.rows(tmp_path)] == [0.25, 0.25]
 
@@ -252,7 +252,7 @@ def test_a_run_without_two_readable_pictures_stops(readable, tmp_path):
     paths = sorted((tmp_path / "data").rglob("*.png"))
     for path in paths[readable:]:
         path.write_bytes(b"not a picture")
-    message = rf"data: {6 - readable} of 6 pictures cannot be read.*not a picture|{paths[-1].name}"
+    message = rf"data: {6 - readable} of 6 pictures cannot be read.*not an image|{paths[-1].name}"
     with pytest.raises(ArcwiseError, match=message):
         runs.train(runs.config(), open_manifest(tmp_path / "data"), tmp_path / "run")
 
@@ -372,7 +372,7 @@ def test_a_view_is_the_same_whatever_the_number_of_processes(processes, monkeypa
     cpu, places = torch.device("cpu"), torch.arange(8 // processes)
 
     def batch(pixels, places):
-        return Batch(places, places, pixels, places, ())
+        return LoadedBatch(places, places, pixels, places, ())
 
     alone = loop.views(config, batch(pixels, torch.arange(8)), 3, cpu)
     monkeypatch.setattr(distributed, "size", lambda: processes)

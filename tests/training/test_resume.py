@@ -14,7 +14,7 @@ import pytest
 from torch import nn
 
 from arcwise import encoders
-from arcwise.data.content import content_digests
+from arcwise.data.digests import content_digests
 from arcwise.errors import ArcwiseError
 from arcwise.training import checkpoint
 from arcwise.training.metrics import read
@@ -225,7 +225,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from arcwise.data import loader
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from tests.training import runs
 
 decode = loader.decode

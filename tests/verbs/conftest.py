@@ -15,7 +15,7 @@ from arcwise.verbs.enrol import enrol
 
 
 class Shop(NamedTuple):
-    """A gallery of studio pictures of every second new product, and its model."""
+    """A gallery of studio images of every second new product, and its model."""
 
     gallery: Path
     model: Path

@@ -1,4 +1,4 @@
-"""Thresholds measured on one's own pictures and put into the model folder."""
+"""Thresholds measured on one's own images and put into the model folder."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 
 from arcwise import evaluation, runtime
 from arcwise.bundle import add_thresholds, read_bundle
-from arcwise.data.manifest import Manifest, open_manifest
-from arcwise.data.split import identity_digest
+from arcwise.data.digests import identity_digest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.calibrate import calibrate
 from arcwise.verbs.search import search
@@ -46,7 +47,7 @@ def test_what_is_measured_is_what_is_written(folder: Path, new: Manifest) -> Non
     assert after.thresholds == tuple(one for one in result.thresholds if one.resolved)
     assert after.search_thresholds == tuple(o for o in result.search_thresholds if o.resolved)
     assert after.probability == result.probability is not None
-    assert after.measured_on == "72 pictures of 12 identities of products"
+    assert after.measured_on == "72 images of 12 identities of products"
     assert set(after.digests["calibrate"]) == {identity_digest(one) for one in new.classes}
     assert after.digests["train"] == before.digests["train"]
     assert done[-1] == (72, 72)
@@ -56,7 +57,12 @@ def test_what_is_measured_is_what_is_written(folder: Path, new: Manifest) -> Non
     (found,) = evaluation.calibrate_search(vectors, new.identities, (0.2,), 5, templates=2)
     assert result.search_thresholds == (found,)
     assert (found.gallery, found.templates) == (5, 2)
-    assert (result.pictures, result.identities, result.left_out, result.used) == (72, 12, 0, "")
+    assert (result.images, result.identities, result.left_out, result.used_before) == (
+        72,
+        12,
+        0,
+        "",
+    )
 
 
 def test_without_a_map_none_is_left(folder: Path, new: Manifest) -> None:
@@ -98,7 +104,7 @@ def test_identities_that_were_trained_on_are_left_out(
         used = set(read_bundle(folder).digests["calibrate"])
         assert not used & {identity_digest(one) for one in made_with}
         assert used >= {identity_digest(one) for one in parts.calibrate.classes}
-        assert result.used == ""
+        assert result.used_before == ""
 
 
 def test_who_chose_the_checkpoint_only_where_there_is_nobody_else(
@@ -106,7 +112,7 @@ def test_who_chose_the_checkpoint_only_where_there_is_nobody_else(
 ) -> None:
     assert trained.parts.choose is not None
     result = calibrate(folder, trained.parts.choose)
-    assert "chose the checkpoint" in result.used
+    assert "chose the checkpoint" in result.used_before
     with pytest.raises(ArcwiseError, match="trained on all but 0 of its"):
         calibrate(folder, trained.parts.train)
 
@@ -122,7 +128,7 @@ def test_a_search_then_decides_by_it(shop: Shop, new: Manifest) -> None:
         for answer, identity in zip(found.answers, shop.photos.identities, strict=True)
         if identity not in set(shop.catalogue.identities) and answer.decision is not None
     ]
-    assert np.mean(strangers) <= 0.3  # 30 pictures, set for 20 % in a larger gallery
+    assert np.mean(strangers) <= 0.3  # 30 images, set for 20 % in a larger gallery
 
 
 @pytest.mark.parametrize("size", [0, 12, 500])
@@ -141,9 +147,7 @@ def test_a_rate_that_is_none(folder: Path, new: Manifest, rates: tuple[float, ..
         calibrate(folder, new, fpirs=rates)
 
 
-def test_a_picture_that_cannot_be_read_is_listed(
-    folder: Path, new: Manifest, tmp_path: Path
-) -> None:
+def test_a_image_that_cannot_be_read_is_listed(folder: Path, new: Manifest, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     for row in range(0, 24):
         place = photos / new.identities[row]
@@ -152,7 +156,7 @@ def test_a_picture_that_cannot_be_read_is_listed(
     (place / "broken.jpg").write_text("text")
     (photos / "notes.txt").write_text("notes")
     result = calibrate(folder, photos, force=True)  # on fewer identities than before
-    assert (result.pictures, result.identities) == (24, 4)
+    assert (result.images, result.identities) == (24, 4)
     assert [Path(error.name).name for error in result.failures] == ["broken.jpg"]
     assert len(result.ignored) == 1
     assert open_manifest(photos).name in read_bundle(folder).measured_on

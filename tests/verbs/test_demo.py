@@ -10,18 +10,19 @@ import cv2
 import numpy as np
 import pytest
 
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.gallery import open_gallery
 from arcwise.verbs import demo as module
 from arcwise.verbs import export as exporting
-from arcwise.verbs.demo import Demonstration, Scale, demo
+from arcwise.verbs.demo import Scale, demo
+from arcwise.verbs.demo_result import DemoResult
 
 SMALL = Scale(identities=30, shots=4, size=48, steps=8)
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Demonstration, Path, list[str]]:
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoResult, Path, list[str]]:
     """The result, its folder, and what it said; the folder held an earlier demo."""
     out = tmp_path_factory.mktemp("demo") / "demo"
     (out / "pictures").mkdir(parents=True)
@@ -33,7 +34,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Demonstration, Path
     return demo(out, scale=SMALL, say=said.append), out, said
 
 
-def test_the_journey(shown: tuple[Demonstration, Path, list[str]]) -> None:
+def test_the_journey(shown: tuple[DemoResult, Path, list[str]]) -> None:
     result, out, said = shown
     assert [line.split()[0] for line in said] == [
         "rendering", "training", "measuring", "training", "measuring", "exporting", "enrolling",
@@ -50,10 +51,14 @@ def test_the_journey(shown: tuple[Demonstration, Path, list[str]]) -> None:
     assert result.stranger.sum() == 20
 
 
-def test_right_means_right(shown: tuple[Demonstration, Path, list[str]]) -> None:
+def test_right_means_right(shown: tuple[DemoResult, Path, list[str]]) -> None:
     result, out, _ = shown
     for truth, answer, right, stranger in zip(
-        result.queries.identities, result.found.answers, result.right, result.stranger, strict=True
+        result.queries.identities,
+        result.searched.answers,
+        result.right,
+        result.stranger,
+        strict=True,
     ):
         assert answer.decision is not None
         assert right == (answer.decision.identity == (None if stranger else truth))
@@ -63,7 +68,7 @@ def test_right_means_right(shown: tuple[Demonstration, Path, list[str]]) -> None
     assert strangers == result.stranger.tolist()
 
 
-def test_the_page(shown: tuple[Demonstration, Path, list[str]]) -> None:
+def test_the_page(shown: tuple[DemoResult, Path, list[str]]) -> None:
     result, out, _ = shown
     assert result.report == out / "report.html"
     page = result.report.read_text()
@@ -72,22 +77,22 @@ def test_the_page(shown: tuple[Demonstration, Path, list[str]]) -> None:
         "ArcFace on new products",
         "Two losses, one budget",
         "Same or not",
-        "Angles between pictures",
+        "Angles between images",
         "Training with softmax",
         "Training with arcface",
         "Products that are not enrolled",
         "Different identities that look alike",
     ):
         assert title in titles
-    pictures = re.findall(r'src="data:image/(?:png|jpeg);base64,([^"]+)"', page)
-    assert len(pictures) > 50
-    for picture in pictures:
-        pixels = cv2.imdecode(np.frombuffer(base64.b64decode(picture), np.uint8), cv2.IMREAD_COLOR)
+    images = re.findall(r'src="data:image/(?:png|jpeg);base64,([^"]+)"', page)
+    assert len(images) > 50
+    for image in images:
+        pixels = cv2.imdecode(np.frombuffer(base64.b64decode(image), np.uint8), cv2.IMREAD_COLOR)
         assert pixels is not None
 
 
 def test_an_earlier_demo_is_replaced_and_the_users_files_stay(
-    shown: tuple[Demonstration, Path, list[str]],
+    shown: tuple[DemoResult, Path, list[str]],
 ) -> None:
     _, out, _ = shown
     assert not (out / "pictures" / "stale").exists()

@@ -18,9 +18,11 @@ def test_this_machine() -> None:
     assert 1 <= machine.cores <= (os.cpu_count() or 1)
     assert machine.problem == ""
     assert machine.bf16 in (True, False)
-    parts = {part.name: part for part in machine.parts}
-    assert ("torch", version("torch")) in parts["train"].found
-    assert [part.name for part in machine.parts if bool(part.missing) != bool(part.mend)] == []
+    parts = {part.name: part for part in machine.capabilities}
+    assert ("torch", version("torch")) in parts["train"].installed
+    assert [
+        part.name for part in machine.capabilities if bool(part.missing) != bool(part.remedy)
+    ] == []
 
 
 def test_every_package_is_one_that_arcwise_asks_for() -> None:
@@ -28,7 +30,7 @@ def test_every_package_is_one_that_arcwise_asks_for() -> None:
     from importlib.metadata import requires
 
     asked = {line.split(">")[0].split("<")[0].split(";")[0] for line in requires("arcwise") or ()}
-    assert {package for needs in module.PARTS.values() for package in needs} <= asked
+    assert {package for needs in module.CAPABILITIES.values() for package in needs} <= asked
 
 
 def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,13 +41,13 @@ def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(module, "version", without)
     machine = doctor()
-    parts = {part.name: part for part in machine.parts}
+    parts = {part.name: part for part in machine.capabilities}
     assert (machine.gpus, machine.bf16, machine.problem) == ((), None, "")
-    assert (parts["train"].missing, parts["train"].mend) == (
+    assert (parts["train"].missing, parts["train"].remedy) == (
         ("torch",),
         "pip install 'arcwise[train]'",
     )
-    assert parts["pictures, tables, galleries"].mend == "pip install 'arcwise'"
+    assert parts["images, tables, galleries"].remedy == "pip install 'arcwise'"
     assert parts["reports"].missing == ()
 
 

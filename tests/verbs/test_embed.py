@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from arcwise import runtime
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.embed import embed
 
@@ -24,7 +25,7 @@ def test_read_back(served: Path, products: Path, tmp_path: Path, where: str) -> 
         assert (result.path, result.vectors, result.dim) == (out, 216, 32)
         assert found.identities == manifest.identities
         assert found.column("domain") == manifest.column("domain")
-        assert found.read(7) == manifest.read(7)  # its pictures are found from where it lies
+        assert found.read(7) == manifest.read(7)  # its images are found from where it lies
         assert os.path.isabs(found.images[0]) is (where != "beside")
         direct = runtime.embed_manifest(runtime.load(served), manifest).vectors
         np.testing.assert_array_equal(found.vectors, direct)
@@ -42,10 +43,10 @@ def test_a_second_model_replaces_the_vectors(served: Path, products: Path, tmp_p
     np.testing.assert_array_equal(one.vectors, two.vectors)
 
 
-def test_unreadable_pictures_have_no_row(served: Path, new: Manifest, tmp_path: Path) -> None:
+def test_unreadable_images_have_no_row(served: Path, new: Manifest, tmp_path: Path) -> None:
     for row in range(3):
         (tmp_path / "flat").mkdir(exist_ok=True)
-        (tmp_path / "flat" / f"{row}.jpg").write_bytes(new.read(row) if row else b"no picture")
+        (tmp_path / "flat" / f"{row}.jpg").write_bytes(new.read(row) if row else b"no image")
     (tmp_path / "flat" / "notes.txt").write_text("")
     result = embed(served, tmp_path / "flat", tmp_path / "v.parquet")  # without identities
     assert [error.name for error in result.failures] == ["0.jpg"]

@@ -1,4 +1,4 @@
-"""Every readable picture is enrolled, the others are counted and listed, mistakes come first."""
+"""Every readable image is enrolled, the others are counted and listed, mistakes come first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.verbs.conftest import Shop
 
 @pytest.fixture
 def folder(stock: Shop, tmp_path: Path) -> Path:
-    """Two products with two pictures each, a broken one, and a file that is no picture."""
+    """Two products with two images each, a broken one, and a file that is no image."""
     for name, row in (("a b", 0), ("图", 5)):
         place = tmp_path / "photos" / name
         place.mkdir(parents=True)
@@ -29,7 +29,7 @@ def folder(stock: Shop, tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def test_a_broken_picture_is_listed_and_the_rest_enrolled(
+def test_a_broken_image_is_listed_and_the_rest_enrolled(
     stock: Shop, folder: Path, tmp_path: Path
 ) -> None:
     seen: list[tuple[int, int]] = []
@@ -49,7 +49,8 @@ def test_a_broken_picture_is_listed_and_the_rest_enrolled(
 def test_adding_and_replacing(stock: Shop, folder: Path, tmp_path: Path) -> None:
     enrol(tmp_path / "g", folder, model=stock.model)
     again = enrol(tmp_path / "g", folder, again=True)  # the gallery knows its model
-    assert (again.templates, again.replaced, again.total, again.known) == (4, 0, 8, 2)
+    assert (again.templates, again.replaced, again.total) == (4, 0, 8)
+    assert (again.had_templates, again.repeated) == (2, 4)  # the same files
     for shot in (folder / "a b").iterdir():
         shot.unlink()
     new = enrol(tmp_path / "g", folder, replace=True)
@@ -75,7 +76,7 @@ def test_the_second_time_asks(
     (folder / "a b").rename(folder / "c")
     (folder / "图").rename(folder / "d")
     result = enrol(tmp_path / "g", folder)
-    assert (result.known, result.templates, result.total) == (0, 5, 9)
+    assert (result.had_templates, result.templates, result.total) == (0, 5, 9)
 
 
 def test_another_written_form_is_asked_about(stock: Shop, folder: Path, tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_numbers_may_be_others(stock: Shop, folder: Path, tmp_path: Path) -> Non
         enrol(tmp_path / "g", folder)
 
 
-def test_pictures_that_were_trained_on_are_counted(
+def test_images_that_were_trained_on_are_counted(
     stock: Shop, trained: TrainResult, tmp_path: Path
 ) -> None:
     parts = trained.parts
@@ -114,7 +115,7 @@ def test_pictures_that_were_trained_on_are_counted(
 def test_nothing_readable_enrols_nothing(stock: Shop, tmp_path: Path) -> None:
     (tmp_path / "photos" / "a").mkdir(parents=True)
     (tmp_path / "photos" / "a" / "0.jpg").write_text("text")
-    with pytest.raises(ArcwiseError, match=r"none of the 1 pictures .* could be read \(a/0.jpg"):
+    with pytest.raises(ArcwiseError, match=r"none of the 1 images .* could be read \(a/0.jpg"):
         enrol(tmp_path / "g", tmp_path / "photos", model=stock.model)
     assert not (tmp_path / "g").exists()
 
@@ -123,7 +124,7 @@ def test_mistakes_are_found_before_anything_is_embedded(
     shop: Shop, folder: Path, retrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def embeds(*args: object, **kwargs: object) -> None:
-        raise AssertionError("a picture was embedded")
+        raise AssertionError("an image was embedded")
 
     monkeypatch.setattr(runtime, "embed_manifest", embeds)
     with pytest.raises(GalleryError, match="no such gallery; to make one, say --model"):

@@ -15,18 +15,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from arcwise import evaluation, runtime
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
-from arcwise.protocols.result import Evaluation
+from arcwise.protocols.result import EvaluationResult
 from arcwise.runtime.cache import FORMAT
 from arcwise.verbs.embed import embed
 from arcwise.verbs.evaluate import evaluate
-from arcwise.verbs.evaluated_files import as_dict
+from arcwise.verbs.evaluate_files import as_dict
 from arcwise.verbs.train import TrainResult
 
 
 @pytest.fixture(scope="module")
-def measured(served: Path, products: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+def measured(
+    served: Path, products: Path, tmp_path_factory: pytest.TempPathFactory
+) -> EvaluationResult:
     return evaluate(served, products, out=tmp_path_factory.mktemp("evaluation") / "deep" / "er")
 
 
@@ -41,14 +44,16 @@ def changed(manifest: Manifest, **columns: list[object]) -> Manifest:
     return Manifest(table, manifest.root, manifest.name)
 
 
-def test_used_identities_are_left_out_and_counted(measured: Evaluation, new: Manifest) -> None:
-    assert (measured.about.left_out, measured.about.used) == (24, "")
+def test_used_identities_are_left_out_and_counted(
+    measured: EvaluationResult, new: Manifest
+) -> None:
+    assert (measured.about.left_out, measured.about.used_before) == (24, "")
     assert measured.manifest.images == new.images
     assert measured.manifest.classes == new.classes
 
 
 def test_the_figures_are_those_of_the_protocols(
-    measured: Evaluation, served: Path, new: Manifest
+    measured: EvaluationResult, served: Path, new: Manifest
 ) -> None:
     vectors = runtime.embed_manifest(runtime.load(served), new).vectors
     np.testing.assert_array_equal(measured.vectors, vectors)
@@ -63,12 +68,12 @@ def test_the_figures_are_those_of_the_protocols(
     assert [rate.low <= rate <= rate.high for rate in rates.values()] == [True] * len(rates)
 
 
-def test_the_rare_domain_is_the_gallery(measured: Evaluation, new: Manifest) -> None:
+def test_the_rare_domain_is_the_gallery(measured: EvaluationResult, new: Manifest) -> None:
     studio = np.array(new.column("domain")) == "studio"
     ids = np.array(new.identities)
     similarity = measured.vectors[~studio] @ measured.vectors[studio].T
     closed = evaluation.identification(similarity, ids[~studio], ids[studio])
-    assert measured.search.words == "studio pictures"
+    assert measured.search.description == "studio images"
     assert measured.closed is not None
     assert measured.closed.rank(1) == closed.rank(1)
     assert measured.open is not None
@@ -76,10 +81,10 @@ def test_the_rare_domain_is_the_gallery(measured: Evaluation, new: Manifest) -> 
     assert len(measured.open.unknown) == len(measured.open.rank_of_mate) == 30
 
 
-def test_without_a_rare_domain_one_picture_each(served: Path, new: Manifest) -> None:
+def test_without_a_rare_domain_one_image_each(served: Path, new: Manifest) -> None:
     for domains in ([], ["shop"] * len(new), ["studio", *["shop"] * (len(new) - 1)]):
         result = evaluate(served, changed(new, domain=list(domains)))
-        assert result.search.words == "one picture each"
+        assert result.search.description == "one image each"
         assert result.closed is not None
         assert len(result.closed.rank_of_mate) == 60
         assert result.closed.identities == 12
@@ -99,8 +104,8 @@ def test_held_out_ones_serve_when_there_are_no_others(
     held = {*trained.parts.choose.classes, *trained.parts.calibrate.classes}  # type: ignore[union-attr]
     assert set(result.manifest.classes) == held
     assert result.about.left_out == 14
-    assert result.about.used.startswith("not trained on, but")
-    assert as_dict(result)["data"]["used_before"] == result.about.used
+    assert result.about.used_before.startswith("not trained on, but")
+    assert as_dict(result)["data"]["used_before"] == result.about.used_before
 
 
 def test_trained_on_is_never_measured(trained: TrainResult, served: Path) -> None:
@@ -108,13 +113,13 @@ def test_trained_on_is_never_measured(trained: TrainResult, served: Path) -> Non
         evaluate(served, trained.parts.train)
 
 
-def test_the_files(measured: Evaluation) -> None:
+def test_the_files(measured: EvaluationResult) -> None:
     assert measured.report is not None
     saved = json.loads((measured.report.parent / "results.json").read_text())
     assert saved == as_dict(measured)
     assert saved["data"]["identities_left_out"] == 24
     (model,) = saved["models"]
-    eer = next(one for one in model["results"] if one["measure"] == "equal-error rate")
+    eer = next(one for one in model["results"] if one["metric"] == "equal-error rate")
     assert eer["value"] == measured.verification.eer
     assert measured.report.read_text().startswith("<!DOCTYPE html>")
 
@@ -133,16 +138,16 @@ def test_test_rows_are_taken_where_there_are_some(served: Path, new: Manifest) -
     assert len(evaluate(served, changed(new, split=["val"] * len(new))).manifest.classes) == 12
 
 
-def test_unreadable_pictures_are_listed(served: Path, new: Manifest) -> None:
+def test_unreadable_images_are_listed(served: Path, new: Manifest) -> None:
     images = ["gone.jpg", *new.images[1:]]
     result = evaluate(served, changed(new, image=list(images)))
     assert [error.name for error in result.about.failures] == ["gone.jpg"]
-    assert as_dict(result)["data"]["pictures_unreadable"] == 1
+    assert as_dict(result)["data"]["images_unreadable"] == 1
     assert len(result.manifest) == len(result.vectors) == 71
 
 
 def test_nothing_to_compare(served: Path, new: Manifest) -> None:
-    with pytest.raises(ArcwiseError, match="one readable picture of each of 12 identities"):
+    with pytest.raises(ArcwiseError, match="one readable image of each of 12 identities"):
         evaluate(served, new.select(np.unique(new.labels, return_index=True)[1]))
     with pytest.raises(ArcwiseError, match="got 1 identity; expected 2 or more"):
         evaluate(served, new.select(range(6)))
@@ -155,10 +160,10 @@ def test_the_second_time_nothing_is_embedded(
     first = evaluate(served, new)
     with monkeypatch.context() as patch:
         patch.setattr("arcwise.runtime.job.decode", None)  # which nothing can be embedded without
-        second = evaluate(served, new, by=["size"])
+        second = evaluate(served, new, group_by=["size"])
     assert (first.about.reused, second.about.reused) == (0, len(new))
     np.testing.assert_array_equal(second.vectors, first.vectors)
-    assert second.measures[: len(first.measures)] == first.measures
+    assert second.metrics[: len(first.metrics)] == first.metrics
     shutil.rmtree(tmp_path / FORMAT)
     again = evaluate(served, new, cached=False)
     assert again.about.reused == 0
@@ -176,9 +181,9 @@ def test_a_cache_that_cannot_be_used_is_a_note(
     assert note.startswith("embeddings are not kept for the next time: ")
 
 
-def test_every_number_says_what_it_is(measured: Evaluation) -> None:
+def test_every_number_says_what_it_is(measured: EvaluationResult) -> None:
     assert (
-        {m.protocol for m in measured.measures}
+        {m.protocol for m in measured.metrics}
         == {
             "retrieval",
             "verification of all pairs",
@@ -189,28 +194,28 @@ def test_every_number_says_what_it_is(measured: Evaluation) -> None:
         }
         == {one.name for one in measured.protocols if one.measured}
     )
-    assert all(m.definition and m.counts for m in measured.measures)
-    places = [(m.protocol, m.column, m.group, m.name) for m in measured.measures]
+    assert all(m.definition and m.counts for m in measured.metrics)
+    places = [(m.protocol, m.column, m.group, m.name) for m in measured.metrics]
     assert len(set(places)) == len(places)
     assert all(one.why for one in measured.protocols)
-    tar = next(m for m in measured.measures if m.name == "TAR at FAR 0.001")
+    tar = next(m for m in measured.metrics if m.name == "TAR at FAR 0.001")
     assert not tar.rate.resolved
     assert tar.counts == {"mated pairs": 180, "impostor pairs": 2376}
 
 
-def test_the_table_of_numbers(measured: Evaluation) -> None:
+def test_the_table_of_numbers(measured: EvaluationResult) -> None:
     assert measured.report is not None
     with (measured.report.parent / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == len(measured.measures)
-    for row, m in zip(rows, measured.measures, strict=True):
-        assert (row["measure"], row["definition"], row["group"]) == (m.name, m.definition, m.group)
+    assert len(rows) == len(measured.metrics)
+    for row, m in zip(rows, measured.metrics, strict=True):
+        assert (row["metric"], row["definition"], row["group"]) == (m.name, m.definition, m.group)
         assert float(row["value"]) == m.rate
         assert row["resolved"] == str(m.rate.resolved)
         assert row["fingerprint"] == measured.fingerprint
 
 
-def test_groups_by_domain(measured: Evaluation, new: Manifest) -> None:
+def test_groups_by_domain(measured: EvaluationResult, new: Manifest) -> None:
     (breakdown,) = measured.breakdowns
     domain, ids = np.array(new.column("domain")), np.array(new.identities)
     assert breakdown.column == "domain"
@@ -235,17 +240,17 @@ def test_the_models_own_thresholds(model: Path, new: Manifest) -> None:
     assert rates["FAR at the threshold for FAR 0.001"] == strict.far
 
 
-class TestBeside:
-    """Several models on the same pictures."""
+class TestBaselines:
+    """Several models on the same images."""
 
     def test_the_same_pairs(self, served: Path, retrained: Path, products: Path) -> None:
-        result = evaluate(served, products, beside=[retrained])
-        (other,) = result.beside
-        assert list(result.models) == [result.model, other.evaluation.model]
+        result = evaluate(served, products, baselines=[retrained])
+        (other,) = result.baselines
+        assert list(result.models) == [result.model, other.result.model]
         assert result.about.left_out == 24  # the untrained one saw nobody
         alone = evaluate(retrained, result.manifest)
-        np.testing.assert_array_equal(other.evaluation.vectors, alone.vectors)
-        assert other.evaluation.measures == alone.measures
+        np.testing.assert_array_equal(other.result.vectors, alone.vectors)
+        assert other.result.metrics == alone.metrics
         ids = np.array(result.manifest.identities)
         scores, same = zip(
             *(evaluation.all_pairs(one.vectors, ids) for one in result.models.values()),
@@ -263,24 +268,24 @@ class TestBeside:
     def test_whom_any_was_trained_on_is_left_out(
         self, trained: TrainResult, retrained: Path, products: Path
     ) -> None:
-        result = evaluate(retrained, products, beside=[trained.model])
+        result = evaluate(retrained, products, baselines=[trained.model])
         assert result.about.left_out == 24
         with pytest.raises(ArcwiseError, match="one or another of the models was trained on all"):
-            evaluate(retrained, trained.parts.train, beside=[trained.model])
+            evaluate(retrained, trained.parts.train, baselines=[trained.model])
 
     def test_twice_the_same(self, served: Path, new: Manifest) -> None:
         with pytest.raises(ArcwiseError, match="named twice; expected different models"):
-            evaluate(served, new, beside=[served])
+            evaluate(served, new, baselines=[served])
 
 
 class TestVectors:
-    """A data set that has vectors needs no pictures."""
+    """A data set that has vectors needs no images."""
 
     @pytest.fixture
     def embedded(self, served: Path, new: Manifest, tmp_path: Path) -> Path:
         return embed(served, new, tmp_path / "vectors.parquet").path
 
-    def without_pictures(self, path: Path, *, dim: int | None = None, of: str = "") -> Path:
+    def without_images(self, path: Path, *, dim: int | None = None, of: str = "") -> Path:
         table = pq.read_table(path).drop_columns("image")
         if dim is not None:
             rows = [row[:dim] for row in table.column("vector").to_pylist()]
@@ -303,11 +308,11 @@ class TestVectors:
         direct = runtime.embed_manifest(runtime.load(retrained), new).vectors
         np.testing.assert_allclose(result.vectors, direct, atol=1e-6)
 
-    def test_without_pictures(self, embedded: Path, served: Path, tmp_path: Path) -> None:
-        bare = self.without_pictures(embedded)
+    def test_without_images(self, embedded: Path, served: Path, tmp_path: Path) -> None:
+        bare = self.without_images(embedded)
         for model in (served, "-"):
             result = evaluate(model, bare, out=tmp_path / str(model)[-1])
-            assert result.items.kind == "vectors"
+            assert result.templates.kind == "vectors"
             assert len(result.vectors) == 72
             assert result.report is not None
         assert (result.model, result.path, result.fingerprint) == ("vectors", None, "")
@@ -316,15 +321,15 @@ class TestVectors:
 
     def test_not_the_models(self, embedded: Path, served: Path, new: Manifest) -> None:
         with pytest.raises(ArcwiseError, match="vectors have 5 dimensions and those of small-"):
-            evaluate(served, self.without_pictures(embedded, dim=5))
+            evaluate(served, self.without_images(embedded, dim=5))
         with pytest.raises(ArcwiseError, match=r"another model than small-.* fingerprint dif"):
-            evaluate(served, self.without_pictures(embedded, of="f00d"))
+            evaluate(served, self.without_images(embedded, of="f00d"))
         with pytest.raises(ArcwiseError, match="holds no vectors; expected a column 'vector'"):
             evaluate("-", new)
 
     def test_a_vector_of_nothing(self, embedded: Path, tmp_path: Path) -> None:
         for number, said in ((0.0, "row 3: the vector is zero"), (math.nan, "holds a NaN")):
-            table = pq.read_table(self.without_pictures(embedded))
+            table = pq.read_table(self.without_images(embedded))
             rows = table.column("vector").to_pylist()
             rows[2] = [number] * len(rows[2])
             table = table.drop_columns("vector").append_column("vector", pa.array(rows))
@@ -339,13 +344,13 @@ def test_templates_are_compared(served: Path, new: Manifest) -> None:
     split = ["gallery" if one.endswith("0") else "probe" for one in template]
     pooled = changed(new, template=[*template], media=[*media], split=[*split])
     result = evaluate(served, pooled)
-    assert result.items.kind == "templates"
-    assert len(result.items.vectors) == 36
-    direct = evaluation.verification_from_embeddings(result.items.vectors, result.items.ids)
+    assert result.templates.kind == "templates"
+    assert len(result.template_vectors) == 36
+    direct = evaluation.verification_from_embeddings(result.template_vectors, result.templates.ids)
     assert result.verification.eer == direct.eer
     assert (result.closed.identities, len(result.closed.rank_of_mate)) == (12, 24)  # type: ignore[union-attr]
     assert result.open is None
-    assert result.search.words == "the rows of split gallery"
+    assert result.search.description == "the rows of split gallery"
 
 
 class TestOut:
@@ -452,16 +457,16 @@ class TestPairs:
     ) -> None:
         gaps = [f"{line},{row // 2 % 10}" for row, line in enumerate(lines)]
         pairs = self.write(tmp_path, "a,b,same,fold,gap", gaps)
-        result = evaluate(served, new, pairs=pairs, by=["gap:4"])
+        result = evaluate(served, new, pairs=pairs, group_by=["gap:4"])
         breakdown = result.breakdowns[0]
         assert breakdown.column == "gap"
         assert [len(one.mated) for one in breakdown.groups.values()] == [10, 10]
-        assert result.pairs is not None
+        assert result.pairs.listed
         low = np.array([row // 2 % 10 <= 4 for row in range(40)])
-        direct = evaluation.verification(result.pairs.scores[low], result.pairs.same[low], None)
+        direct = evaluation.verification(result.scores[low], result.pairs.same[low], None)
         assert float(breakdown.groups["up to 4"].eer) == float(direct.eer)
 
-    def test_pictures_left_out_are_not_pairs(
+    def test_images_left_out_are_not_pairs(
         self, served: Path, products: Path, tmp_path: Path
     ) -> None:
         first = open_manifest(products).images[0]

@@ -13,13 +13,14 @@ import pyarrow.csv as pacsv
 import pytest
 
 from arcwise import evaluation, runtime
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import TwoGalleries, templates
 from arcwise.images.preparation import Preparation
-from arcwise.protocols.result import Evaluation
+from arcwise.protocols.result import EvaluationResult
 from arcwise.verbs.evaluate import evaluate
-from arcwise.verbs.evaluated_files import as_dict
+from arcwise.verbs.evaluate_files import as_dict
 from tests import ijb
 
 Pairs = list[tuple[int, int]]
@@ -38,9 +39,9 @@ def chosen(new: Manifest) -> Pairs:
 
 def pack(path: Path, source: Manifest, pairs: Pairs) -> Path:
     """A pack as scripts of the field write it."""
-    pictures = [source.read(row) for pair in pairs for row in pair]
+    images = [source.read(row) for pair in pairs for row in pair]
     same = [bool(source.labels[a] == source.labels[b]) for a, b in pairs]
-    path.write_bytes(pickle.dumps((pictures, same)))
+    path.write_bytes(pickle.dumps((images, same)))
     return path
 
 
@@ -55,11 +56,11 @@ def table(path: Path, source: Manifest, pairs: Pairs) -> Path:
 
 
 def anonymous(manifest: Manifest) -> Manifest:
-    """What a pack knows of pictures."""
+    """What a pack knows of images."""
     return replace(manifest, table=manifest.table.select(["image"]))
 
 
-def why(result: Evaluation) -> dict[str, str]:
+def why(result: EvaluationResult) -> dict[str, str]:
     """What each protocol was measured on, or why not."""
     return {one.name: one.why for one in result.protocols}
 
@@ -70,13 +71,13 @@ class TestPack:
     @pytest.fixture(scope="class")
     def measured(
         self, served: Path, new: Manifest, tmp_path_factory: pytest.TempPathFactory
-    ) -> Evaluation:
+    ) -> EvaluationResult:
         folder = tmp_path_factory.mktemp("pack")
         path = pack(folder / "shop.bin", new, chosen(new))
         return evaluate(served, path, out=folder / "out")
 
     def test_its_pairs_are_verified(
-        self, measured: Evaluation, new: Manifest, served: Path
+        self, measured: EvaluationResult, new: Manifest, served: Path
     ) -> None:
         assert len(measured.manifest) == 80
         vectors = runtime.embed_manifest(runtime.load(served), new).vectors
@@ -91,18 +92,18 @@ class TestPack:
         )
 
     def test_as_a_table_of_the_same_pairs(
-        self, measured: Evaluation, new: Manifest, served: Path, tmp_path: Path
+        self, measured: EvaluationResult, new: Manifest, served: Path, tmp_path: Path
     ) -> None:
         pairs = table(tmp_path / "pairs.csv", new, chosen(new))
         result = evaluate(served, anonymous(new), pairs=pairs)
         assert result.verification.accuracy == measured.verification.accuracy
-        assert [(m.name, m.rate) for m in result.measures] == [
-            (m.name, m.rate) for m in measured.measures
+        assert [(m.name, m.rate) for m in result.metrics] == [
+            (m.name, m.rate) for m in measured.metrics
         ]
 
-    def test_what_needs_identities_is_not_measured(self, measured: Evaluation) -> None:
+    def test_what_needs_identities_is_not_measured(self, measured: EvaluationResult) -> None:
         assert (measured.retrieval, measured.search, measured.closed, measured.open) == (None,) * 4
-        assert measured.people is None
+        assert measured.identity_count is None
         said = why(measured)
         assert said["verification of listed pairs"] == (
             "40 pairs of shop; whose they are is not known"
@@ -111,7 +112,7 @@ class TestPack:
         for name in ("retrieval", "identification, closed set", "identification, open set"):
             assert said[name] == "no identities"
 
-    def test_it_says_that_identities_are_not_known(self, measured: Evaluation) -> None:
+    def test_it_says_that_identities_are_not_known(self, measured: EvaluationResult) -> None:
         note = "whose these are is not known, so people that a model was made with may be among"
         assert measured.about.notes[0].startswith(note)
         assert measured.report is not None
@@ -126,14 +127,14 @@ class TestPack:
 
     def test_beside(self, served: Path, retrained: Path, new: Manifest, tmp_path: Path) -> None:
         path = pack(tmp_path / "shop.bin", new, chosen(new))
-        result = evaluate(served, path, beside=[retrained], out=tmp_path / "out")
-        (other,) = result.beside
+        result = evaluate(served, path, baselines=[retrained], out=tmp_path / "out")
+        (other,) = result.baselines
         assert other.pairs == "the pairs of shop"
         assert other.comparison.accuracy is not None
         assert other.comparison.accuracy.first == pytest.approx(float(result.verification.accuracy))
         assert result.report is not None
 
-    def test_other_pairs_of_its_pictures(self, served: Path, new: Manifest, tmp_path: Path) -> None:
+    def test_other_pairs_of_its_images(self, served: Path, new: Manifest, tmp_path: Path) -> None:
         path = pack(tmp_path / "shop.bin", new, chosen(new))
         pairs = tmp_path / "pairs.csv"
         pairs.write_text("a,b,same\nshop.bin/0,shop.bin/1,1\nshop.bin/0,shop.bin/5,0\n")
@@ -141,13 +142,13 @@ class TestPack:
         assert len(result.verification.mated) == result.verification.impostors == 1
         assert result.about.pairs == "pairs.csv"
 
-    def test_unreadable_pictures_take_their_pairs(
+    def test_unreadable_images_take_their_pairs(
         self, served: Path, new: Manifest, tmp_path: Path
     ) -> None:
-        pictures = [new.read(row) for pair in chosen(new) for row in pair]
+        images = [new.read(row) for pair in chosen(new) for row in pair]
         same = [bool(new.labels[a] == new.labels[b]) for a, b in chosen(new)]
-        pictures[3] = b"nothing"
-        (tmp_path / "shop.bin").write_bytes(pickle.dumps((pictures, same)))
+        images[3] = b"nothing"
+        (tmp_path / "shop.bin").write_bytes(pickle.dumps((images, same)))
         result = evaluate(served, tmp_path / "shop.bin")
         assert [one.name for one in result.about.failures] == ["shop.bin/3"]
         assert "39 pairs of shop, 1 more left out: not measured" in str(why(result).values())
@@ -181,9 +182,9 @@ def test_faces_in_a_pack_as_from_their_archive(data_dir: Path, tmp_path: Path) -
     listed = pacsv.read_csv(folder / "pairs.csv").to_pylist()
     taken = listed[::80]  # as many of each fold
     wanted = list(dict.fromkeys(row[side] for row in taken for side in ("path_a", "path_b")))
-    pictures = {row["path"]: row for row in pacsv.read_csv(folder / "images.csv").to_pylist()}
-    images = [f"{pictures[one]['zip']}/{one}" for one in wanted]
-    people = [pictures[one]["person"] for one in wanted]
+    described = {row["path"]: row for row in pacsv.read_csv(folder / "images.csv").to_pylist()}
+    images = [f"{described[one]['zip']}/{one}" for one in wanted]
+    people = [described[one]["person"] for one in wanted]
     source = Manifest(pa.table({"image": images, "identity": people}), folder, "lfw")
     pairs = [(wanted.index(row["path_a"]), wanted.index(row["path_b"])) for row in taken]
     assert len(pairs) == 60
@@ -195,7 +196,7 @@ def test_faces_in_a_pack_as_from_their_archive(data_dir: Path, tmp_path: Path) -
     assert packed.about.reused == 120
     assert packed.verification.accuracy == named.verification.accuracy
     assert packed.verification.accuracy > 0.9
-    assert named.people == len(set(people))
+    assert named.identity_count == len(set(people))
 
 
 class TestLists:
@@ -203,7 +204,7 @@ class TestLists:
 
     @pytest.fixture
     def lfw(self, new: Manifest, tmp_path: Path) -> Path:
-        """A folder a person, the pictures numbered, and a pairs.txt outside of it."""
+        """A folder a person, the images numbered, and a pairs.txt outside of it."""
         for row, identity in enumerate(new.identities):
             name = f"P{identity}"
             place = tmp_path / "faces" / name / f"{name}_{row % 6 + 1:04d}.jpg"
@@ -221,8 +222,8 @@ class TestLists:
         assert (len(result.verification.mated), result.verification.impostors) == (12, 12)
         assert result.verification.folds is not None
         assert len(result.verification.folds.names) == 6
-        assert result.pairs is not None
-        place = {name: row for row, name in enumerate(result.items.names)}
+        assert result.pairs.listed
+        place = {name: row for row, name in enumerate(result.templates.names)}
         first = result.pairs.a[0], result.pairs.b[0]
         name = result.manifest.classes[0]
         assert first == (place[f"{name}/{name}_0001.jpg"], place[f"{name}/{name}_0002.jpg"])
@@ -232,13 +233,13 @@ class TestLists:
         outside = evaluate(served, lfw / "faces", pairs=lfw / "pairs.txt")
         (lfw / "pairs.txt").rename(lfw / "faces" / "pairs.txt")
         inside = evaluate(served, lfw / "faces", out=lfw / "out")
-        assert inside.measures == outside.measures
+        assert inside.metrics == outside.metrics
         assert as_dict(inside)["data"]["pairs"] == "faces"
         again = evaluate(served, lfw / "faces", out=lfw / "out")  # the same, so it may replace
-        assert again.measures == inside.measures
+        assert again.metrics == inside.metrics
 
     @pytest.mark.parametrize("other", ["{0}", "./{0}", "copy"])
-    def test_a_picture_with_itself_is_said(
+    def test_a_image_with_itself_is_said(
         self, served: Path, new: Manifest, tmp_path: Path, other: str
     ) -> None:
         pairs, path = chosen(new), tmp_path / "pairs.csv"
@@ -275,8 +276,8 @@ class TestLists:
             (tmp_path / "flat" / f"{row}.jpg").write_bytes(new.read(row))
         (tmp_path / "pairs.csv").write_text("a,b,same\n0.jpg,1.jpg,1\n2.jpg,3.jpg,0\n")
         result = evaluate(served, tmp_path / "flat", pairs=tmp_path / "pairs.csv")
-        assert result.people is None
-        with pytest.raises(ArcwiseError, match="4 pictures lie in no folder"):
+        assert result.identity_count is None
+        with pytest.raises(ArcwiseError, match=r"4 .* lie in no folder"):
             evaluate(served, tmp_path / "flat")
 
 
@@ -288,39 +289,41 @@ class TestIjb:
         return ijb.write(new, tmp_path_factory.mktemp("ijb") / "IJBC")
 
     @pytest.fixture(scope="class")
-    def measured(self, served: Path, folder: Path) -> Evaluation:
+    def measured(self, served: Path, folder: Path) -> EvaluationResult:
         return evaluate(served, folder, out=folder.parent / "out")
 
-    def test_templates_are_weighted(self, measured: Evaluation, served: Path, folder: Path) -> None:
+    def test_templates_are_weighted(
+        self, measured: EvaluationResult, served: Path, folder: Path
+    ) -> None:
         source = open_manifest(folder)
         vectors = runtime.embed_manifest(runtime.load(served), source).vectors
         columns = [np.array(source.column(one)) for one in ("template", "media", "quality")]
         pooled = templates.pool(vectors, *columns[:2], detector_scores=columns[2])
-        np.testing.assert_array_equal(measured.items.vectors, pooled.vectors)
+        np.testing.assert_array_equal(measured.template_vectors, pooled.vectors)
         alike = templates.pool(vectors, *columns[:2]).vectors
         assert np.abs(alike - pooled.vectors).max() > 1e-3
         assert why(measured)["templates"] == (
-            "72 pictures (unit vectors, weighted by their 'quality') pooled to 36 templates: "
+            "72 images (unit vectors, weighted by their 'quality') pooled to 36 templates: "
             "media averaged, summed, scaled to unit length"
         )
 
-    def test_one_to_one(self, measured: Evaluation, folder: Path) -> None:
+    def test_one_to_one(self, measured: EvaluationResult, folder: Path) -> None:
         listed = open_manifest(folder).pairs
         assert listed is not None
-        place = {name: row for row, name in enumerate(measured.items.names)}
-        vectors, rows = measured.items.vectors, listed.to_pylist()
+        place = {name: row for row, name in enumerate(measured.templates.names)}
+        vectors, rows = measured.template_vectors, listed.to_pylist()
         scores = [vectors[place[row["a"]]] @ vectors[place[row["b"]]] for row in rows]
-        ids = [measured.items.ids[[place[row[side]] for row in rows]] for side in "ab"]
+        ids = [measured.templates.ids[[place[row[side]] for row in rows]] for side in "ab"]
         direct = evaluation.verification(
             np.array(scores), np.array([row["same"] for row in rows]), None,
             ids_a=ids[0], ids_b=ids[1],
         )  # fmt: skip
-        rates = {m.name: m.rate for m in measured.measures}
+        rates = {m.name: m.rate for m in measured.metrics}
         assert float(rates["TAR at FAR 0.01"]) == pytest.approx(float(direct.tar_at(0.01)))
         assert rates["equal-error rate"].low == pytest.approx(direct.eer.low)
         assert why(measured)["verification of listed pairs"] == "630 pairs of IJBC"
 
-    def test_one_to_many(self, measured: Evaluation) -> None:
+    def test_one_to_many(self, measured: EvaluationResult) -> None:
         assert isinstance(measured.open, TwoGalleries)
         assert measured.open is measured.closed
         for part in (measured.open.first, measured.open.second):
@@ -328,9 +331,9 @@ class TestIjb:
         assert why(measured)["identification, open set"] == (
             "each gallery's identities are unknown to the other"
         )
-        assert "DIR at FPIR 0.1" in {m.name for m in measured.measures}
+        assert "DIR at FPIR 0.1" in {m.name for m in measured.metrics}
 
-    def test_it_says_what_to_mind(self, measured: Evaluation) -> None:
+    def test_it_says_what_to_mind(self, measured: EvaluationResult) -> None:
         first, numbers, second = measured.about.notes
         assert first.startswith("not the published ijbc")
         assert numbers.startswith("identities here are bare numbers")
@@ -342,11 +345,11 @@ class TestIjb:
         folder = ijb.write(new, tmp_path / "IJBC")
         (folder / "meta" / "ijbc_1N_probe_mixed.csv").unlink()
         result = evaluate(served, folder)
-        assert result.people is None
-        assert result.items.kind == "templates"
+        assert result.identity_count is None
+        assert result.templates.kind == "templates"
         assert (len(result.verification.mated), result.verification.impostors) == (36, 594)
 
-    def test_a_template_that_no_picture_is_in(
+    def test_a_template_that_no_image_is_in(
         self, served: Path, new: Manifest, tmp_path: Path
     ) -> None:
         folder = ijb.write(new, tmp_path / "IJBC")
@@ -355,7 +358,7 @@ class TestIjb:
         with pytest.raises(ArcwiseError, match="row 631: '99999' is not one of the 36 templates"):
             evaluate(served, folder)
 
-    def test_pictures_without_a_score_make_no_weights(
+    def test_images_without_a_score_make_no_weights(
         self, served: Path, new: Manifest, tmp_path: Path
     ) -> None:
         folder = ijb.write(new, tmp_path / "IJBC")
@@ -363,5 +366,5 @@ class TestIjb:
         points.write_text("\n".join(points.read_text().splitlines()[3:]) + "\n")
         result = evaluate(served, folder)
         assert why(result)["templates"].startswith(
-            "72 pictures (unit vectors, not weighted: quality is missing, or below 0, in 3 rows) "
+            "72 images (unit vectors, not weighted: quality is missing, or below 0, in 3 rows) "
         )

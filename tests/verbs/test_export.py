@@ -17,14 +17,14 @@ import torch
 from onnx import helper, numpy_helper
 
 from arcwise import encoders, runtime
-from arcwise.bundle import probe_image, read_bundle
+from arcwise.bundle import read_bundle, reference_image
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, BundleError, ImageError
 from arcwise.images.preparation import Preparation
 from arcwise.verbs import export as module
 from arcwise.verbs.export import export
 
-PREPARATION = Preparation(height=40, width=32, flip=True)
+PREPARATION = Preparation(height=40, width=32, flip_tta=True)
 
 
 def save(folder: Path) -> Path:
@@ -58,7 +58,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         try:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-            report = export(root / "after", pictures=[probe_image()] * 3)
+            report = export(root / "after", images=[reference_image()] * 3)
         finally:
             for number, handle in enumerate(kept, 1):
                 os.dup2(handle, number)
@@ -83,10 +83,10 @@ def test_both_engines_answer_the_same(exported: Exported) -> None:
     by_onnx = runtime.load(after)
     assert (by_torch.engine.kind, by_onnx.engine.kind) == ("torch", "onnx")
     assert by_onnx.fingerprint == read_bundle(before).fingerprint
-    pictures = module.built_in_pictures() * 2
+    images = module.built_in_images() * 2
     for batch_size in (1, 5, 34):
-        a = by_torch.embed(pictures, batch_size=batch_size)
-        b = by_onnx.embed(pictures, batch_size=batch_size)
+        a = by_torch.embed(images, batch_size=batch_size)
+        b = by_onnx.embed(images, batch_size=batch_size)
         assert (a * b).sum(axis=1).min() > 1 - 1e-6
 
 
@@ -112,10 +112,10 @@ def test_a_server_without_torch_embeds(exported: Exported) -> None:
 import sys
 sys.modules["torch"] = None  # importing it fails
 from arcwise import runtime
-from arcwise.bundle import probe_image
+from arcwise.bundle import reference_image
 model = runtime.load({str(exported.after)!r})
 assert model.engine.kind == "onnx"
-assert model.embed([probe_image()]).shape == (1, 16)
+assert model.embed([reference_image()]).shape == (1, 16)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -139,7 +139,7 @@ def test_another_function_is_refused_and_nothing_is_left(
         graph.node[-1].output[0] = "inner"
         if damage == "length":  # the same direction, 1 % longer
             constant, nodes = np.float32(1.01), [("Mul", ["inner", "constant"], "embeddings")]
-        else:  # right for a picture alone, mixed with its neighbours in a batch
+        else:  # right for an image alone, mixed with its neighbours in a batch
             constant = np.array([0])
             nodes = [
                 ("ReduceMean", ["inner", "constant"], "of_batch"),
@@ -160,7 +160,7 @@ def test_another_function_is_refused_and_nothing_is_left(
     assert (folder / "model.json").read_bytes() == before
 
 
-def test_a_picture_that_cannot_be_read_leaves_nothing(
+def test_a_image_that_cannot_be_read_leaves_nothing(
     exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write(encoder: Any, path: Path, size: Any, opset: int) -> None:
@@ -170,9 +170,9 @@ def test_a_picture_that_cannot_be_read_leaves_nothing(
     folder = save(tmp_path / "model")
     manifest = Manifest(pa.table({"image": ["none.png"]}), tmp_path, "shelf")
     with pytest.raises(ImageError, match=r"none\.png"):
-        export(folder, pictures=manifest)
+        export(folder, images=manifest)
     with pytest.raises(ArcwiseError, match="expected a list or a manifest"):
-        export(folder, pictures="a.png")
+        export(folder, images="a.png")
     assert sorted(os.listdir(folder)) == ["encoder.safetensors", "model.json"]
 
 
@@ -186,7 +186,7 @@ def test_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         export(tmp_path)
 
 
-def test_built_in_pictures() -> None:
-    pictures = module.built_in_pictures()
-    assert len({image.tobytes() for image in pictures}) == 17
-    assert len({image.shape for image in pictures}) == 3
+def test_built_in_images() -> None:
+    images = module.built_in_images()
+    assert len({image.tobytes() for image in images}) == 17
+    assert len({image.shape for image in images}) == 3

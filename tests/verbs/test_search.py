@@ -1,4 +1,4 @@
-"""A picture's closest identities, and which of them it is at a stated error rate, or none."""
+"""An image's closest identities, and which of them it is at a stated error rate, or none."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.verbs.conftest import Shop, search_threshold, threshold
 
 @pytest.fixture
 def photo(stock: Shop, tmp_path: Path) -> Path:
-    """A file of an enrolled picture, with a name like people give."""
+    """A file of an enrolled image, with a name like people give."""
     path = tmp_path / "mit Ümlaut und Leerzeichen 图.jpg"
     path.write_bytes(stock.catalogue.read(0))
     return path
 
 
-def test_the_same_picture_is_found(stock: Shop, photo: Path) -> None:
+def test_the_same_image_is_found(stock: Shop, photo: Path) -> None:
     found = search(stock.gallery, [photo])
     (answer,) = found.answers
     assert answer.image == str(photo)
@@ -104,7 +104,7 @@ class TestWhatDecides:
         assert found.point is not None
         assert found.point.basis == search_threshold(0.1, 6, 0.4)
         assert (found.size.identities, found.point.exact) == (6, True)
-        assert found.point.found == (0.9, 0.45, 1.0)
+        assert found.point.dir == (0.9, 0.45, 1.0)
         for answer in found.answers:
             assert answer.decision is not None
             assert answer.decision.fpir == 0.1
@@ -141,7 +141,7 @@ class TestWhatDecides:
         assert found.point is not None
         assert (found.size.identities, found.size.templates) == (6, 12)
         assert not found.point.fits
-        assert found.point.found is None
+        assert found.point.dir is None
 
     def test_a_gallery_that_has_grown_larger(self, searchable: Shop, photo: Path) -> None:
         vectors = np.eye(32, dtype=np.float32)[:4]
@@ -178,7 +178,7 @@ def test_files_folders_and_tables_together(stock: Shop, photo: Path) -> None:
     assert [answer.hits[0].identity for answer in found.answers] == wanted
 
 
-def test_a_broken_picture_among_others_is_listed(stock: Shop, photo: Path) -> None:
+def test_a_broken_image_among_others_is_listed(stock: Shop, photo: Path) -> None:
     broken = photo.with_name("broken.jpg")
     broken.write_bytes(photo.read_bytes()[:200])
     found = search(stock.gallery, [broken, photo])
@@ -199,7 +199,7 @@ def test_one_bad_query_fails_alone(stock: Shop, photo: Path, tmp_path: Path) -> 
            "x" * 300, "bytes\udcff.jpg"]  # fmt: skip
     for name in bad:
         found = search(stock.gallery, [photo, tmp_path / name, photo])
-        first, failure, last = found.asked
+        first, failure, last = found.queries
         assert isinstance(first, Answer)
         assert isinstance(last, Answer)
         assert first.hits == last.hits
@@ -216,7 +216,7 @@ def test_one_bad_query_fails_alone(stock: Shop, photo: Path, tmp_path: Path) -> 
         search(stock.gallery, everything)
 
 
-def test_a_picture_by_any_name(stock: Shop, photo: Path, tmp_path: Path) -> None:
+def test_a_image_by_any_name(stock: Shop, photo: Path, tmp_path: Path) -> None:
     for name in ("upload", "upload.tmp", "upload.jfif"):
         shutil.copy(photo, tmp_path / name)
         assert search(stock.gallery, [tmp_path / name]).answers[0].hits[0].similarity > 0.99
@@ -228,7 +228,7 @@ def test_what_a_folder_holds_besides_is_listed(stock: Shop, photo: Path) -> None
     assert found.ignored == (str(photo.parent / "notes.txt"),)
 
 
-def test_the_only_picture_is_broken(stock: Shop, tmp_path: Path) -> None:
+def test_the_only_image_is_broken(stock: Shop, tmp_path: Path) -> None:
     for name, content in (("text.jpg", b"hello"), ("empty.png", b"")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ImageError, match=name):
@@ -237,18 +237,18 @@ def test_the_only_picture_is_broken(stock: Shop, tmp_path: Path) -> None:
 
 def test_landmarks_of_a_query_are_kept(stock: Shop, tmp_path: Path) -> None:
     """One query or many, a table's landmarks reach the preparation."""
-    from arcwise.verbs.queries import queries
+    from arcwise.verbs.gallery_query import query_images
 
     points = [float(number) for number in range(10)]
     table = pa.table({"image": ["a.jpg"], "landmarks": pa.array([points], pa.list_(pa.float32()))})
-    joined = queries([stock.photos.select([0]), Manifest(table, tmp_path, "one")])
+    joined = query_images([stock.photos.select([0]), Manifest(table, tmp_path, "one")])
     assert joined.column("landmarks") == [None, points]
 
 
-def test_no_pictures(stock: Shop, tmp_path: Path) -> None:
+def test_no_images(stock: Shop, tmp_path: Path) -> None:
     with pytest.raises(ArcwiseError, match="name one or more files or folders"):
         search(stock.gallery, [])
-    with pytest.raises(ArcwiseError, match="no picture in it"):
+    with pytest.raises(ArcwiseError, match="in it; it is empty"):
         search(stock.gallery, [tmp_path])
     with pytest.raises(ArcwiseError, match="no such file"):
         search(stock.gallery, [tmp_path / "none.jpg"])
@@ -299,7 +299,7 @@ class TestWhichModel:
         assert search(path, [photo], model=shop.model).answers[0].hits[0].identity == "somebody"
 
     def test_something_else(self, shop: Shop, photo: Path, tmp_path: Path) -> None:
-        cv2.imwrite(str(tmp_path / "picture.png"), np.zeros((8, 8, 3), np.uint8))
-        for path in (tmp_path, tmp_path / "picture.png"):
+        cv2.imwrite(str(tmp_path / "image.png"), np.zeros((8, 8, 3), np.uint8))
+        for path in (tmp_path, tmp_path / "image.png"):
             with pytest.raises(GalleryError, match="gallery"):
                 search(path, [photo])

@@ -13,7 +13,7 @@ from arcwise.cli import main
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.gallery import Decision, Hit
 from arcwise.verbs.search import Answer, search
-from arcwise.verbs.search_page import PICTURES, page_path, write_page
+from arcwise.verbs.search_page import MAX_IMAGES, page_path, write_page
 from tests.report import chromium
 from tests.report.checks import faults
 from tests.verbs.conftest import Shop
@@ -25,7 +25,7 @@ def placeholders(page: Path) -> list[str]:
     return re.findall(r'<div class="none">(.*?)</div>', page.read_text(encoding="utf-8"))
 
 
-def pictures(page: Path) -> int:
+def images(page: Path) -> int:
     return page.read_text(encoding="utf-8").count("<img ")
 
 
@@ -38,7 +38,7 @@ def photo(stock: Shop, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def enrolled(stock: Shop, tmp_path: Path) -> Path:
-    """A picture where `hit` says it was enrolled from."""
+    """An image where `hit` says it was enrolled from."""
     path = tmp_path / "enrolled" / "a" / "1.jpg"
     path.parent.mkdir(parents=True)
     path.write_bytes(stock.catalogue.read(1))
@@ -50,10 +50,10 @@ def hit(identity: str = "a", similarity: float = 0.5, **metadata: object) -> Hit
 
 
 def test_a_search(stock: Shop, photo: Path, tmp_path: Path) -> None:
-    asked = search(stock.gallery, [photo, tmp_path / "none.jpg", stock.photos.select([3])]).asked
+    asked = search(stock.gallery, [photo, tmp_path / "none.jpg", stock.photos.select([3])]).queries
     page = write_page(tmp_path / "page.html", asked, gallery=stock.gallery, summary="Decided so.")
     text = page.read_text(encoding="utf-8")
-    assert pictures(page) == 2 * (1 + 5)
+    assert images(page) == 2 * (1 + 5)
     assert placeholders(page) == ["no such file or folder"]
     assert "Decided so." in text
     assert f"{photo}: {stock.catalogue.identities[0]}" in text
@@ -62,7 +62,7 @@ def test_a_search(stock: Shop, photo: Path, tmp_path: Path) -> None:
     assert "not resolved" not in text  # the footer of measured pages
 
 
-def test_the_enrolled_picture_is_found(enrolled: Path, photo: Path, tmp_path: Path) -> None:
+def test_the_enrolled_image_is_found(enrolled: Path, photo: Path, tmp_path: Path) -> None:
     """From the root of its data set, also in an archive; and in galleries that name no root."""
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         archive.write(enrolled, "a/1.jpg")
@@ -76,13 +76,13 @@ def test_the_enrolled_picture_is_found(enrolled: Path, photo: Path, tmp_path: Pa
     page = write_page(
         tmp_path / "page.html", [Answer(str(photo), hits, None)], gallery=tmp_path / "g", summary=""
     )
-    assert (placeholders(page), pictures(page)) == ([], 6)
+    assert (placeholders(page), images(page)) == ([], 6)
 
 
-def test_an_enrolled_picture_that_cannot_be_shown(
+def test_an_enrolled_image_that_cannot_be_shown(
     enrolled: Path, photo: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "damaged.zip").write_text("no archive")
     hits = (
         hit(image="a/1.jpg", root=str(tmp_path)),
@@ -96,9 +96,9 @@ def test_an_enrolled_picture_that_cannot_be_shown(
         tmp_path / "page.html", [Answer(str(photo), hits, None)], gallery=tmp_path / "g", summary=""
     )
     found = placeholders(page)
-    assert (len(found), pictures(page)) == (6, 1)
+    assert (len(found), images(page)) == (6, 1)
     assert "no such file" in found[0]
-    assert found[4:] == ["no picture is recorded"] * 2
+    assert found[4:] == ["no image is recorded"] * 2
 
 
 def test_what_is_said_of_a_query(photo: Path, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_what_is_said_of_a_query(photo: Path, tmp_path: Path) -> None:
 def test_very_many_queries(photo: Path, tmp_path: Path) -> None:
     asked = [Answer(str(photo), (hit(),) * 9, None)] * 200
     page = write_page(tmp_path / "page.html", asked, gallery="g", summary="")
-    assert pictures(page) == PICTURES // 10
+    assert images(page) == MAX_IMAGES // 10
     assert "The first 100 of 200 queries" in page.read_text(encoding="utf-8")
 
 
@@ -151,7 +151,7 @@ class TestWhere:
         words = ["search", str(stock.gallery), str(photo), "--out"]
         assert main([*words, str(tmp_path / "page.html")]) == 0
         assert capsys.readouterr().out.endswith(f"page: {tmp_path / 'page.html'}\n")
-        assert pictures(tmp_path / "page.html") == 6
+        assert images(tmp_path / "page.html") == 6
         assert main([*words, str(tmp_path / "page.json")]) == 2
         assert capsys.readouterr().out == ""
 
@@ -169,7 +169,7 @@ class TestBrowser:
         names = [folder / "a.jpg", folder / f"{'long ' * 9}.jpg", folder / "none.jpg"]
         for row, name in enumerate(names[:2]):
             name.write_bytes(stock.catalogue.read(row))
-        asked = search(stock.gallery, [*names, stock.photos.select([3, 9])]).asked
+        asked = search(stock.gallery, [*names, stock.photos.select([3, 9])]).queries
         gone = hit(HOSTILE, 0.123, image="a/1.jpg", root=str(folder / "moved"))
         asked += (Answer(str(names[0]), (gone,), Decision(HOSTILE, 0.123, None, 0.1)),)
         return write_page(

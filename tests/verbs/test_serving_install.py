@@ -72,7 +72,7 @@ def test_every_verb_of_a_server(stock: Shop, tmp_path: Path) -> None:
     assert "missing  train: torch; pip install 'arcwise[train]'" in said
     assert "missing  reports: matplotlib, jinja2; pip install 'arcwise[report]'" in said
     assert "ready    serve a model (ONNX Runtime): onnxruntime" in said
-    assert "enrolled 12 pictures of 2 identities" in said
+    assert "enrolled 12 images of 2 identities" in said
     assert "query.jpg: first" in said
     assert "accepted: similarity 1.0000" in said
     assert "no report: it needs matplotlib and jinja2, pip install 'arcwise[report]'" in said

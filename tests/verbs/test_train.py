@@ -15,8 +15,8 @@ import pytest
 
 import arcwise
 from arcwise.bundle import read_bundle
+from arcwise.data.digests import identity_digest
 from arcwise.data.manifest import Manifest
-from arcwise.data.split import identity_digest
 from arcwise.errors import ArcwiseError
 from arcwise.training.config import TrainConfig
 from arcwise.training.metrics import read

@@ -10,7 +10,7 @@ import pytest
 from arcwise.bundle import add_thresholds
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
 from arcwise.runtime import load
-from arcwise.verbs.threshold import threshold_for
+from arcwise.verbs.gallery_query import verification_threshold
 from arcwise.verbs.verify import verify
 from tests.verbs.conftest import Shop, threshold
 
@@ -45,7 +45,7 @@ def test_what_cannot_be_verified(stock: Shop, photo: Path, tmp_path: Path) -> No
     with pytest.raises(GalleryError, match="'nobody' is not enrolled"):
         verify(stock.gallery, "nobody", photo)
     shutil.copy(photo, tmp_path / "second.jpg")
-    with pytest.raises(ArcwiseError, match="got 2 pictures; verify takes one"):
+    with pytest.raises(ArcwiseError, match="got 2 images; verify takes one"):
         verify(stock.gallery, name, tmp_path)
     (tmp_path / "broken.jpg").write_bytes(photo.read_bytes()[:99])
     with pytest.raises(ImageError, match=r"broken\.jpg"):
@@ -61,8 +61,10 @@ def test_a_model_without_thresholds_accepts_nothing(shop: Shop, photo: Path) -> 
 
 
 def test_which_threshold(shop: Shop) -> None:
-    assert threshold_for(load(shop.model), 0.1) == threshold(0.1, -1.0)
-    assert threshold_for(load(shop.model), 1e-4).resolved is False  # type: ignore[union-attr]
+    assert verification_threshold(load(shop.model), 0.1) == threshold(0.1, -1.0)
+    assert verification_threshold(load(shop.model), 1e-4).resolved is False  # type: ignore[union-attr]
     rough = [threshold(0.1, 0.5, resolved=False), threshold(0.01, 0.6, resolved=False)]
     add_thresholds(shop.model, rough, measured_on="", digests=())
-    assert threshold_for(load(shop.model), None) == rough[0]  # none is resolved: the surest
+    assert (
+        verification_threshold(load(shop.model), None) == rough[0]
+    )  # none is resolved: the surest

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from arcwise.bundle.disk import sync
 from arcwise.errors import ArcwiseError, BundleError
 from arcwise.evaluation import ScoreMap, SearchThreshold, Threshold
 from arcwise.images.preparation import Preparation
@@ -36,16 +33,16 @@ _KEYS = {
     "digests": dict,
     "training": dict,
     "licence": str,
-    "probe": list,
+    "probe": list,  # the reference embedding; the word is of the format, and stays
     "files": dict,
     "fingerprint": str,
 }
 _LATER: dict[str, Any] = {"search_thresholds": [], "probability": None, "history": []}
-"""What bundles written before these keys existed mean by their absence."""
+"""What model folders written before these keys existed mean by their absence."""
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """The content of `model.json`, with every field checked but the weight files unopened."""
+    """Return the content of `model.json`, every field checked; the weight files are not opened."""
     path = folder / DESCRIPTION
     if not path.is_file():
         raise BundleError(_what_is_there_instead(folder))
@@ -62,24 +59,21 @@ def read_description(folder: Path) -> dict[str, Any]:
     return about
 
 
-def write_description(folder: Path, about: Mapping[str, Any]) -> None:
-    """Writes `model.json` beside the old one and renames it into place."""
+def as_json(about: Mapping[str, Any]) -> bytes:
+    """Return the content of `model.json` as it is written.
+
+    Raises:
+        BundleError: it holds something that JSON cannot.
+    """
     try:
-        text = json.dumps(about, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        text = json.dumps(about, indent=1, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as problem:
         raise BundleError(f"the description is no JSON: {problem}") from None
-    beside = folder / f".{DESCRIPTION}.{uuid.uuid4().hex}"
-    try:
-        beside.write_text(text, encoding="utf-8")
-        sync(beside)
-        os.replace(beside, folder / DESCRIPTION)
-    finally:
-        beside.unlink(missing_ok=True)
-    sync(folder)
+    return f"{text}\n".encode()
 
 
 def fingerprint(about: Mapping[str, Any]) -> str:
-    """Hex sha256 of everything that decides what an embedding is."""
+    """Return the hex sha256 of everything that decides what an embedding is."""
     essence = {key: about[key] for key in ("kind", "architecture", "preparation", "alignment")}
     essence["weights"] = about["files"][WEIGHTS]
     try:
@@ -89,7 +83,7 @@ def fingerprint(about: Mapping[str, Any]) -> str:
 
 
 def _check(about: Any) -> None:
-    """Nothing, if every field of a description is what it should be."""
+    """Raise an ArcwiseError unless every field of a description is what it should be."""
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         got = about.get("format") if isinstance(about, dict) else type(about).__name__
         raise BundleError(
@@ -101,7 +95,7 @@ def _check(about: Any) -> None:
         if not isinstance(about[key], kind) or isinstance(about[key], bool):
             raise BundleError(f"{key} is {about[key]!r:.80}, of the wrong type")
     if about["kind"] != "encoder":
-        raise BundleError(f"kind is {about['kind']!r}, expected 'encoder': it embeds no pictures")
+        raise BundleError(f"kind is {about['kind']!r}, expected 'encoder': it embeds no images")
     _check_architecture(about["architecture"], about["preparation"])
     if about["alignment"] not in ALIGNMENTS:
         raise BundleError(f"alignment is {about['alignment']!r}, expected one of {ALIGNMENTS}")
@@ -109,10 +103,10 @@ def _check(about: Any) -> None:
         raise BundleError("five-point alignment makes square crops, the encoder takes others")
     _check_calibration(about)
     _same_keys("digests", about["digests"], USES)
-    for use, found in about["digests"].items():
-        if not isinstance(found, list) or not all(_is_hex(digest, 16) for digest in found):
+    for use, digests in about["digests"].items():
+        if not isinstance(digests, list) or not all(_is_hex(digest, 16) for digest in digests):
             raise BundleError(f"digests.{use} is no list of identity digests (16 hex digits each)")
-    _check_probe(about["probe"], about["architecture"]["dim"])
+    _check_reference(about["probe"], about["architecture"]["dim"])
     files = about["files"]
     if WEIGHTS not in files or not files.keys() <= {WEIGHTS, ONNX, IMAGES}:
         raise BundleError(
@@ -155,17 +149,19 @@ def _check_architecture(architecture: Any, preparation: Any) -> None:
         )
     if [prepared.height, prepared.width] != size:
         raise BundleError(
-            f"pictures are prepared to {prepared.height} x {prepared.width} but the encoder takes "
+            f"images are prepared to {prepared.height} x {prepared.width} but the encoder takes "
             f"{size[0]} x {size[1]}: give both the same size"
         )
 
 
-def _check_probe(probe: list[Any], dim: int) -> None:
-    if len(probe) != dim or not all(type(value) is float for value in probe):
-        raise BundleError(f"probe has {len(probe)} values, expected {dim} numbers")
-    length = float(np.linalg.norm(probe))
+def _check_reference(embedding: list[Any], dim: int) -> None:
+    if len(embedding) != dim or not all(type(value) is float for value in embedding):
+        raise BundleError(
+            f"the reference embedding (probe) has {len(embedding)} values, expected {dim} numbers"
+        )
+    length = float(np.linalg.norm(embedding))
     if not abs(length - 1) <= 1e-3:  # so that NaN is refused too
-        raise BundleError(f"probe has length {length:.4f}, expected 1")
+        raise BundleError(f"the reference embedding (probe) has length {length:.4f}, expected 1")
 
 
 def _same_keys(what: str, values: Any, expected: Iterable[str]) -> None:
@@ -183,11 +179,11 @@ def _is_hex(value: Any, digits: int) -> bool:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object, if no key comes twice: a second value would win unseen."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    """Return the object; refuse a key that comes twice, whose second value would win unseen."""
+    content = dict(pairs)
+    if len(content) != len(pairs):
         raise ValueError("a key comes twice")
-    return found
+    return content
 
 
 def _no_constant(name: str) -> None:

@@ -1,11 +1,10 @@
-"""The command line: one file a verb; each parses, calls the verb and prints.
+"""The command line: one file a command, which parses, calls the verb and prints.
 
 A user's mistake is one line and exit status 2; `--debug` shows where it was found.
 """
 
 from __future__ import annotations
 
-import difflib
 import io
 import os
 import re
@@ -16,11 +15,11 @@ from importlib import import_module
 
 from arcwise import __version__
 from arcwise.cli.stopping import status_of, stoppable
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, suggestion
 from arcwise.files import os_error_reason
 
 VERBS = {
-    "demo": "the whole journey on built-in pictures; minutes on two cores",
+    "demo": "the whole journey on rendered images; minutes on two cores",
     "data get": "a real data set by name: its terms, the download, a manifest",
     "data check": "look at a data set before training on it",
     "data convert": "turn one form of a data set into another",
@@ -29,12 +28,12 @@ VERBS = {
     "data views": "a contact sheet of what training sees",
     "train": "train an encoder on the identities you have",
     "evaluate": "measure a model on identities it was not trained on",
-    "calibrate": "thresholds for stated error rates, on your own labelled pictures",
+    "calibrate": "thresholds for stated error rates, on your own labelled images",
     "embed": "embeddings of a data set, to a Parquet file",
     "export": "ONNX, checked against torch",
-    "enrol": "put pictures of known identities into a gallery",
-    "search": "whose picture is this, or is it unknown?",
-    "verify": "is this picture of the identity it is said to be?",
+    "enrol": "put images of known identities into a gallery",
+    "search": "whose image is this, or is it unknown?",
+    "verify": "is this image of the identity it is said to be?",
     "remove": "take an identity out of a gallery",
     "gallery info": "what is enrolled, by which model, and what its thresholds promise",
     "doctor": "what this machine can do, and what is missing for the rest",
@@ -47,7 +46,7 @@ GROUPS = sorted({verb.split()[0] for verb in VERBS if " " in verb})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit status."""
+    """Run one command and return its exit status."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller (>&-): nobody reads it
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # until the end
@@ -72,18 +71,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         _drop_what_cannot_be_printed()
         if debug:
             traceback.print_exc()
-        elif (said := _said(error)) is None:
+        elif (message := _message_of(error)) is None:
             raise
         else:
-            print(f"arcwise: {' '.join(said.split())}", file=sys.stderr)
+            print(f"arcwise: {' '.join(message.split())}", file=sys.stderr)
         return 2
 
 
 def _answer(words: list[str]) -> int:
     if (empty := next(filter(_EMPTY.fullmatch, words), None)) is not None:  # else a path of "."
         place = words.index(empty) + 1
-        said = f"{empty} has an empty value" if empty else f"argument {place} is empty"
-        raise ArcwiseError(f"{said}; leave it out or give it a value (an unset variable?)")
+        problem = f"{empty} has an empty value" if empty else f"argument {place} is empty"
+        raise ArcwiseError(f"{problem}; leave it out or give it a value (an unset variable?)")
     if not words or words[0] in ("-h", "--help", "help", "--version"):
         print(f"arcwise {__version__}" if words[:1] == ["--version"] else _help())
         return 0
@@ -105,15 +104,15 @@ def _run(verb: str, words: list[str]) -> int:
 
 
 def _drop_what_cannot_be_printed() -> None:
-    """Forget what a full disk or a closed terminal did not take; it would be tried again."""
+    """Forget output that a full disk or a closed terminal refused, or it would be tried again."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _said(error: Exception) -> str | None:
-    """A mistake in one line; None for an error that is ours."""
+def _message_of(error: Exception) -> str | None:
+    """Return a user's mistake in one line; None for an error of this program."""
     if isinstance(error, ArcwiseError):
         return str(error)
     if isinstance(error, OSError) and error.errno:
@@ -127,10 +126,9 @@ def _said(error: Exception) -> str | None:
 
 
 def _unknown(words: list[str]) -> int:
-    said = " ".join(words[: 2 if words[0] in GROUPS else 1])
-    close = difflib.get_close_matches(said, VERBS, 1)
-    hint = f"did you mean `arcwise {close[0]}`?" if close else "`arcwise --help` lists them"
-    print(f"arcwise: no command {said!r}; {hint}", file=sys.stderr)
+    typed = " ".join(words[: 2 if words[0] in GROUPS else 1])
+    hint = suggestion(typed, VERBS) or "`arcwise --help` lists them"
+    print(f"arcwise: no command {typed!r}; {hint}", file=sys.stderr)
     return 2
 
 

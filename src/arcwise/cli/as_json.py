@@ -1,4 +1,4 @@
-"""What a command found, as one JSON document on standard output, for programs.
+"""The result of a command as one JSON document on standard output, for programs.
 
 A command with `--json` prints this and nothing else there: progress, warnings and errors go to
 standard error. Whatever the locale, the document is UTF-8, as JSON is.
@@ -32,7 +32,7 @@ def plain(value: Any) -> Any:
     """Return a value as JSON has it: objects, arrays, text, numbers, true, false and null.
 
     Dataclasses and named tuples become objects of their fields, a `Rate` its value, interval and
-    whether it is resolved, a picture that failed its name and the reason. JSON has no number for
+    whether it is resolved, an image that failed its name and the reason. JSON has no number for
     what is not finite: that becomes null.
 
     Raises:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from tyro.conf import Positional
 
 from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
-from arcwise.cli.screen import FEW, left_out, progress, trained_on
+from arcwise.cli.positionals import Data, ModelFolder
+from arcwise.cli.screen import FEW, counted, left_out, progress, trained_on
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Reliability, ScoreMap, SearchThreshold, Threshold
 from arcwise.evaluation.calibration import FARS
 from arcwise.evaluation.in_words import search_in_words
 from arcwise.evaluation.search_calibration import FPIRS
-from arcwise.verbs.calibrate import Calibration, calibrate
-from arcwise.verbs.calibrate_gallery import GalleryCalibrated, calibrate_gallery
+from arcwise.verbs.calibrate import ModelCalibration, calibrate
+from arcwise.verbs.calibrate_gallery import MeasuredGallery, calibrate_gallery
 
 
 def command(
-    model: Positional[Path],
-    data: Positional[Path],
+    model: ModelFolder,
+    data: Data,
     far: tuple[float, ...] = FARS,
     fpir: tuple[float, ...] = FPIRS,
     gallery: str | None = None,
@@ -35,174 +35,170 @@ def command(
     json: bool = False,
     naming: NamingOptions = USUAL,
 ) -> int:
-    """Measure a model's thresholds on your own labelled pictures and write them into its folder.
+    """Measure a model's thresholds on your own labelled images and write them into its folder.
 
     With --gallery they are measured by searching that gallery as it is, and kept with it.
 
     Args:
-        model: A model folder.
-        data: A data set in any form: a folder of folders, a table, an archive.
-        far: False-accept rates: of two pictures of different identities, how many pass.
-        fpir: False-positive identification rates: of unknown pictures, how many get an answer.
-        gallery: A gallery's file, to measure what it answers strangers as it is now.
+        model: Model folder.
+        data: Data set in any form: a folder of folders, a table, an archive.
+        far: False-accept rates: the part of pairs of different identities that is accepted.
+        fpir: False-positive identification rates: the part of unknown images that get an answer.
+        gallery: Gallery file, to measure what it answers strangers as it is now.
         gallery_size: Identities enrolled in the galleries that --fpir is measured in; by default
             several sizes, with --gallery as many as it has.
-        templates: Pictures enrolled of each identity there; by default 1, 2, 5 and 10, with
+        templates: Images enrolled of each identity there; by default 1, 2, 5 and 10, with
             --gallery as many as each has.
         probability: Also fit a map from similarity to the probability of one identity.
-        force: Take the place of thresholds that were measured on more identities.
-        seed: Of the intervals.
-        other_identities: The identities are others than in training, though they may be called
-            alike (0, 1, …); only those of images that were trained on are left out.
+        force: Replace thresholds that were measured on more identities.
+        seed: Seed of the intervals.
+        other_identities: Identities are others than in training, though they may be called alike
+            (0, 1, …); only those of images that were trained on are left out.
         json: Print one JSON document instead.
-        naming: How a table calls things.
+        naming: Names of the columns and folders of a table.
     """
     if gallery is not None and probability:
         raise ArcwiseError("--probability goes into the model folder: give it without --gallery")
-    opened = naming.open(data, identities=gallery is None)
-    if gallery is not None:
-        with progress("embedding") as move:
-            kept = calibrate_gallery(
-                gallery,
-                opened,
-                model=model,
-                fpirs=fpir,
-                gallery_size=gallery_size,
-                templates=templates,
-                force=force,
-                seed=seed,
-                other_identities=other_identities,
-                progress=move,
-            )
-        if json:
-            print_json(vars(kept))
-        else:
-            show_gallery(kept)
-        return 0
+    manifest = naming.open(data, identities=gallery is None)
     with progress("embedding") as move:
-        result = calibrate(
-            model,
-            opened,
-            fars=far,
-            fpirs=fpir,
-            gallery_size=gallery_size,
-            templates=templates,
-            probability=probability,
-            force=force,
-            seed=seed,
-            other_identities=other_identities,
-            progress=move,
-        )
+        options: dict[str, Any] = {
+            "fpirs": fpir,
+            "gallery_size": gallery_size,
+            "templates": templates,
+            "force": force,
+            "seed": seed,
+            "other_identities": other_identities,
+            "progress": move,
+        }
+        if gallery is None:
+            result = calibrate(model, manifest, fars=far, probability=probability, **options)
+        else:
+            result = calibrate_gallery(gallery, manifest, model=model, **options)
     if json:
         print_json(vars(result))
-        return 0
-    show(result)
-    where = f"; those measured on {result.replaced} are in its history" if result.replaced else ""
-    print(f"written into {result.model}: what it decides by from now on{where}")
+    elif isinstance(result, ModelCalibration):
+        show(result)
+    else:
+        show_gallery(result)
     return 0
 
 
-def show(result: Calibration) -> None:
-    """Print what was measured on whom, the thresholds, and the map."""
+def show(result: ModelCalibration) -> None:
+    """Print what was measured on, the thresholds, and the map."""
     _about(result)
     print(
-        f"{result.pictures} pictures of {result.identities} identities of {result.data}; "
-        f"{result.left_out} identities left out because the model was made with them"
+        f"{counted(result.images, 'image')} of {counted(result.identities, 'identity')} of "
+        f"{result.data}; {counted(result.left_out, 'identity')} left out because the model was "
+        "made with them"
     )
     if result.identities < FEW:
-        print(f"mind: {result.identities} identities are too few to decide by; bring more")
+        print(
+            f"warning: {counted(result.identities, 'identity')} are too few to decide by; bring "
+            "more"
+        )
     table = Table("FAR", "similarity at least", "95 % interval", "mated pairs accepted")
     for one in result.thresholds:
-        table.add_row(*_pairs(one))
+        table.add_row(*_threshold_row(one))
     Console().print(table)
-    print("FAR: two pictures of different identities pass")
-    Console().print(_searches(result.search_thresholds))
+    print("FAR: two images of different identities pass")
+    Console().print(_search_table(result.search_thresholds))
     print(
-        "FPIR: a picture of nobody enrolled gets an answer. A cell has the similarity from which "
-        "on a search answers, and how many pictures of enrolled identities it then finds"
+        "FPIR: an image of nobody enrolled gets an answer. A cell has the similarity from which "
+        "on a search answers, and how many images of enrolled identities it then finds"
     )
-    few = max((one.templates or 1 for one in result.search_thresholds), default=1)
-    if few > 1:
-        print("identities with fewer pictures than templates were searched with, never enrolled")
+    if max((one.templates or 1 for one in result.search_thresholds), default=1) > 1:
+        print("identities with fewer images than templates were searched with, never enrolled")
     if result.probability is not None and result.reliability is not None:
         _show_map(result.probability, result.reliability)
+    history = ""
+    if result.replaced:
+        history = f"; those measured on {result.replaced} are in its history"
+    print(f"written into {result.model}: what it decides by from now on{history}")
 
 
-def show_gallery(result: GalleryCalibrated) -> None:
+def show_gallery(result: MeasuredGallery) -> None:
     """Print what was measured against a gallery."""
     _about(result)
     size = result.size
     print(
-        f"{result.gallery}: {size.identities} identities with {size.templates} templates, searched "
-        f"with {result.strangers} pictures of {result.stranger_identities} strangers"
+        f"{result.gallery}: {counted(size.identities, 'identity')} with "
+        f"{counted(size.templates, 'template')}, searched with "
+        f"{counted(result.strangers, 'image')} of "
+        f"{counted(result.stranger_identities, 'stranger')}"
     )
     if result.stranger_identities < FEW:
-        print(f"mind: {result.stranger_identities} strangers are too few to decide by; bring more")
+        print(
+            f"warning: {counted(result.stranger_identities, 'stranger')} are too few to decide "
+            "by; bring more"
+        )
     for one in result.thresholds:
         if not one.resolved:
-            print(f"  FPIR {one.fpir:g}: not resolved, too few pictures")
+            print(f"  FPIR {one.fpir:g}: not resolved, too few images")
             continue
-        found = None if one.dir is None else (one.dir, one.dir_low or 0.0, one.dir_high or 1.0)
-        words = search_in_words(found, (one.fpir, one.fpir_low, one.fpir_high))
+        dir_ = None if one.dir is None else (one.dir, one.dir_low or 0.0, one.dir_high or 1.0)
+        words = search_in_words(dir_, (one.fpir, one.fpir_low, one.fpir_high))
         print(f"  FPIR {one.fpir:g}: similarity >= {one.threshold:.4f}: {words}")
     if result.dir_from:
         print(f"how many are found was measured with {result.dir_from}")
     else:
         print(
-            "how many are found was not measured: no other picture of an enrolled identity is "
-            "there, nor strangers with more pictures than templates each"
+            "how many are found was not measured: no other image of an enrolled identity is "
+            "there, nor strangers with more images than templates each"
         )
     print(f"kept with {result.gallery}; searches decide by it until more is enrolled")
 
 
-def _about(result: Calibration | GalleryCalibrated) -> None:
-    left_out("pictures could not be read and were not measured", result.failures)
-    left_out("files are not pictures", result.ignored)
+def _about(result: ModelCalibration | MeasuredGallery) -> None:
+    """Print what was left out, and what the user has to know about the identities."""
+    left_out("images could not be read and were not measured", result.failures)
+    left_out("files are not images", result.ignored)
     if result.trained_images is not None:
         print(trained_on(result.trained_images))
     for note in result.notes:
-        print(f"mind: {note}")
-    if result.used:
-        print(f"mind: these identities were {result.used}")
+        print(f"warning: {note}")
+    if result.used_before:
+        print(f"warning: these identities were {result.used_before}")
 
 
-def _pairs(one: Threshold) -> tuple[str, str, str, str]:
-    """One threshold of comparisons as a line; numbers that are not resolved are no numbers."""
+def _threshold_row(one: Threshold) -> tuple[str, str, str, str]:
+    """Return the cells of one threshold of comparisons; one that is not resolved has no numbers."""
     if not one.resolved:
         return f"{one.far:g}", "not resolved", "", f"too few: {one.impostors:,} pairs"
-    said = "none measured"
+    tar = "none measured"
     if one.tar is not None and one.tar_low is not None and one.tar_high is not None:
-        said = f"{one.tar:.1%} ({one.tar_low:.1%} – {one.tar_high:.1%})"
+        tar = f"{one.tar:.1%} ({one.tar_low:.1%} – {one.tar_high:.1%})"
     ends = f"{one.low:.4f} – {one.high:.4f}" if (one.low, one.high) != (-1, 1) else "not known"
-    return f"{one.far:g}", f"{one.threshold:.4f}", ends, said
+    return f"{one.far:g}", f"{one.threshold:.4f}", ends, tar
 
 
-def _searches(found: tuple[SearchThreshold, ...]) -> Table:
-    """A row a kind of gallery, a column a rate."""
-    rates = sorted({one.fpir for one in found}, reverse=True)
+def _search_table(thresholds: tuple[SearchThreshold, ...]) -> Table:
+    """Return a row a kind of gallery, a column a rate."""
+    rates = sorted({one.fpir for one in thresholds}, reverse=True)
     table = Table("identities", "templates", *(f"FPIR {rate:g}" for rate in rates))
-    last = None
-    for kind in dict.fromkeys((one.templates, one.gallery) for one in found):
-        if last not in (None, kind[0]):
+    previous = None
+    for templates, size in dict.fromkeys((one.templates, one.gallery) for one in thresholds):
+        if previous not in (None, templates):
             table.add_section()
-        last = kind[0]
-        row = {one.fpir: one for one in found if (one.templates, one.gallery) == kind}
-        each = "all" if kind[0] is None else f"{kind[0]}"
-        table.add_row(f"{kind[1]:,}", each, *(_cell(row.get(rate)) for rate in rates))
+        previous = templates
+        of_kind = {
+            one.fpir: one for one in thresholds if (one.templates, one.gallery) == (templates, size)
+        }
+        each = "all" if templates is None else f"{templates}"
+        table.add_row(f"{size:,}", each, *(_cell(of_kind.get(rate)) for rate in rates))
     return table
 
 
 def _cell(one: SearchThreshold | None) -> str:
     if one is None or not one.resolved:
         return "not resolved"
-    found = "" if one.dir is None else f"  {one.dir:.0%}"
-    return f"{one.threshold:.3f}{found}"
+    dir_ = "" if one.dir is None else f"  {one.dir:.0%}"
+    return f"{one.threshold:.3f}{dir_}"
 
 
-def _show_map(score_map: ScoreMap, judged: Reliability) -> None:
+def _show_map(score_map: ScoreMap, reliability: Reliability) -> None:
     print(score_map)
     table = Table("probability stated", "came true", "95 % interval")
-    for stated, rate in judged.bins:
+    for stated, rate in reliability.bins:
         if rate.resolved:
             table.add_row(f"{stated:.1%}", f"{rate:.1%}", f"{rate.low:.1%} – {rate.high:.1%}")
     Console().print(table)

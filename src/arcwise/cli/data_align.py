@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tyro.conf import Positional
-
 from arcwise.cli.naming import USUAL, NamingOptions
+from arcwise.cli.positionals import Destination, Source
 from arcwise.cli.screen import progress
-from arcwise.data.manifest import open_manifest
-from arcwise.verbs.aligned import Faceless, Policies, Profile, Several
-from arcwise.verbs.data_align import align
+from arcwise.data.formats.opening import open_manifest
+from arcwise.verbs.data_align import Faceless, Policies, Profile, Several, align
 
 
 def command(
-    source: Positional[Path],
-    destination: Positional[Path],
+    source: Source,
+    destination: Destination,
     detector: Path | None = None,
     size: int = 112,
     several: Several = "largest",
@@ -26,14 +24,14 @@ def command(
     """Crop faces by their landmarks: the manifest's own (5 or 68), or a detector's.
 
     Args:
-        source: A data set of pictures, in any form.
-        destination: A new folder or .zip for the crops.
-        detector: A YuNet .onnx file, for pictures without landmarks.
+        source: Data set of images, in any form.
+        destination: New folder or .zip for the crops.
+        detector: YuNet .onnx file, for images without landmarks.
         size: Height and width of a crop in pixels.
-        several: Which face of a picture with several is taken.
-        none: What becomes of a picture without a face; centre takes the square in its middle.
-        profile: What becomes of a face seen from the side: its nose is beyond an eye.
-        naming: How a table calls things.
+        several: Face that is taken of an image with several.
+        none: Treatment of an image without a face; centre takes the square in its middle.
+        profile: Treatment of a face seen from the side: its nose is beyond an eye.
+        naming: Names of the columns and folders of a table.
     """
     manifest = open_manifest(source, identities=False, **naming.options)  # its notes are printed
     with progress("aligning") as move:

@@ -28,16 +28,16 @@ def command(name: Name = None, to: Path | None = None) -> int:
     """Download a real data set, or take it from the folder that ARCWISE_DATA names.
 
     Args:
-        name: Of the data set; without one, those there are.
-        to: A new folder for it; of its name when not given.
+        name: Name of the data set; without one, the data sets are listed.
+        to: New folder for it; by default of the data set's name.
     """
     if name is None:
         _list()
         return 0
     with _downloading() as received:
-        found = get(name, to, say=print, received=received)
-    print(found)
-    print(f"arcwise data check {found.path} looks at it")
+        fetched = get(name, to, say=print, received=received)
+    print(fetched)
+    print(f"arcwise data check {fetched.path} looks at it")
     return 0
 
 
@@ -49,7 +49,7 @@ def _list() -> None:
 
 @contextmanager
 def _downloading() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar for each file, with rate and time left, on a terminal."""
+    """Show a bar for each file, with rate and time left, on a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     rate = (TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, *rate, disable=not sys.stdout.isatty()) as bar:

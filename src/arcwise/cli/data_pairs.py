@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from pathlib import Path
-
-from tyro.conf import Positional
 
 from arcwise.cli.naming import USUAL, NamingOptions
+from arcwise.cli.positionals import Data, OutFile
 from arcwise.cli.screen import progress
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.data_pairs import make_pairs
 
 
 def command(
-    data: Positional[Path],
-    out: Positional[Path],
+    data: Data,
+    out: OutFile,
     pairs: int = 6000,
     folds: int = 10,
     domains: str | None = None,
@@ -27,15 +25,15 @@ def command(
     """Draw verification pairs: as many same as different, in folds that share no identity.
 
     Args:
-        data: A data set with identities, in any form.
-        out: A new .csv, a .txt as LFW's, or a .bin pack.
-        pairs: How many.
-        folds: How many folds.
-        domains: Two domains, as in studio,shop: each pair has a picture of each.
-        age_gap: Years between the two pictures of each pair, at least, as in 20; or a range, as
+        data: Data set with identities, in any form.
+        out: New .csv, .txt as LFW's, or .bin pack.
+        pairs: Number of pairs.
+        folds: Number of folds.
+        domains: Two domains, as in studio,shop: each pair has an image of each.
+        age_gap: Years between the two images of each pair, at least, as in 20; or a range, as
             in 20-40.
-        seed: Of everything that is drawn.
-        naming: How a table calls things.
+        seed: Seed of everything that is drawn.
+        naming: Names of the columns and folders of a table.
     """
     with progress("writing") as move:
         done = make_pairs(
@@ -60,8 +58,8 @@ def _two(text: str) -> tuple[str, str]:
 
 
 def _range(text: str) -> tuple[float, float]:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", text.replace(" ", ""))
-    low, high = (float(found[1]), float(found[2] or math.inf)) if found else (1.0, 0.0)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", text.replace(" ", ""))
+    low, high = (float(match[1]), float(match[2] or math.inf)) if match else (1.0, 0.0)
     if low > high:
         raise ArcwiseError(f"--age-gap is {text!r}; expected years, as in 20, or 20-40")
     return low, high

@@ -12,17 +12,18 @@ from rich.table import Table
 from arcwise.cli.search import explained
 from arcwise.training.config import TrainConfig
 from arcwise.training.diary import Report
-from arcwise.verbs.demo import QUICK, Demonstration, Scale, demo
+from arcwise.verbs.demo import QUICK, Scale, demo
+from arcwise.verbs.demo_result import DemoResult
 from arcwise.verbs.reporting import NO_REPORT
 
 
 def command(out: Path = Path("runs/demo"), quick: bool = False, seed: int = 0) -> int:
-    """Go the whole journey on built-in pictures: train, measure, enrol, search, report.
+    """Go the whole journey on rendered images: train, measure, enrol, search, report.
 
     Args:
-        out: A folder for everything; an earlier demo there is replaced.
-        quick: A fifth of the pictures and a tenth of the training, to see that it works.
-        seed: Of the pictures and the training.
+        out: Folder for everything; an earlier demo there is replaced.
+        quick: Render a fifth of the images and train a tenth of the steps, to see that it works.
+        seed: Seed of the images and the training.
     """
     start = time.perf_counter()
 
@@ -35,7 +36,7 @@ def command(out: Path = Path("runs/demo"), quick: bool = False, seed: int = 0) -
 
 
 def watch(loss: str, config: TrainConfig) -> Report:
-    """Rewrites one line with the step, the loss and the rate, on a terminal."""
+    """Rewrite one line with the step, the loss and the rate, on a terminal."""
 
     def report(step: int, values: dict[str, float]) -> None:
         if sys.stdout.isatty() and "loss" in values:
@@ -44,7 +45,7 @@ def watch(loss: str, config: TrainConfig) -> Report:
             end = "\n" if step == config.steps else ""
             print(
                 f"\r  {loss}: step {step}/{config.steps}, loss {values['loss']:.3f}, "
-                f"{rate:,.0f} pictures/s, {left:.0f} s left ",
+                f"{rate:,.0f} images/s, {left:.0f} s left ",
                 end=end,
                 flush=True,
             )
@@ -52,18 +53,18 @@ def watch(loss: str, config: TrainConfig) -> Report:
     return report
 
 
-def show(result: Demonstration) -> None:
+def show(result: DemoResult) -> None:
     """Print the comparison and what the search said."""
     table = Table("on products never trained on", *result.evaluations)
     for name, rates in result.compared().items():
         shown = (f"{rates[loss]:.1%}" if loss in rates else "" for loss in result.evaluations)
         table.add_row(name, *shown)
     Console().print(table)
-    known, strangers = result.right[~result.stranger], result.right[result.stranger]
+    enrolled, strangers = result.right[~result.stranger], result.right[result.stranger]
     print(
-        f"search: {known.sum()} of {len(known)} shop pictures of enrolled products recognised, "
+        f"search: {enrolled.sum()} of {len(enrolled)} shop images of enrolled products recognised, "
         f"{strangers.sum()} of {len(strangers)} of others called unknown"
     )
-    for line in explained(result.found):
+    for line in explained(result.searched):
         print(line)
     print(f"report: {result.report}" if result.report else NO_REPORT)

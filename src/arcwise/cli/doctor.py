@@ -7,7 +7,7 @@ from arcwise.verbs.doctor import doctor
 
 
 def command(json: bool = False) -> int:
-    """Say what this machine can do, and what is missing for the rest.
+    """Show what this machine can do, and what is missing for the rest.
 
     Args:
         json: Print one JSON document instead.
@@ -23,10 +23,10 @@ def command(json: bool = False) -> int:
         print(f"training on the processor: {'bfloat16' if machine.bf16 else 'float32'}")
     if machine.problem:
         print(f"torch is installed and does not load: {machine.problem}")
-    for part in machine.parts:
-        found = ", ".join(f"{package} {version}" for package, version in part.found)
-        if part.missing:
-            print(f"  missing  {part.name}: {', '.join(part.missing)}; {part.mend}")
+    for one in machine.capabilities:
+        installed = ", ".join(f"{package} {version}" for package, version in one.installed)
+        if one.missing:
+            print(f"  missing  {one.name}: {', '.join(one.missing)}; {one.remedy}")
         else:
-            print(f"  ready    {part.name}: {found}")
+            print(f"  ready    {one.name}: {installed}")
     return 0

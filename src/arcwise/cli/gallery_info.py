@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tyro.conf import Positional
-
 from arcwise.cli.as_json import print_json
+from arcwise.cli.positionals import GalleryName
+from arcwise.cli.screen import counted
 from arcwise.evaluation.search_calibration import FPIRS
 from arcwise.gallery import nearest
-from arcwise.verbs.gallery_info import GalleryInfo, ModelFound, gallery_info
+from arcwise.verbs.gallery_info import GalleryInfo, RecordedModel, gallery_info
 
 
 def command(
-    gallery: Positional[str],
+    gallery: GalleryName,
     model: Path | None = None,
     check: bool = False,
     json: bool = False,
 ) -> int:
-    """Say what is enrolled, which model made it, and what its thresholds promise.
+    """Show what is enrolled, which model made it, and what its thresholds promise.
 
-    Exit status 0, also where the model is missing or another, which is said; 2 where there is no
-    gallery, or a damaged one.
+    Exit status 0, also where the model is missing or another, which is reported; 2 where there is
+    no gallery, or a damaged one.
 
     Args:
-        gallery: The gallery's file.
-        model: Where the gallery's model is now, if it moved.
+        gallery: Gallery file.
+        model: Folder of the gallery's model, if it moved.
         check: Read every byte of the file again, and compare with what was written.
         json: Print one JSON document instead.
     """
@@ -38,12 +38,13 @@ def command(
 
 
 def show(info: GalleryInfo) -> None:
-    """Print it, a line a fact."""
+    """Print what a gallery holds, a line a fact."""
     counts = info.templates_an_identity
     if counts is None:
         print(f"{info.gallery}: empty, nobody is enrolled; `arcwise enrol` does it")
     else:
-        print(f"{info.gallery}: {info.templates:,} templates of {info.identities:,} identities")
+        templates = counted(info.templates, "template")
+        print(f"{info.gallery}: {templates} of {counted(info.identities, 'identity')}")
         spread = f"{counts.min:,} to {counts.max:,}, median {counts.median:g}"
         print(f"  templates an identity  {spread}")
     print(f"  vectors                {info.dim} dimensions")
@@ -59,11 +60,11 @@ def show(info: GalleryInfo) -> None:
         return
     print(f"  searches decide at     {info.usual.threshold:.4f}: {info.usual}")
     if info.calibration is not None:
-        then = info.calibration
-        grown = "; the gallery has outgrown it, calibrate it again" if info.outgrown else ""
+        before = info.calibration
+        outgrown = "; the gallery has outgrown it, calibrate it again" if info.outgrown else ""
         print(
-            f"  calibrated             with {then.identities} identities and {then.templates} "
-            f"templates enrolled, on {then.measured_on}{grown}"
+            f"  calibrated             with {counted(before.identities, 'identity')} and "
+            f"{counted(before.templates, 'template')} enrolled, on {before.measured_on}{outgrown}"
         )
     if info.measured_on:
         print(f"  its model calibrated   on {info.measured_on}")
@@ -73,12 +74,14 @@ def show(info: GalleryInfo) -> None:
         if point is None:
             print(f"    {rate:<6g} none")
             continue
-        where = "here" if point.here and point.fits else "as measured" if point.exact else "at most"
+        where = "as measured" if point.exact else "at most"
+        if point.in_this_gallery and point.fits:
+            where = "here"
         print(f"    {rate:<6g} similarity >= {point.threshold:.4f}, {point.fpir:.2g} ({where})")
 
 
-def described(model: ModelFound) -> str:
-    """The model, and what is the matter with it."""
+def described(model: RecordedModel) -> str:
+    """Return the model and its state, in words."""
     short = str(model.fingerprint)[:12]
     return {
         "none": "none is recorded: say which embeds, --model …",
@@ -91,7 +94,7 @@ def described(model: ModelFound) -> str:
 
 
 def _size(count: int) -> str:
-    """Bytes in a unit that is read at a glance."""
+    """Return a number of bytes, in a unit that is read at a glance."""
     size = float(count)
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:

@@ -1,4 +1,4 @@
-"""What most commands ask of a data set that is a table: how it calls things."""
+"""Options for a data set that is a table: the names of its columns, and where its images are."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ from typing import Annotated, Any
 
 import tyro
 
-from arcwise.data.formats.layout import TopFolders
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.folder_identities import TopFolders
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 
 
 @dataclass(frozen=True)
 class Naming:
-    """How a table calls its columns, and where its pictures are."""
+    """The names of a table's columns, and where its images are."""
 
     image_column: str | None = None
-    """The column of the pictures, in a table that calls it otherwise."""
+    """Column of the images, in a table that names it otherwise."""
     identity_column: str | None = None
-    """The column of the identities, likewise."""
+    """Column of the identities, in a table that names it otherwise."""
     images: Path | None = None
-    """The folder or .zip that a table's pictures start from, when it is not the table's."""
+    """Folder or .zip that a table's image paths start from, when it is not the table's own."""
 
     top_folders: TopFolders | None = None
-    """What the top folders are, when their names do not say it: splits, domains, a part of the
+    """Meaning of the top folders, when their names do not say it: splits, domains, a part of the
     identity, or the identity itself."""
 
     def open(self, data: Path, *, identities: bool = True) -> Manifest:
-        """The manifest of the data set; what the user has to know of it is printed."""
+        """Return the manifest of the data set, and print its notes."""
         manifest = open_manifest(data, identities=identities, **self.options)
         for note in manifest.notes:
-            print(f"mind: {note}", file=sys.stderr)
+            print(f"warning: {note}", file=sys.stderr)
         return manifest
 
     @property
     def options(self) -> dict[str, Any]:
-        """The same for `open_manifest`."""
+        """The fields as arguments of `open_manifest`."""
         return asdict(self)
 
     def words(self) -> list[str]:
-        """The options as they were typed."""
+        """Return the options as they were typed."""
         given = {
             "--image-column": self.image_column,
             "--identity-column": self.identity_column,
@@ -55,4 +56,4 @@ NamingOptions = Annotated[Naming, tyro.conf.arg(name="")]
 """A `Naming` whose fields are options of the command itself."""
 
 USUAL = Naming()
-"""Columns called `image` and `identity`, pictures beside the table."""
+"""Columns called `image` and `identity`, images beside the table."""

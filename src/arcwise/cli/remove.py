@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from tyro.conf import Positional
-
 from arcwise.cli.as_json import print_json
+from arcwise.cli.positionals import GalleryName, IdentityName
+from arcwise.cli.screen import counted
 from arcwise.verbs.remove import remove
 
 
-def command(gallery: Positional[str], identity: Positional[str], json: bool = False) -> int:
+def command(gallery: GalleryName, identity: IdentityName, json: bool = False) -> int:
     """Take an identity out of a gallery, and its vectors out of the file.
 
     Args:
-        gallery: The gallery's file.
-        identity: Whom to remove.
+        gallery: Gallery file.
+        identity: Identity to remove.
         json: Print one JSON document instead.
     """
     removed = remove(gallery, identity)
@@ -27,5 +27,6 @@ def command(gallery: Positional[str], identity: Positional[str], json: bool = Fa
             }
         )
     else:
-        print(f"{gallery}: removed {' and '.join(removed.forms)} ({removed.templates} pictures)")
+        images = counted(removed.templates, "image")
+        print(f"{gallery}: removed {' and '.join(removed.forms)} ({images})")
     return 0

@@ -1,4 +1,4 @@
-"""What commands print in the same way: progress, and what was left out."""
+"""What commands print in the same way: progress, counts, and what was left out."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ FEW = 10
 
 
 class Rate(ProgressColumn):
-    """Units a second."""
+    """Speed, in units a second."""
 
     def render(self, task: Task) -> Text:
-        """The speed, or nothing before it is known."""
+        """Return the speed; empty before it is known."""
         speed = task.finished_speed or task.speed
         return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
 
 
 class Move(Protocol):
-    """What moves a bar."""
+    """A function that moves a progress bar."""
 
     def __call__(self, done: int, total: int, now: str = ...) -> None:
-        """Show what is done of the total, and of what, where that is something else by now."""
+        """Show what is done of the total; `now` replaces the name of the work."""
 
 
 @contextmanager
 def progress(what: str) -> Iterator[Move]:
-    """A bar with a rate and the time left, on a terminal; (done, total) moves it.
+    """Show a bar with a rate and the time left, on a terminal; (done, total) moves it.
 
     It is drawn on standard error: standard output is the command's answer, perhaps a program's.
     """
@@ -65,7 +65,7 @@ def progress(what: str) -> Iterator[Move]:
 
 
 def left_out(what: str, items: Sequence[object]) -> None:
-    """Count and name files that were not used; nothing when there are none."""
+    """Print how many files were not used, and the first of them; print nothing without any."""
     if items:
         print(f"{len(items)} {what}:")
         for item in items[:SHOWN]:
@@ -74,8 +74,15 @@ def left_out(what: str, items: Sequence[object]) -> None:
             print(f"  … and {len(items) - SHOWN} more")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: "1 template", "2 templates", "3 identities"."""
+    if count != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun}"
+
+
 def trained_on(images: int, *, measured: bool = False) -> str:
-    """How many images of a data set were trained on, and what became of them."""
+    """Return how many images of a data set were trained on, and what became of them, in words."""
     if not images:
         return "none of the data set's images was trained on"
     fate = "warning: they are measured too" if measured else "their identities are left out"

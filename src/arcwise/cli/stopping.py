@@ -17,7 +17,7 @@ _PATIENCE = 100  # times
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """A block in which Ctrl-C, SIGTERM and SIGHUP raise `Stopped`; what is ignored stays ignored.
+    """Raise `Stopped` on Ctrl-C, SIGTERM and SIGHUP inside the block; ignored ones stay ignored.
 
     Under `nohup` SIGHUP is. A signal in the middle of an import or a finalizer, which would lose
     the exception or take it for another, is put off until that is over.
@@ -51,11 +51,12 @@ def stoppable() -> Iterator[None]:
 
 
 def status_of(stop: KeyboardInterrupt) -> int:
-    """The exit status of a command that a signal ended: 128 and the signal's number."""
+    """Return the exit status of a command that a signal ended: 128 and the signal's number."""
     return 128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT)
 
 
 def _is_delicate(frame: FrameType | None) -> bool:
+    """Return whether an import or a finalizer is running."""
     while frame is not None:
         code = frame.f_code
         if code.co_name == "__del__" or code.co_filename.startswith("<frozen importlib"):

@@ -20,7 +20,7 @@ from arcwise import distributed
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import FEW, left_out
 from arcwise.cli.stopping import status_of
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.recipes import recipe as named
 from arcwise.training import checkpoint

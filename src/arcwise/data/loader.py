@@ -1,7 +1,7 @@
-"""Batches of decoded pictures, read ahead by worker processes and kept once decoded.
+"""Batches of decoded images, read ahead by worker processes and cached once decoded.
 
-The pictures are kept at a canvas a little larger than the network's input; augmentation cuts its
-views from there. While they fit the memory set aside for them, a second epoch decodes nothing.
+The images are cached a little larger than the network's input; augmentation crops its views from
+there. While they fit the memory set aside for them, a second epoch decodes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from arcwise.data.content import content_digest
+from arcwise.data.digests import content_digest
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ImageError
 from arcwise.images import Preparation, decode
@@ -32,155 +32,177 @@ _AHEAD = 4
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Pictures of one step, and those that could not be read.
+class LoadedBatch:
+    """The images of one step, and those that could not be read.
 
     Attributes:
         rows: (B,) int64, which rows of the manifest these are.
-        places: (B,) int64, where they stood among the rows asked for.
-        pixels: (B, H, W, 3) uint8 RGB on the canvas, until the next batch is asked for.
+        positions: (B,) int64, where they stood among the rows of the plan.
+        pixels: (B, H, W, 3) uint8 RGB, valid until the next batch is taken.
         labels: (B,) int64.
-        failures: the pictures left out, with the reason.
-        digests: (B,) int64, `content_digest` of each picture's file.
+        failures: the images left out, with the reason.
+        digests: (B,) int64, `content_digest` of each image file.
+        columns: (B,) of each requested column.
     """
 
     rows: Tensor
-    places: Tensor
+    positions: Tensor
     pixels: Tensor
     labels: Tensor
     failures: tuple[ImageError, ...]
     digests: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-class Pictures:
-    """A manifest's pictures at one canvas size."""
+class CachedImages:
+    """A manifest's images at one size, with their labels and the columns that a training reads.
+
+    Attributes:
+        manifest: the data set.
+        labels: (N,) int64.
+        preparation: the size, and how an image of another shape becomes it.
+        columns: (N,) of each column.
+    """
 
     def __init__(
-        self, manifest: Manifest, labels: np.ndarray, canvas: Preparation, keep_bytes: int
+        self,
+        manifest: Manifest,
+        labels: np.ndarray,
+        preparation: Preparation,
+        cache_bytes: int,
+        *,
+        columns: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.manifest = manifest
         self.labels = torch.from_numpy(np.ascontiguousarray(labels, dtype=np.int64))
-        self.canvas = canvas
-        self.kept: Tensor | None = None
-        if math.prod(self.shape(len(manifest))) <= min(keep_bytes, _shared_memory()):
-            # Shared by the workers: whichever decodes a picture first decodes it for all.
+        self.preparation = preparation
+        self.columns = {name: torch.from_numpy(one) for name, one in (columns or {}).items()}
+        self._cache: Tensor | None = None
+        if math.prod(self.shape(len(manifest))) <= min(cache_bytes, _shared_memory()):
+            # Shared by the workers: an image that one of them decodes is decoded for all.
             with suppress(RuntimeError):  # a limit on the size of files is one on shared memory
-                kept = torch.empty(self.shape(len(manifest)), dtype=torch.uint8).share_memory_()
-                self.is_kept = torch.zeros(len(manifest), dtype=torch.bool).share_memory_()
-                self.digests = torch.zeros(len(manifest), dtype=torch.int64).share_memory_()
-                self.kept = kept
+                cache = torch.empty(self.shape(len(manifest)), dtype=torch.uint8).share_memory_()
+                self._cached = torch.zeros(len(manifest), dtype=torch.bool).share_memory_()
+                self._digests = torch.zeros(len(manifest), dtype=torch.int64).share_memory_()
+                self._cache = cache
 
-    def shape(self, pictures: int) -> tuple[int, int, int, int]:
-        """Of an array of so many pictures."""
-        return pictures, self.canvas.height, self.canvas.width, 3
+    def shape(self, images: int) -> tuple[int, int, int, int]:
+        """Return the shape of an array of this many images."""
+        return images, self.preparation.height, self.preparation.width, 3
 
-    def read_into(self, pixels: Tensor, rows: np.ndarray) -> _Read:
-        """The places of the rows that could be read, and why the others could not.
+    def read_into(self, pixels: Tensor, rows: np.ndarray) -> _ReadRows:
+        """Write the images of these rows into `pixels`, leaving out those that cannot be read.
 
         Args:
             pixels: (at least as many as rows, H, W, 3) uint8; the first B are written.
             rows: (N,) of the manifest.
         """
         index = torch.from_numpy(rows)
-        if self.kept is not None and bool(self.is_kept[index].all()):
-            torch.index_select(self.kept, 0, index, out=pixels[: len(rows)])
-            return _Read(np.arange(len(rows)), self.digests[index].numpy(), ())
+        if self._cache is not None and bool(self._cached[index].all()):
+            torch.index_select(self._cache, 0, index, out=pixels[: len(rows)])
+            return _ReadRows(np.arange(len(rows)), self._digests[index].numpy(), ())
         array = pixels.numpy()
-        places: list[int] = []
+        positions: list[int] = []
         digests: list[int] = []
         failures: list[ImageError] = []
-        # All are read before the first is decoded: what reading runs through is still in the cache.
+        # All files are read before the first is decoded, while the CPU's caches still hold what
+        # reading uses.
         files = [self._file(row) for row in rows.tolist()]
-        for place, (row, file) in enumerate(zip(rows.tolist(), files, strict=True)):
+        for position, (row, file) in enumerate(zip(rows.tolist(), files, strict=True)):
             try:
-                digests.append(self._decode_into(array[len(places)], row, file))
-                places.append(place)
+                digests.append(self._decode_into(array[len(positions)], row, file))
+                positions.append(position)
             except ImageError as error:
                 failures.append(error)
-        return _Read(np.array(places, np.int64), np.array(digests, np.int64), tuple(failures))
+        return _ReadRows(
+            np.array(positions, np.int64), np.array(digests, np.int64), tuple(failures)
+        )
 
-    def _is_kept(self, row: int) -> bool:
-        return self.kept is not None and bool(self.is_kept[row])
+    def _is_cached(self, row: int) -> bool:
+        return self._cache is not None and bool(self._cached[row])
 
     def _file(self, row: int) -> bytes | ImageError:
-        """The file of a picture, empty where its pixels are kept, or why it cannot be read."""
+        """Return an image's file, empty where its pixels are cached, or why it cannot be read."""
         try:
-            return b"" if self._is_kept(row) else self.manifest.read(row)
+            return b"" if self._is_cached(row) else self.manifest.read(row)
         except ImageError as error:
             return error
 
     def _decode_into(self, array: np.ndarray, row: int, file: bytes | ImageError) -> int:
-        """The digest of the picture's file, the pixels of which are then in the array."""
+        """Write an image's pixels into the array and return the digest of its file."""
         if isinstance(file, ImageError):
             raise file
-        if self._is_kept(row):
-            assert self.kept is not None, "it holds the row"
-            array[:] = self.kept.numpy()[row]
-            return int(self.digests[row])
-        self.canvas.pixels(decode(file, self.manifest.image(row)), array)
+        if self._is_cached(row):
+            assert self._cache is not None, "it holds the row"
+            array[:] = self._cache.numpy()[row]
+            return int(self._digests[row])
+        self.preparation.pixels(decode(file, self.manifest.image(row)), array)
         digest = content_digest(file)
-        if self.kept is not None:
-            self.kept.numpy()[row] = array
-            self.digests[row] = digest
-            self.is_kept[row] = True
+        if self._cache is not None:
+            self._cache.numpy()[row] = array
+            self._digests[row] = digest
+            self._cached[row] = True
         return digest
 
 
-def batches(pictures: Pictures, plan: Iterable[np.ndarray], *, workers: int) -> Iterator[Batch]:
-    """The batches of these rows, in order, read ahead by `workers` processes.
+def batches(
+    images: CachedImages, plan: Iterable[np.ndarray], *, workers: int
+) -> Iterator[LoadedBatch]:
+    """Yield the batches of these rows, in order, read ahead by `workers` processes.
 
     The order of batches and of rows within them does not depend on the number of workers; with 0
-    the pictures are read in this process.
+    the images are read in this process.
 
     Args:
-        pictures: what to read.
+        images: what to read.
         plan: (N,) rows of each batch; none has more than the first.
         workers: processes.
     """
-    asked = iter(plan)
-    first = next(asked, None)
+    planned = iter(plan)
+    first = next(planned, None)
     if first is None:
         return iter(())
-    slots = _Slots(pictures, len(first), workers)
-    tasks = ((number % len(slots), rows) for number, rows in enumerate(chain([first], asked)))
+    slots = _Slots(images, len(first), workers)
+    tasks = ((number % len(slots), rows) for number, rows in enumerate(chain([first], planned)))
     with warnings.catch_warnings():  # more workers than cores are the user's choice
         warnings.filterwarnings("ignore", "This DataLoader will create")
         loader = DataLoader(
             slots,
             batch_sampler=tasks,  # type: ignore[arg-type]
             num_workers=workers,
-            collate_fn=_as_it_is,  # type: ignore[arg-type]
+            collate_fn=_unchanged,  # type: ignore[arg-type]
             worker_init_fn=_start_worker,
             prefetch_factor=slots.ahead if workers else None,
         )
         return map(slots.batch, iter(loader))
 
 
-class _Read(NamedTuple):
-    """(B,) the places of pictures that were read, their files' digests; why others were not."""
+class _ReadRows(NamedTuple):
+    """(B,) the positions of the rows that were read and their digests; why others were not."""
 
-    places: np.ndarray
+    positions: np.ndarray
     digests: np.ndarray
     failures: tuple[ImageError, ...]
 
 
-class _Filled(NamedTuple):
-    """What a worker says of a slot that it filled."""
+class _FilledSlot(NamedTuple):
+    """A worker's message: which rows it wrote into a slot."""
 
     slot: int
     rows: np.ndarray
-    read: _Read
+    read: _ReadRows
 
 
-class _Slots(Dataset[_Filled]):
+class _Slots(Dataset[_FilledSlot]):
     """Memory that the workers share, for as many batches as they are ahead and the one in use.
 
-    Written again and again: fresh pages would cost as much as reading the pictures does.
+    Slots are written again and again: fresh pages would cost as much as reading the images does.
+    Only pixels go through them; labels and columns are looked up by row in this process.
     """
 
-    def __init__(self, pictures: Pictures, most: int, workers: int) -> None:
-        self.pictures = pictures
-        shape = pictures.shape(most)
+    def __init__(self, images: CachedImages, most: int, workers: int) -> None:
+        self.images = images
+        shape = images.shape(most)
         fit = _shared_memory() // (max(math.prod(shape), 1) * max(workers, 1))
         self.ahead = min(max(fit, 1), _AHEAD)  # batches a worker
         slots = torch.empty((self.ahead * workers + 1, *shape), dtype=torch.uint8)
@@ -189,39 +211,41 @@ class _Slots(Dataset[_Filled]):
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def __getitems__(self, task: tuple[int, np.ndarray]) -> _Filled:
+    def __getitems__(self, task: tuple[int, np.ndarray]) -> _FilledSlot:
         slot, rows = task
-        read = self.pictures.read_into(self.pixels[slot], rows)
-        return _Filled(slot, rows[read.places], read)
+        read = self.images.read_into(self.pixels[slot], rows)
+        return _FilledSlot(slot, rows[read.positions], read)
 
-    def batch(self, filled: _Filled) -> Batch:
+    def batch(self, filled: _FilledSlot) -> LoadedBatch:
         rows = torch.from_numpy(filled.rows)
-        return Batch(
+        return LoadedBatch(
             rows,
-            torch.from_numpy(filled.read.places),
+            torch.from_numpy(filled.read.positions),
             self.pixels[filled.slot, : len(rows)],
-            self.pictures.labels[rows],
+            self.images.labels[rows],
             filled.read.failures,
             filled.read.digests,
+            {name: values[rows] for name, values in self.images.columns.items()},
         )
 
 
 def _shared_memory() -> int:
-    """Bytes that worker processes can share; a container often has little, and dies beyond it."""
+    """Return how many bytes worker processes can share; a container often has little."""
     try:
         return int(0.8 * shutil.disk_usage("/dev/shm").free)
     except OSError:  # a system that shares memory in another way
         return sys.maxsize
 
 
-def _as_it_is(filled: _Filled) -> _Filled:
+def _unchanged(filled: _FilledSlot) -> _FilledSlot:
     return filled
 
 
 def _start_worker(worker: int) -> None:
-    """One thread a worker: the cores belong to the network. It ends when the training process does.
+    """Use one thread, as the cores belong to the network, and ignore the signals that stop a run.
 
-    A terminal or a service manager sends its signals to both, and that one has to end its step.
+    A terminal or a service manager sends its signals to the workers too. The training process has
+    to end its step first; a worker ends when that process does.
     """
     for number in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, number):

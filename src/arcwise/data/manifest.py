@@ -8,17 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from arcwise.data.picture import read_picture
+from arcwise.data.image_files import read_image_bytes
 from arcwise.errors import ArcwiseError
-
-if TYPE_CHECKING:
-    from arcwise.data.formats.layout import TopFolders
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +27,8 @@ class Manifest:
             `template`, `media`, `age`, `quality`, `landmarks`, `box`; other columns are kept.
         root: the folder that relative images start from.
         name: what to call the data set in a report.
-        ignored: files that were there and are no pictures, or not usable as such.
-        understood: how the layout was read, in one line for the user.
+        ignored: files that are not images, or not usable as such.
+        understood: the layout that was recognised, in one line for the user.
         pairs: the pairs to verify that the data set states: `a` and `b` (text, what its rows are
             called: template, image or `name`), `same` (bool), perhaps `fold`; None if it states
             none.
@@ -51,24 +48,24 @@ class Manifest:
 
     @property
     def has_images(self) -> bool:
-        """Whether there are pictures, not only vectors."""
+        """Whether there is a column of images."""
         return "image" in self.table.column_names
 
     @property
     def images(self) -> list[str]:
-        """The reference of every image, for `read_picture` with `root`."""
-        return self._required("image", "it holds vectors, not pictures")
+        """The reference of every image, for `read_image_bytes` with `root`."""
+        return self._required("image", "it holds vectors, not images")
 
     @property
     def identities(self) -> list[str]:
         """The identity of every row."""
-        found = self._required("identity", "name the column that holds it (--identity-column)")
-        if not all(found):
+        identities = self._required("identity", "name the column that holds it (--identity-column)")
+        if not all(identities):
             raise ArcwiseError(
-                f"{self.name}: {sum(not one for one in found)} rows have no identity; "
+                f"{self.name}: {sum(not one for one in identities)} rows have no identity; "
                 "this needs one for every row (a folder per identity, or a table that names it)"
             )
-        return found
+        return identities
 
     @property
     def vectors(self) -> NDArray[np.float32]:
@@ -81,7 +78,7 @@ class Manifest:
 
     @cached_property
     def classes(self) -> list[str]:
-        """The identities there are, sorted; a label is a position in this list."""
+        """All identities, sorted; a label is a position in this list."""
         return sorted(set(self.identities))
 
     @cached_property
@@ -91,37 +88,37 @@ class Manifest:
         return np.fromiter((positions[one] for one in self.identities), np.int64, len(self))
 
     def column(self, name: str) -> list[Any] | None:
-        """The values of a column, or None where there is no such column."""
+        """Return the values of a column, or None where there is no such column."""
         return self.table.column(name).to_pylist() if name in self.table.column_names else None
 
     def select(self, indices: Sequence[int] | NDArray[np.integer]) -> Manifest:
-        """The manifest of these rows, in this order."""
+        """Return the manifest of these rows, in this order."""
         rows = pa.array(np.asarray(indices, np.int64))
         return replace(self, table=self.table.take(rows))
 
     def where(self, column: str, value: Any) -> Manifest:
-        """The manifest of the rows with this value, say `where("split", "test")`."""
+        """Return the manifest of the rows with this value, such as `where("split", "test")`."""
         if column not in self.table.column_names:
             raise ArcwiseError(
                 f"{self.name} has no column {column!r}; it has {', '.join(self.table.column_names)}"
             )
         values = self.table.column(column).to_pylist()
-        return self.select([row for row, found in enumerate(values) if found == value])
+        return self.select([row for row, one in enumerate(values) if one == value])
 
     def image(self, index: int) -> str:
-        """The reference of one row's image."""
+        """Return the reference of one row's image."""
         return self._refs[index].as_py()
 
     def read(self, index: int) -> bytes:
-        """The bytes of one row's picture file.
+        """Return the bytes of one row's image file.
 
         Raises:
             ImageError: it cannot be read.
         """
-        return read_picture(self._root, self.image(index))
+        return read_image_bytes(self._root, self.image(index))
 
     def fingerprint(self) -> str:
-        """The SHA-256 of the table's content, in hexadecimal; the pictures are not read."""
+        """Return the SHA-256 of the table's content, in hexadecimal. The images are not read."""
         digest = hashlib.sha256()
         for name in sorted(self.table.column_names):
             digest.update(f"{name}\0".encode())
@@ -132,9 +129,9 @@ class Manifest:
 
     @cached_property
     def _refs(self) -> pa.ChunkedArray:
-        """The column of images, of which a row is found at once."""
+        """The column of images."""
         if not self.has_images:
-            raise ArcwiseError(f"{self.name} holds vectors, not pictures")
+            raise ArcwiseError(f"{self.name} holds vectors, not images")
         return self.table.column("image")
 
     @cached_property
@@ -146,44 +143,3 @@ class Manifest:
         if values is None:
             raise ArcwiseError(f"{self.name} has no column {name!r}; {mend}")
         return values
-
-
-def open_manifest(
-    path: str | os.PathLike[str] | Manifest,
-    *,
-    image_column: str | None = None,
-    identity_column: str | None = None,
-    identities: bool = True,
-    images: str | os.PathLike[str] | None = None,
-    top_folders: TopFolders | None = None,
-) -> Manifest:
-    """The manifest of a data set, whatever form it has; each identity in one written form.
-
-    Args:
-        path: a folder or a `.zip` with one folder per identity, a `.csv` or `.parquet` table, or
-            (only without identities) a flat folder or a single picture. A manifest is itself.
-        image_column: the table's column of images, when it is not called `image`.
-        identity_column: the table's column of identities, when it is not called `identity`.
-        identities: whether every row must have one; queries have none.
-        images: the folder or `.zip` a table's images start from, when it is not the table's.
-        top_folders: what the top folders are (`split`, `domain`, `part` of the identity, or the
-            `identity` itself), when their names do not say it.
-
-    Raises:
-        ArcwiseError: there is nothing there, or it is not a data set; the message says where and
-            what to do.
-    """
-    if isinstance(path, Manifest):
-        return path
-    from arcwise.data.formats.open import open_format  # the readers make manifests
-    from arcwise.data.formats.spellings import one_form_each
-
-    found = open_format(
-        Path(path),
-        image_column=image_column,
-        identity_column=identity_column,
-        identities=identities,
-        images=None if images is None else Path(images),
-        top_folders=top_folders,
-    )
-    return one_form_each(found)

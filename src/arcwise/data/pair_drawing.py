@@ -1,24 +1,77 @@
 """Pairs to verify, drawn: as many of one identity as of two, in folds that share no identity.
 
-Every identity is as likely as another, however many pictures it has. Pairs of one identity are
-dealt in rounds: each identity gives one before any gives a second, as long as it has one. For pairs
-of two, both identities are taken from shuffled lists of all, begun again when they are through,
-and then a picture of each.
+Every identity is equally likely, however many images it has. Pairs of one identity are dealt in
+rounds: each identity gives one before any gives a second. For pairs of two identities, both are
+taken from shuffled lists of all identities, and then an image of each.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.data.pair_rule import PairRule, distinct
 from arcwise.errors import ArcwiseError
 
-Rows = NDArray[np.int64]
+Indices = NDArray[np.int64]
+
+_BLOCK = 2**22  # pairs looked at at once
+
+
+@dataclass(frozen=True, eq=False)
+class PairRule:
+    """Which two of N rows may make a pair.
+
+    Attributes:
+        first: (N,) bool, the rows that may be on one side.
+        second: (N,) bool, those that may be on the other.
+        medium: (N,) int64; two rows of one medium make no pair. None where there are no media.
+        age: (N,) float64, in years, NaN where it is missing. None if ages do not matter.
+        gap: years between the two, at least and at most.
+    """
+
+    first: NDArray[np.bool_]
+    second: NDArray[np.bool_]
+    medium: NDArray[np.int64] | None = None
+    age: NDArray[np.float64] | None = None
+    gap: tuple[float, float] = (0.0, np.inf)
+
+    @classmethod
+    def any(cls, rows: int) -> PairRule:
+        """Return the rule that any two rows make a pair."""
+        return cls(np.ones(rows, bool), np.ones(rows, bool))
+
+    def allows(self, a: Indices, b: Indices) -> NDArray[np.bool_]:
+        """Return whether rows make a pair, for two arrays that broadcast against each other."""
+        fits = (self.first[a] & self.second[b]) | (self.first[b] & self.second[a])
+        fits = fits & (a != b)
+        if self.medium is not None:
+            fits &= self.medium[a] != self.medium[b]
+        if self.age is not None:
+            apart = np.abs(self.age[a] - self.age[b])  # NaN is never in a range
+            fits &= (apart >= self.gap[0]) & (apart <= self.gap[1])
+        return fits
+
+    def oriented(self, a: Indices, b: Indices) -> tuple[Indices, Indices]:
+        """Return (P,) and (P,) rows of pairs, swapped where only the second may come first."""
+        turned = ~(self.first[a] & self.second[b])
+        return np.where(turned, b, a), np.where(turned, a, b)
+
+    def block(self, rows: int) -> int:
+        """Return how many rows to compare at once with so many others."""
+        return max(1, _BLOCK // max(rows, 1))
+
+
+def distinct(pairs: Indices) -> Indices:
+    """Return (2, P) pairs without repetitions, in either order."""
+    low, high = pairs.min(0), pairs.max(0)
+    count = int(high.max(initial=0)) + 1
+    return pairs[:, np.sort(np.unique(low * count + high, return_index=True)[1])]
+
 
 _TRIES = 30  # rounds without enough new pairs before all that there are are listed
 
@@ -33,8 +86,8 @@ class DrawnPairs(NamedTuple):
         fold: (P,) int64, from 1.
     """
 
-    a: Rows
-    b: Rows
+    a: Indices
+    b: Indices
     same: NDArray[np.bool_]
     fold: NDArray[np.int64]
 
@@ -42,18 +95,18 @@ class DrawnPairs(NamedTuple):
 def draw_pairs(
     owner: NDArray[np.integer], rule: PairRule, *, pairs: int, folds: int, seed: int
 ) -> DrawnPairs:
-    """Pairs among N rows.
+    """Draw pairs among N rows.
 
     Args:
         owner: (N,) identities, numbered from 0.
         rule: which rows may make a pair.
         pairs: how many; a multiple of twice the folds.
         folds: how many.
-        seed: of everything that is drawn.
+        seed: of all draws.
 
     Raises:
-        ArcwiseError: the numbers do not divide, or there are too few such pairs: how many there
-            are is said.
+        ArcwiseError: the numbers do not divide, or there are too few such pairs; the message
+            says how many there are.
     """
     if folds < 1 or pairs < 1 or pairs % (2 * folds):
         nearest = max(1, round(pairs / (2 * max(folds, 1)))) * 2 * max(folds, 1)
@@ -70,43 +123,43 @@ def draw_pairs(
     same = np.array([available[members].sum() for members in dealt])
     if same.min() < need:
         raise _too_few("of one identity", same, need, f", all folds {same.sum():,}")
-    found, different = [], []
+    same_pairs, different_pairs = [], []
     for members in dealt:
         fold = [identities[one] for one in members]
         quota = _in_rounds(available[members], need, rng)
         own = [_own(rule, rows, many, rng) for rows, many in zip(fold, quota, strict=True) if many]
-        found.append(np.concatenate(own, axis=1))
-        different.append(_different(rule, fold, owner, need, rng))
-    got = np.array([len(pairs[0]) for pairs in different])
+        same_pairs.append(np.concatenate(own, axis=1))
+        different_pairs.append(_different(rule, fold, owner, need, rng))
+    got = np.array([len(pairs[0]) for pairs in different_pairs])
     if got.min() < need:
         raise _too_few("of two identities", got, need)
     sides = np.concatenate(
-        [part for both in zip(found, different, strict=True) for part in both], 1
+        [part for both in zip(same_pairs, different_pairs, strict=True) for part in both], 1
     )
     a, b = rule.oriented(*sides)
     same = np.tile(np.repeat([True, False], need), folds)
     return DrawnPairs(a, b, same, np.repeat(np.arange(1, folds + 1), 2 * need))
 
 
-def _too_few(kind: str, there: NDArray[np.int64], need: int, total: str = "") -> ArcwiseError:
-    """The error: with the fold that has fewest, and what could be had."""
-    folds, worst = len(there), int(there.argmin())
-    wishes = ["for fewer folds"] if folds > 1 else ["for less"]
-    if possible := 2 * folds * int(there.min()):
-        wishes = [f"for {possible:,} pairs at most", *wishes[: folds - 1]]
+def _too_few(kind: str, available: NDArray[np.int64], need: int, total: str = "") -> ArcwiseError:
+    """Return the error, which names the fold with fewest pairs and what would be possible."""
+    folds, worst = len(available), int(available.argmin())
+    options = ["for fewer folds"] if folds > 1 else ["for less"]
+    if possible := 2 * folds * int(available.min()):
+        options = [f"for {possible:,} pairs at most", *options[: folds - 1]]
     return ArcwiseError(
         f"too few pairs {kind} as asked for: expected {need:,} in each of {folds} folds, and fold "
-        f"{worst + 1} has {there[worst]:,}{total}; ask {', or '.join(wishes)}"
+        f"{worst + 1} has {available[worst]:,}{total}; ask {', or '.join(options)}"
     )
 
 
-def _count(rule: PairRule, rows: Rows) -> int:
-    """How many pairs an identity has."""
+def _count(rule: PairRule, rows: Indices) -> int:
+    """Return how many pairs an identity has."""
     return sum(len(a) for a, _ in _blocks(rule, rows))
 
 
-def _blocks(rule: PairRule, rows: Rows) -> Iterator[tuple[Rows, Rows]]:
-    """All pairs of rows that the rule allows, each once, some at a time."""
+def _blocks(rule: PairRule, rows: Indices) -> Iterator[tuple[Indices, Indices]]:
+    """Yield all pairs of rows that the rule allows, each once, in blocks."""
     for start in range(0, len(rows), rule.block(len(rows))):
         part = rows[start : start + rule.block(len(rows))]
         a, b = np.nonzero(np.triu(rule.allows(part[:, None], rows[None, start:]), 1))
@@ -115,10 +168,11 @@ def _blocks(rule: PairRule, rows: Rows) -> Iterator[tuple[Rows, Rows]]:
 
 def _deal(
     available: NDArray[np.int64], need: int, folds: int, rng: np.random.Generator
-) -> list[Rows]:
-    """The identities of each fold: those with the most pairs first, each to the fold with fewest.
+) -> list[Indices]:
+    """Return the identities of each fold, dealt from the most pairs to the fewest.
 
-    Pairs beyond the need of a fold do not count: then the fold with the fewest identities is next.
+    Each goes to the fold with the fewest pairs so far. Pairs beyond the need of a fold do not
+    count; among folds that have enough, the one with the fewest identities is next.
     """
     shuffled = rng.permutation(len(available))
     shuffled = shuffled[np.argsort(-np.minimum(available[shuffled], need), kind="stable")]
@@ -134,7 +188,7 @@ def _deal(
 def _in_rounds(
     available: NDArray[np.int64], need: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """How many pairs each identity gives: as evenly as what they have allows."""
+    """Return how many pairs each identity gives, as evenly as possible."""
     quota = np.zeros_like(available)
     while (left := need - int(quota.sum())) > 0:
         open_ = np.flatnonzero(quota < available)
@@ -146,13 +200,15 @@ def _in_rounds(
     return quota
 
 
-def _own(rule: PairRule, rows: Rows, many: int, rng: np.random.Generator) -> Rows:
-    """(2, many) pairs of an identity."""
+def _own(rule: PairRule, rows: Indices, many: int, rng: np.random.Generator) -> Indices:
+    """Return (2, many) pairs of an identity."""
     return _sample(_blocks(rule, rows), many, rng)
 
 
-def _sample(blocks: Iterator[tuple[Rows, Rows]], many: int, rng: np.random.Generator) -> Rows:
-    """(2, at most `many`) of all pairs, each as likely; few are held at a time."""
+def _sample(
+    blocks: Iterator[tuple[Indices, Indices]], many: int, rng: np.random.Generator
+) -> Indices:
+    """Return (2, at most `many`) of all pairs, equally likely; few are held at a time."""
     kept, lots = np.empty((2, 0), np.int64), np.empty(0)
     for a, b in blocks:
         kept = np.concatenate([kept, [a, b]], axis=1)
@@ -166,12 +222,12 @@ def _sample(blocks: Iterator[tuple[Rows, Rows]], many: int, rng: np.random.Gener
 
 def _different(
     rule: PairRule,
-    identities: list[Rows],
+    identities: list[Indices],
     owner: NDArray[np.integer],
     need: int,
     rng: np.random.Generator,
-) -> Rows:
-    """(2, need) pairs of rows of two identities; fewer if there are no more."""
+) -> Indices:
+    """Return (2, need) pairs of rows of two identities; fewer if there are no more."""
     kept = np.empty((2, 0), np.int64)
     left, right = (_Turns(identities, side, rng) for side in (rule.first, rule.second))
     if left and right:
@@ -188,10 +244,10 @@ def _different(
 
 
 class _Turns:
-    """Rows of identities that take turns, in an order shuffled anew when all had theirs."""
+    """Rows of identities in turn, in an order that is shuffled again after each round."""
 
     def __init__(
-        self, identities: list[Rows], side: NDArray[np.bool_], rng: np.random.Generator
+        self, identities: list[Indices], side: NDArray[np.bool_], rng: np.random.Generator
     ) -> None:
         chosen = [rows[side[rows]] for rows in identities]
         chosen = [rows for rows in chosen if len(rows)]
@@ -204,8 +260,8 @@ class _Turns:
     def __bool__(self) -> bool:
         return len(self._sizes) > 0
 
-    def take(self, many: int) -> Rows:
-        """(many,) rows, an identity after the other."""
+    def take(self, many: int) -> Indices:
+        """Return (many,) rows, one identity after the other."""
         rounds = [self._waiting]
         while sum(map(len, rounds)) < many:
             rounds.append(self._rng.permutation(len(self._sizes)))

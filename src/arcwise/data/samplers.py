@@ -1,4 +1,4 @@
-"""Which pictures make up the batch of a step.
+"""Which images make up the batch of a step.
 
 Pure functions of (seed, step): a resumed run draws what the uninterrupted one would have drawn,
 and there is no state to save.
@@ -15,15 +15,15 @@ from arcwise.errors import ArcwiseError
 
 
 class Sampler(Protocol):
-    """Answers which rows a step trains on."""
+    """Chooses the rows that a step trains on."""
 
     def batch(self, step: int) -> np.ndarray:
-        """(B,) int64 rows of the data set for this step."""
+        """Return (B,) int64 rows of the data set for this step."""
         ...
 
 
 class Shuffled:
-    """Every one of some rows once an epoch, in a new order each; a batch may span two epochs."""
+    """Every given row once an epoch, in a new order each epoch. A batch may span two epochs."""
 
     def __init__(self, rows: np.ndarray, batch_size: int, seed: int) -> None:
         if len(rows) < 1 or batch_size < 1:
@@ -35,14 +35,14 @@ class Shuffled:
         self.seed = seed
 
     def batch(self, step: int) -> np.ndarray:
-        """(B,) rows: positions step·B … of the endless sequence of shuffled epochs."""
+        """Return (B,) rows: positions step·B … of the endless sequence of shuffled epochs."""
         positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        epochs, places = np.divmod(positions, len(self.rows))
+        epochs, offsets = np.divmod(positions, len(self.rows))
         rows = np.empty_like(self.rows, shape=len(positions))
         for epoch in np.unique(epochs):
-            here = epochs == epoch
+            of_epoch = epochs == epoch
             order = _permutation(len(self.rows), self.seed, int(epoch))
-            rows[here] = self.rows[order[places[here]]]
+            rows[of_epoch] = self.rows[order[offsets[of_epoch]]]
         return rows
 
 
@@ -50,8 +50,8 @@ class Windowed:
     """Every row once an epoch, mixed within a window that moves over blocks of neighbours.
 
     Each epoch puts blocks of consecutive rows in a new order, and shuffles the rows of several
-    blocks at a time: neighbours on disk are read together, and are strangers in a batch. That is
-    a shuffle buffer over shards in a random order, as a pure function of the step.
+    blocks at a time: neighbours on disk are read at about the same time but seldom share a batch.
+    This is a shuffle buffer over shards in a random order, as a pure function of the step.
 
     Attributes:
         window: rows that are mixed with one another.
@@ -72,68 +72,67 @@ class Windowed:
         self.window = window
 
     def batch(self, step: int) -> np.ndarray:
-        """(B,) rows: positions step·B … of the endless sequence of epochs."""
+        """Return (B,) rows: positions step·B … of the endless sequence of epochs."""
         first = step * self.batch_size
-        epochs, places = np.divmod(np.arange(first, first + self.batch_size), self.rows)
-        orders = [self.order(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)]
+        epochs, offsets = np.divmod(np.arange(first, first + self.batch_size), self.rows)
+        orders = [self.order(int(epoch))[offsets[epochs == epoch]] for epoch in np.unique(epochs)]
         return np.concatenate(orders)
 
     def order(self, epoch: int) -> np.ndarray:
-        """(N,) every row, in the order of an epoch."""
+        """Return (N,) every row, in the order of an epoch."""
         return _windowed(self.rows, self.block, self.window, self.seed, epoch)
 
 
 class Mixed:
-    """Two samplers side by side in every batch."""
+    """Every batch from two samplers: the rows of the first, then those of the second."""
 
     def __init__(self, first: Sampler, second: Sampler) -> None:
         self.parts = (first, second)
 
     def batch(self, step: int) -> np.ndarray:
-        """The rows of the one, then those of the other."""
+        """Return the rows of the first sampler, then those of the second."""
         return np.concatenate([part.batch(step) for part in self.parts])
 
 
 class Balanced:
-    """P identities × K pictures of each: P×K sampling (Hermans et al., arXiv 1703.07737).
+    """P identities × K images of each: P×K sampling (Hermans et al., arXiv 1703.07737).
 
-    Identities come in shuffled rounds, so each is seen equally often however many pictures it
-    has; an identity with fewer than K pictures repeats some.
+    Identities come in shuffled rounds, so each is drawn equally often however many images it has.
+    An identity with fewer than K images repeats some.
     """
 
-    def __init__(self, labels: np.ndarray, identities: int, pictures: int, seed: int) -> None:
+    def __init__(self, labels: np.ndarray, identities: int, images: int, seed: int) -> None:
         _, counts = np.unique(labels, return_counts=True)
-        if identities < 2 or pictures < 1:
+        if identities < 2 or images < 1:
             raise ArcwiseError(
-                f"Balanced: got {identities} identities × {pictures} pictures; expected at least "
-                "2 × 1"
+                f"Balanced: got {identities} identities × {images} images; expected at least 2 × 1"
             )
         if identities > len(counts):
             raise ArcwiseError(
                 f"Balanced: got {identities} identities a batch, but the data set has "
-                f"{len(counts)}; lower the batch or raise the pictures an identity"
+                f"{len(counts)}; lower the batch or raise the images per identity"
             )
         self.identities = identities
-        self.pictures = pictures
+        self.images = images
         self.seed = seed
         order = np.argsort(labels, kind="stable")
         self.rows_of = np.split(order, np.cumsum(counts)[:-1])
 
     def batch(self, step: int) -> np.ndarray:
-        """(P·K,) rows, the K of one identity together."""
+        """Return (P·K,) rows, the K of one identity next to one another."""
         classes = len(self.rows_of)
-        batches_a_round = classes // self.identities  # the rest of a round sits it out
-        round_, place = divmod(step, batches_a_round)
+        batches_a_round = classes // self.identities  # the rest of a round is left out
+        round_, number = divmod(step, batches_a_round)
         chosen = _permutation(classes, self.seed, round_)[
-            place * self.identities : (place + 1) * self.identities
+            number * self.identities : (number + 1) * self.identities
         ]
         rng = np.random.default_rng((self.seed, 1, step))
-        return np.concatenate([self._pictures(rng, self.rows_of[c]) for c in chosen])
+        return np.concatenate([self._drawn(rng, self.rows_of[c]) for c in chosen])
 
-    def _pictures(self, rng: np.random.Generator, rows: np.ndarray) -> np.ndarray:
-        if len(rows) >= self.pictures:
-            return rng.choice(rows, self.pictures, replace=False)
-        return rng.permutation(np.resize(rng.permutation(rows), self.pictures))
+    def _drawn(self, rng: np.random.Generator, rows: np.ndarray) -> np.ndarray:
+        if len(rows) >= self.images:
+            return rng.choice(rows, self.images, replace=False)
+        return rng.permutation(np.resize(rng.permutation(rows), self.images))
 
 
 @lru_cache(maxsize=4)
@@ -147,5 +146,5 @@ def _windowed(rows: int, block: int, window: int, seed: int, epoch: int) -> np.n
     blocks = rng.permutation(-(-rows // block))
     order = (blocks[:, None] * block + np.arange(block)).ravel()
     order = order[order < rows]
-    places = np.arange(rows) // window + rng.random(rows)  # the window, then anywhere in it
-    return order[np.argsort(places)]
+    positions = np.arange(rows) // window + rng.random(rows)  # the window, then anywhere in it
+    return order[np.argsort(positions)]

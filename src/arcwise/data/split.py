@@ -1,4 +1,4 @@
-"""Identities held out to choose and to calibrate on: never a picture of them in training."""
+"""Identities held out of training, for validation and for calibration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
-from arcwise.identity import identity_key, older_forms
 
 _SALT = "arcwise:"
 _LEAST, _LEAST_PAIRED = 6, 4  # two to train on, two in each half
@@ -21,41 +20,18 @@ class Split(NamedTuple):
     """Three manifests without a common identity."""
 
     train: Manifest
-    choose: Manifest
-    calibrate: Manifest
-
-
-def identity_digest(identity: str) -> str:
-    """16 hexadecimal characters that stand for an identity in a model folder.
-
-    They are the same for all its written forms. Enough to find out whether an identity was
-    trained on; the name is not written down. (It can be found by trying names: a digest is not
-    anonymity.)
-    """
-    return text_digest(identity_key(identity))
-
-
-def known_digests(identity: str) -> set[str]:
-    """Every digest that may stand for an identity in a model folder.
-
-    Besides `identity_digest`, those of folders written when names were taken as they were.
-    """
-    return {text_digest(form) for form in older_forms(identity)}
-
-
-def text_digest(text: str) -> str:
-    """16 hexadecimal characters that stand for exactly this text."""
-    return hashlib.sha256((_SALT + text).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    validation: Manifest
+    calibration: Manifest
 
 
 def hold_out(manifest: Manifest, fraction: float, seed: int) -> Split:
-    """The manifest cut into training, choosing and calibrating, by identity.
+    """Split a manifest by identity: training, validation and calibration.
 
-    round(fraction x C) of the C identities are held out, one half to choose a model, the other to
-    calibrate its thresholds. Those with one image and those with more are drawn apart, in
-    proportion: only the latter have genuine pairs, and each half gets two of them at the least.
-    Who is drawn depends on a seeded hash of the name alone, so a data set that grows keeps nearly
-    all of its split.
+    round(fraction x C) of the C identities are held out: one half for validation, to choose a
+    checkpoint; the other for calibration of its thresholds. Identities with one image and those
+    with more are drawn separately, in proportion. Only the latter have mated pairs, and each half
+    gets two of them at least. The draw depends on a seeded hash of the name alone, so a data set
+    that grows keeps nearly all of its split.
 
     Args:
         manifest: at least 6 identities, 4 of them with two images or more.
@@ -79,19 +55,19 @@ def hold_out(manifest: Manifest, fraction: float, seed: int) -> Split:
     held = min(max(round(fraction * len(counts)), _LEAST_PAIRED), len(counts) - 2)
     held_several = round(held * len(several) / len(counts))
     held_several = min(max(held_several, _LEAST_PAIRED, held - len(single)), len(several), held)
-    choose, calibrate = _halves(several, held_several, seed)
+    validation, calibration = _halves(several, held_several, seed)
     further = _halves(single, held - held_several, seed)
-    calibrate |= further[0]  # the larger part of an odd number, to the half that had the smaller
-    choose |= further[1]
+    calibration |= further[0]  # the larger part of an odd number, to the half that had the smaller
+    validation |= further[1]
     return Split(
-        train=_of(manifest, counts.keys() - choose - calibrate),
-        choose=_of(manifest, choose),
-        calibrate=_of(manifest, calibrate),
+        train=_of(manifest, counts.keys() - validation - calibration),
+        validation=_of(manifest, validation),
+        calibration=_of(manifest, calibration),
     )
 
 
 def _halves(identities: list[str], count: int, seed: int) -> tuple[set[str], set[str]]:
-    """`count` identities in two halves; both draws by hash, so a newcomer moves one or two."""
+    """Return `count` identities in two halves, drawn by hash: a new identity moves one or two."""
     drawn = sorted(identities, key=lambda identity: _place(identity, f"{seed}:draw"))[:count]
     drawn.sort(key=lambda identity: _place(identity, f"{seed}:half"))
     middle = (count + 1) // 2

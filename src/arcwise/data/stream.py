@@ -1,4 +1,4 @@
-"""The pictures of a data set without end, mixed but read from front to back."""
+"""The images of a data set in endless epochs, shuffled but read in the order on disk."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from arcwise.errors import ImageError
 def stream(
     manifest: Manifest, *, seed: int, buffer: int = 2048, position: int = 0
 ) -> Iterator[tuple[int, bytes | ImageError]]:
-    """(row, bytes of its picture) in the order of `Windowed`, epoch after epoch, without end.
+    """Yield (row, bytes of its image) in the order of `Windowed`, epoch after epoch.
 
-    The pictures of a window are read in the order in which they lie, and wait in memory for
-    their turn. From a position on it gives what an uninterrupted one would give there, without
-    reading what came before.
+    The images of a window are read in the order on disk and kept in memory until their turn. A
+    stream from a position on yields what an uninterrupted one would, without reading what came
+    before.
 
     Args:
-        manifest: with images, its rows in the order in which they lie.
+        manifest: with images, its rows in the order on disk.
         seed: of the order.
-        buffer: pictures that are mixed with one another, and wait.
-        position: how many have been taken already.
+        buffer: images that are shuffled with one another and kept in memory.
+        position: how many were taken before.
     """
     rows = len(manifest)
     sampler = Windowed(rows, 1, seed, window=buffer)
     while True:
-        epoch, place = divmod(position, rows)
-        end = min((place // buffer + 1) * buffer, rows)
-        taken = sampler.order(epoch)[place:end]
-        waiting = {row: _read(manifest, row) for row in np.sort(taken).tolist()}
-        for row in taken.tolist():
-            yield row, waiting.pop(row)
-        position += end - place
+        epoch, first = divmod(position, rows)
+        end = min((first // buffer + 1) * buffer, rows)
+        window = sampler.order(epoch)[first:end]
+        files = {row: _read(manifest, row) for row in np.sort(window).tolist()}
+        for row in window.tolist():
+            yield row, files.pop(row)
+        position += end - first
 
 
 def _read(manifest: Manifest, row: int) -> bytes | ImageError:

@@ -1,19 +1,19 @@
-"""Encoders: pictures in, embeddings out. `(N, 3, H, W) float -> (N, D) float`, not normalised.
+"""Encoders: images in, embeddings out. `(N, 3, H, W) float -> (N, D) float`, not normalised.
 
-The length of an embedding carries information (quality, confidence), so it is left as it is here
-and removed by whoever measures an angle. One file per family; a family is imported, and torch
-with it, when one of its encoders is asked for.
+The length of an embedding carries information (quality, confidence). It is kept, and the losses
+and measures of angles remove it. One file per family; `create` imports the family, and torch with
+it, when it makes one of its encoders. An encoder that estimates a quality returns a pair,
+`(N, D)` and `(N,)`; `interface.encoder_output` makes one type of both.
 
 Legend of shapes: N samples, D dimensions, H and W height and width in pixels.
 """
 
 from __future__ import annotations
 
-import difflib
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, suggestion
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,26 +33,23 @@ NAMES: tuple[str, ...] = tuple(_FAMILIES)
 
 
 def create(name: str, *, dim: int = 512, size: tuple[int, int] = (112, 112)) -> nn.Module:
-    """A new encoder, freshly initialised from torch's global generator, in training mode.
+    """Return a new encoder, initialised from torch's global generator, in training mode.
 
     Args:
         name: one of `NAMES`.
         dim: D, the size of an embedding.
-        size: (H, W) of the pictures it will be given.
+        size: (H, W) of the images it will be given.
 
     Returns:
         A module from (N, 3, H, W) to (N, D), not normalised, with the attributes
-        `.name`, `.dim` and `.size` that a bundle stores to build it again.
+        `.name`, `.dim` and `.size` that a model folder stores to build it again.
 
     Raises:
         ArcwiseError: the name is unknown (close matches are suggested), or a size is not positive.
     """
     if name not in _FAMILIES:
-        close = difflib.get_close_matches(str(name), NAMES, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "choose one of them"
-        raise ArcwiseError(
-            f"no encoder is called {name!r}: {hint} (known: {', '.join(NAMES)})",
-        )
+        hint = suggestion(str(name), NAMES) or "choose one of these"
+        raise ArcwiseError(f"no encoder is called {name!r}; {hint} (known: {', '.join(NAMES)})")
     if dim < 1 or len(size) != 2 or min(size) < 1:
         raise ArcwiseError(
             f"an encoder with dim={dim} and size={tuple(size)} cannot be: give dim >= 1 and "
@@ -63,6 +60,6 @@ def create(name: str, *, dim: int = 512, size: tuple[int, int] = (112, 112)) -> 
 
 
 def architecture(encoder: nn.Module) -> dict[str, Any]:
-    """What `create` needs for an untrained twin, as JSON holds it: name, dim and size."""
+    """Return what `create` needs to make the same architecture: name, dim and size, for JSON."""
     fields: Any = encoder
     return {"name": fields.name, "dim": fields.dim, "size": list(fields.size)}

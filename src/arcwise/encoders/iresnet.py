@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from arcwise.encoders.batch import check_batch, full_precision
+from arcwise.encoders.interface import check_batch, full_precision
 
 BLOCKS = {
     "iresnet18": (2, 2, 2, 2),
@@ -22,7 +22,7 @@ BLOCKS = {
 }
 
 
-class Block(nn.Module):
+class ResidualUnit(nn.Module):
     """The improved residual unit: (N, C_in, H, W) -> (N, C_out, H / stride, W / stride)."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
@@ -41,7 +41,7 @@ class Block(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C_out, H / stride, W / stride): the branch and the shortcut, added."""
+        """Return (N, C_out, H / stride, W / stride): the sum of the branch and the shortcut."""
         out = self.conv1(self.bn1(x))
         out = self.conv2(self.prelu(self.bn2(out)))
         shortcut = x if self.downsample is None else self.downsample(x)
@@ -49,9 +49,9 @@ class Block(nn.Module):
 
 
 def _layer(channels_in: int, channels_out: int, blocks: int) -> nn.Sequential:
-    """Residual units of which the first halves the picture."""
-    rest = [Block(channels_out, channels_out, stride=1) for _ in range(blocks - 1)]
-    return nn.Sequential(Block(channels_in, channels_out, stride=2), *rest)
+    """Residual units of which the first halves the image."""
+    rest = [ResidualUnit(channels_out, channels_out, stride=1) for _ in range(blocks - 1)]
+    return nn.Sequential(ResidualUnit(channels_in, channels_out, stride=2), *rest)
 
 
 class IResNet(nn.Module):
@@ -87,10 +87,10 @@ class IResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, 0.0, 0.1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """(N, D) embeddings of (N, 3, H, W) prepared pictures."""
-        check_batch(pictures, size=self.size, training=self.training)
-        x = self.prelu(self.bn1(self.conv1(pictures)))
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (N, D) embeddings of (N, 3, H, W) prepared images."""
+        check_batch(images, size=self.size, training=self.training)
+        x = self.prelu(self.bn1(self.conv1(images)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         x = self.dropout(torch.flatten(self.bn2(x), 1))
         with full_precision(x):  # as published: the embedding itself is never half precision
@@ -98,5 +98,5 @@ class IResNet(nn.Module):
 
 
 def build(name: str, *, dim: int, size: tuple[int, int]) -> IResNet:
-    """The IResNet of that name."""
+    """Return the IResNet of that name."""
     return IResNet(name, dim=dim, size=size)

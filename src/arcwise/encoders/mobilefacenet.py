@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from arcwise.encoders.batch import check_batch, full_precision
+from arcwise.encoders.interface import check_batch, full_precision
 
 # Table 1, "bottleneck" rows: expansion t, channels c, repeats n, stride s of the first.
 TABLE = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
@@ -26,7 +26,7 @@ def _conv(
     depthwise: bool = False,
     linear: bool = False,
 ) -> nn.Sequential:
-    """Convolution, batch normalisation and, unless linear, PReLU."""
+    """Return a convolution, batch normalisation and, unless linear, a PReLU."""
     groups = channels_in if depthwise else 1
     layers: list[nn.Module] = [
         nn.Conv2d(channels_in, channels_out, kernel, stride, padding, groups=groups, bias=False),
@@ -49,7 +49,7 @@ class Bottleneck(nn.Module):
         self.shortcut = stride == 1 and channels_in == channels_out
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C_out, H / stride, W / stride)."""
+        """Return (N, C_out, H / stride, W / stride)."""
         out = self.project(self.depthwise(self.expand(x)))
         return x + out if self.shortcut else out
 
@@ -86,10 +86,10 @@ class MobileFaceNet(nn.Module):
             if isinstance(module, nn.Conv2d):  # 0.25: the slope a PReLU starts with
                 nn.init.kaiming_normal_(module.weight, a=0.25)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """(N, D) embeddings of (N, 3, H, W) prepared pictures."""
-        check_batch(pictures, size=self.size, training=self.training)
-        x = pictures
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (N, D) embeddings of (N, 3, H, W) prepared images."""
+        check_batch(images, size=self.size, training=self.training)
+        x = images
         for stage in self.stages:
             x = stage(x)
         with full_precision(x):
@@ -97,6 +97,6 @@ class MobileFaceNet(nn.Module):
 
 
 def build(name: str, *, dim: int, size: tuple[int, int]) -> MobileFaceNet:
-    """The MobileFaceNet; there is one."""
+    """Return the MobileFaceNet; there is one."""
     assert name == MobileFaceNet.name
     return MobileFaceNet(dim=dim, size=size)

@@ -2,10 +2,10 @@
 
 Plain 3 x 3 convolutions only: with `channels_last` memory and bfloat16 autocast they run on a
 CPU's matrix units, where the depthwise convolutions of phone networks do not. The means and the
-maxima of the last three stages over the picture are put side by side, so that colour and texture
-(early, many positions) as well as shape (late) reach the embedding, and normalised. What follows
-is a fixed projection, not a learned one: with few identities to learn from, a learned layer drops
-the directions in which those do not differ, and the new ones may.
+maxima of the last three stages over the image are concatenated and normalised, so that colour and
+texture (early, many positions) as well as shape (late) reach the embedding. What follows is a
+fixed projection, not a learned one: with few training identities, a learned layer drops the
+directions in which those do not differ, although new identities may differ in them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from arcwise.encoders.batch import check_batch, full_precision
+from arcwise.encoders.interface import check_batch, full_precision
 from arcwise.errors import ArcwiseError
 
-_WIDTHS = (32, 64, 128, 160)  # channels of the stages; every stage halves the picture
+_WIDTHS = (32, 64, 128, 160)  # channels of the stages; every stage halves the image
 _BLOCKS = (0, 1, 1, 1)  # residual blocks in each
 _POOLED = 3  # how many of the last stages the embedding sees
 
@@ -30,7 +30,7 @@ def _conv(channels_in: int, channels_out: int, stride: int = 1) -> list[nn.Modul
 
 
 class Residual(nn.Module):
-    """Two convolutions beside the identity; it starts as the identity (last scale zero)."""
+    """Two convolutions added to the identity; it starts as the identity (last scale zero)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Residual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W), never negative."""
+        """Return (N, C, H, W), never negative."""
         return F.relu(x + self.branch(x))
 
 
@@ -53,7 +53,7 @@ class Small(nn.Module):
 
     Args:
         dim: D, at most 704, the number of features it is projected from.
-        size: (H, W) it is meant for; recorded, not required.
+        size: (H, W) of the images; recorded, not required.
 
     Raises:
         ArcwiseError: dim is larger.
@@ -77,31 +77,31 @@ class Small(nn.Module):
             channels = width
         self.norm = nn.BatchNorm1d(pooled)
         projection = torch.empty(dim, pooled)
-        if not projection.is_meta:  # of a meta tensor only the shape is wanted
+        if not projection.is_meta:  # a meta tensor has only a shape
             nn.init.orthogonal_(projection)
         self.register_buffer("projection", projection)
         self.embedding = nn.BatchNorm1d(dim, affine=False)
 
-    def pooled(self, pictures: Tensor) -> Tensor:
-        """(N, 704): means and maxima of the last stages over the picture, in float32."""
-        found, x = [], pictures
+    def pooled(self, images: Tensor) -> Tensor:
+        """Return (N, 704): means and maxima of the last stages over the image, in float32."""
+        features, x = [], images
         for number, stage in enumerate(self.stages):
             x = stage(x)
             if number >= len(_WIDTHS) - _POOLED:
                 # Not `amax`: its gradient takes a CPU eight times as long.
                 largest = F.adaptive_max_pool2d(x, 1).flatten(1)
-                found += [x.mean((2, 3), dtype=torch.float32), largest.float()]
-        return torch.cat(found, dim=1)
+                features += [x.mean((2, 3), dtype=torch.float32), largest.float()]
+        return torch.cat(features, dim=1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """(N, D) embeddings of (N, 3, H, W) prepared pictures."""
-        check_batch(pictures, size=None, training=self.training)
-        x = self.pooled(pictures)
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (N, D) embeddings of (N, 3, H, W) prepared images."""
+        check_batch(images, size=None, training=self.training)
+        x = self.pooled(images)
         with full_precision(x):
             return self.embedding(F.linear(self.norm(x), self.projection))
 
 
 def build(name: str, *, dim: int, size: tuple[int, int]) -> Small:
-    """The small encoder; there is one."""
+    """Return the small encoder; there is one."""
     assert name == Small.name
     return Small(dim=dim, size=size)

@@ -1,4 +1,4 @@
-"""State dict to numpy and back: the form in which weights are stored and sent."""
+"""State dict to numpy and back, the form in which weights are stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from arcwise.errors import ArcwiseError
 
 
 def to_numpy(encoder: nn.Module) -> dict[str, np.ndarray]:
-    """Copies of every parameter and buffer, by state-dict key, in C order."""
+    """Return copies of every parameter and buffer, by state-dict key, in C order."""
     return {
         key: np.array(value.detach().cpu().numpy(), order="C", copy=True)
         for key, value in encoder.state_dict().items()
@@ -22,7 +22,7 @@ def to_numpy(encoder: nn.Module) -> dict[str, np.ndarray]:
 
 
 def load_numpy(encoder: nn.Module, state: Mapping[str, np.ndarray]) -> None:
-    """Copies the arrays into the encoder; every key and shape must fit.
+    """Copy the arrays into the encoder; every key and shape must fit.
 
     Raises:
         ArcwiseError: a key is missing, left over, or of another shape; some are named.
@@ -36,13 +36,13 @@ def load_numpy(encoder: nn.Module, state: Mapping[str, np.ndarray]) -> None:
         if tuple(own[key].shape) != state[key].shape
     ]
     problems = [
-        f"{len(found)} {what} ({', '.join(found[:3])}{', …' if len(found) > 3 else ''})"
-        for what, found in (
+        f"{len(keys)} {what} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})"
+        for what, keys in (
             ("keys missing", missing),
             ("unknown keys", extra),
             ("of another shape", sorted(shapes)),
         )
-        if found
+        if keys
     ]
     if problems:
         raise ArcwiseError(
@@ -55,11 +55,11 @@ def load_numpy(encoder: nn.Module, state: Mapping[str, np.ndarray]) -> None:
 
 
 def rebuild(architecture: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> nn.Module:
-    """The encoder of that architecture with these weights, on the CPU, in training mode.
+    """Return the encoder of that architecture with these weights, on the CPU, in training mode.
 
     Args:
         architecture: `encoders.architecture(encoder)`.
-        state: of `to_numpy`.
+        state: as `to_numpy` returns it.
 
     Raises:
         ArcwiseError: the name is unknown, or the weights do not fit.

@@ -1,17 +1,18 @@
 """Enrolled identities: the store, the exact search, and the decision. No torch."""
 
-from arcwise.gallery.calibration import GalleryCalibration, GallerySize
+from arcwise.gallery.address import open_gallery
 from arcwise.gallery.contract import (
     DamagedGallery,
     Enrolment,
     Gallery,
+    GalleryCalibration,
+    GallerySize,
     Health,
     Hit,
     Receipt,
-    Verification,
+    VerificationScore,
 )
 from arcwise.gallery.decision import Decision, decide
-from arcwise.gallery.open import open_gallery
 from arcwise.gallery.operating_point import (
     OperatingPoint,
     bound,
@@ -32,7 +33,7 @@ __all__ = [
     "Hit",
     "OperatingPoint",
     "Receipt",
-    "Verification",
+    "VerificationScore",
     "bound",
     "check_one_rate",
     "decide",

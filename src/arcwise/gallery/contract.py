@@ -5,6 +5,7 @@ Shapes: N vectors, D dimensions, K neighbours, G gallery entries (templates).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -12,8 +13,8 @@ from typing import Any, Protocol, Self
 
 from numpy.typing import ArrayLike
 
-from arcwise.errors import GalleryError
-from arcwise.gallery.calibration import GalleryCalibration, GallerySize
+from arcwise.errors import ArcwiseError, GalleryError
+from arcwise.evaluation import SearchThreshold
 
 Enrolment = tuple[str, ArrayLike] | tuple[str, ArrayLike, Mapping[str, Any] | None]
 """One template to enrol: identity, unit vector (D,), and optionally a JSON object."""
@@ -68,7 +69,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
+class VerificationScore:
     """How close a vector is to one enrolled identity.
 
     Attributes:
@@ -89,6 +90,96 @@ class Health:
 
     def __str__(self) -> str:
         return f"sound: {self.templates} templates of {self.identities} identities read and checked"
+
+
+@dataclass(frozen=True)
+class GallerySize:
+    """How much is enrolled.
+
+    Attributes:
+        identities: enrolled, G.
+        templates: of all of them.
+        fewest: templates of the identity that has fewest; 0 in an empty gallery.
+        most: templates of the identity that has most.
+        newest: number of the template that was enrolled last; they rise.
+    """
+
+    identities: int
+    templates: int
+    fewest: int
+    most: int
+    newest: int = 0
+
+    @property
+    def each(self) -> int | None:
+        """Templates of every identity; None where they differ, or nobody is enrolled."""
+        return self.fewest if self.fewest == self.most > 0 else None
+
+
+@dataclass(frozen=True)
+class GalleryCalibration:
+    """Thresholds measured by searching a gallery with strangers.
+
+    Attributes:
+        identities: enrolled then.
+        templates: enrolled then.
+        thresholds: by false-positive identification rate.
+        measured_on: the strangers, in words.
+        newest: number of the template that had been enrolled last; None where it was not kept.
+    """
+
+    identities: int
+    templates: int
+    thresholds: tuple[SearchThreshold, ...]
+    measured_on: str
+    newest: int | None = None
+
+    @property
+    def strangers(self) -> int:
+        """Identities it was measured on."""
+        return max((one.identities for one in self.thresholds), default=0)
+
+    def outgrown(self, size: GallerySize) -> bool:
+        """Return whether something is enrolled now that was not then."""
+        more = size.identities > self.identities or size.templates > self.templates
+        return more or (self.newest is not None and size.newest > self.newest)
+
+    def as_json(self) -> str:
+        """Return the text that a gallery keeps."""
+        return json.dumps(
+            {
+                "identities": self.identities,
+                "templates": self.templates,
+                "thresholds": [one.as_dict() for one in self.thresholds],
+                "measured_on": self.measured_on,
+                "newest": self.newest,
+            },
+            allow_nan=False,
+            ensure_ascii=False,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> GalleryCalibration:
+        """Return the calibration that `as_json` described.
+
+        Raises:
+            ArcwiseError: the text is something else.
+        """
+        try:
+            values = json.loads(text)
+            newest = values.get("newest")
+            return cls(
+                int(values["identities"]),
+                int(values["templates"]),
+                tuple(map(SearchThreshold.from_dict, values["thresholds"])),
+                str(values["measured_on"]),
+                None if newest is None else int(newest),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            raise ArcwiseError(
+                f"the gallery's calibration cannot be read ({problem}): calibrate it again, with "
+                "--force"
+            ) from None
 
 
 class Gallery(Protocol):
@@ -114,22 +205,22 @@ class Gallery(Protocol):
         """Where that model lay when the gallery was created."""
 
     def __len__(self) -> int:
-        """How many templates there are."""
+        """Return how many templates there are."""
 
     def identities(self) -> list[str]:
-        """Every enrolled identity once, sorted."""
+        """Return every enrolled identity once, sorted."""
 
     def forms(self, identity: str) -> list[str]:
-        """How an identity is written there, the first enrolled form first; none if unknown."""
+        """Return how an identity is written there, the first enrolled form first, or nothing."""
 
     def metadata(self, identity: str) -> list[dict[str, Any]]:
-        """The JSON object of each template of an identity, the oldest first; none if unknown."""
+        """Return the JSON objects of an identity's templates, the oldest first; none if unknown."""
 
     def counts(self) -> dict[str, int]:
-        """How many templates each enrolled identity has, in the order of `identities`."""
+        """Return how many templates each enrolled identity has, in the order of `identities`."""
 
     def size(self) -> GallerySize:
-        """How many identities and templates there are."""
+        """Return how many identities and templates there are."""
 
     @property
     def calibration(self) -> GalleryCalibration | None:
@@ -139,22 +230,22 @@ class Gallery(Protocol):
         """Put what was measured against this gallery in the place of what was before."""
 
     def enrol(self, items: Iterable[Enrolment], *, replace: bool = False) -> Receipt:
-        """The receipt for a batch that is now durable."""
+        """Enrol a batch and return its receipt once it is durable."""
 
     def remove(self, identity: str) -> int:
-        """How many templates of the identity were removed."""
+        """Remove an identity and return how many templates it had."""
 
     def search(self, vectors: ArrayLike, k: int = 5) -> list[list[Hit]]:
-        """The K closest identities of each query, closest first: (N, D) or (D,) in, N lists out."""
+        """Return N lists of the K closest identities, closest first; (D,) is one query."""
 
-    def verify(self, identity: str, vector: ArrayLike) -> Verification:
-        """The similarity of a vector (D,) to one enrolled identity."""
+    def verify(self, identity: str, vector: ArrayLike) -> VerificationScore:
+        """Return the similarity of a vector (D,) to one enrolled identity."""
 
     def check(self) -> Health:
-        """What a full reading of the stored bytes found; raises where one is wrong."""
+        """Read all stored bytes and return what there is; raise where one is wrong."""
 
     def close(self) -> None:
-        """Nothing; the gallery cannot be used afterwards."""
+        """Close the file; the gallery cannot be used afterwards."""
 
     def __enter__(self) -> Self: ...
 

@@ -48,7 +48,7 @@ class Decision:
 def decide(
     hits: Sequence[Hit], threshold: float, far: float | None = None, fpir: float | None = None
 ) -> Decision:
-    """The decision for the hits of one query.
+    """Return the decision for the hits of one query.
 
     Args:
         hits: what a search found for it; at least two, if the margin is wanted.

@@ -21,15 +21,15 @@ from arcwise.errors import ArcwiseError
 from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.evaluation.in_words import search_in_words
 from arcwise.evaluation.intervals import FEW
-from arcwise.gallery.calibration import GalleryCalibration, GallerySize
+from arcwise.gallery.contract import GalleryCalibration, GallerySize
 
-NOTHING = 0.5
+NO_PROMISE = 0.5
 """From this bound on, a false-positive rate is no promise."""
 
-USUAL = 0.1
+USUAL_BOUND = 0.1
 """Without a rate asked for, the largest bound that a search likes to decide by."""
 
-_FOUND = 0.5  # a default rate should find so many, at least
+_LEAST_DIR = 0.5  # a default rate should find so many, at least
 
 
 @dataclass(frozen=True)
@@ -40,23 +40,23 @@ class OperatingPoint:
         threshold: cosine from which on a search answers.
         fpir: share of unknown images that get any answer, about: measured where `exact`, else at
             most.
-        ends: lower and upper end of its 95 % interval; 0 and 1 where it is not known.
+        fpir_interval: lower and upper end of its 95 % interval; 0 and 1 where it is not known.
         basis: what was measured.
         fits: whether that was for as many identities and templates as are enrolled, or more.
         exact: whether it was for just as many.
-        found: share of images of enrolled identities that are found, and the ends of its 95 %
+        dir: share of images of enrolled identities that are found, and the ends of its 95 %
             interval; None where it was not measured with so many templates an identity.
-        here: whether it was measured in this gallery.
+        in_this_gallery: whether it was measured in this gallery.
     """
 
     threshold: float
     fpir: float
-    ends: tuple[float, float]
+    fpir_interval: tuple[float, float]
     basis: SearchThreshold | Threshold
     fits: bool
     exact: bool
-    found: tuple[float, float, float] | None
-    here: bool = False
+    dir: tuple[float, float, float] | None
+    in_this_gallery: bool = False
 
     @property
     def promises(self) -> bool:
@@ -65,32 +65,36 @@ class OperatingPoint:
         A rate of pairs says nothing of its error where these are of few identities.
         """
         single = isinstance(self.basis, Threshold)
-        return self.fpir < NOTHING and not (single and self.basis.identities < FEW)
+        return self.fpir < NO_PROMISE and not (single and self.basis.identities < FEW)
 
     def __str__(self) -> str:
         """Return one sentence: what happens to 100 images of either kind."""
         if not self.promises:
             why = "no threshold was measured for a gallery like this one"
-            if self.fpir < NOTHING:
+            if self.fpir < NO_PROMISE:
                 why = f"its rate was measured on {self.basis.identities} identities, too few"
             return f"nothing can be promised for others: {why}"
-        said = search_in_words(self.found, (self.fpir, *self.ends), at_most=not self.exact)
-        if self.found is None:
-            said += "; how many of enrolled identities are found was not measured"
-        return said
+        sentence = search_in_words(
+            self.dir, (self.fpir, *self.fpir_interval), at_most=not self.exact
+        )
+        if self.dir is None:
+            sentence += "; how many of enrolled identities are found was not measured"
+        return sentence
 
     def as_dict(self) -> dict[str, object]:
         """Return the plain values, for a program."""
         measured = "pairs"
         if isinstance(self.basis, SearchThreshold):
-            measured = "in this gallery" if self.here else "in galleries of other identities"
+            measured = (
+                "in this gallery" if self.in_this_gallery else "in galleries of other identities"
+            )
         return {
             "threshold": self.threshold,
             "fpir": self.fpir if self.promises else None,
-            "fpir_interval": None if self.ends == (0.0, 1.0) else list(self.ends),
+            "fpir_interval": None if self.fpir_interval == (0.0, 1.0) else list(self.fpir_interval),
             "fpir_is_bound": not self.exact,
-            "dir": None if self.found is None else self.found[0],
-            "dir_interval": None if self.found is None else list(self.found[1:]),
+            "dir": None if self.dir is None else self.dir[0],
+            "dir_interval": None if self.dir is None else list(self.dir[1:]),
             "measured": measured,
             "basis": self.basis.as_dict(),
         }
@@ -113,18 +117,18 @@ def operating_points(
     points = []
     if calibration is not None:
         then = (calibration.identities, calibration.templates)
-        here = not calibration.outgrown(size)
-        exact = here and (size.identities, size.templates) == then
+        holds = not calibration.outgrown(size)
+        exact = holds and (size.identities, size.templates) == then
         points += [
-            _point(one, one.fpir, *then, size, exact, _found(one, size) if here else None, here)
+            _point(one, one.fpir, *then, size, exact, _dir(one, size) if holds else None, holds)
             for one in calibration.thresholds
         ]
     for one in searches:
         total = one.gallery * (one.templates or 1)
         alike = one.templates is not None and one.templates == size.each
-        found = _found(one, size) if alike and size.identities <= one.gallery else None
+        dir = _dir(one, size) if alike and size.identities <= one.gallery else None
         exact = alike and size.identities == one.gallery
-        points.append(_point(one, one.fpir, one.gallery, total, size, exact, found))
+        points.append(_point(one, one.fpir, one.gallery, total, size, exact, dir))
     points += [_point(one, one.far, 1, 1, size, False, None) for one in thresholds]
     return [point for point in points if point.basis.resolved]
 
@@ -152,13 +156,13 @@ def usual_point(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
     """
     points = [one for one in points if one.promises] or points
     fitting = [one for one in points if one.fits]
-    own = [one for one in fitting if one.here]
+    own = [one for one in fitting if one.in_this_gallery]
     fitting = own or fitting
     if fitting:
-        finding = [one for one in fitting if _found_at_least(one, points) >= _FOUND]
+        finding = [one for one in fitting if _dir_at_least(one, points) >= _LEAST_DIR]
         rate = min(o.fpir for o in finding) if finding else max(o.fpir for o in fitting)
         return _preferred([one for one in fitting if one.fpir == rate])
-    usual = [one for one in points if one.fpir <= USUAL]
+    usual = [one for one in points if one.fpir <= USUAL_BOUND]
     if usual:
         return min(usual, key=lambda one: one.threshold)
     return min(points, key=lambda one: (one.fpir, one.threshold), default=None)
@@ -171,13 +175,13 @@ def nearest(points: Sequence[OperatingPoint], fpir: float) -> OperatingPoint | N
     just as many templates an identity, or else the lowest threshold: all of them keep the rate.
     """
     kept = [one for one in points if one.promises and one.fpir <= fpir * (1 + 1e-9)]
-    own = [one for one in kept if one.here and one.fits]
+    own = [one for one in kept if one.in_this_gallery and one.fits]
     return _preferred(own or kept)
 
 
 def _preferred(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
     """Return the highest rate, at it what says how many are found, and the lowest threshold."""
-    return min(points, key=lambda one: (-one.fpir, one.found is None, one.threshold), default=None)
+    return min(points, key=lambda one: (-one.fpir, one.dir is None, one.threshold), default=None)
 
 
 def check_one_rate(far: float | None, fpir: float | None) -> None:
@@ -197,19 +201,19 @@ def _point(
     templates: int,
     size: GallerySize,
     exact: bool,
-    found: tuple[float, float, float] | None,
-    here: bool = False,
+    dir: tuple[float, float, float] | None,
+    in_this_gallery: bool = False,
 ) -> OperatingPoint:
     fpir = bound(rate, identities, templates, size)
     fits = size.identities <= identities and size.templates <= templates
-    low, high = _ends(basis, size)
+    low, high = _interval(basis, size)
     if high < 1:
         high = bound(high, identities, templates, size)
-    ends = (low if exact else 0.0, high)
-    return OperatingPoint(basis.threshold, fpir, ends, basis, fits, exact, found, here)
+    interval = (low if exact else 0.0, high)
+    return OperatingPoint(basis.threshold, fpir, interval, basis, fits, exact, dir, in_this_gallery)
 
 
-def _ends(basis: SearchThreshold | Threshold, size: GallerySize) -> tuple[float, float]:
+def _interval(basis: SearchThreshold | Threshold, size: GallerySize) -> tuple[float, float]:
     """Return the interval of a rate as it was measured, for one gallery with so many identities."""
     if isinstance(basis, SearchThreshold):
         return _widened(basis.fpir, basis.fpir_low, basis.fpir_high, basis, size)
@@ -220,7 +224,7 @@ def _ends(basis: SearchThreshold | Threshold, size: GallerySize) -> tuple[float,
     return 0.0, min(1.0, basis.far_high * (1 + usual))
 
 
-def _found(one: SearchThreshold, size: GallerySize) -> tuple[float, float, float] | None:
+def _dir(one: SearchThreshold, size: GallerySize) -> tuple[float, float, float] | None:
     if one.dir is None or one.dir_low is None or one.dir_high is None:
         return None
     return one.dir, *_widened(one.dir, one.dir_low, one.dir_high, one, size)
@@ -240,10 +244,10 @@ def _widened(
     return max(0.0, value - factor * (value - low)), min(1.0, value + factor * (high - value))
 
 
-def _found_at_least(point: OperatingPoint, points: Sequence[OperatingPoint]) -> float:
+def _dir_at_least(point: OperatingPoint, points: Sequence[OperatingPoint]) -> float:
     """Return how many are found at a point, or at a stricter one with fewer templates."""
-    if point.found is not None:
-        return point.found[0]
+    if point.dir is not None:
+        return point.dir[0]
     stricter = (
         one.basis.dir
         for one in points

@@ -1,4 +1,4 @@
-"""Vectors at the door: finite, of the right size, of unit length; or a refusal naming the row."""
+"""Queries and items that a gallery is given: checked, or refused with the number of the bad one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNIT_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class Batch:
+class CheckedItems:
     """Items ready to be stored: N identities, vectors (N, D) float32, and N JSON texts.
 
     Identities are in their written form (`arcwise.identity`).
@@ -33,17 +33,17 @@ class Batch:
 
 
 def norms(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Euclidean lengths (N,) of vectors (N, D), summed in float64."""
+    """Return the Euclidean lengths (N,) of vectors (N, D), summed in float64."""
     return np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1))
 
 
 def units(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Vectors (N, D) of almost unit length, scaled to exactly that, in float64."""
+    """Return vectors (N, D) of almost unit length scaled to exactly that, in float64."""
     return vectors.astype(np.float64) / norms(vectors)[:, None]
 
 
 def checked_queries(vectors: ArrayLike, dim: int) -> NDArray[np.float64]:
-    """Unit vectors (N, D) float64 of the queries, given as (N, D) or as one (D,).
+    """Return the unit vectors (N, D) float64 of queries that are given as (N, D) or one (D,).
 
     Raises:
         GalleryError: a wrong shape, a NaN or infinity, or a length that is not 1.
@@ -62,8 +62,8 @@ def checked_queries(vectors: ArrayLike, dim: int) -> NDArray[np.float64]:
     return units(array)
 
 
-def checked_batch(items: Iterable[Enrolment], dim: int) -> Batch:
-    """The items, each checked; nothing is kept of a batch with one bad item.
+def checked_batch(items: Iterable[Enrolment], dim: int) -> CheckedItems:
+    """Return the items, each checked; one bad item refuses all of them.
 
     Raises:
         GalleryError: names the item's number, and its identity where it has one.
@@ -89,7 +89,7 @@ def checked_batch(items: Iterable[Enrolment], dim: int) -> Batch:
         metadata.append(_json(item[2] if len(item) == 3 else None, name))
     vectors = np.stack(rows) if rows else np.empty((0, dim), np.float32)
     _refuse_bad_lengths(vectors, lambda row: _name(row, identities[row]))
-    return Batch(identities, vectors, metadata)
+    return CheckedItems(identities, vectors, metadata)
 
 
 def _name(number: int, identity: str) -> str:

@@ -1,9 +1,8 @@
 """Heads: they own the class centres and answer ``loss(embeddings, labels)``."""
 
-from arcwise.heads.centre import CentreHead
+from arcwise.heads.centre import CentreHead, scale_for
 from arcwise.heads.linear import LinearHead
 from arcwise.heads.optimiser import CentreSGD
-from arcwise.heads.scale import scale_for
 from arcwise.heads.selection import All, Sampled
 
 __all__ = ["All", "CentreHead", "CentreSGD", "LinearHead", "Sampled", "scale_for"]

@@ -1,19 +1,25 @@
-"""Class centres on the sphere."""
+"""Class centres on the sphere, and how sharp the softmax over them is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from arcwise.errors import ArcwiseError
-from arcwise.heads.selection import All, Chosen, Selection
+from arcwise.heads.optimiser import CentreSGD
+from arcwise.heads.selection import All, Selection
 from arcwise.margins import Margin
 from arcwise.softmax.dense import dense
-from arcwise.softmax.function import differentiable
-from arcwise.softmax.margin import Implementation, check, check_rule, implementation
-from arcwise.softmax.outcome import Pass
+from arcwise.softmax.flow import differentiable
+from arcwise.softmax.function import (
+    Implementation,
+    check_margin,
+    checked_labels,
+    implementation,
+)
 from arcwise.softmax.problem import Problem, prepare
 from arcwise.softmax.workspace import Workspace
 
@@ -25,11 +31,12 @@ class CentreHead(nn.Module):
         centres: (C, D) parameter, or (C, K, D); only its rows' directions count. Initialised
             N(0, 0.01²) as in ArcFace (arXiv 1801.07698, section 3.1), in any length: the start is
             90° ± 1/√D rad.
-        margin: what the target pays. Its running statistics are buffers of this module.
+        margin: the margin of the target. Its running statistics are buffers of this module.
         scale: s.
         selection: which classes take part in a step.
         impl: how the softmax is computed, as for `arcwise.margin_softmax`.
-        report: what the last loss's pass said about its own error; empty for exact ones.
+        centre_optimiser: the `CentreSGD` that moves the centres, or None for another optimiser.
+        metrics: the error of the last loss's gradients; empty where it is rounding only.
     """
 
     def __init__(
@@ -46,7 +53,7 @@ class CentreHead(nn.Module):
         super().__init__()
         if classes < 2:
             raise ArcwiseError(f"CentreHead: got {classes} classes; a softmax needs at least 2")
-        check_rule("CentreHead", margin, scale)
+        check_margin("CentreHead", margin, scale)
         if subcentres < 1:
             raise ArcwiseError(f"CentreHead: got subcentres={subcentres!r}; expected at least 1")
         self.margin = margin
@@ -58,107 +65,92 @@ class CentreHead(nn.Module):
             )
         implementation(impl, torch.device("cpu"))  # refuses what is none
         self.impl = impl
-        self.report: dict[str, float] = {}
+        self.metrics: dict[str, float] = {}
         shape = (classes, dim) if subcentres == 1 else (classes, subcentres, dim)
         self.centres = nn.Parameter(torch.empty(shape))
         nn.init.normal_(self.centres, std=0.01)
         self.statistics = nn.Module()
         for name, value in margin.initial().items():
             self.statistics.register_buffer(name, value)
-        self.swept = False
-        self.pending: Pending | None = None
+        self.centre_optimiser: CentreSGD | None = None
         self._workspace = Workspace()
 
-    def loss(self, embeddings: Tensor, labels: Tensor, strength: float = 1.0) -> Tensor:
-        """Scalar loss of (N, D) embeddings with (N,) int64 labels.
+    def loss(self, embeddings: Tensor, labels: Tensor, margin_scale: float = 1.0) -> Tensor:
+        """Return the scalar loss of (N, D) embeddings with (N,) int64 labels.
 
         Args:
             embeddings: (N, D), not normalised.
-            labels: (N,) in 0..C-1, or -1 for none.
-            strength: fraction of the margin in force, for margin warm-up.
+            labels: (N,) in 0..C-1, or -1 for none. They may stay on the CPU, where reading them
+                waits for no GPU.
+            margin_scale: fraction of the margin in force, 0 to 1, for margin warm-up.
 
         Raises:
             ArcwiseError: shapes or labels that do not fit; or classes are sampled and no
                 `CentreSGD` updates the centres: any other optimiser would move all of them.
         """
-        check(embeddings, self.centres, labels)
+        labels = checked_labels(embeddings, self.centres, labels)
         learning = torch.is_grad_enabled() and self.centres.requires_grad
-        chosen = self.selection.choose(labels, len(self.centres)) if learning else None
-        if chosen is not None and not self.swept:
-            raise ArcwiseError(
-                f"CentreHead: {self.selection} without a CentreSGD; expected one, as decay and "
-                "momentum of any other optimiser would move the classes that take no part"
-            )
-        margin = self.margin if strength == 1.0 else self.margin.at(strength)
-        centres = self.centres
-        offsets = None
-        if chosen is not None:
-            centres, labels, offsets = (
-                centres.detach()[chosen.classes],
-                chosen.labels,
-                chosen.offsets,
-            )
-        if self.impl == "dense" and self.swept:
-            raise ArcwiseError(
-                'CentreHead: impl="dense" under a CentreSGD, which needs a pass in chunks; '
-                'expected impl="auto", "streaming" or "truncated"'
-            )
+        centres, sampled, offsets = self.centres, None, None
+        if learning:
+            on_device = labels.to(centres.device, non_blocking=True)
+            chosen = self.selection.choose(on_device, len(centres))
+            if chosen is not None:
+                labels, sampled, offsets = chosen.labels, chosen.classes, chosen.offsets
+                centres = centres.detach()[sampled]
+        self._check_optimiser(sampled is not None)
         # Copies: a later step moves the buffers, maybe before this one's backward pass.
-        state = {name: kept.clone() for name, kept in self.statistics.named_buffers()}
+        state = {name: buffer.clone() for name, buffer in self.statistics.named_buffers()}
+        margin = self.margin if margin_scale == 1.0 else self.margin.scaled(margin_scale)
         problem = prepare(
-            embeddings, centres, labels, margin, self.scale, state, offsets, observe=self.training
-        )
+            embeddings, centres, labels, margin, self.scale, state, offsets,
+            observe=self.training, sampled=sampled,
+        )  # fmt: skip
         if self.impl == "dense":
             loss = dense(embeddings, centres, labels, margin, self.scale, problem.state, offsets)
         else:
-            loss = self._swept(embeddings, problem, chosen)
+            loss, ctx = differentiable(
+                implementation(self.impl, self.centres.device), problem, embeddings, self.centres,
+                workspace=self._workspace, optimiser=self.centre_optimiser if learning else None,
+            )  # fmt: skip
+            self.metrics = ctx.passes.metrics
         if self.training:
-            self._remember(problem, loss.detach().isfinite())
+            self._keep_statistics(problem, loss.detach().isfinite())
         return loss
 
     forward = loss
 
-    def _swept(self, embeddings: Tensor, problem: Problem, chosen: Chosen | None) -> Tensor:
-        made: list[Pass] = []
+    def _check_optimiser(self, sampled: bool) -> None:
+        """Refuse what the optimiser of the centres cannot do."""
+        if sampled and self.centre_optimiser is None:
+            raise ArcwiseError(
+                f"CentreHead: {self.selection} without a CentreSGD; expected one, as decay and "
+                "momentum of any other optimiser would move the classes that take no part"
+            )
+        if self.impl == "dense" and self.centre_optimiser is not None:
+            raise ArcwiseError(
+                'CentreHead: impl="dense" under a CentreSGD, which needs a pass in chunks; '
+                'expected impl="auto", "streaming" or "truncated"'
+            )
 
-        def start() -> Pass:
-            made.append(how.run(problem, gradients=learning, workspace=self._workspace))
-            return made[0]
-
-        def later(multiple: Tensor) -> None:
-            if self.pending is not None:
-                raise ArcwiseError(
-                    "CentreHead: a second backward pass without a CentreSGD.step(); call it "
-                    "after each, or accumulate gradients in the ordinary mode: a head without a "
-                    "CentreSGD, its parameters in a torch.optim optimiser"
-                )
-            self.pending = Pending(made[0], chosen, multiple, self.centres._version)
-
-        how = implementation(self.impl, self.centres.device)
-        learning = torch.is_grad_enabled()
-        moves = self.swept and self.centres.requires_grad
-        loss = differentiable(embeddings, self.centres, start, later if moves else None)
-        self.report = made[0].report
-        return loss
-
-    def _remember(self, problem: Problem, well: Tensor) -> None:
+    def _keep_statistics(self, problem: Problem, finite: Tensor) -> None:
         """Keep the statistics that this step reached, unless its loss is not a number."""
-        for name, kept in self.statistics.named_buffers():
-            kept.copy_(torch.where(well, problem.state[name], kept))
+        for name, buffer in self.statistics.named_buffers():
+            buffer.copy_(torch.where(finite, problem.state[name], buffer))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy of the head has no fused optimiser: that one moves the original's centres."""
+        return {**self.__dict__, "centre_optimiser": None}
 
 
-@dataclass(frozen=True)
-class Pending:
-    """A pass whose embeddings have their gradient, and whose centres have not moved yet.
+def scale_for(classes: int) -> float:
+    """Return the scale s for this many classes: 2.5 · √2 · log(C - 1), at least 8.
 
-    Attributes:
-        swept: the pass.
-        chosen: the classes that took part, None for all.
-        multiple: scalar dL'/dloss of whatever was made of the loss.
-        version: how often the centres had been changed by then, as autograd counts.
+    √2 · log(C - 1) is the start value of AdaCos (arXiv 1905.00292, section 3.2), chosen so that
+    the target's probability responds most where angles are halfway. A margin and centres that are
+    not spread evenly need more; the factor was chosen on products kept apart for that. A
+    fixed 64, right for ten thousand classes and more, leaves a few dozen hardly grouped: the loss
+    is satisfied long before they are.
     """
-
-    swept: Pass
-    chosen: Chosen | None
-    multiple: Tensor
-    version: int
+    if classes < 2:
+        raise ArcwiseError(f"scale_for: got {classes} classes; expected at least 2")
+    return max(8.0, 2.5 * math.sqrt(2) * math.log(max(classes - 1, 1)))

@@ -15,6 +15,7 @@ class LinearHead(nn.Module):
     Attributes:
         weight: (C, D) parameter.
         bias: (C,) parameter.
+        metrics: empty, as there is no error but rounding.
     """
 
     def __init__(self, classes: int, dim: int) -> None:
@@ -24,11 +25,16 @@ class LinearHead(nn.Module):
         self.weight = nn.Parameter(torch.empty(classes, dim))
         self.bias = nn.Parameter(torch.zeros(classes))
         nn.init.normal_(self.weight, std=0.01)
+        self.metrics: dict[str, float] = {}
 
-    def loss(self, embeddings: Tensor, labels: Tensor, strength: float = 1.0) -> Tensor:
-        """Scalar mean cross-entropy; rows labelled -1 add nothing. There is no margin to weaken."""
+    def loss(self, embeddings: Tensor, labels: Tensor, margin_scale: float = 1.0) -> Tensor:
+        """Return the scalar mean cross-entropy; rows labelled -1 add nothing.
+
+        There is no margin for `margin_scale` to scale.
+        """
         with torch.autocast(embeddings.device.type, enabled=False):
             logits = functional.linear(embeddings.float(), self.weight, self.bias)
+            labels = labels.to(logits.device, non_blocking=True)
             loss = functional.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
             return loss / (labels >= 0).sum().clamp_min(1)
 

@@ -19,7 +19,7 @@ class Chosen:
     Attributes:
         classes: (S,) ascending.
         labels: (N,) positions in `classes`, -1 for no class.
-        offsets: (S,) added to the logit of a class where it is not the target, or None.
+        offsets: (S,) added to the logit of a class where it is a negative, or None.
     """
 
     classes: Tensor
@@ -31,7 +31,7 @@ class Selection(Protocol):
     """Chooses the classes of a step."""
 
     def choose(self, labels: Tensor, classes: int) -> Chosen | None:
-        """(N,) labels among C classes → who takes part; None for all of them."""
+        """Return the classes that take part, given (N,) labels among C; None for all of them."""
         ...
 
 
@@ -40,7 +40,7 @@ class All:
     """Every class, in every step."""
 
     def choose(self, labels: Tensor, classes: int) -> None:
-        """All of them."""
+        """Return None."""
         return None
 
 
@@ -53,9 +53,9 @@ class Sampled:
 
     Attributes:
         rate: share of all classes that take part; those of the batch always do.
-        correction: whether log(1/r) is added to the logits of sampled others, r the share of them
-            that was taken: the sum of exponentials then has the right expectation. Published
-            without; the gradient is biased then.
+        correction: the logQ correction of sampled softmax: whether log(1/r) is added to the logits
+            of sampled negatives, r the share of them that was taken. The sum of exponentials then
+            has the right expectation. The paper has none, and its gradient is biased.
     """
 
     rate: float = 0.1
@@ -68,17 +68,17 @@ class Sampled:
             )
 
     def choose(self, labels: Tensor, classes: int) -> Chosen:
-        """The batch's classes, and of the others as many as the rate leaves room for."""
+        """Return the batch's classes, and as many negatives as the rate leaves room for."""
         positive = torch.zeros(classes, dtype=torch.bool, device=labels.device)
         positive[labels[labels >= 0]] = True
         positives = int(positive.sum())
-        others = classes - positives
-        room = min(max(round(self.rate * classes) - positives, 0), others)
+        negatives = classes - positives
+        room = min(max(round(self.rate * classes) - positives, 0), negatives)
         order = torch.rand(classes, device=labels.device).masked_fill_(positive, 2.0)
         taken = order.topk(positives + room).indices.sort().values
         place = torch.full((classes,), -1, device=labels.device)
         place[taken] = torch.arange(len(taken), device=labels.device)
         offsets = None
         if self.correction and room:
-            offsets = torch.where(positive[taken], 0.0, math.log(others / room))
+            offsets = torch.where(positive[taken], 0.0, math.log(negatives / room))
         return Chosen(taken, torch.where(labels >= 0, place[labels], -1), offsets)

@@ -1,4 +1,4 @@
-"""Faces in a picture, by a detector the user brings (YuNet, through OpenCV)."""
+"""Faces in an image, by a detector the user brings (YuNet, through OpenCV)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from arcwise.images.resize import fit, scale
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One face found.
+    """One face in an image.
 
     Attributes:
-        box: left, top, width, height in pixels; may reach outside the picture.
+        box: left, top, width, height in pixels; may reach outside the image.
         landmarks: (5, 2) float32 x, y: eyes, nose, mouth corners, image-left first.
         score: the detector's confidence, 0 to 1.
     """
@@ -44,7 +44,7 @@ class Face:
 
 
 def most_central(faces: Sequence[Face], height: int, width: int) -> Face:
-    """The face whose middle is nearest to that of the picture."""
+    """Return the face whose middle is nearest to that of the image."""
     return min(faces, key=lambda one: math.dist(one.centre, (width / 2, height / 2)))
 
 
@@ -54,8 +54,8 @@ class FaceDetector:
     Args:
         model: the `.onnx` file.
         score: the least confidence of a face.
-        longest: a picture with a longer side is shrunk to this before looking, in pixels; the
-            answer is in pixels of the picture as given.
+        longest: an image with a longer side is shrunk to this before looking, in pixels; the
+            answer is in pixels of the image as given.
 
     Raises:
         ArcwiseError: the file is missing or is no such model.
@@ -76,7 +76,7 @@ class FaceDetector:
         self._lock = threading.Lock()  # setting the size and looking are two calls
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """The faces in a picture, largest first.
+        """Return the faces in an image, largest first.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -88,11 +88,11 @@ class FaceDetector:
         rows, columns = small.shape[:2]
         with self._lock:
             self._network.setInputSize((columns, rows))
-            _, found = self._network.detect(np.ascontiguousarray(small[..., ::-1]))
-        if found is None:
+            _, detections = self._network.detect(np.ascontiguousarray(small[..., ::-1]))
+        if detections is None:
             return []
         back = np.array([width / columns, height / rows] * 7, np.float32)
-        faces = [_face(row[:14] * back, float(row[14])) for row in found]
+        faces = [_face(row[:14] * back, float(row[14])) for row in detections]
         return sorted(faces, key=lambda face: face.area, reverse=True)
 
 

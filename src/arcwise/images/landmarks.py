@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from arcwise.errors import ArcwiseError
-from arcwise.images.plausible import impossible
+from arcwise.images.plausible import TEMPLATE, impossible
 from arcwise.images.resize import scale
-from arcwise.images.template import TEMPLATE
 
-_MUCH = 0.5  # of the size; bilinear interpolation passes over pixels where it shrinks further
+_LEAST_SCALE = 0.5  # bilinear interpolation passes over pixels where it shrinks further
 
 
 def template(size: int = 112) -> NDArray[np.float64]:
-    """(5, 2) where the landmarks belong in a square crop of `size` pixels.
+    """Return where the landmarks belong in a square crop of `size` pixels, (5, 2) x, y.
 
     Multiples of 128 that are none of 112 (128, 256, 512) get 8/112 more room on either side, as
     the published crops of those sizes have; everything else is the 112 template, scaled.
@@ -28,7 +27,7 @@ def template(size: int = 112) -> NDArray[np.float64]:
 
 
 def umeyama(source: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
-    """(2, 3) similarity transform (rotation, one scale, shift; no mirror) nearest to the points.
+    """Return the (2, 3) similarity transform (rotation, scale, shift) nearest to the points.
 
     Least squares over `source` → `target`: Umeyama, TPAMI 13(4), 1991, equations 40-43.
 
@@ -56,7 +55,7 @@ def umeyama(source: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
 
 
 def five_points(landmarks: ArrayLike) -> NDArray[np.float64]:
-    """(5, 2) x, y of eyes, nose tip and mouth corners, of 5 or of 68 landmarks.
+    """Return the (5, 2) x, y of eyes, nose tip and mouth corners, of 5 or of 68 landmarks.
 
     Of the 68 of Multi-PIE and 300-W (Sagonas et al., ICCV Workshops 2013), an eye is the middle
     between its corners.
@@ -80,7 +79,7 @@ def five_points(landmarks: ArrayLike) -> NDArray[np.float64]:
 
 
 def is_profile(points: NDArray[np.floating]) -> bool:
-    """Whether the nose is beyond an eye, seen along the line between the eyes.
+    """Return whether the nose is beyond an eye, seen along the line between the eyes.
 
     The tip of a nose is about as far in front of the eyes as half of what lies between these, or a
     little more, so it passes one of them where a head is turned by 40 to 45 degrees.
@@ -94,9 +93,9 @@ def is_profile(points: NDArray[np.floating]) -> bool:
 
 
 def align(image: NDArray[np.uint8], landmarks: ArrayLike, size: int = 112) -> NDArray[np.uint8]:
-    """(size, size, 3) uint8 RGB: the face turned, scaled and shifted onto the template.
+    """Return the face turned, scaled and shifted onto the template, (size, size, 3) uint8 RGB.
 
-    What lies outside the picture is black. Bilinear; a face that shrinks to less than half is first
+    What lies outside the image is black. Bilinear; a face that shrinks to less than half is first
     averaged over areas.
 
     Args:
@@ -105,19 +104,19 @@ def align(image: NDArray[np.uint8], landmarks: ArrayLike, size: int = 112) -> ND
         size: side of the crop, in pixels.
 
     Raises:
-        ArcwiseError: another number of points, or points no face in the picture can have.
+        ArcwiseError: another number of points, or points no face in the image can have.
     """
-    points, wanted = five_points(landmarks), template(size)
+    points, targets = five_points(landmarks), template(size)
     if (reason := impossible(points, *image.shape[:2])) is not None:
         raise ArcwiseError(reason)
-    matrix = umeyama(points, wanted)
+    matrix = umeyama(points, targets)
     factor = float(np.hypot(*matrix[:, 0]))
-    if factor < _MUCH:
+    if factor < _LEAST_SCALE:
         height, width = image.shape[:2]
         rows, columns = max(1, round(height * factor)), max(1, round(width * factor))
         image = scale(image, rows, columns)
         points = (points + 0.5) * (columns / width, rows / height) - 0.5  # centres of pixels
-        matrix = umeyama(points, wanted)
+        matrix = umeyama(points, targets)
     flags = cv2.INTER_LINEAR
     crop: NDArray[Any] = cv2.warpAffine(image, matrix, (size, size), flags=flags, borderValue=0)
     return crop

@@ -1,13 +1,24 @@
-"""Whether landmarks can be those of a face in a picture, and what is wrong where they cannot."""
+"""Whether landmarks can be those of a face in an image, and what is wrong where they cannot."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.images.template import TEMPLATE
-
 Points = NDArray[np.floating]
+
+TEMPLATE: NDArray[np.float64] = np.array(
+    [
+        (38.2946, 51.6963),
+        (73.5318, 51.5014),
+        (56.0252, 71.7366),
+        (41.5493, 92.3655),
+        (70.7299, 92.2041),
+    ]
+)
+"""(5, 2) x, y of eyes, nose and mouth corners in a 112 x 112 crop, image-left first (ArcFace)."""
+
+TEMPLATE.setflags(write=False)
 
 _RELATIVE = 1.5  # pixels from the corner; coordinates of 0 to 1 or -1 to 1 may lie a little beyond
 _PLACE = 2.0  # pixels that a face has at least
@@ -23,12 +34,12 @@ _FACE = _FLAT[:, 0] + 1j * _FLAT[:, 1]
 
 
 def impossible(points: Points, height: int, width: int) -> str | None:
-    """Why no face in a picture can have these landmarks; None where one can.
+    """Return why no face in an image can have these landmarks; None where one can.
 
     Args:
         points: (5, 2) x, y of eyes, nose and mouth corners, image-left first, in pixels.
-        height: of the picture.
-        width: of the picture.
+        height: of the image.
+        width: of the image.
     """
     if (reason := _no_shape(points)) is not None:
         return reason
@@ -42,13 +53,13 @@ def impossible(points: Points, height: int, width: int) -> str | None:
         return None
     across, down = (f"{one.min():.4g} to {one.max():.4g}" for one in points.T)
     return (
-        f"landmarks lie outside the picture, {outside} of {len(points)}: x {across} and y {down} "
+        f"landmarks lie outside the image, {outside} of {len(points)}: x {across} and y {down} "
         f"of {width} x {height} pixels"
     )
 
 
 def _no_shape(points: Points) -> str | None:
-    """What is wrong with points that are none, or no five of them."""
+    """Return what is wrong with points that are no five different points; None for nothing."""
     if not np.isfinite(points).all():
         return "landmarks hold a NaN, an infinity or a gap"
     spread = np.ptp(points, axis=0).max()
@@ -56,7 +67,7 @@ def _no_shape(points: Points) -> str | None:
         if spread > 0 and np.abs(points).max() <= _RELATIVE:
             return (
                 f"landmarks from {points.min():.3g} to {points.max():.3g} are all in one pixel, "
-                "relative to the picture's size perhaps; expected pixels"
+                "relative to the image's size perhaps; expected pixels"
             )
         return "all landmarks lie in one place"
     lengths = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
@@ -66,16 +77,16 @@ def _no_shape(points: Points) -> str | None:
 
 
 def doubtful(points: Points, height: int, width: int) -> str | None:
-    """What is odd about landmarks that a face can have: a person should look; None for nothing."""
+    """Return what is odd about landmarks that a face can have; None for nothing."""
     if outside := _outside(points, height, width):
-        return f"{outside} of {len(points)} landmarks are outside the picture"
+        return f"{outside} of {len(points)} landmarks are outside the image"
     if abs(angle := _angle(points)) > _TURNED:
         return f"turned by {angle:.0f} degrees"
     return "unlike a face seen from in front" if _misfit(points) > _UNLIKE else None
 
 
 def _mistake(points: Points) -> str | None:
-    """What was done to a face's landmarks that are none as they stand."""
+    """Return in which wrong order a face's landmarks are; None where they are right."""
     misfit = _misfit(points)
     if misfit <= _UNLIKE:
         return None
@@ -102,7 +113,7 @@ def _mistake(points: Points) -> str | None:
 
 
 def _misfit(points: Points) -> float:
-    """The share of the points' spread that no turn, size and place of a face explains, 0 to 1."""
+    """Return the share of the points' spread, 0 to 1, that no pose of a face explains."""
     flat = points - points.mean(axis=0)
     cloud = flat[:, 0] + 1j * flat[:, 1]
     spread = np.vdot(cloud, cloud).real * np.vdot(_FACE, _FACE).real
@@ -110,7 +121,7 @@ def _misfit(points: Points) -> float:
 
 
 def _angle(points: Points) -> float:
-    """Degrees by which a face is turned, clockwise as it is seen."""
+    """Return the degrees by which a face is turned, clockwise as it is seen."""
     flat = points - points.mean(axis=0)
     return float(np.degrees(np.angle(np.vdot(_FACE, flat[:, 0] + 1j * flat[:, 1]))))
 

@@ -1,10 +1,10 @@
-"""How a picture is made ready for an encoder: described once, executed here and nowhere else."""
+"""How an image is made ready for an encoder: described once, executed here and nowhere else."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -29,7 +29,7 @@ class Preparation:
         colour: the channel order the encoder sees.
         mean: subtracted from each channel the encoder sees, in units of 0..255.
         std: each channel is divided by it afterwards, in the same units.
-        flip: the embedding is unit(f(x) + f(mirror x)); executed by the runtime.
+        flip_tta: the embedding is unit(f(x) + f(mirror x)); executed by the runtime.
     """
 
     height: int = 112
@@ -38,7 +38,7 @@ class Preparation:
     colour: Colour = "rgb"
     mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
     std: tuple[float, float, float] = (127.5, 127.5, 127.5)
-    flip: bool = False
+    flip_tta: bool = False
 
     def __post_init__(self) -> None:
         for side in ("height", "width"):
@@ -58,13 +58,18 @@ class Preparation:
                 f"mean is {self.mean} and std {self.std}, of pixels from 0 to 1; expected them of "
                 "pixels from 0 to 255: multiply both by 255"
             )
-        if not isinstance(self.flip, bool):
-            raise ArcwiseError(f"flip is {self.flip!r}; expected true or false")
+        if not isinstance(self.flip_tta, bool):
+            raise ArcwiseError(f"flip_tta is {self.flip_tta!r}; expected true or false")
+
+    @property
+    def channels(self) -> tuple[int, int, int]:
+        """The channels of an RGB image in the order in which the encoder sees them."""
+        return (0, 1, 2) if self.colour == "rgb" else (2, 1, 0)
 
     def pixels(
         self, image: NDArray[np.uint8], out: NDArray[np.uint8] | None = None
     ) -> NDArray[np.uint8]:
-        """(height, width, 3) uint8 RGB: the picture brought to the encoder's size.
+        """Return the image at the encoder's size, (height, width, 3) uint8 RGB.
 
         Args:
             image: (H, W, 3) uint8 RGB, as `decode` gives it.
@@ -72,7 +77,7 @@ class Preparation:
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ArcwiseError(
-                f"a picture is an (H, W, 3) uint8 RGB array; got {image.dtype} of {image.shape}"
+                f"an image is an (H, W, 3) uint8 RGB array; got {image.dtype} of {image.shape}"
             )
         if self.resize == "stretch":
             return scale(image, self.height, self.width, out)
@@ -83,10 +88,10 @@ class Preparation:
         return self._padded(scale(image, *inside), out)
 
     def tensor(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(N, 3, height, width) float32: what the encoder is given.
+        """Return what the encoder is given, (N, 3, height, width) float32.
 
         Args:
-            pixels: (N, height, width, 3) uint8 RGB, pictures that went through `pixels`.
+            pixels: (N, height, width, 3) uint8 RGB, images that went through `pixels`.
         """
         expected = (self.height, self.width, 3)
         if pixels.ndim != 4 or pixels.shape[1:] != expected or pixels.dtype != np.uint8:
@@ -95,40 +100,45 @@ class Preparation:
                 f"got {pixels.dtype} of {pixels.shape}"
             )
         out = np.empty((len(pixels), 3, self.height, self.width), np.float32)
-        mean = np.array(self.mean, np.float32).reshape(3, 1, 1)
-        std = np.array(self.std, np.float32).reshape(3, 1, 1)
-        order = (0, 1, 2) if self.colour == "rgb" else (2, 1, 0)
         for image, planes in zip(pixels, out, strict=True):  # one by one: they stay in the cache
-            for channel, source in enumerate(order):
-                planes[channel] = image[..., source]
-            np.subtract(planes, mean, out=planes)
-            np.divide(planes, std, out=planes)
+            for plane, channel in zip(planes, self.channels, strict=True):
+                plane[:] = image[..., channel]
+            self.normalise(planes)
         return out
 
+    def normalise(self, planes: Any, as_array: Callable[[Any], Any] = np.asarray) -> None:
+        """Bring planes from 0..255 to what the encoder is given, in place.
+
+        Args:
+            planes: (…, 3, height, width) float32, in the order of `channels`: an array, or a tensor
+                of any library that calculates in place.
+            as_array: makes one of the same kind of a numpy array, for a tensor on its device.
+        """
+        mean, std = (np.array(one, np.float32).reshape(3, 1, 1) for one in (self.mean, self.std))
+        planes -= as_array(mean)
+        planes /= as_array(std)
+
     def as_dict(self) -> dict[str, Any]:
-        """The fields as plain JSON values."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-        }
+        """Return the fields as plain JSON values, by the keys of `model.json`."""
+        values = {key: getattr(self, name) for key, name in _FIELDS.items()}
+        return {key: list(one) if isinstance(one, tuple) else one for key, one in values.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preparation:
-        """The preparation that `as_dict` wrote.
+        """Return the preparation that `as_dict` wrote.
 
         Raises:
             BundleError: a key is unknown or missing, or a value is not one it may have.
         """
-        names = [field.name for field in fields(cls)]
         for key in values:
-            if key not in names:
+            if key not in _FIELDS:
                 raise BundleError(
-                    f"preparation has an unknown key {key!r}; expected {', '.join(names)}"
+                    f"preparation has an unknown key {key!r}; expected {', '.join(_FIELDS)}"
                 )
-        if missing := [name for name in names if name not in values]:
+        if missing := [key for key in _FIELDS if key not in values]:
             raise BundleError(f"preparation lacks {', '.join(missing)}")
         try:
-            return cls(**values)
+            return cls(**{_FIELDS[key]: value for key, value in values.items()})
         except ArcwiseError as problem:
             raise BundleError(f"preparation: {problem}") from None
 
@@ -138,7 +148,7 @@ class Preparation:
             if (height, width) == (self.height, self.width):
                 return image
             out = np.empty((self.height, self.width, 3), np.uint8)
-        mean = self.mean if self.colour == "rgb" else self.mean[::-1]
+        mean = [self.mean[channel] for channel in self.channels]
         colour = np.clip(np.rint(mean), 0, 255).astype(np.uint8)  # the encoder sees it as zero
         out[:] = colour
         top, left = (self.height - height) // 2, (self.width - width) // 2
@@ -146,10 +156,16 @@ class Preparation:
         return out
 
 
-def _centre(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """The largest centred part with the proportions of height : width.
+_FIELDS = {
+    ("flip" if one.name == "flip_tta" else one.name): one.name for one in fields(Preparation)
+}
+"""By the key in `model.json`. The fingerprint of a model covers these keys, so they stay."""
 
-    Cut before scaling: the same pixels as cutting afterwards, and a picture 1 pixel high and a
+
+def _centre(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Return the largest centred part with the proportions of height : width.
+
+    Cut before scaling: the same pixels as cutting afterwards, and an image 1 pixel high and a
     million wide does not become a gigabyte in between.
     """
     rows, columns = fit(height, width, image.shape[0], image.shape[1])

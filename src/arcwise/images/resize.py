@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 def scale(
     image: NDArray[np.uint8], height: int, width: int, out: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8]:
-    """(height, width, 3): the picture at another size, in `out` where that is given.
+    """Return the image at another size, (height, width, 3), in `out` where that is given.
 
     A side that shrinks is averaged over areas, a side that grows is interpolated; when one does
     each, the shrinking goes first (OpenCV's area mode is only that when both sides shrink).
@@ -37,7 +37,7 @@ def _copied(image: NDArray[np.uint8], out: NDArray[np.uint8]) -> NDArray[np.uint
 
 
 def fit(height: int, width: int, inside_height: int, inside_width: int) -> tuple[int, int]:
-    """The largest (height, width) of the same proportions inside a box, at least one pixel."""
+    """Return the largest (height, width) of the same proportions in a box, at least one pixel."""
     factor = min(inside_height / height, inside_width / width)
     return (
         min(max(round(height * factor), 1), inside_height),

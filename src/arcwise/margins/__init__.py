@@ -1,16 +1,16 @@
-"""The margin family: what the target class has to pay, as pure functions of its cosine.
+"""The margin family: the logit of the target class, as pure functions of its cosine.
 
-Shapes: N samples, K other classes. A margin is a frozen dataclass with numbers in it. The softmax
-over centres asks it (see `Margin`)
+Shapes: N samples, K negatives (classes that are not the target). A margin is a frozen dataclass
+with numbers in it. The softmax over centres calls (see `Margin`)
 
-* ``target(cos, norm, state)``: (N,) target cosines → value ψ(cos), slope dψ/dcos and dψ/dnorm;
-* ``others(cos, value, state)``: (N, K) cosines to other classes → value and slope;
+* ``target(cos, norm, state)``: (N,) target cosines → margin logit ψ(cos), dψ/dcos and dψ/dnorm;
+* ``negatives(cos, psi, state)``: (N, K) cosines to negatives → as they count, and the derivative;
 * ``initial()``, ``observe(cos, norm, state)``: running statistics, where a method has some;
-* ``penalty(norm)``: a price on the embedding's length, where a method has one;
-* ``at(strength)``: the same margin at a fraction of its strength, for margin warm-up.
+* ``penalty(norm)``: a penalty on the embedding's length, where a method has one;
+* ``scaled(margin_scale)``: the same margin at a fraction of its size, for margin warm-up.
 
-Value and slope are closed forms, so every softmax, dense or not, trains the same function, and no
-derivative goes through ``acos``, whose own is infinite at cos = ±1.
+Logit and derivative are closed forms, so every softmax, dense or not, trains the same function, and
+no derivative goes through ``acos``, whose own is infinite at cos = ±1.
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ from arcwise.margins.combined import Combined
 from arcwise.margins.cosface import CosFace
 from arcwise.margins.curricularface import CurricularFace
 from arcwise.margins.elasticface import ElasticFace
-from arcwise.margins.filtered import Filtered
 from arcwise.margins.magface import MagFace
-from arcwise.margins.margin import Margin, State
-from arcwise.margins.normsoftmax import NormSoftmax
+from arcwise.margins.margin import Margin, NormSoftmax, State
+from arcwise.margins.reweighted import Filtered, SupportVector
 from arcwise.margins.sphereface import SphereFace
-from arcwise.margins.supportvector import SupportVector
 
 __all__ = [
     "MIN_SINE",

@@ -1,4 +1,4 @@
-"""AdaFace: a margin that follows the quality of the picture, told by the embedding's length."""
+"""AdaFace: a margin that follows the quality of the image, read from the embedding's length."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-from arcwise.margins.accepted import check_choice, check_range
 from arcwise.margins.angle import Gradient, shifted
-from arcwise.margins.margin import Margin, State
+from arcwise.margins.margin import Margin, State, check_choice, check_range
 
 SHORTEST, LONGEST = 1e-3, 100.0
 """Lengths are held between these, as in the released code, so that one cannot spoil the mean."""
@@ -31,9 +30,9 @@ class AdaFace(Margin):
         m: 0 ≤ m ≤ π/2.
         h: how far from the mean, in standard deviations, is 1/h away from ẑ = ±1.
         alpha: weight of this step's lengths in the running mean and standard deviation.
-        gradient: ``"exact"``, or ``"detached"`` for slope 1.
+        gradient: ``"exact"``, or ``"detached"`` for derivative 1.
         beyond: how the cosine goes on where θ - m ẑ leaves 0..π: ``"monotone"`` as in `ArcFace`,
-            falling on both sides; ``"clip"``, as the released code, flat with slope 0.
+            falling on both sides; ``"clip"``, as the released code, flat with derivative 0.
     """
 
     m: float = 0.4
@@ -69,16 +68,16 @@ class AdaFace(Margin):
         lengths = norm.clamp(SHORTEST, LONGEST)
         quality = self.h * (lengths - state["mean"]) / (state["std"] + 1e-3)
         easing = self.m * quality.clamp(-1.0, 1.0)
-        value, slope, _ = shifted(cos, -easing, self.gradient, "monotone")
+        psi, derivative, _ = shifted(cos, -easing, self.gradient, "monotone")
         if self.beyond == "clip":
             # The monotone branches leave [-1, 1] exactly where the angle leaves 0..π.
-            slope = torch.where(value.abs() > 1.0, 0.0, slope)
-            value = value.clamp(-1.0, 1.0)
-        return value - easing - self.m, slope, None
+            derivative = torch.where(psi.abs() > 1.0, 0.0, derivative)
+            psi = psi.clamp(-1.0, 1.0)
+        return psi - easing - self.m, derivative, None
 
-    def at(self, strength: float) -> Self:
-        """The margin with strength·m."""
-        return replace(self, m=self.m * strength)
+    def scaled(self, margin_scale: float) -> Self:
+        """The margin with margin_scale·m."""
+        return replace(self, m=self.m * margin_scale)
 
     def _moved(self, old: Tensor, new: Tensor) -> Tensor:
         return (self.alpha * new + (1.0 - self.alpha) * old).to(old)

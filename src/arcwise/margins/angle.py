@@ -5,7 +5,7 @@ One formula serves every angular margin: with φ = m₁θ + m₂ and k = ⌊φ/�
     ψ = (-1)ᵏ cos φ - 2k,        dψ/dcos θ = m₁ |sin φ| / sin θ,        dψ/dm₂ = -|sin φ|.
 
 It is SphereFace's (arXiv 1704.08063, eq. 6) for any real m₁ and m₂: continuous with a continuous
-slope, and falling from θ = 0 to θ = π. For 0 ≤ φ ≤ π it is cos φ.
+derivative, and falling from θ = 0 to θ = π. For 0 ≤ φ ≤ π it is cos φ.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ import torch
 from torch import Tensor
 
 Gradient = Literal["exact", "detached"]
-"""The slope that is trained: the derivative of the value, or 1 whatever the value."""
+"""The derivative that is trained: that of ψ, or 1 whatever ψ is."""
 
 Beyond = Literal["monotone", "linear", "easy"]
 """How cos(θ + m) goes on: the formula above, cos θ - m sin m past π - m, or cos θ past 90°."""
 
 MIN_SINE = 1e-4
-"""sin θ below which an exact slope is held: the gradient keeps its bound, s·|ψ'|·sin θ ≤ s·m₁."""
+"""sin θ below which an exact derivative is held, so that the gradient keeps its bound.
+
+The bound is s·|ψ'|·sin θ ≤ s·m₁.
+"""
 
 
 def shifted(
@@ -34,30 +37,30 @@ def shifted(
     Args:
         cos: (N,) cosines of θ.
         m: radians from -π to π, one or (N,).
-        gradient: ``"detached"`` for a slope of 1 by the cosine; the one by m stays exact.
+        gradient: ``"detached"`` for a derivative of 1 by the cosine; the one by m stays exact.
         beyond: which continuation.
     """
     cos_m, sin_m = (m.cos(), m.sin()) if isinstance(m, Tensor) else (math.cos(m), math.sin(m))
-    # Only the sine is held in range: at m = 0 the value is the cosine itself, whatever rounding
+    # Only the sine is held in range: at m = 0 the logit is the cosine itself, whatever rounding
     # made of it.
     sine = _sine(cos)
-    value = cos * cos_m - sine * sin_m
-    slope = (cos_m + cos.clamp(-1.0, 1.0) * sin_m / sine.clamp_min(MIN_SINE)).abs()
+    psi = cos * cos_m - sine * sin_m
+    derivative = (cos_m + cos.clamp(-1.0, 1.0) * sin_m / sine.clamp_min(MIN_SINE)).abs()
     by_m = -(sine * cos_m + cos * sin_m).abs()
 
     past = (m > 0.0) & (cos <= -cos_m)  # θ + m ≥ π
     before = (m < 0.0) & (cos > cos_m)  # θ + m < 0
-    value = torch.where(past, -2.0 - value, torch.where(before, 2.0 - value, value))
+    psi = torch.where(past, -2.0 - psi, torch.where(before, 2.0 - psi, psi))
     if beyond == "linear":
-        value = torch.where(past, cos - m * sin_m, value)
-        slope = torch.where(past, 1.0, slope)
+        psi = torch.where(past, cos - m * sin_m, psi)
+        derivative = torch.where(past, 1.0, derivative)
         by_m = torch.where(past, -(sin_m + m * cos_m), by_m)
     elif beyond == "easy":
         near = cos > 0.0
-        value = torch.where(near, value, cos)
-        slope = torch.where(near, slope, 1.0)
+        psi = torch.where(near, psi, cos)
+        derivative = torch.where(near, derivative, 1.0)
         by_m = torch.where(near, by_m, 0.0)
-    return value, torch.ones_like(cos) if gradient == "detached" else slope, by_m
+    return psi, torch.ones_like(cos) if gradient == "detached" else derivative, by_m
 
 
 def multiplied(cos: Tensor, m1: float, m2: float, gradient: Gradient) -> tuple[Tensor, Tensor]:
@@ -66,10 +69,10 @@ def multiplied(cos: Tensor, m1: float, m2: float, gradient: Gradient) -> tuple[T
         return shifted(cos, m2, gradient, "monotone")[:2]
     phi = m1 * cos.clamp(-1.0, 1.0).acos() + m2
     k = (phi / math.pi).floor()
-    value = torch.where(k % 2 == 0, phi.cos(), -phi.cos()) - 2.0 * k
+    psi = torch.where(k % 2 == 0, phi.cos(), -phi.cos()) - 2.0 * k
     if gradient == "detached":
-        return value, torch.ones_like(cos)
-    return value, m1 * phi.sin().abs() / _sine(cos).clamp_min(MIN_SINE)
+        return psi, torch.ones_like(cos)
+    return psi, m1 * phi.sin().abs() / _sine(cos).clamp_min(MIN_SINE)
 
 
 def _sine(cos: Tensor) -> Tensor:

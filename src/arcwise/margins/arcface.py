@@ -8,9 +8,8 @@ from typing import Self
 
 from torch import Tensor
 
-from arcwise.margins.accepted import check_choice, check_range
 from arcwise.margins.angle import Beyond, Gradient, shifted
-from arcwise.margins.margin import Margin, State
+from arcwise.margins.margin import Margin, State, check_choice, check_range
 
 
 @dataclass(frozen=True)
@@ -19,10 +18,10 @@ class ArcFace(Margin):
 
     Attributes:
         m: the angle in radians, 0 ≤ m ≤ π.
-        gradient: ``"exact"`` is the derivative of the value, sin(θ + m)/sin θ. ``"detached"`` has
-            the same value and slope 1, which is what arcface_torch trains.
+        gradient: ``"exact"`` is the derivative of ψ, sin(θ + m)/sin θ. ``"detached"`` has the
+            same ψ with the derivative 1, which is what arcface_torch trains.
         beyond: how ψ goes on past θ + m = π, where cos(θ + m) would rise again. ``"monotone"``
-            is -2 - cos(θ + m): continuous, with a continuous slope, and falling all the way to
+            is -2 - cos(θ + m): continuous, with a continuous derivative, and falling all the way to
             θ = π. ``"linear"``, cos θ - m sin m, and ``"easy"``, cos θ from 90° on, are the two in
             public code, there to reproduce it: both jump.
     """
@@ -38,9 +37,9 @@ class ArcFace(Margin):
 
     def target(self, cos: Tensor, norm: Tensor, state: State) -> tuple[Tensor, Tensor, None]:
         """ψ(t) = t cos m - sin θ sin m up to θ = π - m, and then as `beyond` says."""
-        value, slope, _ = shifted(cos, self.m, self.gradient, self.beyond)
-        return value, slope, None
+        psi, derivative, _ = shifted(cos, self.m, self.gradient, self.beyond)
+        return psi, derivative, None
 
-    def at(self, strength: float) -> Self:
-        """The margin with strength·m."""
-        return replace(self, m=self.m * strength)
+    def scaled(self, margin_scale: float) -> Self:
+        """The margin with margin_scale·m."""
+        return replace(self, m=self.m * margin_scale)

@@ -9,9 +9,8 @@ from typing import Self
 from torch import Tensor
 
 from arcwise.errors import ArcwiseError
-from arcwise.margins.accepted import check_choice, check_range
 from arcwise.margins.angle import Gradient, multiplied
-from arcwise.margins.margin import Margin, State
+from arcwise.margins.margin import Margin, State, check_choice, check_range
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Combined(Margin):
         m1: factor on the angle, above 0.
         m2: radians added to it, 0 ≤ m2 ≤ π.
         m3: what is taken from the cosine, 0 ≤ m3 ≤ 2.
-        gradient: ``"exact"``, or ``"detached"`` for slope 1.
+        gradient: ``"exact"``, or ``"detached"`` for derivative 1.
     """
 
     m1: float
@@ -42,10 +41,10 @@ class Combined(Margin):
 
     def target(self, cos: Tensor, norm: Tensor, state: State) -> tuple[Tensor, Tensor, None]:
         """ψ(t) = cos(m₁ arccos t + m₂) - m₃."""
-        value, slope = multiplied(cos, self.m1, self.m2, self.gradient)
-        return value - self.m3, slope, None
+        psi, derivative = multiplied(cos, self.m1, self.m2, self.gradient)
+        return psi - self.m3, derivative, None
 
-    def at(self, strength: float) -> Self:
-        """m₂ and m₃ times the strength; m₁ as far from 1."""
-        m1 = 1.0 + (self.m1 - 1.0) * strength
-        return replace(self, m1=m1, m2=self.m2 * strength, m3=self.m3 * strength)
+    def scaled(self, margin_scale: float) -> Self:
+        """m₂ and m₃ times the margin scale; m₁ as far from 1."""
+        m1 = 1.0 + (self.m1 - 1.0) * margin_scale
+        return replace(self, m1=m1, m2=self.m2 * margin_scale, m3=self.m3 * margin_scale)

@@ -8,8 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from arcwise.margins.accepted import check_range
-from arcwise.margins.margin import Margin, State
+from arcwise.margins.margin import Margin, State, check_range
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,6 @@ class CosFace(Margin):
         """ψ(t) = t - m."""
         return cos - self.m, torch.ones_like(cos), None
 
-    def at(self, strength: float) -> Self:
-        """The margin with strength·m."""
-        return replace(self, m=self.m * strength)
+    def scaled(self, margin_scale: float) -> Self:
+        """The margin with margin_scale·m."""
+        return replace(self, m=self.m * margin_scale)

@@ -1,4 +1,4 @@
-"""CurricularFace: hard other classes count for little at first, for more as training goes well."""
+"""CurricularFace: hard negatives count for little at first, for more as training goes well."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from arcwise.margins.accepted import check_choice, check_range
 from arcwise.margins.angle import Beyond, Gradient, shifted
-from arcwise.margins.margin import Margin, State
+from arcwise.margins.margin import Margin, State, check_choice, check_range
 
 
 @dataclass(frozen=True)
 class CurricularFace(Margin):
-    """ArcFace's target with a curriculum on the others (CurricularFace, arXiv 2004.00288).
+    """ArcFace's target with a curriculum on the negatives (CurricularFace, arXiv 2004.00288).
 
-    t is a running mean of the target cosines from 0 on. Another class whose cosine u is above the
-    target's value after its margin is hard and counts as u(t + u): less than u at first, while
+    t is a running mean of the target cosines from 0 on. A negative whose cosine u is above the
+    target's margin logit is hard and counts as u(t + u): less than u at first, while
     t + u < 1, and more once t is high.
 
     Attributes:
         m: the target's angle in radians, 0 ≤ m ≤ π.
         alpha: weight of this step's mean in t.
-        gradient: ``"exact"``, or ``"detached"`` for slope 1 of the target.
+        gradient: ``"exact"``, or ``"detached"`` for derivative 1 of the target.
         beyond: as in `ArcFace`; the released code has ``"linear"``. (It finds the hard classes
-            with cos(θ + m) itself, also past π; here it is the value that the target has.)
-        curriculum: share of the re-weighting that is in force, 0 to 1; `at` lowers it.
+            with cos(θ + m) itself, also past π. This one compares with the target's margin logit.)
+        curriculum: share of the re-weighting that is in force, 0 to 1; `scaled` lowers it.
     """
 
     m: float = 0.5
@@ -58,23 +57,23 @@ class CurricularFace(Margin):
 
     def target(self, cos: Tensor, norm: Tensor, state: State) -> tuple[Tensor, Tensor, None]:
         """As `ArcFace`."""
-        value, slope, _ = shifted(cos, self.m, self.gradient, self.beyond)
-        return value, slope, None
+        psi, derivative, _ = shifted(cos, self.m, self.gradient, self.beyond)
+        return psi, derivative, None
 
-    def others(self, cos: Tensor, value: Tensor, state: State) -> tuple[Tensor, Tensor | None]:
-        """Hard ones u(t + u) with slope t + 2u, the rest as they are.
+    def negatives(self, cos: Tensor, psi: Tensor, state: State) -> tuple[Tensor, Tensor | None]:
+        """Hard ones u(t + u) with derivative t + 2u, the rest as they are.
 
-        While t is below 0, a hard one may be above the bound that `Margin.others` states, by |t|.
+        While t is below 0, a hard one may be above the bound of `Margin.negatives`, by |t|.
         """
         if self.curriculum == 0.0:
             return cos, None
         t = {**self.initial(), **state}["t"]
         kept = 1.0 - self.curriculum
-        hard = cos > value[:, None]
-        counts = cos * (kept + self.curriculum * (t + cos))
-        slope = kept + self.curriculum * (t + 2.0 * cos)
-        return torch.where(hard, counts, cos), torch.where(hard, slope, 1.0)
+        hard = cos > psi[:, None]
+        reweighted = cos * (kept + self.curriculum * (t + cos))
+        derivative = kept + self.curriculum * (t + 2.0 * cos)
+        return torch.where(hard, reweighted, cos), torch.where(hard, derivative, 1.0)
 
-    def at(self, strength: float) -> Self:
-        """The angle m and the curriculum times the strength."""
-        return replace(self, m=self.m * strength, curriculum=self.curriculum * strength)
+    def scaled(self, margin_scale: float) -> Self:
+        """The angle m and the curriculum times the margin scale."""
+        return replace(self, m=self.m * margin_scale, curriculum=self.curriculum * margin_scale)

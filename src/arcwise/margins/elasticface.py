@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from arcwise.errors import ArcwiseError
-from arcwise.margins.accepted import check_choice, check_range
 from arcwise.margins.angle import Beyond, Gradient, shifted
-from arcwise.margins.margin import Margin, State
+from arcwise.margins.margin import Margin, State, check_choice, check_range
 
 Form = Literal["arc", "cos"]
 
@@ -31,7 +30,7 @@ class ElasticFace(Margin):
         plus: ElasticFace+: the larger of the margins drawn go to the samples farther from their
             centres. (The released code sorts both, but indexes the margins with the samples' order
             instead of its inverse, so that who gets which is arbitrary. Not reproduced.)
-        gradient: ``"exact"``, or ``"detached"`` for slope 1.
+        gradient: ``"exact"``, or ``"detached"`` for derivative 1.
         beyond: as in `ArcFace`, for arc.
     """
 
@@ -68,9 +67,9 @@ class ElasticFace(Margin):
             )
         if self.form == "cos":
             return cos - m, torch.ones_like(cos), None
-        value, slope, _ = shifted(cos, m, self.gradient, self.beyond)
-        return value, slope, None
+        psi, derivative, _ = shifted(cos, m, self.gradient, self.beyond)
+        return psi, derivative, None
 
-    def at(self, strength: float) -> Self:
-        """Mean and deviation times the strength."""
-        return replace(self, m=self.m * strength, sigma=self.sigma * strength)
+    def scaled(self, margin_scale: float) -> Self:
+        """Mean and deviation times the margin scale."""
+        return replace(self, m=self.m * margin_scale, sigma=self.sigma * margin_scale)

@@ -9,9 +9,8 @@ from typing import Self
 from torch import Tensor
 
 from arcwise.errors import ArcwiseError
-from arcwise.margins.accepted import check_choice, check_range
 from arcwise.margins.angle import Beyond, Gradient, shifted
-from arcwise.margins.margin import Margin, State
+from arcwise.margins.margin import Margin, State, check_choice, check_range
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,8 @@ class MagFace(Margin):
         l_m: the margin at l_a in radians, 0 ≤ l_m ≤ u_m.
         u_m: the margin at u_a, at most π.
         weight: λ_g, of the penalty; 35 in the released training script.
-        gradient: ``"exact"``, or ``"detached"`` for slope 1 by the cosine. The slope by the length
-            is exact in both: nothing else holds back the penalty.
+        gradient: ``"exact"``, or ``"detached"`` for derivative 1 by the cosine. The derivative by
+            the length is exact in both: nothing else holds back the penalty.
         beyond: as in `ArcFace`; the released code trains ``"easy"``.
     """
 
@@ -58,23 +57,23 @@ class MagFace(Margin):
         """ψ(t, a) = cos(arccos t + m(a))."""
         rise = (self.u_m - self.l_m) / (self.u_a - self.l_a)
         m = self.l_m + rise * (norm.clamp(self.l_a, self.u_a) - self.l_a)
-        value, slope, by_m = shifted(cos, m, self.gradient, self.beyond)
-        return value, slope, by_m * rise * self._counts(norm)
+        psi, derivative, by_m = shifted(cos, m, self.gradient, self.beyond)
+        return psi, derivative, by_m * rise * self._in_range(norm)
 
     def penalty(self, norm: Tensor) -> tuple[Tensor, Tensor]:
-        """weight·(1/a + a/u_a²) and its slope, 0 for lengths outside l_a..u_a."""
+        """weight·(1/a + a/u_a²) and its derivative, 0 for lengths outside l_a..u_a."""
         a = norm.clamp(self.l_a, self.u_a)
-        slope = (1.0 / self.u_a**2 - 1.0 / a**2) * self._counts(norm)
-        return self.weight * (1.0 / a + a / self.u_a**2), self.weight * slope
+        derivative = (1.0 / self.u_a**2 - 1.0 / a**2) * self._in_range(norm)
+        return self.weight * (1.0 / a + a / self.u_a**2), self.weight * derivative
 
-    def at(self, strength: float) -> Self:
-        """Margins and weight times the strength: without the one, nothing holds the other back."""
+    def scaled(self, margin_scale: float) -> Self:
+        """Margins and weight times the margin scale: each holds the other back."""
         return replace(
             self,
-            l_m=self.l_m * strength,
-            u_m=self.u_m * strength,
-            weight=self.weight * strength,
+            l_m=self.l_m * margin_scale,
+            u_m=self.u_m * margin_scale,
+            weight=self.weight * margin_scale,
         )
 
-    def _counts(self, norm: Tensor) -> Tensor:
+    def _in_range(self, norm: Tensor) -> Tensor:
         return (norm >= self.l_a) & (norm <= self.u_a)

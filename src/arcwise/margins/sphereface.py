@@ -8,9 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from arcwise.margins.accepted import check_choice, check_range
 from arcwise.margins.angle import Gradient, multiplied
-from arcwise.margins.margin import Margin, State
+from arcwise.margins.margin import Margin, State, check_choice, check_range
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class SphereFace(Margin):
 
     Attributes:
         m: factor on the angle, 1 or more; ArcFace's comparison has 1.35, the paper 4.
-        gradient: ``"exact"``, or ``"detached"`` for slope 1, which is SphereFace-R's
+        gradient: ``"exact"``, or ``"detached"`` for derivative 1, which is SphereFace-R's
             characteristic gradient detachment (Liu et al., TPAMI 2022).
         annealed: train (λ cos θ + ψ)/(1 + λ) with λ = max(lambda_min, base (1 + gamma·i)^-power)
             at step i = 1, 2, …, the released code's schedule. A large m without it hardly starts.
@@ -57,14 +56,14 @@ class SphereFace(Margin):
 
     def target(self, cos: Tensor, norm: Tensor, state: State) -> tuple[Tensor, Tensor, None]:
         """ψ(t) = ±cos(m arccos t) - 2k, or its mean with t."""
-        value, slope = multiplied(cos, self.m, 0.0, self.gradient)
+        psi, derivative = multiplied(cos, self.m, 0.0, self.gradient)
         if not self.annealed:
-            return value, slope, None
+            return psi, derivative, None
         step = {**self.initial(), **state}["step"].to(cos)
         plain = (self.base * (1.0 + self.gamma * step) ** -self.power).clamp_min(self.lambda_min)
-        share = 1.0 / (1.0 + plain)
-        return cos + share * (value - cos), 1.0 + share * (slope - 1.0), None
+        weight = 1.0 / (1.0 + plain)
+        return cos + weight * (psi - cos), 1.0 + weight * (derivative - 1.0), None
 
-    def at(self, strength: float) -> Self:
+    def scaled(self, margin_scale: float) -> Self:
         """The factor m as far from 1; the schedule is its own warm-up and stays."""
-        return replace(self, m=1.0 + (self.m - 1.0) * strength)
+        return replace(self, m=1.0 + (self.m - 1.0) * margin_scale)

@@ -1,8 +1,16 @@
-"""Losses between the samples of a batch: no class centres, only who is the same as whom."""
+"""Losses between the samples of a batch: no class centres, only which samples share an identity."""
 
-from arcwise.pairs.circles import circle
-from arcwise.pairs.contrasts import contrastive, supervised_contrastive
-from arcwise.pairs.mining import mine
-from arcwise.pairs.triplets import triplet
+from arcwise.pairs.contrastive import Circle, Contrastive, SupervisedContrastive
+from arcwise.pairs.pairwise import Distance, PairLoss
+from arcwise.pairs.triplet import Mining, Triplet, mine
 
-__all__ = ["circle", "contrastive", "mine", "supervised_contrastive", "triplet"]
+__all__ = [
+    "Circle",
+    "Contrastive",
+    "Distance",
+    "Mining",
+    "PairLoss",
+    "SupervisedContrastive",
+    "Triplet",
+    "mine",
+]

@@ -1,5 +1,5 @@
-"""Protocols on data sets: which of them fit the columns there are, and what they measure."""
+"""Protocols on data sets: which of them fit the columns that a data set has, and their results."""
 
-from arcwise.protocols.plan import Plan, plan
+from arcwise.protocols.plan import EvaluationPlan, plan_evaluation
 
-__all__ = ["Plan", "plan"]
+__all__ = ["EvaluationPlan", "plan_evaluation"]

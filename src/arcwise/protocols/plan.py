@@ -9,12 +9,11 @@ import numpy as np
 
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
-from arcwise.protocols.drawn import Drawn, draw
-from arcwise.protocols.groups import By, Grouping, groupings
-from arcwise.protocols.layout import Layout, layout
-from arcwise.protocols.listed import Listed, PairList, place
-from arcwise.protocols.result import Protocol
-from arcwise.protocols.search import Search, search
+from arcwise.protocols.pair_groups import GroupBy, Grouping, groupings
+from arcwise.protocols.pair_set import PairList, PairSet, drawn_pairs, listed_pairs
+from arcwise.protocols.result import ProtocolFit
+from arcwise.protocols.search_protocol import SearchProtocol, search_protocol
+from arcwise.protocols.template_set import TemplateSet, template_set
 
 ALL_PAIRS = "verification of all pairs"
 LISTED = "verification of listed pairs"
@@ -27,127 +26,131 @@ THRESHOLDS = "thresholds of the model"
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class EvaluationPlan:
     """What will be measured, the same for every model.
 
     Attributes:
-        layout: the items that are compared.
-        listed: the listed pairs; None for all pairs.
-        pairs: what is broken down and compared: the listed pairs, or all, or a sample of them.
-        search: who is looked for where; None where identities are not known.
+        templates: what is compared.
+        pairs: the listed pairs; where none are listed all pairs, or a sample of them. Groups and
+            comparisons of models rest on these pairs.
+        search: which templates search which; None where identities are not known.
         groupings: of the pairs.
         protocols: which protocols fit, and why the others do not.
         seed: of everything that is drawn.
     """
 
-    layout: Layout
-    listed: Listed | None
-    pairs: Drawn
-    search: Search | None
+    templates: TemplateSet
+    pairs: PairSet
+    search: SearchProtocol | None
     groupings: tuple[Grouping, ...]
-    protocols: tuple[Protocol, ...]
+    protocols: tuple[ProtocolFit, ...]
     seed: int
 
 
-def plan(
+def plan_evaluation(
     manifest: Manifest,
-    known: Collection[str],
+    known_names: Collection[str],
     *,
     pairs: PairList | None = None,
-    by: Sequence[str] = (),
+    group_by: Sequence[str] = (),
     seed: int = 0,
-) -> Plan:
-    """The protocols that fit the rows of a manifest.
+) -> EvaluationPlan:
+    """Return the protocols that fit the rows of a manifest.
 
     Args:
         manifest: what is measured on.
-        known: the names (`layout.names`) of the whole data set, measured or not.
+        known_names: the names (`names_of_rows`) of the whole data set, measured or not.
         pairs: those to verify; None for all, which takes identities.
-        by: columns to break down by, perhaps with bins (`age_gap:5,15`).
+        group_by: columns to group pairs by, perhaps with bins (`age_gap:5,15`).
         seed: of galleries, of unknown identities, and of samples of pairs.
 
     Raises:
         ArcwiseError: there is nothing to compare, or the columns contradict themselves.
     """
-    items = layout(manifest)
-    if items.identities is not None or pairs is None:
-        _comparable(items)
+    templates = template_set(manifest)
+    if templates.identities is not None or pairs is None:
+        _check_comparable(templates)
     if pairs is None:
-        listed, drawn = None, draw(items.ids, seed)
+        pair_set = drawn_pairs(templates.ids, seed)
     else:
-        listed = place(pairs, items, known)
-        drawn = Drawn(listed.a, listed.b, listed.same, f"the pairs of {listed.name}")
-    found = None if items.identities is None else search(items, seed)
-    groups, grouped = groupings([By.parse(one) for one in by], items, listed, drawn)
-    protocols = (*_verification(items, listed), *_search(items, found), _templates(items), *grouped)
-    return Plan(items, listed, drawn, found, tuple(groups), protocols, seed)
+        pair_set = listed_pairs(pairs, templates, known_names)
+    search = None if templates.identities is None else search_protocol(templates, seed)
+    groups, group_fits = groupings([GroupBy.parse(one) for one in group_by], templates, pair_set)
+    protocols = (
+        *_verification_fits(templates, pair_set),
+        *_search_fits(templates, search),
+        _template_fit(templates),
+        *group_fits,
+    )
+    return EvaluationPlan(templates, pair_set, search, tuple(groups), protocols, seed)
 
 
-def _comparable(items: Layout) -> None:
-    """Nothing, if there are two identities, and two items of one."""
-    counts = np.unique(items.ids, return_counts=True)[1]
+def _check_comparable(templates: TemplateSet) -> None:
+    """Refuse fewer than two identities, and one template of each."""
+    counts = np.unique(templates.ids, return_counts=True)[1]
     if len(counts) < 2:
         raise ArcwiseError(
-            f"{items.manifest.name}: got {len(counts)} identity with readable {items.kind} to "
-            "measure on; expected 2 or more"
+            f"{templates.manifest.name}: got {len(counts)} identity with readable "
+            f"{templates.kind} to measure on; expected 2 or more"
         )
     if counts.max() < 2:
         raise ArcwiseError(
-            f"{items.manifest.name}: got one readable {items.kind[:-1]} of each of {len(counts)} "
-            "identities to measure on; expected two or more of some, to compare"
+            f"{templates.manifest.name}: got one readable {templates.singular} of each of "
+            f"{len(counts)} identities to measure on; expected two or more of some, to compare"
         )
 
 
-def _verification(items: Layout, listed: Listed | None) -> list[Protocol]:
-    if listed is None:
+def _verification_fits(templates: TemplateSet, pairs: PairSet) -> list[ProtocolFit]:
+    if not pairs.listed:
+        count = f"{len(templates.ids):,} {templates.kind}, each with every other"
         return [
-            Protocol(ALL_PAIRS, True, f"{len(items.ids):,} {items.kind}, each with every other"),
-            Protocol(LISTED, False, "no table of pairs was named (--pairs)"),
-            Protocol(FOLDS, False, "only of listed pairs: among all, nearly all are impostors"),
+            ProtocolFit(ALL_PAIRS, True, count),
+            ProtocolFit(LISTED, False, "no table of pairs was named (--pairs)"),
+            ProtocolFit(FOLDS, False, "only of listed pairs: among all, nearly all are impostors"),
         ]
-    left = f", {listed.left_out:,} more left out: not measured" if listed.left_out else ""
-    unknown = "" if items.identities is not None else "; whose they are is not known"
-    why = f"{len(listed.a):,} pairs of {listed.name}{left}{unknown}"
+    left_out = f", {pairs.left_out:,} more left out: not measured" if pairs.left_out else ""
+    unknown = "" if templates.identities is not None else "; whose they are is not known"
+    why = f"{len(pairs.a):,} pairs of {pairs.source}{left_out}{unknown}"
     folds = (
         "no column 'fold', and ten contiguous folds would share people, or have pairs of one kind"
-        if listed.folds is None
-        else f"{len(np.unique(listed.folds))} folds"
+        if pairs.folds is None
+        else f"{len(np.unique(pairs.folds))} folds"
     )
-    if listed.folds is not None and items.identities is not None:
+    if pairs.folds is not None and templates.identities is not None:
         folds += " that share nobody"
     return [
-        Protocol(LISTED, True, why),
-        Protocol(ALL_PAIRS, False, "the listed pairs take their place"),
-        Protocol(FOLDS, listed.folds is not None, folds),
+        ProtocolFit(LISTED, True, why),
+        ProtocolFit(ALL_PAIRS, False, "the listed pairs take their place"),
+        ProtocolFit(FOLDS, pairs.folds is not None, folds),
     ]
 
 
-def _search(items: Layout, found: Search | None) -> list[Protocol]:
-    if found is None:
-        return [Protocol(name, False, "no identities") for name in (RETRIEVAL, CLOSED, OPEN)]
-    kind, knows = items.kind, found.known(items.ids)
-    entries = " and ".join(f"{len(gallery):,}" for gallery in found.galleries)
-    where = f"{len(found.probes):,} {kind} in a gallery of {entries} ({found.words})"
-    retrieval = where if found.stated else f"{len(items.ids):,} {kind}, leave one out"
-    strangers = "half of the identities are unknown"
-    if found.stated:
-        strangers = f"{np.count_nonzero(~knows):,} of the queries are unknown"
-    if len(found.galleries) == 2:
-        strangers = "each gallery's identities are unknown to the other"
-    fits = len(found.galleries) == 2 or bool((~knows).any() and knows.any())
+def _search_fits(templates: TemplateSet, search: SearchProtocol | None) -> list[ProtocolFit]:
+    if search is None:
+        return [ProtocolFit(name, False, "no identities") for name in (RETRIEVAL, CLOSED, OPEN)]
+    kind, mated = templates.kind, search.mated(templates.ids)
+    entries = " and ".join(f"{len(gallery):,}" for gallery in search.galleries)
+    where = f"{len(search.probes):,} {kind} in a gallery of {entries} ({search.description})"
+    retrieval = where if search.stated else f"{len(templates.ids):,} {kind}, leave one out"
+    unknown = "half of the identities are unknown"
+    if search.stated:
+        unknown = f"{np.count_nonzero(~mated):,} of the queries are unknown"
+    if len(search.galleries) == 2:
+        unknown = "each gallery's identities are unknown to the other"
+    fits = len(search.galleries) == 2 or bool((~mated).any() and mated.any())
+    why = unknown if fits else "every query's identity is in the gallery"
     return [
-        Protocol(RETRIEVAL, True, retrieval),
-        Protocol(CLOSED, bool(len(found.probes)), where),
-        Protocol(OPEN, fits, strangers if fits else "every query's identity is in the gallery"),
+        ProtocolFit(RETRIEVAL, True, retrieval),
+        ProtocolFit(CLOSED, bool(len(search.probes)), where),
+        ProtocolFit(OPEN, fits, why),
     ]
 
 
-def _templates(items: Layout) -> Protocol:
-    if items.template is None:
-        return Protocol(TEMPLATES, False, "no columns 'template' and 'media'")
-    return Protocol(
-        TEMPLATES,
-        True,
-        f"{len(items.template):,} pictures (unit vectors, {items.weighted}) pooled to "
-        f"{len(items.names):,} templates: media averaged, summed, scaled to unit length",
+def _template_fit(templates: TemplateSet) -> ProtocolFit:
+    if templates.template_of_row is None:
+        return ProtocolFit(TEMPLATES, False, "no columns 'template' and 'media'")
+    why = (
+        f"{len(templates.template_of_row):,} images (unit vectors, {templates.weighting}) pooled "
+        f"to {len(templates.names):,} templates: media averaged, summed, scaled to unit length"
     )
+    return ProtocolFit(TEMPLATES, True, why)

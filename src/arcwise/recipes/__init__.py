@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, suggestion
 from arcwise.recipes.casia import casia_resnet50
 from arcwise.recipes.small import drawings, faces, products
 from arcwise.training.config import TrainConfig
@@ -22,7 +21,6 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
 def recipe(name: str) -> TrainConfig:
     """The config of a recipe; an unknown name is an error with a suggestion."""
     if name not in RECIPES:
-        close = difflib.get_close_matches(name, RECIPES, 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ArcwiseError(f"no recipe is called {name!r}{hint} (known: {', '.join(RECIPES)})")
+        hint = suggestion(name, RECIPES) or "choose one of these"
+        raise ArcwiseError(f"no recipe is called {name!r}; {hint} (known: {', '.join(RECIPES)})")
     return RECIPES[name]()

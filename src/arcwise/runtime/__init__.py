@@ -1,172 +1,20 @@
-"""The runtime: a bundle becomes embeddings, through ONNX Runtime or torch.
+"""The runtime: a model folder becomes embeddings, through ONNX Runtime or torch.
 
 The ONNX path never imports torch, so that a server needs none.
 """
 
-from __future__ import annotations
-
-import hashlib
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-from arcwise.bundle import Bundle, read_bundle, write_bundle
-from arcwise.errors import ArcwiseError, BundleError
-from arcwise.images.preparation import Preparation
 from arcwise.runtime.cache import EmbeddingCache
-from arcwise.runtime.engines import Engine, OnnxEngine, TorchEngine, available, torch_engine
 from arcwise.runtime.job import Embedded, embed_manifest
-from arcwise.runtime.model import Model, Picture, probe_embedding
-
-if TYPE_CHECKING:
-    from torch import nn
+from arcwise.runtime.loading import load, save
+from arcwise.runtime.model import ImageSource, Model, reference_embedding
 
 __all__ = [
     "Embedded",
     "EmbeddingCache",
+    "ImageSource",
     "Model",
-    "Picture",
     "embed_manifest",
     "load",
-    "probe_embedding",
+    "reference_embedding",
     "save",
 ]
-
-_TOLERANCE = 1e-3  # of the probe's cosine: engines and devices differ by 1e-5, mistakes by 1e-1
-_EXTRA = {"onnx": "serve", "torch": "train"}
-
-
-def load(
-    path: str | Path,
-    *,
-    runtime: str = "auto",
-    preparation: Preparation | None = None,
-    check: bool = True,
-) -> Model:
-    """The model in a bundle folder, or in a bare `.onnx` file with its preparation given.
-
-    Args:
-        path: the folder (`runs/…/model`) or the `.onnx` file.
-        runtime: "onnx", "torch", or "auto": ONNX where the bundle has it and ONNX Runtime is
-            installed, else torch.
-        preparation: how pictures are made ready; for a bare `.onnx`, which does not say.
-        check: embed the probe picture and compare with what the bundle says it must be.
-
-    Raises:
-        BundleError: the folder is missing, damaged, or computes something else than it did.
-        ArcwiseError: the file or the arguments are not usable, or a library is not installed.
-    """
-    if runtime not in ("auto", "onnx", "torch"):
-        raise ArcwiseError(f"runtime is {runtime!r}, expected 'auto', 'onnx' or 'torch'")
-    path = Path(path)
-    if path.suffix.lower() == ".onnx" and not path.is_dir():
-        return _bare(path, runtime, preparation)
-    bundle = read_bundle(path)
-    if preparation is not None:
-        raise ArcwiseError(
-            f"{path} says itself how its pictures are prepared: leave preparation out"
-        )
-    engine = _engine(bundle, runtime)
-    if check:
-        _check(bundle, engine)
-    return Model(
-        name=f"{bundle.architecture['name']}-{bundle.fingerprint[:8]}",
-        path=path,
-        fingerprint=bundle.fingerprint,
-        dim=bundle.dim,
-        preparation=bundle.preparation,
-        engine=engine,
-        bundle=bundle,
-    )
-
-
-def save(folder: str | Path, encoder: nn.Module, preparation: Preparation, **about: Any) -> Bundle:
-    """The bundle of a torch encoder, its probe embedding computed here.
-
-    Args:
-        folder: where to; an older bundle there is replaced.
-        encoder: made by `encoders.create`; its mode and device stay as they are.
-        preparation: the one it was trained with.
-        **about: the other fields of `bundle.write_bundle` (thresholds, digests, licence, …).
-    """
-    from arcwise.encoders import architecture
-    from arcwise.encoders.weights import to_numpy
-
-    probe = probe_embedding(TorchEngine(encoder), preparation)
-    return write_bundle(
-        folder, to_numpy(encoder), architecture(encoder), preparation, probe=probe, **about
-    )
-
-
-def _bare(path: Path, runtime: str, preparation: Preparation | None) -> Model:
-    if not path.is_file():
-        raise ArcwiseError(f"there is no file {path}: check the path")
-    if runtime == "torch":
-        raise ArcwiseError(f"{path} runs on ONNX Runtime only: say runtime='onnx' or 'auto'")
-    if preparation is None:
-        raise ArcwiseError(
-            f"{path} does not say how a picture is prepared for it: give "
-            "preparation=Preparation(height=…, width=…, colour=…, mean=…, std=…) as its authors "
-            "do, or on the command line --preparation with a JSON file of these"
-        )
-    _require("onnx", path)
-    engine = OnnxEngine(path, (preparation.height, preparation.width))
-    probe = probe_embedding(engine, preparation)
-    with path.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()
-    essence = json.dumps({"onnx": content, "preparation": preparation.as_dict()}, sort_keys=True)
-    return Model(
-        name=path.stem,
-        path=path,
-        fingerprint=hashlib.sha256(essence.encode()).hexdigest(),
-        dim=len(probe),
-        preparation=preparation,
-        engine=engine,
-    )
-
-
-def _engine(bundle: Bundle, runtime: str) -> Engine:
-    """The engine that was asked for, or the lighter one that is there."""
-    if runtime == "onnx" and bundle.onnx is None:
-        raise ArcwiseError(
-            f"{bundle.path} has no ONNX file: make it with `arcwise export {bundle.path}`, "
-            "or say runtime='torch'"
-        )
-    if bundle.onnx is not None and (runtime == "onnx" or (runtime == "auto" and available("onnx"))):
-        _require("onnx", bundle.path)
-        size = (bundle.preparation.height, bundle.preparation.width)
-        return OnnxEngine(bundle.onnx, size)
-    _require("torch", bundle.path)
-    return torch_engine(bundle)
-
-
-def _require(kind: str, path: Path) -> None:
-    if not available(kind):
-        library = {"onnx": "onnxruntime", "torch": "torch"}[kind]
-        raise ArcwiseError(
-            f"{path} needs {library}, which is not installed: pip install 'arcwise[{_EXTRA[kind]}]'"
-        )
-
-
-def _check(bundle: Bundle, engine: Engine) -> None:
-    """Nothing, if the probe picture still lands where it did when the model was saved."""
-    found = probe_embedding(engine, bundle.preparation)
-    cosine = float(found @ np.asarray(bundle.probe, np.float32)) if len(found) == bundle.dim else 0
-    if cosine > 1 - _TOLERANCE:
-        return
-    if engine.kind == "onnx":
-        cause = (
-            f"either {bundle.onnx} does not compute what the weights do (run `arcwise export "
-            f"{bundle.path}` again), or pictures are not prepared as they were then"
-        )
-    else:
-        cause = (
-            "the weights belong to another training, or pictures are not prepared as they were "
-            "then: save the model again with the Arcwise that trained it"
-        )
-    raise BundleError(
-        f"{bundle.path} does not pass its self-check: the probe picture's embedding has cosine "
-        f"{cosine:.4f} with the stored one, expected above {1 - _TOLERANCE}: {cause}"
-    )

@@ -1,4 +1,4 @@
-"""Embeddings that were computed before, found again by the model and the picture's bytes."""
+"""Embeddings that were computed before, found again by the model and the image's bytes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike
 
 from arcwise.runtime.engines import Floats
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 FORMAT = "embeddings-2"
-"""The folder of the files; another number when a picture's way to its embedding changes."""
+"""The folder of the files; another number when an image's way to its embedding changes."""
 
 _PATIENCE = 30.0  # seconds to wait for another process's write
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -49,15 +49,15 @@ class EmbeddingCache:
         self._usable = True
 
     def get(self, key: bytes) -> Floats | None:
-        """(D,) float32, or None where it is not known."""
+        """Return the (D,) float32 embedding; None where it is not kept."""
 
         def find(connection: sqlite3.Connection) -> tuple[bytes] | None:
             return connection.execute(
                 "SELECT vector FROM embedding WHERE key = ?", (key,)
             ).fetchone()
 
-        found = self._attempt(find)
-        return None if found is None else _unpacked(found[0], self.dim)
+        row = self._attempt(find)
+        return None if row is None else _unpacked(row[0], self.dim)
 
     def put(self, keys: Sequence[bytes], vectors: Floats) -> None:
         """Keep (M, D) embeddings under M keys; all of them are kept, or none."""
@@ -86,8 +86,8 @@ class EmbeddingCache:
     ) -> None:
         self.close()
 
-    def _attempt(self, work: Callable[[sqlite3.Connection], Result]) -> Result | None:
-        """What the work returns; None where the file does not allow it."""
+    def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Return what the work returns; None where the file does not allow it."""
         with self._lock:
             while self._usable:
                 try:
@@ -122,7 +122,7 @@ class EmbeddingCache:
 
 
 def cache_folder() -> Path:
-    """The folder that ARCWISE_CACHE names, or `arcwise` in the user's folder of caches."""
+    """Return the folder that ARCWISE_CACHE names, or `arcwise` in the user's folder of caches."""
     if named := os.environ.get("ARCWISE_CACHE"):
         return Path(named)
     shared = os.environ.get("XDG_CACHE_HOME", "")
@@ -130,11 +130,11 @@ def cache_folder() -> Path:
 
 
 def content_key(content: bytes, landmarks: ArrayLike | None) -> bytes:
-    """What a picture's embedding depends on besides the model, as 32 bytes.
+    """Return what an image's embedding depends on besides the model, as 32 bytes.
 
     Args:
-        content: the picture's file.
-        landmarks: what the picture is aligned by; None where it is taken as it is.
+        content: the image's file.
+        landmarks: what the image is aligned by; None where it is taken as it is.
     """
     # "checked": an entry from before landmarks were checked may be of a crop that shows no face
     points = b"" if landmarks is None else b"checked" + np.asarray(landmarks, np.float64).tobytes()
@@ -155,13 +155,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _packed(vector: Floats) -> bytes:
-    """The numbers and their checksum: SQLite would not notice a changed byte."""
+    """Return the numbers and their checksum: SQLite would not notice a changed byte."""
     content = vector.astype("<f4").tobytes()
     return content + zlib.crc32(content).to_bytes(4, "little")
 
 
 def _unpacked(packed: bytes, dim: int) -> Floats | None:
-    """The vector, if that is what these bytes are."""
+    """Return the vector in these bytes; None where they were changed."""
     content, check = packed[:-4], packed[-4:]
     if len(content) != 4 * dim or zlib.crc32(content).to_bytes(4, "little") != check:
         return None

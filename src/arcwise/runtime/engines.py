@@ -1,12 +1,11 @@
 """What computes: ONNX Runtime or torch, each loaded only when it is the one.
 
-An engine is a function from (N, 3, H, W) float32 prepared pictures to (N, D) float32 embeddings,
+An engine is a function from (N, 3, H, W) float32 prepared images to (N, D) float32 embeddings,
 not normalised, for any N.
 """
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,9 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from arcwise.data.parallel import cores
 from arcwise.errors import ArcwiseError
+from arcwise.images.preparation import Preparation
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from arcwise.bundle import Bundle
@@ -29,32 +31,37 @@ class Engine(Protocol):
 
     kind: str
 
-    def __call__(self, pictures: Floats) -> Floats:
-        """(N, D) embeddings of (N, 3, H, W) prepared pictures."""
+    def __call__(self, images: Floats) -> Floats:
+        """Return the (N, D) embeddings of (N, 3, H, W) prepared images."""
         ...
 
 
 def available(kind: str) -> bool:
-    """Whether the library behind this kind of engine is installed; nothing is imported."""
+    """Return whether the library behind this kind of engine is installed; import nothing."""
     return find_spec({"onnx": "onnxruntime", "torch": "torch"}[kind]) is not None
 
 
-def cores() -> int:
-    """How many processor cores this process may use; OMP_NUM_THREADS lowers it."""
-    if hasattr(os, "sched_getaffinity"):
-        allowed = len(os.sched_getaffinity(0))
-    else:
-        allowed = os.cpu_count() or 1
-    wished = os.environ.get("OMP_NUM_THREADS", "")
-    return min(allowed, int(wished)) if wished.isdigit() and int(wished) > 0 else allowed
+def embed_prepared(engine: Engine, preparation: Preparation, pixels: NDArray[np.uint8]) -> Floats:
+    """Return (N, D) float32 embeddings, not normalised, with the mirror image's where asked for.
+
+    Args:
+        engine: the network.
+        preparation: with `flip_tta`, the embedding of the mirror image is added.
+        pixels: (N, height, width, 3) uint8 RGB, from `preparation.pixels`.
+    """
+    images = preparation.tensor(pixels)
+    embeddings = engine(images)
+    if preparation.flip_tta:
+        embeddings = embeddings + engine(np.ascontiguousarray(images[..., ::-1]))
+    return embeddings
 
 
 class OnnxEngine:
     """ONNX Runtime on the best device it was built for; networks with a fixed batch are fed so.
 
     Args:
-        path: the `.onnx` file, with one picture input (N, 3, H, W) and embeddings as first output.
-        size: (H, W) of the prepared pictures.
+        path: the `.onnx` file, with one image input (N, 3, H, W) and embeddings as first output.
+        size: (H, W) of the prepared images.
 
     Raises:
         ArcwiseError: the file is no network of that kind.
@@ -68,8 +75,8 @@ class OnnxEngine:
         options = ort.SessionOptions()
         options.intra_op_num_threads = cores()
         options.log_severity_level = 3  # errors only: they are raised too
-        known = ("CUDAExecutionProvider", "CPUExecutionProvider")
-        providers = [name for name in known if name in ort.get_available_providers()]
+        fastest_first = ("CUDAExecutionProvider", "CPUExecutionProvider")
+        providers = [name for name in fastest_first if name in ort.get_available_providers()]
         try:
             self._session = ort.InferenceSession(path, options, providers=providers)
         except Exception as problem:  # its exceptions have no public base
@@ -82,71 +89,82 @@ class OnnxEngine:
         shape = inputs[0].shape if inputs else []
         kinds = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
         fits = len(inputs) == 1 and len(shape) == 4 and inputs[0].type in kinds
-        wanted = (3, *size)
         if not fits or any(
-            isinstance(got, int) and got != side
-            for got, side in zip(shape[1:], wanted, strict=True)
+            isinstance(side, int) and side != expected
+            for side, expected in zip(shape[1:], (3, *size), strict=True)
         ):
             raise ArcwiseError(
                 f"{path} takes {[(one.name, one.type, one.shape) for one in inputs]}, expected one "
                 f"float input (N, 3, {size[0]}, {size[1]}): give the preparation the size the "
-                "network was made for, and a network that takes prepared pictures"
+                "network was made for, and a network that takes prepared images"
             )
         self._input, self._type = inputs[0].name, kinds[inputs[0].type]
         self._output = self._session.get_outputs()[0].name
         self._batch = shape[0] if isinstance(shape[0], int) else None
 
-    def __call__(self, pictures: Floats) -> Floats:
-        """(N, D) embeddings of (N, 3, H, W) prepared pictures."""
+    def __call__(self, images: Floats) -> Floats:
+        """Return the (N, D) embeddings of (N, 3, H, W) prepared images."""
         if self._batch is None:
-            return self._run(pictures)
-        found = []
-        for start in range(0, len(pictures), self._batch):
-            part = pictures[start : start + self._batch]
+            return self._run(images)
+        embeddings = []
+        for start in range(0, len(images), self._batch):
+            part = images[start : start + self._batch]
             short = self._batch - len(part)
             full = np.concatenate([part, np.repeat(part[-1:], short, axis=0)]) if short else part
-            found.append(self._run(full)[: len(part)])
-        return np.concatenate(found)
+            embeddings.append(self._run(full)[: len(part)])
+        return np.concatenate(embeddings)
 
-    def _run(self, pictures: Floats) -> Floats:
-        feed = {self._input: np.ascontiguousarray(pictures, dtype=self._type)}
+    def _run(self, images: Floats) -> Floats:
+        feed = {self._input: np.ascontiguousarray(images, dtype=self._type)}
         [out] = self._session.run([self._output], feed)
         out = np.asarray(out)
-        if out.ndim < 2 or out.shape[0] != len(pictures):
+        if out.ndim < 2 or out.shape[0] != len(images):
             raise ArcwiseError(
-                f"the network answered {len(pictures)} pictures with an array of shape {out.shape},"
+                f"the network answered {len(images)} images with an array of shape {out.shape},"
                 " expected (N, D): its first output must be the embedding"
             )
         return out.reshape(len(out), -1).astype(np.float32)
 
 
 class TorchEngine:
-    """A torch encoder, on the device where it is, in evaluation mode while it computes."""
+    """A torch encoder, on the device where it is, in evaluation mode while it computes.
+
+    Args:
+        encoder: its mode is as before after each call.
+        autocast: the torch type it computes in; float32 when not given.
+    """
 
     kind = "torch"
 
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, *, autocast: torch.dtype | None = None) -> None:
         self.encoder = encoder
+        self.autocast = autocast
 
-    def __call__(self, pictures: Floats) -> Floats:
-        """(N, D) embeddings of (N, 3, H, W) prepared pictures."""
+    def __call__(self, images: Floats) -> Floats:
+        """Return the (N, D) embeddings of (N, 3, H, W) prepared images."""
         import torch
+
+        from arcwise.encoders.interface import encoder_output
 
         device = next(self.encoder.parameters()).device
         training = self.encoder.training
         if training:
             self.encoder.eval()
         try:
-            with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-                batch = torch.from_numpy(pictures).to(device, memory_format=torch.channels_last)
-                return self.encoder(batch).float().cpu().numpy()
+            precision = torch.autocast(
+                device.type, self.autocast, enabled=self.autocast is not None
+            )
+            with torch.inference_mode(), precision:
+                batch = torch.from_numpy(images).to(device, memory_format=torch.channels_last)
+                output = encoder_output(self.encoder(batch))
+                return output.embedding.float().cpu().numpy()
         finally:
             if training:
                 self.encoder.train()
 
 
 def torch_engine(bundle: Bundle) -> TorchEngine:
-    """The bundle's weights in its architecture, on a GPU where there is one."""
+    """Return the bundle's weights in its architecture, on a GPU where there is one."""
     import torch
 
     from arcwise.encoders.weights import rebuild

@@ -1,4 +1,4 @@
-"""Embedding a whole data set, past the pictures that cannot be read."""
+"""Embedding a whole data set; images that cannot be read are listed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from arcwise.data.parallel import each_row
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images.decode import decode
-from arcwise.runtime.ahead import in_order
 from arcwise.runtime.cache import EmbeddingCache, content_key
-from arcwise.runtime.engines import Floats, cores
+from arcwise.runtime.engines import Floats
 from arcwise.runtime.model import Model
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ class Embedded:
     reused: int = 0
 
     def __str__(self) -> str:
-        text = f"{len(self.rows)} pictures embedded"
+        text = f"{len(self.rows)} images embedded"
         return f"{text}, {len(self.failures)} could not be read" if self.failures else text
 
 
 class _Prepared(NamedTuple):
-    """A picture that waits for the network."""
+    """An image that waits for the network."""
 
     key: bytes
     pixels: NDArray[np.uint8]
@@ -57,18 +57,18 @@ def embed_manifest(
     progress: Callable[[int, int], object] | None = None,
     cache: EmbeddingCache | None = None,
 ) -> Embedded:
-    """The embeddings of a manifest's pictures; unreadable ones are listed and passed over.
+    """Return the embeddings of a manifest's images; list and pass over the unreadable ones.
 
     Args:
         model: of `arcwise.load`.
-        manifest: one that has pictures; its `landmarks` serve a model with alignment.
-        batch_size: pictures computed at once; about twice as many are held in memory.
+        manifest: one that has images; its `landmarks` serve a model with alignment.
+        batch_size: images computed at once; about twice as many are held in memory.
         workers: threads that decode; by default one for each core.
         progress: called with (rows done, rows in all), about once a batch.
         cache: the model's; what is in it is not computed, and every batch is put there.
 
     Raises:
-        ArcwiseError: every picture failed, or an embedding is zero or not finite.
+        ArcwiseError: every image failed, or an embedding is zero or not finite.
     """
     names = manifest.images
     landmarks = manifest.column("landmarks") or [None] * len(names)
@@ -78,8 +78,8 @@ def embed_manifest(
             content, key = manifest.read(row), b""
             if cache is not None:
                 key = content_key(content, landmarks[row] if model.aligns else None)
-                if (known := cache.get(key)) is not None:
-                    return known
+                if (cached := cache.get(key)) is not None:
+                    return cached
             return _Prepared(key, model.prepare(decode(content, names[row]), landmarks[row]))
         except ImageError as problem:
             return problem
@@ -91,23 +91,20 @@ def embed_manifest(
     failures: list[ImageError] = []
     batch: dict[int, _Prepared] = {}
     reused = 0
-    pictures = in_order(
-        len(names), prepared, workers=cores() if workers is None else workers, ahead=batch_size
-    )
-    for row, found in enumerate(pictures):
-        if isinstance(found, ImageError):
-            failures.append(found)
-        elif isinstance(found, _Prepared):
-            batch[row] = found
+    for row, result in enumerate(each_row(prepared, len(names), workers=workers, ahead=batch_size)):
+        if isinstance(result, ImageError):
+            failures.append(result)
+        elif isinstance(result, _Prepared):
+            batch[row] = result
         else:
-            vectors[row], embedded[row] = found, True
+            vectors[row], embedded[row] = result, True
             reused += 1
         full, last = len(batch) == batch_size, row + 1 == len(names)
         if batch and (full or last):
             waiting = list(batch)
             vectors[waiting], embedded[waiting] = _computed(model, batch, names, cache), True
             batch = {}
-        steady = reused > 0 and row % batch_size == 0  # where all is known no batch fills
+        steady = reused > 0 and row % batch_size == 0  # where all is in the cache no batch fills
         if progress is not None and (full or last or steady):
             progress(row + 1, len(names))
     rows = np.flatnonzero(embedded)
@@ -115,7 +112,7 @@ def embed_manifest(
         listed = "; ".join(str(failure) for failure in failures[:3])
         absent = any(failure.reason.startswith("no such file") for failure in failures)
         raise ArcwiseError(
-            f"none of the {len(failures)} pictures of {manifest.name} could be read ({listed}"
+            f"none of the {len(failures)} images of {manifest.name} could be read ({listed}"
             f"{'; …' if len(failures) > 3 else ''}){': check the paths it holds' * absent}"
         )
     return Embedded(vectors[rows] if failures else vectors, rows, failures, reused)
@@ -124,7 +121,7 @@ def embed_manifest(
 def _computed(
     model: Model, batch: dict[int, _Prepared], names: list[str], cache: EmbeddingCache | None
 ) -> Floats:
-    """(B, D) embeddings of a batch, kept in the cache."""
+    """Return the (B, D) embeddings of a batch, and put them in the cache."""
     pixels = np.stack([one.pixels for one in batch.values()])
     vectors = model.embed_pixels(
         pixels, batch_size=len(pixels), names=[names[row] for row in batch]

@@ -1,4 +1,4 @@
-"""A loaded model: pictures in, points on the sphere out."""
+"""A loaded model: images in, points on the sphere out."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from arcwise.bundle import Bundle, probe_image
-from arcwise.data.picture import read_picture
+from arcwise.bundle import Bundle, reference_image
+from arcwise.data.image_files import read_image_bytes
+from arcwise.data.parallel import each_row
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.images.decode import decode
 from arcwise.images.landmarks import align
+from arcwise.images.pillow import is_pillow, pillow_pixels
 from arcwise.images.preparation import Preparation
-from arcwise.runtime.ahead import in_order
-from arcwise.runtime.engines import Engine, Floats, cores
-from arcwise.runtime.pillow import is_pillow, pillow_pixels
+from arcwise.runtime.engines import Engine, Floats, embed_prepared
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Picture: TypeAlias = "str | PathLike[str] | bytes | NDArray[np.uint8] | Image"
+ImageSource: TypeAlias = "str | PathLike[str] | bytes | NDArray[np.uint8] | Image"
+"""What can be embedded: a path, an encoded image, (H, W, 3) uint8 RGB pixels, a Pillow image."""
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Embeds pictures; made by `arcwise.load`. May be used from several threads.
+    """Embeds images; made by `arcwise.load`. May be used from several threads.
 
     Attributes:
         name: for people: the architecture and the beginning of the fingerprint, or a file's name.
         path: the model folder or file.
         fingerprint: sha256 of what decides an embedding; vectors of equal ones are comparable.
         dim: D, the size of an embedding.
-        preparation: how a picture becomes the network's input.
+        preparation: how an image becomes the network's input.
         engine: the function behind it; `engine.kind` is "onnx" or "torch".
         bundle: the model folder's description; None for a bare `.onnx`.
     """
@@ -57,50 +58,49 @@ class Model:
 
     @property
     def search_thresholds(self) -> tuple[SearchThreshold, ...]:
-        """Similarities for stated rates of unknown pictures answered, by size of the gallery."""
+        """Similarities for stated rates of unknown images answered, by size of the gallery."""
         return () if self.bundle is None else self.bundle.search_thresholds
 
     @property
     def aligns(self) -> bool:
-        """Whether a picture is turned by its landmarks, where they are known."""
+        """Whether an image is turned by its landmarks, where they are known."""
         return self.bundle is not None and self.bundle.alignment is not None
 
-    def embed(self, items: Iterable[Picture], *, batch_size: int = 64) -> Floats:
-        """(N, D) float32 embeddings of unit length, in the order of the items.
+    def embed(self, items: Iterable[ImageSource], *, batch_size: int = 64) -> Floats:
+        """Return (N, D) float32 embeddings of unit length, in the order of the items.
 
         Args:
-            items: paths (`archive.zip/member` too), encoded pictures as bytes, decoded ones as
+            items: paths (`archive.zip/member` too), encoded images as bytes, decoded ones as
                 (H, W, 3) uint8 RGB arrays, or Pillow images of any mode; mixed as you like.
-            batch_size: pictures computed at once; at most twice as many are held in memory.
+            batch_size: images computed at once; at most twice as many are held in memory.
 
         Raises:
-            ImageError: a picture cannot be used. A job that must go on takes `embed_manifest`.
+            ImageError: an image cannot be used. A job that must go on takes `embed_manifest`.
             ArcwiseError: an item is of another kind, or its embedding is zero or not finite.
         """
         single = isinstance(items, str | PathLike | bytes | bytearray | memoryview)
         if single or not isinstance(items, Iterable) or getattr(items, "ndim", 4) != 4:
             raise ArcwiseError(
-                f"embed got one {type(items).__name__}, expected a list: write embed([picture])[0]"
+                f"embed got one {type(items).__name__}, expected a list: write embed([image])[0]"
             )
-        pictures = list(items)
-        found = [np.empty((0, self.dim), np.float32)]
+        images = list(items)
+        embeddings = [np.empty((0, self.dim), np.float32)]
         batch: list[NDArray[np.uint8]] = []
         names: list[str] = []
-        for name, pixels in in_order(
-            len(pictures),
-            lambda index: self._prepared(pictures[index], index),
-            workers=cores(),
-            ahead=batch_size,
-        ):
+        prepared = each_row(
+            lambda index: self._prepared(images[index], index), len(images), ahead=batch_size
+        )
+        for name, pixels in prepared:
             names.append(name)
             batch.append(pixels)
-            if len(batch) == batch_size or len(names) == len(pictures):
-                called = names[-len(batch) :]
-                found.append(
-                    self.embed_pixels(np.stack(batch), batch_size=batch_size, names=called)
+            if len(batch) == batch_size or len(names) == len(images):
+                embeddings.append(
+                    self.embed_pixels(
+                        np.stack(batch), batch_size=batch_size, names=names[-len(batch) :]
+                    )
                 )
                 batch = []
-        return np.concatenate(found)
+        return np.concatenate(embeddings)
 
     def embed_pixels(
         self,
@@ -109,82 +109,80 @@ class Model:
         batch_size: int = 64,
         names: Sequence[str] | None = None,
     ) -> Floats:
-        """(N, D) float32 embeddings of unit length, of pictures that are prepared already.
+        """Return (N, D) float32 embeddings of unit length, of images that are prepared already.
 
         Args:
             pixels: (N, height, width, 3) uint8 RGB, from `preparation.pixels`.
-            batch_size: pictures computed at once.
-            names: what to call the pictures in an error.
+            batch_size: images computed at once.
+            names: what to call the images in an error.
         """
-        found = [np.empty((0, self.dim), np.float32)]
+        embeddings = [np.empty((0, self.dim), np.float32)]
         for start in range(0, len(pixels), batch_size):
-            pictures = self.preparation.tensor(pixels[start : start + batch_size])
-            vectors = self.engine(pictures)
-            if self.preparation.flip:
-                vectors = vectors + self.engine(np.ascontiguousarray(pictures[..., ::-1]))
+            part = pixels[start : start + batch_size]
+            vectors = embed_prepared(self.engine, self.preparation, part)
             lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
             bad = np.flatnonzero(~(np.isfinite(lengths[:, 0]) & (lengths[:, 0] > 0)))
             if len(bad):
                 first = start + int(bad[0])
                 raise ArcwiseError(
-                    f"{f'picture {first}' if names is None else names[first]}: its embedding by "
+                    f"{f'image {first}' if names is None else names[first]}: its embedding by "
                     f"{self.name} is zero or not finite, {len(bad)} of {len(vectors)} in the batch."
                     " The weights are broken: check that training did not diverge, and export again"
                 )
-            found.append((vectors / lengths).astype(np.float32))
-        return np.concatenate(found)
+            embeddings.append((vectors / lengths).astype(np.float32))
+        return np.concatenate(embeddings)
 
     def prepare(
         self, image: NDArray[np.uint8], landmarks: ArrayLike | None = None
     ) -> NDArray[np.uint8]:
-        """(height, width, 3) uint8 RGB: the picture as `embed_pixels` takes it.
+        """Return the image as `embed_pixels` takes it, (height, width, 3) uint8 RGB.
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            landmarks: (5, 2) or (10,) x, y in the picture. A model with "five-point" alignment
+            landmarks: (5, 2) or (10,) x, y in the image. A model with "five-point" alignment
                 turns the face onto its template by them; without them, and for other models, the
-                picture is taken as it is.
+                image is taken as it is.
         """
         if landmarks is not None and self.aligns:
             image = align(image, landmarks, self.preparation.height)
         return self.preparation.pixels(image)
 
-    def _prepared(self, item: Picture, index: int) -> tuple[str, NDArray[np.uint8]]:
-        name = fspath(item) if isinstance(item, str | PathLike) else ""
-        name = name or f"picture {index}"
-        image = open_picture(item, name)
+    def _prepared(self, source: ImageSource, index: int) -> tuple[str, NDArray[np.uint8]]:
+        name = fspath(source) if isinstance(source, str | PathLike) else ""
+        name = name or f"image {index}"
+        image = decode_source(source, name)
         try:
             return name, self.prepare(image)
         except ArcwiseError as problem:
             raise ImageError(name, str(problem)) from None
 
 
-def open_picture(item: Picture, name: str) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB pixels of a path, encoded bytes, a Pillow image, or an array as it is.
+def decode_source(source: ImageSource, name: str) -> NDArray[np.uint8]:
+    """Return the (H, W, 3) uint8 RGB pixels of a source; of an array, itself.
 
     Raises:
-        ImageError: the picture cannot be used.
-        ArcwiseError: the item is of another kind.
+        ImageError: the image cannot be used.
+        ArcwiseError: the source is of another kind.
     """
-    if isinstance(item, str | PathLike):
-        if not fspath(item):
-            raise ImageError(name, "an empty path; expected that of a picture")
-        return decode(read_picture("", fspath(item)), name)
-    if isinstance(item, bytes | bytearray | memoryview):
-        return decode(bytes(item), name)
-    if isinstance(item, np.ndarray):
-        return item
-    if is_pillow(item):
-        return pillow_pixels(item, name)
+    if isinstance(source, str | PathLike):
+        if not fspath(source):
+            raise ImageError(name, "an empty path; expected that of an image")
+        return decode(read_image_bytes("", fspath(source)), name)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return decode(bytes(source), name)
+    if isinstance(source, np.ndarray):
+        return source
+    if is_pillow(source):
+        return pillow_pixels(source, name)
     raise ArcwiseError(
-        f"{name} is of type {type(item).__name__}, expected a path, bytes, a uint8 array or a "
+        f"{name} is of type {type(source).__name__}, expected a path, bytes, a uint8 array or a "
         "Pillow image"
     )
 
 
-def probe_embedding(engine: Engine, preparation: Preparation) -> Floats:
-    """(D,) unit-length embedding of the probe picture: what a bundle stores and loading checks."""
-    pixels = preparation.pixels(probe_image())[None]
+def reference_embedding(engine: Engine, preparation: Preparation) -> Floats:
+    """Return the (D,) unit-length embedding of the reference image, which loading checks."""
+    pixels = preparation.pixels(reference_image())[None]
     dim = engine(preparation.tensor(pixels)).shape[1]
     model = Model("this encoder", Path(), "", dim, preparation, engine)
-    return model.embed_pixels(pixels, names=["the probe picture"])[0]
+    return model.embed_pixels(pixels, names=["the reference image"])[0]

@@ -1,8 +1,16 @@
 """The softmax over class centres: one function, several implementations of the same numbers."""
 
-from arcwise.softmax.margin import margin_softmax
-from arcwise.softmax.streaming import Streaming
+from arcwise.softmax.function import Implementation, ImplementationName, margin_softmax
+from arcwise.softmax.streaming import GradientPrecision, Streaming
 from arcwise.softmax.triton import Triton
 from arcwise.softmax.truncated import Truncated
 
-__all__ = ["Streaming", "Triton", "Truncated", "margin_softmax"]
+__all__ = [
+    "GradientPrecision",
+    "Implementation",
+    "ImplementationName",
+    "Streaming",
+    "Triton",
+    "Truncated",
+    "margin_softmax",
+]

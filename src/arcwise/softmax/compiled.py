@@ -10,14 +10,14 @@ import numpy as np
 from numba import njit
 
 LOWEST = np.float32(-87.0)
-"""Logits this far under the shift weigh nothing: e^-88 has lost digits in float32."""
+"""Logits this far under the maximum weigh nothing: e^-88 has lost digits in float32."""
 
 _SUMMED = {"contract", "reassoc", "nsz", "arcp"}
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def _exp(z: np.float32) -> np.float32:
-    """e^z for -87 ≤ z < 88 within two units of the last place: Cephes' expf, as it is."""
+    """Return e^z for -87 ≤ z < 88 within two units of the last place, as Cephes' expf does."""
     k = np.floor(z * np.float32(1.44269504) + np.float32(0.5))
     r = z - k * np.float32(0.693359375)
     r = r - k * np.float32(-2.12194440e-4)
@@ -33,24 +33,24 @@ def _exp(z: np.float32) -> np.float32:
 
 @njit(cache=True, nogil=True, fastmath=_SUMMED)
 def exponentials(
-    products: np.ndarray, inverse: np.ndarray, scale: np.float32, shift: np.ndarray,
+    products: np.ndarray, inverse: np.ndarray, scale: np.float32, maximum: np.ndarray,
     total: np.ndarray,
 ) -> None:  # fmt: skip
-    """Products with the centres become exponentials of logits, in place.
+    """Turn products with the centres into exponentials of logits, in place.
 
-    (n, R) `products` times (R,) `inverse` times `scale` less (n,) `shift` are the logits; the sums
-    of their exponentials are added to (n,) `total`, float64. -inf becomes 0, and NaN stays NaN.
+    The logits are (n, R) `products` times (R,) `inverse` times `scale`, less (n,) `maximum`. The
+    sums of their exponentials are added to (n,) `total`, float64. -inf becomes 0, NaN stays NaN.
     """
     for i in range(products.shape[0]):
-        row, under, found = products[i], shift[i], np.float32(0.0)
+        row, top, row_sum = products[i], maximum[i], np.float32(0.0)
         for j in range(len(row)):
-            z = row[j] * inverse[j] * scale - under
+            z = row[j] * inverse[j] * scale - top
             e = _exp(z if z > LOWEST else LOWEST)
             e = e if z > LOWEST else np.float32(0.0)
             e = e if z == z else z  # noqa: PLR0124 - NaN
-            found += e
+            row_sum += e
             row[j] = e
-        total[i] += found
+        total[i] += row_sum
 
 
 @njit(cache=True, nogil=True, fastmath=_SUMMED)
@@ -59,28 +59,28 @@ def step(
     multiple: np.float32, lr: np.float32, momentum: np.float32, decay: np.float32,
     nesterov: bool, sphere: bool,
 ) -> None:  # fmt: skip
-    """From (R, D) sums over the samples to the centres after a step of SGD, in place.
+    """Move centres by a step of SGD, in place, from (R, D) sums over the samples.
 
-    The gradient is multiple · (h - ⟨h, w⟩ inverse² · w), and never written down; see `Rule` for the
-    others. Without momentum `velocity` is empty.
+    The gradient is multiple · (h - ⟨h, w⟩ inverse² · w) and is not stored. `Rule` explains the
+    other numbers. Without momentum `velocity` is empty.
     """
     for r in range(sums.shape[0]):
         h, w = sums[r], centres[r]
         along = np.float32(0.0)
         for d in range(len(w)):
             along += h[d] * w[d]
-        pull = decay - multiple * along * inverse[r] * inverse[r]
+        along_centre = decay - multiple * along * inverse[r] * inverse[r]
         if momentum > 0:
             v = velocity[r]
-            ahead = momentum if nesterov else np.float32(1.0)
-            own = np.float32(1.0) if nesterov else np.float32(0.0)
+            velocity_factor = momentum if nesterov else np.float32(1.0)
+            gradient_factor = np.float32(1.0) if nesterov else np.float32(0.0)
             for d in range(len(w)):
-                g = multiple * h[d] + pull * w[d]
+                g = multiple * h[d] + along_centre * w[d]
                 v[d] = momentum * v[d] + g
-                w[d] -= lr * (own * g + ahead * v[d])
+                w[d] -= lr * (gradient_factor * g + velocity_factor * v[d])
         else:
             for d in range(len(w)):
-                w[d] -= lr * (multiple * h[d] + pull * w[d])
+                w[d] -= lr * (multiple * h[d] + along_centre * w[d])
         if sphere:
             square = np.float32(0.0)
             for d in range(len(w)):

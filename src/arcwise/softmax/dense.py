@@ -19,9 +19,10 @@ def dense(
     state: State,
     offsets: Tensor | None = None,
 ) -> Tensor:
-    """The scalar loss of `arcwise.softmax.margin_softmax`, whose arguments these are."""
+    """Return the scalar loss of `arcwise.softmax.margin_softmax`, whose arguments these are."""
     dtype = torch.promote_types(torch.promote_types(embeddings.dtype, centres.dtype), torch.float32)
     with torch.autocast(embeddings.device.type, enabled=False):
+        labels = labels.to(embeddings.device)
         rows = torch.nonzero(labels >= 0).squeeze(1)
         labels = labels[rows]
         x, norm = unit(embeddings[rows].to(dtype))
@@ -31,13 +32,13 @@ def dense(
             cosines = cosines.max(2).values  # of equal ones, one learns
         cos = cosines.gather(1, labels[:, None]).squeeze(1)
 
-        value, slope, norm_slope = margin.target(cos.detach(), norm.detach(), state)
-        target = _linear(value, slope, cos)
-        if norm_slope is not None:
-            target = target + norm_slope * (norm - norm.detach())
-        others, others_slope = margin.others(cosines.detach(), value, state)
-        if others_slope is not None:
-            cosines = _linear(others, others_slope, cosines)
+        psi, derivative, norm_derivative = margin.target(cos.detach(), norm.detach(), state)
+        target = _linear(psi, derivative, cos)
+        if norm_derivative is not None:
+            target = target + norm_derivative * (norm - norm.detach())
+        negatives, negatives_derivative = margin.negatives(cosines.detach(), psi, state)
+        if negatives_derivative is not None:
+            cosines = _linear(negatives, negatives_derivative, cosines)
         logits = scale * cosines
         if offsets is not None:
             logits = logits + offsets
@@ -49,6 +50,6 @@ def dense(
         return loss / max(len(rows), 1)
 
 
-def _linear(value: Tensor, slope: Tensor, variable: Tensor) -> Tensor:
-    """A tensor with this value, whose derivative by the variable is this slope."""
-    return value + slope * (variable - variable.detach())
+def _linear(value: Tensor, derivative: Tensor, variable: Tensor) -> Tensor:
+    """Return a tensor with this value and this derivative by the variable."""
+    return value + derivative * (variable - variable.detach())

@@ -1,8 +1,9 @@
 """The pass over the classes, a chunk at a time: the N×C matrix never exists.
 
-First sweep: a chunk's logits become exponentials under a shift, which are summed, and multiplied
-with the centres: the embeddings' gradient is there, but for a factor. Second sweep: the same
-exponentials, kept or computed again, times the samples: the centres' gradient, a chunk at a time.
+First pass: a chunk's logits become exponentials under a maximum, which are summed, and multiplied
+with the centres: that is the embeddings' gradient, but for a factor. Second pass: the same
+exponentials, kept or computed again, times the samples are the centres' gradient, a chunk at a
+time.
 """
 
 from __future__ import annotations
@@ -15,16 +16,13 @@ import torch
 from torch import Tensor
 
 from arcwise.errors import ArcwiseError
-from arcwise.softmax.chunk import Centres, KnownLengths
-from arcwise.softmax.exponentials import Exponentials
-from arcwise.softmax.outcome import Softened, embedding_gradient
+from arcwise.softmax.loss import CentreGradients, Rule, SoftmaxStatistics
+from arcwise.softmax.negatives import CentreRows, ChunkedCentres, Exponentials
 from arcwise.softmax.problem import Chunk, Problem
-from arcwise.softmax.rule import Rule
-from arcwise.softmax.tangent import CentreGradients
 from arcwise.softmax.workspace import Workspace
 
 Keep = Literal["auto", "none", "bf16", "fp32"]
-Precision = Literal["fp32", "bf16"]
+GradientPrecision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Streaming:
     """How the pass is made.
 
     Attributes:
-        keep: whether the first sweep's exponentials wait for the second, and in which precision:
+        keep: whether the first pass's exponentials wait for the second, and in which precision:
             three products of matrices instead of four, for N·C numbers. ``"auto"`` keeps them in
             the precision of the gradients when they fit `budget`.
         gradients: arithmetic of the two gradient products. bf16 is as fast again on processors
@@ -42,7 +40,7 @@ class Streaming:
     """
 
     keep: Keep = "auto"
-    gradients: Precision = "fp32"
+    gradients: GradientPrecision = "fp32"
     chunk: int | None = None
     budget: int = 1 << 30
 
@@ -58,117 +56,125 @@ class Streaming:
         if self.chunk is not None and self.chunk < 1:
             raise ArcwiseError(f"Streaming: chunk={self.chunk!r}; expected at least 1 class")
 
-    def run(
+    def first_pass(
         self, problem: Problem, *, gradients: bool = True, workspace: Workspace | None = None
     ) -> StreamingPass:
-        """The first sweep; `gradients=False` where only the loss is wanted."""
+        """Make the first pass: see `PassSettings`."""
         return StreamingPass(self, problem, gradients, workspace or Workspace())
 
     def kept(self, problem: Problem) -> torch.dtype | None:
         """In which precision exponentials are kept for this problem, None for not at all."""
-        product = torch.bfloat16 if self.gradients == "bf16" else problem.x.dtype
         if self.keep != "auto":
             return {"none": None, "bf16": torch.bfloat16, "fp32": problem.x.dtype}[self.keep]
+        product = self.product(problem)
         size = len(problem.x) * len(problem.centres) * product.itemsize
         return product if size <= self.budget else None
 
+    def product(self, problem: Problem) -> torch.dtype:
+        """In which precision the gradient products of this problem are made."""
+        return torch.bfloat16 if self.gradients == "bf16" else problem.x.dtype
+
 
 class StreamingPass:
-    """One pass: see `arcwise.softmax.outcome.Pass`."""
+    """The passes over one problem: see `ClassPass`.
 
-    report: dict[str, float] = {}  # noqa: RUF012 - nothing to report but rounding
+    Attributes:
+        log_negatives: (n,) log-sum-exp of the negatives.
+        metrics: empty, as there is no error but rounding.
+    """
 
     def __init__(
-        self, how: Streaming, problem: Problem, gradients: bool, workspace: Workspace
+        self, settings: Streaming, problem: Problem, gradients: bool, workspace: Workspace
     ) -> None:
-        self.how = how
-        self.problem = problem
-        self.workspace = workspace
-        self._product = torch.bfloat16 if how.gradients == "bf16" else problem.x.dtype
-        dtype = how.kept(problem) if gradients else None
-        size = len(problem.x) * len(problem.centres)
-        self._kept = None if dtype is None else workspace.take(size, dtype, problem.x.device)
-        self._shifts: list[Tensor] = []
-        self._lengths = KnownLengths(problem)
-        self._chunk = problem.chunk(how.chunk)
-        self._exponentials = Exponentials(problem, self._chunk)
+        """Make the first pass."""
+        self.metrics: dict[str, float] = {}
+        self._problem = problem
+        self._workspace = workspace
+        self._product = settings.product(problem)
+        self._chunk_size = problem.chunk_size(settings.chunk)
+        self._centres = ChunkedCentres(problem)
+        self._exponentials = Exponentials(problem, self._chunk_size)
+        self._maxima: list[Tensor] = []
+        dtype = settings.kept(problem) if gradients else None
+        pairs = len(problem.x) * len(problem.centres)
+        self._kept = None if dtype is None else workspace.take(pairs, dtype, problem.x.device)
 
-        pull = torch.zeros_like(problem.x)
-        for chunk in problem.chunks(self._chunk):
-            centres = Centres.of(problem, chunk)
-            place = None if self._kept is None else self._place(chunk)
-            weights, gain, fade = self._exponentials.first(chunk, centres, place)
-            self._lengths.note(chunk, centres.lengths)
-            self._shifts.append(self._exponentials.shift.current)
+        accumulator = torch.zeros_like(problem.x)
+        for chunk in problem.chunks(self._chunk_size):
+            centres = self._centres.first(chunk)
+            place = None if self._kept is None else self._place(self._kept, chunk)
+            weights, derivative, rescale = self._exponentials.accumulate(chunk, centres, place)
+            self._maxima.append(self._exponentials.maximum.current)
             if gradients:
-                if fade is not None:
-                    pull *= fade[:, None].to(pull.dtype)
-                weights = gain.carry(weights).mul_(centres.inverse)
+                if rescale is not None:
+                    accumulator *= rescale[:, None].to(accumulator.dtype)
+                weights = derivative.to_cosines(weights).mul_(centres.inverse)
                 if place is not None and place.data_ptr() != weights.data_ptr():
                     weights = place.copy_(weights)
-                self._multiply(weights, centres.rows, pull)
+                self._add_product(weights, centres.rows, accumulator)
         if self._kept is not None:
             self._exponentials.free()
-        self._shift = self._exponentials.shift.current
-        log_others = self._shift.double() + self._exponentials.total.log()
-        self._softened = Softened.of(problem, log_others)
-        self.loss = self._softened.loss
-        if gradients:
-            factor = torch.exp(self._shift.double() - self._softened.log_total)
-            pull *= factor[:, None].to(pull.dtype)
-            self._gradient = embedding_gradient(problem, self._softened, pull)
+        self._accumulator = accumulator
+        self.log_negatives = self._exponentials.log_sum_exp
 
-    def embedding_gradient(self) -> Tensor:
-        """(N, D), there since the first sweep."""
-        return self._gradient
+    def accumulator(self, softmax: SoftmaxStatistics) -> Tensor:
+        """Return the products of the first pass, now that probabilities are known."""
+        accumulator = self._accumulator
+        del self._accumulator  # as large as the embeddings, and of no more use
+        factor = torch.exp(self._exponentials.maximum.current.double() - softmax.log_total)
+        return accumulator.mul_(factor[:, None].to(accumulator.dtype))
 
-    def centre_gradients(self) -> Iterator[tuple[slice, Tensor]]:
-        """The second sweep."""
-        finished = CentreGradients(self.problem, self._softened, self._chunk)
-        for chunk, centres, sums in self._sums(finished.out):
-            yield chunk.rows, finished.finish(chunk, centres, sums)
+    def centre_gradients(self, softmax: SoftmaxStatistics) -> Iterator[tuple[slice, Tensor]]:
+        """Make the second pass."""
+        finish = CentreGradients(self._problem, softmax, self._chunk_size)
+        for chunk, centres, sums in self._second_pass(softmax, finish.out):
+            yield chunk.rows, finish.gradient(chunk, centres, sums)
 
-    def step_centres(self, centres: Tensor, momentum: Tensor | None, rule: Rule) -> None:
-        """The second sweep, moving each chunk's centres before it goes on."""
-        finished = CentreGradients(self.problem, self._softened, self._chunk)
-        for chunk, rows, sums in self._sums(finished.out):
-            finished.step(chunk, rows, sums, rule, centres, momentum)
+    def step_centres(self, softmax: SoftmaxStatistics, rule: Rule, momentum: Tensor | None) -> None:
+        """Make the second pass, moving each chunk's centres before it goes on."""
+        finish = CentreGradients(self._problem, softmax, self._chunk_size)
+        for chunk, centres, sums in self._second_pass(softmax, finish.out):
+            finish.step(chunk, centres, sums, rule, momentum)
 
-    def _sums(self, out: Tensor) -> Iterator[tuple[Chunk, Centres, Tensor]]:
+    def _second_pass(
+        self, softmax: SoftmaxStatistics, out: Tensor
+    ) -> Iterator[tuple[Chunk, CentreRows, Tensor]]:
         """Chunk by chunk, its centres and (R, D) sums over the samples, in the memory `out`."""
-        problem = self.problem
-        per_sample = problem.scale / max(len(problem.x), 1)
+        problem, last = self._problem, self._exponentials.maximum.current
         x, before = problem.x, None
-        for i, chunk in enumerate(problem.chunks(self._chunk)):
-            centres = Centres.of(problem, chunk, self._lengths.of(chunk))
-            under = self._shift if self._kept is None else self._shifts[i]
-            if under is not before:
-                share = per_sample * torch.exp(under.double() - self._softened.log_total)
-                x = (problem.x * share[:, None].to(problem.x.dtype)).to(self._product)
-                before = under
-            weights = self._recall(chunk, centres)
-            sums = out[: len(centres.rows)]
+        for i, chunk in enumerate(problem.chunks(self._chunk_size)):
+            centres = self._centres.again(chunk)
+            maximum = last if self._kept is None else self._maxima[i]
+            if maximum is not before:
+                factor = problem.scale_per_sample * torch.exp(maximum.double() - softmax.log_total)
+                x = (problem.x * factor[:, None].to(problem.x.dtype)).to(self._product)
+                before = maximum
+            weights = self._weights(chunk, centres)
+            sums = out[: chunk.width]
             if weights.dtype == sums.dtype == x.dtype:
                 torch.mm(weights.T, x, out=sums)
             else:
                 sums.copy_(weights.to(x.dtype).T @ x)
             yield chunk, centres, sums
-        self.workspace.give(self._kept)
+        self._workspace.give(self._kept)
         self._kept = None
 
-    def _recall(self, chunk: Chunk, centres: Centres) -> Tensor:
+    def _weights(self, chunk: Chunk, centres: CentreRows) -> Tensor:
+        """(n, R) weights of the cosines, as kept or computed again."""
         if self._kept is not None:
-            return self._place(chunk)
-        weights, gain = self._exponentials.again(chunk, centres, self._shift)
-        return gain.carry(weights).mul_(centres.inverse)
+            return self._place(self._kept, chunk)
+        maximum = self._exponentials.maximum.current
+        weights, derivative = self._exponentials.recompute(chunk, centres, maximum)
+        return derivative.to_cosines(weights).mul_(centres.inverse)
 
-    def _place(self, chunk: Chunk) -> Tensor:
-        assert self._kept is not None
-        n, start, width = len(self.problem.x), chunk.rows.start, chunk.rows.stop - chunk.rows.start
-        return self._kept[n * start : n * (start + width)].view(n, width)
+    def _place(self, kept: Tensor, chunk: Chunk) -> Tensor:
+        """(n, R) part of the kept numbers that is a chunk's."""
+        n = len(self._problem.x)
+        start = n * chunk.rows.start
+        return kept[start : start + n * chunk.width].view(n, chunk.width)
 
-    def _multiply(self, weights: Tensor, rows: Tensor, pull: Tensor) -> None:
+    def _add_product(self, weights: Tensor, rows: Tensor, accumulator: Tensor) -> None:
         if weights.dtype == rows.dtype == self._product:
-            pull.addmm_(weights, rows)
+            accumulator.addmm_(weights, rows)
         else:
-            pull += weights.to(self._product) @ rows.to(self._product)
+            accumulator += weights.to(self._product) @ rows.to(self._product)

@@ -1,4 +1,4 @@
-"""Photos of products that do not exist: many identities, every nuisance known.
+"""Rendered photos of products that do not exist: many identities, every nuisance recorded.
 
 >>> from arcwise.synthetic import Renderer
 >>> photo = Renderer(seed=0, size=96).photo(identity=17, shot=3, domain="shop")

@@ -1,7 +1,7 @@
-"""The strokes everything is painted with: anti-aliased fills, stamps and lettering.
+"""Anti-aliased drawing on a canvas: fills, stamps and lettering.
 
-Canvases are (H, W, 3) uint8 RGB or (H, W, 4) with the material in the last channel; every stroke
-changes the canvas it is given.
+Canvases are (H, W, 3) uint8 RGB or (H, W, 4) with the material in the last channel. Every
+function draws on the canvas in place.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.synthetic.pixels import Canvas, Plane
+from arcwise.synthetic.layers import Canvas, Plane
 
 _SHIFT = 4  # cv2 draws at a sixteenth of a pixel
 
 
 def points(values: Sequence[tuple[float, float]] | Plane) -> NDArray[np.int32]:
-    """Points (N, 2) in pixels as cv2's fixed-point numbers."""
+    """Return points (N, 2) in pixels as cv2's fixed-point numbers."""
     return np.round(np.asarray(values, np.float64) * (1 << _SHIFT)).astype(np.int32)
 
 
 def polygon(canvas: Canvas, corners: Sequence[tuple[float, float]], colour: Sequence[int]) -> None:
-    """A filled polygon with smooth edges."""
+    """Draw a filled polygon with smooth edges."""
     cv2.fillPoly(canvas, [points(corners)], tuple(colour), cv2.LINE_AA, _SHIFT)
 
 
 def line(
     canvas: Canvas, corners: Sequence[tuple[float, float]], colour: Sequence[int], width: float
 ) -> None:
-    """An open stroke of `width` pixels (at least one)."""
+    """Draw an open stroke of `width` pixels (at least one)."""
     cv2.polylines(
         canvas, [points(corners)], False, tuple(colour), max(1, round(width)), cv2.LINE_AA, _SHIFT
     )
@@ -45,7 +45,7 @@ def ellipse(
     angle: float = 0.0,
     width: float = -1,
 ) -> None:
-    """A filled ellipse, half-axes in pixels and `angle` in degrees; its outline if width > 0."""
+    """Draw an ellipse (half-axes in pixels, `angle` in degrees), or its outline if width > 0."""
     centre_fixed = tuple(int(x) for x in points([centre])[0])
     axes_fixed = tuple(int(x) for x in points([axes])[0])
     thickness = -1 if width < 0 else max(1, round(width))
@@ -66,7 +66,7 @@ def ellipse(
 def rectangle(
     canvas: Canvas, left: float, top: float, right: float, bottom: float, colour: Sequence[int]
 ) -> None:
-    """A filled upright rectangle with smooth edges."""
+    """Draw a filled upright rectangle with smooth edges."""
     polygon(canvas, [(left, top), (right, top), (right, bottom), (left, bottom)], colour)
 
 
@@ -82,7 +82,7 @@ def blend(canvas: Canvas, coverage: Plane, colour: Sequence[int] | Plane) -> Non
 def _window(
     canvas: Canvas, height: int, width: int, centre: tuple[float, float]
 ) -> tuple[slice, slice, slice, slice] | None:
-    """Where a (height, width) stamp falls on the canvas, and which part of it does."""
+    """Return rows and columns of the canvas that a stamp covers, then those of the stamp."""
     top, left = round(centre[1] - height / 2), round(centre[0] - width / 2)
     first_y, first_x = max(0, -top), max(0, -left)
     last_y, last_x = min(height, canvas.shape[0] - top), min(width, canvas.shape[1] - left)
@@ -97,7 +97,7 @@ def _window(
 
 
 def stamp(canvas: Canvas, mask: Canvas, centre: tuple[float, float], colour: Sequence[int]) -> None:
-    """Ink of one colour through a (h, w) uint8 mask, centred on a pixel of the canvas."""
+    """Draw one colour through a (h, w) uint8 mask, centred on a pixel of the canvas."""
     place = _window(canvas, mask.shape[0], mask.shape[1], centre)
     if place is not None:
         rows, columns, mask_rows, mask_columns = place
@@ -105,7 +105,7 @@ def stamp(canvas: Canvas, mask: Canvas, centre: tuple[float, float], colour: Seq
 
 
 def paste(canvas: Canvas, patch: Canvas, centre: tuple[float, float]) -> None:
-    """An RGBA patch (h, w, 4), centred on a pixel of the canvas."""
+    """Draw an RGBA patch (h, w, 4), centred on a pixel of the canvas."""
     place = _window(canvas, patch.shape[0], patch.shape[1], centre)
     if place is not None:
         rows, columns, patch_rows, patch_columns = place
@@ -134,7 +134,7 @@ def lettering(
     arch: float = 0.0,
     stretch: float = 1.4,
 ) -> Canvas:
-    """A uint8 mask of `text` that fits a box of `width` by `height` pixels.
+    """Return a uint8 mask of `text` that fits a box of `width` by `height` pixels.
 
     The letters are widened or condensed by up to `stretch` to fill the box, leant by `slant`
     (sideways per height) and bent by `arch` (rise at the middle, in letter heights).

@@ -8,8 +8,9 @@ from dataclasses import fields
 from itertools import product
 from pathlib import Path
 
-from arcwise.data.writing import beside, new_zip
+from arcwise.data.writing import new_zip
 from arcwise.errors import ArcwiseError
+from arcwise.files import atomic_write
 from arcwise.synthetic.nuisance import DOMAINS, Nuisance
 from arcwise.synthetic.renderer import Renderer, identity_name
 
@@ -27,19 +28,18 @@ def render_dataset(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """The path of `manifest.csv` in `folder`, with the photos it lists in `images.zip` beside it.
+    """Write `images.zip` and `manifest.csv` into a folder, and return the path of the manifest.
 
     The archive holds JPEG files, not compressed again, named `<domain>/<identity>/<shot>.jpg`. Both
-    files are written beside and renamed into place, the manifest last: whoever finds a manifest
-    finds the photos it lists.
+    files are renamed into place when they are whole, the manifest last.
 
     Args:
-        folder: where to; made if it does not exist. Nothing in it is overwritten.
-        identities: how many (numbered from 0), or which.
+        folder: made if it does not exist. Existing files are not overwritten.
+        identities: their number (they are 0, 1, …), or a list of them.
         shots: shop photos of each identity.
         studio: studio photos of each identity.
         size: side of the photos in pixels.
-        seed: which world.
+        seed: of all products; another seed has others.
         progress: called with (photos done, photos in all) after each photo.
 
     Raises:
@@ -64,7 +64,7 @@ def render_dataset(
     total, done = len(numbers) * (shots + studio), 0
     # Left in the reverse order: the archive is in its place before the manifest that lists it.
     with (
-        beside(folder / "manifest.csv") as manifest,
+        atomic_write(folder / "manifest.csv", overwrite=False) as manifest,
         new_zip(folder / ARCHIVE) as photos,
         open(manifest, "x", newline="", encoding="utf-8") as text,
     ):

@@ -1,8 +1,11 @@
-"""What an identity looks like, before anything is painted: a pure function of two numbers.
+"""What one identity looks like, as a pure function of a seed and its number.
+
+A design is drawn from a category (a can of cherry drink, a carton of oat milk), because free
+combinations of bodies, flavours and materials look like clip-art.
 
 Identities come in brand families of one to five. Siblings share the body, the lettering and the
-layout; they differ in flavour, and how much that shows is the family's own choice (`family_style`).
-Telling siblings apart is the hard part of the data set, as it is in a shop.
+layout, and differ in flavour. How much the flavour shows differs from family to family. As in a
+shop, telling siblings apart is the hard part of the data set.
 """
 
 from __future__ import annotations
@@ -12,7 +15,134 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arcwise.synthetic.catalogue import CATEGORIES, Colour, Flavour, brand_name
+RGB = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """One variant of a product: its word, its colour (sRGB) and its icon."""
+
+    word: str
+    colour: RGB
+    icon: str
+
+
+@dataclass(frozen=True)
+class Category:
+    """One kind of product: its bodies, and the flavours that a family picks from."""
+
+    bodies: tuple[str, ...]
+    flavours: tuple[Flavour, ...]
+
+
+def _flavours(*rows: tuple[str, RGB, str]) -> tuple[Flavour, ...]:
+    return tuple(Flavour(*row) for row in rows)
+
+
+CATEGORIES: tuple[Category, ...] = (
+    Category(  # drinks
+        ("can", "can", "bottle", "bottle", "carton", "can"),
+        _flavours(
+            ("ORANGE", (238, 128, 22), "citrus"),
+            ("LEMON", (244, 208, 40), "citrus"),
+            ("LIME", (120, 178, 48), "citrus"),
+            ("CHERRY", (178, 22, 48), "cherry"),
+            ("BERRY", (104, 44, 132), "berry"),
+            ("COLA", (96, 36, 28), "drop"),
+            ("ZERO", (32, 34, 40), "bolt"),
+            ("MANGO", (246, 164, 40), "sun"),
+            ("PEACH", (244, 150, 110), "blossom"),
+            ("MINT", (46, 158, 124), "leaf"),
+        ),
+    ),
+    Category(  # snacks
+        ("bag", "bag", "box", "canister", "pouch"),
+        _flavours(
+            ("SALTED", (40, 96, 170), "chip"),
+            ("PAPRIKA", (206, 50, 30), "chip"),
+            ("ONION", (90, 150, 60), "leaf"),
+            ("CHEESE", (242, 178, 36), "chip"),
+            ("CHILLI", (160, 20, 24), "bolt"),
+            ("HERBS", (70, 122, 62), "leaf"),
+            ("HONEY", (222, 150, 40), "sun"),
+            ("PEPPER", (52, 52, 56), "star"),
+            ("SMOKY", (112, 66, 48), "mountain"),
+        ),
+    ),
+    Category(  # dairy
+        ("carton", "cup", "cup", "bottle", "carton"),
+        _flavours(
+            ("WHOLE", (36, 92, 176), "drop"),
+            ("LIGHT", (92, 172, 222), "drop"),
+            ("VANILLA", (236, 206, 120), "blossom"),
+            ("COCOA", (110, 66, 44), "bean"),
+            ("STRAWB", (220, 66, 92), "berry"),
+            ("OAT", (198, 164, 110), "wheat"),
+            ("COCONUT", (70, 150, 160), "sun"),
+            ("CHERRY", (160, 28, 60), "cherry"),
+            ("PLAIN", (120, 150, 120), "leaf"),
+        ),
+    ),
+    Category(  # cleaning
+        ("flask", "spray", "box", "pouch", "flask"),
+        _flavours(
+            ("OCEAN", (20, 110, 180), "drop"),
+            ("LEMON", (240, 204, 36), "citrus"),
+            ("PINE", (30, 108, 74), "leaf"),
+            ("LAVENDER", (126, 98, 176), "blossom"),
+            ("FRESH", (60, 170, 190), "star"),
+            ("POWER", (214, 40, 44), "bolt"),
+            ("COLOUR", (206, 60, 140), "sun"),
+            ("PURE", (130, 180, 140), "leaf"),
+        ),
+    ),
+    Category(  # care
+        ("flask", "flask", "jar", "spray", "bottle", "box"),
+        _flavours(
+            ("ALOE", (96, 164, 104), "leaf"),
+            ("ROSE", (214, 120, 140), "blossom"),
+            ("COCO", (168, 128, 96), "bean"),
+            ("MINT", (80, 178, 164), "leaf"),
+            ("CITRUS", (240, 160, 50), "citrus"),
+            ("MARINE", (40, 100, 150), "drop"),
+            ("ARGAN", (170, 110, 50), "drop"),
+            ("SPORT", (44, 60, 90), "bolt"),
+        ),
+    ),
+    Category(  # pantry
+        ("jar", "jar", "tin", "box", "pouch", "bottle"),
+        _flavours(
+            ("HONEY", (226, 156, 40), "sun"),
+            ("TOMATO", (200, 40, 32), "tomato"),
+            ("BASIL", (60, 130, 60), "leaf"),
+            ("OLIVES", (110, 120, 44), "bean"),
+            ("TUNA", (30, 90, 150), "fish"),
+            ("COFFEE", (84, 52, 36), "bean"),
+            ("OATS", (200, 160, 96), "wheat"),
+            ("CHERRY", (150, 24, 50), "cherry"),
+            ("PEPPER", (50, 50, 54), "star"),
+            ("ALPINE", (74, 116, 150), "mountain"),
+        ),
+    ),
+)
+
+_ONSETS = [*"BCDFGHJKLMNPRSTVWZ", "BR", "CL", "DR", "FL", "GL", "KR", "PR", "SH", "ST", "TR"]
+_VOWELS = [*"AEIOUAOE", "IA", "EO"]
+_CODAS = [*"LNRSXMT", "ND", "LL", "NA", "RA", "LO", "VA", "TTA", "KO", "MI"]
+
+
+def brand_name(picks: tuple[int, int, int, int, int]) -> str:
+    """Return a pronounceable brand in capitals, from five non-negative numbers.
+
+    >>> brand_name((13, 4, 11, 3, 11))
+    'SUVOLO'
+    """
+    first, vowel, middle, second, coda = picks
+    name = _ONSETS[first % len(_ONSETS)] + _VOWELS[vowel % len(_VOWELS)]
+    if middle % 3:  # a third of the names stay short: VALO, not VAKELO
+        name += "BDGKLMNPRSTV"[middle % 12] + _VOWELS[second % 5]
+    return name + _CODAS[coda % len(_CODAS)]
+
 
 # Twenty consecutive identities: families of five, one, three, four, two and five.
 _FAMILY_SIZES = (5, 1, 3, 4, 2, 5)
@@ -42,7 +172,7 @@ PATTERNS = (
 class Design:
     """Everything that stays the same in every photo of one identity.
 
-    Lengths are in object units: the larger of height and width is 1, or 1.1 for slim things.
+    Lengths are in object units: the larger of height and width is 1, or 1.1 for slim products.
     Colours are sRGB, 0..255.
     """
 
@@ -52,18 +182,18 @@ class Design:
     width: float
     height: float
     depth: float
-    profile: tuple[float, float, float, float]  # free numbers in [0, 1] a body reads as it likes
+    profile: tuple[float, float, float, float]  # in [0, 1]; each body uses them in its own way
     material: str  # "paper" | "plastic" | "glass" | "metal" | "foil"
     layout: str
     ground: str
     pattern: str
     pattern_count: int
-    base: Colour
-    second: Colour
-    accent: Colour
-    ink: Colour
-    cap: Colour
-    contents: Colour
+    base: RGB
+    second: RGB
+    accent: RGB
+    ink: RGB
+    cap: RGB
+    contents: RGB
     weight: int
     slant: float
     stretch: float
@@ -75,31 +205,31 @@ class Design:
 
 
 def family_of(identity: int) -> tuple[int, int]:
-    """The family's number and the identity's place within it."""
+    """Return the family's number and the identity's place within it."""
     block, offset = divmod(identity, _BLOCK)
     place = max(i for i, start in enumerate(_STARTS) if start <= offset)
     return block * len(_FAMILY_SIZES) + place, offset - _STARTS[place]
 
 
-def luminance(colour: Colour) -> float:
-    """Perceived brightness in [0, 1]."""
+def luminance(colour: RGB) -> float:
+    """Return the perceived brightness in [0, 1]."""
     return (0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]) / 255
 
 
-def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """`a` moved by `share` towards `b`."""
+def mix(a: RGB, b: RGB, share: float) -> RGB:
+    """Return the colour `share` of the way from `a` to `b`."""
     red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
     return red, green, blue
 
 
-def _hsv(hue: float, saturation: float, value: float) -> Colour:
+def _hsv(hue: float, saturation: float, value: float) -> RGB:
     red, green, blue = (round(255 * x) for x in colorsys.hsv_to_rgb(hue % 1.0, saturation, value))
     return red, green, blue
 
 
-def _palette(rng: np.random.Generator) -> tuple[str, Colour, Colour]:
-    """The family's colour scheme: its mood, its base colour and its house colour."""
-    # Packaging keeps away from muddy yellow-green: hues are drawn where shops use them.
+def _palette(rng: np.random.Generator) -> tuple[str, RGB, RGB]:
+    """Return a family's mood, base colour and house colour."""
+    # The hues that packaging uses; muddy yellow-green is not among them.
     hue = float(
         rng.choice([0.0, 0.02, 0.07, 0.11, 0.14, 0.3, 0.36, 0.5, 0.56, 0.6, 0.66, 0.78, 0.92])
     )
@@ -152,13 +282,13 @@ _MATERIALS = {
 }
 
 
-def design(seed: int, identity: int) -> Design:
-    """The design of one identity; the same two numbers give the same design, always."""
+def design_of(seed: int, identity: int) -> Design:
+    """Return the design of one identity, which the two numbers determine."""
     family, place = family_of(identity)
     rng = np.random.default_rng((seed, 1, family))
     own = np.random.default_rng((seed, 2, identity))
 
-    # Everything a family shares is drawn before anything that depends on the sibling.
+    # What a family shares is drawn before what depends on the sibling.
     brand = brand_name(tuple(int(x) for x in rng.integers(0, 10_000, 5)))  # type: ignore[arg-type]
     tint, tint_share, gold, cap_kind = (
         rng.random(),
@@ -175,14 +305,14 @@ def design(seed: int, identity: int) -> Design:
     if body == "box" and rng.random() < 0.3:
         aspect = 1 / aspect  # lying boxes: tea, tissues, biscuits
     height, width = (1.0, aspect) if aspect <= 1 else (1 / aspect, 1.0)
-    if aspect < 0.45:  # one steps closer to a slim thing
+    if aspect < 0.45:  # one steps closer to a slim product
         height, width = 1.1, 1.1 * aspect
     depth = width * float(rng.uniform(0.3, 0.55)) if body == "box" else width
     if body == "flask":
         depth = width * float(rng.uniform(0.5, 0.7))
 
     mood, base, house = _palette(rng)
-    # How a flavour shows: on the whole pack, as one colour on it, or in words and picture only.
+    # How a flavour shows: on the whole pack, as one colour on it, or in word and icon only.
     style = str(rng.choice(["pack", "accent", "accent", "words"]))
     accent = flavour.colour
     if style == "pack" and place > 0:

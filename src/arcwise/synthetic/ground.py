@@ -1,4 +1,4 @@
-"""What lies under the lettering: colour fields and patterns, running on around the pack."""
+"""The ground of a pack, under the lettering: colour fields and patterns."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from arcwise.synthetic import brush
 from arcwise.synthetic.design import Design, luminance, mix
 from arcwise.synthetic.icons import icon
-from arcwise.synthetic.pixels import Canvas, Plane
+from arcwise.synthetic.layers import Canvas, Plane
 
 
 @dataclass(frozen=True)
-class Field:
+class Ground:
     """A canvas with its coordinates: pixels from the top left, and where the front is."""
 
     canvas: Canvas
@@ -36,12 +36,12 @@ class Field:
 
 
 def _edge(distance: Plane) -> Plane:
-    """Coverage of a half-plane from its signed distance in pixels."""
+    """Return the coverage of a half-plane from its signed distance in pixels."""
     return np.clip(distance + 0.5, 0, 1).astype(np.float32)
 
 
 def _stripe(phase: Plane, share: float, period: float) -> Plane:
-    """Coverage of stripes that fill `share` of each `period` pixels; phase in periods."""
+    """Return the coverage of stripes: `share` of each `period` pixels; phase in periods."""
     away = np.abs(phase - np.round(phase)) * period
     return _edge(share * period / 2 - away)
 
@@ -77,8 +77,8 @@ _PATTERNS: dict[str, Callable[[Plane, Plane, float], Plane]] = {
 }
 
 
-def _paint_pattern(f: Field, design: Design) -> None:
-    """A pattern that repeats a whole number of times, so that it joins around the pack."""
+def _paint_pattern(f: Ground, design: Design) -> None:
+    """Paint a pattern that repeats a whole number of times, so that its ends join."""
     repeats = max(2, round(design.pattern_count * f.width / f.panel))
     if design.pattern in _PATTERNS:
         repeat = f.width / repeats
@@ -94,16 +94,16 @@ def _paint_pattern(f: Field, design: Design) -> None:
                 brush.paste(f.canvas, motif, ((column + 0.5 * (row % 2)) * step, row * step))
 
 
-def _fade(f: Field, d: Design) -> None:
+def _fade(f: Ground, d: Design) -> None:
     to = mix(d.base, (0, 0, 0) if luminance(d.base) > 0.4 else d.second, 0.55)
     brush.blend(f.canvas, ((f.y / f.height) ** 1.5 * 0.9).astype(np.float32), to)
 
 
-def _split(f: Field, d: Design) -> None:
+def _split(f: Ground, d: Design) -> None:
     brush.blend(f.canvas, _edge(f.y - f.height * (0.5 + 0.25 * d.profile[3])), d.accent)
 
 
-def _wave(f: Field, d: Design) -> None:
+def _wave(f: Ground, d: Design) -> None:
     turn = 2 * math.pi * f.x / f.width * max(1, round(f.width / f.panel))
     knob = d.profile[3]
     crest = f.height * (0.55 + 0.2 * knob) + f.height * 0.06 * np.sin(turn + 6 * knob)
@@ -111,7 +111,7 @@ def _wave(f: Field, d: Design) -> None:
     brush.blend(f.canvas, _edge(f.y - crest), d.accent)
 
 
-def _bands(f: Field, d: Design) -> None:
+def _bands(f: Ground, d: Design) -> None:
     share = 0.1 + 0.12 * d.profile[3]
     for limit in (_edge(f.height * share - f.y), _edge(f.y - f.height * (1 - share))):
         brush.blend(f.canvas, limit, d.accent)
@@ -119,14 +119,14 @@ def _bands(f: Field, d: Design) -> None:
         brush.blend(f.canvas, _edge(f.height * 0.012 - np.abs(f.y - f.height * at)), d.ink)
 
 
-def _diagonal(f: Field, d: Design) -> None:
+def _diagonal(f: Ground, d: Design) -> None:
     across = (f.x - f.centre) / f.panel
     lean = np.where(np.abs(across) > 1, np.sign(across) * (2 - np.abs(across)), across)
     slope = 0.3 + 0.3 * d.profile[3]
     brush.blend(f.canvas, _edge(f.y - f.height * (0.58 - slope * lean)), d.accent)
 
 
-def _rays(f: Field, d: Design) -> None:
+def _rays(f: Ground, d: Design) -> None:
     across, down = f.x - f.centre, f.y - f.height * 0.42
     angle = np.arctan2(down, across) / (2 * math.pi) * (14 + round(8 * d.profile[3]))
     reach = np.clip(1.2 - np.hypot(across, down) / (0.75 * f.panel), 0, 1)
@@ -134,14 +134,14 @@ def _rays(f: Field, d: Design) -> None:
     brush.blend(f.canvas, (rays * reach).astype(np.float32), mix(d.base, (255, 250, 230), 0.5))
 
 
-def _arch(f: Field, d: Design) -> None:
+def _arch(f: Ground, d: Design) -> None:
     middle, radius = f.height * (1.0 + 0.3 * d.profile[3]), f.height * (0.62 + 0.3 * d.profile[3])
     away = np.hypot((f.x - f.centre) * 0.9, f.y - middle)
     brush.blend(f.canvas, _edge(radius + f.height * 0.03 - away), d.ink)
     brush.blend(f.canvas, _edge(radius - away), d.accent)
 
 
-_GROUNDS: dict[str, Callable[[Field, Design], None]] = {
+_GROUNDS: dict[str, Callable[[Ground, Design], None]] = {
     "plain": lambda f, d: None,
     "fade": _fade,
     "split": _split,
@@ -158,12 +158,12 @@ def paint_ground(canvas: Canvas, design: Design, centre: float, panel: float) ->
 
     Args:
         canvas: (H, W, 3) uint8 RGB, changed in place; its left and right edges may be joined.
-        design: whose ground.
+        design: of the pack.
         centre: column of the front's middle, in pixels.
         panel: width of the front, in pixels.
     """
     canvas[...] = design.base
     y, x = np.mgrid[0 : canvas.shape[0], 0 : canvas.shape[1]].astype(np.float32) + np.float32(0.5)
-    field = Field(canvas, x, y, centre, panel)
-    _paint_pattern(field, design)
-    _GROUNDS[design.ground](field, design)
+    ground = Ground(canvas, x, y, centre, panel)
+    _paint_pattern(ground, design)
+    _GROUNDS[design.ground](ground, design)

@@ -1,4 +1,4 @@
-"""The pictures on a label: fruit, leaves, suns, fish. Each is drawn large once, then shrunk."""
+"""The icons on a label: fruit, leaves, suns, fish. Each is drawn large once, then shrunk."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import cv2
 import numpy as np
 
 from arcwise.synthetic import brush
-from arcwise.synthetic.catalogue import Colour
-from arcwise.synthetic.design import mix
-from arcwise.synthetic.pixels import Canvas
+from arcwise.synthetic.design import RGB, mix
+from arcwise.synthetic.layers import Canvas
 
 _SIDE = 128
-_WHITE: Colour = (255, 255, 255)
-_GREEN: Colour = (62, 138, 58)
+_WHITE: RGB = (255, 255, 255)
+_GREEN: RGB = (62, 138, 58)
 
 
 def _solid(colour: Sequence[int]) -> tuple[int, ...]:
@@ -44,7 +43,7 @@ def _leaf_shape(
     return [(float(x), float(y)) for x, y in shape]
 
 
-def _citrus(c: Canvas, k: Colour) -> None:
+def _citrus(c: Canvas, k: RGB) -> None:
     brush.ellipse(c, (64, 66), (54, 54), _solid(k))
     brush.ellipse(c, (64, 66), (46, 46), _solid(mix(k, _WHITE, 0.8)))
     for i in range(9):
@@ -57,7 +56,7 @@ def _citrus(c: Canvas, k: Colour) -> None:
     brush.polygon(c, _leaf_shape((118, 8), (78, 22), 0.24), _solid(_GREEN))
 
 
-def _ball(c: Canvas, x: float, y: float, r: float, k: Colour) -> None:
+def _ball(c: Canvas, x: float, y: float, r: float, k: RGB) -> None:
     for i in range(7):
         share = i / 6
         centre = (x - 0.3 * r * share, y - 0.32 * r * share)
@@ -67,14 +66,14 @@ def _ball(c: Canvas, x: float, y: float, r: float, k: Colour) -> None:
         )
 
 
-def _berry(c: Canvas, k: Colour) -> None:
+def _berry(c: Canvas, k: RGB) -> None:
     for x, y in ((40, 48), (86, 46), (30, 80), (64, 70), (98, 80), (48, 104), (82, 104), (64, 40)):
         _ball(c, x, y, 22, k)
     brush.polygon(c, _leaf_shape((24, 10), (64, 30), 0.28), _solid(_GREEN))
     brush.polygon(c, _leaf_shape((104, 10), (64, 30), 0.28), _solid(mix(_GREEN, _WHITE, 0.15)))
 
 
-def _cherry(c: Canvas, k: Colour) -> None:
+def _cherry(c: Canvas, k: RGB) -> None:
     brush.line(c, [(40, 84), (52, 44), (84, 12)], _solid((84, 100, 40)), 5)
     brush.line(c, [(92, 90), (90, 50), (84, 12)], _solid((84, 100, 40)), 5)
     brush.polygon(c, _leaf_shape((28, 18), (84, 12), 0.25), _solid(_GREEN))
@@ -82,20 +81,20 @@ def _cherry(c: Canvas, k: Colour) -> None:
     _ball(c, 93, 95, 28, k)
 
 
-def _tomato(c: Canvas, k: Colour) -> None:
+def _tomato(c: Canvas, k: RGB) -> None:
     _ball(c, 64, 72, 50, k)
     for x, y in _ring(5, 34, -math.pi / 2):
         brush.polygon(c, _leaf_shape((x, y * 0.5), (64, 28), 0.2), _solid(_GREEN))
 
 
-def _leaf(c: Canvas, k: Colour) -> None:
+def _leaf(c: Canvas, k: RGB) -> None:
     green = mix(k, _GREEN, 0.5)
     for tip, shade in (((18, 40), 0.0), ((110, 34), 0.2), ((64, 4), 0.35)):
         brush.polygon(c, _leaf_shape(tip, (64, 112), 0.24), _solid(mix(green, _WHITE, shade)))
         brush.line(c, [(64, 112), tip], _solid(mix(green, _WHITE, 0.6)), 2)
 
 
-def _drop(c: Canvas, k: Colour) -> None:
+def _drop(c: Canvas, k: RGB) -> None:
     t = np.linspace(0, 2 * math.pi, 40)
     for scale, shade in ((1.0, -0.25), (0.86, 0.0), (0.6, 0.25)):
         shape = [
@@ -110,7 +109,7 @@ def _drop(c: Canvas, k: Colour) -> None:
     brush.ellipse(c, (48, 92), (7, 13), _solid(mix(k, _WHITE, 0.85)), 25)
 
 
-def _wheat(c: Canvas, k: Colour) -> None:
+def _wheat(c: Canvas, k: RGB) -> None:
     gold = mix(k, (226, 180, 84), 0.6)
     for lean in (-0.32, 0.0, 0.32):
         foot, head = (64.0, 122.0), (64 + 120 * lean, 12.0)
@@ -124,7 +123,7 @@ def _wheat(c: Canvas, k: Colour) -> None:
                 )
 
 
-def _mountain(c: Canvas, k: Colour) -> None:
+def _mountain(c: Canvas, k: RGB) -> None:
     brush.ellipse(c, (92, 34), (18, 18), _solid((246, 200, 80)))
     brush.polygon(c, [(4, 112), (48, 24), (92, 112)], _solid(k))
     brush.polygon(c, [(48, 24), (92, 112), (56, 112)], _solid(mix(k, (0, 0, 0), 0.3)))
@@ -132,7 +131,7 @@ def _mountain(c: Canvas, k: Colour) -> None:
     brush.polygon(c, [(52, 112), (92, 52), (124, 112)], _solid(mix(k, _WHITE, 0.25)))
 
 
-def _sun(c: Canvas, k: Colour) -> None:
+def _sun(c: Canvas, k: RGB) -> None:
     for i, (x, y) in enumerate(_ring(14, 58)):
         a = math.atan2(y - 64, x - 64)
         p = [(64 + 38 * math.cos(a + d), 64 + 38 * math.sin(a + d)) for d in (-0.14, 0.14)]
@@ -140,7 +139,7 @@ def _sun(c: Canvas, k: Colour) -> None:
     _ball(c, 64, 64, 34, mix(k, (246, 190, 60), 0.4))
 
 
-def _star(c: Canvas, k: Colour) -> None:
+def _star(c: Canvas, k: RGB) -> None:
     outer, inner = _ring(5, 58, -math.pi / 2), _ring(5, 25, -math.pi / 2 + math.pi / 5)
     corners = [p for pair in zip(outer, inner, strict=True) for p in pair]
     brush.polygon(c, corners, _solid(k))
@@ -148,7 +147,7 @@ def _star(c: Canvas, k: Colour) -> None:
         brush.polygon(c, [outer[i], inner[i], (64, 64)], _solid(mix(k, _WHITE, 0.35)))
 
 
-def _fish(c: Canvas, k: Colour) -> None:
+def _fish(c: Canvas, k: RGB) -> None:
     brush.polygon(c, [(86, 64), (122, 34), (116, 64), (122, 94)], _solid(mix(k, (0, 0, 0), 0.2)))
     brush.polygon(c, _leaf_shape((98, 64), (6, 64), 0.3), _solid(k))
     brush.polygon(c, _leaf_shape((92, 72), (12, 70), 0.16), _solid(mix(k, _WHITE, 0.6)))
@@ -156,7 +155,7 @@ def _fish(c: Canvas, k: Colour) -> None:
     brush.line(c, [(40, 44), (46, 64), (40, 84)], _solid(mix(k, _WHITE, 0.5)), 3)
 
 
-def _bean(c: Canvas, k: Colour) -> None:
+def _bean(c: Canvas, k: RGB) -> None:
     for x, y, angle, shade in ((44, 76, 60, 0.0), (86, 54, 120, 0.12), (78, 98, 20, 0.2)):
         tone = mix(k, _WHITE, shade)
         brush.ellipse(c, (x, y), (34, 23), _solid(mix(tone, (0, 0, 0), 0.25)), angle)
@@ -174,7 +173,7 @@ def _bean(c: Canvas, k: Colour) -> None:
         )
 
 
-def _chip(c: Canvas, k: Colour) -> None:
+def _chip(c: Canvas, k: RGB) -> None:
     for x, y, angle, shade in ((48, 46, 20, 0.0), (84, 66, -25, 0.2), (50, 90, 8, 0.32)):
         tone = mix((232, 176, 66), _WHITE, shade)
         brush.ellipse(c, (x + 2, y + 4), (40, 25), _solid(mix(tone, (90, 40, 0), 0.45)), angle)
@@ -184,7 +183,7 @@ def _chip(c: Canvas, k: Colour) -> None:
     brush.ellipse(c, (96, 104), (12, 12), _solid(k))
 
 
-def _blossom(c: Canvas, k: Colour) -> None:
+def _blossom(c: Canvas, k: RGB) -> None:
     for i, (x, y) in enumerate(_ring(6, 56, 0.3)):
         brush.polygon(
             c, _leaf_shape((x, y), (64, 64), 0.36), _solid(mix(k, _WHITE, 0.2 + 0.25 * (i % 2)))
@@ -192,12 +191,12 @@ def _blossom(c: Canvas, k: Colour) -> None:
     _ball(c, 64, 64, 13, (240, 190, 60))
 
 
-def _bolt(c: Canvas, k: Colour) -> None:
+def _bolt(c: Canvas, k: RGB) -> None:
     brush.polygon(c, [(76, 4), (26, 74), (58, 74), (44, 124), (102, 50), (68, 50)], _solid(k))
     brush.polygon(c, [(76, 4), (26, 74), (44, 66), (62, 40)], _solid(mix(k, _WHITE, 0.5)))
 
 
-_DRAWN: dict[str, Callable[[Canvas, Colour], None]] = {
+_DRAWN: dict[str, Callable[[Canvas, RGB], None]] = {
     "citrus": _citrus,
     "berry": _berry,
     "cherry": _cherry,
@@ -217,22 +216,22 @@ _DRAWN: dict[str, Callable[[Canvas, Colour], None]] = {
 
 
 @lru_cache(maxsize=256)
-def _master(name: str, colour: Colour) -> Canvas:
+def _master(name: str, colour: RGB) -> Canvas:
     sheet = np.zeros((_SIDE, _SIDE, 4), np.uint8)
     _DRAWN[name](sheet, colour)
     return sheet
 
 
 def icon(
-    name: str, colour: Colour, side: float, ink: Colour | None = None, ground: Colour | None = None
+    name: str, colour: RGB, side: float, ink: RGB | None = None, ground: RGB | None = None
 ) -> Canvas:
-    """An RGBA patch (side, side, 4) of one picture, in its colours or in one ink on a ground."""
+    """Return an RGBA patch (side, side, 4) of an icon, in its colours or in one ink."""
     pixels = max(4, round(side))
     patch = cv2.resize(_master(name, colour), (pixels, pixels), interpolation=cv2.INTER_AREA)
-    # The master has black where it is empty: divide by the coverage, or every edge turns dark.
+    # The master is black where it is empty: without this division every edge would turn dark.
     alpha = patch[..., 3:].astype(np.float32) / 255
     patch[..., :3] = np.minimum(patch[..., :3] / np.maximum(alpha, 1 / 255), 255)
-    if ink is not None:  # one printing plate: the picture's lights and darks become ink and ground
+    if ink is not None:  # one printing plate: light and dark become ground and ink
         grey = patch[..., :3].mean(2)
         inside = grey[patch[..., 3] > 200]
         low, high = np.percentile(inside, (5, 95)) if inside.size else (0.0, 255.0)

@@ -1,19 +1,27 @@
-"""Cut-out things: a layer is light and coverage on the part of the canvas that a thing takes."""
+"""The arrays that a photo is composed of: canvases, planes of light, and layers over them.
+
+cv2's type stubs promise no more than "some array", so the element type is said in words.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.synthetic.pixels import Canvas, Plane
+Plane = NDArray[Any]
+"""Float32: light, linear, 1 is white; or coverage in [0, 1]; or coordinates."""
+
+Canvas = NDArray[Any]
+"""Uint8: (H, W, 3) square-root-encoded RGB, or (H, W, 4) with coverage or the material last."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A thing on a transparent ground, cut to where it is.
+    """An object on a transparent ground, cropped to where it is.
 
     Attributes:
         light: (h, w, 4) float32; light times coverage in three channels, coverage in the last.
@@ -26,15 +34,15 @@ class Layer:
     left: int
 
 
-def unit(values: Plane) -> Plane:
-    """Values kept within [0, 1]; half the cost of np.clip on planes this small."""
+def clip_unit(values: Plane) -> Plane:
+    """Return values clipped to [0, 1], at half the cost of np.clip on planes this small."""
     return np.minimum(np.maximum(values, 0), 1)
 
 
-def frame(corners: NDArray[np.float64], size: tuple[int, int]) -> tuple[slice, slice] | None:
-    """The part of a (height, width) canvas that holds the points, on multiples of six pixels.
+def pixel_window(corners: NDArray[np.float64], size: tuple[int, int]) -> tuple[slice, slice] | None:
+    """Return the window of a (height, width) canvas with the points, in multiples of 6 pixels.
 
-    Six, so that layers drawn one and a half or two times too large shrink to whole pixels.
+    Layers are drawn 1.5 or 2 times too large; multiples of 6 shrink to whole pixels.
     """
     low, high = corners.min(0) - 3, corners.max(0) + 3
     left, top = (max(0, int(v // 6) * 6) for v in low)
@@ -44,13 +52,13 @@ def frame(corners: NDArray[np.float64], size: tuple[int, int]) -> tuple[slice, s
     return slice(top, bottom), slice(left, right)
 
 
-def join(planes: list[Plane], coverage: Plane) -> Plane:
-    """Three planes of light and their coverage as the light of a layer."""
+def premultiplied(planes: list[Plane], coverage: Plane) -> Plane:
+    """Return three planes of light times coverage, and the coverage, as the light of a layer."""
     return cv2.merge([*(p * coverage for p in planes), coverage])
 
 
-def lay(under: Plane, layer: Layer, gain: float = 1.0) -> None:
-    """Lay a layer over a picture (H, W, 3) of light, in place; what falls outside is cut off."""
+def composite(under: Plane, layer: Layer, gain: float = 1.0) -> None:
+    """Composite a layer over light (H, W, 3) in place; parts outside are cut off."""
     height, width = layer.light.shape[:2]
     top, left = max(0, layer.top), max(0, layer.left)
     bottom, right = min(under.shape[0], layer.top + height), min(under.shape[1], layer.left + width)
@@ -67,7 +75,7 @@ def lay(under: Plane, layer: Layer, gain: float = 1.0) -> None:
 
 
 def coverage_on(layer: Layer, size: int) -> Plane:
-    """The layer's coverage (size, size) on the photo."""
+    """Return the layer's coverage (size, size) of the photo."""
     canvas = np.zeros((size, size), np.float32)
     height, width = layer.light.shape[:2]
     top, left = max(0, layer.top), max(0, layer.left)
@@ -80,7 +88,7 @@ def coverage_on(layer: Layer, size: int) -> Plane:
 
 
 def resized(layer: Layer, factor: float, foot: tuple[float, float]) -> Layer:
-    """A layer `factor` as large, its lower edge's middle at pixel `foot` (x, y)."""
+    """Return the layer `factor` times as large, its lower edge's middle at pixel `foot` (x, y)."""
     height, width = layer.light.shape[:2]
     rows, columns = max(2, round(height * factor)), max(2, round(width * factor))
     way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
@@ -89,7 +97,7 @@ def resized(layer: Layer, factor: float, foot: tuple[float, float]) -> Layer:
 
 
 def patch_layer(patch: Canvas, top: int = 0, left: int = 0) -> Layer:
-    """A painted RGBA patch (h, w, 4) as a layer of evenly lit paper."""
+    """Return a painted RGBA patch (h, w, 4) as a layer of evenly lit paper."""
     colour = patch.astype(np.float32) * np.float32(1 / 255)
     coverage = colour[..., 3:]
     return Layer(np.concatenate([colour[..., :3] ** 2 * coverage, coverage], 2), top, left)

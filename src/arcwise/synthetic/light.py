@@ -1,9 +1,8 @@
-"""What light does to a surface: a small ball, lit once a photo, that every surface looks up.
+"""Shading of surfaces with a matcap: a small sphere, lit once per photo, to look up normals in.
 
-For each direction a surface can face, the ball holds four answers: how much light falls on it, what
-a glossy coat mirrors, what polished metal mirrors, and what comes through a clear body. Computing
-them on 40 by 40 pixels and looking them up is far cheaper than computing them per pixel, and every
-body, whatever its geometry, is lit by the same room.
+For each direction that a surface can face, the matcap holds four values: the light that falls on
+it, the reflections of a glossy coat and of polished metal, and the light through a clear body. A
+look-up in 40 x 40 pixels is far cheaper than computing them per pixel.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from arcwise.synthetic.pixels import Canvas, Plane
+from arcwise.synthetic.layers import Canvas, Plane
 
 _SIDE = 40
 _AXIS = np.linspace(-1, 1, _SIDE, dtype=np.float32)
@@ -22,7 +21,7 @@ _NX, _NY = np.meshgrid(_AXIS, _AXIS)
 _NZ = np.sqrt(np.maximum(1 - _NX**2 - _NY**2, 0.0025))
 _LENGTH = np.sqrt(_NX**2 + _NY**2 + _NZ**2)
 _NX, _NY, _NZ = _NX / _LENGTH, _NY / _LENGTH, _NZ / _LENGTH
-# Where a ray from the camera goes after it met the surface: sideways and upward, in radians.
+# Direction of a ray from the camera after its reflection: sideways and upward, in radians.
 _AROUND = np.arctan2(2 * _NZ * _NX, 2 * _NZ * _NZ - 1).astype(np.float32)
 _UPWARD = np.arcsin(np.clip(-2 * _NZ * _NY, -1, 1)).astype(np.float32)
 # The room that is mirrored is painted on a small panorama, ten pixels to the radian.
@@ -48,15 +47,15 @@ _COARSE = np.repeat(np.linspace(-1, 1, 12, dtype=np.float32)[None, :], 12, 0)
 
 @dataclass(frozen=True)
 class Light:
-    """A room's light on a thing.
+    """The light of a room on a product.
 
     Attributes:
-        direction: where the key light is, radians around the thing; 0 is behind the camera,
+        direction: of the key light, in radians about the upright axis; 0 is behind the camera,
             positive is to the right.
-        elevation: how high it is, radians above the horizon.
-        ambient: share of the light that comes from everywhere, in [0, 1].
-        windows: what shiny things mirror: (direction, elevation, half width, half height,
-            strength).
+        elevation: of the key light, in radians above the horizon.
+        ambient: share of the light without a direction, in [0, 1].
+        windows: bright areas that shiny products mirror: (direction, elevation, half width,
+            half height, strength).
     """
 
     direction: float
@@ -66,7 +65,7 @@ class Light:
 
 
 def room(rng: np.random.Generator, direction: float, studio: bool) -> Light:
-    """A light from `direction`: two softboxes in a studio, tubes and windows in a shop."""
+    """Return a light from `direction`: two softboxes in a studio, tubes and windows in a shop."""
     if studio:
         windows = ((-1.25, 0.1, 0.28, 1.1, 0.75), (1.3, 0.1, 0.2, 1.1, 0.55))
         return Light(direction, 0.75, 0.62, windows)
@@ -81,8 +80,8 @@ def room(rng: np.random.Generator, direction: float, studio: bool) -> Light:
     )
 
 
-def ball(light: Light) -> Plane:
-    """The four answers (40, 40, 4) for every facing direction: fall, gloss, metal, clear."""
+def render_matcap(light: Light) -> Plane:
+    """Return the matcap (40, 40, 4): fall, gloss, metal and clear for every direction faced."""
     towards = (
         math.sin(light.direction) * math.cos(light.elevation),
         -math.sin(light.elevation),
@@ -95,8 +94,8 @@ def ball(light: Light) -> Plane:
     fall = _SKY * _FACING_CAMERA * np.float32(1.1 * light.ambient)
     fall += wrapped * np.float32((1.12 - light.ambient) * 1.08)
     panorama = np.zeros(_PANORAMA, np.float32)
-    for around, upward, half_width, half_height, strength in light.windows:
-        x, y = _PANORAMA[1] / 2 + around * _PER_RADIAN, _PANORAMA[0] / 2 - upward * _PER_RADIAN
+    for azimuth, upward, half_width, half_height, strength in light.windows:
+        x, y = _PANORAMA[1] / 2 + azimuth * _PER_RADIAN, _PANORAMA[0] / 2 - upward * _PER_RADIAN
         w, h = half_width * _PER_RADIAN, half_height * _PER_RADIAN
         corners = np.array([(x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h)])
         cv2.fillPoly(panorama, [np.round(corners * 16).astype(np.int32)], strength, cv2.LINE_8, 4)
@@ -111,21 +110,21 @@ def ball(light: Light) -> Plane:
 
 
 def shade(
-    texture: Canvas, nx: Plane, ny: Plane, answers: Plane, dim: Plane | None = None
+    texture: Canvas, nx: Plane, ny: Plane, matcap: Plane, dim: Plane | None = None
 ) -> list[Plane]:
-    """Three planes (h, w) of light leaving a surface.
+    """Return three planes (h, w) of light leaving a surface.
 
     Args:
         texture: (h, w, 4) square-root-encoded colour and material code.
         nx: (h, w) rightward part of the surface's unit normal, as the camera sees it.
         ny: (h, w) downward part.
-        answers: the ball.
+        matcap: of `render_matcap`.
         dim: optional factor (h, w) on everything: creases, contact with the floor.
     """
     half = np.float32((_SIDE - 1) / 2)
     body, gloss, metal, clear = cv2.split(
         cv2.remap(
-            answers,
+            matcap,
             nx * half + half,
             ny * half + half,
             cv2.INTER_LINEAR,
@@ -158,24 +157,23 @@ def shade_flat(
     texture: Canvas,
     facing: tuple[float, float],
     bow: tuple[float, float],
-    answers: Plane,
+    matcap: Plane,
     code: int,
 ) -> Plane:
-    """Light (h, w, 3) leaving a nearly flat face of one material.
+    """Return the light (h, w, 3) leaving a nearly flat face of one material.
 
     Args:
         texture: (h, w, 3) square-root-encoded colour.
         facing: rightward and downward part of the face's unit normal.
-        bow: how much each changes from the middle to the edge. Card is never quite flat, and the
-            eye meets each part of it at another angle; a face of one flat tone looks like clip-art.
-        answers: the ball.
+        bow: how much each changes from the middle to the edge, since card is never quite flat.
+        matcap: of `render_matcap`.
         code: the material.
     """
     half = np.float32((_SIDE - 1) / 2)
     nx = np.minimum(np.maximum(facing[0] + _COARSE * bow[0], -0.98), 0.98)
     ny = np.minimum(np.maximum(facing[1] + _COARSE.T * bow[1], -0.98), 0.98)
     body, gloss, metal, _ = cv2.split(
-        cv2.remap(answers, nx * half + half, ny * half + half, cv2.INTER_LINEAR)
+        cv2.remap(matcap, nx * half + half, ny * half + half, cv2.INTER_LINEAR)
     )
     body += float(_METAL[code]) * (metal - body)
     gloss *= float(_GLOSS[code])

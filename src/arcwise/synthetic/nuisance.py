@@ -1,4 +1,4 @@
-"""What varies between photos of one thing, as known truth: the draw of it, and what it costs."""
+"""The nuisances of a photo: how they are drawn, and how they lower its quality."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ class Nuisance:
 
     Attributes:
         size: side of the photo.
-        yaw: the thing turned about its upright axis; 0 shows its front.
-        pitch: the camera looking down on it.
-        roll: the camera turned about its line of sight.
-        scale: the thing's larger dimension over the photo's side; slim things are a tenth larger.
+        yaw: turn of the product about its upright axis; 0 shows its front.
+        pitch: how far the camera looks down on it.
+        roll: turn of the camera about its line of sight.
+        scale: the product's larger dimension over the photo's side; a tenth more for slim ones.
         shift_x: offset of its middle to the right of the photo's, over the photo's side.
         shift_y: the same, downwards.
-        perspective: the thing's larger dimension over its distance to the camera.
+        perspective: the product's larger dimension over its distance to the camera.
         exposure: stops over (positive) or under the right exposure.
         warmth: colour of the light, -1 (blue) to 1 (orange).
-        light: direction of the key light around the thing; 0 is from the camera.
+        light: direction of the key light about the upright axis; 0 is from the camera.
         blur: standard deviation of the defocus.
         motion: length of the camera's movement during the exposure.
         noise: standard deviation of the sensor's noise, in [0, 1] of full scale.
-        occlusion: fraction of the thing's silhouette hidden by things in front of it or by the
+        occlusion: fraction of the product's silhouette hidden by products in front of it or by the
             photo's edge; measured, not drawn.
         clutter: how busy the surroundings are, in [0, 1].
         jpeg: quality of the compression, 1..100.
@@ -58,10 +58,10 @@ class Nuisance:
 
     @property
     def quality(self) -> float:
-        """How much of the thing a reader of the photo can still make out, in [0, 1].
+        """How recognisable the product is, in [0, 1].
 
-        One for a sharp, frontal, well-lit, unhidden photo; each nuisance takes its share away and
-        none gives any back. Blur counts relative to the photo's side.
+        1 for a sharp, frontal, well-lit photo without occlusion. Each nuisance lowers it. Blur
+        counts relative to the photo's side.
         """
         softness = math.hypot(self.blur, self.motion / 3.5) / (0.02 * self.size)
         loss = (
@@ -79,13 +79,13 @@ class Nuisance:
         return math.exp(-loss)
 
     def values(self) -> dict[str, float | int]:
-        """Every nuisance by name, in the order of the manifest's columns."""
+        """Return every nuisance by name, in the order of the manifest's columns."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def draw_nuisance(rng: np.random.Generator, domain: str, size: int) -> Nuisance:
-    """The nuisances of one photo: small in the studio, what a telephone meets in the shop."""
-    # Two calls for all draws: one call each would cost as much as rendering a small thing.
+    """Return the nuisances of one photo: small in a studio, those of a telephone in a shop."""
+    # Two calls for all draws: one call each would cost as much as rendering a small product.
     bells, evens = iter(rng.standard_normal(16).tolist()), iter(rng.random(16).tolist())
 
     def normal(spread: float, limit: float, middle: float = 0.0) -> float:
@@ -132,8 +132,8 @@ def draw_nuisance(rng: np.random.Generator, domain: str, size: int) -> Nuisance:
     )
 
 
-# What a caller may set, and how far: beyond it the geometry no longer holds, or the thing leaves
-# the part of the world that is drawn.
+# The ranges that a caller may set. Beyond them the geometry no longer holds, or the product leaves
+# the canvas.
 _LIMITS: dict[str, tuple[float, float]] = {
     "yaw": (-1.5, 1.5),
     "pitch": (-0.3, 1.2),
@@ -148,14 +148,14 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "blur": (0.0, 64.0),
     "motion": (0.0, 64.0),
     "noise": (0.0, 1.0),
-    "occlusion": (0.0, 0.0),  # measured; only "nothing in front" can be asked for
+    "occlusion": (0.0, 0.0),  # measured; only 0 can be set
     "clutter": (0.0, 1.0),
     "jpeg": (1.0, 100.0),
 }
 
 
 def override(drawn: Nuisance, changes: Mapping[str, float]) -> Nuisance:
-    """The drawn nuisances with some of them set.
+    """Return the drawn nuisances with some of them set.
 
     Raises:
         ArcwiseError: for a name that is no nuisance, or a value out of its range.

@@ -1,7 +1,7 @@
 """A design's skin: the unwrapped textures its body is covered with.
 
-Each texture is (h, w, 4) uint8: three channels of square-root-encoded colour (so that squaring
-gives light to compute with) and the material in the fourth, see `light.py`.
+Each texture is (h, w, 4) uint8: three channels of square-root-encoded colour, and the material in
+the fourth (see `light.py`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from arcwise.synthetic import brush
-from arcwise.synthetic.catalogue import Colour
-from arcwise.synthetic.design import FOLDED, TURNED, Design, luminance, mix
-from arcwise.synthetic.facts import paint_side
-from arcwise.synthetic.front import Panel, paint_front
+from arcwise.synthetic.design import FOLDED, RGB, TURNED, Design, luminance, mix
 from arcwise.synthetic.ground import paint_ground
-from arcwise.synthetic.pixels import Canvas
+from arcwise.synthetic.layers import Canvas
+from arcwise.synthetic.panels import Panel, paint_front, paint_side
 
 # Material codes, read by `light.py`: 0..80 matte to glossy, 120 clear, 200..255 metal.
 MATTE, PAPER, PLASTIC, GLOSSY, CLEAR, FOIL, METAL = 0, 22, 48, 76, 120, 214, 250
@@ -49,16 +47,16 @@ class Skin:
 
 
 def _coded(canvas: Canvas, material: int) -> Canvas:
-    """An RGB canvas with a material channel added, in the encoding of the textures."""
+    """Return an RGB canvas with a material channel added, in the encoding of the textures."""
     return np.dstack([canvas, np.full(canvas.shape[:2], material, np.uint8)])
 
 
 def _disc(side: int, design: Design) -> Canvas:
-    """The lid from above: pull tab for a can, rings for a cap."""
+    """Return the lid from above: pull tab for a can, rings for a cap."""
     canvas = np.zeros((side, side, 3), np.uint8)
     middle = (side / 2, side / 2)
     if design.body in ("can", "tin"):
-        tone: Colour = (196, 198, 202)
+        tone: RGB = (196, 198, 202)
         canvas[...] = tone
         for radius, shade in ((0.47, 0.3), (0.43, 0.0), (0.36, 0.12)):
             brush.ellipse(
@@ -82,9 +80,9 @@ def _disc(side: int, design: Design) -> Canvas:
 
 
 def label_span(design: Design) -> tuple[float, float, float]:
-    """Where the label of a turned body lies: its top, its bottom, and how far around it goes.
+    """Return the place of a turned body's label: top, bottom and extent.
 
-    Top and bottom are shares of the body's height, the last a share of the way around.
+    Top and bottom are shares of the body's height, the extent one of its circumference.
     """
     a, b, c, _ = design.profile
     return {
@@ -101,9 +99,9 @@ def label_span(design: Design) -> tuple[float, float, float]:
 
 def _turned(design: Design, texels: float) -> Canvas:
     rows = max(24, round(design.height * texels))
-    around = max(48, round(math.pi * design.width * texels))
+    circumference = max(48, round(math.pi * design.width * texels))
     top, bottom, share = label_span(design)
-    canvas = np.zeros((rows, around, 4), np.uint8)
+    canvas = np.zeros((rows, circumference, 4), np.uint8)
     # Below the label: the body itself, glass over its contents or moulded plastic.
     clear = design.material in ("glass", "clear")
     body = design.contents if clear else design.base
@@ -114,11 +112,11 @@ def _turned(design: Design, texels: float) -> Canvas:
         level = round(rows * 0.2)
         canvas[:level, :, :3] = mix(design.contents, (236, 244, 240), 0.72)
     first, last = round(top * rows), max(round(bottom * rows), round(top * rows) + 8)
-    half = share * around / 2
-    left, right = round(around / 2 - half), round(around / 2 + half)
+    half = share * circumference / 2
+    left, right = round(circumference / 2 - half), round(circumference / 2 + half)
     label = np.zeros((last - first, right - left, 3), np.uint8)
-    # What is seen at once from the front is about a third of the circumference.
-    panel = min(around * 0.36, (right - left) * 0.94)
+    # About a third of the circumference is visible from the front.
+    panel = min(circumference * 0.36, (right - left) * 0.94)
     paint_ground(label, design, label.shape[1] / 2, panel)
     inset = (
         0.07 * label.shape[0] if design.body in ("can", "spray", "cup") else 0.02 * label.shape[0]
@@ -126,9 +124,9 @@ def _turned(design: Design, texels: float) -> Canvas:
     height = label.shape[0] - 2 * inset
     paint_front(Panel(label, label.shape[1] / 2 - panel / 2, inset, panel, height), design)
     if share == 1.0:
-        width = around * 0.24
-        paint_side(Panel(label, around * 0.05, inset, width, height), design, 0)
-        paint_side(Panel(label, around * 0.95 - width, inset, width, height), design, 1)
+        width = circumference * 0.24
+        paint_side(Panel(label, circumference * 0.05, inset, width, height), design, 0)
+        paint_side(Panel(label, circumference * 0.95 - width, inset, width, height), design, 1)
     material = _SKIN_MATERIAL[design.material]
     if design.body == "flask":
         material = PLASTIC
@@ -138,7 +136,7 @@ def _turned(design: Design, texels: float) -> Canvas:
 
 
 def _paint_fittings(canvas: Canvas, design: Design) -> None:
-    """Caps, rims and seams of a turned body, painted over the ends of its texture."""
+    """Paint the caps, rims and seams of a turned body over the ends of its texture."""
     rows = canvas.shape[0]
     silver, dark = (206, 208, 212, METAL), (120, 122, 126, METAL)
 
@@ -180,7 +178,7 @@ def _paint_fittings(canvas: Canvas, design: Design) -> None:
 
 
 def _flat(design: Design, width: float, height: float, texels: float) -> Canvas:
-    """A front that is not wrapped around anything."""
+    """Return the front of a folded or soft body."""
     canvas = np.zeros(
         (max(16, round(height * texels)), max(16, round(width * texels)), 3), np.uint8
     )
@@ -220,8 +218,8 @@ def _side(design: Design, width: float, height: float, texels: float, which: int
     return _coded(canvas, _SKIN_MATERIAL[design.material])
 
 
-def paint(design: Design, texels: float) -> Skin:
-    """The textures of a design, at `texels` pixels to the object unit."""
+def paint_skin(design: Design, texels: float) -> Skin:
+    """Return the textures of a design, at `texels` pixels to the object unit."""
     if design.body in TURNED:
         wrap = _turned(design, texels)
         sides = (wrap[:1, :1], wrap[:1, :1])

@@ -1,35 +1,68 @@
-"""One scene: a thing on a ground, its shadows, and what stands in front of it."""
+"""A scene: a product before a background, its shadows, and what stands in front of it."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from arcwise.synthetic import backdrop
-from arcwise.synthetic.backdrop import Plate
-from arcwise.synthetic.hand import held
-from arcwise.synthetic.layers import Layer, coverage_on, lay, resized
+from arcwise.synthetic.layers import Layer, Plane, composite, coverage_on, resized
 from arcwise.synthetic.nuisance import Nuisance
-from arcwise.synthetic.pixels import Plane
-from arcwise.synthetic.stock import Stock
-from arcwise.synthetic.world import World
+from arcwise.synthetic.plates import PLATE_KINDS, Plate, crop, paint_plate
+from arcwise.synthetic.props import Stock, held, paint_hand
+
+
+class World:
+    """The props and plates of one seed and size, each made when first used and then kept.
+
+    Each depends on the seed, the size and its number alone, so a photo does not depend on those
+    before it.
+    """
+
+    PLATES = len(PLATE_KINDS)
+    HANDS = 10
+
+    def __init__(self, seed: int, size: int) -> None:
+        self.stock = Stock(seed, size)
+        self._seed = seed
+        self._size = size
+        self._plates: dict[int, Plate] = {}
+        self._hands: dict[int, tuple[Layer, Layer]] = {}
+
+    def plate(self, number: int) -> Plate:
+        """Return one plate."""
+        if number not in self._plates:
+            self._plates[number] = paint_plate(self._seed, number, self.stock, self._size)
+        return self._plates[number]
+
+    def hand(self, number: int) -> tuple[Layer, Layer]:
+        """Return one hand: the part behind the product, and the part in front of it."""
+        if number not in self._hands:
+            self._hands[number] = paint_hand(self._seed, number, self._size)
+        return self._hands[number]
+
+
+@lru_cache(maxsize=4)
+def shared_world(seed: int, size: int) -> World:
+    """Return the world of a seed at a size, which the renderers of one process share."""
+    return World(seed, size)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What the random draw decided about a photo's surroundings, beyond its nuisances.
+class Surroundings:
+    """The surroundings of a product in a shop photo, as drawn.
 
     Attributes:
-        plate: number of the backdrop.
-        along: where on the plate, in [0, 1].
-        depth: where between the front and the back of the floor, in [0, 1].
-        zoom: size of the surroundings relative to the thing's.
-        haze: how far the surroundings are out of focus, in pixels for a 96-pixel photo.
-        dim: brightness of the surroundings relative to the thing's.
-        front: what stands before the thing, each (kind, number, side, amount).
+        plate: number of the plate.
+        along: place on the plate, from left to right, in [0, 1].
+        depth: place between the back and the front of the floor, in [0, 1].
+        zoom: size of the surroundings relative to the product's.
+        haze: blur of the surroundings, in pixels of a 96-pixel photo.
+        dim: brightness of the surroundings relative to the product's.
+        front: objects in front of the product, each (kind, number, side, amount).
         held: number of the hand and its side, or None.
     """
 
@@ -43,8 +76,8 @@ class Plan:
     held: tuple[int, int] | None
 
 
-def plan(rng: np.random.Generator, clutter: float) -> Plan:
-    """A plan for a shop photo with this much clutter."""
+def draw_surroundings(rng: np.random.Generator, clutter: float) -> Surroundings:
+    """Draw the surroundings of a shop photo with this much clutter."""
     number = int(
         np.clip(
             (0.12 + 0.88 * clutter) * World.PLATES + rng.normal(0, 2.5),
@@ -52,7 +85,7 @@ def plan(rng: np.random.Generator, clutter: float) -> Plan:
             World.PLATES - 1,
         )
     )
-    kind = backdrop.KINDS[number]
+    kind = PLATE_KINDS[number]
     front: list[tuple[str, int, int, float]] = []
     grip = None
     if kind in ("aisle", "shelf") and (rng.random() < (0.75 if kind == "aisle" else 0.2)):
@@ -62,7 +95,7 @@ def plan(rng: np.random.Generator, clutter: float) -> Plan:
             if rng.random() < 0.3:
                 front.append(
                     (
-                        "thing",
+                        "product",
                         int(rng.integers(Stock.DESIGNS)),
                         side,
                         float(rng.uniform(0.05, 0.42)),
@@ -77,7 +110,7 @@ def plan(rng: np.random.Generator, clutter: float) -> Plan:
                 float(rng.random()),
             )
         )
-    return Plan(
+    return Surroundings(
         plate=number,
         along=float(rng.random()),
         depth=float(rng.random()),
@@ -90,16 +123,16 @@ def plan(rng: np.random.Generator, clutter: float) -> Plan:
 
 
 def shadow(
-    mask: Plane, foot: tuple[float, float], how: Nuisance, strength: float, wall: bool
+    mask: Plane, foot: tuple[float, float], nuisance: Nuisance, strength: float, wall: bool
 ) -> Plane:
-    """How much of the light reaches the ground (size, size): contact and cast shadow.
+    """Return the share of light that reaches the ground (size, size): contact and cast shadow.
 
     Args:
-        mask: the thing's coverage (size, size).
+        mask: the product's coverage (size, size).
         foot: pixel (x, y) of its foot.
-        how: the photo's nuisances.
+        nuisance: of the photo.
         strength: depth of the shadows, in [0, 1].
-        wall: whether a wall close behind takes a shadow too.
+        wall: whether there is a wall close behind.
     """
     size = mask.shape[0]
     half = size // 3
@@ -107,8 +140,8 @@ def shadow(
     scale = half / size
     fx, fy = foot[0] * scale, foot[1] * scale
     # On the floor the shadow leans away from the light and is foreshortened like the floor.
-    away = -math.sin(how.light)
-    lean, squash = -0.55 * away, 0.1 + 0.5 * max(math.sin(how.pitch), 0.08)
+    away = -math.sin(nuisance.light)
+    lean, squash = -0.55 * away, 0.1 + 0.5 * max(math.sin(nuisance.pitch), 0.08)
     cast = np.array([[1, lean, -lean * fy], [0, squash, fy - squash * fy - 0.2]], np.float32)
     dark = cv2.warpAffine(small, cast, (half, half)) * np.float32(0.6)
     touch = np.array(
@@ -126,69 +159,71 @@ def shadow(
     return cv2.resize(through, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
-def _times(picture: Plane, factor: Plane) -> Plane:
-    return cv2.multiply(picture, cv2.merge([factor, factor, factor]))
+def _times(light: Plane, factor: Plane) -> Plane:
+    return cv2.multiply(light, cv2.merge([factor, factor, factor]))
 
 
-def studio(size: int, foot: tuple[float, float], thing: Layer, mask: Plane, how: Nuisance) -> Plane:
-    """A white sweep (size, size, 3) with a soft shadow and a faint reflection of the thing."""
+def studio(
+    size: int, foot: tuple[float, float], product: Layer, mask: Plane, nuisance: Nuisance
+) -> Plane:
+    """Return white paper (size, size, 3) with a soft shadow and reflection of the product."""
     rows = np.arange(size, dtype=np.float32)
     horizon = np.clip(
         (rows - foot[1]) / size * 3 + 0.5, 0, 1
-    )  # the sweep darkens a little forwards
+    )  # the paper darkens a little forwards
     ground = 0.97 - 0.09 * horizon * horizon
     light = np.repeat(np.repeat(ground[:, None, None], size, 1), 3, 2).astype(np.float32)
-    light = _times(light, shadow(mask, foot, how, 0.62, wall=False))
-    height = thing.light.shape[0]
+    light = _times(light, shadow(mask, foot, nuisance, 0.62, wall=False))
+    height = product.light.shape[0]
     fade = np.linspace(0.16, -0.4, height, dtype=np.float32)  # glossy card mirrors the foot only
-    mirror = cv2.flip(thing.light, 0) * np.maximum(fade, 0)[:, None, None]
-    lay(light, Layer(mirror, thing.top + height - round(0.035 * size), thing.left))
+    mirror = cv2.flip(product.light, 0) * np.maximum(fade, 0)[:, None, None]
+    composite(light, Layer(mirror, product.top + height - round(0.035 * size), product.left))
     return light
 
 
 def shop(
     size: int,
-    this: Plan,
+    surroundings: Surroundings,
     plate: Plate,
     foot: tuple[float, float],
     mask: Plane,
-    how: Nuisance,
+    nuisance: Nuisance,
 ) -> Plane:
-    """The surroundings (size, size, 3) of a shop photo, with the thing's shadow on them."""
-    zoom = this.zoom * how.scale / Stock.UNIT
+    """Return the light (size, size, 3) of a shop, with the shadow of the product on it."""
+    zoom = surroundings.zoom * nuisance.scale / Stock.UNIT
     height, width = plate.image.shape[:2]
-    column = (0.25 + 0.5 * this.along) * width
+    column = (0.25 + 0.5 * surroundings.along) * width
     grain = size / 96
-    if plate.floors and this.held is None:
-        low, high = plate.floors[int(this.along * 97) % len(plate.floors)]
-        row = low + (high - low) * this.depth
+    if plate.floors and surroundings.held is None:
+        low, high = plate.floors[int(surroundings.along * 97) % len(plate.floors)]
+        row = low + (high - low) * surroundings.depth
     else:
-        row = height * (0.62 + 0.2 * this.depth)
-    seen = backdrop.window(plate, size, foot, (column, row), max(zoom, 0.75), how.roll)
-    haze = this.haze * grain
-    seen = cv2.GaussianBlur(seen, (0, 0), haze)
-    light = cv2.multiply(seen, seen, scale=this.dim / 255**2)
-    if this.held is None and plate.floors:
-        return _times(light, shadow(mask, foot, how, 0.85, wall=plate.kind == "shelf"))
+        row = height * (0.62 + 0.2 * surroundings.depth)
+    background = crop(plate, size, foot, (column, row), max(zoom, 0.75), nuisance.roll)
+    haze = surroundings.haze * grain
+    background = cv2.GaussianBlur(background, (0, 0), haze)
+    light = cv2.multiply(background, background, scale=surroundings.dim / 255**2)
+    if surroundings.held is None and plate.floors:
+        return _times(light, shadow(mask, foot, nuisance, 0.85, wall=plate.kind == "shelf"))
     return light
 
 
 def fronts(
     size: int,
-    this: Plan,
+    surroundings: Surroundings,
     world: World,
-    thing: Layer,
-    how: Nuisance,
+    product: Layer,
+    nuisance: Nuisance,
 ) -> tuple[list[Layer], list[Layer]]:
-    """What goes behind the thing and what goes before it, besides the backdrop."""
+    """Return the layers behind the product and those in front of it."""
     behind, before = [], []
-    height, width = thing.light.shape[:2]
-    left, right, bottom = thing.left, thing.left + width, thing.top + height
+    height, width = product.light.shape[:2]
+    left, right, bottom = product.left, product.left + width, product.top + height
     middle = (left + right) / 2
-    for kind, number, side, amount in this.front:
-        if kind == "thing":
-            other = world.stock.thing(number, number)
-            factor = how.scale / Stock.UNIT * (0.85 + 0.5 * amount)
+    for kind, number, side, amount in surroundings.front:
+        if kind == "product":
+            other = world.stock.product(number, number)
+            factor = nuisance.scale / Stock.UNIT * (0.85 + 0.5 * amount)
             half = other.light.shape[1] * factor / 2
             edge = (right if side > 0 else left) - side * amount * 0.55 * width
             before.append(
@@ -196,30 +231,30 @@ def fronts(
             )
         else:
             tag = world.stock.tag(number)
-            factor = how.scale / Stock.UNIT * 0.8
+            factor = nuisance.scale / Stock.UNIT * 0.8
             sticker = number % 3 == 2
             x = middle + side * amount * 0.3 * width
-            y = thing.top + height * (0.35 + 0.5 * amount) if sticker else bottom + 0.03 * size
+            y = product.top + height * (0.35 + 0.5 * amount) if sticker else bottom + 0.03 * size
             before.append(resized(tag, factor, (x, y)))
-    if this.held is not None:
-        number, side = this.held
+    if surroundings.held is not None:
+        number, side = surroundings.held
         back, front = world.hand(number)
         edge = (
             (right if side > 0 else left) - side * 0.03 * width,
-            thing.top + height * (0.48 + 0.3 * this.depth),
+            product.top + height * (0.48 + 0.3 * surroundings.depth),
         )
-        scale = how.scale * (0.8 + 0.3 * this.along)
+        scale = nuisance.scale * (0.8 + 0.3 * surroundings.along)
         behind.append(held(back, edge, scale, side < 0, size))
         before.append(held(front, edge, scale, side < 0, size))
     return behind, before
 
 
-def hidden(thing: Layer, before: list[Layer], size: int) -> float:
-    """Fraction of the thing's silhouette that the photo does not show, in [0, 1]."""
-    whole = float(thing.light[..., 3].sum())
+def hidden(product: Layer, before: list[Layer], size: int) -> float:
+    """Return the fraction of the product's silhouette that the photo does not show."""
+    whole = float(product.light[..., 3].sum())
     if whole <= 0:
         return 1.0
-    shown = coverage_on(thing, size)
+    shown = coverage_on(product, size)
     for layer in before:
         shown *= 1 - coverage_on(layer, size)
     share = 1 - float(shown.sum()) / whole
@@ -227,11 +262,11 @@ def hidden(thing: Layer, before: list[Layer], size: int) -> float:
 
 
 def compose(
-    ground: Plane, thing: Layer, behind: list[Layer], before: list[Layer], gain: float
+    ground: Plane, product: Layer, behind: list[Layer], before: list[Layer], gain: float
 ) -> None:
-    """Lay everything over the ground, back to front, in place."""
+    """Composite all layers over the ground, back to front, in place."""
     for layer in behind:
-        lay(ground, layer, gain)
-    lay(ground, thing)
+        composite(ground, layer, gain)
+    composite(ground, product)
     for layer in before:
-        lay(ground, layer, gain)
+        composite(ground, layer, gain)

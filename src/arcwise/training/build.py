@@ -12,8 +12,7 @@ from arcwise import encoders
 from arcwise.errors import ArcwiseError
 from arcwise.heads import All, CentreHead, CentreSGD, LinearHead, Sampled
 from arcwise.images import Preparation
-from arcwise.softmax import Streaming
-from arcwise.softmax.margin import Implementation
+from arcwise.softmax import Implementation, Streaming
 from arcwise.training import losses, start_weights
 from arcwise.training.config import TrainConfig
 
@@ -27,7 +26,7 @@ def preparation(config: TrainConfig) -> Preparation:
         colour=config.colour,
         mean=config.mean,
         std=config.std,
-        flip=config.flip_average,
+        flip_tta=config.flip_average,
     )
 
 

@@ -31,7 +31,7 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     path = folder / f"step-{step:08d}.pt"
     for left in folder.glob(".step-*.part"):  # by a process that was killed
         left.unlink()
-    with atomic_write(path, mend=MEND) as beside, beside.open("wb") as file:
+    with atomic_write(path, advice=MEND) as beside, beside.open("wb") as file:
         try:
             torch.save(state, file)
         except RuntimeError as problem:  # which torch makes of a full disk

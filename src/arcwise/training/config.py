@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Callable
@@ -10,10 +9,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from arcwise.data.augment import Augment
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, suggestion
 from arcwise.margins import Gradient
-from arcwise.softmax.margin import Name as Softmax
-from arcwise.softmax.streaming import Precision as Products
+from arcwise.softmax import GradientPrecision as Products
+from arcwise.softmax import ImplementationName as Softmax
 from arcwise.training import losses
 from arcwise.training.losses import Loss, Published
 
@@ -180,9 +179,8 @@ class TrainConfig:
 def _no_unknown(values: dict[str, Any], known: list[str]) -> None:
     for name in values:
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
-            raise ArcwiseError(f"training config: unknown field {name!r}{hint}")
+            hint = suggestion(name, known) or f"known: {', '.join(known)}"
+            raise ArcwiseError(f"training config: unknown field {name!r}; {hint}")
 
 
 _WORDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text"}

@@ -10,7 +10,7 @@ from typing import Self
 from torch import nn
 
 from arcwise import distributed
-from arcwise.data.loader import Pictures
+from arcwise.data.loader import CachedImages
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
 from arcwise.images import Preparation
@@ -56,7 +56,7 @@ class Diary:
         self.failures: tuple[ImageError, ...] = ()
         if choose is not None and self.writes:
             memory = int(config.keep_gb * 1e9)
-            self.held_out = Pictures(choose, choose.labels, preparation, memory)
+            self.held_out = CachedImages(choose, choose.labels, preparation, memory)
 
     def __enter__(self) -> Self:
         self.metrics = (

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from arcwise import distributed
 from arcwise.data.augment import augment, view_keys
-from arcwise.data.loader import Batch, Pictures, batches
+from arcwise.data.loader import CachedImages, LoadedBatch, batches
 from arcwise.data.manifest import Manifest
 from arcwise.data.samplers import Balanced, Mixed, Sampler, Shuffled, Windowed
 from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
@@ -205,7 +205,7 @@ def _train(
 def _step(
     config: TrainConfig,
     run: Run,
-    batch: Batch,
+    batch: LoadedBatch,
     preparation: Preparation,
     device: torch.device,
     names: list[str],
@@ -237,7 +237,7 @@ def _step(
     if run.average:
         run.average.update(run.encoder, run.step)
     values = {"loss": loss, "gradient": norm, "lr": config.lr * factor, "strength": strength}
-    return values | (run.head.report if isinstance(run.head, CentreHead) else {})
+    return values | (run.head.metrics if isinstance(run.head, CentreHead) else {})
 
 
 def _epoch_ended(config: TrainConfig, pictures: int, step: int) -> int:
@@ -250,9 +250,9 @@ def _epoch_ended(config: TrainConfig, pictures: int, step: int) -> int:
     return done if done // every > before // every else 0
 
 
-def views(config: TrainConfig, batch: Batch, step: int, device: torch.device) -> Tensor:
+def views(config: TrainConfig, batch: LoadedBatch, step: int, device: torch.device) -> Tensor:
     """(N, 3, V, V) float32: what this step sees of a batch, from 0 to 255."""
-    places = distributed.share(np.arange(config.batch))[batch.places.numpy()]
+    places = distributed.share(np.arange(config.batch))[batch.positions.numpy()]
     return augment(
         batch.pixels.to(device),
         config.augment,
@@ -266,11 +266,11 @@ def stream(
     pictures: Manifest,
     preparation: Preparation,
     start: int,
-) -> Iterator[Batch]:
+) -> Iterator[LoadedBatch]:
     """This rank's part of every batch from step `start`, on the canvas that views are cut from."""
     side = round((config.view or config.size) * config.canvas)
     canvas = replace(preparation, height=side, width=side)
-    source = Pictures(pictures, pictures.labels, canvas, int(config.keep_gb * 1e9))
+    source = CachedImages(pictures, pictures.labels, canvas, int(config.keep_gb * 1e9))
     sampler = _sampler(config, pictures)
     plan = (distributed.share(sampler.batch(step)) for step in range(start, config.steps))
     return batches(source, plan, workers=config.workers)

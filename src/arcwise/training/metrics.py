@@ -17,7 +17,7 @@ class Metrics:
     def __init__(self, folder: Path, *, start: int, tensorboard: bool) -> None:
         path = self.path = folder / "metrics.jsonl"
         kept = [row for row in read(path) if row["step"] <= start] if start else []
-        with atomic_write(path, mend=MEND) as beside:
+        with atomic_write(path, advice=MEND) as beside:
             beside.write_text("".join(json.dumps(row) + "\n" for row in kept))
         self.file = path.open("ab", buffering=0)  # what a full disk did not take is not held
         self.events = _tensorboard(folder) if tensorboard else None
@@ -25,7 +25,7 @@ class Metrics:
     def row(self, step: int, **values: float) -> None:
         """One row: the number of updates done, and what was measured there."""
         rounded = {name: float(f"{value:.6g}") for name, value in values.items()}
-        with translate_errors(self.path, mend=MEND):
+        with translate_errors(self.path, advice=MEND):
             line = f"{json.dumps({'step': step} | rounded)}\n".encode()
             if (there := self.file.write(line)) < len(line):  # it was the last of the room
                 self.file.write(line[there:])

@@ -19,7 +19,7 @@ from arcwise.heads import CentreSGD
 class Head(Protocol):
     """What a step asks of a head."""
 
-    def loss(self, embeddings: Tensor, labels: Tensor, strength: float = 1.0) -> Tensor:
+    def loss(self, embeddings: Tensor, labels: Tensor, margin_scale: float = 1.0) -> Tensor:
         """(N, D), (N,) → scalar."""
         ...
 

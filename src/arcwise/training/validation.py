@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from arcwise import evaluation
-from arcwise.data.loader import Pictures, batches
+from arcwise.data.loader import CachedImages, batches
 from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
 from arcwise.images import Preparation
 
@@ -38,7 +38,7 @@ class Validation:
 
 def validate(
     encoder: nn.Module,
-    pictures: Pictures,
+    pictures: CachedImages,
     device: torch.device,
     autocast: AbstractContextManager[object],
 ) -> tuple[Validation, tuple[ImageError, ...]]:
@@ -52,7 +52,7 @@ def validate(
 @torch.no_grad()
 def embed(
     encoder: nn.Module,
-    pictures: Pictures,
+    pictures: CachedImages,
     device: torch.device,
     autocast: AbstractContextManager[object],
 ) -> tuple[np.ndarray, np.ndarray, tuple[ImageError, ...]]:
@@ -69,10 +69,10 @@ def embed(
     for batch in batches(pictures, plan, workers=0):
         failures += batch.failures
         if len(batch.rows):
-            inputs = normalise(batch.pixels.to(device).permute(0, 3, 1, 2), pictures.canvas)
+            inputs = normalise(batch.pixels.to(device).permute(0, 3, 1, 2), pictures.preparation)
             with autocast:
                 embedding = encoder(inputs).float()
-                if pictures.canvas.flip:
+                if pictures.preparation.flip_tta:
                     embedding = embedding + encoder(inputs.flip(3)).float()
             if not embedding.isfinite().all():
                 raise NonFiniteError("the embeddings of held-out pictures are not finite")

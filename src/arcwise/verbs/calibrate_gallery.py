@@ -9,22 +9,23 @@ from pathlib import Path
 import numpy as np
 
 from arcwise import evaluation, runtime
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold
 from arcwise.evaluation.intervals import FEW
 from arcwise.evaluation.search_calibration import FPIRS
 from arcwise.gallery import Gallery, GalleryCalibration, GallerySize, open_gallery
 from arcwise.runtime import Model
-from arcwise.verbs.calibrate import check_rates, measurable
-from arcwise.verbs.model_of import model_of
+from arcwise.verbs.calibrate import check_rates, images_to_calibrate_on
+from arcwise.verbs.gallery_model import gallery_model
 from arcwise.verbs.seed import check_seed
 
-_ENROLLED = 1 - 1e-5  # from this similarity on, an image is taken for one that is enrolled
+_SAME_IMAGE = 1 - 1e-5  # from this similarity on, an image is taken for one that is enrolled
 
 
 @dataclass(frozen=True)
-class GalleryCalibrated:
+class MeasuredGallery:
     """What was measured against a gallery and is kept with it.
 
     Attributes:
@@ -38,9 +39,9 @@ class GalleryCalibrated:
         stranger_identities: how many these are of.
         mated: further images of enrolled identities, by which was measured how many are found.
         mated_identities: how many these are of.
-        dir_from: in words, what the detection rates were measured with; empty where they were not.
+        dir_from: what the detection rates were measured with, in words; empty where they were not.
         left_out: identities not measured on, because the model was made with them.
-        used: in words, what these identities were used for before; empty for nothing.
+        used_before: what these identities were used for before, in words; empty for nothing.
         failures: images that could not be read.
         ignored: files that are not images.
         trained_images: how many images of the data set the model was trained on; None where the
@@ -59,7 +60,7 @@ class GalleryCalibrated:
     mated_identities: int
     dir_from: str
     left_out: int
-    used: str
+    used_before: str
     failures: tuple[ImageError, ...]
     ignored: tuple[str, ...]
     trained_images: int | None
@@ -78,7 +79,7 @@ def calibrate_gallery(
     seed: int = 0,
     other_identities: bool = False,
     progress: Callable[[int, int], object] | None = None,
-) -> GalleryCalibrated:
+) -> MeasuredGallery:
     """Measure thresholds by searching a gallery with strangers; keep them with the gallery.
 
     Strangers may be images without identities: each then counts as an identity of its own.
@@ -99,18 +100,18 @@ def calibrate_gallery(
         seed: of the intervals.
         other_identities: whether identities are others than in training, though they may be
             called alike; those of images that were trained on are left out all the same.
-        progress: told (images done, images in all).
+        progress: called with (images done, images in all).
 
     Raises:
-        ArcwiseError: an empty gallery, a rate that is none, no strangers or too few, or a gallery
-            that was calibrated on more; it is then as it was.
+        ArcwiseError: an empty gallery, a rate that is not between 0 and 1, no strangers or too
+            few, or a gallery that was calibrated on more; it is then as it was.
     """
     check_seed(seed)
     check_rates(fpir=fpirs)
     for name, number in (("gallery_size", gallery_size), ("templates", templates)):
         if number is not None and number < 1:
             raise ArcwiseError(f"{name} is {number}; expected 1 or more")
-    loaded = model_of(gallery, model)
+    loaded = gallery_model(gallery, model)
     with open_gallery(gallery, model=loaded) as store:
         size = store.size()
         if not size.templates:
@@ -118,31 +119,32 @@ def calibrate_gallery(
                 f"{gallery}: empty, nobody is enrolled; enrol first, then calibrate against it"
             )
         opened, notes = _with_identities(data)
-        manifest, found = measurable(loaded, opened, other_identities)
-        wanted = found.manifest
-        enrolled = {one for one in wanted.classes if store.forms(one)}
-        _check_strangers(store, loaded, str(gallery), wanted, enrolled, force)
-        embedded = runtime.embed_manifest(loaded, wanted, progress=progress)
-        ids = np.array(wanted.select(embedded.rows).identities)
+        manifest, unseen = images_to_calibrate_on(loaded, opened, other_identities)
+        enrolled = {one for one in unseen.manifest.classes if store.forms(one)}
+        _check_strangers(store, loaded, str(gallery), unseen.manifest, enrolled, force)
+        embedded = runtime.embed_manifest(loaded, unseen.manifest, progress=progress)
+        ids = np.array(unseen.manifest.select(embedded.rows).identities)
         unknown = ~np.isin(ids, list(enrolled))
-        strangers = embedded.vectors[unknown], ids[unknown]
-        closest = [hits[0].similarity for hits in store.search(strangers[0], k=1)]
-        own, own_ids = _own(store, embedded.vectors[~unknown], ids[~unknown])
+        strangers, stranger_ids = embedded.vectors[unknown], ids[unknown]
+        closest = [hits[0].similarity for hits in store.search(strangers, k=1)]
+        mated, mated_ids = _mated_similarities(store, embedded.vectors[~unknown], ids[~unknown])
         thresholds = evaluation.calibrate_in_gallery(
             np.array(closest),
-            strangers[1],
+            stranger_ids,
             fpirs,
             gallery=size.identities,
-            own=own,
-            own_ids=own_ids,
+            own=mated,
+            own_ids=mated_ids,
             seed=seed,
         )
-        dir_from = f"{len(own)} other images of {len(set(own_ids))} enrolled identities"
+        dir_from = f"{len(mated)} other images of {len(set(mated_ids))} enrolled identities"
         kept = thresholds
-        if not len(own):
+        if not len(mated):
             most = size.identities if gallery_size is None else gallery_size
             each = size.each if templates is None else templates
-            thresholds, most = _found_among(thresholds, *strangers, most, each, seed)
+            thresholds, most = _with_dir_among_strangers(
+                thresholds, strangers, stranger_ids, most, each, seed
+            )
             dir_from = f"the strangers themselves, {most} enrolled with {each} images each"
             if not most:
                 dir_from = ""
@@ -156,39 +158,39 @@ def calibrate_gallery(
                 f"{manifest.name}: {len(closest)} images of strangers resolve none of the rates; "
                 "bring more, or ask for higher rates. The gallery is as it was"
             )
-        people = len(set(strangers[1].tolist()))
+        count = len(set(stranger_ids.tolist()))
         calibration = GalleryCalibration(
             size.identities,
             size.templates,
             resolved,
-            f"{len(closest)} images of {people} identities of {manifest.name}",
+            f"{len(closest)} images of {count} identities of {manifest.name}",
             size.newest,
         )
         if store.size() != size:
             raise ArcwiseError(f"{gallery}: changed while it was calibrated; calibrate it again")
         store.keep_calibration(calibration)
-    return GalleryCalibrated(
+    return MeasuredGallery(
         gallery=str(gallery),
         model=loaded.path,
         size=size,
         calibration=calibration,
         thresholds=thresholds,
         strangers=len(closest),
-        stranger_identities=people,
-        mated=len(own),
-        mated_identities=len(set(own_ids)),
+        stranger_identities=count,
+        mated=len(mated),
+        mated_identities=len(set(mated_ids)),
         dir_from=dir_from,
-        left_out=found.left_out,
-        used=found.used,
+        left_out=unseen.left_out,
+        used_before=unseen.used_before,
         failures=tuple(embedded.failures),
         ignored=manifest.ignored,
-        trained_images=found.trained_images,
-        notes=(*notes, *found.notes),
+        trained_images=unseen.trained_images,
+        notes=(*notes, *unseen.notes),
     )
 
 
 def _with_identities(data: str | Path | Manifest) -> tuple[Manifest, tuple[str, ...]]:
-    """The data set, and a note where it knows no identities: each image is then of another."""
+    """Return the data set; where it knows no identities each image is of another, with a note."""
     manifest = open_manifest(data, identities=False)
     if "identity" in manifest.table.column_names or not manifest.has_images:
         return manifest, ()
@@ -201,22 +203,22 @@ def _with_identities(data: str | Path | Manifest) -> tuple[Manifest, tuple[str, 
 
 
 def _check_strangers(
-    store: Gallery, model: Model, gallery: str, wanted: Manifest, enrolled: set[str], force: bool
+    store: Gallery, model: Model, gallery: str, manifest: Manifest, enrolled: set[str], force: bool
 ) -> None:
-    """Refuse a data set without strangers, or with too few to take the place of what is there."""
-    strangers = len(wanted.classes) - len(enrolled)
+    """Refuse a data set without strangers, or with too few to replace the old calibration."""
+    strangers = len(manifest.classes) - len(enrolled)
     if not strangers:
         raise ArcwiseError(
-            f"{wanted.name}: all of its {len(enrolled)} identities are enrolled in {gallery}; a "
+            f"{manifest.name}: all of its {len(enrolled)} identities are enrolled in {gallery}; a "
             "gallery is calibrated with images of nobody enrolled"
         )
-    if force:  # what is there may be of another version, or damaged
+    if force:  # the old calibration may be of another version, or damaged
         return
     before = store.calibration
     most = max((one.identities for one in model.search_thresholds), default=0)
     if strangers < FEW <= most:
         raise ArcwiseError(
-            f"{wanted.name}: {strangers} strangers are too few to take the place of the model's "
+            f"{manifest.name}: {strangers} strangers are too few to take the place of the model's "
             f"thresholds, which were measured on {most} identities; bring more, or say --force (in "
             "Python force=True)"
         )
@@ -228,23 +230,28 @@ def _check_strangers(
         )
 
 
-def _own(store: Gallery, vectors: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Similarity of further images (Q,) to their own identity, where it is the closest.
+def _mated_similarities(
+    store: Gallery, vectors: np.ndarray, ids: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
+    """Return the similarity of further images (Q,) to their own identity, where it is the closest.
 
-    Minus infinity where it is not. An image that is enrolled itself is left out.
+    It is minus infinity where it is not. An image that is enrolled itself is left out.
+
+    Returns:
+        The similarities, and the identities of the images that are not left out.
     """
-    similarity, owners = [], []
+    similarities, owners = [], []
     for identity, vector, hits in zip(
         ids.tolist(), vectors, store.search(vectors, k=1), strict=True
     ):
         own = store.verify(identity, vector).similarity
-        if own < _ENROLLED:
-            similarity.append(own if own >= hits[0].similarity else -np.inf)
+        if own < _SAME_IMAGE:
+            similarities.append(own if own >= hits[0].similarity else -np.inf)
             owners.append(identity)
-    return np.array(similarity), owners
+    return np.array(similarities), owners
 
 
-def _found_among(
+def _with_dir_among_strangers(
     thresholds: tuple[SearchThreshold, ...],
     vectors: np.ndarray,
     ids: np.ndarray,
@@ -252,10 +259,10 @@ def _found_among(
     templates: int | None,
     seed: int,
 ) -> tuple[tuple[SearchThreshold, ...], int]:
-    """The thresholds with how many of the strangers they would find, were so many enrolled.
+    """Return the thresholds with the detection rates that they had, were strangers enrolled.
 
     Returns:
-        The thresholds; how many identities were enrolled, at most as many as asked for, or 0 where
+        The thresholds; how many identities were enrolled, at most as many as requested, or 0 where
         none could be.
     """
     if templates is None:
@@ -264,12 +271,14 @@ def _found_among(
     gallery_size = min(gallery_size, int(able) - 1)
     if gallery_size < 1:
         return thresholds, 0
-    filled = []
-    for one in thresholds:
-        rate = evaluation.search_rates(
-            vectors, ids, one.threshold, gallery_size, templates=templates, seed=seed
-        )[1]
-        if rate is not None:
-            one = replace(one, dir=float(rate), dir_low=rate.low, dir_high=rate.high)  # noqa: PLW2901
-        filled.append(one)
-    return tuple(filled), gallery_size
+    with_dir = []
+    for threshold in thresholds:
+        _, rate = evaluation.search_rates(
+            vectors, ids, threshold.threshold, gallery_size, templates=templates, seed=seed
+        )
+        with_dir.append(
+            threshold
+            if rate is None
+            else replace(threshold, dir=float(rate), dir_low=rate.low, dir_high=rate.high)
+        )
+    return tuple(with_dir), gallery_size

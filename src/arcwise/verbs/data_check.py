@@ -1,4 +1,4 @@
-"""A look at a data set, and at whether others leak into it."""
+"""Data check: what is in a data set, what is wrong with it, and whether others leak into it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from arcwise.data.check import check as look
+from arcwise.data.check.check_report import CheckReport, CloseIdentities, ModelReport, Outlier
 from arcwise.data.check.findings import NearDuplicates
 from arcwise.data.check.grouping import connected
 from arcwise.data.check.label_noise import (
@@ -19,21 +20,20 @@ from arcwise.data.check.label_noise import (
     pairs_above,
     suspicious_similarity,
 )
-from arcwise.data.check.model_report import CloseIdentities, ModelReport, Outlier
+from arcwise.data.check.merged_rows import MergedRows
 from arcwise.data.check.near_duplicates import made_copy
-from arcwise.data.check.report import CheckReport
-from arcwise.data.check.rows import Rows
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.identity import is_bare_number
 from arcwise.images import Preparation, decode
 from arcwise.runtime import Model
-from arcwise.verbs.unseen import OTHERS
-from arcwise.verbs.vectors_of import System, open_systems, vectors_of
+from arcwise.verbs.embedding_source import EmbeddingSource, embeddings_of, open_sources
+from arcwise.verbs.unseen_identities import OTHER_IDENTITIES
 
-_COPIES = 64  # pictures that are copied to learn what the model makes of a copy
-_COPIES_FOUND = 0.95  # of which so many must be found
+_COPIES = 64  # images that are copied to learn how similar a copy is to its image
+_DETECTED = 0.95  # the part of the copies that must be detected
 
 
 def check(
@@ -48,26 +48,26 @@ def check(
     comparing: Progress | None = None,
     embedding: Progress | None = None,
 ) -> CheckReport:
-    """What there is in a data set and what is wrong with it; it prints itself.
+    """Return a report on what is in a data set and what is wrong with it; it prints itself.
 
     Args:
         source: a manifest, or anything `open_manifest` takes.
-        against: data sets that must share no picture and no identity with it.
+        against: data sets that must share no image and no identity with it.
         other_identities: whether identities of these are none of the first one's, though they may
             be called alike (labels 0, 1, … of another data set).
-        model: whose embeddings are asked for wrong labels and for copies; "-" for vectors that the
+        model: whose embeddings reveal wrong labels and copies; "-" for vectors that the
             data sets hold already.
         preparation: of a bare `.onnx`.
         cached: whether embeddings are kept for the next time.
-        progress: called with the pictures done and their total.
-        comparing: called with the pictures compared with all others and their total.
-        embedding: called with the pictures of a data set embedded and their total.
+        progress: called with the images done and their total.
+        comparing: called with the images compared with all others and their total.
+        embedding: called with the images of a data set embedded and their total.
 
     Raises:
         ArcwiseError: one of them is not a data set, or the model not usable.
     """
     manifests = [open_manifest(one, identities=False) for one in (source, *against)]
-    systems = [] if model is None else open_systems([model], preparation)
+    sources = [] if model is None else open_sources([model], preparation)
     report = look(
         manifests[0],
         against=manifests[1:],
@@ -78,33 +78,35 @@ def check(
     if against and report.shared and all(map(is_bare_number, report.shared)):
         note = (
             "identities that are the same bare numbers in two data sets are taken for one; if they "
-            f"are not, say {OTHERS}"
+            f"are not, say {OTHER_IDENTITIES}"
         )
         report = replace(report, notes=(*report.notes, note))
-    if not systems:
+    if not sources:
         return report
-    rows = Rows(manifests, other_identities=other_identities)
-    found = _by_model(systems[0], rows, cached, embedding, comparing)
+    rows = MergedRows(manifests, other_identities=other_identities)
+    by_model = _by_model(sources[0], rows, cached, embedding, comparing)
     by_pixels = enumerate((*report.duplicates, *report.near))
     group_of = {image: number for number, group in by_pixels for image in group.images}
-    unseen = tuple(one for one in found.copies if not _one_group(one.images, group_of))
-    return replace(report, by_model=replace(found, copies=unseen))
+    new = tuple(one for one in by_model.copies if not _in_one_group(one.images, group_of))
+    return replace(report, by_model=replace(by_model, copies=new))
 
 
-def _one_group(images: Sequence[str], group_of: Mapping[str, int]) -> bool:
-    """Whether all of these are in the same group."""
+def _in_one_group(images: Sequence[str], group_of: Mapping[str, int]) -> bool:
+    """Return whether all images are in the same group."""
     return len({group_of.get(one, -1 - place) for place, one in enumerate(images)}) == 1
 
 
 def _by_model(
-    system: System,
-    rows: Rows,
+    source: EmbeddingSource,
+    rows: MergedRows,
     cached: bool,
     embedding: Progress | None,
     comparing: Progress | None,
 ) -> ModelReport:
-    """What the embeddings of all data sets together tell."""
-    parts = [vectors_of([system], one, cached=cached, progress=embedding) for one in rows.manifests]
+    """Return what the embeddings of all data sets together reveal."""
+    parts = [
+        embeddings_of([source], one, cached=cached, progress=embedding) for one in rows.manifests
+    ]
     for one, part in zip(rows.manifests, parts, strict=True):
         if (dim := part.vectors[0].shape[1]) != (first := parts[0].vectors[0].shape[1]):
             raise ArcwiseError(
@@ -122,7 +124,7 @@ def _by_model(
         for a, b, similarity in zip(row[pairs.a], row[pairs.b], pairs.similarity, strict=True):
             sides = (rows.identity(a), rows.identity(b))
             close.append(CloseIdentities(sides, (rows.name(a), rows.name(b)), float(similarity)))
-    strange = [
+    suspect = [
         Outlier(
             rows.name(row[one]),
             rows.identity(row[one]),
@@ -132,33 +134,36 @@ def _by_model(
         )
         for one, own, other, similarity in zip(*outliers(vectors, owner), strict=True)
     ]
-    copies_least = _similarity_of_copies(system, rows.manifests[0])
+    copies_least = _similarity_of_copies(source, rows.manifests[0])
     copies = [] if copies_least is None else _copies(rows, row, vectors, copies_least)
     return ModelReport(
-        system.name, least, tuple(close), tuple(strange), copies_least, tuple(copies)
+        source.name, least, tuple(close), tuple(suspect), copies_least, tuple(copies)
     )
 
 
-def _similarity_of_copies(system: System, manifest: Manifest) -> float | None:
-    """The cosine that 95 % of copies made here have with their pictures; None for vectors."""
-    if system.model is None or not manifest.has_images:
+def _similarity_of_copies(source: EmbeddingSource, manifest: Manifest) -> float | None:
+    """Return the cosine that 95 % of made copies have with their images; None for vectors."""
+    if source.model is None or not manifest.has_images:
         return None
-    pictures = []
+    images = []
     for row in np.unique(np.linspace(0, len(manifest) - 1, _COPIES).astype(int)):
         try:
-            pictures.append(decode(manifest.read(row), manifest.image(row)))
+            images.append(decode(manifest.read(row), manifest.image(row)))
         except ImageError:  # listed already
             continue
-    if not pictures:
+    if not images:
         return None
-    originals = system.model.embed(pictures)
-    copies = system.model.embed([made_copy(one) for one in pictures])
-    return float(np.quantile((originals * copies).sum(1), 1 - _COPIES_FOUND))
+    originals = source.model.embed(images)
+    copies = source.model.embed([made_copy(one) for one in images])
+    return float(np.quantile((originals * copies).sum(1), 1 - _DETECTED))
 
 
-def _copies(rows: Rows, row: np.ndarray, vectors: np.ndarray, least: float) -> list[NearDuplicates]:
-    found = [
+def _copies(
+    rows: MergedRows, row: np.ndarray, vectors: np.ndarray, least: float
+) -> list[NearDuplicates]:
+    """Return groups of images that are at least so similar, the largest first."""
+    groups = [
         NearDuplicates(*rows.described(row[group.members]), group.least)
         for group in connected(nearest_pairs(vectors, least), len(row))
     ]
-    return sorted(found, key=NearDuplicates.order)
+    return sorted(groups, key=NearDuplicates.order)

@@ -1,4 +1,4 @@
-"""One form of data set → another."""
+"""Data convert: one form of a data set becomes another."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from arcwise.data.formats.columns import nobody_in
+from arcwise.data.formats.manifest_columns import nobody_in
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.formats.pairs import read_pairs
-from arcwise.data.formats.pairs.sense import agreeing, itself_note, of_itself
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.pairs.consistency import check_agreement, self_pair_notes, self_pairs
+from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress
-from arcwise.data.writing import WRITERS
-from arcwise.data.writing.copying import Copied, copy_pictures
-from arcwise.data.writing.pointing import point_at_pictures
-from arcwise.data.writing.tables import pairs_renamed
+from arcwise.data.writing.copying import WRITERS, Copied, copy_images, point_at_images
+from arcwise.data.writing.manifest_tables import pairs_renamed
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.files import os_error_reason
 
@@ -32,12 +31,12 @@ class Converted:
     Attributes:
         path: where.
         images: how many.
-        identities: of how many.
-        pairs: to verify, that it states.
-        resumed_at: the row that an earlier attempt had come to.
-        copied: bytes of pictures, since then.
-        seconds: that took.
-        left_out: the pictures that cannot be read, each with its reason.
+        identities: of how many identities.
+        pairs: pairs to verify that it states.
+        resumed_at: the row that an earlier attempt had reached.
+        copied: bytes of images copied since then.
+        seconds: the time that took.
+        left_out: the images that cannot be read, each with its reason.
         notes: what the source, and what was written, have to say about themselves.
     """
 
@@ -75,27 +74,27 @@ def convert(
     progress: Progress | None = None,
     say: Callable[[str], object] = lambda line: None,
 ) -> Converted:
-    """The data set in another form, which the ending of the destination names.
+    """Write the data set in another form, which the ending of the destination names.
 
-    Pictures are copied byte for byte and never decoded: a damaged one is copied as it is, and
+    Images are copied byte for byte and never decoded: a damaged one is copied as it is, and
     `data check` finds it. One that cannot be read at all is left out and listed. Two forms copy
-    nothing: `.csv`, which points at the pictures where they are, and the `.parquet` of vectors
-    without pictures.
+    nothing: `.csv`, which points at the images where they are, and the `.parquet` of vectors
+    without images.
 
-    The destination appears when it is whole. Until then all is in `.<name>.partial` beside it;
-    after an interruption of any kind the same call goes on from there.
+    The destination appears when it is whole. Until then all is in `.<name>.partial` next to it.
+    After an interruption of any kind the same call goes on from there.
 
     Args:
         source: a manifest, or anything `open_manifest` takes.
         destination: must not exist; ends in .zip, .rec, .tar, .parquet, .bin or .csv, or in / for
             a folder.
         pairs: a file of pairs to verify (pairs.csv, pairs.txt), instead of the source's own.
-        progress: called with the pictures done and their total.
-        say: told what happens, a line at a time.
+        progress: called with the images done and their total.
+        say: called with what happens, a line at a time.
 
     Raises:
         ArcwiseError: the destination exists, its form is unknown or cannot hold the source, no
-            picture can be read, or the identities contradict the pairs.
+            image can be read, or the identities contradict the pairs.
     """
     target = Path(destination)
     form = "" if os.fspath(destination).endswith(("/", os.sep)) else target.suffix.lower()
@@ -105,21 +104,21 @@ def convert(
             ".csv, or in / for a folder"
         )
     manifest = open_manifest(source, identities=False)
-    _somebody(manifest)
+    _check_folder_names(manifest)
     if pairs is not None:
         manifest = replace(manifest, pairs=read_pairs(Path(pairs), manifest))
     if manifest.pairs is not None:
         title = manifest.name if pairs is None else os.fspath(pairs)
-        agreeing(manifest.pairs, manifest, title)
-        note = itself_note(manifest.pairs, of_itself(manifest.pairs, manifest))
+        check_agreement(manifest.pairs, manifest, title)
+        note = self_pair_notes(manifest.pairs, self_pairs(manifest.pairs, manifest))
         manifest = replace(manifest, notes=(*manifest.notes, *note))
     if form == ".csv" or (form == ".parquet" and not manifest.has_images):
-        return _summary(manifest, target, point_at_pictures(manifest, target), 0.0)
+        return _summary(manifest, target, point_at_images(manifest, target), 0.0)
     if not manifest.has_images:
-        raise ArcwiseError(f"{manifest.name} holds vectors, not pictures; write .parquet or .csv")
+        raise ArcwiseError(f"{manifest.name} holds vectors, not images; write .parquet or .csv")
     began = time.monotonic()
     try:
-        done = copy_pictures(manifest, target, form, progress=progress, say=say)
+        done = copy_images(manifest, target, form, progress=progress, say=say)
     except OSError as problem:
         raise ArcwiseError(
             f"{target} cannot be written: {os_error_reason(problem)}; make room and give the same "
@@ -128,8 +127,8 @@ def convert(
     return _summary(manifest, target, done, time.monotonic() - began)
 
 
-def _somebody(manifest: Manifest) -> None:
-    """Nothing, if no folder is named like what stands for no identity in every other form."""
+def _check_folder_names(manifest: Manifest) -> None:
+    """Refuse a folder whose name stands for "no identity" in every other form."""
     if "identity" not in manifest.table.column_names:
         return
     names = [one for one in nobody_in(manifest.table.column("identity")).to_pylist() if one]

@@ -1,4 +1,4 @@
-"""A real data set by its name: out of the local mirror, or downloaded."""
+"""Data get: a real data set by its name, out of the local mirror or downloaded."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from arcwise.data.catalogue import DataSet, named
-from arcwise.data.catalogue.download import Received, fetch
-from arcwise.data.catalogue.downloaded import from_download
-from arcwise.data.catalogue.mirrored import from_mirror, mirror_of
-from arcwise.data.manifest import open_manifest
-from arcwise.data.names import MANIFEST
+from arcwise.data.catalogue import DataSet, find_data_set
+from arcwise.data.catalogue.archive_tables import from_download
+from arcwise.data.catalogue.fetching import DownloadProgress, fetch
+from arcwise.data.catalogue.mirror_tables import from_mirror, mirror_of
+from arcwise.data.file_names import MANIFEST
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.files import atomic_write, locked, translate_errors
 
 PAIRS = "pairs.csv"
 ORIGIN = "ORIGIN.txt"
-"""What the data set is and under which terms; it stays with the data."""
+"""The file that says what the data set is and under which terms; it stays with the data."""
 
 _MADE = ("images.zip", "lfw.zip")
 _STEPS = ("", ".part", ".part.from", ".sha256")
 
 
 @dataclass(frozen=True)
-class Got:
-    """What there is now; it prints itself.
+class FetchedDataSet:
+    """A data set in its folder; it prints itself.
 
     Attributes:
         path: the folder, for `open_manifest`.
         images: how many.
-        identities: of how many.
-        source: where the pictures come from.
+        identities: of how many identities.
+        source: where the images come from.
     """
 
     path: Path
@@ -55,10 +55,10 @@ def get(
     to: str | os.PathLike[str] | None = None,
     *,
     say: Callable[[str], None] = lambda line: None,
-    received: Received | None = None,
+    received: DownloadProgress | None = None,
     pause: Callable[[float], None] = time.sleep,
-) -> Got:
-    """A folder with the data set of this name, which `open_manifest` reads.
+) -> FetchedDataSet:
+    """Fetch the data set of this name into a folder, which `open_manifest` reads.
 
     A set in the folder that ARCWISE_DATA names is not downloaded: the new folder has tables that
     point there. Otherwise its files are downloaded into the folder, verified, and read in place. A
@@ -67,18 +67,18 @@ def get(
     Args:
         name: one of the catalogue.
         to: the folder; of the data set's name when not given.
-        say: told the terms of the data set, before anything is downloaded.
-        received: told how far the download is.
+        say: called with the terms of the data set, before anything is downloaded.
+        received: called with how far the download is.
         pause: waits between attempts to download.
 
     Raises:
         ArcwiseError: the name is unknown, the folder holds something else, or the data cannot be
             had; the message then says which file to fetch by hand, and where to put it.
     """
-    dataset = named(name)
+    dataset = find_data_set(name)
     folder = Path(name if to is None else to)
     say(terms(dataset))
-    if (folder / MANIFEST).is_file() and _is_of(dataset, folder):
+    if (folder / MANIFEST).is_file() and _holds(dataset, folder):
         for file in dataset.files:
             if (folder / file.name).is_file():
                 fetch(file, folder)  # which only verifies it
@@ -94,10 +94,10 @@ def _fill(
     folder: Path,
     dataset: DataSet,
     mirror: Path | None,
-    received: Received | None,
+    received: DownloadProgress | None,
     pause: Callable[[float], None],
 ) -> str:
-    """Where the data set that is now in the folder comes from."""
+    """Fill the folder, and return where the data set comes from."""
     if mirror is not None:
         table, pairs = from_mirror(dataset, mirror, folder)
         source = f"from {mirror} ({dataset.mirrored})"
@@ -115,11 +115,11 @@ def _fill(
 
 
 def terms(dataset: DataSet) -> str:
-    """What a user has to know before the download, a line each."""
+    """Return what a user has to know before the download, a line each."""
     return "\n".join(
         (
             f"{dataset.name}: {dataset.about}",
-            f"  {dataset.pictures:,} pictures of {dataset.identities:,} identities, {dataset.size}",
+            f"  {dataset.images:,} images of {dataset.identities:,} identities, {dataset.size}",
             f"  licence   {dataset.licence}",
             f"  cite      {dataset.cite}",
             f"  origin    {dataset.origin}",
@@ -128,29 +128,29 @@ def terms(dataset: DataSet) -> str:
     )
 
 
-def _is_of(dataset: DataSet, folder: Path) -> bool:
-    known = folder / ORIGIN
-    return known.is_file() and known.read_bytes().startswith(f"{dataset.name}:".encode())
+def _holds(dataset: DataSet, folder: Path) -> bool:
+    origin = folder / ORIGIN
+    return origin.is_file() and origin.read_bytes().startswith(f"{dataset.name}:".encode())
 
 
 def _check_place(dataset: DataSet, folder: Path) -> None:
-    """Nothing of the user's is mixed with a data set, or overwritten."""
+    """Refuse a folder that holds anything but an unfinished download of this data set."""
     if not folder.exists():
         return
     if not folder.is_dir():
         raise ArcwiseError(f"{folder} is a file; name a folder with --to")
     names = (*(file.name for file in dataset.files), *_MADE, ORIGIN, PAIRS, MANIFEST)
     own = {f"{name}{step}" for name in names for step in _STEPS}
-    there = sorted(entry.name for entry in folder.iterdir())
-    other = [name for name in there if name not in own and not name.startswith(".")]
+    present = sorted(entry.name for entry in folder.iterdir())
+    other = [name for name in present if name not in own and not name.startswith(".")]
     if (folder / MANIFEST).is_file():
-        other.insert(0, MANIFEST)  # of another data set: `get` has looked
+        other.insert(0, MANIFEST)  # of another data set: `get` has compared ORIGIN.txt
     if other:
         raise ArcwiseError(f"{folder} holds other things ({other[0]}); name a new folder with --to")
 
 
 def _used_up(folder: Path, name: str) -> bool:
-    """Whether a download was turned into something else already, and removed."""
+    """Return whether a download was turned into something else already, and removed."""
     return name == "lfw.tgz" and (folder / "lfw.zip").is_file()
 
 
@@ -165,6 +165,6 @@ def _write(place: Path, data: bytes) -> None:
         part.write_bytes(data)
 
 
-def _summary(folder: Path, source: str) -> Got:
+def _summary(folder: Path, source: str) -> FetchedDataSet:
     manifest = open_manifest(folder)
-    return Got(folder, len(manifest), len(manifest.classes), source)
+    return FetchedDataSet(folder, len(manifest), len(manifest.classes), source)

@@ -1,4 +1,4 @@
-"""What training sees: pictures of its first batch, each beside its views."""
+"""Data views: a contact sheet of what training sees, images of its first batch with their views."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.files import atomic_write
 from arcwise.images import decode
@@ -21,72 +22,72 @@ from arcwise.verbs.train import divided, training_rows
 
 ENDINGS = (".jpg", ".png")
 TILE, GAP, LINE, LETTER = 128, 4, 18, 7
-"""Pixels: a picture's side, what is between two, the height of a line and the width of a letter."""
+"""Pixels: an image's side, what is between two, the height of a line and the width of a letter."""
 
 Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ContactSheet:
     """A contact sheet that was written.
 
     Attributes:
         path: the file.
-        pictures: rows of it.
-        failures: pictures of the batch that could not be read.
+        images: how many images it shows.
+        failures: images of the batch that could not be read.
     """
 
     path: Path
-    pictures: int
+    images: int
     failures: tuple[ImageError, ...]
 
 
 def views(
-    data: Path | Manifest, path: Path, config: TrainConfig, *, pictures: int = 6, count: int = 8
-) -> Sheet:
-    """Draw a sheet: left a picture as the model is given it, right its views in training.
+    data: Path | Manifest, path: Path, config: TrainConfig, *, rows: int = 6, count: int = 8
+) -> ContactSheet:
+    """Draw a sheet: left an image as the model is given it, right its views in training.
 
-    They are the first pictures of the run's first batch. The first view of each is the one that the
+    They are the first images of the run's first batch. The first view of each is the one that the
     run's first step is given; the others are what the next steps would be given of the same batch.
 
     Args:
         data: what `train` takes.
         path: of the sheet.
         config: the run.
-        pictures: rows of the sheet, at most.
+        rows: images on the sheet, at most; each has a row.
         count: views of each.
 
     Raises:
-        ArcwiseError: another ending than a picture's, nothing asked for, data that cannot be
-            trained on, or no picture that can be read.
+        ArcwiseError: another ending than an image's, a sheet without rows or views, data that
+            cannot be trained on, or no image that can be read.
     """
     if path.suffix.lower() not in ENDINGS:
-        raise ArcwiseError(f"{path}: a sheet is a picture; expected one of {', '.join(ENDINGS)}")
+        raise ArcwiseError(f"{path}: a sheet is an image; expected one of {', '.join(ENDINGS)}")
     if not path.parent.is_dir():
         raise ArcwiseError(f"{path}: the folder {path.parent} does not exist; make it first")
-    if pictures < 1 or count < 1:
-        raise ArcwiseError(f"{pictures} pictures with {count} views; expected at least 1 of each")
+    if rows < 1 or count < 1:
+        raise ArcwiseError(f"{rows} images with {count} views; expected at least 1 of each")
     manifest = divided(training_rows(open_manifest(data)), config).train
     preparation, cpu = build.preparation(config), torch.device("cpu")
     alone = config.replace(workers=0, keep_gb=0.0)  # nothing is read ahead, nor read again
     batch = next(loop.stream(alone, manifest, preparation, 0))
     if not len(batch.rows):
-        raise ArcwiseError(f"{manifest.name}: no picture can be read; {batch.failures[0]}")
-    # A batch may have a picture twice; a sheet shows it once.
-    places = np.sort(np.unique(batch.rows.numpy(), return_index=True)[1])[:pictures]
+        raise ArcwiseError(f"{manifest.name}: no image can be read; {batch.failures[0]}")
+    # A batch may have an image twice; a sheet shows it once.
+    places = np.sort(np.unique(batch.rows.numpy(), return_index=True)[1])[:rows]
     shown = manifest.select(batch.rows.numpy()[places])
     steps = [loop.views(config, batch, step, cpu)[places] for step in range(count)]
-    lines = [_captions(["picture", *(f"step {step + 1}" for step in range(count))])]
+    lines = [_captions(["image", *(f"step {step + 1}" for step in range(count))])]
     for place, (identity, name) in enumerate(zip(shown.identities, shown.images, strict=True)):
-        picture = preparation.pixels(decode(shown.read(place), name))
+        image = preparation.pixels(decode(shown.read(place), name))
         seen = [step[place].permute(1, 2, 0).round().byte().numpy() for step in steps]
-        lines += [_title(f"{identity}: {Path(name).name}", 1 + count), _strip([picture, *seen])]
+        lines += [_title(f"{identity}: {Path(name).name}", 1 + count), _strip([image, *seen])]
     _write(path, np.concatenate(lines))
-    return Sheet(path, len(shown), batch.failures)
+    return ContactSheet(path, len(shown), batch.failures)
 
 
 def _strip(images: Sequence[Image]) -> Image:
-    """Pictures side by side, all of one size."""
+    """Return images side by side, all of one size."""
     line = np.full((TILE + GAP, len(images) * (TILE + GAP), 3), 255, np.uint8)
     for column, image in enumerate(images):
         start = column * (TILE + GAP)
@@ -95,7 +96,7 @@ def _strip(images: Sequence[Image]) -> Image:
 
 
 def _title(text: str, columns: int) -> Image:
-    """A line of words as wide as a strip; its middle left out where it is too long."""
+    """Return a line of text as wide as a strip; its middle is left out where it is too long."""
     line = np.full((LINE, columns * (TILE + GAP), 3), 255, np.uint8)
     fits = line.shape[1] // LETTER
     if len(text) > fits:
@@ -111,6 +112,6 @@ def _captions(words: Sequence[str]) -> Image:
 
 def _write(path: Path, image: Image) -> None:
     done, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    assert done, "OpenCV encodes every uint8 picture"
-    with atomic_write(path) as beside:
-        beside.write_bytes(data.tobytes())
+    assert done, "OpenCV encodes every uint8 image"
+    with atomic_write(path) as unfinished:
+        unfinished.write_bytes(data.tobytes())

@@ -1,38 +1,34 @@
-"""Demo: the whole journey on built-in pictures, down to an answer about a new one."""
+"""Demo: the whole journey on rendered images, down to an answer about a new one."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
+from arcwise.data.parallel import cores
 from arcwise.errors import ArcwiseError, Stopped
-from arcwise.evaluation import Rate
 from arcwise.files import LOCK, locked, translate_errors
 from arcwise.recipes import recipe
-from arcwise.runtime.engines import cores
 from arcwise.synthetic import render_dataset
 from arcwise.training.config import TrainConfig
-from arcwise.verbs.enrol import Enrolled, enrol
-from arcwise.verbs.evaluate import Evaluation, evaluate
-from arcwise.verbs.export import ExportReport, export, need_libraries
+from arcwise.verbs.demo_result import LOSSES, DemoResult
+from arcwise.verbs.enrol import enrol
+from arcwise.verbs.evaluate import evaluate
+from arcwise.verbs.export import check_libraries, export
 from arcwise.verbs.reporting import can_report
-from arcwise.verbs.search import Found, search
+from arcwise.verbs.search import search
 from arcwise.verbs.seed import check_seed
-from arcwise.verbs.train import TrainResult, train
-
-LOSSES = ("softmax", "arcface")
-
-SHOWN = ("recall@1,", "MAP@R", "TAR at FAR 0.01", "equal-error rate", "rank 1", "DIR")
-"""How the measures begin that a demo shows."""
+from arcwise.verbs.train import train
 
 MARK = "demo.json"
-"""The file by which a folder is known to be a demo's, and may be replaced."""
+"""The file that marks a folder as a demo's, which a later demo may replace."""
 
 GALLERY = "shop.gallery"
 OWN = ("pictures", *LOSSES, GALLERY, f"{GALLERY}-wal", f"{GALLERY}-shm", "report.html", MARK)
@@ -44,9 +40,9 @@ class Scale:
     """How much the demo does.
 
     Attributes:
-        identities: products rendered; two thirds are trained on, the rest never.
-        shots: shop pictures of each.
-        size: height and width of the pictures.
+        identities: products rendered; two thirds are trained on, the rest are not.
+        shots: shop images of each product.
+        size: height and width of the images.
         steps: of each training.
     """
 
@@ -59,42 +55,6 @@ class Scale:
 QUICK = Scale(identities=60, shots=8, size=64, steps=60)
 
 
-@dataclass(frozen=True, eq=False)
-class Demonstration:
-    """What the demo found.
-
-    Attributes:
-        runs: the training of each loss.
-        evaluations: of each loss, on products never trained on.
-        exported: the chosen model as ONNX.
-        enrolled: studio pictures of half of the new products.
-        queries: shop pictures of all of them, half unknown to the gallery.
-        found: the answers to the queries.
-        right: (Q,) bool, whether the answer is right: the product, or unknown for a stranger.
-        stranger: (Q,) bool, whether the product is not enrolled.
-        report: the page; None where matplotlib or jinja2 are missing.
-    """
-
-    runs: dict[str, TrainResult]
-    evaluations: dict[str, Evaluation]
-    exported: ExportReport
-    enrolled: Enrolled
-    queries: Manifest
-    found: Found
-    right: np.ndarray
-    stranger: np.ndarray
-    report: Path | None = None
-
-    def compared(self) -> dict[str, dict[str, Rate]]:
-        """A few measures by name, each with the rate of every loss; evaluate has them all."""
-        columns = {loss: dict(found.rates()) for loss, found in self.evaluations.items()}
-        names = [name for name in columns[LOSSES[-1]] if name.startswith(SHOWN)]
-        return {
-            name: {loss: column[name] for loss, column in columns.items() if name in column}
-            for name in names
-        }
-
-
 def demo(
     out: str | Path,
     *,
@@ -102,21 +62,21 @@ def demo(
     seed: int = 0,
     say: Callable[[str], None] = lambda line: None,
     watch: Callable[[str, TrainConfig], Callable[[int, dict[str, float]], None]] | None = None,
-) -> Demonstration:
+) -> DemoResult:
     """Render, train two losses, compare, export, enrol, search, report.
 
     Args:
         out: a folder for everything; one of an earlier demo is replaced.
         scale: how much to do.
-        seed: of the pictures and the training.
-        say: told what happens, a line at a time.
-        watch: given a loss and its config, returns what is told the training's steps.
+        seed: of the images and the training.
+        say: called with what happens, a line at a time.
+        watch: called with a loss and its config; returns what is called after each logged step.
 
     Raises:
         ArcwiseError: `out` holds something else, or a library of the export is not installed.
         Stopped: a training was stopped by Ctrl-C or another signal.
     """
-    need_libraries()  # now, and not after the training
+    check_libraries()  # now, and not after the training
     check_seed(seed)
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -131,10 +91,10 @@ def _demo(
     seed: int,
     say: Callable[[str], None],
     watch: Callable[[str, TrainConfig], Callable[[int, dict[str, float]], None]] | None,
-) -> Demonstration:
-    """`demo` in a folder that is this process's alone."""
-    _make_room(out, scale, seed)
-    say(f"rendering {scale.identities} products, {scale.shots + 1} pictures each")
+) -> DemoResult:
+    """Run the demo in a folder that no other process uses."""
+    _clear_folder(out, scale, seed)
+    say(f"rendering {scale.identities} products, {scale.shots + 1} images each")
     table = render_dataset(
         out / "pictures",
         identities=scale.identities,
@@ -143,7 +103,7 @@ def _demo(
         size=scale.size,
         seed=seed,
     )
-    known, new = _halves(open_manifest(table.parent), 2 / 3)
+    known, new = _split_identities(open_manifest(table.parent), 2 / 3)
     runs, evaluations = {}, {}
     for loss in LOSSES:
         config = replace(
@@ -165,13 +125,14 @@ def _demo(
     model = runs["arcface"].model
     say("exporting the ArcFace model to ONNX, and comparing it with torch")
     exported = export(model)
-    catalogue, queries = _counter(new)
-    say(f"enrolling {len(catalogue)} studio pictures, searching with {len(queries)} shop pictures")
+    catalogue, queries = _catalogue_and_queries(new)
+    say(f"enrolling {len(catalogue)} studio images, searching with {len(queries)} shop images")
     gallery = out / GALLERY
     enrolled = enrol(gallery, catalogue, model=model)
-    found = search(gallery, [queries])
-    right, stranger = _judge(queries, found, set(catalogue.identities))
-    result = Demonstration(runs, evaluations, exported, enrolled, queries, found, right, stranger)
+    searched = search(gallery, [queries])
+    result = DemoResult(
+        runs, evaluations, exported, enrolled, frozenset(catalogue.identities), queries, searched
+    )
     if not can_report():
         return result
     from arcwise.verbs.demo_report import write_demo_report
@@ -179,8 +140,8 @@ def _demo(
     return replace(result, report=write_demo_report(out / "report.html", result))
 
 
-def _make_room(out: Path, scale: Scale, seed: int) -> None:
-    """A folder marked as a demo's, without anything of an earlier demo in it."""
+def _clear_folder(out: Path, scale: Scale, seed: int) -> None:
+    """Delete what an earlier demo wrote, and mark the folder as a demo's."""
     if any(one.name != LOCK for one in out.iterdir()):
         if not (out / MARK).is_file():
             raise ArcwiseError(f"{out}: holds something that is no demo; name another --out")
@@ -193,8 +154,8 @@ def _make_room(out: Path, scale: Scale, seed: int) -> None:
     (out / MARK).write_text(json.dumps(asdict(scale) | {"seed": seed}) + "\n")
 
 
-def _halves(manifest: Manifest, share: float) -> tuple[Manifest, Manifest]:
-    """Two parts without a common identity: the first `share` of them, and the rest."""
+def _split_identities(manifest: Manifest, share: float) -> tuple[Manifest, Manifest]:
+    """Return two parts without a common identity: the first `share` of them, and the rest."""
     first = round(share * len(manifest.classes))
     labels = manifest.labels
     return manifest.select(np.flatnonzero(labels < first)), manifest.select(
@@ -202,22 +163,9 @@ def _halves(manifest: Manifest, share: float) -> tuple[Manifest, Manifest]:
     )
 
 
-def _counter(new: Manifest) -> tuple[Manifest, Manifest]:
-    """Studio pictures of every second product, and shop pictures of all."""
+def _catalogue_and_queries(new: Manifest) -> tuple[Manifest, Manifest]:
+    """Return studio images of every second product, and shop images of all."""
     studio = np.array(new.column("domain")) == "studio"
     return new.select(np.flatnonzero(studio & (new.labels % 2 == 0))), new.select(
         np.flatnonzero(~studio)
     )
-
-
-def _judge(
-    queries: Manifest, found: Found, enrolled: Sequence[str] | set[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """(Q,) whether each answer is right, (Q,) whether each query is a stranger."""
-    stranger = np.array([identity not in enrolled for identity in queries.identities])
-    said = [answer.decision.identity if answer.decision else None for answer in found.answers]
-    right = [
-        answer == (None if unknown else truth)
-        for answer, truth, unknown in zip(said, queries.identities, stranger, strict=True)
-    ]
-    return np.array(right), stranger

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from arcwise import evaluation
+from arcwise.gallery import Hit
 from arcwise.report import (
     Number,
     Numbers,
@@ -21,18 +21,15 @@ from arcwise.report import (
     write_report,
 )
 from arcwise.training import metrics
+from arcwise.verbs.demo_result import DemoResult
 from arcwise.verbs.evaluate_report import hardest, measured_on
-from arcwise.verbs.evaluate_report.shown import picture
+from arcwise.verbs.evaluate_report.examples import image_of_row
 
-if TYPE_CHECKING:
-    from arcwise.gallery import Hit
-    from arcwise.verbs.demo import Demonstration
-
-SHOWN = 8
+SEARCHES_SHOWN = 8
 """Searches shown of each kind."""
 
 
-def write_demo_report(path: Path, result: Demonstration) -> Path:
+def write_demo_report(path: Path, result: DemoResult) -> Path:
     """Write the comparison, the curves, the hardest pairs and the searches."""
     chosen = result.evaluations["arcface"]
     angles = {
@@ -55,49 +52,47 @@ def write_demo_report(path: Path, result: Demonstration) -> Path:
     for loss, run in result.runs.items():
         rows = metrics.read(run.folder / "metrics.jsonl")
         sections.append(Plot(f"Training with {loss}", plots.training(rows)))
-    sections.append(Plot("Angles between pictures", plots.angles(angles)))
+    sections.append(Plot("Angles between images", plots.angles(angles)))
     sections += searches(result)
     sections += hardest(chosen)
-    known = result.right[~result.stranger].mean()
+    recognised = result.right[~result.stranger].mean()
     rejected = result.right[result.stranger].mean()
+    trained_on = len(result.runs["arcface"].parts.train.classes)
     summary = (
-        f"Trained on {len(result.runs['arcface'].parts.train.classes)} rendered products, measured "
-        f"on {len(chosen.manifest.classes)} others. From one studio picture each, {known:.0%} of "
-        f"shop pictures of enrolled products were recognised and {rejected:.0%} of those of other "
-        "products called unknown."
+        f"Trained on {trained_on} rendered products, measured on {len(chosen.manifest.classes)} "
+        f"others. From one studio image each, {recognised:.0%} of shop images of enrolled products "
+        f"were recognised and {rejected:.0%} of those of other products called unknown."
     )
     return write_report(path, "Arcwise demo", sections, summary)
 
 
-def compared(result: Demonstration) -> Table:
-    """One row a measure, one column a loss."""
+def compared(result: DemoResult) -> Table:
+    """Return one row a metric, one column a loss."""
     losses = list(result.evaluations)
     rows = [
         [name, *(rates[loss] for loss in losses)]
         for name, rates in result.compared().items()
         if len(rates) == len(losses)
     ]
-    return Table("Two losses, one budget", ["measure", *losses], rows)
+    return Table("Two losses, one budget", ["metric", *losses], rows)
 
 
-def headline(result: Demonstration) -> list[Number]:
-    """Search, verification, and identification by ArcFace."""
-    found = {name: rates["arcface"] for name, rates in result.compared().items()}
-    wanted = ("recall@1", "TAR", "rank 1")
-    return [Number(name, rate) for name, rate in found.items() if name.startswith(wanted)]
+def headline(result: DemoResult) -> list[Number]:
+    """Return search, verification, and identification by ArcFace."""
+    rates = {name: of_losses["arcface"] for name, of_losses in result.compared().items()}
+    begins = ("recall@1", "TAR", "rank 1")
+    return [Number(name, rate) for name, rate in rates.items() if name.startswith(begins)]
 
 
-def searches(result: Demonstration) -> list[Section]:
-    """Queries, framed as they were answered, with what was found; the right product framed too."""
-    where = {}
-    for row, image in enumerate(result.evaluations["arcface"].manifest.images):
-        where[image] = row
-    pictures = result.evaluations["arcface"].manifest
+def searches(result: DemoResult) -> list[Section]:
+    """Return queries framed as they were answered, with their hits; the right product is framed."""
+    manifest = result.evaluations["arcface"].manifest
+    row_of = {image: row for row, image in enumerate(manifest.images)}
 
-    def hit(found: Hit, truth: str) -> Picture:
-        shown = picture(pictures, where[found.metadata["image"]])
-        frame = "right" if found.identity == truth else "neutral"
-        return Picture(shown.image, f"{found.identity} {found.similarity:.2f}", frame)
+    def picture_of(hit: Hit, product: str) -> Picture:
+        pixels = image_of_row(manifest, row_of[hit.metadata["image"]]).image
+        frame = "right" if hit.identity == product else "neutral"
+        return Picture(pixels, f"{hit.identity} {hit.similarity:.2f}", frame)
 
     sections: list[Section] = []
     for title, chosen in (
@@ -107,16 +102,16 @@ def searches(result: Demonstration) -> list[Section]:
     ):
         rows = np.flatnonzero(chosen)
         strips = []
-        for row in rows[np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).astype(int)]:
-            answer, truth = result.found.answers[row], result.queries.identities[row]
-            said = answer.decision.identity if answer.decision else None
-            query = picture(result.queries, int(row))
+        for row in rows[np.linspace(0, len(rows) - 1, min(SEARCHES_SHOWN, len(rows))).astype(int)]:
+            answer, product = result.searched.answers[row], result.queries.identities[row]
+            identity = answer.decision.identity if answer.decision else None
+            pixels = image_of_row(result.queries, int(row)).image
             frame = "right" if result.right[row] else "wrong"
-            asked = Picture(query.image, f"query: {truth}", frame)
-            label = f"answer: {said or 'unknown'}"
-            strips.append(Strip([asked, *(hit(h, truth) for h in answer.hits[:3])], label))
+            query = Picture(pixels, f"query: {product}", frame)
+            hits = [picture_of(hit, product) for hit in answer.hits[:3]]
+            strips.append(Strip([query, *hits], f"answer: {identity or 'unknown'}"))
         if strips:
-            point = result.found.point
+            point = result.searched.point
             note = "" if point is None else f"Answered at {point.threshold:.4f}: {point}."
             sections.append(Pictures(title, strips, note))
     return sections

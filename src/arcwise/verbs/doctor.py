@@ -8,15 +8,15 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-PARTS = {
-    "pictures, tables, galleries": ("numpy", "opencv-python-headless", "pyarrow", "faiss-cpu"),
+CAPABILITIES = {
+    "images, tables, galleries": ("numpy", "opencv-python-headless", "pyarrow", "faiss-cpu"),
     "train": ("torch",),
     "serve a model (ONNX Runtime)": ("onnxruntime",),
     "export to ONNX": ("torch", "onnx", "onnxscript", "onnxruntime"),
     "reports": ("matplotlib", "jinja2"),
     "TensorBoard": ("tensorboard",),
 }
-"""What each part of Arcwise needs, by the name of its package."""
+"""The packages that each capability needs."""
 
 EXTRAS = {
     "train": "train",
@@ -28,25 +28,25 @@ EXTRAS = {
 
 
 @dataclass(frozen=True)
-class Part:
-    """One thing Arcwise can do, or not yet.
+class Capability:
+    """One thing that Arcwise can do on this machine, or not yet.
 
     Attributes:
         name: what it is.
-        found: package and version of what it needs and has.
+        installed: package and version of what it needs and has.
         missing: packages it lacks.
-        mend: the command that installs them; empty when nothing is missing.
+        remedy: the command that installs them; empty when nothing is missing.
     """
 
     name: str
-    found: tuple[tuple[str, str], ...]
+    installed: tuple[tuple[str, str], ...]
     missing: tuple[str, ...]
-    mend: str
+    remedy: str
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is.
+    """This machine, and what Arcwise can do on it.
 
     Attributes:
         python: its version.
@@ -56,7 +56,7 @@ class Machine:
         gpus: names of the accelerators torch sees.
         bf16: whether training on the processor uses bfloat16; None without torch.
         problem: why torch, which is installed, cannot be loaded; empty if it can or is not there.
-        parts: what can be done.
+        capabilities: what can be done, and what is missing for the rest.
     """
 
     python: str
@@ -66,12 +66,12 @@ class Machine:
     gpus: tuple[str, ...]
     bf16: bool | None
     problem: str
-    parts: tuple[Part, ...]
+    capabilities: tuple[Capability, ...]
 
 
 def doctor() -> Machine:
     """Look at this machine; nothing is changed."""
-    parts = tuple(_part(name, needs) for name, needs in PARTS.items())
+    capabilities = tuple(_capability(name, needs) for name, needs in CAPABILITIES.items())
     gpus, bf16, problem = _torch() if _version("torch") else ((), None, "")
     return Machine(
         python=platform.python_version(),
@@ -81,12 +81,12 @@ def doctor() -> Machine:
         gpus=gpus,
         bf16=bf16,
         problem=problem,
-        parts=parts,
+        capabilities=capabilities,
     )
 
 
 def _torch() -> tuple[tuple[str, ...], bool | None, str]:
-    """The accelerators' names, whether bfloat16 is used, and what is wrong with torch."""
+    """Return the names of the accelerators, whether bfloat16 is used, and what is wrong."""
     try:
         import torch
 
@@ -98,12 +98,12 @@ def _torch() -> tuple[tuple[str, ...], bool | None, str]:
     return gpus, build.precision(TrainConfig(), torch.device("cpu")) == "bf16", ""
 
 
-def _part(name: str, needs: tuple[str, ...]) -> Part:
+def _capability(name: str, needs: tuple[str, ...]) -> Capability:
     versions = {package: _version(package) for package in needs}
-    found = tuple((package, v) for package, v in versions.items() if v)
+    installed = tuple((package, v) for package, v in versions.items() if v)
     missing = tuple(package for package, v in versions.items() if not v)
     extra = f"arcwise[{EXTRAS[name]}]" if name in EXTRAS else "arcwise"
-    return Part(name, found, missing, f"pip install '{extra}'" if missing else "")
+    return Capability(name, installed, missing, f"pip install '{extra}'" if missing else "")
 
 
 def _version(package: str) -> str:

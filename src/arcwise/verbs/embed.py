@@ -1,4 +1,4 @@
-"""Embed: a data set becomes a Parquet file of vectors."""
+"""Embed: the embeddings of a data set, in a Parquet file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from arcwise import runtime
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.writing import write_table
 from arcwise.errors import ArcwiseError, ImageError
 
@@ -24,8 +25,8 @@ class EmbeddedFile:
         path: the Parquet file.
         vectors: rows in it.
         dim: D.
-        failures: pictures that could not be read, and have no row.
-        ignored: files that are not pictures.
+        failures: images that could not be read, and have no row.
+        ignored: files that are not images.
     """
 
     path: Path
@@ -42,46 +43,46 @@ def embed(
     *,
     progress: Callable[[int, int], object] | None = None,
 ) -> EmbeddedFile:
-    """Write the manifest's columns and a `vector` of D float32 for every readable picture.
+    """Write the manifest's columns and a `vector` of D float32 for every readable image.
 
     The file names the model's fingerprint in its metadata, under `arcwise.fingerprint`.
 
     Args:
         model: the model folder.
-        data: pictures, with identities or without.
+        data: images, with identities or without.
         out: the .parquet file; it must not be there yet.
-        progress: told (pictures done, pictures in all).
+        progress: called with (images done, images in all).
 
     Raises:
-        ArcwiseError: no model, no pictures, or a file in the way.
+        ArcwiseError: no model, no images, or a file in the way.
     """
     out = Path(out)
     if out.suffix.lower() != ".parquet":
         raise ArcwiseError(f"{out}: embeddings go to a Parquet file; end the name in .parquet")
-    with write_table(out) as put:  # refuses before the work, not after it
+    with write_table(out) as write:  # refuses before the work, not after it
         manifest = open_manifest(data, identities=False)
         loaded = runtime.load(model)
         embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
         table = _table(manifest.select(embedded.rows), embedded.vectors, out)
         about = {"arcwise.fingerprint": loaded.fingerprint, "arcwise.model": loaded.name}
-        put(table.replace_schema_metadata((table.schema.metadata or {}) | about))
+        write(table.replace_schema_metadata((table.schema.metadata or {}) | about))
     failures = tuple(embedded.failures)
     return EmbeddedFile(out, len(embedded.rows), loaded.dim, failures, manifest.ignored)
 
 
 def _table(manifest: Manifest, vectors: np.ndarray, out: Path) -> pa.Table:
-    """The manifest's table with these vectors, its images found from the file they go to."""
+    """Return the manifest's table with these vectors, its image paths relative to the file."""
     table = manifest.table
     if "vector" in table.column_names:  # of another model
         table = table.drop_columns("vector")
     flat = pa.array(vectors.reshape(-1), pa.float32())
-    places = pa.array([_seen_from(out, manifest.root, one) for one in manifest.images], pa.string())
+    places = pa.array([_path_from(out, manifest.root, one) for one in manifest.images], pa.string())
     table = table.set_column(table.column_names.index("image"), "image", places)
     return table.append_column("vector", pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]))
 
 
-def _seen_from(out: Path, root: Path, image: str) -> str:
-    """Where a picture is: below the folder of the file if it is, otherwise from the root."""
+def _path_from(out: Path, root: Path, image: str) -> str:
+    """Return the path of an image: relative if below the folder of the file, else absolute."""
     place = Path(os.path.abspath(os.path.join(root, image)))
     folder = Path(os.path.abspath(out)).parent
     return (place.relative_to(folder) if place.is_relative_to(folder) else place).as_posix()

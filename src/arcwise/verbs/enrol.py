@@ -1,9 +1,9 @@
-"""Enrol: pictures of known identities into a gallery."""
+"""Enrol: images of known identities into a gallery."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arcwise import runtime
-from arcwise.data.content import content_digests
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.digests import content_digests
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
 from arcwise.gallery import open_gallery
 from arcwise.identity import is_bare_number
-from arcwise.verbs.model_of import model_of, there
+from arcwise.verbs.gallery_model import gallery_may_exist, gallery_model
 
 _DIGEST = "content"
-"""What a template's metadata call the digest of the image file it was made from."""
+"""The key, in a template's metadata, of the digest of the image file it was made from."""
 
 _SHOWN = 3
 
@@ -30,14 +31,15 @@ class Enrolled:
     """What was enrolled.
 
     Attributes:
-        templates: pictures enrolled.
+        templates: images enrolled.
         identities: of how many identities.
-        replaced: older templates that they replaced.
+        replaced: older templates that these replaced.
         total: templates in the gallery now.
-        failures: pictures that could not be read, and are not enrolled.
-        ignored: files that are not pictures.
-        known: identities of these that had templates before.
-        trained_images: how many of the data set's pictures the model was trained on; None if it
+        failures: images that could not be read, and are not enrolled.
+        ignored: files that are not images.
+        had_templates: how many of the identities had templates before.
+        repeated: images that were enrolled before.
+        trained_images: how many of the data set's images the model was trained on; None if it
             does not say.
     """
 
@@ -47,7 +49,8 @@ class Enrolled:
     total: int
     failures: tuple[ImageError, ...]
     ignored: tuple[str, ...]
-    known: int = 0
+    had_templates: int = 0
+    repeated: int = 0
     trained_images: int | None = None
 
 
@@ -60,18 +63,18 @@ def enrol(
     again: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> Enrolled:
-    """Embed a data set and enrol it: every readable picture, or none if anything goes wrong.
+    """Embed a data set and enrol it: every readable image, or none if anything goes wrong.
 
     Args:
         gallery: the file; it is created, for `model`, where there is none.
-        data: pictures with identities, in any form that `open_manifest` reads.
+        data: images with identities, in any form that `open_manifest` reads.
         model: the model folder; an existing gallery knows its own.
         replace: whether an identity's older templates go.
         again: whether templates are added to identities that have some.
-        progress: told (pictures done, pictures in all).
+        progress: called with (images done, images in all).
 
     Raises:
-        ArcwiseError: no model, no pictures, or a gallery of another model; identities that have
+        ArcwiseError: no model, no images, or a gallery of another model; identities that have
             templates already, with neither `replace` nor `again`; or both of these.
     """
     if replace and again:
@@ -80,22 +83,25 @@ def enrol(
         )
     manifest = open_manifest(data)
     identities = manifest.identities  # complain before embedding
-    loaded = model_of(gallery, model, create=True)
+    loaded = gallery_model(gallery, model, create=True)
     digests = content_digests(manifest)
-    called: dict[str, str] = {}  # what those are called that have templates
-    if there(gallery):
+    enrolled_as: dict[str, str] = {}  # the written form of identities that have templates
+    repeated = np.zeros(len(manifest), bool)
+    if gallery_may_exist(gallery):
         with open_gallery(gallery, mode="r", model=loaded) as store:
-            called = {one: forms[0] for one in manifest.classes if (forms := store.forms(one))}
-            if called and not (replace or again):
-                held = {one: store.metadata(one) for one in called}
-                raise GalleryError(_asked(gallery, called, held, manifest, digests))
+            enrolled_as = {one: forms[0] for one in manifest.classes if (forms := store.forms(one))}
+            templates = {one: store.metadata(one) for one in enrolled_as}
+        repeated = _repeated(templates, identities, digests)
+        if enrolled_as and not (replace or again):
+            message = _ask_what_to_do(enrolled_as, templates, int(repeated.sum()))
+            raise GalleryError(f"{gallery}: {message}")
     embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
     images = manifest.images
     trained = None if loaded.bundle is None else loaded.bundle.trained_images()
     root = os.fsencode(os.path.abspath(manifest.root)).decode(errors="replace")
     items = [
         (
-            called.get(identities[row], identities[row]),
+            enrolled_as.get(identities[row], identities[row]),
             vector,
             {"image": images[row], "root": root, _DIGEST: f"{digests[row]:016x}"},
         )
@@ -110,33 +116,54 @@ def enrol(
             total=len(store),
             failures=tuple(embedded.failures),
             ignored=manifest.ignored,
-            known=len(called),
+            had_templates=len(enrolled_as),
+            repeated=int(repeated[embedded.rows].sum()),
             trained_images=None if trained is None else int(np.isin(digests, trained).sum()),
         )
 
 
-def _asked(
-    gallery: str | Path,
-    called: Mapping[str, str],
-    held: Mapping[str, list[dict[str, Any]]],
-    manifest: Manifest,
+def _repeated(
+    templates: Mapping[str, list[dict[str, Any]]],
+    identities: Sequence[str],
     digests: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Return (N,) whether each row's image is enrolled already.
+
+    Args:
+        templates: the metadata of every template of the identities that have some.
+        identities: (N,) of the rows.
+        digests: (N,) of their image files.
+    """
+    enrolled = {
+        (one, template.get(_DIGEST)) for one, each in templates.items() for template in each
+    }
+    rows = zip(identities, digests.tolist(), strict=True)
+    return np.array([(identity, f"{digest:016x}") in enrolled for identity, digest in rows])
+
+
+def _ask_what_to_do(
+    enrolled_as: Mapping[str, str], templates: Mapping[str, list[dict[str, Any]]], repeated: int
 ) -> str:
-    """What to say of identities that have templates (`held`) already."""
-    enrolled = {(one, template.get(_DIGEST)) for one, found in held.items() for template in found}
-    rows = zip(manifest.identities, digests.tolist(), strict=True)
-    repeated = sum((identity, f"{digest:016x}") in enrolled for identity, digest in rows)
-    same = f"; {repeated:,} of these pictures are enrolled already" if repeated else ""
+    """Return the message about identities that have templates already.
+
+    Args:
+        enrolled_as: how the gallery writes each of these identities.
+        templates: the metadata of their templates.
+        repeated: how many of the images are enrolled already.
+    """
+    same = f"; {repeated:,} of these images are enrolled already" if repeated else ""
     listed = [
-        f"{one}: {len(held[one])}" if one == name else f"{one} (there {name}): {len(held[one])}"
-        for one, name in called.items()
+        f"{one}: {len(templates[one])}"
+        if one == name
+        else f"{one} (there {name}): {len(templates[one])}"
+        for one, name in enrolled_as.items()
     ]
-    others = ""
-    if all(map(is_bare_number, called)):
-        others = "; if these numbers stand for others than there, give them names (say b-1)"
+    advice = ""
+    if all(map(is_bare_number, enrolled_as)):
+        advice = "; if these numbers stand for others than there, give them names (say b-1)"
     more = f" and {len(listed) - _SHOWN:,} more" if len(listed) > _SHOWN else ""
     return (
-        f"{gallery}: {len(listed):,} of these identities have templates already "
+        f"{len(listed):,} of these identities have templates already "
         f"({', '.join(listed[:_SHOWN])}{more}){same}; say --replace to replace their templates, or "
-        f"--again to add to them{others}"
+        f"--again to add to them{advice}"
     )

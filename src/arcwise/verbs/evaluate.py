@@ -6,111 +6,131 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow.compute
 
 from arcwise import __version__
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.images.preparation import Preparation
-from arcwise.protocols import Plan, plan
-from arcwise.protocols.layout import named, names
-from arcwise.protocols.listed import of_itself, pair_list
-from arcwise.protocols.measure import Measured, compare, here, here_in_search, measure
-from arcwise.protocols.measures import measures
+from arcwise.protocols import EvaluationPlan, plan_evaluation
+from arcwise.protocols.measure import (
+    ProtocolResults,
+    applied_search_thresholds,
+    applied_thresholds,
+    compare_models,
+    measure,
+    metrics,
+)
+from arcwise.protocols.pair_set import read_pair_list, self_pairs_note
 from arcwise.protocols.plan import THRESHOLDS
-from arcwise.protocols.result import Beside, Evaluation, Protocol, Provenance
-from arcwise.protocols.rows import rows_to_measure
+from arcwise.protocols.result import (
+    BaselineResult,
+    EvaluationResult,
+    ProtocolFit,
+    Provenance,
+)
+from arcwise.protocols.template_set import names_of_rows, rows_to_measure, with_names
 from arcwise.runtime import Model
-from arcwise.verbs.evaluated_files import claim, write_results
-from arcwise.verbs.measurable import has_identities, notes, open_to_measure
+from arcwise.verbs.embedding_source import EmbeddingSource, embeddings_of, open_sources
+from arcwise.verbs.evaluate_files import check_folder, write_results
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.seed import check_seed
-from arcwise.verbs.unseen import Unseen, trained_images, unseen
-from arcwise.verbs.vectors_of import System, open_systems, vectors_of
+from arcwise.verbs.unseen_identities import UnseenRows, trained_images, unseen_rows
+
+pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
 Progress = Callable[[int, int], object]
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["EvaluationResult", "evaluate", "open_to_measure"]
 
 
 def evaluate(
     model: str | Path | Model,
     data: str | Path | Manifest,
     *,
-    beside: Sequence[str | Path | Model] = (),
+    baselines: Sequence[str | Path | Model] = (),
     pairs: str | Path | None = None,
-    by: Sequence[str] = (),
+    group_by: Sequence[str] = (),
     out: str | Path | None = None,
     preparation: str | Path | Preparation | None = None,
     cached: bool = True,
     seed: int = 0,
     other_identities: bool = False,
     progress: Progress | None = None,
-) -> Evaluation:
+) -> EvaluationResult:
     """Measure a model on the identities of a data set that it was not made with.
 
     What is measured depends on the columns: rows of a `split` "gallery" and "query" are searched,
-    `template` and `media` are pooled, listed pairs verified, a `domain` or an `age` broken down
-    by. A data set whose every identity was used is measured on the identities that were held out
-    of training, and the result says so. Where identities are not known, as in a verification
+    `template` and `media` are pooled, listed pairs verified, and pairs grouped by a `domain` or an
+    `age`. A data set whose every identity was used is measured on the identities that were held
+    out of training, and the result says so. Where identities are not known, as in a verification
     pack, the listed pairs are verified and nothing is left out.
 
     Args:
         model: a model folder, a bare `.onnx`, a loaded model, or "-" for the data set's vectors.
-        data: pictures, or vectors, with identities; without them if it lists pairs to verify.
-        beside: other models, measured on the same pictures and compared with the first;
+        data: images, or vectors, with identities; without them if it lists pairs to verify.
+        baselines: other models, measured on the same images and compared with the first;
             identities that any of them was trained on are left out.
-        pairs: a CSV of `a`, `b`, `same`, perhaps `fold`, and columns to break down by, or a
-            `.txt` as LFW's; instead of those that the data set lists.
-        by: further columns to break down by, perhaps with bins: "age_gap:5,15".
+        pairs: a CSV of `a`, `b`, `same`, perhaps `fold`, and columns to group by, or a `.txt` as
+            LFW's; instead of those that the data set lists.
+        group_by: further columns to group pairs by, perhaps with bins: "age_gap:5,15".
         out: a folder for results.json, results.csv and report.html.
-        preparation: how pictures are prepared for a bare `.onnx`, or a JSON file that says so.
+        preparation: how images are prepared for a bare `.onnx`, or a JSON file that says so.
         cached: whether embeddings are looked for, and kept, in the user's cache folder.
         seed: of the choice of galleries, of samples, and of the intervals.
         other_identities: whether identities are others than in training, though they may be
-            called alike; those of pictures that were trained on are left out all the same.
-        progress: told (pictures done, pictures in all).
+            called alike; those of images that were trained on are left out all the same.
+        progress: called with (images done, images in all).
 
     Raises:
         ArcwiseError: no identity that was not trained on, nothing to measure, columns that
             contradict themselves, or results of something else in `out`.
     """
     check_seed(seed)
-    systems = open_systems([model, *beside], preparation)
-    whole = named(open_to_measure(data, pairs=pairs is not None))
-    listed = pair_list(None if pairs is None else Path(pairs), whole)
+    sources = open_sources([model, *baselines], preparation)
+    whole = with_names(open_to_measure(data, pairs=pairs is not None))
+    pair_list = read_pair_list(None if pairs is None else Path(pairs), whole)
     if out is not None:
-        claim(Path(out), systems[0].model, whole.name, "" if listed is None else listed.name)
-    rows, taken = rows_to_measure(whole)
-    models = [one.model for one in systems if one.model is not None]
-    if listed is not None and not has_identities(rows):
-        known = trained_images(rows, models)
-        found = Unseen(rows, "", 0, None if known is None else int(known.sum()))
+        list_name = "" if pair_list is None else pair_list.name
+        check_folder(Path(out), sources[0].model, whole.name, list_name)
+    rows, rows_in_words = rows_to_measure(whole)
+    models = [source.model for source in sources if source.model is not None]
+    if pair_list is not None and not _has_identities(rows):
+        in_training = trained_images(rows, models)
+        count = None if in_training is None else int(in_training.sum())
+        unseen = UnseenRows(rows, "", 0, count)
     else:
-        found = unseen(rows, models, other_identities=other_identities)
-    wanted = found.manifest
+        unseen = unseen_rows(rows, models, other_identities=other_identities)
+    manifest = unseen.manifest
 
-    def fitting(manifest: Manifest) -> Plan:
-        return plan(manifest, names(whole), pairs=listed, by=by, seed=seed)
+    def plan_of(measured: Manifest) -> EvaluationPlan:
+        known_names = names_of_rows(whole)
+        return plan_evaluation(measured, known_names, pairs=pair_list, group_by=group_by, seed=seed)
 
-    fits = fitting(wanted)  # what is wrong with the data is said before anything is embedded
-    embedded = vectors_of(systems, wanted, cached=cached, progress=progress)
-    if embedded.failures:
-        fits = fitting(wanted.select(embedded.rows))
-    measured = [measure(fits, vectors) for vectors in embedded.vectors]
-    itself = [] if fits.listed is None else of_itself(fits.listed, fits.layout, measured[0].scores)
+    plan = plan_of(manifest)  # what is wrong with the data is said before anything is embedded
+    embeddings = embeddings_of(sources, manifest, cached=cached, progress=progress)
+    if embeddings.failures:
+        plan = plan_of(manifest.select(embeddings.rows))
+    measured = [measure(plan, vectors) for vectors in embeddings.vectors]
+    self_pairs = []
+    if plan.pairs.listed:
+        self_pairs = self_pairs_note(plan.pairs, plan.templates, measured[0].scores)
+    undeclared = [one.name for one in sources if one.model is None or one.model.bundle is None]
     about = Provenance(
         data=whole.name,
-        fingerprint=fits.layout.manifest.fingerprint(),
-        rows=taken,
-        used=found.used,
-        left_out=found.left_out,
-        trained_images=found.trained_images,
-        untold=tuple(one.name for one in systems if one.model is None or one.model.bundle is None),
-        failures=embedded.failures,
+        fingerprint=plan.templates.manifest.fingerprint(),
+        rows=rows_in_words,
+        used_before=unseen.used_before,
+        left_out=unseen.left_out,
+        trained_images=unseen.trained_images,
+        undeclared=tuple(undeclared),
+        failures=embeddings.failures,
         ignored=whole.ignored,
-        pairs="" if listed is None else listed.name,
+        pairs="" if pair_list is None else pair_list.name,
         seed=seed,
         versions={
             "arcwise": __version__,
@@ -118,23 +138,51 @@ def evaluate(
             "numpy": np.__version__,
             "opencv": cv2.__version__,
         },
-        reused=embedded.reused,
-        notes=(*whole.notes, *found.notes, *notes(wanted, systems), *itself, *embedded.notes),
+        reused=embeddings.reused,
+        notes=(
+            *whole.notes,
+            *unseen.notes,
+            *_notes(manifest, sources),
+            *self_pairs,
+            *embeddings.notes,
+        ),
     )
     first, *others = (
-        _evaluation(system, about, fits, vectors, one)
-        for system, vectors, one in zip(systems, embedded.vectors, measured, strict=True)
+        _result(source, about, plan, vectors, results)
+        for source, vectors, results in zip(sources, embeddings.vectors, measured, strict=True)
     )
-    beside_it = (
-        Beside(other, compare(fits, measured[0], one), fits.pairs.words)
-        for other, one in zip(others, measured[1:], strict=True)
+    compared = (
+        BaselineResult(other, compare_models(plan, measured[0], results), plan.pairs.description)
+        for other, results in zip(others, measured[1:], strict=True)
     )
-    result = replace(first, beside=tuple(beside_it))
-    return result if out is None else write(result, Path(out))
+    result = replace(first, baselines=tuple(compared))
+    return result if out is None else _write(result, Path(out))
 
 
-def write(result: Evaluation, folder: Path) -> Evaluation:
-    """Put the results, and the report where it can be made, into a folder; say where it is."""
+def open_to_measure(
+    data: str | Path | Manifest, *, pairs: bool = False, **columns: Any
+) -> Manifest:
+    """Return the manifest of a data set that knows its identities, or lists pairs to verify.
+
+    Args:
+        data: anything `open_manifest` takes.
+        pairs: whether pairs are listed elsewhere.
+        columns: how a table names its columns, as of `open_manifest`.
+
+    Raises:
+        ArcwiseError: what `open_manifest` says.
+    """
+    manifest = open_manifest(data, identities=False, **columns)
+    if not _has_identities(manifest):
+        complete = pairs or manifest.pairs is not None
+    else:
+        identity = pc.fill_null(manifest.table.column("identity"), "")
+        complete = not pc.any(pc.equal(identity, "")).as_py()
+    return manifest if complete else open_manifest(data, **columns)  # it says what is missing
+
+
+def _write(result: EvaluationResult, folder: Path) -> EvaluationResult:
+    """Write the results, and the report where it can be made, into a folder."""
     write_results(folder, result)
     if not can_report():
         return result
@@ -143,33 +191,62 @@ def write(result: Evaluation, folder: Path) -> Evaluation:
     return replace(result, report=write_evaluation_report(folder / "report.html", result))
 
 
-def _evaluation(
-    system: System, about: Provenance, fits: Plan, vectors: np.ndarray, found: Measured
-) -> Evaluation:
-    thresholds = here(system.thresholds, found.verification)
-    searches = here_in_search(
-        system.search_thresholds, found.open, fits.search, found.items.identities
+def _has_identities(manifest: Manifest) -> bool:
+    return "identity" in manifest.table.column_names
+
+
+def _notes(manifest: Manifest, sources: Sequence[EmbeddingSource]) -> list[str]:
+    """Return what a reader of numbers measured on these data has to know, a line each."""
+    notes = []
+    if not _has_identities(manifest):
+        notes.append(
+            "whose these are is not known, so people that a model was made with may be among "
+            "them, and intervals take the pairs for independent"
+        )
+    columns = manifest.table.column_names
+    if "landmarks" in columns and manifest.has_images and "vector" not in columns:
+        notes += [
+            f"{source.name} does not align faces, and these are not aligned (they come with "
+            "landmarks): arcwise data align makes images that are"
+            for source in sources
+            if source.model is not None and not source.model.aligns
+        ]
+    return notes
+
+
+def _result(
+    source: EmbeddingSource,
+    about: Provenance,
+    plan: EvaluationPlan,
+    vectors: np.ndarray,
+    results: ProtocolResults,
+) -> EvaluationResult:
+    """Return one model's results, with its own thresholds applied to the data."""
+    thresholds = applied_thresholds(source.thresholds, results.verification)
+    searches = applied_search_thresholds(
+        source.search_thresholds, results.open, plan.search, plan.templates.identities
     )
-    why = f"{len(thresholds)} of the model's {len(system.thresholds)}"
-    if not system.thresholds:
-        why = "the model has none" if system.model else "there is no model"
-    return Evaluation(
-        model=system.name,
-        fingerprint=system.fingerprint,
-        path=None if system.model is None else system.model.path,
+    why = f"{len(thresholds)} of the model's {len(source.thresholds)}"
+    if not source.thresholds:
+        why = "the model has none" if source.model else "there is no model"
+    return EvaluationResult(
+        model=source.name,
+        fingerprint=source.fingerprint,
+        path=None if source.model is None else source.model.path,
         about=about,
-        protocols=(*fits.protocols, Protocol(THRESHOLDS, bool(thresholds), why)),
-        manifest=fits.layout.manifest,
+        protocols=(*plan.protocols, ProtocolFit(THRESHOLDS, bool(thresholds), why)),
+        templates=plan.templates,
         vectors=vectors,
-        items=found.items,
-        verification=found.verification,
-        pairs=found.pairs,
-        breakdowns=found.breakdowns,
-        retrieval=found.retrieval,
-        closed=found.closed,
-        open=found.open,
-        search=fits.search,
+        template_vectors=results.template_vectors,
+        pairs=plan.pairs,
+        scores=results.scores,
+        verification=results.verification,
+        breakdowns=results.breakdowns,
+        retrieval=results.retrieval,
+        closed=results.closed,
+        open=results.open,
+        search=plan.search,
         thresholds=thresholds,
         search_thresholds=searches,
-        measures=measures(fits, found, thresholds, searches),
+        metrics=metrics(plan, results, thresholds, searches),
     )

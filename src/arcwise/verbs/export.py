@@ -1,4 +1,4 @@
-"""export: the bundle's network as ONNX, kept only if it computes what torch computes."""
+"""Export: a model's network as ONNX, kept only if it computes what torch computes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arcwise.bundle import add_onnx, probe_image
+from arcwise.bundle import add_onnx, reference_image
 from arcwise.bundle.description import ONNX
 from arcwise.errors import ArcwiseError
 from arcwise.files import translate_errors
 from arcwise.images.decode import decode
 from arcwise.images.preparation import Preparation
-from arcwise.runtime import Picture, load
+from arcwise.runtime import ImageSource, load
 from arcwise.runtime.engines import Engine, Floats, OnnxEngine, TorchEngine
-from arcwise.runtime.model import open_picture
+from arcwise.runtime.model import decode_source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4  # of 1 - cosine; lengths may differ by ten times that, relatively
 OPSETS = range(18, 24)
 _BATCHES = (1, 17)  # alone, and a number nothing in the network is a multiple of
-_MOST = 64  # of the caller's pictures are compared
+_MOST = 64  # of the caller's images are compared
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class ExportReport:
     """A network that was exported, and how far it is from torch.
 
     Attributes:
-        path: the `.onnx` file, in the bundle.
+        path: the `.onnx` file, in the model folder.
         opset: of ONNX.
         bytes: size of the file.
-        compared: inputs that both were given, random ones and pictures.
+        compared: inputs that both were given, random ones and images.
         cosine: the largest 1 - cosine between the two embeddings of an input.
         length: the largest relative difference of their lengths.
     """
@@ -69,36 +69,36 @@ def export(
     model_path: str | Path,
     *,
     opset: int = 18,
-    pictures: Manifest | Sequence[Picture] | None = None,
+    images: Manifest | Sequence[ImageSource] | None = None,
 ) -> ExportReport:
-    """The report on an `encoder.onnx` that is now in the bundle; any batch size may be fed to it.
+    """Write `encoder.onnx` into the model folder, for any batch size, and return the report.
 
     Args:
-        model_path: the bundle; its fingerprint stays.
+        model_path: the model folder; its fingerprint stays.
         opset: of ONNX, 18 to 23.
-        pictures: a manifest or pictures to compare on, of which 64 are taken; besides random
-            input and the built-in pictures, which are always used.
+        images: a manifest or images to compare on, of which 64 are taken; besides random
+            input and the built-in images, which are always used.
 
     Raises:
-        ArcwiseError: the exported network differs from torch's (the bundle is then as before), a
+        ArcwiseError: the exported network differs from torch's (the model is then as before), a
             library is not installed, or the opset is out of range.
     """
     if opset not in OPSETS:
         raise ArcwiseError(f"opset is {opset}, expected {OPSETS[0]} to {OPSETS[-1]}")
-    need_libraries()
+    check_libraries()
     model = load(model_path, runtime="torch")
     reference = model.engine
     assert isinstance(reference, TorchEngine)
     reference.encoder.cpu()
     size = (model.preparation.height, model.preparation.width)
-    beside = model.path / f".encoder.{uuid.uuid4().hex}.onnx"
+    unfinished = model.path / f".encoder.{uuid.uuid4().hex}.onnx"
     try:
         with translate_errors(model.path / ONNX):
-            write_onnx(reference.encoder, beside, size, opset)
-        inputs = [_noise(size), *_batches(model.preparation, built_in_pictures())]
-        if pictures is not None:
-            inputs += _batches(model.preparation, list(_opened(pictures)))
-        cosine, length = _differences(reference, OnnxEngine(beside, size), inputs)
+            write_onnx(reference.encoder, unfinished, size, opset)
+        inputs = [_noise(size), *_batches(model.preparation, built_in_images())]
+        if images is not None:
+            inputs += _batches(model.preparation, list(_opened(images)))
+        cosine, length = _differences(reference, OnnxEngine(unfinished, size), inputs)
         if not (cosine <= TOLERANCE and length <= 10 * TOLERANCE):
             raise ArcwiseError(
                 f"the exported network is not the model: its embeddings differ from torch's by "
@@ -106,9 +106,9 @@ def export(
                 f"and {10 * TOLERANCE:.0e}. {model.path} is as before; try another opset or update "
                 "torch and onnxruntime"
             )
-        bundle = add_onnx(model.path, beside)
+        bundle = add_onnx(model.path, unfinished)
     finally:
-        beside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
     assert bundle.onnx is not None
     return ExportReport(
         path=bundle.onnx,
@@ -120,21 +120,21 @@ def export(
     )
 
 
-def need_libraries() -> None:
+def check_libraries() -> None:
     """Refuse where a library of the export is not installed.
 
     Raises:
         ArcwiseError: names them, and how to get them.
     """
-    wanted = ("torch", "onnx", "onnxscript", "onnxruntime")
-    if missing := [name for name in wanted if find_spec(name) is None]:
+    needed = ("torch", "onnx", "onnxscript", "onnxruntime")
+    if missing := [name for name in needed if find_spec(name) is None]:
         raise ArcwiseError(
             f"export needs {', '.join(missing)}, not installed: pip install 'arcwise[export]'"
         )
 
 
 def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int) -> None:
-    """Writes `pictures (batch, 3, H, W) -> embeddings (batch, D)`, without a trace of this machine.
+    """Write `pictures (batch, 3, H, W) -> embeddings (batch, D)`, without a trace of this machine.
 
     The exporter notes the source line of every operation, with its path; that is removed.
     """
@@ -162,24 +162,24 @@ def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int
         program.save(path, external_data=False)
 
 
-def built_in_pictures() -> list[np.ndarray]:
-    """17 pictures of many sizes: the probe picture cut, turned, mirrored, dimmed and recoloured."""
-    probe = probe_image()
-    turned = [np.rot90(probe, turns) for turns in range(4)]
+def built_in_images() -> list[np.ndarray]:
+    """Return 17 images: the reference image cut, turned, mirrored, dimmed and recoloured."""
+    image = reference_image()
+    turned = [np.rot90(image, turns) for turns in range(4)]
     mirrored = [image[:, ::-1] for image in turned]
-    cut = [probe[y : y + 40, x : x + 40] for y in (0, 50) for x in (0, 45, 90)]
-    coloured = [probe[..., ::-1], probe // 3, 255 - probe]
+    cut = [image[y : y + 40, x : x + 40] for y in (0, 50) for x in (0, 45, 90)]
+    coloured = [image[..., ::-1], image // 3, 255 - image]
     return [np.ascontiguousarray(image) for image in (*turned, *mirrored, *cut, *coloured)]
 
 
 def _noise(size: tuple[int, int]) -> Floats:
-    """(17, 3, H, W) normal noise, the same in every run."""
+    """Return (17, 3, H, W) normal noise, the same in every run."""
     shape = (_BATCHES[-1], 3, *size)
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
 def _batches(preparation: Preparation, images: Sequence[np.ndarray]) -> list[Floats]:
-    """Prepared pictures in batches of the two sizes: the first alone, then the others."""
+    """Return prepared images in batches of the two sizes: the first alone, then the others."""
     alone, many = _BATCHES
     starts = [0, *range(alone, len(images), many)] if images else []
     ends = [*starts[1:], len(images)]
@@ -189,22 +189,22 @@ def _batches(preparation: Preparation, images: Sequence[np.ndarray]) -> list[Flo
     ]
 
 
-def _opened(pictures: Manifest | Sequence[Picture]) -> Iterator[np.ndarray]:
-    """The first of the caller's pictures, decoded; one that cannot be read stops the export."""
+def _opened(images: Manifest | Sequence[ImageSource]) -> Iterator[np.ndarray]:
+    """Yield the first of the caller's images, decoded; one that cannot be read stops the export."""
     from arcwise.data.manifest import Manifest
 
-    if isinstance(pictures, Manifest):
-        for row in range(min(len(pictures), _MOST)):
-            yield decode(pictures.read(row), pictures.images[row])
+    if isinstance(images, Manifest):
+        for row in range(min(len(images), _MOST)):
+            yield decode(images.read(row), images.images[row])
         return
-    if isinstance(pictures, str | Path | bytes | np.ndarray):
-        raise ArcwiseError("pictures is one picture, expected a list or a manifest")
-    for index, item in enumerate(islice(pictures, _MOST)):
-        yield open_picture(item, f"picture {index}")
+    if isinstance(images, str | Path | bytes | np.ndarray):
+        raise ArcwiseError("images is one image, expected a list or a manifest")
+    for index, item in enumerate(islice(images, _MOST)):
+        yield decode_source(item, f"image {index}")
 
 
 def _differences(torch_: Engine, onnx: Engine, inputs: Sequence[Floats]) -> tuple[float, float]:
-    """The largest 1 - cosine and relative difference of length, over all batches and each's first.
+    """Return the largest 1 - cosine and relative difference of length over all batches.
 
     Every batch's first input is also given alone, so that both batch sizes see everything.
     """
@@ -224,7 +224,7 @@ def _differences(torch_: Engine, onnx: Engine, inputs: Sequence[Floats]) -> tupl
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter without its chatter about libraries nobody asked for."""
+    """Silence the exporter's warnings about libraries that it does not need."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

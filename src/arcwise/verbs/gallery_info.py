@@ -10,7 +10,7 @@ from statistics import median
 from typing import Literal, NamedTuple
 
 from arcwise.bundle import Bundle, read_bundle
-from arcwise.errors import BundleError, GalleryError
+from arcwise.errors import BundleError
 from arcwise.gallery import (
     GalleryCalibration,
     OperatingPoint,
@@ -18,11 +18,11 @@ from arcwise.gallery import (
     operating_points,
     usual_point,
 )
-from arcwise.verbs.model_of import there
+from arcwise.verbs.gallery_model import gallery_may_exist, no_such_gallery
 
 
-class Counts(NamedTuple):
-    """Templates an identity."""
+class TemplatesPerIdentity(NamedTuple):
+    """The fewest templates of an identity, the median and the most."""
 
     min: int
     median: float
@@ -30,7 +30,7 @@ class Counts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ModelFound:
+class RecordedModel:
     """The model of a gallery, as it is now.
 
     Attributes:
@@ -59,26 +59,26 @@ class GalleryInfo:
         templates: how many vectors these have.
         templates_an_identity: the fewest, the median and the most; None in an empty gallery.
         dim: dimensions of every vector.
-        bytes: of the file, and of what SQLite keeps beside it.
+        bytes: of the file, and of the files that SQLite keeps next to it.
         changed: when it was last written.
         model: whose vectors they are.
         points: what each resolved threshold promises in this gallery, of the model and measured
             against the gallery; empty where the model cannot be asked, or nobody is enrolled.
         usual: the one that a search decides by where no rate is asked for; None without any.
         measured_on: what the model's thresholds were measured on, in its words.
-        calibration: what was measured against this gallery as it was then; None where nothing was.
-        outgrown: whether more is enrolled than then.
+        calibration: what was measured against this gallery; None where nothing was.
+        outgrown: whether more is enrolled now.
         checked: whether every byte was read again and found to be what was written.
     """
 
     gallery: str
     identities: int
     templates: int
-    templates_an_identity: Counts | None
+    templates_an_identity: TemplatesPerIdentity | None
     dim: int
     bytes: int
     changed: datetime
-    model: ModelFound
+    model: RecordedModel
     points: tuple[OperatingPoint, ...]
     usual: OperatingPoint | None
     measured_on: str
@@ -90,7 +90,7 @@ class GalleryInfo:
 def gallery_info(
     gallery: str | Path, *, model: str | Path | None = None, check: bool = False
 ) -> GalleryInfo:
-    """Return what a gallery holds; a model that is missing or another is said, not refused.
+    """Return what a gallery holds; a missing or another model is reported, not refused.
 
     Args:
         gallery: the file.
@@ -101,56 +101,62 @@ def gallery_info(
         GalleryError: no gallery, or something else.
         DamagedGallery: its bytes are not those that were written.
     """
-    if not there(gallery):
-        raise GalleryError(f"{gallery}: no such gallery; `arcwise enrol` makes one")
+    if not gallery_may_exist(gallery):
+        raise no_such_gallery(gallery)
     with open_gallery(gallery, mode="r") as store:
         if check:
             store.check()
         counts = list(store.counts().values())
-        size, then = store.size(), store.calibration
+        size, calibration = store.size(), store.calibration
         dim, fingerprint = store.dim, store.fingerprint
         path = store.model_path if model is None else str(model)
-    found, bundle = _model(path, fingerprint, dim)
+    recorded, bundle = _model(path, fingerprint, dim)
     points: list[OperatingPoint] = []
     if bundle is not None and counts:
-        points = operating_points(size, bundle.thresholds, bundle.search_thresholds, then)
+        points = operating_points(size, bundle.thresholds, bundle.search_thresholds, calibration)
     return GalleryInfo(
         gallery=str(gallery),
         identities=len(counts),
         templates=sum(counts),
-        templates_an_identity=Counts(min(counts), median(counts), max(counts)) if counts else None,
+        templates_an_identity=_spread(counts) if counts else None,
         dim=dim,
         bytes=sum(one.stat().st_size for one in _files(gallery) if one.exists()),
         changed=datetime.fromtimestamp(
             max(one.stat().st_mtime for one in _files(gallery)[:2] if one.exists())
         ).astimezone(),
-        model=found,
+        model=recorded,
         points=tuple(points),
         usual=usual_point(points),
         measured_on="" if bundle is None else bundle.measured_on,
-        calibration=then,
-        outgrown=then is not None and then.outgrown(size),
+        calibration=calibration,
+        outgrown=calibration is not None and calibration.outgrown(size),
         checked=check,
     )
 
 
+def _spread(counts: list[int]) -> TemplatesPerIdentity:
+    return TemplatesPerIdentity(min(counts), median(counts), max(counts))
+
+
 def _files(gallery: str | Path) -> list[Path]:
-    """The gallery's file, and beside it SQLite's: what is not yet in the file, and locks."""
+    """Return the gallery's file, and those of SQLite next to it: recent writes, and locks."""
     return [Path(f"{gallery}{suffix}") for suffix in ("", "-wal", "-shm")]
 
 
-def _model(path: str | None, fingerprint: str | None, dim: int) -> tuple[ModelFound, Bundle | None]:
-    """The model at a path, compared with the gallery's, and its description if it is that."""
+def _model(
+    path: str | None, fingerprint: str | None, dim: int
+) -> tuple[RecordedModel, Bundle | None]:
+    """Return the model at a path, and its description if it is the gallery's."""
     if path is None:
-        return ModelFound(None, fingerprint, "none"), None
+        return RecordedModel(None, fingerprint, "none"), None
     if not os.path.exists(path):  # nor where its folder may not be entered
-        return ModelFound(path, fingerprint, "missing"), None
+        return RecordedModel(path, fingerprint, "missing"), None
     if Path(path).is_file() and path.lower().endswith(".onnx"):
-        return ModelFound(path, fingerprint, "unchecked"), None
+        return RecordedModel(path, fingerprint, "unchecked"), None
     try:
         bundle = read_bundle(path)
     except BundleError as problem:
-        return ModelFound(path, fingerprint, "damaged", str(problem)), None
+        return RecordedModel(path, fingerprint, "damaged", str(problem)), None
     if fingerprint not in (None, bundle.fingerprint) or dim != bundle.dim:
-        return ModelFound(path, fingerprint, "another"), None
-    return ModelFound(path, bundle.fingerprint, "sound"), bundle
+        return RecordedModel(path, fingerprint, "another"), None
+    return RecordedModel(path, bundle.fingerprint, "sound"), bundle

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from arcwise.errors import GalleryError
 from arcwise.gallery import open_gallery
-from arcwise.verbs.model_of import there
+from arcwise.verbs.gallery_model import gallery_may_exist, no_such_gallery
 
 
 class Removed(NamedTuple):
-    """An identity that is gone.
+    """An identity that was removed.
 
     Attributes:
         templates: how many it had.
@@ -29,8 +28,8 @@ def remove(gallery: str | Path, identity: str) -> Removed:
     Raises:
         GalleryError: no gallery, or no such identity in it.
     """
-    if not there(gallery):
-        raise GalleryError(f"{gallery}: no such gallery; `arcwise enrol` makes one")
+    if not gallery_may_exist(gallery):
+        raise no_such_gallery(gallery)
     with open_gallery(gallery) as store:
         forms = store.forms(identity)
         return Removed(store.remove(identity), tuple(forms))

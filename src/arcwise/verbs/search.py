@@ -1,4 +1,4 @@
-"""Search: whose picture is this, or is it unknown?"""
+"""Search: whose image is this, or is it unknown?"""
 
 from __future__ import annotations
 
@@ -18,17 +18,21 @@ from arcwise.gallery import (
     decide,
     open_gallery,
 )
-from arcwise.verbs.model_of import model_of
-from arcwise.verbs.queries import embed_queries, in_place, queries
-from arcwise.verbs.threshold import point_for_search
+from arcwise.verbs.gallery_model import gallery_model
+from arcwise.verbs.gallery_query import (
+    embed_query_images,
+    in_order,
+    query_images,
+    search_operating_point,
+)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a picture is.
+    """The answer to one query.
 
     Attributes:
-        image: the query's path.
+        image: the path of the query.
         hits: the closest identities, closest first.
         decision: which of them it is, or unknown; None where no threshold decides.
     """
@@ -39,34 +43,34 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The answers to a search.
 
     Attributes:
-        answers: one for every readable picture, in their order.
+        answers: one for every readable image, in their order.
         point: the threshold that decides, and what it promises in this gallery; None where the
             model has none, and in an empty gallery.
         size: how many identities and templates are enrolled.
-        calibrated: what was measured against the gallery as it was then; None where nothing was.
-        failures: pictures that could not be read.
-        asked: every picture of the query in its order: its answer, or why it has none.
-        ignored: files of the folders asked about that are no pictures.
+        calibration: what was measured against the gallery; None where nothing was.
+        failures: images that could not be read.
+        queries: every image of the query in its order: its answer, or why it has none.
+        ignored: files of the folders searched with that are no images.
         notes: what the reader of a folder or table had to decide.
     """
 
     answers: tuple[Answer, ...]
     point: OperatingPoint | None
     size: GallerySize
-    calibrated: GalleryCalibration | None
+    calibration: GalleryCalibration | None
     failures: tuple[ImageError, ...]
-    asked: tuple[Answer | ImageError, ...]
+    queries: tuple[Answer | ImageError, ...]
     ignored: tuple[str, ...]
     notes: tuple[str, ...]
 
     @property
     def outgrown(self) -> bool:
         """Whether more is enrolled than when the gallery was calibrated."""
-        return self.calibrated is not None and self.calibrated.outgrown(self.size)
+        return self.calibration is not None and self.calibration.outgrown(self.size)
 
 
 def search(
@@ -77,46 +81,46 @@ def search(
     far: float | None = None,
     fpir: float | None = None,
     model: str | Path | None = None,
-) -> Found:
-    """Find each picture's closest identities and decide, at a stated error rate.
+) -> SearchResult:
+    """Find each image's closest identities and decide, at a stated error rate.
 
     Args:
         gallery: the file.
-        images: picture files, or folders, zips and tables of them. One of several that is not
+        images: image files, or folders, zips and tables of them. One of several that is not
             there or cannot be read fails alone.
         k: how many identities to return.
         far: false-accept rate of one comparison.
-        fpir: share of unknown pictures that may get any answer: what keeps it, or the nearest
+        fpir: share of unknown images that may get any answer: what keeps it, or the nearest
             stricter one, decides. By default it is the lowest rate that was measured for such a
-            gallery and still finds half of the pictures of enrolled identities.
+            gallery and still finds half of the images of enrolled identities.
         model: where the gallery's model is now, if it moved.
 
     Raises:
-        ImageError: the only picture asked about cannot be read.
+        ImageError: the only query cannot be read.
         ArcwiseError: no gallery, no model, or no threshold for the rate.
     """
     if k < 1:
         raise ArcwiseError(f"k is {k}; expected 1 or more: how many identities to show")
-    pictures = queries(images)
-    loaded = model_of(gallery, model)
+    queries = query_images(images)
+    loaded = gallery_model(gallery, model)
     with open_gallery(gallery, mode="r", model=loaded) as store:
-        size, calibrated = store.size(), store.calibration
-        point = point_for_search(loaded, store, far, fpir)
-        embedded = embed_queries(loaded, pictures)
-        found = store.search(embedded.vectors, k=max(k, 2))  # the decision looks at the runner-up
+        size, calibration = store.size(), store.calibration
+        point = search_operating_point(loaded, store, far, fpir)
+        embedded = embed_query_images(loaded, queries)
+        hits = store.search(embedded.vectors, k=max(k, 2))  # the decision looks at the runner-up
     answers = [
-        Answer(pictures.image(row), tuple(hits[:k]), _decide(hits, point))
-        for row, hits in zip(embedded.rows, found, strict=True)
+        Answer(queries.image(row), tuple(of_row[:k]), _decide(of_row, point))
+        for row, of_row in zip(embedded.rows, hits, strict=True)
     ]
-    return Found(
+    return SearchResult(
         answers=tuple(answers),
         point=point,
         size=size,
-        calibrated=calibrated,
+        calibration=calibration,
         failures=tuple(embedded.failures),
-        asked=tuple(in_place(embedded, answers)),
-        ignored=pictures.ignored,
-        notes=pictures.notes,
+        queries=tuple(in_order(embedded, answers)),
+        ignored=queries.ignored,
+        notes=queries.notes,
     )
 
 

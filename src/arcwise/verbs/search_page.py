@@ -1,4 +1,4 @@
-"""The page of a search: each query beside the enrolled pictures that are closest to it."""
+"""The page of a search: each query with the enrolled images that are closest to it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arcwise.data.picture import read_picture
+from arcwise.data.image_files import read_image_bytes
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import decode
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from arcwise.report import Strip
     from arcwise.verbs.search import Answer
 
-PICTURES = 1000
-"""Pictures on a page, about: more would make it too large to open."""
+MAX_IMAGES = 1000
+"""Images on a page, about: more would make it too large to open."""
 
-LARGE = 120
-"""Pictures up to which they are kept as large as on any page; more are kept smaller."""
+FULL_SIZE = 120
+"""Images up to which they are kept as large as on any page; more are kept smaller."""
 
 
 def page_path(out: str | Path) -> Path:
@@ -44,23 +44,23 @@ def page_path(out: str | Path) -> Path:
         raise ArcwiseError(f"{out}: expected a page, ending in .html, or a folder for one")
     if path.exists() and not path.is_file():
         raise ArcwiseError(f"{path}: not a file; name another page")
-    there = next(one for one in (path, *path.absolute().parents) if one.exists())
-    if not os.access(there, os.W_OK) or (there != path and not there.is_dir()):
-        raise ArcwiseError(f"{path}: {there} cannot be written to; name another page")
+    existing = next(one for one in (path, *path.absolute().parents) if one.exists())
+    if not os.access(existing, os.W_OK) or (existing != path and not existing.is_dir()):
+        raise ArcwiseError(f"{path}: {existing} cannot be written to; name another page")
     return path
 
 
 def write_page(
-    path: Path, asked: Sequence[Answer | ImageError], *, gallery: str | Path, summary: str
+    path: Path, queries: Sequence[Answer | ImageError], *, gallery: str | Path, summary: str
 ) -> Path:
-    """Write the queries with their hits as one HTML file that holds all pictures, small.
+    """Write the queries with their hits as one HTML file that holds all images, small.
 
-    An enrolled picture that is not where it was enrolled from has its reason in its place.
+    An enrolled image that is not where it was enrolled from has its reason in its place.
 
     Args:
         path: of `page_path`; a page there is replaced.
-        asked: every query in its order: its answer, or why it has none.
-        gallery: its file, for the title, and for pictures named from its folder.
+        queries: every query in its order: its answer, or why it has none.
+        gallery: its file, for the title, and for images named from its folder.
         summary: a sentence or two on what decided, and what it promises.
 
     Returns:
@@ -69,39 +69,42 @@ def write_page(
     from arcwise.report import Picture, Pictures, Strip, write_report
     from arcwise.report.pictures import SIZES
 
-    width = 1 + max((len(one.hits) for one in asked if not isinstance(one, ImageError)), default=0)
-    shown = asked[: max(1, PICTURES // width)]
-    longest = SIZES[0] if width * len(shown) <= LARGE else SIZES[3]
+    width = 1 + max(
+        (len(one.hits) for one in queries if not isinstance(one, ImageError)), default=0
+    )
+    shown = queries[: max(1, MAX_IMAGES // width)]
+    longest = SIZES[0] if width * len(shown) <= FULL_SIZE else SIZES[3]
     folder = os.path.dirname(os.path.abspath(gallery))
 
-    @cache  # an enrolled picture may be near to many queries
-    def picture(roots: tuple[str, ...], image: str) -> np.ndarray | str:
-        return _picture(roots, image, longest)
+    @cache  # an enrolled image may be near to many queries
+    def shown_image(roots: tuple[str, ...], image: str) -> np.ndarray | str:
+        return _small_image(roots, image, longest)
 
     def strip(one: Answer | ImageError) -> Strip:
         if isinstance(one, ImageError):
             return Strip([Picture(one.reason, "query")], f"{one.name}: not answered")
-        pictures = [Picture(picture(("",), one.image), "query")]
+        pictures = [Picture(shown_image(("",), one.image), "query")]
         for hit in one.hits:
-            answer = one.decision is not None and hit.identity == one.decision.identity
+            is_answer = one.decision is not None and hit.identity == one.decision.identity
             image = hit.metadata.get("image")
             root = hit.metadata.get("root")  # galleries older than this name none
             roots = (root,) if isinstance(root, str) else ("", folder)
             pictures.append(
                 Picture(
-                    picture(roots, image) if isinstance(image, str) else "no picture is recorded",
+                    shown_image(roots, image) if isinstance(image, str) else "no image is recorded",
                     f"{hit.identity}, {hit.similarity:.3f}",
-                    "answer" if answer else "neutral",
+                    "answer" if is_answer else "neutral",
                 )
             )
         return Strip(pictures, f"{one.image}: {_verdict(one)}")
 
-    note = "Below each enrolled picture: its identity, and its similarity to the query."
+    note = "Below each enrolled image: its identity, and its similarity to the query."
     if any(not isinstance(one, ImageError) and one.decision is not None for one in shown):
         note += " → marks the answer."
-    if len(shown) < len(asked):
-        note += f" The first {len(shown):,} of {len(asked):,} queries; search for fewer at once."
-    title = f"{len(asked):,} {'query' if len(asked) == 1 else 'queries'} in {Path(gallery).name}"
+    if len(shown) < len(queries):
+        note += f" The first {len(shown):,} of {len(queries):,} queries; search for fewer at once."
+    count = f"{len(queries):,} {'query' if len(queries) == 1 else 'queries'}"
+    title = f"{count} in {Path(gallery).name}"
     section = Pictures("Queries and the closest identities", list(map(strip, shown)), note)
     return write_report(path, title, [section], summary)
 
@@ -118,15 +121,15 @@ def _verdict(answer: Answer) -> str:
     return f"unknown, {decision.similarity:.3f} is below the threshold {decision.threshold:.3f}"
 
 
-def _picture(roots: Sequence[str], image: str, longest: int) -> np.ndarray | str:
-    """Return a picture from the first root that has it, small; or why it cannot be shown."""
+def _small_image(roots: Sequence[str], image: str, longest: int) -> np.ndarray | str:
+    """Return an image from the first root that has it, small; or why it cannot be shown."""
     from arcwise.report import shrunk
 
     why = ""
     for root in roots:
         try:
-            return shrunk(decode(read_picture(root, image), image), longest)
-        except ArcwiseError as problem:  # of the picture, or of the archive that it was in
+            return shrunk(decode(read_image_bytes(root, image), image), longest)
+        except ArcwiseError as problem:  # of the image, or of the archive that it was in
             reason = problem.reason if isinstance(problem, ImageError) else str(problem)
             why = why or reason
     return f"cannot be shown: {why}"

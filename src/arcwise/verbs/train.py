@@ -13,8 +13,10 @@ from torch import nn
 
 from arcwise import distributed, evaluation, runtime
 from arcwise.bundle import add_thresholds, read_bundle
-from arcwise.data.manifest import Manifest, open_manifest
-from arcwise.data.split import hold_out, identity_digest
+from arcwise.data.digests import identity_digest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
+from arcwise.data.split import hold_out
 from arcwise.errors import ArcwiseError, BundleError, ImageError
 from arcwise.evaluation import Threshold
 from arcwise.files import locked

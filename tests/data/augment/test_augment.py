@@ -3,29 +3,29 @@ from __future__ import annotations
 import pytest
 import torch
 
-from arcwise.data.augment import Augment, augment, degrade, view_keys
+from arcwise.data.augment import Augment, appearance, augment, view_keys
 from arcwise.data.augment.draws import chosen
-from tests.data.augment.views import EVERYTHING, keys, noise, pictures, planes, views
+from tests.data.augment.views import EVERYTHING, images, keys, noise, planes, views
 
 
-def test_nothing_asked_for_is_the_picture_itself():
-    pixels = pictures()
+def test_no_operation_gives_the_image_itself():
+    pixels = images()
     torch.testing.assert_close(views(pixels), planes(pixels), rtol=0, atol=2e-2)
 
 
 def test_flip_1_is_the_mirror_image():
-    pixels = pictures()
+    pixels = images()
     torch.testing.assert_close(views(pixels, flip=1.0), planes(pixels).flip(3), rtol=0, atol=2e-2)
 
 
-def test_flip_mirrors_about_its_share_of_the_pictures():
-    pixels = pictures(1).repeat(400, 1, 1, 1)
+def test_flip_mirrors_about_its_share_of_the_images():
+    pixels = images(1).repeat(400, 1, 1, 1)
     mirrored = (views(pixels, flip=0.25) - planes(pixels).flip(3)).abs().amax((1, 2, 3)) < 0.1
     assert 60 < int(mirrored.sum()) < 140
 
 
-def test_a_larger_canvas_is_shrunk_to_the_view():
-    pixels = pictures(side=32)
+def test_a_larger_image_is_shrunk_to_the_view():
+    pixels = images(side=32)
     expected = torch.nn.functional.avg_pool2d(planes(pixels), 2)
     torch.testing.assert_close(views(pixels, side=16), expected, rtol=0, atol=2e-2)
 
@@ -41,21 +41,21 @@ def test_views_are_float_planes_from_0_to_255(side):
 
 
 @pytest.mark.parametrize("level", [0, 90, 255])
-def test_a_plain_picture_gives_plain_views(level):
+def test_a_plain_image_gives_plain_views(level):
     pixels = torch.full((32, 24, 24, 3), level, dtype=torch.uint8)
     found = views(pixels, zoom=0.5, rotation=0.3, **EVERYTHING)
     torch.testing.assert_close(found, planes(pixels), rtol=0, atol=2.0)  # JPEG's levels
 
 
-def test_the_pictures_are_not_changed():
-    pixels = pictures()
+def test_the_images_are_not_changed():
+    pixels = images()
     before = pixels.clone()
     views(pixels, **EVERYTHING)
     assert torch.equal(pixels, before)
 
 
 def test_other_seeds_and_steps_give_other_views():
-    pixels, settings = pictures(), Augment(**EVERYTHING)
+    pixels, settings = images(), Augment(**EVERYTHING)
     one, same, step, seed = (
         augment(pixels, settings, 24, view_keys(*numbers, range(4)))
         for numbers in ((3, 0), (3, 0), (3, 1), (4, 0))
@@ -66,16 +66,16 @@ def test_other_seeds_and_steps_give_other_views():
     assert not torch.equal(step, seed)
 
 
-def test_every_picture_of_a_batch_has_its_own_view():
-    found = augment(pictures(1).repeat(4, 1, 1, 1), Augment(), 24, keys(4))
+def test_every_image_of_a_batch_has_its_own_view():
+    found = augment(images(1).repeat(4, 1, 1, 1), Augment(), 24, keys(4))
     assert len({tuple(view.flatten().tolist()) for view in found}) == 4
 
 
 ALONE = EVERYTHING | {"backdrop": 0.0}
-"""But for the backdrop, which is another picture of the batch."""
+"""But for the backdrop, which is another image of the batch."""
 
 
-def test_a_batch_is_its_pictures_one_by_one():
+def test_a_batch_is_its_images_one_by_one():
     pixels, settings = noise(12, 32), Augment(**ALONE)
     together = augment(pixels, settings, 24, keys(12))
     apart = [augment(pixels[i : i + 1], settings, 24, keys(12)[i : i + 1]) for i in range(12)]
@@ -115,7 +115,9 @@ def test_what_is_in_front_of_the_thing_is_blurred_with_it():
     sharp = views(pixels, cutout=1.0)
     torch.testing.assert_close(
         views(pixels, cutout=1.0, blur=1.0, low_resolution=1.0, jpeg=1.0),
-        degrade.jpeg(degrade.lower_resolution(degrade.blur(sharp, keys(8)), keys(8)), keys(8)),
+        appearance.jpeg(
+            appearance.lower_resolution(appearance.blur(sharp, keys(8)), keys(8)), keys(8)
+        ),
         rtol=0,
         atol=1e-2,
     )

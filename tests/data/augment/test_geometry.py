@@ -6,7 +6,7 @@ import pytest
 
 from arcwise.data.augment import Augment
 from arcwise.data.augment.geometry import homography
-from tests.data.augment.views import STILL, keys, pictures, views
+from tests.data.augment.views import STILL, images, keys, views
 
 
 def maps_of(n, seed, **settings):
@@ -19,15 +19,15 @@ def affine_of(n, seed, **settings):
     return maps[:, :2]
 
 
-def warped(picture, matrix, side):
-    """One view by OpenCV: the map, from pixels of the view to pixels of the picture."""
-    height, width = picture.shape[:2]
+def warped(image, matrix, side):
+    """One view by OpenCV: the map, from pixels of the view to pixels of the image."""
+    height, width = image.shape[:2]
     to_unit = np.array([[2 / side, 0, 1 / side - 1], [0, 2 / side, 1 / side - 1], [0, 0, 1]])
     to_pixels = np.array(
         [[width / 2, 0, (width - 1) / 2], [0, height / 2, (height - 1) / 2], [0, 0, 1]]
     )
     return cv2.warpPerspective(
-        picture.astype(np.float32),
+        image.astype(np.float32),
         to_pixels @ matrix @ to_unit,
         (side, side),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -40,10 +40,10 @@ def warped(picture, matrix, side):
 def test_geometry_is_the_perspective_warp_of_opencv(perspective, side):
     settings = {"zoom": 0.5, "rotation": 0.4, "aspect": 0.2, "flip": 0.5}
     settings["perspective"] = perspective
-    pixels = pictures(n=8)
+    pixels = images(n=8)
     found = views(pixels, side, seed=2, **settings)
-    for picture, matrix, view in zip(pixels.numpy(), maps_of(8, 2, **settings), found, strict=True):
-        expected = warped(picture, matrix, side).transpose(2, 0, 1)
+    for image, matrix, view in zip(pixels.numpy(), maps_of(8, 2, **settings), found, strict=True):
+        expected = warped(image, matrix, side).transpose(2, 0, 1)
         assert np.abs(view.numpy() - expected).max() < 6  # OpenCV's weights have 5 bits
 
 
@@ -52,7 +52,7 @@ def corners(affine):
     return affine @ square
 
 
-def test_a_zoomed_view_stays_inside_the_picture():
+def test_a_zoomed_view_stays_inside_the_image():
     assert np.abs(corners(affine_of(200, 0, zoom=0.3))).max() <= 1 + 1e-6
 
 
@@ -92,13 +92,13 @@ def test_aspect_stretches_one_side_as_much_as_it_squeezes_the_other():
 
 
 def quadrangles(n, **settings):
-    """(N, 2, 4): where the view's corners lie in the picture."""
+    """(N, 2, 4): where the view's corners lie in the image."""
     square = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]], float).T
     points = maps_of(n, 0, **settings) @ square
     return points[:, :2] / points[:, 2:]
 
 
-def test_a_tilted_view_stays_inside_the_picture():
+def test_a_tilted_view_stays_inside_the_image():
     for zoom in (0.4, 1.0):
         found = quadrangles(300, perspective=0.9, zoom=zoom)
         assert np.abs(found).max() <= 1 + 1e-5

@@ -1,4 +1,4 @@
-"""Pictures to look at, and settings under which a view is the picture itself."""
+"""Images to look at, and settings under which a view is the image itself."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ EVERYTHING = {
 }  # fmt: skip
 
 
-def pictures(n=4, side=24, seed=0) -> Tensor:
-    """Smooth colour pictures: noise would be at odds with any interpolation."""
+def images(n=4, side=24, seed=0) -> Tensor:
+    """Smooth colour images: noise would be at odds with any interpolation."""
     rng = np.random.default_rng(seed)
     small = rng.integers(0, 256, (n, 5, 5, 3), dtype=np.uint8)
     return torch.from_numpy(

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from arcwise.data.check import check
-from arcwise.data.check.spelling import suspects
-from arcwise.data.manifest import open_manifest
+from arcwise.data.check.merged_rows import suspects
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.data_check import check as check_verb
 from arcwise.verbs.data_convert import convert
@@ -103,9 +103,9 @@ def test_a_damaged_record_of_any_container_is_listed_and_stops_nothing(
     (packed,) = tmp_path.glob(f"set*.{form}")  # shards are numbered
     whole = check(open_manifest(packed, identities=False))
     data = bytearray(packed.read_bytes())
-    picture = (root / "p1" / "1.png").read_bytes()
-    place = bytes(data).index(picture)
-    data[place + 30 : place + len(picture)] = bytes(len(picture) - 30)
+    image = (root / "p1" / "1.png").read_bytes()
+    place = bytes(data).index(image)
+    data[place + 30 : place + len(image)] = bytes(len(image) - 30)
     packed.write_bytes(data)
     report = check(open_manifest(packed, identities=False))
     assert len(report.unreadable) == 1
@@ -116,7 +116,7 @@ def test_a_damaged_record_of_any_container_is_listed_and_stops_nothing(
 
 def test_notes_of_the_reader_are_shown(a_folder: AFolder) -> None:
     report = check(replace(open_manifest(a_folder("p/1.png")), notes=("labels are of 32 bits",)))
-    assert "  mind               labels are of 32 bits" in str(report)
+    assert "  warning            labels are of 32 bits" in str(report)
     assert report.as_dict()["notes"] == ["labels are of 32 bits"]
 
 
@@ -136,11 +136,11 @@ def test_another_data_set_must_share_nothing(a_folder: AFolder, tmp_path: Path) 
 
 def test_progress_reaches_the_end_and_the_order_is_kept(a_folder: AFolder) -> None:
     manifest = open_manifest(a_folder(*[f"p/{n:03}.png" for n in range(150)]))
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     for workers in (1, 5):
-        report = check(manifest, workers=workers, progress=lambda *numbers: told.append(numbers))
+        report = check(manifest, workers=workers, progress=lambda *numbers: calls.append(numbers))
         assert report.problems == 0
-    assert told == [(64, 150), (128, 150), (150, 150)] * 2
+    assert calls == [(64, 150), (128, 150), (150, 150)] * 2
 
 
 def test_vectors_and_tables_without_identities_are_looked_at(

@@ -1,4 +1,4 @@
-"""Wrong labels that were put in are found, first and alone; the known ones of a real set too."""
+"""Wrong labels that were put in, and those known of a real set, are listed first."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def test_clean_labels_raise_no_suspicion() -> None:
 
 def test_one_wrong_label_is_found_by_both() -> None:
     vectors, owner = clusters(0, 20, 5), np.repeat(np.arange(20), 5)
-    owner[12] = 7  # a picture of identity 2
+    owner[12] = 7  # an image of identity 2
     (pair,) = of(vectors, owner)
     assert 12 in pair
     assert owner[min(pair, key=lambda row: row == 12)] == 2
-    found = outliers(vectors, owner)
-    assert (found.rows.tolist(), found.other.tolist()) == ([12], [2])
-    assert found.similarity[0] > 0.8
-    assert found.own[0] < 0.3
+    results = outliers(vectors, owner)
+    assert (results.rows.tolist(), results.other.tolist()) == ([12], [2])
+    assert results.similarity[0] > 0.8
+    assert results.own[0] < 0.3
 
 
 def test_one_identity_under_two_names_is_found() -> None:
@@ -57,8 +57,8 @@ def test_one_identity_under_two_names_is_found() -> None:
     owner[:3] = 25
     (pair,) = of(vectors, owner)
     assert {owner[row] for row in pair} == {0, 25}
-    found = outliers(vectors, owner)
-    assert {owner[row] for row in found.rows} <= {0, 25}
+    results = outliers(vectors, owner)
+    assert {owner[row] for row in results.rows} <= {0, 25}
 
 
 def test_rows_without_identity_and_single_pictures_are_passed_over() -> None:
@@ -95,11 +95,10 @@ def test_pairs_are_those_of_the_whole_matrix(seed: int, least: float, tile: int)
         if owner[a] != owner[b] and min(owner[a], owner[b]) >= 0:
             sides = frozenset((int(owner[a]), int(owner[b])))
             best[sides] = max(best.get(sides, -1), float(similarity[a, b]))
-    found = close_identities(parts, owner, most=4)
-    np.testing.assert_allclose(found.similarity, sorted(best.values())[::-1][:4], atol=1e-5)
-    assert len({frozenset(owner[[a, b]]) for a, b in zip(found.a, found.b, strict=True)}) == len(
-        found.a
-    )
+    links = close_identities(parts, owner, most=4)
+    np.testing.assert_allclose(links.similarity, sorted(best.values())[::-1][:4], atol=1e-5)
+    identities = {frozenset(owner[[a, b]]) for a, b in zip(links.a, links.b, strict=True)}
+    assert len(identities) == len(links.a)
 
 
 @settings(deadline=None, max_examples=20)
@@ -107,7 +106,7 @@ def test_pairs_are_those_of_the_whole_matrix(seed: int, least: float, tile: int)
 def test_outliers_are_those_of_the_definition(seed: int) -> None:
     vectors = clusters(seed, 6, 7, 2.5)
     owner = np.random.default_rng(seed).integers(-1, 9, 42)
-    found = outliers(vectors, owner)
+    results = outliers(vectors, owner)
     expected = {}
     sizes = {one: int((owner == one).sum()) for one in set(owner.tolist()) - {-1}}
     means = {one: vectors[owner == one].mean(0) for one, size in sizes.items() if size > 1}
@@ -120,10 +119,10 @@ def test_outliers_are_those_of_the_definition(seed: int) -> None:
             best = max(others, key=others.__getitem__, default=None)
             if best is not None and others[best] > own + 1e-6:
                 expected[row] = (best, own - others[best])
-    assert dict(zip(found.rows.tolist(), found.other.tolist(), strict=True)) == {
+    assert dict(zip(results.rows.tolist(), results.other.tolist(), strict=True)) == {
         row: other for row, (other, _) in expected.items()
     }
-    margins = [expected[row][1] for row in found.rows.tolist()]
+    margins = [expected[row][1] for row in results.rows.tolist()]
     np.testing.assert_allclose(margins, sorted(margins), atol=1e-5)
 
 
@@ -140,16 +139,16 @@ def test_nearest_pairs_hold_every_copy_even_an_exact_one() -> None:
 
 def test_the_known_doubts_about_a_real_data_set_are_found(data_dir: Path) -> None:
     """LFW's names with a cross-name cosine above 0.6, from the same embeddings."""
-    known = np.load(data_dir / "features" / "lfw_mobilefacenet.npz")
-    vectors = known["feature"].astype(np.float32)
+    features = np.load(data_dir / "features" / "lfw_mobilefacenet.npz")
+    vectors = features["feature"].astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    names, owner = np.unique(known["person"], return_inverse=True)
+    names, owner = np.unique(features["person"], return_inverse=True)
     least = suspicious_similarity(vectors, owner)
     assert least is not None
     links = close_identities(pairs_above(vectors, least), owner)
-    found = {frozenset(names[owner[[a, b]]]) for a, b in zip(links.a, links.b, strict=True)}
+    results = {frozenset(names[owner[[a, b]]]) for a, b in zip(links.a, links.b, strict=True)}
     with open(data_dir / "lfw112" / "label_noise_candidates.csv", newline="") as file:
         listed = {frozenset((r["person_a"], r["person_b"])) for r in csv.DictReader(file)}
     assert len(listed) == 29
-    assert len(found & listed) >= 27
-    assert len(found - listed) <= 6
+    assert len(results & listed) >= 27
+    assert len(results - listed) <= 6

@@ -1,4 +1,4 @@
-"""Copies are found however they were made, other pictures are not."""
+"""Copies are found however they were made, other images are not."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from arcwise.data.check.grouping import Links, connected, equal
 from arcwise.data.check.near_duplicates import (
     MOST_BITS,
     made_copy,
+    make_thumbnail,
     near_duplicates,
     perceptual_hashes,
-    thumbnail,
 )
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.images import decode
 
 Pixels = NDArray[np.uint8]
@@ -70,15 +70,15 @@ COPIES: tuple[Callable[[Pixels], Pixels], ...] = (
 )
 
 
-def found(*images: Pixels) -> set[tuple[int, int]]:
-    links = near_duplicates(np.stack([thumbnail(np.ascontiguousarray(one)) for one in images]))
+def near_pairs(*images: Pixels) -> set[tuple[int, int]]:
+    links = near_duplicates(np.stack([make_thumbnail(np.ascontiguousarray(one)) for one in images]))
     return set(zip(links.a.tolist(), links.b.tolist(), strict=True))
 
 
 @pytest.mark.parametrize("copied", COPIES, ids=lambda one: one.__name__)
 def test_copies_are_found_and_nothing_else(copied: Callable[[Pixels], Pixels]) -> None:
     scenes = [scene(seed) for seed in range(40)]
-    pairs = found(*scenes, *map(copied, scenes))
+    pairs = near_pairs(*scenes, *map(copied, scenes))
     assert pairs <= {(number, 40 + number) for number in range(40)}
     assert len(pairs) >= 38
 
@@ -86,27 +86,27 @@ def test_copies_are_found_and_nothing_else(copied: Callable[[Pixels], Pixels]) -
 def test_another_place_and_another_picture_are_no_copies() -> None:
     image = scene(1)
     shifted = np.roll(image, 15, axis=1)  # a tenth of the width
-    assert found(image, shifted, image[:, ::-1], 255 - image, scene(2)) == set()
+    assert near_pairs(image, shifted, image[:, ::-1], 255 - image, scene(2)) == set()
 
 
 def test_blank_pages_are_nobodys_copies() -> None:
     pages = [np.full((50, 40, 3), level, np.uint8) for level in (0, 128, 254, 255)]
-    assert found(*pages) == set()
+    assert near_pairs(*pages) == set()
     links = near_duplicates(np.empty((0, 32, 32), np.uint8))
     assert [len(part) for part in links] == [0, 0, 0]
 
 
 def test_progress_reaches_the_end() -> None:
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     thumbnails = np.random.default_rng(0).integers(0, 256, (600, 32, 32), np.uint8)
-    links = near_duplicates(thumbnails, progress=lambda *numbers: told.append(numbers))
-    assert told == [(256, 600), (512, 600), (600, 600)]
+    links = near_duplicates(thumbnails, progress=lambda *numbers: calls.append(numbers))
+    assert calls == [(256, 600), (512, 600), (600, 600)]
     assert len(links.a) == 0
 
 
 def test_a_hash_is_the_signs_of_the_lowest_frequencies() -> None:
     """Against OpenCV's transform of one thumbnail."""
-    thumbnails = np.stack([thumbnail(scene(seed)) for seed in range(9)])
+    thumbnails = np.stack([make_thumbnail(scene(seed)) for seed in range(9)])
     for small, packed in zip(thumbnails, perceptual_hashes(thumbnails), strict=True):
         low = cv2.dct(small.astype(np.float32))[:8, :8].ravel()
         expected = low > np.median(low[1:])
@@ -141,7 +141,7 @@ def test_equal_values_are_together_first_come_first(values: list[int]) -> None:
 
 
 def test_the_report_says_the_worst_of_a_group_first(tmp_path: Path) -> None:
-    pictures = {
+    images = {
         "train/Al/1.png": scene(1),
         "train/Al/2.png": resized(scene(1)),
         "train/Bo/1.png": scene(2),
@@ -151,7 +151,7 @@ def test_the_report_says_the_worst_of_a_group_first(tmp_path: Path) -> None:
         "train/Di/2.png": scene(3),  # exactly Cy's
         "train/Ed/1.png": scene(4),
     }
-    for place, pixels in pictures.items():
+    for place, pixels in images.items():
         (tmp_path / "set" / place).parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(tmp_path / "set" / place), pixels)
     (tmp_path / "set/train/Ed/cut.png").write_bytes(b"\x89PNG")
@@ -168,10 +168,10 @@ def test_the_report_says_the_worst_of_a_group_first(tmp_path: Path) -> None:
     ]
     assert report.problems == 1 + 1 + 2 + 1  # cut short, exact, nearly (Al's are none), Bo in both
     text = str(report).replace("\n", " ")
-    order = ("two identities (1)", "nearly one picture, two identities", "nearly the same picture")
+    order = ("two identities (1)", "nearly one image, two identities", "nearly the same image")
     assert sorted(order, key=text.index) == list(order)
-    assert "problem: nearly one picture, two identities (1)" in text
-    assert "note: nearly the same picture (1)" in text
+    assert "problem: nearly one image, two identities (1)" in text
+    assert "note: nearly the same image (1)" in text
     assert "test/Bo/1.png ~ train/Bo/1.png (1.000)" in text
     assert report.as_dict()["near"][0]["images"] == report.near[0].images
 
@@ -182,7 +182,7 @@ def test_copies_in_another_data_set_are_leaks(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / name / "Al" / "1.png"), image)
     report = check(open_manifest(tmp_path / "one"), against=[open_manifest(tmp_path / "other")])
     assert [group.places for group in report.near] == [("one", "other (2)")]
-    assert "nearly one picture, two splits or data sets (1)" in str(report)
+    assert "nearly one image, two splits or data sets (1)" in str(report)
 
 
 @pytest.mark.parametrize("name", ["grocery/images.zip", "lfw112/images_1.zip"])
@@ -191,7 +191,7 @@ def test_real_pictures_copied_are_found(data_dir: Path, name: str) -> None:
         names = [one for one in archive.namelist() if not one.endswith("/")][::25]
         images = [decode(archive.read(one), one) for one in names]
     count = len(images)
-    pairs = found(*images, *map(all_of_it, images))
+    pairs = near_pairs(*images, *map(all_of_it, images))
     copies = {(number, count + number) for number in range(count)}
     assert len(pairs & copies) >= 0.93 * count
     assert len(pairs - copies) <= 2

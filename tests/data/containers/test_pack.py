@@ -19,7 +19,7 @@ from arcwise.data.containers.pack import PackContainer, open_container
 from arcwise.errors import ArcwiseError, ImageError
 from tests import packs
 
-PICTURES = [b"\xff\xd8first\n\x00\x80", b"second 'quoted\\'", b"", bytes(range(256)) * 2]
+IMAGES = [b"\xff\xd8first\n\x00\x80", b"second 'quoted\\'", b"", bytes(range(256)) * 2]
 SAME = [True, False]
 
 APackFile = Callable[[bytes], Path]
@@ -48,9 +48,9 @@ def content(pack: PackContainer) -> list[bytes]:
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("flavour", packs.ALL, ids=lambda one: one.__name__)
 def test_every_flavour_is_read(a_pack: APackFile, flavour: packs.Pickled, protocol: int) -> None:
-    data = flavour(PICTURES, SAME, protocol)
+    data = flavour(IMAGES, SAME, protocol)
     pack = open_container(str(a_pack(data)))
-    assert content(pack) == PICTURES
+    assert content(pack) == IMAGES
     assert pack.same.tolist() == SAME
 
 
@@ -63,11 +63,11 @@ def test_every_flavour_is_read(a_pack: APackFile, flavour: packs.Pickled, protoc
 def test_what_pickle_writes_is_read(
     place: Path, pairs: list[tuple[bytes, bytes, bool]], flavour: packs.Pickled, protocol: int
 ) -> None:
-    pictures = [picture for *both, _ in pairs for picture in both]
+    images = [image for *both, _ in pairs for image in both]
     same = [same for *_, same in pairs]
-    place.write_bytes(flavour(pictures, same, protocol))
+    place.write_bytes(flavour(images, same, protocol))
     pack = open_container(str(place))
-    assert content(pack) == pictures
+    assert content(pack) == images
     assert pack.same.tolist() == same
 
 
@@ -75,18 +75,18 @@ def test_the_real_pack_is_what_pickle_says(data_dir: Path) -> None:
     path = data_dir / "reference" / "small_lfw.bin"
     pack = open_container(str(path))
     with open(path, "rb") as file:
-        pictures, same = pickle.load(file, encoding="bytes")
-    assert content(pack) == [one.tobytes() for one in pictures]
+        images, same = pickle.load(file, encoding="bytes")
+    assert content(pack) == [one.tobytes() for one in images]
     assert pack.same.tolist() == same
 
 
-def test_a_picture_that_occurs_twice_is_read_twice(a_pack: APackFile) -> None:
+def test_a_image_that_occurs_twice_is_read_twice(a_pack: APackFile) -> None:
     one = b"the same object"
     assert content(open_container(str(a_pack(packs.plain([one, one], [True]))))) == [one, one]
 
 
 def test_positions(a_pack: APackFile) -> None:
-    pack = open_container(str(a_pack(packs.plain(PICTURES, SAME))))
+    pack = open_container(str(a_pack(packs.plain(IMAGES, SAME))))
     assert [
         name for name in ("0", "3", "4", "-1", "01", "", "x", "²", "9" * 30) if name in pack
     ] == [
@@ -94,16 +94,16 @@ def test_positions(a_pack: APackFile) -> None:
         "3",
     ]
     with pytest.raises(
-        ImageError, match=r"^lfw\.bin/4: lfw\.bin has no picture '4'; expected 0 to 3$"
+        ImageError, match=r"^lfw\.bin/4: lfw\.bin has no image '4'; expected 0 to 3$"
     ):
         pack.read("4", "lfw.bin/4")
 
 
-def test_a_file_cut_while_it_is_open_is_that_picture_s_error(a_pack: APackFile) -> None:
-    path = a_pack(packs.plain(PICTURES, SAME))
+def test_a_file_cut_while_it_is_open_is_that_image_s_error(a_pack: APackFile) -> None:
+    path = a_pack(packs.plain(IMAGES, SAME))
     pack = open_container(str(path))
     os.truncate(path, 40)
-    assert pack.read("0", "lfw.bin/0") == PICTURES[0]
+    assert pack.read("0", "lfw.bin/0") == IMAGES[0]
     with pytest.raises(ImageError, match=r"lfw\.bin was cut off since it was opened"):
         pack.read("3", "lfw.bin/3")
 
@@ -145,16 +145,16 @@ def test_every_flipped_byte_is_an_error_or_a_pack_as_pickle_loads_it(
     assert outcomes - {(False, False)} == {(True, False), "read"}
 
 
-def _agrees(data: bytes, pictures: list[bytes], same: list[bool]) -> None:
+def _agrees(data: bytes, images: list[bytes], same: list[bool]) -> None:
     """Nothing, if pickle loads the same; what the reader has followed is safe to load."""
     try:
         loaded = pickle.loads(data, encoding="bytes")
     except Exception:  # stricter about frames and protocols, which carry nothing
         return
-    assert [list(loaded[0]), [bool(one) for one in loaded[1]]] == [pictures, same]
+    assert [list(loaded[0]), [bool(one) for one in loaded[1]]] == [images, same]
 
 
-def test_a_damaged_picture_takes_no_other_with_it(a_pack: APackFile) -> None:
+def test_a_damaged_image_takes_no_other_with_it(a_pack: APackFile) -> None:
     data = packs.plain([b"aaaa", b"bbbb", b"cccc", b"dddd"], SAME)
     damaged = data.replace(b"bbbb", b"b.(R")
     found = content(open_container(str(a_pack(damaged))))
@@ -166,7 +166,7 @@ def test_a_damaged_picture_takes_no_other_with_it(a_pack: APackFile) -> None:
     assert pack.read("2", "lfw.bin/2") == b"cccc"
 
 
-def test_an_array_of_another_length_than_it_states_is_that_picture_s_error(
+def test_an_array_of_another_length_than_it_states_is_that_image_s_error(
     a_pack: APackFile,
 ) -> None:
     data = packs.arrays([b"abcdefghi" * 5, b"second"], [True], 3)
@@ -195,7 +195,7 @@ HOSTILE = {
     "eval": (lambda: Reduced(eval, ("1",)), r"would load (builtins|__builtin__)\.eval"),
     "exec": (lambda: Reduced(exec, ("1",)), r"would load (builtins|__builtin__)\.exec"),
     "numpy.load": (lambda: Reduced(np.load, ("x.npy",)), r"would load numpy\.load"),
-    "a class": (lambda: PICTURES.__class__.__subclasses__, r"would load (builtins|__builtin__)\."),
+    "a class": (lambda: IMAGES.__class__.__subclasses__, r"would load (builtins|__builtin__)\."),
     "getattr": (
         lambda: Reduced(getattr, (np.ndarray, "tofile")),
         r"would load (builtins|__builtin__)\.getattr",
@@ -222,7 +222,7 @@ def test_what_else_it_would_load_is_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make, message = HOSTILE[what]
-    path = a_pack(pickle.dumps(([PICTURES[0], make()], [True]), protocol))
+    path = a_pack(pickle.dumps(([IMAGES[0], make()], [True]), protocol))
     with pytest.raises(ArcwiseError, match=rf"lfw\.bin: ({message})"):
         open_container(str(path))
     assert os.listdir(tmp_path) == ["lfw.bin"]
@@ -283,7 +283,7 @@ def test_what_else_it_would_load_is_named(
         (b"NN.", "damaged"),
         (b"PK\x03\x04", "would load a persistent object|damaged"),
         (b"hello", "damaged"),
-        (b"]" * 100_000 + b".", "takes more steps than its pictures can need"),
+        (b"]" * 100_000 + b".", "takes more steps than its images can need"),
     ],
 )
 def test_programs_that_pickle_never_writes(a_pack: APackFile, program: bytes, message: str) -> None:
@@ -301,26 +301,26 @@ def test_memory_is_not_taken_by_what_a_file_states(a_pack: APackFile) -> None:
         open_container(str(a_pack(deep + b".")))
     with pytest.raises(ArcwiseError, match="no verification pack"):
         open_container(str(a_pack(b"]q\x00h\x00a.")))
-    with pytest.raises(ArcwiseError, match="picture 0 is a list"):
+    with pytest.raises(ArcwiseError, match="image 0 is a list"):
         open_container(str(a_pack(b"]q\x00(h\x00h\x00e](\x88e\x86.")))
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([], "no verification pack; expected a list of pictures and of flags"),
-        (([], []), "0 pictures and 0 flags"),
-        (([b"a"], [True]), "1 pictures and 1 flags; expected two pictures for each flag"),
-        (([b"a", b"b"], [True, True]), "2 pictures and 2 flags"),
+        ([], "no verification pack; expected a list of images and of flags"),
+        (([], []), "0 images and 0 flags"),
+        (([b"a"], [True]), "1 images and 1 flags; expected two images for each flag"),
+        (([b"a", b"b"], [True, True]), "2 images and 2 flags"),
         (([b"a", b"b"], [2]), "flag 0 is 2; expected true or false"),
         (([b"a", b"b"], ["yes"]), "flag 0 is text"),
         (([b"a", b"b"], [None]), "flag 0 is nothing"),
         (([b"a", b"b"], b"\x01"), "expected its flags as a list"),
-        ((b"ab", [True]), "expected its pictures as a list"),
-        (([b"a", "b"], [True]), "picture 1 is text; expected the bytes of a picture file"),
-        (([b"a", []], [True]), "picture 1 is a list"),
-        (([b"a", 7], [True]), "picture 1 is 7"),
-        (([b"a", np.array([True])], [True]), "picture 1 is an array of something else"),
+        ((b"ab", [True]), "expected its images as a list"),
+        (([b"a", "b"], [True]), "image 1 is text; expected the bytes of an image file"),
+        (([b"a", []], [True]), "image 1 is a list"),
+        (([b"a", 7], [True]), "image 1 is 7"),
+        (([b"a", np.array([True])], [True]), "image 1 is an array of something else"),
     ],
 )
 def test_what_is_no_pack_is_refused(a_pack: APackFile, value: object, message: str) -> None:

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcwise.data.containers.tarred import MAX_BYTES, TarContainer, each
-from arcwise.data.containers.tarred.headers import BLOCK, Lost, Member, scan
-from arcwise.data.picture import picture_exists, read_picture
+from arcwise.data.containers.tarred.tar_headers import BLOCK, Lost, Member, scan
+from arcwise.data.image_files import image_exists, read_image_bytes
 from arcwise.errors import ArcwiseError, ImageError
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
@@ -92,7 +92,7 @@ def test_joined_archives_are_read_whole(a_tar):
     assert dict(each(path)) == {"1.jpg": b"one", "2.jpg": b"two"}
 
 
-def test_links_devices_and_folders_are_no_pictures(a_tar, tmp_path):
+def test_links_devices_and_folders_are_no_images(a_tar, tmp_path):
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     sink = io.BytesIO()
     with tarfile.open(fileobj=sink, mode="w") as file:
@@ -116,11 +116,11 @@ def test_links_devices_and_folders_are_no_pictures(a_tar, tmp_path):
 
 def test_a_ref_leads_into_it(a_tar, tmp_path):
     a_tar(packed({"a/1.jpg": b"one"}))
-    assert read_picture(tmp_path, "set.tar/a/1.jpg") == b"one"
-    assert picture_exists(tmp_path, "set.tar/a/1.jpg")
-    assert not picture_exists(tmp_path, "set.tar/a/2.jpg")
+    assert read_image_bytes(tmp_path, "set.tar/a/1.jpg") == b"one"
+    assert image_exists(tmp_path, "set.tar/a/1.jpg")
+    assert not image_exists(tmp_path, "set.tar/a/2.jpg")
     with pytest.raises(ImageError, match=r"^set\.tar/a/2\.jpg: set\.tar has no member 'a/2\.jpg'"):
-        read_picture(tmp_path, "set.tar/a/2.jpg")
+        read_image_bytes(tmp_path, "set.tar/a/2.jpg")
 
 
 THREE = {"a.jpg": b"\xff\xd8 a" * 200, "b.jpg": b"\xff\xd8 b" * 150, "c.jpg": b"\xff\xd8 c" * 10}
@@ -137,7 +137,7 @@ def test_every_flipped_byte_costs_at_most_its_own_member(form):
         damaged[place] ^= 0x5A
         found = {one.name: bytes(damaged[one.data :][: one.size]) for one in _members(damaged)}
         assert sum(found.get(name) == data for name, data in files.items()) >= 2, place
-        if place in payloads:  # not ours to find: the picture's own
+        if place in payloads:  # not ours to find: the image's own
             assert found.keys() == files.keys()
 
 

@@ -9,8 +9,8 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import pytest
 
-from arcwise.data.manifest import open_manifest
-from arcwise.data.picture import picture_exists, read_picture
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.image_files import image_exists, read_image_bytes
 
 Write = Callable[..., Path]
 ONE, TWO, THREE = b"\xff\xd8one" * 40, b"\xff\xd8two" * 40, b"\xff\xd8three" * 40
@@ -80,8 +80,8 @@ def test_names_that_are_nearly_alike_are_read_each(packed: Write, first: str, se
 def test_a_name_is_found_however_it_is_written(packed: Write, member: str, asked: str) -> None:
     path = packed([(member, ONE), ("b/1.jpg", TWO)])
     assert len(open_manifest(path)) == 2
-    assert picture_exists(path.parent, f"set.zip/{asked}")
-    assert read_picture(path.parent, f"set.zip/{asked}") == ONE
+    assert image_exists(path.parent, f"set.zip/{asked}")
+    assert read_image_bytes(path.parent, f"set.zip/{asked}") == ONE
 
 
 @pytest.mark.parametrize("compression", [ZIP_STORED, ZIP_DEFLATED])
@@ -112,12 +112,12 @@ def test_a_whole_archive_needs_no_note(packed: Write) -> None:
     assert (len(manifest), manifest.notes) == (2, ())
 
 
-def test_pictures_that_a_table_inside_does_not_name_are_counted(packed: Write) -> None:
+def test_images_that_a_table_inside_does_not_name_are_counted(packed: Write) -> None:
     table = b"image,identity\n./a/1.jpg,x\n"
     members = [("manifest.csv", table), ("a/1.jpg", ONE), ("a/2.jpg", TWO), ("notes.txt", b"")]
     manifest = open_manifest(packed(members))
     assert manifest.identities == ["x"]
-    assert "does not name 1 pictures" in manifest.notes[0]
+    assert "does not name 1 images" in manifest.notes[0]
     folder = packed(members).parent / "folder"
     ZipFile(packed(members)).extractall(folder)
     assert "the first is a/2.jpg" in open_manifest(folder).notes[0]

@@ -11,8 +11,8 @@ from shutil import make_archive
 
 import pytest
 
-from arcwise.data.formats.folder import walk
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.folder_walk import walk
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ImageError
 
 AFolder = Callable[..., Path]
@@ -70,7 +70,7 @@ def test_what_is_linked_twice_counts_once(a_folder: AFolder) -> None:
     assert manifest.notes[0].startswith("3 links lead to files or folders met already")
 
 
-def test_a_link_that_leads_nowhere_is_a_picture_that_cannot_be_read(a_folder: AFolder) -> None:
+def test_a_link_that_leads_nowhere_is_a_image_that_cannot_be_read(a_folder: AFolder) -> None:
     root = a_folder("Al/1.png")
     (root / "Al" / "2.png").symlink_to("gone.png")
     (root / "Al" / "3.png").symlink_to("3.png")

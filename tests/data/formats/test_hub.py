@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from arcwise.data.check import check
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError, ImageError
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
@@ -23,12 +23,12 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def a_shard(tmp_path: Path) -> Write:
-    """A function: name, (bytes, path) of each picture → a shard; labels go round."""
+    """A function: name, (bytes, path) of each image → a shard; labels go round."""
 
-    def make(name: str, *pictures: tuple[bytes | None, str | None], **columns: list) -> Path:
+    def make(name: str, *images: tuple[bytes | None, str | None], **columns: list) -> Path:
         path = tmp_path / "hub" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = [{"bytes": data, "path": place} for data, place in pictures]
+        rows = [{"bytes": data, "path": place} for data, place in images]
         labels = [row % 2 for row in range(len(rows))]
         table = pa.table({"image": pa.array(rows, IMAGE), "label": labels} | columns)
         metadata = {b"huggingface": json.dumps(FEATURES).encode()}
@@ -121,7 +121,7 @@ def test_shards_with_pictures_beside_them(
     assert manifest.column("split") == ["train", "train"]
     assert manifest.read(1) == a_picture(1)
     (note,) = manifest.notes
-    assert "does not name 1 pictures that lie beside it" in note
+    assert "does not name 1 images that lie beside it" in note
     assert "preview.png" in note
     assert manifest.ignored == ()
 
@@ -138,15 +138,15 @@ def test_many_folders_are_identities(
 
 
 @pytest.mark.parametrize("name", ["x.parquet", "data/train-00000-of-00001.parquet"])
-def test_pictures_beside_a_table_are_read_by_their_paths(
+def test_images_beside_a_table_are_read_by_their_paths(
     a_shard: Write, tmp_path: Path, a_picture: Callable[..., bytes], name: str
 ) -> None:
     """All bytes are null; the paths start from the table's folder, or are whole."""
     root = (tmp_path / "hub" / name).parent
-    (root / "pictures").mkdir(parents=True)
-    (root / "pictures" / "1.png").write_bytes(a_picture(1))
+    (root / "images").mkdir(parents=True)
+    (root / "images" / "1.png").write_bytes(a_picture(1))
     (tmp_path / "2.png").write_bytes(a_picture(2))
-    paths = ["pictures/1.png", str(tmp_path / "2.png"), "pictures/none.png", None]
+    paths = ["images/1.png", str(tmp_path / "2.png"), "images/none.png", None]
     path = a_shard(name, *((None, one) for one in paths))
     manifest = open_manifest(path)
     assert [manifest.read(row) for row in range(2)] == [a_picture(1), a_picture(2)]
@@ -191,15 +191,15 @@ def test_a_path_twice_is_said_and_each_row_is_its_own(a_shard: Write) -> None:
     assert "1 rows have the path of an earlier one, the first is '1.png'" in manifest.notes[0]
 
 
-def test_of_several_columns_of_pictures_one_is_read(a_shard: Write, tmp_path: Path) -> None:
+def test_of_several_columns_of_images_one_is_read(a_shard: Write, tmp_path: Path) -> None:
     mask = pa.array([{"bytes": b"mask", "path": None}], IMAGE)
     manifest = open_manifest(a_shard("x.parquet", (b"a", "1.png"), mask=mask))
     assert manifest.read(0) == b"a"
     assert "mask" not in manifest.table.column_names
-    assert "the columns mask hold pictures too" in manifest.notes[0]
+    assert "the columns mask hold images too" in manifest.notes[0]
     pq.write_table(pa.table({"left": mask, "right": mask}), tmp_path / "two.parquet")
     for column in (None, "left"):
-        with pytest.raises(ArcwiseError, match="left, right hold pictures"):
+        with pytest.raises(ArcwiseError, match="left, right hold images"):
             open_manifest(tmp_path / "two.parquet", image_column=column)
 
 

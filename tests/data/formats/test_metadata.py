@@ -1,4 +1,4 @@
-"""Hugging Face's imagefolder: a table beside the pictures, which may lie flat in their splits."""
+"""Hugging Face's imagefolder: a table beside the images, which may lie flat in their splits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from arcwise.data.manifest import open_manifest
+from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 
 AFolder = Callable[..., Path]
@@ -45,6 +45,15 @@ def test_one_table_on_top(a_folder: AFolder) -> None:
     (root / "metadata.csv").write_text("\n".join(["file_name,label", *lines]))
     assert rows(root) == ROWS
     assert open_manifest(root).understood == "the table metadata.csv"
+    assert rows(packed(root), "photos/") == ROWS
+
+
+@pytest.mark.parametrize("name", ["Metadata.csv", "METADATA.CSV", "metadata.CSV"])
+def test_a_table_in_capitals(a_folder: AFolder, name: str) -> None:
+    root = a_folder(*FLAT)
+    lines = [f"{image},{identity}" for image, (identity, _) in ROWS.items()]
+    (root / name).write_text("\n".join(["file_name,label", *lines]))
+    assert rows(root) == ROWS
     assert rows(packed(root), "photos/") == ROWS
 
 
@@ -85,7 +94,7 @@ def test_what_it_does_not_list_is_said(a_folder: AFolder) -> None:
     manifest = open_manifest(root)
     assert manifest.images == ["train/1.png"]
     assert manifest.notes == (
-        "2 pictures are left out: metadata.csv does not list them (test/1.png …)",
+        "2 images are left out: metadata.csv does not list them (test/1.png …)",
     )
     assert manifest.ignored == ("notes.txt", "test/1.png", "train/2.png")
 

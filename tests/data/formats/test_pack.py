@@ -9,24 +9,24 @@ import pyarrow as pa
 import pytest
 from sklearn.model_selection import KFold
 
+from arcwise.data.formats.opening import open_manifest
 from arcwise.data.formats.pack import contiguous_folds
-from arcwise.data.manifest import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.images import decode
 from tests import packs
 
 
 def a_pack(folder: Path, same: list[bool]) -> Path:
-    pictures = [b"picture %d" % number for number in range(2 * len(same))]
-    (folder / "lfw.bin").write_bytes(packs.plain(pictures, same))
+    images = [b"image %d" % number for number in range(2 * len(same))]
+    (folder / "lfw.bin").write_bytes(packs.plain(images, same))
     return folder / "lfw.bin"
 
 
-def test_pictures_and_pairs(tmp_path: Path) -> None:
+def test_images_and_pairs(tmp_path: Path) -> None:
     manifest = open_manifest(a_pack(tmp_path, [True, False, True]), identities=False)
     assert manifest.table.column_names == ["image"]
     assert manifest.images == [f"lfw.bin/{row}" for row in range(6)]
-    assert [manifest.read(row) for row in range(6)] == [b"picture %d" % one for one in range(6)]
+    assert [manifest.read(row) for row in range(6)] == [b"image %d" % one for one in range(6)]
     assert manifest.pairs == pa.table(
         {
             "a": ["lfw.bin/0", "lfw.bin/2", "lfw.bin/4"],

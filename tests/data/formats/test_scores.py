@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcwise.data.formats.scores import Scores, read_scores, write_scores
@@ -42,6 +42,7 @@ def equal(first: Scores, second: Scores) -> bool:
     )
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(
     st.lists(st.tuples(names, names, names, names, numbers, st.booleans()), min_size=1),
     st.sampled_from([2, 4, 5]),

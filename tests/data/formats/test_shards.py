@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from arcwise.data.containers.tarred import index as tar_index
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.containers.tarred import offset_table as tar_index
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.writing.shards import ShardWriter
 from arcwise.errors import ArcwiseError, ImageError
 
@@ -90,12 +91,12 @@ def test_top_folders_may_be_splits(a_tar):
     assert manifest.identities == ["a", "b"]
 
 
-def test_another_picture_of_a_sample_is_no_row(a_tar):
+def test_another_image_of_a_sample_is_no_row(a_tar):
     path = a_tar([("1.jpg", b"1"), ("1.mask.png", b"2"), ("1.cls", "0")])
     manifest = open_manifest(path)
     assert manifest.images == ["set.tar/1.jpg"]
     assert manifest.ignored == ("set.tar/1.mask.png",)
-    assert "1 pictures lie beside" in manifest.notes[0]
+    assert "1 images lie beside" in manifest.notes[0]
 
 
 @pytest.mark.parametrize("far", [False, True])
@@ -115,7 +116,7 @@ def test_another_picture_of_a_sample_is_no_row(a_tar):
     ],
 )  # fmt: skip
 def test_a_dot_in_a_name_joins_and_parts_no_others(a_tar, members, expected, far):
-    """Beside their pictures or behind all of them."""
+    """Beside their images or behind all of them."""
     names = members.split()
     if far:
         names.sort(key=lambda one: one.endswith(".cls"))
@@ -124,30 +125,30 @@ def test_a_dot_in_a_name_joins_and_parts_no_others(a_tar, members, expected, far
         expected = expected | {"between.jpg": "between.cls"}
     manifest = open_manifest(a_tar([(one, one) for one in names]))
     found = dict(zip(manifest.images, manifest.identities, strict=True))
-    assert found == {f"set.tar/{picture}": label for picture, label in expected.items()}
+    assert found == {f"set.tar/{image}": label for image, label in expected.items()}
 
 
-@pytest.mark.parametrize("picture", ["Jose\u0301.1.jpg", "./Jos\u00e9.1.jpg"])
+@pytest.mark.parametrize("image", ["Jose\u0301.1.jpg", "./Jos\u00e9.1.jpg"])
 @pytest.mark.parametrize("between", [[], [("0.jpg", b"0"), ("0.cls", "0")]])
-def test_how_a_name_is_written_does_not_count(a_tar, picture, between):
-    manifest = open_manifest(a_tar([(picture, b"1"), *between, ("Jos\u00e9.1.cls", "7")]))
+def test_how_a_name_is_written_does_not_count(a_tar, image, between):
+    manifest = open_manifest(a_tar([(image, b"1"), *between, ("Jos\u00e9.1.cls", "7")]))
     assert manifest.identities[0] == "7"
 
 
-def test_a_class_of_another_name_is_no_pictures(a_tar):
+def test_a_class_of_another_name_is_no_images(a_tar):
     path = a_tar([("v1.0.jpg", b"1"), ("v1.0.cls", "0"), ("v1.1.cls", "1"), ("v1.2.jpg", b"2")])
     manifest = open_manifest(path, identities=False)
     assert manifest.column("identity") == ["0", None]
     assert [note[:1] for note in manifest.notes] == ["1", "1"]
     assert "the first is set.tar/v1.2.jpg" in manifest.notes[0]
-    assert "belong to no picture, the first is set.tar/v1.1.cls" in manifest.notes[1]
+    assert "belong to no image, the first is set.tar/v1.1.cls" in manifest.notes[1]
 
 
-@pytest.mark.parametrize("order", ["pictures first", "labels first", "mixed"])
+@pytest.mark.parametrize("order", ["images first", "labels first", "mixed"])
 def test_labels_may_lie_anywhere_in_a_shard(a_tar, order):
     members = [(f"{n}.jpg", f"p{n}") for n in range(9)]
     members += [(f"{n}.json", {"label": f"id{n}", "age": n}) for n in range(8)]
-    if order != "pictures first":
+    if order != "images first":
         members.reverse()
     if order == "mixed":
         members = members[::2] + members[1::2]
@@ -157,7 +158,7 @@ def test_labels_may_lie_anywhere_in_a_shard(a_tar, order):
         image = f"set.tar/{n}.jpg"
         assert rows[image] == {"image": image, "identity": f"id{n}", "age": n}
     assert rows["set.tar/8.jpg"]["identity"] is None
-    assert ["1 pictures have no" in note for note in manifest.notes] == [True]
+    assert ["1 images have no" in note for note in manifest.notes] == [True]
 
 
 def test_the_nearest_name_has_the_last_word(a_tar):
@@ -214,7 +215,7 @@ def test_what_cannot_be_read_of_a_sample_costs_only_that(a_tar, member, reason):
     assert manifest.identities == ["0", "5"]
     assert manifest.ignored == ("set.tar/2.jpg",)
     (note,) = manifest.notes
-    assert note.startswith("set.tar: 1 pictures are left out")
+    assert note.startswith("set.tar: 1 images are left out")
     assert re.search(f"the first: set.tar/{member[0]}: .*({reason})", note)
 
 
@@ -305,8 +306,8 @@ def test_links_are_listed_and_not_followed(tmp_path):
     assert manifest.ignored == ("x.tar/a/link.jpg",)
 
 
-def test_without_a_picture(a_tar):
-    with pytest.raises(ArcwiseError, match=r"set\.tar: no picture in it"):
+def test_without_a_image(a_tar):
+    with pytest.raises(ArcwiseError, match=r"set\.tar: no image in it"):
         open_manifest(a_tar([("a.txt", "hello")]))
 
 
@@ -329,7 +330,7 @@ def test_damage_is_noted_and_costs_its_own_member(a_tar):
         manifest.read(2)
 
 
-def test_a_lost_class_costs_its_own_picture(a_tar):
+def test_a_lost_class_costs_its_own_image(a_tar):
     path = a_tar([(f"{n}.{end}", f"{n}") for n in range(4) for end in ("jpg", "cls")])
     whole = bytearray(path.read_bytes())
     whole[5 * 1024 + 10] ^= 0xFF  # the header of 2.cls
@@ -353,7 +354,7 @@ def written(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def pictures(manifest: Manifest) -> list[bytes]:
+def images(manifest: Manifest) -> list[bytes]:
     return [manifest.read(row) for row in range(len(manifest))]
 
 
@@ -365,12 +366,12 @@ def test_an_offset_table_that_fits_is_believed(written):
         manifest = open_manifest(path)
         assert manifest.understood == "3 tar shards, listed in train.index.parquet"
         assert manifest.table.column_names == ["image", "identity"]
-        assert pictures(manifest) == EVERY
+        assert images(manifest) == EVERY
     one = open_manifest(written / "train-000001.tar")
     assert 0 < len(one) < 12
     assert {image[:16] for image in one.images} == {"train-000001.tar"}
     table = open_manifest(written / "train.index.parquet")  # a table as any other
-    assert pictures(table) == EVERY
+    assert images(table) == EVERY
 
 
 def test_damage_to_a_header_hides_nothing_that_the_offset_table_lists(written):
@@ -409,7 +410,7 @@ def test_an_offset_table_that_does_not_fit_is_not_used(written, how):
     assert manifest.notes[0].startswith("train.index.parquet is damaged or of other shards")
     assert "identities from .json" in manifest.understood
     assert manifest.identities == [f"id{row // 4}" for row in range(12)]
-    assert pictures(manifest) == EVERY
+    assert images(manifest) == EVERY
 
 
 def test_an_offset_table_with_wrong_offsets_is_not_used(written):
@@ -421,16 +422,16 @@ def test_an_offset_table_with_wrong_offsets_is_not_used(written):
         pq.write_table(table.set_column(place, "shard_offset", offsets), index)
         manifest = open_manifest(written)
         assert "overlap or lie outside, and is not used" in manifest.notes[0]
-        assert pictures(manifest) == EVERY
+        assert images(manifest) == EVERY
 
 
 @pytest.mark.parametrize("kept", [[0], [11], range(11), range(1, 12), [0, 1, 2, 4, 5, 6, 8, 11]])
-def test_an_offset_table_that_names_fewer_pictures_is_not_used(written, kept):
+def test_an_offset_table_that_names_fewer_images_is_not_used(written, kept):
     index = written / "train.index.parquet"
     pq.write_table(pq.read_table(index).take(pa.array(kept)), index)
     manifest = open_manifest(written)
     assert manifest.notes[0].startswith("train.index.parquet does not name ")
-    assert pictures(manifest) == EVERY
+    assert images(manifest) == EVERY
 
 
 def test_shards_that_an_offset_table_names_may_be_missing(written):
@@ -449,12 +450,12 @@ def test_pairs_lie_beside(written):
     assert pairs["same"].to_pylist() == [True]
 
 
-@pytest.mark.parametrize("told", [
+@pytest.mark.parametrize("sidecar", [
     (".cls", "-1"), (".txt", "nan"), (".cls", ""), (".json", {"label": -1}),
     (".json", {"label": None}), (".json", {"identity": "None"}), (".json", {"identity": -1.0}),
 ])  # fmt: skip
-def test_who_is_nobody_is_no_identity(a_tar, told):
-    ending, text = told
+def test_who_is_nobody_is_no_identity(a_tar, sidecar):
+    ending, text = sidecar
     path = a_tar([("1.jpg", b"one"), ("1.cls", "a"), ("2.jpg", b"two"), (f"2{ending}", text)])
     found = open_manifest(path, identities=False).column("identity")
     assert found is not None

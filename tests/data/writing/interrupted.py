@@ -10,11 +10,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from importlib import import_module
 
-import arcwise.data.formats.open  # noqa: F401 - once, not in every child
-from arcwise.data.writing import WRITERS, copying
-from arcwise.data.writing.unfinished import Unfinished
+import arcwise.data.formats.opening  # noqa: F401 - once, not in every child
+from arcwise.data.writing import copying
+from arcwise.data.writing.work_folder import WorkFolder
 from arcwise.verbs.data_convert import convert
 
 MOMENTS = ("first", "middle", "last", "whole", "moving")
@@ -39,25 +38,23 @@ def deadly(work: Callable[..., None], calls: int) -> Callable[..., None]:
 
 
 def prepare(moment: str) -> Callable[[int, int], None]:
-    """Sets a trap; the function is told of progress."""
+    """Set a trap, and return a progress callback that dies at the moment."""
     copying._STEP = 1
     if moment == "whole":
-        Unfinished.declare_whole = deadly(Unfinished.declare_whole, 0)
+        WorkFolder.declare_whole = deadly(WorkFolder.declare_whole, 0)
     if moment == "moving":
         os.rename = deadly(os.rename, 1)
-        Unfinished.drop = deadly(Unfinished.drop, 0)  # where there is one file only
+        WorkFolder.drop = deadly(WorkFolder.drop, 0)  # where there is one file only
 
-    def told(done: int, total: int) -> None:
+    def die_at_moment(done: int, total: int) -> None:
         if done == {"first": 1, "middle": total // 2, "last": total}.get(moment):
             die()
 
-    return told
+    return die_at_moment
 
 
 def main(source: str, folder: str, forms: list[str]) -> None:
     """Kills a child for every form and moment."""
-    for writer in WRITERS.values():
-        import_module(f"arcwise.data.writing.{writer.partition('.')[0]}")
     for form in forms:
         for moment in MOMENTS:
             child = os.fork()

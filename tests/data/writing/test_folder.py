@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.writing.folder import FolderWriter, NewFolder
 
 PICTURES = [b"\x89PNG" + bytes([number]) * (13 * number) for number in range(5)]
@@ -57,8 +58,8 @@ def test_interrupted_anywhere_it_becomes_the_same_folder(
                     writer.add(row, PICTURES[row])
             assert writer.finish(rows) == ["out"]
             assert files(folder) == files(tmp_path / "00")
-    found = open_manifest(tmp_path / "00" / "out")
-    assert [found.read(row) for row in range(len(rows))] == [PICTURES[row] for row in rows]
+    manifest_read = open_manifest(tmp_path / "00" / "out")
+    assert [manifest_read.read(row) for row in range(len(rows))] == [PICTURES[row] for row in rows]
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Parquet files with the pictures in them: the same however often the writing was interrupted."""
+"""Parquet files with the images in them: the same however often the writing was interrupted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.manifest import Manifest, open_manifest
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.writing import parquet
 from arcwise.data.writing.parquet import ParquetWriter
 
@@ -28,7 +29,7 @@ def source(rows: int) -> Manifest:
     return Manifest(table, Path(), "source")
 
 
-def picture(row: int) -> bytes:
+def image(row: int) -> bytes:
     return b"\xff\xd8" + bytes([row]) * (row % 7) * 10
 
 
@@ -47,7 +48,7 @@ def written(folder: Path, rows: list[int], closed: list[int] = []) -> bytes:  # 
             writer = ParquetWriter(folder, "set.parquet", source(40))
             before = [one for one in rows if one < row]
             assert writer.resume() == (before[-1] + 1 if before else 0)
-        writer.add(row, picture(row))
+        writer.add(row, image(row))
     assert writer.finish(rows) == ["set.parquet"]
     writer.close()
     assert [one.name for one in folder.iterdir()] == ["set.parquet"]
@@ -66,10 +67,10 @@ def test_what_is_written_is_read_and_the_same_after_interruptions(tmp_path_facto
         data = written(folder / "once", rows)
         assert written(folder / "again", rows, closed) == data
     manifest = open_manifest(folder / "once" / "set.parquet")
-    assert [manifest.read(place) for place in range(len(rows))] == [picture(row) for row in rows]
-    wanted = source(40).select(rows).table
+    assert [manifest.read(place) for place in range(len(rows))] == [image(row) for row in rows]
+    expected = source(40).select(rows).table
     for name in ("identity", "age", "box", "fold"):
-        assert manifest.table[name].equals(wanted[name]), name
+        assert manifest.table[name].equals(expected[name]), name
     assert manifest.images[0].startswith("set.parquet/0/")
 
 
@@ -86,25 +87,25 @@ def test_row_groups_are_as_large_as_said_and_pictures_uncompressed(tmp_path, sma
     assert sum(counts) == 40
     assert max(counts) <= 7
     assert file.metadata.row_group(0).column(1).compression == "UNCOMPRESSED"
-    assert file.schema_arrow.field("image").type == parquet._PICTURE
+    assert file.schema_arrow.field("image").type == parquet._IMAGE
 
 
 def test_after_a_kill_it_starts_over_or_from_the_piece_before(tmp_path, small_groups):
     writer = ParquetWriter(tmp_path, "set.parquet", source(40))
     for row in range(10):
-        writer.add(row, picture(row))
+        writer.add(row, image(row))
     again = ParquetWriter(tmp_path, "set.parquet", source(40))  # the first one was killed
     assert again.resume() == 0
     for row in range(6):
-        again.add(row, picture(row))
+        again.add(row, image(row))
     again.close()
     third = ParquetWriter(tmp_path, "set.parquet", source(40))
     assert third.resume() == 6
-    third.add(6, picture(6))
+    third.add(6, image(6))
     fourth = ParquetWriter(tmp_path, "set.parquet", source(40))  # the third one was killed
     assert fourth.resume() == 6
     for row in range(6, 40):
-        fourth.add(row, picture(row))
+        fourth.add(row, image(row))
     fourth.finish(list(range(40)))
     assert (tmp_path / "set.parquet").read_bytes() == written(tmp_path / "x", list(range(40)))
     writer.close()

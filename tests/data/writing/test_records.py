@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.containers.recordio.framing import MAGIC_BYTES
-from arcwise.data.manifest import Manifest, open_manifest
-from arcwise.data.writing import record_lists
+from arcwise.data.containers.recordio.frames import MAGIC_BYTES
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
+from arcwise.data.writing import records as records_module
 from arcwise.data.writing.records import RecordWriter
 from arcwise.errors import ArcwiseError, ImageError
 
@@ -31,15 +32,15 @@ def described(identities: list[str | None]) -> Manifest:
     return Manifest(pa.table(columns), Path(), "source")
 
 
-def write(folder: Path, manifest: Manifest, pictures: list[bytes | None]) -> Path:
-    """`train.rec` of those pictures that are there; nothing else is in the folder after it."""
+def write(folder: Path, manifest: Manifest, images: list[bytes | None]) -> Path:
+    """`train.rec` of those images that are there; nothing else is in the folder after it."""
     for old in folder.iterdir():
         old.unlink()
     writer = RecordWriter(folder, "train.rec", manifest)
     assert writer.resume() == 0
-    added = [row for row, data in enumerate(pictures) if data is not None]
+    added = [row for row, data in enumerate(images) if data is not None]
     for row in added:
-        writer.add(row, pictures[row])
+        writer.add(row, images[row])
     names = writer.finish(added)
     writer.close()
     assert sorted(names) == sorted(one.name for one in folder.iterdir())
@@ -48,7 +49,7 @@ def write(folder: Path, manifest: Manifest, pictures: list[bytes | None]) -> Pat
 
 
 def records(path: Path) -> dict[int, tuple[int, object, int, bytes]]:
-    """Key → flag, label, id, picture; read as mxnet's documentation says, and not by our code."""
+    """Key → flag, label, id, image; read as mxnet's documentation says, and not by our code."""
     data, found = path.read_bytes(), {}
     for line in path.with_suffix(".idx").read_text().splitlines():
         key, position = map(int, line.split("\t"))
@@ -75,13 +76,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_is_written_is_read(folder: Path, found, sort: bool):
     found = sorted(found, key=lambda one: one[0] or "") if sort else found
     found[0] = (*found[0][:2], True)
-    identities, pictures, there = zip(*found, strict=True)
+    identities, images, there = zip(*found, strict=True)
     source = described([*identities])
     added = [one if there else None for _, one, there in found]
     path = write(folder, source, added)
     kept = np.flatnonzero(there).tolist()
     manifest = open_manifest(path, identities=False)
-    assert [manifest.read(row) for row in range(len(manifest))] == [pictures[row] for row in kept]
+    assert [manifest.read(row) for row in range(len(manifest))] == [images[row] for row in kept]
     columns = source.table.take(kept).drop_columns(["image"])
     assert manifest.table.drop_columns(["image"]).equals(columns)
     assert manifest.understood == "RecordIO, as train.manifest.parquet lists it"
@@ -93,7 +94,7 @@ def test_what_is_written_is_read(folder: Path, found, sort: bool):
 def test_without_the_table_the_labels_tell_the_identities_apart(folder: Path, found, sort: bool):
     found = sorted(found, key=lambda one: one[0] or "") if sort else found
     identities = [one[0] or None for one in found]
-    path = write(folder, described(identities), [b"picture"] * len(found))
+    path = write(folder, described(identities), [b"image"] * len(found))
     path.with_suffix(".manifest.parquet").unlink()
     manifest = open_manifest(path, identities=False)
     order = sorted({one for one in identities if one})
@@ -168,18 +169,18 @@ def test_names_of_files_cannot_break_the_list(tmp_path: Path):
 @pytest.mark.parametrize("identities", [["a", "a", None, "b"], ["a", "a", "b", "c"]])
 def test_wherever_it_was_cut_off_it_goes_on(tmp_path: Path, identities: list[str | None]):
     source = described(identities)
-    pictures = [b"1", None, b"2nd." + MAGIC_BYTES, b"third"]
+    images = [b"1", None, b"2nd." + MAGIC_BYTES, b"third"]
     work, plain = tmp_path / "work", tmp_path / "plain"
     work.mkdir()
     plain.mkdir()
-    write(plain, source, pictures)
+    write(plain, source, images)
     expected = {one.name: one.read_bytes() for one in plain.iterdir()}
     resumed = set()
     for length in range(0, len(expected["train.rec"]) + 1, 3):
         (work / "train.rec").write_bytes(expected["train.rec"][:length])
         writer = RecordWriter(work, "train.rec", source)
         start = writer.resume()
-        for row, data in enumerate(pictures):
+        for row, data in enumerate(images):
             if row >= start and data is not None:
                 writer.add(row, data)
         writer.finish([0, 2, 3])
@@ -225,7 +226,7 @@ def test_what_is_left_of_a_file_cut_short_keeps_its_columns(
     names = ["a", "a", "b", "b"] if sort else ["a", "b", "a", "b"]
     source = described(names)
     path = write(tmp_path, source, [b"x" * 500] * 4)
-    os.truncate(path, 1300)  # in the middle of the third picture
+    os.truncate(path, 1300)  # in the middle of the third image
     if without_index:
         path.with_suffix(".idx").unlink()
     manifest = open_manifest(path)
@@ -247,12 +248,12 @@ def test_the_layout_is_said(tmp_path: Path):
 
 
 def test_what_a_rec_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(record_lists, "EXACT", 2)
+    monkeypatch.setattr(records_module, "EXACT", 2)
     with pytest.raises(ArcwiseError, match=r"3 identities; the labels of a \.rec tell 2 apart"):
         RecordWriter(tmp_path, "train.rec", described(["a", "b", "c"]))
     writer = RecordWriter(tmp_path, "train.rec", described(["a", "b"]))
     writer.resume()
-    monkeypatch.setattr("arcwise.data.containers.recordio.framing.LONGEST", 40)
+    monkeypatch.setattr("arcwise.data.containers.recordio.frames.LONGEST", 40)
     with pytest.raises(ArcwiseError, match=r"some/1\.jpg: 41 bytes; a RecordIO record holds at"):
         writer.add(1, bytes(17))
     writer.close()

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.manifest import Manifest, open_manifest
-from arcwise.data.names import picture_ending
+from arcwise.data.file_names import image_ending
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.writing.shards import ShardWriter
 
 ROWS = 30
@@ -34,7 +35,7 @@ def source() -> Manifest:
     return Manifest(table, Path(), "source")
 
 
-def picture(row: int) -> bytes:
+def image(row: int) -> bytes:
     return (b"\x89PNG" if row % 4 == 0 else b"\xff\xd8") + bytes([row]) * (row * 37)
 
 
@@ -46,7 +47,7 @@ def writer_in(folder: Path) -> ShardWriter:
 def written(folder: Path, rows: list[int]) -> dict[str, bytes]:
     writer = writer_in(folder)
     for row in rows:
-        writer.add(row, picture(row))
+        writer.add(row, image(row))
     names = writer.finish(rows)
     writer.close()
     assert names[-1] == "train.index.parquet"
@@ -66,14 +67,14 @@ def test_what_is_written_is_read(tmp_path_factory, rows):
     by_table = open_manifest(folder)
     (folder / "train.index.parquet").unlink()
     by_scan = open_manifest(folder)
-    wanted = source().select(rows).table
+    expected = source().select(rows).table
     for manifest in (by_table, by_scan):
-        assert [manifest.read(place) for place in range(len(rows))] == [*map(picture, rows)]
-        assert manifest.identities == wanted["identity"].to_pylist()
-        if any(wanted["age"].is_valid().to_pylist()):
-            assert manifest.column("age") == wanted["age"].to_pylist()
-        assert manifest.column("box") == wanted["box"].to_pylist()
-    assert by_table.table["box"].equals(wanted["box"])
+        assert [manifest.read(place) for place in range(len(rows))] == [*map(image, rows)]
+        assert manifest.identities == expected["identity"].to_pylist()
+        if any(expected["age"].is_valid().to_pylist()):
+            assert manifest.column("age") == expected["age"].to_pylist()
+        assert manifest.column("box") == expected["box"].to_pylist()
+    assert by_table.table["box"].equals(expected["box"])
     assert by_table.images == by_scan.images
 
 
@@ -94,7 +95,7 @@ def test_the_real_tarfile_reads_the_webdataset_layout(tmp_path):
         values = {"identity": f"Mü/{row // 3}", "box": [row, 1, 2, 3], "shard": "an older one"}
         values |= {"age": float(row)} if row % 5 else {}
         assert json.loads(sample.pop("json")) == values
-        assert sample == {picture_ending(picture(row))[1:]: picture(row)}
+        assert sample == {image_ending(image(row))[1:]: image(row)}
 
 
 def test_bytes_are_those_that_tarfile_writes(tmp_path):
@@ -128,7 +129,7 @@ def test_after_a_kill_anywhere_the_result_is_the_same(tmp_path, last):
     whole = written(tmp_path / "once", EVERY)
     writer = writer_in(tmp_path / "killed")
     for row in range(last + 1):
-        writer.add(row, picture(row))
+        writer.add(row, image(row))
     writer.close()
     shards = sorted((tmp_path / "killed").iterdir())
     size = shards[-1].stat().st_size
@@ -142,7 +143,7 @@ def test_after_a_kill_anywhere_the_result_is_the_same(tmp_path, last):
         assert start <= last + (left == size)
         assert start >= last or left < size - 1024
         for row in range(start, ROWS):
-            again.add(row, picture(row))
+            again.add(row, image(row))
         again.finish(EVERY)
         assert {one.name: one.read_bytes() for one in folder.iterdir()} == whole
 
@@ -161,10 +162,10 @@ def test_rows_that_were_left_out_before_stay_out(tmp_path):
     whole = written(tmp_path / "once", rows)
     writer = writer_in(tmp_path / "again")
     for row in rows[:4]:
-        writer.add(row, picture(row))
+        writer.add(row, image(row))
     writer.close()
     writer = writer_in(tmp_path / "again")
     assert writer.resume() == 9
-    writer.add(20, picture(20))
+    writer.add(20, image(20))
     writer.finish(rows)
     assert {one.name: one.read_bytes() for one in (tmp_path / "again").iterdir()} == whole

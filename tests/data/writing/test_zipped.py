@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.manifest import Manifest, open_manifest
-from arcwise.data.writing import stored
-from arcwise.data.writing.stored import StoredZip
-from arcwise.data.writing.zipped import ZipWriter
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
+from arcwise.data.writing import zipped
+from arcwise.data.writing.zipped import StoredZip, ZipWriter
 
 PICTURES = [b"\xff\xd8" + bytes([number]) * (13 * number) for number in range(5)]
 
@@ -53,10 +53,10 @@ def test_cut_anywhere_it_becomes_the_same_archive(
 
 def test_it_is_a_data_set(tmp_path: Path) -> None:
     write(tmp_path, manifest(["x.rec/1", "b.png", "c", "1.jpg", "C.jpg"]), skip=1)
-    found = open_manifest(tmp_path / "out.zip")
-    assert found.images == ["a/000000001.jpg", "a/c.jpg", "ä/1.jpg", "a/C-2.jpg"]
-    assert found.identities == ["a", "a", "ä", "a"]
-    assert [found.read(row) for row in range(4)] == [PICTURES[row] for row in (0, 2, 3, 4)]
+    written = open_manifest(tmp_path / "out.zip")
+    assert written.images == ["a/000000001.jpg", "a/c.jpg", "ä/1.jpg", "a/C-2.jpg"]
+    assert written.identities == ["a", "a", "ä", "a"]
+    assert [written.read(row) for row in range(4)] == [PICTURES[row] for row in (0, 2, 3, 4)]
 
 
 def test_close_keeps_what_was_added(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_far_members_and_many_of_them(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_member_of_4_gib_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "_MOST", 3)
+    monkeypatch.setattr(zipped, "_MOST", 3)
     archive = StoredZip(tmp_path / "one.zip")
-    with pytest.raises(ValueError, match=r"big: 3 bytes; expected a picture below 4 GiB"):
+    with pytest.raises(ValueError, match=r"big: 3 bytes; expected an image below 4 GiB"):
         archive.add("big", b"123")
     archive.close()

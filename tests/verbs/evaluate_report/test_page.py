@@ -14,8 +14,8 @@ import pytest
 from arcwise.bundle import add_thresholds, read_bundle
 from arcwise.data.manifest import Manifest
 from arcwise.evaluation import ScoreMap
-from arcwise.verbs.evaluate import Evaluation, evaluate
-from arcwise.verbs.evaluate_report.line import line
+from arcwise.verbs.evaluate import EvaluationResult, evaluate
+from arcwise.verbs.evaluate_report.curves import shown_threshold
 
 from ...report import checks, chromium
 from ..conftest import search_threshold
@@ -32,12 +32,14 @@ def words(page: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def measured(model: Path, new: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+def measured(
+    model: Path, new: Manifest, tmp_path_factory: pytest.TempPathFactory
+) -> EvaluationResult:
     return evaluate(model, new, out=tmp_path_factory.mktemp("page"))
 
 
 @pytest.fixture(scope="module")
-def page(measured: Evaluation) -> str:
+def page(measured: EvaluationResult) -> str:
     assert measured.report is not None
     return measured.report.read_text()
 
@@ -46,7 +48,7 @@ def test_everything_is_there(page: str) -> None:
     assert titles(page) == [
         "Results",
         "Measured on",
-        "Measures",
+        "Metrics",
         "Same or not (ROC)",
         "Both errors (DET)",
         "Similarities of pairs",
@@ -66,14 +68,14 @@ def test_everything_is_there(page: str) -> None:
     ]
 
 
-def test_what_it_was_measured_on(page: str, measured: Evaluation) -> None:
+def test_what_it_was_measured_on(page: str, measured: EvaluationResult) -> None:
     said = words(page)
     about = measured.about
     for fact in (
-        "72 pictures of 12 identities",
+        "72 images of 12 identities",
         "The model was not made with any of them.",
         "identities left out, because a model was made with them 0",
-        "gallery studio pictures",
+        "gallery studio images",
         "mated and impostor pairs 180 and 2,376",
         about.fingerprint[:16],
         measured.fingerprint[:16],
@@ -83,10 +85,10 @@ def test_what_it_was_measured_on(page: str, measured: Evaluation) -> None:
         assert fact in said, fact
 
 
-def test_no_number_that_is_not_resolved(page: str, measured: Evaluation) -> None:
-    known = {(one.name, f"{one.rate:.4f}") for one in measured.measures if one.rate.resolved}
-    thin = [one for one in measured.measures if not one.rate.resolved]
-    thin = [one for one in thin if (one.name, f"{one.rate:.4f}") not in known]  # of all pictures
+def test_no_number_that_is_not_resolved(page: str, measured: EvaluationResult) -> None:
+    known = {(one.name, f"{one.rate:.4f}") for one in measured.metrics if one.rate.resolved}
+    thin = [one for one in measured.metrics if not one.rate.resolved]
+    thin = [one for one in thin if (one.name, f"{one.rate:.4f}") not in known]  # of all images
     assert thin
     said = words(page)
     for one in thin:
@@ -94,7 +96,7 @@ def test_no_number_that_is_not_resolved(page: str, measured: Evaluation) -> None
     assert "because there are too few cases: TAR at FAR 0.001" in said
 
 
-def test_every_search_and_pair_is_shown(page: str, measured: Evaluation) -> None:
+def test_every_search_and_pair_is_shown(page: str, measured: EvaluationResult) -> None:
     missed = np.count_nonzero(measured.retrieval.rank > 1)
     worst = int(re.findall(r"among the ([\d,]+) of 72 queries", words(page))[0])
     assert worst == missed
@@ -103,19 +105,19 @@ def test_every_search_and_pair_is_shown(page: str, measured: Evaluation) -> None
     assert "the model's own threshold for a false-accept rate of 10%" in words(page)
 
 
-def test_the_line(measured: Evaluation, served: Path, new: Manifest) -> None:
-    own = line(measured)
+def test_the_line(measured: EvaluationResult, served: Path, new: Manifest) -> None:
+    own = shown_threshold(measured)
     assert own is not None
-    assert own.place == -1.0  # of the model, at FAR 10 %
+    assert own.similarity == -1.0  # of the model, at FAR 10 %
     plain = evaluate(served, new)
     if not plain.thresholds:
-        found = line(plain)
+        found = shown_threshold(plain)
         assert found is not None
-        assert found.place == plain.verification.threshold_at(0.01)
+        assert found.similarity == plain.verification.threshold_at(0.01)
 
 
 @pytest.mark.skipif(chromium.found() is None, reason="no Chromium here: apt-get install chromium")
-def test_in_a_browser(measured: Evaluation) -> None:
+def test_in_a_browser(measured: EvaluationResult) -> None:
     assert measured.report is not None
     with chromium.running() as browser:
         for width in (360, 1280):
@@ -139,7 +141,7 @@ def test_promises_of_searches_and_of_probabilities(
     result = evaluate(folder, new, out=tmp_path / "out")
     assert result.report is not None
     text = result.report.read_text()
-    assert "0.1, 100 identities, 1 templates each 0.500 (0.500 – 0.500)" in words(text)
+    assert "0.1, 100 identities, 1 template each 0.500 (0.500 – 0.500)" in words(text)
     assert {
         "The model's own search thresholds",
         "FPIR, promised and here",
@@ -150,13 +152,13 @@ def test_promises_of_searches_and_of_probabilities(
 def test_two_models_side_by_side(
     model: Path, retrained: Path, new: Manifest, tmp_path: Path
 ) -> None:
-    result = evaluate(model, new, beside=[retrained], out=tmp_path)
+    result = evaluate(model, new, baselines=[retrained], out=tmp_path)
     assert result.report is not None
     text = result.report.read_text()
     first, second = result.models
     said = words(text)
     assert f"{first} and {second} on {new.name}" in said
-    assert f"measure {first} {second}" in said
+    assert f"metric {first} {second}" in said
     assert f"Answered by {first}." in said
     for drawing in ("ROC:", "DET:", "Cumulative match", "Open-set", "Similarities", "Angles"):
         (label,) = re.findall(f'aria-label="({drawing}[^"]*)"', text)
@@ -164,7 +166,7 @@ def test_two_models_side_by_side(
         assert second in label
 
 
-def test_vectors_without_pictures(measured: Evaluation, tmp_path: Path) -> None:
+def test_vectors_without_images(measured: EvaluationResult, tmp_path: Path) -> None:
     vectors = measured.vectors
     flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
     table = pa.table({"vector": flat, "identity": measured.manifest.identities})

@@ -1,7 +1,7 @@
 """Random numbers by name: each is a hash of its view's key and its own name, and of nothing else.
 
-A view is therefore the same whichever views are made beside it, in whatever order, by however many
-processes and on whatever device; and an operation that is turned on changes no other's numbers.
+A view therefore does not depend on the other views of its batch, on their order, on the number of
+processes or on the device. Turning an operation on changes the numbers of no other operation.
 The hash is the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
 """
 
@@ -18,21 +18,21 @@ _WORD = 2**64 - 1
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def view_keys(seed: int, step: int, places: ArrayLike) -> Keys:
-    """(N,) keys of the views at these places of a step's batch."""
+def view_keys(seed: int, step: int, positions: ArrayLike) -> Keys:
+    """Return (N,) keys of the views at these positions of a step's batch."""
     start = np.array([seed & _WORD], np.uint64)
     of_step = _mixed(_mixed(start) ^ np.array([step], np.uint64))
-    return _mixed(of_step ^ np.asarray(places).astype(np.uint64))
+    return _mixed(of_step ^ np.asarray(positions).astype(np.uint64))
 
 
 def uniform(keys: Keys, name: str, low: float = 0.0, high: float = 1.0) -> NDArray[np.float64]:
-    """(N,) numbers, evenly spread from low to high: the ones of that name."""
+    """Return (N,) numbers of that name, evenly spread from low to high."""
     words = _mixed(keys ^ _mixed(np.array([crc32(name.encode())], np.uint64)))
     return low + (high - low) * ((words >> np.uint64(11)).astype(np.float64) * 2.0**-53)
 
 
 def chosen(keys: Keys, name: str, probability: float) -> NDArray[np.int64]:
-    """The places of the views that the operation of that name is for."""
+    """Return the positions of the views that the operation of that name is applied to."""
     return np.flatnonzero(uniform(keys, name) < probability)
 
 

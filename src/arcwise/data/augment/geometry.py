@@ -10,24 +10,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from arcwise.data.augment.draws import Keys, uniform
-from arcwise.data.augment.settings import Augment
+from arcwise.data.augment.ranges import Augment
 
 
 def warp(planes: Tensor, settings: Augment, size: int, keys: Keys) -> Tensor:
-    """(N, 3, h, w) pictures → (N, 3, size, size) views of them; outside is the mirror image."""
+    """(N, 3, h, w) images → (N, 3, size, size) views. Outside an image is its mirror image."""
     maps = torch.from_numpy(homography(settings, keys)).to(planes.device)
     grid = _grid(maps, size, tilted=settings.perspective > 0)
     return functional.grid_sample(planes, grid, padding_mode="reflection", align_corners=False)
 
 
 def homography(settings: Augment, keys: Keys) -> np.ndarray:
-    """(N, 3, 3) float32: from a view to its picture, each from -1 to 1 in both directions."""
+    """Return (N, 3, 3) float32 maps from a view to its image, both from -1 to 1 each way."""
     side = np.exp(uniform(keys, "zoom", math.log(settings.zoom), 0.0))
     stretch = np.exp(uniform(keys, "aspect", -settings.aspect, settings.aspect) / 2)
     longer = side * np.maximum(stretch, 1 / stretch)
     reach = settings.perspective
     across, down = (np.tanh(uniform(keys, f"tilt {way}", -reach, reach) / 2) for way in "xy")
-    spread = 1 / (1 - np.abs(across) - np.abs(down))  # of the corner that a tilt takes farthest out
+    spread = 1 / (1 - np.abs(across) - np.abs(down))  # of the corner farthest out
     fit = np.minimum(1, np.maximum(1, longer) / (longer * spread))  # a tilt shows nothing outside
     sx, sy = fit * side * stretch, fit * side / stretch
     room = np.clip(1 - fit * longer * spread, 0, None)  # how far a view can move and stay inside
@@ -43,7 +43,7 @@ def homography(settings: Augment, keys: Keys) -> np.ndarray:
 
 
 def _grid(maps: Tensor, size: int, *, tilted: bool) -> Tensor:
-    """(N, size, size, 2): where the pixels' centres lie in the pictures.
+    """Return (N, size, size, 2): where the pixels' centres lie in the images.
 
     Kornia's warp_perspective takes twice the time for the same: it multiplies every pixel by the
     whole matrix, where rows and columns add up.

@@ -1,17 +1,17 @@
-"""Views for real photographs, complete: `recipe("faces").replace(augment=presets.faces())`.
+"""Complete augmentation for real photographs, damage by lens, sensor and file included.
 
-The recipes of the small encoder do without the damage to lens, sensor and file: in a run of minutes
-it cost recall on good pictures and brought none on damaged ones. These are for encoders and runs
-that are large enough to learn both.
+The recipes of the small encoder do without that damage: in a run of minutes it cost recall on good
+images and gained none on damaged ones. These presets are for encoders and runs that are large
+enough to learn both.
 """
 
 from __future__ import annotations
 
-from arcwise.data.augment.settings import Augment
+from arcwise.data.augment.ranges import Augment
 
 
 def faces() -> Augment:
-    """Aligned faces: a slight crop, other light, and what cameras far away make of a face.
+    """Return the settings for aligned faces: a slight crop, other light, low resolution.
 
     A fifth of the views lose resolution, as in AdaFace (arXiv 2204.00964, section 4.1).
     """
@@ -33,7 +33,7 @@ def faces() -> Augment:
 
 
 def products() -> Augment:
-    """Things photographed by hand, anywhere in the picture, and studio pictures of them."""
+    """Return the settings for things photographed by hand, and for studio images of them."""
     return Augment(
         zoom=0.4,
         aspect=0.15,

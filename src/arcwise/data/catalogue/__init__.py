@@ -1,11 +1,10 @@
-"""Real data sets that anybody may download: what they are, whose, and where from."""
+"""Public data sets by name: what is in them, their licences and their files."""
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, suggestion
 
 
 @dataclass(frozen=True)
@@ -13,10 +12,10 @@ class RemoteFile:
     """A file to download.
 
     Attributes:
-        name: what it is called here.
-        url: where it is.
-        sha256: the digest that a public source states, in hexadecimal; empty if none does.
-        md5: likewise.
+        name: of the file when downloaded.
+        url: of the file.
+        sha256: the published digest, in hexadecimal; empty if there is none.
+        md5: the same.
     """
 
     name: str
@@ -31,21 +30,21 @@ class DataSet:
 
     Attributes:
         name: what users type.
-        about: what is on the pictures.
-        pictures: how many.
-        identities: of how many.
+        about: what the images show.
+        images: number of images.
+        identities: number of identities.
         size: of the download; estimated where no source states it.
-        licence: under which terms.
-        cite: what its makers want cited.
+        licence: its terms.
+        cite: the publication to cite.
         origin: the page to read about it.
         files: what is downloaded.
-        mirror: its folder in the one that ARCWISE_DATA names.
-        mirrored: what of it is there.
+        mirror: its folder inside the one that ARCWISE_DATA names.
+        mirrored: the part of it that a mirror has.
     """
 
     name: str
     about: str
-    pictures: int
+    images: int
     identities: int
     size: str
     licence: str
@@ -65,8 +64,8 @@ CATALOGUE = {
     for one in (
         DataSet(
             name="grocery",
-            about="groceries in shops, and a studio picture of each product",
-            pictures=5125 + 81,
+            about="groceries in shops, and a studio image of each product",
+            images=5125 + 81,
             identities=81,
             size="an estimated 150 MB to download",
             licence="MIT, © 2019 Marcus Klasson",
@@ -82,7 +81,7 @@ CATALOGUE = {
         DataSet(
             name="omniglot",
             about="hand-written characters of 50 alphabets",
-            pictures=32_460,
+            images=32_460,
             identities=1623,
             size="16 MB to download",
             licence="MIT, © 2015 Brenden Lake",
@@ -108,7 +107,7 @@ CATALOGUE = {
         DataSet(
             name="lfw",
             about="faces of public people in press photographs, 250 x 250, not aligned",
-            pictures=13_233,
+            images=13_233,
             identities=5749,
             size="173 MB to download",
             licence="for research; the photographs belong to their owners, and results on them "
@@ -130,12 +129,12 @@ CATALOGUE = {
                 ),
             ),
             mirror="lfw112",
-            mirrored="10,562 pictures aligned to 112 x 112, folds 1 to 8 and people in no pair",
+            mirrored="10,562 images aligned to 112 x 112, folds 1 to 8 and people in no pair",
         ),
         DataSet(
             name="fruits",
             about="apples, cherries and tomatoes, each piece turned before a white wall",
-            pictures=48_236,
+            images=48_236,
             identities=63,
             size="an estimated 300 MB to download",
             licence="CC BY-SA 4.0, © 2017- Mihai Oltean",
@@ -151,14 +150,13 @@ CATALOGUE = {
 }
 
 
-def named(name: str) -> DataSet:
-    """The data set of this name.
+def find_data_set(name: str) -> DataSet:
+    """Return the data set of this name.
 
     Raises:
-        ArcwiseError: there is none; the message has those there are.
+        ArcwiseError: there is none; the message lists all names.
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    close = difflib.get_close_matches(name, CATALOGUE, 1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    raise ArcwiseError(f"no data set {name!r}; known are {', '.join(CATALOGUE)}{hint}")
+    hint = suggestion(name, CATALOGUE) or "choose one of these"
+    raise ArcwiseError(f"no data set {name!r}; {hint} (known: {', '.join(CATALOGUE)})")

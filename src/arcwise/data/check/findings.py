@@ -1,4 +1,4 @@
-"""What may be wrong with a data set, and how it is listed."""
+"""The kinds of findings in a data set, and how they are listed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _SHOWN = 10
 
 
 class Unreadable(NamedTuple):
-    """A picture that cannot be used, and why."""
+    """An image that cannot be used, and why."""
 
     image: str
     reason: str
 
 
 class Duplicates(NamedTuple):
-    """Pictures with exactly the same pixels."""
+    """Images with exactly the same pixels."""
 
     images: tuple[str, ...]
     identities: tuple[str, ...]
@@ -24,12 +24,12 @@ class Duplicates(NamedTuple):
 
 
 class NearDuplicates(NamedTuple):
-    """Pictures with nearly the same pixels: one was resized, compressed, brightened, cropped."""
+    """Images with nearly the same pixels: one was resized, compressed, brightened, cropped."""
 
     images: tuple[str, ...]
     identities: tuple[str, ...]
     places: tuple[str, ...]  # data sets and splits
-    similarity: float  # of the two least alike that are tied together
+    similarity: float  # the lowest of two images that a link ties
 
     @property
     def wrong(self) -> bool:
@@ -42,18 +42,18 @@ class NearDuplicates(NamedTuple):
         return len(self.places) > 1
 
     def order(self) -> tuple[bool, bool, float]:
-        """What to sort by: wrong labels first, then leaks, then the most alike."""
+        """Return the sort key: wrong labels first, then leaks, then the most alike."""
         return not self.wrong, not self.leaked, -self.similarity
 
 
 class Finding(NamedTuple):
-    """One kind of thing that was found, as it is listed.
+    """One kind of finding, as it is listed.
 
     Attributes:
         title: what it is.
-        lines: one for each time it was found.
-        problem: whether it wants mending before training or measuring; else it is worth knowing.
-        once: whether it counts as one problem however often it was found, being one decision.
+        lines: one for each occurrence.
+        problem: whether it is to be solved before training or measuring; else it is a note.
+        once: whether all occurrences count as one problem.
     """
 
     title: str
@@ -63,35 +63,35 @@ class Finding(NamedTuple):
 
     @property
     def problems(self) -> int:
-        """How many problems it is."""
+        """The number of problems that it counts as."""
         return self.problem * (min(1, len(self.lines)) if self.once else len(self.lines))
 
     def listed(self) -> Iterator[str]:
-        """The title, with which of the two it is, and the first lines; nothing without any."""
+        """Yield the title, marked as problem or note, and the first lines, if there are lines."""
         yield from section(f"{'problem' if self.problem else 'note'}: {self.title}", self.lines)
 
 
 def near_findings(groups: Sequence[NearDuplicates], to: str = "") -> list[Finding]:
-    """Groups of nearly the same pictures, each once, under the worst that it may be.
+    """Return findings for groups of near-duplicates, each group in the worst kind that fits.
 
-    Of one identity in one place they are no problem: photographs taken one after the other, or
-    renderings.
+    Near-duplicates of one identity in one place are no problem: a burst of photographs, for
+    example.
     """
     wrong = [one for one in groups if one.wrong]
     leaks = [one for one in groups if one.leaked and not one.wrong]
     rest = [one for one in groups if not (one.wrong or one.leaked)]
     return [
-        Finding(title, [f"{' ~ '.join(one.images)} ({one.similarity:.3f})" for one in found], bad)
-        for title, found, bad in (
-            (f"nearly one picture{to}, two identities", wrong, True),
-            (f"nearly one picture{to}, two splits or data sets", leaks, True),
-            (f"nearly the same picture{to}", rest, False),
+        Finding(title, [f"{' ~ '.join(one.images)} ({one.similarity:.3f})" for one in group], bad)
+        for title, group, bad in (
+            (f"nearly one image{to}, two identities", wrong, True),
+            (f"nearly one image{to}, two splits or data sets", leaks, True),
+            (f"nearly the same image{to}", rest, False),
         )
     ]
 
 
 def section(title: str, lines: Sequence[str]) -> Iterator[str]:
-    """A title with the number of lines and the first of them; nothing when there are none."""
+    """Yield a title with the number of lines, and the first of them; nothing without lines."""
     if lines:
         yield f"  {title} ({len(lines):,})"
         yield from (f"    {line}" for line in lines[:_SHOWN])

@@ -1,4 +1,4 @@
-"""Values or links → the groups of things that they tie together."""
+"""Groups of equal values, and groups that links connect."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 
 class Links(NamedTuple):
-    """Pairs of things that are alike.
+    """Pairs of rows that are alike.
 
     Attributes:
         a: (P,) int64, the first of each pair.
@@ -25,12 +25,12 @@ class Links(NamedTuple):
     similarity: NDArray[np.float32]
 
     def at(self, chosen: NDArray[np.generic]) -> Links:
-        """Some of them, by position or by mask."""
+        """Return some of them, by position or by mask."""
         return Links(self.a[chosen], self.b[chosen], self.similarity[chosen])
 
     @classmethod
     def joined(cls, parts: Sequence[Links]) -> Links:
-        """All of several."""
+        """Return all links of several."""
         return cls(
             np.concatenate([np.empty(0, np.int64), *(part.a for part in parts)]),
             np.concatenate([np.empty(0, np.int64), *(part.b for part in parts)]),
@@ -39,7 +39,7 @@ class Links(NamedTuple):
 
 
 def equal(values: NDArray[np.generic]) -> list[NDArray[np.int64]]:
-    """The positions, ascending, of each of (N,) values that occurs twice or more, first come first.
+    """Return the positions, ascending, of each of (N,) values that occurs more than once.
 
     Args:
         values: anything that can be sorted.
@@ -54,11 +54,11 @@ def equal(values: NDArray[np.generic]) -> list[NDArray[np.int64]]:
 
 
 class Group(NamedTuple):
-    """Things that links tie together.
+    """Rows that links connect.
 
     Attributes:
         members: (M,) int64, ascending.
-        least: the similarity of the two least alike that a link ties.
+        least: the lowest similarity of a link in it.
     """
 
     members: NDArray[np.int64]
@@ -66,7 +66,7 @@ class Group(NamedTuple):
 
 
 def connected(links: Links, count: int) -> list[Group]:
-    """The groups of two or more, of `count` things, that links make, first come first."""
+    """Return the connected groups of two or more among `count` rows, ordered by first member."""
     graph = coo_array((np.ones(len(links.a), bool), (links.a, links.b)), (count, count))
     number = connected_components(graph, directed=False)[1]
     least = np.ones(count, np.float32)

@@ -1,4 +1,4 @@
-"""Labels that a model's embeddings speak against: candidates, for a person to judge."""
+"""Labels that a model's embeddings contradict: candidates for a person to judge."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from arcwise.data.check.grouping import Links
 from arcwise.data.parallel import Progress
 
-Vectors = NDArray[np.float32]
-Numbers = NDArray[np.int64]
+_Vectors = NDArray[np.float32]
+_Numbers = NDArray[np.int64]
 
 QUANTILE = 0.25
 """Two identities are suspects above the similarity that three quarters of the pairs of one exceed.
@@ -22,35 +22,35 @@ The pairs that a wrong label made are among those measured; the lower quartile s
 less than a quarter of them is wrong.
 """
 MOST = 1000
-"""Links of identities that are listed, the closest."""
+"""Number of closest identities that are listed."""
 
 _TILE = 2048  # rows and columns of similarities at a time, 16 MiB
-_OWNERS = 2**22  # similarities of pictures with identities at a time
+_OWNERS = 2**22  # similarities of images with identities at a time
 
 
 class Outliers(NamedTuple):
-    """Pictures nearer to another identity's mean than to their own, by how much, most first.
+    """Images nearer to another identity's mean than to their own, by descending difference.
 
     Attributes:
-        rows: (M,) the pictures.
-        own: (M,) float32 cosine with the mean of the identity's other pictures.
+        rows: (M,) the images.
+        own: (M,) float32 cosine with the mean of the identity's other images.
         other: (M,) the identity whose mean is nearest.
         similarity: (M,) float32 cosine with that.
     """
 
-    rows: Numbers
-    own: Vectors
-    other: Numbers
-    similarity: Vectors
+    rows: _Numbers
+    own: _Vectors
+    other: _Numbers
+    similarity: _Vectors
 
 
 def suspicious_similarity(
-    vectors: Vectors, owner: NDArray[np.integer], seed: int = 0
+    vectors: _Vectors, owner: NDArray[np.integer], seed: int = 0
 ) -> float | None:
-    """The lower quartile of the similarities within identities; None if all have one picture.
+    """Return the lower quartile of the similarities within identities; None without pairs.
 
-    Every picture with another of its identity, drawn by the seed: large identities count by their
-    pictures, not by their pairs.
+    Each image is compared with one other of its identity, drawn by the seed, so that large
+    identities count by their images and not by their pairs.
 
     Args:
         vectors: (N, D) float32 unit rows.
@@ -67,18 +67,18 @@ def suspicious_similarity(
     return float(np.quantile(_cosines(vectors, a, b), QUANTILE))
 
 
-def nearest_pairs(vectors: Vectors, least: float) -> Links:
-    """Every row and the one nearest to it, where they are at least so similar; each pair once.
+def nearest_pairs(vectors: _Vectors, least: float) -> Links:
+    """Return every row with its nearest row, where they are similar enough; each pair once.
 
     Args:
         vectors: (N, D) float32 unit rows.
-        least: cosine.
+        least: lowest cosine.
     """
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     rows = np.arange(len(vectors))
-    found = [index.search(vectors[at : at + _TILE], 2) for at in rows[::_TILE]]
-    similarity, near = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    parts = [index.search(vectors[at : at + _TILE], 2) for at in rows[::_TILE]]
+    similarity, near = (np.concatenate(parts) for parts in zip(*parts, strict=True))
     itself = near[:, 0] == rows  # not so where another row is the same
     other = np.where(itself, near[:, 1], near[:, 0])
     similarity = np.where(itself, similarity[:, 1], similarity[:, 0])
@@ -89,13 +89,13 @@ def nearest_pairs(vectors: Vectors, least: float) -> Links:
 
 
 def pairs_above(
-    vectors: Vectors, least: float, *, progress: Progress | None = None
+    vectors: _Vectors, least: float, *, progress: Progress | None = None
 ) -> Iterator[Links]:
-    """The pairs of rows at least so similar, a tile of the triangle at a time.
+    """Yield the pairs of rows that are similar enough, one tile of the triangle at a time.
 
     Args:
         vectors: (N, D) float32 unit rows.
-        least: cosine.
+        least: lowest cosine.
         progress: called with the rows compared with all before them, and N.
     """
     for row in range(0, len(vectors), _TILE):
@@ -110,12 +110,12 @@ def pairs_above(
 
 
 def close_identities(pairs: Iterable[Links], owner: NDArray[np.integer], most: int = MOST) -> Links:
-    """The closest pictures of every two identities that pairs of pictures tie, the closest first.
+    """Return the closest pair of images of every two identities, the closest first.
 
     Args:
         pairs: of `pairs_above`.
-        owner: (N,) identities; pictures of none (-1) are passed over.
-        most: pairs of identities that are kept, the closest.
+        owner: (N,) identities; images without one (-1) are skipped.
+        most: number of pairs of identities to keep.
     """
     kept = Links.joined([])
     count = int(owner.max(initial=0)) + 1
@@ -129,11 +129,11 @@ def close_identities(pairs: Iterable[Links], owner: NDArray[np.integer], most: i
     return kept
 
 
-def outliers(vectors: Vectors, owner: NDArray[np.integer]) -> Outliers:
-    """The pictures that lie nearer to another identity's mean than to their own.
+def outliers(vectors: _Vectors, owner: NDArray[np.integer]) -> Outliers:
+    """Return the images that lie nearer to another identity's mean than to their own.
 
-    An identity's own mean is that of its other pictures; only identities with two pictures have
-    one, and only those are compared with.
+    The own mean of an image is that of its identity's other images. Identities with one image are
+    left out.
 
     Args:
         vectors: (N, D) float32 unit rows.
@@ -147,22 +147,22 @@ def outliers(vectors: Vectors, owner: NDArray[np.integer]) -> Outliers:
     sums = np.zeros((len(several), vectors.shape[1]), np.float32)
     np.add.at(sums, code[owner[rows]], vectors[rows])
     means = _unit(sums)
-    found = [_outliers(vectors, rows[:0], code[owner], sums, means)]
+    parts = [_outliers(vectors, rows[:0], code[owner], sums, means)]
     step = max(1, _OWNERS // max(1, len(several)))
     for start in range(0, len(rows) if len(several) > 1 else 0, step):
-        found.append(_outliers(vectors, rows[start : start + step], code[owner], sums, means))
-    rows, own, other, similarity = map(np.concatenate, zip(*found, strict=True))
+        parts.append(_outliers(vectors, rows[start : start + step], code[owner], sums, means))
+    rows, own, other, similarity = map(np.concatenate, zip(*parts, strict=True))
     order = np.argsort(own - similarity, kind="stable")
     return Outliers(rows[order], own[order], several[other[order]], similarity[order])
 
 
 def _outliers(
-    vectors: Vectors, rows: Numbers, code: Numbers, sums: Vectors, means: Vectors
+    vectors: _Vectors, rows: _Numbers, code: _Numbers, sums: _Vectors, means: _Vectors
 ) -> Outliers:
-    """Those among some rows; the other identity by its code."""
-    here, mine = vectors[rows], code[rows]
-    own = (here * _unit(sums[mine] - here)).sum(1)
-    similarity = here @ means.T
+    """Return the outliers among some rows, with the code of the other identity."""
+    chosen, mine = vectors[rows], code[rows]
+    own = (chosen * _unit(sums[mine] - chosen)).sum(1)
+    similarity = chosen @ means.T
     similarity[np.arange(len(rows)), mine] = -np.inf
     other = similarity.argmax(1) if len(rows) else mine
     best = similarity[np.arange(len(rows)), other]
@@ -170,11 +170,11 @@ def _outliers(
     return Outliers(rows[nearer], own[nearer], other[nearer], best[nearer])
 
 
-def _unit(vectors: Vectors) -> Vectors:
+def _unit(vectors: _Vectors) -> _Vectors:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
-def _cosines(vectors: Vectors, a: Numbers, b: Numbers) -> Vectors:
+def _cosines(vectors: _Vectors, a: _Numbers, b: _Numbers) -> _Vectors:
     parts = [
         np.einsum("nd,nd->n", vectors[a[at : at + _TILE]], vectors[b[at : at + _TILE]])
         for at in range(0, len(a), _TILE)

@@ -1,4 +1,4 @@
-"""Files that hold pictures by name; whose they are is not their business."""
+"""Files that hold images by name. Identities are read elsewhere, in `arcwise.data.formats`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ KINDS = {
 
 
 class Container(Protocol):
-    """A file that holds pictures by name; asked by several threads at once."""
+    """A file that holds images by name, read by several threads at once."""
 
     def __contains__(self, member: str) -> bool:
-        """Whether there is a picture of this name (it may still be unreadable)."""
+        """Return whether there is an image of this name (it may still be unreadable)."""
         ...
 
     def read(self, member: str, ref: str) -> bytes:
-        """The bytes of one picture.
+        """Return the bytes of one image.
 
         Args:
             member: its name in the container.
@@ -37,5 +37,5 @@ class Container(Protocol):
 
 
 def opener(ending: str) -> Callable[[str], Container]:
-    """What opens a file with this ending; it raises OSError or ArcwiseError."""
+    """Return the function that opens a file with this ending; it raises OSError or ArcwiseError."""
     return import_module(f"arcwise.data.containers.{KINDS[ending.lower()]}").open_container

@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable
 
-from arcwise.files import regular
+from arcwise.files import open_regular
 
 
 class PositionedFile:
@@ -18,13 +18,13 @@ class PositionedFile:
     """
 
     def __init__(self, path: str) -> None:
-        self._file = open(path, "rb", buffering=0, opener=regular)  # noqa: SIM115 - open as long as this is
+        self._file = open(path, "rb", buffering=0, opener=open_regular)  # noqa: SIM115 - open as long as this is
         self.size = os.fstat(self._file.fileno()).st_size
         self._lock = threading.Lock()
         weakref.finalize(self, self._file.close)  # with the container, without a warning
 
     def read_at(self, position: int, length: int) -> bytes:
-        """The bytes from a position on; fewer where the file ends."""
+        """Return the bytes from a position on; fewer where the file ends."""
         if hasattr(os, "pread"):
             return os.pread(self._file.fileno(), length, position)
         with self._lock:

@@ -16,12 +16,13 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-from arcwise.data.containers.footer import Footer
-from arcwise.data.containers.parquet import has_pictures, open_table
-from arcwise.data.containers.thrift import Malformed
-from arcwise.data.formats import numbered
-from arcwise.data.formats.folder import walk
-from arcwise.data.formats.layout import OWN_TABLES, SPLITS, is_picture, shown, unlisted
+from arcwise.data.containers import KINDS
+from arcwise.data.containers.parquet import holds_images, open_table
+from arcwise.data.containers.parquet.footer import Footer
+from arcwise.data.containers.parquet.thrift import Malformed
+from arcwise.data.formats.file_kinds import OWN_TABLES, SPLITS, is_image, printable, unlisted_notes
+from arcwise.data.formats.folder_walk import walk
+from arcwise.data.formats.numbered_files import missing_notes, stem_of
 from arcwise.data.formats.table import read_table
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -37,41 +38,42 @@ _SPLITS = SPLITS | {"training": "train", "testing": "test", "eval": "test", "eva
 
 
 def recognises(path: Path) -> bool:
-    """Whether a folder holds Parquet files, in itself or a few folders.
+    """Return whether a folder holds Parquet files, in itself or a few folders.
 
-    Where pictures lie there too, the files must lie in the folder itself or in `data/`, and either
-    be called like splits or name pictures that lie elsewhere.
+    Where images lie there too, the files must lie in the folder itself or in `data/`. Their names
+    must be those of splits, or they must name images that lie elsewhere.
     """
     if any((path / name).is_file() for name in OWN_TABLES):
         return False
     shards = False
     for one in _files(path):
-        if is_picture(one.name) or one.is_dir():
+        if is_image(one.name) or one.is_dir():
             near = (file for place in (path, path / "data") for file in place.glob(f"*{_ENDING}"))
-            return any(_is_shard(file) and _describes_pictures(file) for file in near)
+            return any(_is_shard(file) and _describes_images(file) for file in near)
         shards = shards or _is_shard(one)
     return shards
 
 
-def _describes_pictures(shard: Path) -> bool:
+def _describes_images(shard: Path) -> bool:
     try:
-        pictures = [one.name for one in pq.read_schema(shard) if has_pictures(one)]
+        image_columns = [one.name for one in pq.read_schema(shard) if holds_images(one)]
         footer = Footer(shard)
     except (pa.ArrowException, OSError, Malformed):
         return False
-    outside = any(footer.without(f"{one}.bytes") for one in pictures)
-    return bool(pictures) and (outside or _split_of(shard.name) is not None)
+    outside = any(footer.without(f"{one}.bytes") for one in image_columns)
+    return bool(image_columns) and (outside or _split_of(shard.name) is not None)
 
 
 def names_shards(path: Path) -> bool:
-    """Whether a path is a pattern that stands for Parquet files, with their ending or without."""
+    """Return whether a path is a pattern for Parquet files, with their ending or without."""
     if not _WILD.search(str(path)) or path.exists():
         return False
-    return path.suffix.lower() == _ENDING or bool(_matching(path)[2])
+    suffix = path.suffix.lower()
+    return suffix == _ENDING if suffix in KINDS else bool(_matching(path)[2])
 
 
 def read(path: Path, *, identities: bool = True, **columns: Any) -> Manifest:
-    """The manifest of all shards; its images are those of each, seen from the folder.
+    """Return the manifest of all shards, their images relative to the folder.
 
     Args:
         path: the folder, or a pattern.
@@ -85,13 +87,13 @@ def read(path: Path, *, identities: bool = True, **columns: Any) -> Manifest:
     names = [shard.relative_to(root).as_posix() for shard in shards]
     if path.is_dir():
         _one_configuration(path, names)
-    tables, notes, understood = [], list(numbered.missing(names)), ""
+    tables, notes, understood = [], list(missing_notes(names)), ""
     for shard, name in zip(shards, names, strict=True):
-        found = read_table(shard, identities=identities, **columns)
-        tables.append(_seen_from(found, name, moved=columns.get("images") is not None))
-        notes += found.notes
-        if "holds its pictures" in found.understood:
-            understood = ", which hold their pictures" if len(shards) > 1 else ", with its pictures"
+        manifest = read_table(shard, identities=identities, **columns)
+        tables.append(_relative_to_root(manifest, name, moved=columns.get("images") is not None))
+        notes += manifest.notes
+        if "holds its images" in manifest.understood:
+            understood = ", which hold their images" if len(shards) > 1 else ", with its images"
     tables, splits = _with_splits(tables, names)
     if None in splits and any(splits):
         without = [name for name, split in zip(names, splits, strict=True) if split is None]
@@ -101,30 +103,32 @@ def read(path: Path, *, identities: bool = True, **columns: Any) -> Manifest:
     except pa.ArrowException as problem:
         line = str(problem).partition("\n")[0]
         raise ArcwiseError(f"{path}: its files do not have the same columns ({line})") from None
-    if any(is_picture(one.name) or one.is_dir() for one in others):
+    if any(is_image(one.name) or one.is_dir() for one in others):
         listed: set[str] = set()
         if columns.get("images") is None:
             listed.update(*map(_paths, shards, names))
-            notes += unlisted(walk(path).files, names[0] if len(names) == 1 else "Parquet", listed)
-        others = [one for one in others if not is_picture(one.name) and not one.is_dir()]
-    found = ", ".join(dict.fromkeys(split for split in splits if split))
+            notes += unlisted_notes(
+                walk(path).files, names[0] if len(names) == 1 else "Parquet", listed
+            )
+        others = [one for one in others if not is_image(one.name) and not one.is_dir()]
+    split_names = ", ".join(dict.fromkeys(split for split in splits if split))
     files = f"{len(shards):,} Parquet file{'s' if len(shards) > 1 else ''}{understood}"
     return Manifest(
         table,
         root if columns.get("images") is None else columns["images"],
         path.resolve().name if path.is_dir() else root.resolve().name,
-        ignored=tuple(shown(one.relative_to(root).as_posix()) for one in others),
-        understood=files + (f", the splits in their names ({found})" if found else ""),
+        ignored=tuple(printable(one.relative_to(root).as_posix()) for one in others),
+        understood=files + (f", the splits in their names ({split_names})" if split_names else ""),
         notes=tuple(notes),
     )
 
 
 def _paths(shard: Path, name: str) -> Iterator[str]:
-    """What the paths in a shard's columns of pictures are, seen from the folder that all lie in."""
+    """Yield the paths in a shard's columns of images, relative to the folder of all shards."""
     folder = PurePosixPath(name).parent
     with open_table(shard) as file:
-        pictures = [one for one in file.schema_arrow if has_pictures(one)]
-        for one in pictures:
+        image_columns = [one for one in file.schema_arrow if holds_images(one)]
+        for one in image_columns:
             if one.type.get_field_index("path") >= 0:
                 table = file.read([f"{one.name}.path"], use_threads=False)
                 for place in pc.struct_field(table.column(one.name), "path").to_pylist():
@@ -132,14 +136,14 @@ def _paths(shard: Path, name: str) -> Iterator[str]:
 
 
 def _files(folder: Path, depth: int = 0) -> Iterator[Path]:
-    """The files of a folder and of the few in it; where these are many, they themselves."""
+    """Yield the files of a folder and of the few in it; where these are many, they themselves."""
     try:
         with os.scandir(folder) as inside:
-            found = sorted((one for one in inside if not one.name.startswith(".")), key=_by_name)
-    except OSError:  # who reads the folder otherwise says so
+            entries = sorted((one for one in inside if not one.name.startswith(".")), key=_by_name)
+    except OSError:  # another reader of the folder reports it
         return
-    yield from (folder / one.name for one in found if one.is_file())
-    folders = [folder / one.name for one in found if one.is_dir()]
+    yield from (folder / one.name for one in entries if one.is_file())
+    folders = [folder / one.name for one in entries if one.is_dir()]
     if depth == _DEEPEST or len(folders) > _MOST_FOLDERS:
         yield from folders
         return
@@ -157,7 +161,7 @@ def _is_shard(file: Path) -> bool:
 
 
 def _shards(path: Path) -> tuple[Path, list[Path], list[Path]]:
-    """The folder that all lie in, the shards, and what else lies in a folder."""
+    """Return the folder of all shards, the shards, and the other files in a folder."""
     if path.is_dir():
         files = list(_files(path))
         shards = [one for one in files if _is_shard(one)]
@@ -175,18 +179,18 @@ def _shards(path: Path) -> tuple[Path, list[Path], list[Path]]:
 
 
 def _matching(path: Path) -> tuple[Path, list[str], list[Path]]:
-    """The folder that a pattern starts from, the patterns for each number in it, their shards."""
+    """Return the folder a pattern starts from, a pattern for each number in it, and the shards."""
     root, parts = path, list[str]()
     while _WILD.search(str(root)):
         parts.insert(0, root.name)
         root = root.parent
     patterns = list(_expanded("/".join(parts)))
-    found = sorted({one for pattern in patterns for one in root.glob(pattern) if one.is_file()})
-    return root, patterns, [one for one in found if _is_shard(one)]
+    files = sorted({one for pattern in patterns for one in root.glob(pattern) if one.is_file()})
+    return root, patterns, [one for one in files if _is_shard(one)]
 
 
 def _expanded(pattern: str) -> Iterator[str]:
-    """A pattern for every number between braces (`{000..012}`)."""
+    """Yield a pattern for every number between braces (`{000..012}`)."""
     braces = re.search(r"\{(\d+)\.\.(\d+)\}", pattern)
     if braces is None:
         yield pattern
@@ -198,7 +202,7 @@ def _expanded(pattern: str) -> Iterator[str]:
 
 
 def _one_configuration(path: Path, names: list[str]) -> None:
-    """An error where the folders around shards are several data sets."""
+    """Raise an error where the folders around shards are several data sets."""
     tops = sorted({name.partition("/")[0] for name in names if "/" in name})
     several = [one for one in tops if one != "data" and _split_in(one) is None]
     if len(several) > 1:
@@ -208,10 +212,10 @@ def _one_configuration(path: Path, names: list[str]) -> None:
         )
 
 
-def _seen_from(found: Manifest, name: str, *, moved: bool) -> pa.Table:
-    """The table of a shard, its images seen from the folder that all lie in."""
-    table, folder = found.table, name.rpartition("/")[0]
-    if moved or not folder or not found.has_images:
+def _relative_to_root(manifest: Manifest, name: str, *, moved: bool) -> pa.Table:
+    """Return the table of a shard, its images relative to the folder of all shards."""
+    table, folder = manifest.table, name.rpartition("/")[0]
+    if moved or not folder or not manifest.has_images:
         return table
     images = table.column("image")
     whole = pc.match_substring_regex(images, r"^(/|[A-Za-z]:[/\\])")
@@ -222,7 +226,7 @@ def _seen_from(found: Manifest, name: str, *, moved: bool) -> pa.Table:
 def _with_splits(
     tables: list[pa.Table], names: list[str]
 ) -> tuple[list[pa.Table], list[str | None]]:
-    """The tables with a column `split`, where names say one and no table does, and the splits."""
+    """Return the tables with a column `split`, where only the names state one, and the splits."""
     splits = [_split_of(name) for name in names]
     if not any(splits) or any("split" in one.column_names for one in tables):
         return tables, []
@@ -233,9 +237,9 @@ def _with_splits(
 
 
 def _split_of(name: str) -> str | None:
-    """The split that a shard is of: by its own name, else by that of the nearest folder."""
+    """Return the split in a shard's own name, else in that of the nearest folder."""
     *folders, file = name.split("/")
-    stem = numbered.stem_of(file)
+    stem = stem_of(file)
     if stem:  # of a numbered file, whatever stands before the number
         return _split_in(stem) or stem
     for one in (file.rpartition(".")[0], *reversed(folders)):

@@ -1,4 +1,4 @@
-"""A `.bin` verification pack: pictures in pairs, and whether each pair shows one identity."""
+"""A `.bin` verification pack: images in pairs, and whether each pair shows one identity."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute
 
 from arcwise.data.containers.pack import PackContainer
+from arcwise.data.image_files import open_container
 from arcwise.data.manifest import Manifest
-from arcwise.data.picture import open_container
 from arcwise.errors import ArcwiseError
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
@@ -21,7 +21,7 @@ FOLDS = 10
 
 
 def read(path: Path, *, identities: bool = True) -> Manifest:
-    """The manifest of a pack: pictures `lfw.bin/0` …, and its pairs.
+    """Return the manifest of a pack: images `lfw.bin/0` …, and its pairs.
 
     The folds are those of scikit-learn's `KFold(10, shuffle=False)`, counted from 1; with fewer
     than two pairs a fold there are none.
@@ -34,7 +34,7 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
             f"{path}: a verification pack lists pairs, not identities; 'arcwise evaluate' takes it"
         )
     pack = open_container(str(path))
-    assert isinstance(pack, PackContainer), "its ending says so"
+    assert isinstance(pack, PackContainer), "its ending was checked"
     numbers = pa.array(np.arange(len(pack))).cast(pa.string())
     images = pc.binary_join_element_wise(path.name, numbers, "/")
     pairs = pa.table({"a": images[0::2], "b": images[1::2], "same": pa.array(pack.same)})
@@ -60,6 +60,6 @@ def read(path: Path, *, identities: bool = True) -> Manifest:
 
 
 def contiguous_folds(count: int) -> np.ndarray:
-    """(count,) int64, from 1 on: the fold of each pair; the first ones hold one more if need be."""
+    """Return (count,) int64: the fold of each pair, from 1 on; the first may hold one pair more."""
     sizes = [len(part) for part in np.array_split(np.arange(count), FOLDS)]
     return np.repeat(np.arange(1, FOLDS + 1), sizes)

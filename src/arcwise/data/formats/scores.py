@@ -1,4 +1,4 @@
-"""Score files of the biometrics world: a line a comparison, with whose it was and its score."""
+"""Score files of the biometrics world: a line a comparison, with identities and a score."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute
 from numpy.typing import NDArray
 
-from arcwise.data.formats.words import Words, split_words
+from arcwise.data.formats.word_lines import WordLines, split_words
 from arcwise.errors import ArcwiseError
 from arcwise.files import read_file
 
@@ -60,7 +60,7 @@ class Scores:
         return np.isnan(self.scores)
 
     def acquired(self) -> Scores:
-        """The comparisons that have a score."""
+        """Return the comparisons that have a score."""
         kept = ~self.failed
         columns = (self.claimed, self.real, self.probe, self.model)
         texts = (None if column is None else column[kept] for column in columns)
@@ -68,7 +68,7 @@ class Scores:
 
 
 def read_scores(path: Path) -> Scores:
-    """The comparisons of a score file of two, four or five columns, with blanks between.
+    """Return the comparisons of a score file of two, four or five columns, with blanks between.
 
     Raises:
         ArcwiseError: it cannot be read, or a line is malformed; the line is named.
@@ -96,7 +96,7 @@ def read_scores(path: Path) -> Scores:
 
 
 def write_scores(scores: Scores, path: Path) -> None:
-    """Writes a score file: with the model five columns, with the identities four, else two.
+    """Write a score file: with the model five columns, with the identities four, else two.
 
     Raises:
         ArcwiseError: a name is empty or has a blank in it, which would end it.
@@ -118,7 +118,7 @@ def write_scores(scores: Scores, path: Path) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
 
 
-def _numbers(words: Words, place: int) -> NDArray[np.float64]:
+def _numbers(words: WordLines, place: int) -> NDArray[np.float64]:
     texts = words.column(place)
     row = pc.index(pc.match_substring_regex(texts, _NUMBER), False).as_py()
     if row < 0:
@@ -133,7 +133,7 @@ def _numbers(words: Words, place: int) -> NDArray[np.float64]:
     )
 
 
-def _same(words: Words) -> NDArray[np.bool_]:
+def _same(words: WordLines) -> NDArray[np.bool_]:
     flags = words.column(0)
     place = pc.index_in(flags, pa.array(list(_SAME), flags.type))
     row = pc.index(place.is_null(), True).as_py()

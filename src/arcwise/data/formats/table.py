@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute
 
-from arcwise.data.formats.columns import validated
-from arcwise.data.formats.comma import parse_csv
-from arcwise.data.formats.inside import ParquetTable, parse_parquet, read_parquet
+from arcwise.data.formats.csv_text import parse_csv
+from arcwise.data.formats.manifest_columns import validated
+from arcwise.data.formats.parquet_table import ParquetTable, parse_parquet, read_parquet
+from arcwise.data.image_files import image_exists
 from arcwise.data.manifest import Manifest
-from arcwise.data.picture import picture_exists
 from arcwise.errors import ArcwiseError
 from arcwise.files import read_file
 
@@ -36,25 +36,25 @@ def read_table(
     images: Path | None = None,
     name: str | None = None,
 ) -> Manifest:
-    """The manifest of a table on disk; its images start from the table's folder.
+    """Return the manifest of a table on disk; its images start from the table's folder.
 
-    A Parquet table may hold the pictures themselves: see `arcwise.data.formats.inside`.
+    A Parquet table may hold the images themselves: see `arcwise.data.formats.parquet_table`.
     """
     if path.suffix.lower() == ".csv":
         try:
-            found = ParquetTable(parse_csv(read_file(path), str(path)))
+            parsed = ParquetTable(parse_csv(read_file(path), str(path)))
         except OSError as problem:
             raise ArcwiseError(f"{path}: {problem.strerror}") from None
     else:
-        found = read_parquet(path, image_column)
-    if found.inside and images is not None:
-        raise ArcwiseError(f"{path}: its pictures are inside; leave out --images {images}")
-    if found.named:
+        parsed = read_parquet(path, image_column)
+    if parsed.holds_images and images is not None:
+        raise ArcwiseError(f"{path}: its images are inside; leave out --images {images}")
+    if parsed.made_image:
         image_column = None
-        if identity_column is None and "identity" not in found.table.column_names:
-            identity_column = _classes_of(found)
+        if identity_column is None and "identity" not in parsed.table.column_names:
+            identity_column = _classes_of(parsed)
     manifest = _manifest(
-        found.table,
+        parsed.table,
         str(path),
         root=path.parent if images is None else images,
         name=name or path.stem,
@@ -64,23 +64,24 @@ def read_table(
     )
     return replace(
         manifest,
-        understood=manifest.understood + (", which holds its pictures" if found.inside else ""),
-        notes=(*found.notes, *manifest.notes),
+        understood=manifest.understood
+        + (", which holds its images" if parsed.holds_images else ""),
+        notes=(*parsed.notes, *manifest.notes),
     )
 
 
-def _classes_of(found: ParquetTable) -> str | None:
-    """The column of identities where none has that name: `label`, or the only one of classes."""
-    if "label" in found.table.column_names:
+def _classes_of(parsed: ParquetTable) -> str | None:
+    """Return the column to take for `identity`: `label`, or the only column of classes."""
+    if "label" in parsed.table.column_names:
         return "label"
-    return found.classes[0] if len(found.classes) == 1 else None
+    return parsed.classes[0] if len(parsed.classes) == 1 else None
 
 
 def read_table_bytes(
     data: bytes, title: str, *, root: Path, name: str, identities: bool = True
 ) -> Manifest:
-    """The manifest of a table that lies inside an archive; its images start from the archive."""
-    table = parse_csv(data, title) if title.endswith(".csv") else parse_parquet(data, title)
+    """Return the manifest of a table inside an archive; its images start from the archive."""
+    table = parse_csv(data, title) if title.lower().endswith(".csv") else parse_parquet(data, title)
     return _manifest(table, title, root=root, name=name, identities=identities)
 
 
@@ -102,19 +103,20 @@ def _manifest(
         identities=identities,
     )
     if "image" in table.column_names:
-        table = reachable(table, root, title)
+        table = with_reachable_images(table, root, title)
     return Manifest(table, root, name, understood=f"the table {Path(title).name}")
 
 
-def reachable(table: pa.Table, root: Path, title: str) -> pa.Table:
-    """The table, when at least one of a few images is where it says; a wrong folder fails early.
+def with_reachable_images(table: pa.Table, root: Path, title: str) -> pa.Table:
+    """Return the table if at least one of a few images is where it says, else raise an error.
 
-    Single missing pictures are for `check` to list, and for a batch job to count.
+    A wrong folder fails early. Single missing images are for `check` to list, and for a batch job
+    to count.
     """
     table = _slashed(table, root)
     refs = table.column("image")
     probes = [refs[row].as_py() for row in range(0, len(refs), -(-len(refs) // _PROBES))]
-    if any(picture_exists(root, ref) for ref in probes):
+    if any(image_exists(root, ref) for ref in probes):
         return table
     raise ArcwiseError(
         f"{title}: row 1: image {probes[0]!r} is not in {root}, nor are {len(probes) - 1} others "
@@ -123,15 +125,15 @@ def reachable(table: pa.Table, root: Path, title: str) -> pa.Table:
 
 
 def _slashed(table: pa.Table, root: Path) -> pa.Table:
-    """The table, its images with forward slashes and without blanks around them.
+    """Return the table, its images with forward slashes and without blanks around them.
 
-    But for files that are called so.
+    Files that really have such names keep them.
     """
     refs = table.column("image")
     if not pc.any(pc.match_substring_regex(refs, _ODD)).as_py():
         return table
     slashed = [
-        ref if not _ODD_REF.search(ref) or picture_exists(root, ref) else _plain(ref)
+        ref if not _ODD_REF.search(ref) or image_exists(root, ref) else _plain(ref)
         for ref in refs.to_pylist()
     ]
     place = table.column_names.index("image")

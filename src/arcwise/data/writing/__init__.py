@@ -1,101 +1,41 @@
-"""Data sets on disk: written beside their place, and renamed into it when they are whole."""
+"""New data sets on disk, each of which appears when it is whole."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arcwise.data.manifest import Manifest
 from arcwise.data.writing.folder import NewFolder
-from arcwise.data.writing.stored import StoredZip
-from arcwise.data.writing.tables import as_csv
-from arcwise.data.writing.writer import Writer
-from arcwise.errors import ArcwiseError
-from arcwise.files import os_error_reason
-
-WRITERS = {
-    "": "folder.FolderWriter",
-    ".zip": "zipped.ZipWriter",
-    ".rec": "records.RecordWriter",
-    ".tar": "shards.ShardWriter",
-    ".parquet": "parquet.ParquetWriter",
-    ".bin": "pack.PackWriter",
-}
-"""Ending of a destination → what copies pictures into one."""
+from arcwise.data.writing.manifest_tables import as_csv
+from arcwise.data.writing.zipped import StoredZip
+from arcwise.files import atomic_write
 
 
-class Target(Protocol):
-    """Something that takes files by relative path."""
+class FileSink(Protocol):
+    """A folder or archive to add files to, by relative path."""
 
     def add(self, path: str, data: bytes) -> None:
-        """Writes one file."""
-
-
-def new_writer(ending: str, folder: Path, name: str, manifest: Manifest) -> Writer:
-    """What copies the pictures of a manifest into a data set of this ending."""
-    module, _, writer = WRITERS[ending].partition(".")
-    made = getattr(import_module(f"{__name__}.{module}"), writer)
-    return made(folder, name, manifest)
+        """Write one file."""
 
 
 @contextmanager
-def beside(destination: Path) -> Iterator[Path]:
-    """A path next to the destination that becomes it, unless something goes wrong.
-
-    Raises:
-        ArcwiseError: the destination exists (nothing is overwritten), or cannot be written.
-    """
-    refuse_existing(destination)
-    partial = destination.with_name(f".{destination.name}.{os.getpid()}.partial")
-    try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        if os.path.lexists(destination):
-            raise ArcwiseError(f"{destination} was written by another while this was under way")
-        os.rename(partial, destination)
-    except OSError as problem:
-        raise ArcwiseError(
-            f"{destination} cannot be written: {os_error_reason(problem)}"
-        ) from problem
-    finally:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        elif partial.exists():
-            partial.unlink()
-
-
-def refuse_existing(*places: Path) -> None:
-    """Nothing, if there is nothing at these places.
-
-    Raises:
-        ArcwiseError: there is something; nothing is overwritten.
-    """
-    for place in places:
-        if os.path.lexists(place):
-            raise ArcwiseError(f"{place} exists; name another place, or remove it first")
+def new_folder(destination: Path) -> Iterator[FileSink]:
+    """Yield a new folder to add files to."""
+    with atomic_write(destination, overwrite=False) as part:
+        part.mkdir()
+        yield NewFolder(part)
 
 
 @contextmanager
-def new_folder(destination: Path) -> Iterator[Target]:
-    """A folder to add files to."""
-    with beside(destination) as partial:
-        partial.mkdir()
-        yield NewFolder(partial)
-
-
-@contextmanager
-def new_zip(destination: Path) -> Iterator[Target]:
-    """An uncompressed `.zip` to add files to; the same files give the same bytes."""
-    with beside(destination) as partial:
-        archive = StoredZip(partial)
+def new_zip(destination: Path) -> Iterator[FileSink]:
+    """Yield a new uncompressed `.zip` to add files to; the same files give the same bytes."""
+    with atomic_write(destination, overwrite=False) as part:
+        archive = StoredZip(part)
         try:
             yield archive
             archive.finish()
@@ -105,13 +45,13 @@ def new_zip(destination: Path) -> Iterator[Target]:
 
 @contextmanager
 def write_table(destination: Path) -> Iterator[Callable[[pa.Table], None]]:
-    """A function that writes one table into a `.csv` or `.parquet`."""
-    with beside(destination) as partial:
-        if destination.suffix.lower() == ".parquet":
-            yield lambda table: pq.write_table(table, partial)
-        else:
-            yield lambda table: _put(partial, as_csv(table))
+    """Yield a function that writes one table into a new `.csv` or `.parquet`."""
+    with atomic_write(destination, overwrite=False) as part:
 
+        def write(table: pa.Table) -> None:
+            if destination.suffix.lower() == ".parquet":
+                pq.write_table(table, part)
+            else:
+                part.write_bytes(as_csv(table))
 
-def _put(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
+        yield write

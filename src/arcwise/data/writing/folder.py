@@ -1,4 +1,4 @@
-"""Pictures → a folder of files, with the `manifest.csv` that describes them."""
+"""Images → a folder of files, with the `manifest.csv` that describes them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from arcwise.data.file_names import ENDINGS, MANIFEST, PAIRS, member_paths, with_ending
 from arcwise.data.manifest import Manifest
-from arcwise.data.names import ENDINGS, MANIFEST, PAIRS, member_paths, whole_name
-from arcwise.data.writing.tables import tables_inside
+from arcwise.data.writing.manifest_tables import tables_inside
 
 
 class NewFolder:
-    """A folder that takes files by relative path; made when the first one comes."""
+    """A folder to add files to, by relative path; the first file makes it."""
 
     def __init__(self, root: Path) -> None:
         self._root = os.fspath(root)
 
     def add(self, path: str, data: bytes) -> None:
-        """Writes one file, never over another one."""
+        """Write one new file."""
         place = f"{self._root}/{path}"
         try:
             file = open(place, "xb")  # noqa: SIM115 - closed below
@@ -30,7 +30,7 @@ class NewFolder:
 
 
 class FolderWriter:
-    """`[split/]identity/file name` for every picture; see `arcwise.data.names`."""
+    """`[split/]identity/file name` for every image; see `arcwise.data.file_names`."""
 
     notes: tuple[str, ...] = ()
 
@@ -41,7 +41,7 @@ class FolderWriter:
         self._paths = member_paths(manifest)
 
     def resume(self) -> int:
-        """The row of the last file that is there: it may be cut short, and is removed."""
+        """Remove the last file, which may be cut short; return its row."""
         for table in (MANIFEST, PAIRS):
             (self._root / table).unlink(missing_ok=True)
         left = sum(len(files) for _, _, files in os.walk(self._root))
@@ -49,8 +49,8 @@ class FolderWriter:
         for row, path in enumerate(self._paths):
             if not left:
                 break
-            if (found := self._found(path)) is not None:
-                self._paths[row] = found
+            if (existing := self._existing(path)) is not None:
+                self._paths[row] = existing
                 last, left = row, left - 1
         if last < 0:
             return 0
@@ -58,22 +58,22 @@ class FolderWriter:
         return last
 
     def add(self, row: int, data: bytes) -> None:
-        """Writes the file of one row."""
-        path = self._paths[row] = whole_name(self._paths[row], data)
+        """Write the file of one row."""
+        path = self._paths[row] = with_ending(self._paths[row], data)
         self._files.add(path, data)
 
     def finish(self, rows: Sequence[int]) -> list[str]:
-        """Writes `manifest.csv`, and `pairs.csv` where the source states pairs."""
+        """Write `manifest.csv`, and `pairs.csv` where the source states pairs."""
         images = [self._paths[row] for row in rows]
         for table, data in tables_inside(self._manifest, rows, images):
             self._files.add(table, data)
         return [self._name]
 
     def close(self) -> None:
-        """Nothing: no file is open."""
+        """Do nothing, since no file is open."""
 
-    def _found(self, path: str) -> str | None:
-        """The path with the ending that its file has; None where there is none."""
+    def _existing(self, path: str) -> str | None:
+        """Return the path with the ending of its file; None where there is no file."""
         if "." in path.rpartition("/")[2]:
             return path if os.path.exists(f"{self._root}/{path}") else None
         whole = (path + ending for ending in ENDINGS)

@@ -1,4 +1,4 @@
-"""Pictures → one Parquet file that holds them, after the convention of Hugging Face data sets."""
+"""Images → one Parquet file that holds them, after the convention of Hugging Face data sets."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arcwise.data.containers.parquet import each, open_table
+from arcwise.data.file_names import with_ending
 from arcwise.data.manifest import Manifest
-from arcwise.data.names import whole_name
 from arcwise.errors import ArcwiseError, ImageError
 
 GROUP_BYTES = 2**20
-"""A row group is written when its pictures have this many bytes: what a random access reads."""
+"""A row group is written when its images have this many bytes: what a random access reads."""
 
-_PICTURE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+_IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 _LONGEST_GROUP = 2**14  # rows
 _FEATURES = json.dumps({"info": {"features": {"image": {"_type": "Image"}}}})
 
@@ -28,9 +28,9 @@ _FEATURES = json.dumps({"info": {"features": {"image": {"_type": "Image"}}}})
 class ParquetWriter:
     """`image` (a struct of bytes and path), and the other columns with their types.
 
-    A Parquet file can be read once it is closed. `close` before `finish` closes the piece that
-    there is, and `resume` copies its pictures and goes on; after a kill or a full disk it starts
-    over, or from the piece before.
+    A Parquet file can be read once it is closed. `close` before `finish` closes the unfinished
+    file, and `resume` copies its images. After a kill or a full disk it starts over, or from an
+    earlier unfinished file.
     """
 
     notes: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class ParquetWriter:
         self._bytes = 0
 
     def resume(self) -> int:
-        """The row after the last one in a piece that was closed."""
+        """Return the row after the last one in a closed piece."""
         if self._rows_in(self._path):
             self._path.replace(self._piece)
         rows = self._rows_in(self._piece)
@@ -58,7 +58,7 @@ class ParquetWriter:
         return self._rows[-1] + 1 if self._rows else 0
 
     def add(self, row: int, data: bytes) -> None:
-        """Appends one row."""
+        """Append one row."""
         self._rows.append(row)
         self._waiting.append(data)
         self._bytes += len(data)
@@ -66,7 +66,7 @@ class ParquetWriter:
             self._write()
 
     def finish(self, rows: Sequence[int]) -> list[str]:
-        """Writes the end of the file, which says where everything in it is."""
+        """Write the footer of the file."""
         self._write()
         with self._whole():
             self._open().close()
@@ -76,7 +76,7 @@ class ParquetWriter:
         return [self._path.name]
 
     def close(self) -> None:
-        """Ends the piece with the rows that are in it."""
+        """End the piece with its present rows."""
         self._write()
         if self._file is not None:
             with self._whole():
@@ -85,7 +85,7 @@ class ParquetWriter:
             self._file = None
 
     def _rows_in(self, piece: Path) -> list[int]:
-        """The rows in a piece; none where there is no piece that was closed."""
+        """Return the rows in a closed piece; none where there is no such piece."""
         try:
             with open_table(piece) as file:
                 count = file.metadata.num_rows
@@ -100,14 +100,14 @@ class ParquetWriter:
             self._file = pq.ParquetWriter(
                 self._path,
                 self._schema,
-                compression="NONE",  # pictures are compressed already
+                compression="NONE",  # images are compressed already
                 use_dictionary=plain,
                 write_statistics=plain,
             )
         return self._file
 
     def _write(self) -> None:
-        """One row group: the rows that wait."""
+        """Write the waiting rows as one row group."""
         if not self._waiting:
             return
         rows = np.asarray(self._rows[-len(self._waiting) :])
@@ -116,18 +116,18 @@ class ParquetWriter:
             table = table.take(pa.array(rows - rows[0]))
         place = table.column_names.index("image")
         names = [one.replace("\\", "/").rpartition("/")[2] for one in table["image"].to_pylist()]
-        paths = [whole_name(*one) for one in zip(names, self._waiting, strict=True)]
-        pictures = pa.StructArray.from_arrays(
+        paths = [with_ending(*one) for one in zip(names, self._waiting, strict=True)]
+        images = pa.StructArray.from_arrays(
             [pa.array(self._waiting, pa.binary()), pa.array(paths, pa.string())],
-            fields=list(_PICTURE),
+            fields=list(_IMAGE),
         )
         with self._whole():
-            self._open().write_table(table.set_column(place, "image", pictures).cast(self._schema))
+            self._open().write_table(table.set_column(place, "image", images).cast(self._schema))
         self._waiting, self._bytes = [], 0
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
-        """A block after whose failure the piece is given up: it will never have an end."""
+        """Give the piece up if the block fails: it can have no footer then."""
         try:
             yield
         except OSError:
@@ -141,4 +141,4 @@ class ParquetWriter:
 
 def _schema(schema: pa.Schema) -> pa.Schema:
     place = schema.get_field_index("image")
-    return schema.set(place, pa.field("image", _PICTURE)).with_metadata({b"huggingface": _FEATURES})
+    return schema.set(place, pa.field("image", _IMAGE)).with_metadata({b"huggingface": _FEATURES})

@@ -1,4 +1,4 @@
-"""Pictures → tar shards in the webdataset layout, with an offset table beside them."""
+"""Images → tar shards in the webdataset layout, with an offset table."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 
 from arcwise.data.containers.positioned import PositionedFile
-from arcwise.data.containers.tarred import index as tar_index
-from arcwise.data.containers.tarred.headers import BLOCK, Member, scan
+from arcwise.data.containers.tarred import offset_table as tar_index
+from arcwise.data.containers.tarred.tar_headers import BLOCK, Member, scan
+from arcwise.data.file_names import ENDINGS, image_ending
 from arcwise.data.manifest import Manifest
-from arcwise.data.names import ENDINGS, picture_ending
-from arcwise.data.writing.tables import rows_renamed
+from arcwise.data.writing.manifest_tables import rows_renamed
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
@@ -40,7 +40,7 @@ class ShardWriter:
     """`train-000000.tar`, …: `000000012.jpg` and `000000012.json` for row 12.
 
     The JSON holds the row's columns; so does `train.index.parquet`, with the place of every
-    picture, and its types are kept. The same pictures give the same bytes.
+    image, and its types are kept. The same images give the same bytes.
     """
 
     notes: tuple[str, ...] = ()
@@ -60,11 +60,11 @@ class ShardWriter:
         )
 
     def resume(self) -> int:
-        """The row after the last one whose picture and JSON are whole."""
+        """Cut off what is not whole; return the row after the last whole sample."""
         self._index.unlink(missing_ok=True)
         while (path := self._path(self._shards)).exists():
             self._shards += 1
-            end = self._found(path)
+            end = self._whole_samples(path)
             if not end:
                 path.unlink()
                 self._shards -= 1
@@ -76,8 +76,8 @@ class ShardWriter:
         return self._rows[-1] + 1 if self._rows else 0
 
     def add(self, row: int, data: bytes) -> None:
-        """Appends one row's picture and JSON."""
-        ending = picture_ending(data)
+        """Append one row's image and JSON."""
+        ending = image_ending(data)
         stem = f"{row:09d}"
         text = self._json(row)
         sample = (*_member(stem + ending, data), *_member(f"{stem}.json", text))
@@ -94,7 +94,7 @@ class ShardWriter:
         self._position += length
 
     def finish(self, rows: Sequence[int]) -> list[str]:
-        """Writes `train.index.parquet`, the place of every picture."""
+        """Write `train.index.parquet`, the place of every image."""
         self._end()
         names = [self._path(shard).name for shard in range(self._shards)]
         order = np.searchsorted(np.asarray(self._rows), np.asarray(rows, np.int64))
@@ -108,7 +108,7 @@ class ShardWriter:
         return [*names, self._index.name]
 
     def close(self) -> None:
-        """Lets go of the shard that is under way."""
+        """Close the present shard."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -136,22 +136,22 @@ class ShardWriter:
         if not self._first <= row < self._first + len(self._described):
             self._first, self._described = row, self._columns.slice(row, _AT_ONCE).to_pylist()
         values = self._described[row - self._first] if self._described else {}
-        known = {name: value for name, value in values.items() if value is not None}
-        return _as_json(known).encode("utf-8", "replace")
+        present = {name: value for name, value in values.items() if value is not None}
+        return _as_json(present).encode("utf-8", "replace")
 
-    def _found(self, path: Path) -> int:
-        """Notes the samples that are whole in a shard; where the last of them ends."""
+    def _whole_samples(self, path: Path) -> int:
+        """Note the whole samples in a shard; return where the last of them ends."""
         file = PositionedFile(str(path))
-        picture, end = None, 0
-        for found in scan(file.read_at, file.size):
-            if not isinstance(found, Member) or found.end > file.size:
+        image, end = None, 0
+        for member in scan(file.read_at, file.size):
+            if not isinstance(member, Member) or member.end > file.size:
                 break
-            if picture is None:
-                picture = found
+            if image is None:
+                image = member
                 continue
-            stem, _, ending = picture.name.rpartition(".")
-            self._noted(int(stem), picture.start, picture.size, f".{ending}")
-            picture, end = None, found.end
+            stem, _, ending = image.name.rpartition(".")
+            self._noted(int(stem), image.start, image.size, f".{ending}")
+            image, end = None, member.end
         return end
 
     def _table(self, rows: Sequence[int], order: np.ndarray, names: list[str]) -> pa.Table:
@@ -174,7 +174,7 @@ class ShardWriter:
 
 
 def _member(name: str, data: bytes) -> tuple[bytes, bytes, bytes]:
-    """Header, payload and padding, as `tarfile` writes them in its ustar format."""
+    """Return header, payload and padding, as `tarfile` writes them in its ustar format."""
     title = name.encode()
     head = title.ljust(100, b"\0") + _BEFORE_SIZE
     size = b"%011o\0" % len(data)

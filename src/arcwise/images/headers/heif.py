@@ -26,8 +26,8 @@ class _Box(NamedTuple):
     end: int
 
 
-def kind(data: bytes) -> str | None:
-    """What the brands in a file say it is, say "HEIC"; None for other files."""
+def heif_kind(data: bytes) -> str | None:
+    """Return what the brands in a file say it is, such as "HEIC"; None for other files."""
     if data[4:8] != b"ftyp":
         return None
     length = min(int.from_bytes(data[:4], "big"), 512)
@@ -35,8 +35,8 @@ def kind(data: bytes) -> str | None:
     return next((name for name, some in _KINDS.items() if {*some} & {*brands}), None)
 
 
-def read(data: bytes) -> Header:
-    """The header of the primary picture of a file that is as long as its boxes say."""
+def read_heif(data: bytes) -> Header:
+    """Return the header of the primary image of a file that is as long as its boxes say."""
     top = list(_boxes(data, 0, len(data)))
     meta = _only(data, top, b"meta")
     inside = list(_boxes(data, meta.start + 4, meta.end))
@@ -57,7 +57,7 @@ def read(data: bytes) -> Header:
         elif box.kind == b"imir":
             mirror = data[box.start] & 1
     if not width or not height:
-        raise HeaderError(f"damaged: {kind(data)} without a size")
+        raise HeaderError(f"damaged: {heif_kind(data)} without a size")
     alpha = any(box.kind == b"auxC" and _ALPHA in data[box.start : box.end] for box in every)
     return Header(width, height, alpha, _UPRIGHT[turns, mirror])
 
@@ -71,18 +71,22 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
             content += 8
         stop = end if size == 0 else start + size
         if stop < content:
-            raise HeaderError(f"damaged: {kind(data)} with a box of {size} bytes")
+            raise HeaderError(f"damaged: {heif_kind(data)} with a box of {size} bytes")
         if stop > end:
-            raise HeaderError(f"cut short: {kind(data)} with {len(data)} of at least {stop} bytes")
+            raise HeaderError(
+                f"cut short: {heif_kind(data)} with {len(data)} of at least {stop} bytes"
+            )
         yield _Box(name, content, stop)
         start = stop
 
 
 def _only(data: bytes, boxes: list[_Box], name: bytes) -> _Box:
-    found = next((box for box in boxes if box.kind == name), None)
-    if found is None:
-        raise HeaderError(f"damaged or cut short: {kind(data)} without a box {name.decode()!r}")
-    return found
+    only = next((box for box in boxes if box.kind == name), None)
+    if only is None:
+        raise HeaderError(
+            f"damaged or cut short: {heif_kind(data)} without a box {name.decode()!r}"
+        )
+    return only
 
 
 def _number(data: bytes, box: _Box) -> int:
@@ -90,15 +94,15 @@ def _number(data: bytes, box: _Box) -> int:
 
 
 def _of_item(data: bytes, box: _Box, item: int) -> list[int]:
-    """The numbers of an item's properties, counted from 1."""
+    """Return the numbers of an item's properties, counted from 1."""
     wide = data[box.start + 3] & 1
     form = ">IB" if data[box.start] else ">HB"
     (items,) = unpack_from(">I", data, box.start + 4)
     at = box.start + 8
     for _ in range(items):
-        found, count = unpack_from(form, data, at)
+        number, count = unpack_from(form, data, at)
         at += 5 if data[box.start] else 3
-        if found == item:
+        if number == item:
             numbers = unpack_from(f">{count}{'H' if wide else 'B'}", data, at)
             return [one & (0x7FFF if wide else 0x7F) for one in numbers]
         at += count * (2 if wide else 1)

@@ -1,78 +1,108 @@
-"""A chunk's cosines → exponentials of its logits, and what they sum to."""
+"""Exponentials of a chunk's logits and their sums, by a kernel or by torch's own operations."""
 
 from __future__ import annotations
 
-import triton
-import triton.language as tl
+from typing import Protocol
+
+import torch
 from torch import Tensor
 
+from arcwise.softmax.negatives import RunningMaximum, negative_logits, unweighted
 from arcwise.softmax.problem import Chunk, Problem
-from arcwise.softmax.triton.tiles import launch, power_of_two
-
-SPAN = 2048
-"""Classes a program holds."""
+from arcwise.softmax.triton import kernels
 
 
-@triton.jit(do_not_specialize=["start", "samples"])
-def _exponentials(
-    cosines, labels, shift, offsets, weights, sums, rounded,
-    scale, start, samples, classes, SUBCENTRES: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
-    sample, part = tl.program_id(0), tl.program_id(1)
-    each = part * BLOCK + tl.arange(0, BLOCK)
-    inside = each < classes
-    at = (sample.to(tl.int64) * classes + each) * SUBCENTRES
-    cosine = tl.load(cosines + at, mask=inside, other=0.0)
-    winner = tl.zeros_like(each)
-    for k in tl.static_range(1, SUBCENTRES):
-        another = tl.load(cosines + at + k, mask=inside, other=0.0)
-        winner = tl.where(another > cosine, k, winner)
-        cosine = tl.maximum(cosine, another, propagate_nan=tl.PropagateNan.ALL)
-    z = scale * cosine
-    if offsets is not None:
-        z += tl.load(offsets + start + each, mask=inside, other=0.0)
-    other = inside & (start + each != tl.load(labels + sample))
-    weight = tl.where(other, tl.exp(z - tl.load(shift + sample)), 0.0)
-    if sums is not None:
-        tl.store(sums + part * samples + sample, tl.sum(weight))
-    if weights is not None:
-        stored = weight.to(weights.dtype.element_ty)
-        for k in tl.static_range(SUBCENTRES):
-            tl.store(weights + at + k, tl.where(winner == k, stored, 0.0), mask=inside)
-        if rounded is not None:
-            tl.store(rounded + part * samples + sample, tl.sum(stored.to(tl.float32)))
+class ChunkExponentials(Protocol):
+    """Turns cosines into weights, exponentials under a maximum, and keeps their sums."""
+
+    @property
+    def maximum(self) -> Tensor:
+        """(n,) what is taken from the logits, float32."""
+        ...
+
+    def accumulate(self, chunk: Chunk, cosines: Tensor, weights: Tensor | None) -> Tensor | None:
+        """Fill (n, R) weights from (n, R) cosines, which may be lost, and add to the sums.
+
+        Returns:
+            (n,) the factor that rescales all earlier weights, or None for 1.
+        """
+        ...
+
+    def recompute(self, chunk: Chunk, cosines: Tensor, weights: Tensor) -> None:
+        """Fill the same weights under the last maximum."""
+        ...
+
+    def sums(self) -> Tensor:
+        """(3, n) float64 sums of the exponentials, of the weights, and of those as stored."""
+        ...
 
 
-def exponentials(
-    problem: Problem,
-    chunk: Chunk,
-    cosines: Tensor,
-    shift: Tensor,
-    weights: Tensor | None,
-    sums: tuple[Tensor, Tensor] | None,
-) -> None:
-    """Exponentials of the logits under (n,) shift, 0 for a target and a sub-centre not nearest.
-
-    Args:
-        problem: whose margin leaves the other classes as they are.
-        chunk: the classes.
-        cosines: (n, R) float32.
-        shift: (n,) float32.
-        weights: (n, R) for the exponentials, or None.
-        sums: (parts(B), n) float32 twice, or None: for what the parts of the chunk sum to, and what
-            they sum to as they are stored in `weights`.
-    """
-    classes, samples = chunk.end - chunk.start, len(cosines)
-    block = min(SPAN, power_of_two(classes))
-    offsets = problem.offsets
-    launch(
-        _exponentials, (samples, -(-classes // block)),
-        cosines, problem.labels, shift, None if offsets is None else offsets.contiguous(),
-        weights, *(sums or (None, None)),
-        float(problem.scale), chunk.start, samples, classes, problem.subcentres, block,
-    )  # fmt: skip
+def chunk_exponentials(problem: Problem, chunk_size: int) -> ChunkExponentials:
+    """A kernel where the negatives' cosines count as they are and one maximum serves all chunks."""
+    maximum = RunningMaximum(problem)
+    if maximum.fixed and unweighted(problem):
+        return KernelExponentials(problem, maximum.current, chunk_size)
+    return TensorExponentials(problem, maximum)
 
 
-def parts(classes: int) -> int:
-    """Into how many parts a chunk's sums are divided."""
-    return -(-classes // SPAN)
+class KernelExponentials:
+    """One kernel a chunk. Sums are stored, never added to: the same whenever they are made."""
+
+    def __init__(self, problem: Problem, maximum: Tensor, chunk_size: int) -> None:
+        self.problem, self.maximum = problem, maximum
+        self._size = chunk_size
+        self._parts = kernels.parts(min(chunk_size, problem.classes))
+        chunks = -(-problem.classes // chunk_size)
+        self._sums = problem.x.new_zeros(2, chunks * self._parts, len(problem.x))
+
+    def accumulate(self, chunk: Chunk, cosines: Tensor, weights: Tensor | None) -> None:
+        """See `ChunkExponentials`."""
+        place = chunk.start // self._size * self._parts
+        exact, stored = self._sums[:, place : place + self._parts]
+        kernels.exponentials(self.problem, chunk, cosines, self.maximum, weights, (exact, stored))
+
+    def recompute(self, chunk: Chunk, cosines: Tensor, weights: Tensor) -> None:
+        """See `ChunkExponentials`."""
+        kernels.exponentials(self.problem, chunk, cosines, self.maximum, weights, None)
+
+    def sums(self) -> Tensor:
+        """See `ChunkExponentials`."""
+        exact, stored = self._sums.sum(1, dtype=torch.float64)
+        return torch.stack([exact, exact, stored])
+
+
+class TensorExponentials:
+    """Any margin and any scale, a few operations a chunk more."""
+
+    def __init__(self, problem: Problem, maximum: RunningMaximum) -> None:
+        self.problem = problem
+        self._maximum = maximum
+        self._sums = problem.x.new_zeros(3, len(problem.x), dtype=torch.float64)
+
+    @property
+    def maximum(self) -> Tensor:
+        """See `ChunkExponentials`."""
+        return self._maximum.current
+
+    def accumulate(self, chunk: Chunk, cosines: Tensor, weights: Tensor | None) -> Tensor | None:
+        """See `ChunkExponentials`."""
+        z, derivative = negative_logits(self.problem, chunk, cosines)
+        rescale = self._maximum.update(z)
+        if rescale is not None:
+            self._sums *= rescale
+        exponentials = z.sub_(self.maximum[:, None]).exp_()
+        self._sums[0] += exponentials.sum(1)
+        if weights is not None:
+            exact = derivative.to_cosines(exponentials)
+            self._sums[1] += exact.sum(1)
+            self._sums[2] += weights.copy_(exact).sum(1, dtype=torch.float32)
+        return rescale
+
+    def recompute(self, chunk: Chunk, cosines: Tensor, weights: Tensor) -> None:
+        """See `ChunkExponentials`."""
+        z, derivative = negative_logits(self.problem, chunk, cosines)
+        weights.copy_(derivative.to_cosines(z.sub_(self.maximum[:, None]).exp_()))
+
+    def sums(self) -> Tensor:
+        """See `ChunkExponentials`."""
+        return self._sums

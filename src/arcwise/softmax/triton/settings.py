@@ -10,12 +10,12 @@ from typing import Literal
 import torch
 
 from arcwise.errors import ArcwiseError
-from arcwise.softmax.outcome import Pass
+from arcwise.softmax.flow import ClassPass
 from arcwise.softmax.problem import Problem
 from arcwise.softmax.streaming import Streaming
 from arcwise.softmax.workspace import Workspace
 
-Precision = Literal["half", "fp32"]
+ProductPrecision = Literal["half", "fp32"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Triton:
         chunk: classes at a time.
     """
 
-    precision: Precision = "half"
+    precision: ProductPrecision = "half"
     chunk: int = 16384
 
     def __post_init__(self) -> None:
@@ -41,17 +41,17 @@ class Triton:
         if self.chunk < 1:
             raise ArcwiseError(f"Triton: chunk={self.chunk!r}; expected at least 1 class")
 
-    def run(
+    def first_pass(
         self, problem: Problem, *, gradients: bool = True, workspace: Workspace | None = None
-    ) -> Pass:
-        """The first sweep; a float64 problem is made by `Streaming`.
+    ) -> ClassPass:
+        """Make the first pass: see `PassSettings`. One in float64 is made by `Streaming`.
 
         Raises:
             ArcwiseError: no Triton, or no device that it compiles for.
         """
         if find_spec("triton") is None:
             raise ArcwiseError(
-                'impl="triton": Triton is not installed; expected it on Linux beside a CUDA '
+                'impl="triton": Triton is not installed; expected it on Linux with a CUDA '
                 "device: pip install 'arcwise[gpu]', or leave impl=\"auto\""
             )
         if not available(problem.x.device) and not interpreted():
@@ -60,10 +60,11 @@ class Triton:
                 'compute capability 8 or more, or impl="streaming"'
             )
         if problem.x.dtype == torch.float64:
-            return Streaming().run(problem, gradients=gradients, workspace=workspace)
-        from arcwise.softmax.triton.sweeps import TritonPass
+            return Streaming().first_pass(problem, gradients=gradients, workspace=workspace)
+        from arcwise.softmax.triton.passes import TritonPass
 
-        return TritonPass(problem, gradients, half=self.precision == "half", chunk=self.chunk)
+        half = self.precision == "half"
+        return TritonPass(problem, gradients, half=half, chunk_size=self.chunk)
 
 
 def available(device: torch.device) -> bool:

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from arcwise.protocols.result import EvaluationResult
 from arcwise.report import Section, write_report
-from arcwise.verbs.evaluate_report.calibration import calibration
-from arcwise.verbs.evaluate_report.curves import curves
-from arcwise.verbs.evaluate_report.groups import groups
-from arcwise.verbs.evaluate_report.hardest import hardest
-from arcwise.verbs.evaluate_report.measured import definitions, measured_on, protocols, rows_are
-from arcwise.verbs.evaluate_report.strips import searches
-from arcwise.verbs.evaluate_report.tables import differences, headline, measures
-
-if TYPE_CHECKING:
-    from arcwise.protocols.result import Evaluation
+from arcwise.verbs.evaluate_report.curves import calibration, curves
+from arcwise.verbs.evaluate_report.examples import hardest, searches
+from arcwise.verbs.evaluate_report.tables import (
+    definitions,
+    differences,
+    groups,
+    headline,
+    measured_on,
+    metrics_table,
+    protocols,
+)
 
 __all__ = ["hardest", "measured_on", "write_evaluation_report"]
 
 
-def write_evaluation_report(path: Path, result: Evaluation) -> Path:
-    """Write the numbers, what they were measured on, the curves, and the errors as pictures."""
+def write_evaluation_report(path: Path, result: EvaluationResult) -> Path:
+    """Write the numbers, what they were measured on, the curves, and the errors as images."""
     sections: list[Section] = [
         headline(result),
         measured_on(result),
-        measures(result),
+        metrics_table(result),
         *differences(result),
         *curves(result),
         *calibration(result),
@@ -36,20 +37,22 @@ def write_evaluation_report(path: Path, result: Evaluation) -> Path:
         definitions(result),
     ]
     models = " and ".join(result.models)
-    people = "" if result.people is None else f" of {result.people:,} identities"
-    measured = f"Measured on {len(result.manifest):,} {rows_are(result)}{people}."
+    count = result.identity_count
+    identities = "" if count is None else f" of {count:,} identities"
+    rows = f"{len(result.manifest):,} {'images' if result.manifest.has_images else 'vectors'}"
+    measured = f"Measured on {rows}{identities}."
     summary = f"{result.sentence} {measured} {_seen_before(result)}"
     return write_report(path, f"{models} on {result.about.data}", sections, summary.strip())
 
 
-def _seen_before(result: Evaluation) -> str:
+def _seen_before(result: EvaluationResult) -> str:
     """Return whether the model knew these identities, in a sentence."""
-    if result.people is None:
+    if result.identity_count is None:
         return "Whose these are is not known: people a model was made with may be among them."
-    if result.about.used:
-        return f"These identities were {result.about.used}."
+    if result.about.used_before:
+        return f"These identities were {result.about.used_before}."
     if result.path is None:
         return "What made the vectors is not known."
-    if result.beside:
+    if result.baselines:
         return "None of the models was made with any of them."
     return "The model was not made with any of them."

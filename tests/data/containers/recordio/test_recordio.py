@@ -7,22 +7,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcwise.data.containers.recordio import open_container
-from arcwise.data.containers.recordio.framing import MAGIC_BYTES, frame
-from arcwise.data.containers.recordio.header import RecordHeader, pack
+from arcwise.data.containers.recordio.frames import MAGIC_BYTES, frame
+from arcwise.data.containers.recordio.image_header import RecordHeader, pack
 from arcwise.errors import ArcwiseError, ImageError
 
 pieces = st.lists(st.one_of(st.just(MAGIC_BYTES), st.binary(max_size=9)), max_size=6)
-pictures = st.lists(pieces.map(b"".join), min_size=1, max_size=8)
+images = st.lists(pieces.map(b"".join), min_size=1, max_size=8)
 
 
-def write(folder: Path, pictures: dict[int, bytes], *, index: bool = True) -> Path:
-    """`some.rec` with these pictures by key, in this order in the file."""
+def write(folder: Path, images: dict[int, bytes], *, index: bool = True) -> Path:
+    """`some.rec` with these images by key, in this order in the file."""
     path = folder / "some.rec"
     lines, position = [], 0
     with open(path, "wb") as file:
-        for key, picture in pictures.items():
+        for key, image in images.items():
             lines.append(f"{key}\t{position}\n")
-            position += file.write(frame(pack(RecordHeader(float(key), key), picture)))
+            position += file.write(frame(pack(RecordHeader(float(key), key), image)))
     path.with_suffix(".idx").unlink(missing_ok=True)
     if index:
         path.with_suffix(".idx").write_text("".join(lines))
@@ -54,9 +54,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(deadline=None)
-@given(pictures, st.randoms(), st.booleans(), st.integers(0, 3), st.integers(1, 2))
-def test_what_is_written_is_read(folder: Path, pictures, random, index, first, step):
-    written = {first + step * row: one for row, one in enumerate(pictures)}
+@given(images, st.randoms(), st.booleans(), st.integers(0, 3), st.integers(1, 2))
+def test_what_is_written_is_read(folder: Path, images, random, index, first, step):
+    written = {first + step * row: one for row, one in enumerate(images)}
     mixed = list(written)
     random.shuffle(mixed)
     path = write(folder, {key: written[key] for key in mixed}, index=index)
@@ -111,7 +111,7 @@ def test_a_flipped_byte_of_a_frame_costs_this_record_only(tmp_path: Path, index:
         damaged = found[key]
         if isinstance(damaged, ImageError):
             assert f"record {key}, at byte" in str(damaged) or "no such record" in str(damaged)
-        else:  # a length within its own padding: zeros, which no picture minds
+        else:  # a length within its own padding: zeros, which no image minds
             assert len(damaged) - len(SMALL[key]) in (1, 2, 3)
             assert damaged.replace(b"\0", b"") == SMALL[key].replace(b"\0", b"")
 
@@ -232,7 +232,7 @@ def test_anything_else_is_one_clear_error(folder: Path, data: bytes, index: bool
 
 
 @pytest.mark.parametrize("index", [True, False])
-def test_labels_without_pictures(tmp_path: Path, index: bool):
+def test_labels_without_images(tmp_path: Path, index: bool):
     records = [
         pack(RecordHeader(3.0, 0), b"picture"),
         pack(RecordHeader(np.float32([4, 5]), 1), b""),
@@ -247,8 +247,8 @@ def test_labels_without_pictures(tmp_path: Path, index: bool):
         lines = [f"{key}\t{start}\n" for key, start in enumerate(starts)]  # one too many
         path.with_suffix(".idx").write_text("".join(lines))
     container = open_container(str(path))
-    first, second, picture, _ = container.labels(np.arange(len(container.index)))
+    first, second, image, _ = container.labels(np.arange(len(container.index)))
     magic = np.frombuffer(MAGIC_BYTES, "f4")[0]
     np.testing.assert_array_equal(first[:5], [3, 4, 6, magic, 7])
     np.testing.assert_array_equal(second[:5], [np.nan, 5, np.nan, magic, np.nan])
-    assert picture.tolist() == [7, 0, 12, 20, 9000, *([-1] if index else [])]
+    assert image.tolist() == [7, 0, 12, 20, 9000, *([-1] if index else [])]

@@ -1,4 +1,4 @@
-"""A `.bin` verification pack: the pictures of pairs, by their position; pair i is 2i and 2i + 1."""
+"""A `.bin` verification pack: the images of pairs, by their position; pair i is 2i and 2i + 1."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.data.containers.pack.pickled import follow
-from arcwise.data.containers.pack.values import Array, Bytes, Text, decoded
+from arcwise.data.containers.pack.stand_ins import Array, Bytes, Text, decoded
 from arcwise.data.containers.positioned import PositionedFile
 from arcwise.errors import ArcwiseError, ImageError
 
-_AS_IT_IS = -1  # the size of a picture that states none
+_AS_IT_IS = -1  # the size of an image that states none
 
 
 class PackContainer:
-    """A pack that is read in place; of its pictures only the places are kept.
+    """A pack that is read in place; of its images only the places are kept.
 
     Attributes:
-        same: (N,) bool, whether the two pictures of each pair show one identity.
+        same: (N,) bool, whether the two images of each pair show one identity.
     """
 
     def __init__(self, path: str) -> None:
@@ -32,15 +32,15 @@ class PackContainer:
             if not os.fstat(file.fileno()).st_size:
                 raise ArcwiseError(f"{path}: empty; expected a verification pack")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                pictures, flags = _parts(follow(data, path), path)
+                images, flags = _parts(follow(data, path), path)
                 self.same = _flags(flags, data, path)
-        if len(pictures) != 2 * len(self.same) or not len(pictures):
+        if len(images) != 2 * len(self.same) or not len(images):
             raise ArcwiseError(
-                f"{path}: {len(pictures):,} pictures and {len(self.same):,} flags; expected two "
-                "pictures for each flag"
+                f"{path}: {len(images):,} images and {len(self.same):,} flags; expected two "
+                "images for each flag"
             )
-        places = (_place(one, f"{path}: picture {row}") for row, one in enumerate(pictures))
-        self._places = np.fromiter(places, np.dtype((np.int64, 4)), len(pictures))
+        places = (_place(one, f"{path}: image {row}") for row, one in enumerate(images))
+        self._places = np.fromiter(places, np.dtype((np.int64, 4)), len(images))
 
     def __len__(self) -> int:
         return len(self._places)
@@ -49,25 +49,25 @@ class PackContainer:
         return self._row(member) is not None
 
     def read(self, member: str, ref: str) -> bytes:
-        """The bytes of the picture at a position."""
+        """Return the bytes of the image at a position."""
         row = self._row(member)
         if row is None:
             raise ImageError(
-                ref, f"{self._name} has no picture {member!r}; expected 0 to {len(self) - 1}"
+                ref, f"{self._name} has no image {member!r}; expected 0 to {len(self) - 1}"
             )
         start, length, coding, size = self._places[row].tolist()
-        found = self._file.read_at(start, length)
-        if len(found) != length:
+        data = self._file.read_at(start, length)
+        if len(data) != length:
             raise ImageError(ref, f"{self._name} was cut off since it was opened")
         try:
-            found = decoded(found, coding)
+            data = decoded(data, coding)
         except ValueError:
             raise ImageError(
                 ref, "damaged: its bytes are not written as a pickle has them"
             ) from None
-        if size not in (_AS_IT_IS, len(found)):
-            raise ImageError(ref, f"damaged: {len(found):,} bytes where {size:,} are stated")
-        return found
+        if size not in (_AS_IT_IS, len(data)):
+            raise ImageError(ref, f"damaged: {len(data):,} bytes where {size:,} are stated")
+        return data
 
     def _row(self, member: str) -> int | None:
         row = int(member) if member.isdecimal() and member.isascii() and len(member) < 12 else -1
@@ -78,15 +78,13 @@ open_container = PackContainer
 
 
 def _parts(pack: Any, path: str) -> tuple[list[Any] | tuple[Any, ...], Any]:
-    """The pictures, not yet looked at, and the flags."""
+    """Return the images, not checked yet, and the flags."""
     if not isinstance(pack, (list, tuple)) or len(pack) != 2:
-        raise ArcwiseError(
-            f"{path}: no verification pack; expected a list of pictures and of flags"
-        )
-    pictures, flags = pack
-    if not isinstance(pictures, (list, tuple)):
-        raise ArcwiseError(f"{path}: no verification pack; expected its pictures as a list")
-    return pictures, flags
+        raise ArcwiseError(f"{path}: no verification pack; expected a list of images and of flags")
+    images, flags = pack
+    if not isinstance(images, (list, tuple)):
+        raise ArcwiseError(f"{path}: no verification pack; expected its images as a list")
+    return images, flags
 
 
 def _flags(flags: Any, data: mmap.mmap, path: str) -> NDArray[np.bool_]:
@@ -107,14 +105,14 @@ def _array(place: Bytes, data: mmap.mmap) -> list[int] | None:
         return None
 
 
-def _place(picture: Any, title: str) -> tuple[int, int, int, int]:
-    """Where its bytes start, how many they are, how they are written, how many they should be."""
+def _place(image: Any, title: str) -> tuple[int, int, int, int]:
+    """Return the start of an image's bytes, their number, their coding, and the number stated."""
     size = _AS_IT_IS
-    if isinstance(picture, Array) and picture.data is not None and picture.kind == "u1":
-        picture, size = picture.data, picture.size
-    if not isinstance(picture, Bytes):
-        raise ArcwiseError(f"{title} is {_shown(picture)}; expected the bytes of a picture file")
-    return picture.start, picture.length, picture.coding, size
+    if isinstance(image, Array) and image.data is not None and image.kind == "u1":
+        image, size = image.data, image.size
+    if not isinstance(image, Bytes):
+        raise ArcwiseError(f"{title} is {_shown(image)}; expected the bytes of an image file")
+    return image.start, image.length, image.coding, size
 
 
 def _shown(value: Any) -> str:

@@ -2,7 +2,9 @@
 
 Pickle is a program for a small machine with a stack (CPython's pickletools.py says what each of its
 instructions does). This machine knows those that lists, tuples, flags, whole numbers, bytes and
-arrays of bytes need. Bytes are not read, only noted where they are.
+arrays of bytes need. Bytes are not read: only their place is kept. A restricted `pickle.Unpickler`
+would build dictionaries and take the memory that a file states before it could refuse, and one
+damaged image would take the others with it.
 """
 
 from __future__ import annotations
@@ -11,14 +13,14 @@ import struct
 from mmap import mmap
 from typing import Any, NoReturn
 
-from arcwise.data.containers.pack.values import (
+from arcwise.data.containers.pack.stand_ins import (
     ESCAPED,
     QUOTED,
     RAW,
     STAND_INS,
     UTF8,
     Bytes,
-    Known,
+    GlobalName,
     Refused,
     Text,
     call,
@@ -34,7 +36,7 @@ _LONGEST = 256  # names, and lines that hold numbers
 
 
 def follow(data: bytes | mmap, title: str) -> Any:
-    """What a pickle describes: lists, tuples, flags, numbers, None, `Bytes`, `Text`, `Array`.
+    """Return the value of a pickle: lists, tuples, flags, numbers, None, `Bytes`, `Text`, `Array`.
 
     Args:
         data: the file.
@@ -48,12 +50,12 @@ def follow(data: bytes | mmap, title: str) -> Any:
         return machine.run()
     except Refused as problem:
         raise ArcwiseError(
-            f"{title}: {problem}; refused: a verification pack holds pictures and flags only"
+            f"{title}: {problem}; refused: a verification pack holds images and flags only"
         ) from None
     except (_Malformed, IndexError, KeyError, struct.error):  # stack, memo or file has no more
         raise ArcwiseError(
             f"{title}: damaged or cut off at byte {machine.at:,}; expected a verification pack, "
-            "the pickle of a list of pictures and one of flags"
+            "the pickle of a list of images and one of flags"
         ) from None
 
 
@@ -90,7 +92,7 @@ class _Machine:
             instruction, argument = _INSTRUCTIONS[code]
             instruction(self, argument)
             left -= code not in _REFER
-        raise Refused("takes more steps than its pictures can need")
+        raise Refused("takes more steps than its images can need")
 
     def _end(self) -> Any:
         if self._next != len(self._data) or self._below or len(self._stack) != 1:
@@ -215,7 +217,7 @@ class _Machine:
         return self._data[start:end]
 
     def _place(self, form: struct.Struct | None) -> int:
-        """A place in the memo."""
+        """Return a place in the memo."""
         return _whole(self._line()) if form is None else self._number(form)
 
     def _content(self, value: Any) -> bytes:
@@ -224,7 +226,7 @@ class _Machine:
         return self._data[value.start : value.start + value.length]
 
     def _marked(self) -> list[Any]:
-        """What lies above the last mark."""
+        """Return what lies above the last mark."""
         below = self._below.pop()
         items, self._stack = self._stack, below
         return items
@@ -238,7 +240,7 @@ class _Machine:
         full = f"{module.decode('utf-8', 'replace')}.{name.decode('utf-8', 'replace')}"
         if full not in STAND_INS:
             raise Refused(f"would load {shown(full)}")
-        self._stack.append(Known(full))
+        self._stack.append(GlobalName(full))
 
 
 def _whole(line: bytes) -> int:
@@ -300,25 +302,19 @@ _INSTRUCTIONS: dict[int, _Entry] = {
     ord("i"): (_Machine.load_and_call, None),
     ord("R"): (_Machine.call, None),
     ord("b"): (_Machine.set_state, None),
-    ord("o"): (_Machine.refuse, "would build an object"),
-    0x81: (_Machine.refuse, "would build an object"),
-    0x92: (_Machine.refuse, "would build an object"),
-    0x82: (_Machine.refuse, "would load an extension by its number"),
-    0x83: (_Machine.refuse, "would load an extension by its number"),
-    0x84: (_Machine.refuse, "would load an extension by its number"),
-    ord("P"): (_Machine.refuse, "would load a persistent object"),
-    ord("Q"): (_Machine.refuse, "would load a persistent object"),
-    0x97: (_Machine.refuse, "would take a buffer from elsewhere"),
-    0x98: (_Machine.refuse, "would take a buffer from elsewhere"),
-    ord("}"): (_Machine.refuse, "would build a dictionary"),
-    ord("d"): (_Machine.refuse, "would build a dictionary"),
-    ord("s"): (_Machine.refuse, "would build a dictionary"),
-    ord("u"): (_Machine.refuse, "would build a dictionary"),
-    0x8F: (_Machine.refuse, "would build a set"),
-    0x90: (_Machine.refuse, "would build a set"),
-    0x91: (_Machine.refuse, "would build a set"),
-    ord("F"): (_Machine.refuse, "would build a fraction"),
-    ord("G"): (_Machine.refuse, "would build a fraction"),
-    0x8B: (_Machine.refuse, "would build a number of more than 8 bytes"),
+    **{
+        code: (_Machine.refuse, deed)
+        for codes, deed in (
+            (b"o\x81\x92", "would build an object"),
+            (b"\x82\x83\x84", "would load an extension by its number"),
+            (b"PQ", "would load a persistent object"),
+            (b"\x97\x98", "would take a buffer from elsewhere"),
+            (b"}dsu", "would build a dictionary"),
+            (b"\x8f\x90\x91", "would build a set"),
+            (b"FG", "would build a fraction"),
+            (b"\x8b", "would build a number of more than 8 bytes"),
+        )
+        for code in codes
+    },
 }
 """Code → instruction and its argument."""

@@ -1,4 +1,4 @@
-"""MXNet RecordIO: `train.rec`, pictures by key, with `train.idx` beside it or without."""
+"""MXNet RecordIO: `train.rec`, images by key, with `train.idx` beside it or without."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.data.containers.positioned import PositionedFile, buffered
-from arcwise.data.containers.recordio.framing import (
+from arcwise.data.containers.recordio.frame_walk import MOST, images_between, scan
+from arcwise.data.containers.recordio.frames import (
     Damaged,
     Read,
     Unframed,
@@ -18,11 +19,14 @@ from arcwise.data.containers.recordio.framing import (
     part_at,
     unframe,
 )
-from arcwise.data.containers.recordio.header import RecordHeader, plain_record, unpack
-from arcwise.data.containers.recordio.index import line_of, read_index
-from arcwise.data.containers.recordio.labels import Labels, read_labels
-from arcwise.data.containers.recordio.scan import scan
-from arcwise.data.containers.recordio.unnamed import MOST, pictures_between
+from arcwise.data.containers.recordio.image_header import (
+    Labels,
+    RecordHeader,
+    plain_record,
+    read_labels,
+    unpack,
+)
+from arcwise.data.containers.recordio.offsets import line_of, read_index
 from arcwise.errors import ArcwiseError, ImageError
 
 BLOCK = 2**22
@@ -43,14 +47,14 @@ class RecordContainer:
     def __init__(self, path: str) -> None:
         self._name = Path(path).name
         self._file = PositionedFile(path)
-        beside = Path(path).with_suffix(".idx")
-        self._beside = beside if beside.is_file() else None
-        if self._beside is not None:
-            self.index = read_index(beside)
-            self.notes = tuple(self._misfits(beside))
+        idx = Path(path).with_suffix(".idx")
+        self._idx = idx if idx.is_file() else None
+        if self._idx is not None:
+            self.index = read_index(idx)
+            self.notes = tuple(self._misfits(idx))
         else:
             self.index, damaged, doubled = scan(buffered(self._file, BLOCK), self._file.size)
-            self.notes = (f"{beside.name} is missing; {self._name} itself was looked through",)
+            self.notes = (f"{idx.name} is missing; {self._name} itself was looked through",)
             if doubled is not None:
                 self.notes += (
                     f"{self._name}: records have the same id, {doubled} the first; they are "
@@ -68,11 +72,11 @@ class RecordContainer:
         return self._key(member) in self.index
 
     def read(self, member: str, ref: str) -> bytes:
-        """The picture file in the record whose key is the member's name."""
+        """Return the image file in the record whose key is the member's name."""
         return self._record(self._key(member), ref, self._file.read_at)[1]
 
     def record(self, key: int) -> tuple[RecordHeader, bytes]:
-        """The header and the picture file of one record.
+        """Return the header and the image file of one record.
 
         Raises:
             ImageError: there is none, or it is damaged.
@@ -80,43 +84,43 @@ class RecordContainer:
         return self._record(key, f"{self._name}/{key}", self._file.read_at)
 
     def labels(self, keys: NDArray[np.int64]) -> Labels:
-        """The labels of the records of these keys, which must be there."""
+        """Return the labels of the records of these keys, which must be there."""
         return read_labels(self._file, self.index.offsets[self.index.rows(keys)])
 
     def after(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where the record behind each of these begins, in the order of the file; its end."""
+        """Return the position of the record behind each of these in the file, or the file's end."""
         behind = self._starts.searchsorted(self.index.offsets[self.index.rows(keys)], "right")
         inside = behind < len(self._starts)
         return np.where(inside, self._starts[np.where(inside, behind, 0)], self._file.size)
 
     def unnamed(self, gaps: NDArray[np.int64]) -> tuple[str, ...]:
-        """A note on pictures that the index does not name; none where it names all that are seen.
+        """Return a note on images that the index does not name; none where none was noticed.
 
-        Before the first record and behind the last one they are always seen.
+        Those before the first record and behind the last one are always noticed.
 
         Args:
-            gaps: (M, 2) from the end of a record to where the next one begins; looked into.
+            gaps: (M, 2) from the end of a record to where the next one begins; read.
         """
-        if self._beside is None:
+        if self._idx is None:
             return ()
         last = self.index.some_keys()[[self.index.offsets.argmax()]]
         end = int(self.labels(last).end[0])
         outside = [(0, self._starts[0]), (end if end >= 0 else self._file.size, self._file.size)]
         every = np.concatenate([np.array(outside, np.int64), gaps])
-        count = pictures_between(self._file.read_at, self._file.size, every)
+        count = images_between(self._file.read_at, self._file.size, every)
         if not count:
             return ()
         many = f"at least {count:,}" if count >= MOST else f"{count:,}"
         return (
-            f"{self._beside.name} names {len(self.index):,} records of {self._name}; {many} more "
-            f"pictures lie in it and are not read: remove {self._beside.name}, and "
+            f"{self._idx.name} names {len(self.index):,} records of {self._name}; {many} more "
+            f"images lie in it and are not read: remove {self._idx.name}, and "
             f"{self._name} itself is looked through",
         )
 
     def each(
         self, keys: Iterable[int] | None = None
     ) -> Iterator[tuple[int, RecordHeader, bytes] | ImageError]:
-        """(key, header, picture file) of record after record, or why one cannot be read.
+        """Yield (key, header, image file) of record after record, or why one cannot be read.
 
         The file is read in large blocks wherever the next record lies behind the last one.
 
@@ -148,28 +152,28 @@ class RecordContainer:
         if 0 < end - offset <= BLOCK and (plain := plain_record(read(offset, end - offset))):
             return plain
         try:
-            found = unframe(read, self._file.size, offset)
-            if end != found.end:
-                self._check_end(found)
-            return unpack(found.payload)
+            record = unframe(read, self._file.size, offset)
+            if end != record.end:
+                self._check_end(record)
+            return unpack(record.payload)
         except Damaged as problem:
             reason = f"record {key}, at byte {offset:,} of {self._name}, is damaged: {problem}"
             raise ImageError(ref, reason) from None
 
-    def _check_end(self, found: Unframed) -> None:
-        """Damaged, unless the record may end where it does: its length may be the wrong one."""
-        if len(magics(found.payload)) >= found.parts:
+    def _check_end(self, record: Unframed) -> None:
+        """Raise Damaged unless the record may end where it does: its length may be wrong."""
+        if len(magics(record.payload)) >= record.parts:
             raise Damaged("another record begins before its end")
-        if found.end == self._file.size:
+        if record.end == self._file.size:
             return
         try:
-            part_at(self._file.read_at, self._file.size, found.end)
+            part_at(self._file.read_at, self._file.size, record.end)
         except Damaged:
-            if not (self.index.offsets == found.end).any():
+            if not (self.index.offsets == record.end).any():
                 raise Damaged("no other record begins at its end") from None
 
-    def _misfits(self, beside: Path) -> Iterator[str]:
-        """Notes on how the index fits the file.
+    def _misfits(self, idx: Path) -> Iterator[str]:
+        """Yield notes on how the index fits the file.
 
         Raises:
             ArcwiseError: none of several records is where it says; it is another file's.
@@ -180,25 +184,25 @@ class RecordContainer:
         if all(problems):
             key = int(self.index.keys[0])
             raise ArcwiseError(
-                f"{beside}: line {line_of(beside, key)}: record {key} at byte {offsets[0]:,} of "
+                f"{idx}: line {line_of(idx, key)}: record {key} at byte {offsets[0]:,} of "
                 f"{self._name} {problems[0]}; the two do not belong together: remove the .idx, "
                 "and the .rec itself is looked through"
             )
         inside = [bool(one) for one, row in zip(problems, rows, strict=True) if offsets[row] < size]
         if sum(inside) * _MANY >= len(inside) > 0:
             yield (
-                f"{sum(inside)} of {len(inside)} records looked at are not where {beside.name} "
+                f"{sum(inside)} of {len(inside)} records looked at are not where {idx.name} "
                 f"says; if it is of another file remove it: {self._name} itself is looked through"
             )
         if doubled := int((self._starts[1:] == self._starts[:-1]).sum()):
             yield (
-                f"{beside.name} leads {doubled:,} keys to the record of another one; each is a "
-                "picture of its own here"
+                f"{idx.name} leads {doubled:,} keys to the record of another one; each is a "
+                "image of its own here"
             )
         if beyond := int((offsets >= size).sum()):
             yield (
                 f"{self._name} was cut short at {size:,} bytes: {beyond:,} records that "
-                f"{beside.name} names are missing"
+                f"{idx.name} names are missing"
             )
 
     def _problem(self, offset: int) -> str:

@@ -1,4 +1,10 @@
-"""The pictures of a `.rec` and their labels → the columns of a manifest."""
+"""The images of a `.rec` and their labels → the columns of a manifest.
+
+InsightFace writes a table of contents. Record 0 has two labels: the images are the keys from 1 up
+to the first, the identities' records are those from there up to the second. The two labels of an
+identity are the keys from which to which its images lie. Layout: deepinsight/insightface
+`face2rec2.py`, `dataset.py`.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +19,13 @@ import pyarrow.compute
 from numpy.typing import NDArray
 
 from arcwise.data.containers.recordio import RecordContainer
-from arcwise.data.formats.records import layout as records_layout
-from arcwise.data.formats.records.layout import Distrust
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 
 _TOGETHER = 2**13  # records
+
+EXACT = 2**24
+"""Labels are float32; whole numbers up to here have one of their own."""
 
 Keys = NDArray[np.int64]
 
@@ -27,15 +34,15 @@ NO_GAPS = np.empty((0, 2), np.int64)
 
 
 class Labelled(NamedTuple):
-    """Pictures by key, and their labels, NaN where a record is damaged."""
+    """Images by key, and their labels, NaN where a record is damaged."""
 
     keys: Keys
     labels: NDArray[np.float32]
 
 
 @dataclass
-class _Seen:
-    """What was met on the way: the keys of damaged records, the largest label, and gaps.
+class _Findings:
+    """Findings about the records: the keys of damaged ones, the largest label, and gaps.
 
     A gap is from the end of a record to where the next one begins.
     """
@@ -46,7 +53,7 @@ class _Seen:
 
 
 class LabelledRecords(NamedTuple):
-    """The pictures of a `.rec`.
+    """The images of a `.rec`.
 
     Attributes:
         table: `image` and `identity`.
@@ -61,12 +68,12 @@ class LabelledRecords(NamedTuple):
     gaps: Keys = NO_GAPS
 
 
-def labelled(container: RecordContainer, name: str, *, identities: bool) -> LabelledRecords:
-    """The pictures in the order of their keys, each with its label.
+def read_labelled(container: RecordContainer, name: str, *, identities: bool) -> LabelledRecords:
+    """Return the images in the order of their keys, each with its label.
 
     Where record 0 is InsightFace's table of contents, two labels of each identity are read, and
-    the label of every picture only when these contradict it. A damaged record has no label: it
-    is left out when every picture must have an identity.
+    the label of every image only when these contradict it. A damaged record has no label: it
+    is left out when every image must have an identity.
     """
     layout, notes = "RecordIO with a label in each record", ()
     bounds = _record_0(container)
@@ -74,86 +81,153 @@ def labelled(container: RecordContainer, name: str, *, identities: bool) -> Labe
         layout = "RecordIO as InsightFace lays it out"
         try:
             return LabelledRecords(_table(name, _by_contents(container, *bounds)), layout)
-        except Distrust as problem:
-            notes = (f"{name}: {problem}; so the label of every picture is read",)
-    seen = _Seen()
-    table = _table(name, _one_by_one(container, seen, keep_damaged=not identities))
-    if seen.damaged:
+        except UntrustedContents as problem:
+            notes = (f"{name}: {problem}; so the label of every image is read",)
+    findings = _Findings()
+    table = _table(name, _one_by_one(container, findings, keep_damaged=not identities))
+    if findings.damaged:
         left = "are left out" if identities else "have no identity"
-        first = f"{name}/{seen.damaged[0]}"
-        notes += (f"{len(seen.damaged):,} damaged records {left}, the first is {first}",)
-    if seen.largest > records_layout.EXACT:
-        notes += (f"{name}: labels beyond {records_layout.EXACT:,}, where float32 joins some",)
-    return LabelledRecords(table, layout, notes, np.concatenate([NO_GAPS, *seen.gaps]))
+        first = f"{name}/{findings.damaged[0]}"
+        notes += (f"{len(findings.damaged):,} damaged records {left}, the first is {first}",)
+    if findings.largest > EXACT:
+        notes += (f"{name}: labels beyond {EXACT:,}, where float32 joins some",)
+    return LabelledRecords(table, layout, notes, np.concatenate([NO_GAPS, *findings.gaps]))
 
 
 def _record_0(container: RecordContainer) -> tuple[float, float] | None:
-    """The two labels of record 0, if that is a table of contents and no picture."""
+    """Return the two labels of record 0, if that is a table of contents and no image."""
     if 0 not in container.index:
         return None
-    first, second, picture, _ = container.labels(np.zeros(1, np.int64))
-    is_contents = picture[0] == 0 and not np.isnan(second[0])
+    first, second, image_bytes, _ = container.labels(np.zeros(1, np.int64))
+    is_contents = image_bytes[0] == 0 and not np.isnan(second[0])
     return (float(first[0]), float(second[0])) if is_contents else None
 
 
 def _by_contents(container: RecordContainer, first: float, end: float) -> list[Labelled]:
-    """The pictures, of whose labels two an identity are read.
+    """Return the images, reading two labels of each identity only.
 
     Raises:
-        Distrust: they contradict the contents, or these themselves.
+        UntrustedContents: they contradict the contents, or these themselves.
     """
-    found = records_layout.contents(first, end, container.index.keys)
-    identities = container.labels(np.arange(found.identities.start, found.identities.stop))
-    if identities.picture.any():
-        raise Distrust("the record of an identity is damaged, or a picture")
-    runs = records_layout.runs(found.pictures, identities.first, identities.second)
+    contents = table_of_contents(first, end, container.index.keys)
+    identities = container.labels(np.arange(contents.identities.start, contents.identities.stop))
+    if identities.image_bytes.any():
+        raise UntrustedContents("the record of an identity is damaged, or an image")
+    runs = identity_runs(contents.images, identities.first, identities.second)
     of_first, of_last = (container.labels(keys) for keys in (runs.first, runs.stop - 1))
-    if (of_first.picture < 0).any() or (of_last.picture < 0).any():
-        raise Distrust("the first or last picture of an identity is damaged")
+    if (of_first.image_bytes < 0).any() or (of_last.image_bytes < 0).any():
+        raise UntrustedContents("the first or last image of an identity is damaged")
     if not np.array_equal(of_first.first, of_last.first):
-        raise Distrust("the first and the last picture of an identity have different labels")
+        raise UntrustedContents("the first and the last image of an identity have different labels")
     labels = np.repeat(of_first.first, runs.stop - runs.first)
-    return [Labelled(np.arange(found.pictures.start, found.pictures.stop), labels)]
+    return [Labelled(np.arange(contents.images.start, contents.images.stop), labels)]
 
 
 def _one_by_one(
-    container: RecordContainer, seen: _Seen, *, keep_damaged: bool
+    container: RecordContainer, findings: _Findings, *, keep_damaged: bool
 ) -> Iterator[Labelled]:
-    """The pictures, some at a time."""
+    """Yield the images, some at a time."""
     for start in range(0, len(container.index), _TOGETHER):
         keys = container.index.some_keys(start, start + _TOGETHER)
-        labels, second, picture, end = container.labels(keys)
+        labels, second, image_bytes, end = container.labels(keys)
         after = container.after(keys)
         apart = (end >= 0) & (end < after)
-        seen.gaps.append(np.column_stack([end[apart], after[apart]]))
-        sound = picture >= 0
+        findings.gaps.append(np.column_stack([end[apart], after[apart]]))
+        sound = image_bytes >= 0
         labels[~sound] = np.nan
-        pictures = (picture != 0) | np.isnan(second)  # else a record of the contents
-        seen.damaged.extend(keys[pictures & ~sound].tolist())
-        seen.largest = max(seen.largest, np.abs(labels[np.isfinite(labels)]).max(initial=0))
-        kept = pictures if keep_damaged else pictures & sound
+        images = (image_bytes != 0) | np.isnan(second)  # else a record of the contents
+        findings.damaged.extend(keys[images & ~sound].tolist())
+        findings.largest = max(findings.largest, np.abs(labels[np.isfinite(labels)]).max(initial=0))
+        kept = images if keep_damaged else images & sound
         yield Labelled(keys[kept], labels[kept])
 
 
-def _table(name: str, found: Iterable[Labelled]) -> pa.Table:
+def _table(name: str, parts: Iterable[Labelled]) -> pa.Table:
     images, identities = [], []
-    for keys, labels in found:
+    for keys, labels in parts:
         for start in range(0, len(keys), _TOGETHER):
             some = slice(start, start + _TOGETHER)
-            images.append(refs(name, keys[some]))
+            images.append(image_names(name, keys[some]))
             identities.append(_texts(labels[some]))
     columns = {"image": images, "identity": identities}
-    return pa.table({key: pa.chunked_array(parts, pa.string()) for key, parts in columns.items()})
+    return pa.table({key: pa.chunked_array(some, pa.string()) for key, some in columns.items()})
 
 
-def refs(name: str, keys: Keys) -> pa.Array:
-    """What the pictures of these keys are called: `train.rec/7`."""
+def image_names(name: str, keys: Keys) -> pa.Array:
+    """Return the names of the images of these keys: `train.rec/7`."""
     return pc.binary_join_element_wise(f"{name}/", pa.array(keys).cast(pa.string()), "")
 
 
 def _texts(labels: NDArray[np.float32]) -> pa.Array:
-    """The labels as text, whole numbers without a point; none where there is no label."""
+    """Return the labels as text, whole numbers without a point; none where there is no label."""
     values, places = np.unique(labels, return_inverse=True)
     words = [str(int(one)) if one.is_integer() else str(one) for one in values]
     codes = pa.array(places.astype(np.int32), mask=~np.isfinite(labels))
     return pa.DictionaryArray.from_arrays(codes, pa.array(words, pa.string())).cast(pa.string())
+
+
+class UntrustedContents(ValueError):
+    """The table of contents is wrong; says why."""
+
+
+class Contents(NamedTuple):
+    """The keys of the images, and of the records of the identities."""
+
+    images: range
+    identities: range
+
+
+class Runs(NamedTuple):
+    """The images of each identity, (M,) int64: from its first key up to, without, its last."""
+
+    first: NDArray[np.int64]
+    stop: NDArray[np.int64]
+
+
+def table_of_contents(first: float, end: float, keys: range | NDArray[np.int64]) -> Contents:
+    """Return what record 0 states.
+
+    Args:
+        first: its first label.
+        end: its second.
+        keys: of all records there are.
+
+    Raises:
+        UntrustedContents: it cannot be exact, or other records are there.
+    """
+    if not (first.is_integer() and end.is_integer() and 1 < first < end):
+        raise UntrustedContents(
+            f"record 0 states that the identities are records {first:g} to {end:g}"
+        )
+    if end > EXACT:
+        raise UntrustedContents(f"its bounds are beyond {EXACT:,}, where float32 is not exact")
+    if not isinstance(keys, range) or keys != range(int(end)):
+        raise UntrustedContents(
+            f"record 0 promises the keys 0 to {int(end) - 1}, and others are there"
+        )
+    return Contents(range(1, int(first)), range(int(first), int(end)))
+
+
+def identity_runs(images: range, first: NDArray[np.float32], stop: NDArray[np.float32]) -> Runs:
+    """Return the ranges of images in the records of the identities, in the order of the images.
+
+    Args:
+        images: their keys.
+        first: (M,) the first label of each record.
+        stop: (M,) the second.
+
+    Raises:
+        UntrustedContents: some images are no one's, or of two.
+    """
+    if not (np.isfinite(first).all() and np.isfinite(stop).all()):
+        raise UntrustedContents("the record of an identity is damaged")
+    order = np.argsort(first, kind="stable")
+    order = order[stop[order] != first[order]]  # an identity may have no image
+    begins, ends = first[order], stop[order]
+    if (begins >= ends).any():
+        raise UntrustedContents("an identity's images end before they begin")
+    if not np.array_equal(np.append(begins, images.stop), np.append(images.start, ends)):
+        raise UntrustedContents("the identities overlap, or leave images out, or go beyond them")
+    if (begins % 1).any():
+        raise UntrustedContents("an identity's images begin at no whole number")
+    return Runs(begins.astype(np.int64), ends.astype(np.int64))

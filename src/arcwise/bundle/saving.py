@@ -1,0 +1,192 @@
+"""A model folder, written whole or not at all; thresholds and ONNX added to one later."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from safetensors.numpy import save
+
+from arcwise.bundle.description import (
+    CALIBRATION,
+    DESCRIPTION,
+    FORMAT,
+    IMAGES,
+    ONNX,
+    USES,
+    WEIGHTS,
+    as_json,
+    fingerprint,
+    read_description,
+)
+from arcwise.bundle.model_folder import Bundle, read_bundle
+from arcwise.errors import BundleError
+from arcwise.evaluation import ScoreMap, SearchThreshold, Threshold
+from arcwise.files import atomic_write, locked, sha256, sync, translate_errors
+from arcwise.images.preparation import Preparation
+
+_PATIENCE = 30.0  # seconds to wait for another process that adds something
+
+
+def write_bundle(
+    folder: str | Path,
+    state: Mapping[str, np.ndarray],
+    architecture: Mapping[str, Any],
+    preparation: Preparation,
+    *,
+    reference_embedding: Sequence[float] | np.ndarray,
+    alignment: str | None = None,
+    thresholds: Iterable[Threshold] = (),
+    measured_on: str = "",
+    digests: Mapping[str, Iterable[str]] | None = None,
+    training: Mapping[str, Any] | None = None,
+    licence: str = "",
+    trained_images: ArrayLike | None = None,
+) -> Bundle:
+    """Write a model folder and return it; it replaces an older one.
+
+    Args:
+        folder: where to; a folder that exists and holds no model is not touched.
+        state: weights by state-dict key, as `encoders.weights.to_numpy` gives them.
+        architecture: `encoders.architecture(encoder)`.
+        preparation: the one the encoder was trained with.
+        reference_embedding: (D,) embedding of `reference_image()`; `runtime.reference_embedding`
+            computes it.
+        alignment: None or "five-point".
+        thresholds: of `evaluation.calibrate`.
+        measured_on: the data they were measured on.
+        digests: identity digests by use ("train", "choose", "calibrate").
+        training: a JSON object that summarises the training.
+        licence: under which the weights may be used.
+        trained_images: `data.digests.content_digest` of each image trained on, if known.
+
+    Raises:
+        BundleError: a weight is not finite, a field is not what it should be, or `folder` holds
+            something else.
+    """
+    folder = Path(folder)
+    for key, value in state.items():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise BundleError(
+                f"the weights are not saved: {key} is not finite. The training diverged; go back "
+                "to an earlier checkpoint and lower the learning rate"
+            )
+    if folder.is_file():
+        raise BundleError(f"{folder} is a file: name a folder for the model")
+    if folder.exists() and not (folder / DESCRIPTION).is_file() and any(folder.iterdir()):
+        raise BundleError(f"{folder} holds something that is no bundle: name an empty place")
+    about = {
+        "format": FORMAT,
+        "kind": "encoder",
+        "architecture": {**architecture, "size": list(architecture.get("size", ()))},
+        "preparation": preparation.as_dict(),
+        "alignment": alignment,
+        "thresholds": [threshold.as_dict() for threshold in thresholds],
+        "measured_on": measured_on,
+        "history": [],
+        "digests": {use: sorted(those) for use, those in _every_use(digests or {}).items()},
+        "training": dict(training or {}),
+        "licence": licence,
+        "probe": [float(value) for value in reference_embedding],
+    }
+    with atomic_write(folder, error=BundleError) as new:
+        new.mkdir()
+        # Not `save_file`: that leaves a file which only this account may read.
+        (new / WEIGHTS).write_bytes(save({key: _c_order(value) for key, value in state.items()}))
+        sync(new / WEIGHTS)
+        about["files"] = {WEIGHTS: sha256(new / WEIGHTS)}
+        if trained_images is not None:
+            np.save(new / IMAGES, np.unique(np.asarray(trained_images, np.int64)))
+            sync(new / IMAGES)
+            about["files"][IMAGES] = sha256(new / IMAGES)
+        about["fingerprint"] = fingerprint(about)
+        (new / DESCRIPTION).write_bytes(as_json(about))
+        sync(new / DESCRIPTION)
+        bundle = read_bundle(new)  # what is refused when read is refused when written
+    return replace(bundle, path=folder)
+
+
+def add_thresholds(
+    folder: str | Path,
+    thresholds: Iterable[Threshold],
+    *,
+    search_thresholds: Iterable[SearchThreshold] = (),
+    probability: ScoreMap | None = None,
+    measured_on: str,
+    digests: Iterable[str],
+) -> Bundle:
+    """Put a calibration in the place of a model's own, and return the model.
+
+    The fingerprint stays. The model's own goes into the history, unless it was measured on the same
+    identities.
+
+    Args:
+        folder: the model folder.
+        thresholds: of `evaluation.calibrate`.
+        search_thresholds: of `evaluation.calibrate_search`.
+        probability: of `evaluation.calibrate_probability`.
+        measured_on: the data they were measured on, in words.
+        digests: digests of the identities they were measured on.
+    """
+    folder, digests = Path(folder), sorted(digests)
+    with _changing(folder) as about:
+        if about["digests"]["calibrate"] != digests and (
+            about["thresholds"] or about["search_thresholds"]
+        ):
+            about["history"].append({key: about[key] for key in CALIBRATION})
+        about["thresholds"] = [threshold.as_dict() for threshold in thresholds]
+        about["search_thresholds"] = [threshold.as_dict() for threshold in search_thresholds]
+        about["probability"] = probability and probability.as_dict()
+        about["measured_on"] = measured_on
+        about["digests"]["calibrate"] = digests
+        _replace_description(folder, about)
+    return read_bundle(folder)
+
+
+def add_onnx(folder: str | Path, file: Path) -> Bundle:
+    """Move `file` into a model folder as its `encoder.onnx`, and return the model.
+
+    The fingerprint stays. An older file is struck from `model.json` before it is replaced, so that
+    the folder can be read whenever this stops.
+    """
+    folder = Path(folder)
+    with _changing(folder) as about:
+        digest = sha256(file)
+        if about["files"].pop(ONNX, None) is not None:
+            _replace_description(folder, about)
+        sync(file)
+        os.replace(file, folder / ONNX)
+        about["files"][ONNX] = digest
+        _replace_description(folder, about)
+    return read_bundle(folder)
+
+
+@contextmanager
+def _changing(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the content of `model.json` while no other process changes it."""
+    read_description(folder)  # what is no model folder is not locked
+    with (
+        translate_errors(folder, error=BundleError),
+        locked(folder, "adding to the model", patience=_PATIENCE),
+    ):
+        yield read_description(folder)
+
+
+def _replace_description(folder: Path, about: Mapping[str, Any]) -> None:
+    with atomic_write(folder / DESCRIPTION, error=BundleError) as file:
+        file.write_bytes(as_json(about))
+
+
+def _every_use(digests: Mapping[str, Iterable[str]]) -> dict[str, Iterable[str]]:
+    return {**dict.fromkeys(USES, ()), **digests}
+
+
+def _c_order(array: np.ndarray) -> np.ndarray:
+    """Return the array as safetensors reads its memory; 0-d stays 0-d."""
+    return np.ascontiguousarray(array).reshape(array.shape)

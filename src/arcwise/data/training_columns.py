@@ -1,0 +1,76 @@
+"""Columns of a data set as numbers: what an objective reads in addition to images and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError
+
+
+@dataclass(frozen=True)
+class TrainingColumns:
+    """Requested columns of a whole data set, row by row.
+
+    Attributes:
+        values: (N,) for each column: float32 numbers, NaN where missing, or the int64 codes of
+            categories, -1 where missing.
+        categories: for each column of categories, the texts that the codes stand for, sorted.
+    """
+
+    values: Mapping[str, np.ndarray]
+    categories: Mapping[str, tuple[str, ...]]
+
+    def select(self, rows: np.ndarray) -> TrainingColumns:
+        """Return the columns of these rows. Codes mean the same as in the whole data set."""
+        return TrainingColumns(
+            {name: one[rows] for name, one in self.values.items()}, self.categories
+        )
+
+
+def training_columns(manifest: Manifest, names: Sequence[str]) -> TrainingColumns:
+    """Return the columns of these names as numbers.
+
+    A column of numbers is numeric, a column of text or of true and false has categories. An empty
+    text is a missing one.
+
+    Args:
+        manifest: the whole data set, so that codes do not depend on which rows are trained on.
+        names: the columns that the objective asks for.
+
+    Raises:
+        ArcwiseError: there is no such column, or it holds lists.
+    """
+    values: dict[str, np.ndarray] = {}
+    categories: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        if name not in manifest.table.column_names:
+            raise ArcwiseError(
+                f"{manifest.name} has no column {name!r}, which the objective asks for; "
+                f"it has {', '.join(manifest.table.column_names)}"
+            )
+        column = manifest.table.column(name)
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        kind = column.type
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+            numbers = pc.fill_null(column.cast(pa.float64(), safe=False), float("nan"))
+            values[name] = numbers.to_numpy().astype(np.float32)
+        elif (
+            pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)
+        ):
+            texts = np.array([one or "" for one in column.cast(pa.string()).to_pylist()], object)
+            categories[name] = tuple(sorted({one for one in texts if one}))
+            codes = {text: code for code, text in enumerate(categories[name])}
+            values[name] = np.array([codes.get(one, -1) for one in texts], np.int64)
+        else:
+            raise ArcwiseError(
+                f"{manifest.name}: the objective asks for the column {name!r}, which holds {kind}; "
+                "expected numbers or text"
+            )
+    return TrainingColumns(values, categories)

@@ -1,0 +1,114 @@
+"""From an address to a gallery: creating it, opening it, and binding it to a model."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Protocol
+
+from arcwise.errors import GalleryError
+from arcwise.gallery.connection import create as create_file
+from arcwise.gallery.contract import Gallery
+from arcwise.gallery.embedded import EmbeddedGallery
+from arcwise.gallery.sql import About
+
+
+class EmbeddingModel(Protocol):
+    """What a gallery must know of the model that makes its vectors; `runtime.Model` is one."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same weights and preparation, and for no others."""
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of its embeddings."""
+
+    @property
+    def path(self) -> str | os.PathLike[str]:
+        """Where it lies."""
+
+
+def open_gallery(
+    path: str | os.PathLike[str],
+    *,
+    create: bool = False,
+    model: EmbeddingModel | None = None,
+    dim: int | None = None,
+    mode: str = "rw",
+) -> Gallery:
+    """Open the gallery at a path; it is a context manager that closes itself.
+
+    A gallery belongs to the model it was created with, and refuses another: vectors of two models
+    cannot be compared. One created with `dim` alone belongs to none, and checks only the size and
+    the length of the vectors.
+
+    Args:
+        path: one file, such as "shop.gallery"; while it is open, SQLite keeps two more beside it.
+        create: make the gallery if there is none; one that exists is opened.
+        model: the model whose vectors go in, or come to be searched.
+        dim: dimensions of the vectors, where there is no model.
+        mode: "rw", or "r" to search without being able to change anything.
+
+    Raises:
+        GalleryError: no gallery there, not a gallery, or one for another model or size.
+        DamagedGallery: a gallery whose bytes are not those that were written.
+    """
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", os.fspath(path))
+    if scheme:
+        raise GalleryError(
+            f"{os.fspath(path)}: galleries at {scheme[1]}:// addresses are not supported; "
+            "give the path of a file, such as shop.gallery"
+        )
+    if mode not in ("rw", "r"):
+        raise GalleryError(f"mode is {mode!r}; expected 'rw' or 'r'")
+    if create and mode == "r":
+        raise GalleryError("create=True writes a file and mode='r' forbids it; choose one")
+    place, size = Path(path), _size(model, dim)
+    if create and not place.exists():
+        if size is None:
+            raise GalleryError(f"{place}: a new gallery needs model=..., or dim=... without one")
+        create_file(place, _about(model, size))
+    gallery = EmbeddedGallery(place, writable=mode == "rw")
+    try:
+        _check_binding(gallery, place, model, size)
+    except BaseException:
+        gallery.close()
+        raise
+    return gallery
+
+
+def _about(model: EmbeddingModel | None, dim: int) -> About:
+    if model is None:
+        return About(dim, None, None)
+    path = os.fsencode(os.path.abspath(model.path)).decode(errors="replace")  # shown, not opened
+    return About(dim, model.fingerprint, path)
+
+
+def _size(model: EmbeddingModel | None, dim: int | None) -> int | None:
+    if model is not None and not isinstance(getattr(model, "fingerprint", None), str):
+        raise GalleryError(f"model is {model!r}; expected a loaded model: arcwise.load(path)")
+    if model is not None and dim is not None and dim != model.dim:
+        raise GalleryError(
+            f"dim is {dim} and the model's vectors have {model.dim} dimensions; leave dim out"
+        )
+    size = dim if model is None else model.dim
+    if size is not None and (not isinstance(size, int) or size < 1):
+        raise GalleryError(f"dim is {size!r}; expected a whole number, 1 or more")
+    return size
+
+
+def _check_binding(
+    gallery: Gallery, path: Path, model: EmbeddingModel | None, size: int | None
+) -> None:
+    if model is not None and gallery.fingerprint not in (None, model.fingerprint):
+        raise GalleryError(
+            f"{path} belongs to the model {str(gallery.fingerprint)[:12]} (created from "
+            f"{gallery.model_path}), and this one is {model.fingerprint[:12]} ({model.path}): use "
+            "that model, or enrol into a new gallery"
+        )
+    if size is not None and size != gallery.dim:
+        raise GalleryError(
+            f"{path} holds vectors of {gallery.dim} dimensions, and {size} were asked for"
+        )

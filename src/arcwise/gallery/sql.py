@@ -1,0 +1,270 @@
+"""The statements of a gallery's SQLite file, and the checks that every byte read must pass.
+
+A template is one row. Its checksum covers the id, the identity, the metadata and the vector, so
+a changed byte, a moved row and a row put together from two are all found; the one row of `about`
+says how many templates there must be, so a lost row is found too.
+
+A removed template's row is overwritten where it stands, by zeros of the same length, and dropped
+later with many others. Deleting it at once would make SQLite move its neighbours between pages
+and leave copies of them behind, which a later removal would not find.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arcwise.gallery.vectors import UNIT_TOLERANCE, CheckedItems, norms
+
+TEMPLATES = """CREATE TABLE {name} (
+    id INTEGER PRIMARY KEY, crc BLOB NOT NULL, identity TEXT NOT NULL, metadata TEXT NOT NULL,
+    vector BLOB NOT NULL)"""
+SCHEMA = (
+    TEMPLATES.format(name="templates"),
+    "CREATE TABLE removed (sequence INTEGER PRIMARY KEY, template INTEGER NOT NULL)",
+    """CREATE TABLE about (
+    one INTEGER PRIMARY KEY CHECK (one = 1), dim INTEGER NOT NULL, fingerprint TEXT, model TEXT,
+    templates INTEGER NOT NULL, last INTEGER NOT NULL, removals INTEGER NOT NULL,
+    erased INTEGER NOT NULL, crc INTEGER NOT NULL)""",
+)
+
+CALIBRATION = """CREATE TABLE IF NOT EXISTS calibration (
+    one INTEGER PRIMARY KEY CHECK (one = 1), text TEXT NOT NULL, crc INTEGER NOT NULL)"""
+"""Made when a gallery is calibrated: older files have none, and older readers pass it over."""
+
+_COMPACT_FROM = 1000  # erased rows worth a copying of the live ones
+_CHUNK = 4096  # rows read and checked at once
+_KEPT_REMOVALS = 100_000  # a process further behind than this reads the whole gallery again
+_ERASED = b"\0\0\0\0"  # the checksum of a row overwritten by zeros; no live row has it
+
+
+class Damage(Exception):
+    """What was read is not what was written; `translate_sqlite_errors` says where."""
+
+    def __init__(self, reason: str, templates: Iterable[int] = ()) -> None:
+        super().__init__(reason)
+        self.templates = tuple(templates)
+
+
+@dataclass(frozen=True)
+class About:
+    """What a gallery says of itself.
+
+    Attributes:
+        dim: dimensions of every vector.
+        fingerprint: the model it is bound to, or None.
+        model: where that model lay.
+        templates: how many templates there are.
+        last: the largest template id ever given.
+        removals: how many templates were ever removed.
+        erased: how many of those still have a row, of zeros.
+    """
+
+    dim: int
+    fingerprint: str | None
+    model: str | None
+    templates: int = 0
+    last: int = 0
+    removals: int = 0
+    erased: int = 0
+
+    def crc(self) -> int:
+        """Return the checksum of all of it."""
+        return zlib.crc32(json.dumps(astuple(self)).encode())
+
+
+@dataclass(frozen=True)
+class StoredTemplates:
+    """Templates read and found sound: ids (N,), N identities, vectors (N, D), N JSON texts."""
+
+    templates: NDArray[np.int64]
+    identities: list[str]
+    vectors: NDArray[np.float32]
+    metadata: list[str]
+
+
+def write_about(connection: sqlite3.Connection, about: About) -> None:
+    """Replace what the gallery says of itself."""
+    connection.execute(
+        "INSERT OR REPLACE INTO about VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*astuple(about), about.crc()),
+    )
+
+
+def read_about(connection: sqlite3.Connection) -> About:
+    """Return what the gallery says of itself.
+
+    Raises:
+        Damage: its own checksum does not fit.
+    """
+    rows = connection.execute(
+        "SELECT dim, CAST(fingerprint AS BLOB), CAST(model AS BLOB), templates, last, removals, "
+        "erased, crc FROM about"
+    ).fetchall()
+    if len(rows) == 1:
+        dim, fingerprint, model, *counts, crc = rows[0]
+        try:
+            names = [name if name is None else name.decode() for name in (fingerprint, model)]
+            about = About(dim, names[0], names[1], *counts)
+        except (AttributeError, UnicodeDecodeError):
+            about = None
+        if about is not None and about.crc() == crc:
+            return about
+    raise Damage("what it says of itself")
+
+
+def write_calibration(connection: sqlite3.Connection, text: str) -> None:
+    """Replace what was measured against the gallery."""
+    connection.execute(CALIBRATION)
+    values = (text, zlib.crc32(text.encode()))
+    connection.execute("INSERT OR REPLACE INTO calibration VALUES (1, ?, ?)", values)
+
+
+def read_calibration(connection: sqlite3.Connection) -> str | None:
+    """Return what was measured against the gallery; None where nothing was.
+
+    Raises:
+        Damage: its checksum does not fit.
+    """
+    tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'calibration'"
+    if connection.execute(tables).fetchone() == (0,):
+        return None
+    row = connection.execute("SELECT CAST(text AS BLOB), crc FROM calibration").fetchone()
+    if row is None:
+        return None
+    if zlib.crc32(row[0]) != row[1]:
+        raise Damage("its calibration")
+    return row[0].decode()
+
+
+def insert(connection: sqlite3.Connection, after: int, batch: CheckedItems) -> list[int]:
+    """Write a batch and return its ids, from `after` + 1 on."""
+    ids = list(range(after + 1, after + 1 + len(batch)))
+
+    def rows() -> Iterator[tuple[int, bytes, str, str, bytes]]:
+        for template, identity, metadata, vector in zip(
+            ids, batch.identities, batch.metadata, batch.vectors, strict=True
+        ):
+            blob = vector.astype("<f4").tobytes()
+            crc = _crc(template, identity.encode(), metadata.encode(), blob)
+            yield template, crc, identity, metadata, blob
+
+    connection.executemany("INSERT INTO templates VALUES (?, ?, ?, ?, ?)", rows())
+    return ids
+
+
+def erase(connection: sqlite3.Connection, removals: int, templates: Sequence[int]) -> None:
+    """Overwrite templates by zeros, and note their ids as removals after the first `removals`.
+
+    Raises:
+        Damage: a template is not where it was.
+    """
+    changed = connection.executemany(
+        "UPDATE templates SET crc = zeroblob(4), "
+        "identity = zeroblob(length(CAST(identity AS BLOB))), "
+        "metadata = zeroblob(length(CAST(metadata AS BLOB))), "
+        "vector = zeroblob(length(vector)) WHERE id = ?",
+        ((template,) for template in templates),
+    ).rowcount
+    if changed != len(templates):
+        raise Damage(f"{len(templates)} templates to remove, {changed} found", templates)
+    connection.executemany(
+        "INSERT INTO removed VALUES (?, ?)", enumerate(templates, start=removals + 1)
+    )
+    connection.execute(
+        "DELETE FROM removed WHERE sequence <= ?", (removals + len(templates) - _KEPT_REMOVALS,)
+    )
+
+
+def compact(connection: sqlite3.Connection, about: About) -> About:
+    """Drop the erased rows where most are, and return what the gallery then says of itself.
+
+    The live rows are copied to new pages, and the old ones cleared, for reuse.
+    """
+    if about.erased < max(_COMPACT_FROM, about.templates):
+        return about
+    connection.execute(TEMPLATES.format(name="compacted"))
+    connection.execute(
+        "INSERT INTO compacted SELECT * FROM templates WHERE crc != ? ORDER BY id", (_ERASED,)
+    )
+    connection.execute("DROP TABLE templates")
+    connection.execute("ALTER TABLE compacted RENAME TO templates")
+    return replace(about, erased=0)
+
+
+def read_removals(connection: sqlite3.Connection, after: int) -> list[int]:
+    """Return the ids of the templates removed after the first `after` removals."""
+    return [
+        template
+        for (template,) in connection.execute(
+            "SELECT template FROM removed WHERE sequence > ?", (after,)
+        )
+    ]
+
+
+def read_rows(
+    connection: sqlite3.Connection, dim: int, after: int = 0
+) -> Iterator[StoredTemplates]:
+    """Yield the templates whose ids are larger than `after`, in chunks, in the order of their ids.
+
+    Raises:
+        Damage: at the end, naming every row that is not what was written.
+    """
+    cursor = connection.execute(
+        "SELECT id, crc, CAST(identity AS BLOB), CAST(metadata AS BLOB), CAST(vector AS BLOB) "
+        "FROM templates WHERE id > ? AND crc != ? ORDER BY id",
+        (after, _ERASED),
+    )
+    damaged: list[int] = []
+    while chunk := cursor.fetchmany(_CHUNK):
+        sound = []
+        for row in chunk:
+            template, crc, identity, metadata, blob = row
+            if (
+                template > after
+                and len(blob) == 4 * dim
+                and crc == _crc(template, identity, metadata, blob)
+            ):
+                sound.append(row)
+            else:
+                damaged.append(template)
+            after = template  # a page seen twice repeats ids
+        if not sound:
+            continue
+        vectors = np.frombuffer(b"".join(row[4] for row in sound), "<f4").reshape(-1, dim)
+        vectors = vectors.astype(np.float32, copy=False)
+        # The checksum has passed: a length that is wrong now was wrong when it was written.
+        off = ~(np.abs(norms(vectors) - 1) <= UNIT_TOLERANCE + 1e-6)
+        templates = np.array([row[0] for row in sound], np.int64)
+        damaged.extend(templates[off].tolist())
+        if not damaged:
+            identities = [row[2].decode() for row in sound]
+            yield StoredTemplates(
+                templates, identities, vectors, [row[3].decode() for row in sound]
+            )
+    if damaged:
+        raise Damage(f"{len(damaged)} templates, ids {_listed(damaged)}", damaged)
+
+
+def compare_count(count: int, expected: int) -> None:
+    """Raise a Damage unless as many templates were read as there must be."""
+    if count != expected:
+        raise Damage(f"{count} templates found, {expected} expected")
+
+
+def _crc(template: int, identity: bytes, metadata: bytes, vector: bytes) -> bytes:
+    lengths = struct.pack("<qII", template, len(identity), len(metadata))
+    return (zlib.crc32(b"".join((lengths, identity, metadata, vector))) or 1).to_bytes(4, "little")
+
+
+def _listed(ids: Iterable[int], shown: int = 10) -> str:
+    names = [str(one) for one in sorted(ids)]
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

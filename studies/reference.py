@@ -1,0 +1,134 @@
+"""Write the generated pages of the site: `python studies/reference.py`, part of `make docs`.
+
+docs/reference/command-line.md is what `--help` of every command says; it is made anew for each
+build and not kept. The drawing of the rooms, docs/images/rooms.svg, and the tables of results in
+README.md, from docs/unseen.json and docs/promises.json, are kept; `--check` says whether they are
+up to date.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import statistics
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+DRAWING = DOCS / "images" / "rooms.svg"
+README = ROOT / "README.md"
+WIDTH = 100  # characters of a help text
+
+
+def main() -> None:
+    kept = {DRAWING: rooms(), README: with_results(README.read_text())}
+    if "--check" in sys.argv[1:]:
+        old = [path for path, text in kept.items() if not path.exists() or path.read_text() != text]
+        sys.exit(f"{', '.join(map(str, old))}: out of date; run `make docs`" if old else 0)
+    for path, text in kept.items():
+        path.write_text(text)
+    (REFERENCE / "command-line.md").write_text(command_line())
+
+
+def with_results(page: str) -> str:
+    """Return the page with the tables of results between their marks."""
+    for name, lines in (("unseen", unseen()), ("promises", promises())):
+        begin, end = f"<!-- {name}: written by `make docs` -->\n", f"<!-- end of {name} -->"
+        head, _, rest = page.partition(begin)
+        page = "\n".join([head + begin, *lines, "", end + rest.partition(end)[2]])
+    return page
+
+
+def unseen() -> Iterator[str]:
+    """Yield the lines of the table of unseen identities."""
+    groups = defaultdict(list)
+    for run in json.loads((DOCS / "unseen.json").read_text()):
+        groups[run["set"], run["loss"]].append(run)
+    yield "| data | loss | seeds | recall@1 | TAR at FAR 1 % | accuracy of pairs |"
+    yield "|---|---|---|---|---|---|"
+    for (data, loss), runs in groups.items():
+        cells = []
+        for metric in ("recall@1", "TAR at FAR 1 %", "accuracy"):
+            values = [run[metric] for run in runs if metric in run]
+            ends = f" ({min(values):.3f} – {max(values):.3f})" if len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.3f}{ends}" if values else "")
+        yield f"| {data} | {loss} | {len(runs)} | {' | '.join(cells)} |"
+
+
+def promises() -> Iterator[str]:
+    """Yield the lines of the table of promised rates."""
+    groups = defaultdict(list)
+    for cell in json.loads((DOCS / "promises.json").read_text()):
+        for rate in ("fpir", "dir"):
+            if cell[rate]:
+                low, high, measured = cell[rate]
+                groups[cell["set"], rate].append(low <= measured <= high)
+    yield "| data | FPIR | DIR |"
+    yield "|---|---|---|"
+    for data in dict.fromkeys(name for name, _ in groups):
+        cells = (groups[data, rate] for rate in ("fpir", "dir"))
+        shares = (f"{sum(one)} of {len(one)} ({sum(one) / len(one):.1%})" for one in cells)
+        yield f"| {data} | {' | '.join(shares)} |"
+
+
+def command_line() -> str:
+    os.environ |= {"COLUMNS": f"{WIDTH}", "TERM": "dumb", "NO_COLOR": "1"}
+    from arcwise import cli
+
+    lines = ["# Command line", "", "What `--help` says.", "", "```", helped([]), "```"]
+    for name in cli.VERBS:
+        option = "--help-all" if name == "train" else "--help"
+        lines += ["", f"## arcwise {name}", "", "```", helped([*name.split(), option]), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def helped(words: list[str]) -> str:
+    """Return what a command prints when it is asked for help."""
+    from arcwise import cli
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        cli.main(words or ["--help"])
+    return re.sub(r"\x1b\[[0-9;]*m", "", said.getvalue()).strip()
+
+
+def rooms() -> str:
+    """Return the drawing: a row for each layer, top to bottom, a box for each room."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = next(one for one in contracts["contracts"] if one["type"] == "layers")["layers"]
+    rows = [[room.strip() for room in layer.split("|")] for layer in layers]
+    rows = [row for row in rows if row != ["__main__"]]
+    width, height, gap, left = 860, 46, 12, 20
+    parts = []
+    for place, row in enumerate(rows):
+        box = (width - 2 * left - gap * (len(row) - 1)) / len(row)
+        top = 20 + place * (height + gap)
+        for number, room in enumerate(row):
+            x = left + number * (box + gap)
+            parts.append(
+                f'<rect x="{x:.0f}" y="{top}" width="{box:.0f}" height="{height}" rx="6" '
+                'fill="none" stroke="#797979"/>'
+                f'<text x="{x + box / 2:.0f}" y="{top + height / 2 + 5:.0f}" '
+                f'text-anchor="middle">{escape(room)}</text>'
+            )
+    end = 20 + len(rows) * (height + gap)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {end}" role="img" '
+        'font-family="sans-serif" font-size="15" fill="#797979">\n'
+        "<title>The rooms of Arcwise: each may import those below it</title>\n"
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
