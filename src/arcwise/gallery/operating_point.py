@@ -18,8 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from arcwise.errors import ArcwiseError
-from arcwise.evaluation import SearchThreshold, Threshold
-from arcwise.evaluation.in_words import search_in_words
+from arcwise.evaluation import SearchThreshold, Threshold, describe_search
 from arcwise.evaluation.intervals import FEW
 from arcwise.gallery.contract import GalleryCalibration, GallerySize
 
@@ -74,7 +73,7 @@ class OperatingPoint:
             if self.fpir < NO_PROMISE:
                 why = f"its rate was measured on {self.basis.identities} identities, too few"
             return f"nothing can be promised for others: {why}"
-        sentence = search_in_words(
+        sentence = describe_search(
             self.dir, (self.fpir, *self.fpir_interval), at_most=not self.exact
         )
         if self.dir is None:
