@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def run(job: dict[str, Any], threads: int) -> dict[str, Any]:
-    """What the job's own process found."""
+    """Return the record that the job's own process prints."""
     count = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     command = [sys.executable, __file__, "--job", json.dumps(job)]
     done = subprocess.run(
@@ -60,8 +60,8 @@ def run(job: dict[str, Any], threads: int) -> dict[str, Any]:
     )
     if done.returncode:
         sys.exit(f"{job['task']}, {job['way']}: its process failed with {done.returncode}")
-    found = json.loads(done.stdout.splitlines()[-1])
-    return job | found | {"threads": threads} | page.machine("numpy", "scikit-learn")
+    record = json.loads(done.stdout.splitlines()[-1])
+    return job | record | {"threads": threads} | page.machine("numpy", "scikit-learn")
 
 
 def child(task: str, way: str, scale: float) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def test_the_interval_covers_the_population_threshold() -> None:
 
 
 @pytest.mark.parametrize("hubs", [0.0, 0.1])
-def test_the_interval_of_the_rate_covers_that_of_other_identities(hubs: float) -> None:
+def test_the_interval_covers_the_rate_of_other_identities(hubs: float) -> None:
     """With 40 identities, of which some may be near to everybody: hubs make most of the errors."""
 
     def draw(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -36,7 +36,7 @@ def harmonic(p: float, r: float) -> float:
 
 @settings(max_examples=80, deadline=None)
 @given(LABELS)
-def test_pairs_and_pictures_counted_one_by_one(labels: tuple[list[str], list[int]]) -> None:
+def test_pairs_and_images_counted_one_by_one(labels: tuple[list[str], list[int]]) -> None:
     true, given_clusters = labels
     clusters = apart(given_clusters)
     result = evaluation.clustering(true, given_clusters, draws=3)
@@ -138,7 +138,7 @@ def test_intervals_draw_identities() -> None:
             assert rate.low < rate < rate.high
 
 
-def test_a_drawn_pair_counts_as_often_as_both_its_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drawn_pair_weighs_the_product_of_its_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     """Identity a drawn twice, b once, c never: 2 right pairs of a, 2 · 1 · 2 pairs of a with b."""
     module = __import__("arcwise.evaluation.clustering", fromlist=["multiplicities"])
     monkeypatch.setattr(module, "multiplicities", lambda *_: iter([np.array([2, 1, 0])]))

@@ -78,7 +78,7 @@ def test_each_system_is_as_measured_alone() -> None:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_what_both_get_wrong_does_not_blur_the_difference(known: bool) -> None:
+def test_common_errors_do_not_widen_the_difference(known: bool) -> None:
     first, second, same, folds, ids_a, ids_b = systems(1)
     sides = {"ids_a": ids_a, "ids_b": ids_b} if known else {}
     result = compare(first, second, same, folds, far=0.05, **sides)
@@ -131,7 +131,7 @@ def test_the_same_system_twice() -> None:
         assert -0.01 < part.difference.low < 0 < part.difference.high < 0.01
 
 
-def test_what_is_not_resolved_or_not_asked_is_left_out() -> None:
+def test_unresolved_rates_are_left_out() -> None:
     first, second, same, folds, ids_a, ids_b = systems(4)
     result = compare(first, second, same, folds, ids_a=ids_a, ids_b=ids_b, draws=20)
     assert not result.tar.difference.resolved

@@ -31,7 +31,7 @@ def test_the_lowest_threshold_that_keeps_the_rate() -> None:
         assert one.dir is None
 
 
-def test_the_interval_is_that_of_as_many_other_strangers() -> None:
+def test_the_interval_is_of_as_many_unknown_identities() -> None:
     covered = 0
     for seed in range(60):
         (one,) = calibrate_in_gallery(*unknown_probes(seed), (0.1,), gallery=7, draws=100)
@@ -51,7 +51,7 @@ def test_how_many_are_found() -> None:
     assert one.dir_high > 0.8
 
 
-def test_few_strangers_tell_little() -> None:
+def test_few_unknown_identities_have_wide_intervals() -> None:
     (one,) = calibrate_in_gallery(
         np.linspace(0, 0.5, 100), np.repeat([0, 1], 50), (0.1,), gallery=3
     )
@@ -79,7 +79,7 @@ def test_what_cannot_be_meant_is_named(wrong: dict[str, object], message: str) -
         calibrate_in_gallery(np.linspace(0, 1, 40), np.arange(40) // 2, (0.5,), **given)  # type: ignore[arg-type]
 
 
-def test_the_rate_is_no_surer_than_a_trial_for_each_stranger() -> None:
+def test_the_interval_is_at_least_wilsons() -> None:
     """Every one of 30 unknown_probes gets one of ten answers: draws of them are all alike."""
     scores = np.tile(np.linspace(0, 0.9, 10), 30)
     (one,) = calibrate_in_gallery(scores, np.repeat(np.arange(30), 10), (0.1,), gallery=7)

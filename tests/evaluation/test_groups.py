@@ -52,7 +52,7 @@ def test_numbers_are_put_in_bins() -> None:
     assert eers == sorted(eers)
 
 
-def test_a_group_of_one_kind_is_listed_not_dropped() -> None:
+def test_a_group_of_one_kind_is_listed() -> None:
     scores, same, years, *_ = aged()
     group = np.where(same & (years > 25), "old", np.where(years > 5, "middle", "young"))
     few = np.flatnonzero(~same & (group == "young"))[3:]

@@ -49,7 +49,7 @@ def test_every_draw_has_as_many_identities() -> None:
     assert all((a == b).all() for a, b in zip(drawn, multiplicities(7, 20, seed=1), strict=True))
 
 
-def test_pictures_of_one_identity_do_not_count_as_independent() -> None:
+def test_images_of_one_identity_are_not_independent() -> None:
     right = np.repeat([1, 0, 1, 1, 0, 1, 1, 1, 0, 1], 50)
     alone = mean_over_identities(right, np.arange(500))
     together = mean_over_identities(right, np.repeat(np.arange(10), 50))
@@ -91,7 +91,7 @@ def test_less_than_one_image_is_none() -> None:
     assert (rate, rate.high, rate.resolved) == (0.95, 1, False)
 
 
-def test_the_interval_is_that_of_as_many_other_identities() -> None:
+def test_the_interval_is_of_as_many_other_identities() -> None:
     """Of 25 identities most are nearly always found, a few hardly ever."""
 
     def drawn(seed: int) -> tuple[np.ndarray, np.ndarray]:

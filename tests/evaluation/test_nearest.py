@@ -12,9 +12,7 @@ from arcwise.evaluation.nearest import nearest
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_nearest_is_a_sort_with_the_lower_row_first(
-    halves: np.ndarray, data: st.DataObject
-) -> None:
+def test_nearest_is_a_stable_sort(halves: np.ndarray, data: st.DataObject) -> None:
     leave_one_out = data.draw(st.booleans())
     queries = halves[data.draw(st.lists(st.integers(0, 15), min_size=2, max_size=9))]
     gallery = queries

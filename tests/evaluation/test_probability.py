@@ -68,7 +68,7 @@ def test_a_known_likelihood_ratio_is_found() -> None:
         assert (result.mated, result.impostors) == (40_000, 60_000)
 
 
-def test_another_prior_is_a_shift_of_the_log_odds() -> None:
+def test_another_prior_shifts_the_log_odds() -> None:
     result = score_to_probability(*normal_pairs(np.random.default_rng(1), 500, 500))
     scores = np.linspace(-1, 1, 9).reshape(3, 3)
     rare = result.with_prior(0.001)
@@ -87,7 +87,7 @@ def test_scores_that_say_nothing_leave_the_prior(scores: np.ndarray) -> None:
     assert result.probability(np.array([-1.0, 1.0])) == pytest.approx([0.2, 0.2])
 
 
-def test_kinds_that_do_not_overlap_have_a_finite_slope() -> None:
+def test_separated_kinds_have_a_finite_slope() -> None:
     scores = np.concatenate([np.full(30, 0.9), np.full(30, 0.1)])
     result = score_to_probability(scores, np.arange(60) < 30)
     assert result.probability(0.9) == pytest.approx(31 / 32, rel=1e-4)  # Platt's targets

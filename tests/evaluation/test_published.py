@@ -323,7 +323,7 @@ def _draws(fits: list[list[int]], total: int) -> Iterator[np.ndarray]:
 
 
 @pytest.mark.parametrize("system", [1, 2])
-def test_a_threshold_set_on_dev_is_applied_to_test(data_dir: Path, system: int) -> None:
+def test_a_threshold_of_dev_on_test(data_dir: Path, system: int) -> None:
     """Lines with nan are pairs whose score could not be computed.
 
     They are refused; whoever measures says what they mean. bob drops them and states their share

@@ -25,7 +25,7 @@ def test_reliability_by_hand() -> None:
 
 
 @pytest.mark.parametrize("prior", [0.02, 0.5])
-def test_a_true_map_is_reliable_and_a_bold_one_is_not(prior: float) -> None:
+def test_a_true_map_is_reliable(prior: float) -> None:
     scores, same = normal_pairs(np.random.default_rng(2), 30_000, 30_000)
     true = ScoreMap(10, -4, prior, 1, 1)
     assert reliability(true.probability(scores), same, prior).error < 0.01

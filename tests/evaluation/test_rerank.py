@@ -83,7 +83,7 @@ def faces(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("split", [False, True])
-def test_all_weight_on_the_distance_is_the_original_ranking(split: bool) -> None:
+def test_lambda_1_is_the_original_ranking(split: bool) -> None:
     vectors, ids = faces(1)
     gallery = {"gallery": vectors[1::2], "gallery_ids": ids[1::2]} if split else {}
     queries = (vectors[::2], ids[::2]) if split else (vectors, ids)
@@ -126,7 +126,7 @@ def test_expansion_equals_a_loop_with_ties(halves: np.ndarray, data: st.DataObje
         np.testing.assert_allclose(result[i], total / length if length else total, atol=1e-6)
 
 
-def test_an_expanded_query_is_searched_in_the_gallery_as_it_is() -> None:
+def test_an_expanded_query_leaves_the_gallery_unchanged() -> None:
     vectors, ids = faces(3)
     how = QueryExpansion(k=4, alpha=2.0)
     alone = evaluation.retrieval(vectors, ids, expand=how)

@@ -105,7 +105,7 @@ def test_map_without_ties_is_that_of_scikit_learn() -> None:
     assert result.map == mean(expected)
 
 
-def test_a_duplicate_of_the_same_medium_is_neither_right_nor_wrong() -> None:
+def test_a_duplicate_of_the_same_medium_is_ignored() -> None:
     """A burst of a at 0 and 1 degrees: found first, unless it is known as a burst."""
     vectors, ids = _on_circle(0, 1, 40, 30), list("aaab")
     assert evaluation.retrieval(vectors, ids).rank.tolist() == [1, 1, 2]
@@ -121,7 +121,7 @@ def _on_circle(*degrees: float) -> np.ndarray:
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
-def test_six_pictures_by_hand() -> None:
+def test_six_images_by_hand() -> None:
     """Has a at 0, 10, 40 degrees; b at 30, 100; c alone at 200.
 
     a0 : 10a 30b 40a …  -> rank 1, two answers, hits at 1: (1/1) / 2 = 1/2
@@ -139,7 +139,7 @@ def test_six_pictures_by_hand() -> None:
     assert "5 queries in 6 images (1 left out" in str(result)
 
 
-def test_order_and_length_of_the_embeddings_do_not_matter() -> None:
+def test_order_and_length_of_embeddings_do_not_matter() -> None:
     generator = np.random.default_rng(0)
     ids = np.repeat(np.arange(20), 5)
     vectors = generator.normal(size=(20, 8))[ids] + generator.normal(size=(100, 8))

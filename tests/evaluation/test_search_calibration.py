@@ -130,7 +130,7 @@ def people() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("templates", [1, 2, None])
-def test_the_rate_is_kept_in_galleries_that_are_drawn(
+def test_the_rate_is_kept_in_drawn_galleries(
     people: tuple[np.ndarray, np.ndarray], templates: int | None
 ) -> None:
     """The protocol itself, with drawn galleries, measures the rates that were promised."""
@@ -144,10 +144,10 @@ def test_the_rate_is_kept_in_galleries_that_are_drawn(
         kept = np.argsort(generator.random((80, 3)), axis=1)[:, : templates or 3]
         enrolled = np.zeros(240, bool)
         enrolled[(3 * np.arange(80)[:, None] + kept)[names].ravel()] = True
-        stranger = ~np.isin(ids, names)
+        unknown = ~np.isin(ids, names)
         asked = np.flatnonzero(~enrolled)
         got = identification(unit[asked] @ unit[enrolled].T, ids[asked], ids[enrolled], draws=2)
-        assert len(got.unknown) == stranger.sum()
+        assert len(got.unknown) == unknown.sum()
         rates.append([np.mean(got.unknown >= t.threshold) for t in (strict, lax)])
         if templates:
             result.append(np.mean((got.rank_of_mate == 1) & (got.score >= lax.threshold)))
@@ -199,7 +199,7 @@ def test_the_interval_covers_the_population_threshold(gallery: int) -> None:
     assert covered >= 51, covered
 
 
-def test_a_part_of_the_pictures_searches_where_there_are_many(
+def test_many_images_are_searched_in_part(
     people: tuple[np.ndarray, np.ndarray],
 ) -> None:
     """What sampling the images adds is small beside the interval."""
@@ -373,7 +373,7 @@ def test_too_few_images_for_the_templates() -> None:
         calibrate_search(np.eye(4), list("aabb"), (0.5,), templates=0)
 
 
-def test_parts_of_a_long_row_stand_for_all_of_it() -> None:
+def test_strata_represent_a_long_row() -> None:
     row, weight = np.repeat([0, 2], [1000, 5]), np.random.default_rng(0).random(1005)
     place, kept = MEAN.rank_strata(row, weight)
     falling = np.exp(-np.arange(1005) / 300)

@@ -78,7 +78,7 @@ def images() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return features, generator.choice(list("abcdefgh"), 60), generator.integers(0, 4, 60)
 
 
-def test_the_order_of_pictures_does_not_matter(
+def test_the_order_of_images_does_not_matter(
     images: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     straight = pool(*images)
@@ -99,7 +99,7 @@ def test_a_video_twice_as_long_counts_no_more(
     assert np.abs(fewer.vectors[2] - pool(*images).vectors[2]).max() > 0.01  # it does count
 
 
-def test_a_template_of_one_picture_is_its_direction() -> None:
+def test_a_template_of_one_image_is_its_direction() -> None:
     features = np.array([[3.0, 4.0], [0.0, 0.1]], np.float32)
     result = pool(features, [7, 5], ["v", "v"])
     assert result.ids.tolist() == [5, 7]

@@ -78,7 +78,7 @@ def test_tar_and_threshold_equal_a_loop(pairs: tuple[list, list], far: float) ->
 
 @settings(max_examples=60, deadline=None)
 @given(tied_pairs())
-def test_auc_and_eer_equal_a_loop_and_scikit_learn(pairs: tuple[list, list]) -> None:
+def test_auc_and_eer_against_loop_and_scikit_learn(pairs: tuple[list, list]) -> None:
     scores, same = map(np.array, pairs)
     result = evaluation.verification(scores, same, folds=None)
     assert result.auc == pytest.approx(slow_auc(*pairs))
@@ -164,7 +164,7 @@ def test_nearest_is_the_script(pairs: tuple[list, list], far: float) -> None:
     assert result.low <= result <= result.high
 
 
-def test_nearest_is_the_script_without_ties_and_may_exceed_the_target() -> None:
+def test_nearest_convention_without_ties_is_the_script() -> None:
     generator = np.random.default_rng(2)
     same = generator.random(4000) < 0.3
     scores = generator.normal(size=4000) + 1.5 * same
@@ -272,7 +272,7 @@ def test_random_is_a_coin() -> None:
         assert value.high > 0.49
 
 
-def test_tar_rises_with_far_and_few_impostors_resolve_little() -> None:
+def test_tar_rises_with_far() -> None:
     generator = np.random.default_rng(1)
     same = generator.random(3000) < 0.5
     result = evaluation.verification(generator.normal(size=3000) + 2 * same, same, 10)

@@ -157,7 +157,7 @@ def test_large_images_shrink() -> None:
 @pytest.mark.parametrize(
     "image", [np.zeros((4, 4)), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)]
 )
-def test_what_is_no_picture_is_refused(image: np.ndarray) -> None:
+def test_an_invalid_image_is_refused(image: np.ndarray) -> None:
     with pytest.raises(ArcwiseError, match="expected uint8"):
         data_uri(image)
 
@@ -217,7 +217,7 @@ def test_a_lone_plot_takes_the_whole_row(verification: Verification) -> None:
     ]
 
 
-def test_a_difference_has_a_sign_and_no_number_where_it_is_not_resolved() -> None:
+def test_a_difference_has_a_sign() -> None:
     cells = [
         report.RateDifference(Rate(-0.0123, -0.02, 0.005)),
         report.RateDifference(Rate(0.0777, -0.1, 0.1, resolved=False)),
@@ -243,7 +243,7 @@ def test_twenty_strips_stay_below_three_megabytes(tmp_path: Path) -> None:
     assert len(sizes) == 1
 
 
-def test_few_images_are_as_large_as_they_may_be(tmp_path: Path) -> None:
+def test_few_images_stay_large(tmp_path: Path) -> None:
     images = [report.CaptionedImage(np.full((480, 640, 3), 90, np.uint8))] * 12
     page = parse(report.render("t", [report.ImageStrips("p", [report.Strip(images)])]))
     assert {_decode(v).shape for n, v in page.attributes if n == "src"} == {(240, 320, 3)}

@@ -91,7 +91,7 @@ def words(svg: str) -> list[str]:
     return [text.strip() for text in ET.fromstring(svg).itertext() if text.strip()]
 
 
-def test_a_rate_that_is_not_resolved_is_no_number() -> None:
+def test_an_unresolved_rate_is_no_number() -> None:
     rates = {"a": Rate(0.515, 0.1, 0.9, resolved=False), "b": Rate(0.3, 0.2, 0.4)}
     said = words(plots.comparison(rates, "TAR"))
     assert "not resolved" in said
@@ -100,9 +100,7 @@ def test_a_rate_that_is_not_resolved_is_no_number() -> None:
 
 
 @pytest.mark.parametrize("place", [-9.0, 0.0, 9.0])
-def test_a_threshold_is_drawn_where_it_is_in_sight(
-    verification: Verification, place: float
-) -> None:
+def test_a_threshold_in_sight_is_drawn(verification: Verification, place: float) -> None:
     said = words(plots.scores({"m": verification}, {"m": ("the line", place)}))
     assert ("the line" in said) == (place == 0.0)
 

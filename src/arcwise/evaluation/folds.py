@@ -15,7 +15,7 @@ from arcwise.evaluation.scored import Pairs
 from arcwise.evaluation.thresholds import resolved
 
 FoldThreshold = Literal["between", "score"]
-"""Where a fold's threshold lies when the other folds say between which two scores.
+"""Position of a fold's threshold between the two scores that the other folds determine.
 
 between: midway. score: on the upper one, as scripts have it that try the scores themselves; the
 lowest mated score of the other folds is then just accepted, a slightly lower one of the fold not.
@@ -145,7 +145,7 @@ def _check_disjoint(names: np.ndarray, member: np.ndarray, pairs: Pairs) -> None
         raise ArcwiseError(
             f"identity {pairs.identities.names[one]!s} is in folds {names[low[one]]!s} and "
             f"{names[high[one]]!s} ({len(shared)} such identities), expected folds that share "
-            "nobody: a threshold chosen on people it is tested on looks too good; "
+            "no identity: a threshold chosen on people it is tested on looks too good; "
             "leave the folds out (folds=None) to measure without accuracy"
         )
 
@@ -175,7 +175,7 @@ class Val:
     """VAL at a target FAR, over folds; prints itself.
 
     Attributes:
-        target: the false-accept rate asked for.
+        target: the requested false-accept rate.
         rate: (F,) true-accept rate of each fold.
         far: (F,) false-accept rate that each fold really had.
         threshold: (F,) cosine from the other folds; accepted means strictly above.

@@ -18,7 +18,7 @@ import numpy as np
 _CELLS = 2**22  # similarities in one block of the search
 _ROWS = 2**20  # numbers in the table of one group of probes
 _NEVER = 1e-12  # chances too small to matter
-_RANKS = 64  # images of a probe's own identity looked at one by one
+_RANKS = 64  # images of a probe's own identity computed one by one
 
 
 def no_match_chances(images: np.ndarray, matching: np.ndarray, templates: int | None) -> np.ndarray:
@@ -47,7 +47,7 @@ def mean_no_match(
 
     Args:
         no_match: (E,) chances of no match, the E identities grouped by probe.
-        count: (P,) how many identities each probe has there.
+        count: (P,) number of near identities of each probe.
         pool: (P,) identities that may be enrolled, N.
         enrolled: G, at most N.
     """
@@ -156,7 +156,7 @@ class ProbeSimilarities:
             unit: (N, D) unit rows.
             codes: (N,) identities, 0 to I - 1.
             probe: (P,) the images searched with.
-            floor: similarities to other identities are kept from here on.
+            floor: lowest similarity to other identities that is kept.
         """
         order = np.argsort(codes, kind="stable")
         entries, owners = unit[order], codes[order]

@@ -66,7 +66,7 @@ class Identification:
     def rank(self, k: int) -> Rate:
         """Return the rank-k rate: how often a known probe has the right identity in the best k."""
         if k < 1:
-            raise ArcwiseError(f"k is {k}, expected 1 or more: how many answers may be looked at")
+            raise ArcwiseError(f"k is {k}, expected 1 or more")
         self._require_known_probes()
         hits = self.rank_of_mate <= k
         return mean_over_identities(hits, self.owner, draws=self.draws, seed=self.seed)

@@ -24,12 +24,12 @@ class ImpostorSample:
     """The impostor pairs of a set: the most similar ones, and a sample of the others.
 
     Attributes:
-        thresholds: one exact threshold for each reached rate.
-        similarity: (K,) descending. The highest are all here; of each doubling of the rank below
+        thresholds: one exact threshold for each rate.
+        similarity: (K,) descending. The highest are complete; of each doubling of the rank below
             them, half as large a share as of the one before.
         first: (K,) int64, one side's identity.
         second: (K,) int64, the other side's identity.
-        weight: (K,) float64, how many pairs each kept one stands for.
+        weight: (K,) float64, how many pairs each kept one represents.
         impostors: number of impostor pairs in all.
     """
 
@@ -56,7 +56,7 @@ class PairHistogram:
     owner: np.ndarray
 
     def stratum_edges(self) -> np.ndarray:
-        """Return (S,) falling scores at which the strata of a `ImpostorSampler` end."""
+        """Return (S,) falling scores at which the strata of an `ImpostorSampler` end."""
         ends = np.cumsum(self.counts)
         place = np.searchsorted(ends, _stratum_ends(int(ends[-1])), side="right")
         # Bin 0 also holds what rounding put above 1.
@@ -165,8 +165,8 @@ def sample_all_pairs(
 ) -> ImpostorSample:
     """Return the sample of all pairs in two passes; memory does not grow with their number.
 
-    The first pass counts pairs in fine bins of similarity, which says in which bin each threshold
-    lies. The second keeps those bins whole and sorts them, so that the thresholds are exact.
+    The first pass counts pairs in fine bins of similarity, which gives the bin of each threshold.
+    The second keeps those bins whole and sorts them, so that the thresholds are exact.
 
     Args:
         unit: (N, D) float32 unit rows.

@@ -132,7 +132,7 @@ def retrieval(
     Args:
         embeddings: (N, D) queries; scaled to unit length.
         ids: (N,) identities.
-        gallery: (G, D) embeddings to search in; the queries themselves where it is not given.
+        gallery: (G, D) embeddings to search in; by default the queries themselves.
         gallery_ids: (G,) identities.
         media: (N,) which medium (video, burst, web page) each query is from. What the gallery has
             of the same medium is a near-duplicate, neither right nor wrong: it is left out of that

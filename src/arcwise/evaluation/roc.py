@@ -104,7 +104,7 @@ class PairSample:
         similarity: (K,) of each kept impostor, descending.
         first: (K,) int64 one side's identity of each kept impostor.
         second: (K,) int64 the other side's.
-        weight: (K,) how many impostor pairs each kept one stands for.
+        weight: (K,) how many impostor pairs each kept one represents.
         sizes: (I,) images of each identity where the pairs are all pairs; None for a list.
         identities: I.
         draws: bootstrap samples.

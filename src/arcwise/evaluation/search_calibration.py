@@ -50,8 +50,8 @@ def calibrate_search(
         embeddings: (N, D) embeddings, scaled to unit length.
         ids: (N,) identities, none of them used in training.
         fpirs: false-positive identification rates, above 0 and below 1.
-        gallery_size: identities enrolled, G; half of those with M images where it is not given.
-        templates: images enrolled of each, M; all that it has where it is not given.
+        gallery_size: identities enrolled, G; by default half of those with M images.
+        templates: images enrolled of each, M; by default all that it has.
         seed: of the draws, and of the images searched with where not all are.
         draws: galleries drawn, and draws of identities.
 
@@ -127,8 +127,8 @@ def search_rates(
         embeddings: (N, D) embeddings, scaled to unit length.
         ids: (N,) identities, none of them used in training.
         threshold: cosine from which on a search answers.
-        gallery_size: identities enrolled, G; half of those with M images where it is not given.
-        templates: images enrolled of each, M; all that it has where it is not given.
+        gallery_size: identities enrolled, G; by default half of those with M images.
+        templates: images enrolled of each, M; by default all that it has.
         seed: of the draws.
         draws: galleries drawn, and draws of identities.
 
@@ -179,7 +179,7 @@ def gallery_of(sizes: np.ndarray, gallery_size: int | None, templates: int | Non
 
     Args:
         sizes: (I,) images of each identity.
-        gallery_size: G; half of the identities that have M images where it is not given.
+        gallery_size: G; by default half of the identities that have M images.
         templates: M; None for all images of each.
 
     Raises:

@@ -267,7 +267,7 @@ def verification(
         folds: number of contiguous folds (LFW has 10), or (N,) fold labels, to measure accuracy
             with; by default it is not measured.
         ids_a: (N,) identity of each pair's first image; with `ids_b`, intervals draw identities,
-            and folds must share nobody. Of millions of pairs, numbers are read faster than strings.
+            and folds must share no identity. Numbers are read faster than strings.
         ids_b: (N,) identity of each pair's second image.
         fold_threshold: "between" two scores of the other folds, or on the upper "score".
         draws: bootstrap samples.

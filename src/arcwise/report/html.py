@@ -75,7 +75,7 @@ def _kind(section: Section) -> str:
 
 
 def _wide(sections: Sequence[Section]) -> list[bool]:
-    """Return which sections take a whole row: all but plots, which stand in twos."""
+    """Return which sections take a whole row: all but plots, two of which share a row."""
     wide: list[bool] = []
     for kind, run in groupby(sections, _kind):
         count = len(list(run))

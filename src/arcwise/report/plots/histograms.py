@@ -1,4 +1,4 @@
-"""How far pairs of one identity stand from pairs of two: by similarity and by angle."""
+"""Histograms of pairs of one identity and of two, by similarity and by angle."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def training(
         rows: the rows of a run's `metrics.jsonl`; a name may be missing from some of them.
         losses: names for the upper panel.
         metrics: names for the lower panel, fractions.
-        labels: what to call them, where their names do not say it.
+        labels: names to show in place of the metrics' own.
     """
     panels = [
         (names, share)
