@@ -41,7 +41,7 @@ def test_ijb(served: Path, new: Manifest, capsys: pytest.CaptureFixture[str]) ->
     out, err = capsys.readouterr()
     assert err == ""
     assert "on 72 images of 12 identities of IJBC, rows of split 'gallery1', 'gallery2', 'pr" in out
-    assert "warning: not the published ijbc, no result to compare with others': 72 pict" in out
+    assert "warning: not the published ijbc, no result to compare with others': 72 imag" in out
     assert "does not align faces, and these are not aligned" in out
 
 

@@ -108,7 +108,7 @@ def test_no_face_at_all_is_an_error_and_leaves_nothing(
     data_dir: Path, a_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
     detector = data_dir / "models" / "yunet_n_dynamic.onnx"
-    with pytest.raises(ArcwiseError, match="no crop of 2 pictures; none has a face"):
+    with pytest.raises(ArcwiseError, match="no crop of 2 images; none has a face"):
         align(a_folder("Al/1.png", "Al/2.png"), tmp_path / "crops", detector=detector)
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
