@@ -16,7 +16,7 @@ from .checks import MISPLACED, TINY, faults
 from .conftest import HOSTILE
 
 pytestmark = pytest.mark.skipif(
-    chromium.found() is None, reason="no Chromium here: apt-get install chromium"
+    chromium.executable() is None, reason="no Chromium: apt-get install chromium"
 )
 
 WIDTHS = (360, 1280)
@@ -89,8 +89,8 @@ def test_a_report_in_a_window(
 
 def test_colours_turn_with_the_light(browser: chromium.Browser, page: Path) -> None:
     curve = """getComputedStyle(document.querySelector("[style*='stroke: var']")).stroke"""
-    for asked in ("getComputedStyle(document.body).backgroundColor", curve):
-        light, dark = (browser.visit(page, 360, dark=dark).ask(asked) for dark in (False, True))
+    for script in ("getComputedStyle(document.body).backgroundColor", curve):
+        light, dark = (browser.visit(page, 360, dark=dark).ask(script) for dark in (False, True))
         assert light != dark
 
 

@@ -136,9 +136,9 @@ def test_numbers_are_written_for_people(sections: list[report.Section]) -> None:
 
 def test_images_decode(sections: list[report.Section], photo: np.ndarray) -> None:
     page = parse(report.render("t", sections))
-    found = [value for name, value in page.attributes if name == "src"]
-    assert len(found) == 3
-    decoded = [_decode(uri) for uri in found]
+    uris = [value for name, value in page.attributes if name == "src"]
+    assert len(uris) == 3
+    decoded = [_decode(uri) for uri in uris]
     assert [image.shape for image in decoded] == [(90, 120, 3), (90, 120, 3), (20, 20, 3)]
     assert np.abs(decoded[0].astype(int) - photo).mean() < 3
     assert (decoded[2] == photo[:20, :20]).all()  # small ones are exact

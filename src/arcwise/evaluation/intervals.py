@@ -103,7 +103,7 @@ def bootstrapped(
     """Return the value with the middle 95 % of the drawn ones.
 
     Draws of few identities are too much alike, and those of one identity are all the same. Where
-    there are fewer than `FEW`, or the draws agree, or nothing went wrong or everything, the
+    there are fewer than `FEW`, or the draws agree, or the value is 0 or 1, the
     interval reaches at least as far as Wilson's with one trial for each identity: it never has
     width 0.
     """
