@@ -1,4 +1,4 @@
-"""Protocols at their published sizes beside the obvious way with numpy and scikit-learn.
+"""Protocols at their published sizes, against the obvious way with numpy and scikit-learn.
 
     python benchmarks/evaluation.py [--lines ijbc folds ...] [--threads 2] [--scale 1]
         [--write docs/performance.md]
@@ -7,7 +7,7 @@ From embeddings, or from scores where a protocol starts there, to the printed ta
 in a process of its own. Libraries are loaded, and a small problem solved, before anything is
 counted; what takes less than a second is the median of 11. Peak memory is VmHWM: embeddings, pairs
 and libraries included; "its own" is how much of it came on top of these. The embeddings are
-identities at random with pictures around them, from a seed.
+identities at random with images around them, from a seed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def run(job: dict[str, Any], threads: int) -> dict[str, Any]:
-    """What the job's own process found."""
+    """Return the record that the job's own process prints."""
     count = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     command = [sys.executable, __file__, "--job", json.dumps(job)]
     done = subprocess.run(
@@ -60,8 +60,8 @@ def run(job: dict[str, Any], threads: int) -> dict[str, Any]:
     )
     if done.returncode:
         sys.exit(f"{job['task']}, {job['way']}: its process failed with {done.returncode}")
-    found = json.loads(done.stdout.splitlines()[-1])
-    return job | found | {"threads": threads} | page.machine("numpy", "scikit-learn")
+    record = json.loads(done.stdout.splitlines()[-1])
+    return job | record | {"threads": threads} | page.machine("numpy", "scikit-learn")
 
 
 def child(task: str, way: str, scale: float) -> dict[str, Any]:

@@ -23,8 +23,8 @@ class Way:
 
     Attributes:
         about: what it is.
-        run: from the problem to what is found; arcwise's prints its table on the way.
-        figures: the numbers in that, asked for when the time is taken.
+        run: from the problem to its result; arcwise's prints its table on the way.
+        figures: the numbers of the result, read after the time is taken.
     """
 
     about: str
@@ -98,14 +98,14 @@ def search(problem: Search) -> evaluation.Identification:
 
 
 def printed(result: Result) -> Result:
-    """The result, its table made: intervals are drawn when they are asked for."""
+    """The result, its table made: intervals are drawn when the table is made."""
     str(result)
     return result
 
 
 def rates(result: evaluation.Verification) -> dict[str, evaluation.Rate]:
-    found = {"AUC": result.auc, "EER": result.eer}
-    return found | dict(zip((f"TAR@{far:g}" for far in FARS), result.tars_at(FARS), strict=True))
+    rates = {"AUC": result.auc, "EER": result.eer}
+    return rates | dict(zip((f"TAR@{far:g}" for far in FARS), result.tars_at(FARS), strict=True))
 
 
 def values(result: evaluation.Verification) -> Figures:
@@ -117,8 +117,8 @@ def widths(result: evaluation.Verification) -> Figures:
 
 
 def identified(result: evaluation.Identification) -> Figures:
-    found = {f"rank-{k}": float(result.rank(k)) for k in (1, 5)}
-    return found | {f"DIR@{fpir:g}": float(result.dir_at(fpir)) for fpir in FPIRS}
+    rates = {f"rank-{k}": float(result.rank(k)) for k in (1, 5)}
+    return rates | {f"DIR@{fpir:g}": float(result.dir_at(fpir)) for fpir in FPIRS}
 
 
 TASKS = {

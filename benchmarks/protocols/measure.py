@@ -1,4 +1,4 @@
-"""One way to one task in this process: wall time, resident memory, and what it found."""
+"""One way to one task in this process: wall time, resident memory, and its figures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REPETITIONS, SHORT = 11, 1.0
 
 
 class Absent(Exception):
-    """This line cannot be measured here; the message says why."""
+    """This line cannot be measured on this machine; the message gives the reason."""
 
 
 def run(name: str, ours: bool, scale: float) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def limit() -> int:
     """Bytes that this process may have, those that are free now: asking for more is an error."""
     facts = Path("/proc/meminfo")
     lines = facts.read_text().splitlines() if facts.exists() else []
-    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
-    if found:
-        resource.setrlimit(resource.RLIMIT_AS, (found[0], found[0]))
-    return found[0] if found else 0
+    available = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
+    if available:
+        resource.setrlimit(resource.RLIMIT_AS, (available[0], available[0]))
+    return available[0] if available else 0

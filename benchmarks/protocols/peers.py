@@ -16,8 +16,8 @@ def roc(same: np.ndarray, similarity: np.ndarray, weight: np.ndarray | None = No
     """Area, equal-error rate and the largest TAR within each FAR."""
     far, tar, _ = roc_curve(same, similarity, sample_weight=weight, drop_intermediate=False)
     crossing = np.argmin(np.abs(far - (1 - tar)))
-    found = {"AUC": auc(far, tar), "EER": (far[crossing] + 1 - tar[crossing]) / 2}
-    return found | {f"TAR@{rate:g}": tar[far <= rate].max() for rate in FARS}
+    rates = {"AUC": auc(far, tar), "EER": (far[crossing] + 1 - tar[crossing]) / 2}
+    return rates | {f"TAR@{rate:g}": tar[far <= rate].max() for rate in FARS}
 
 
 def listed(problem: Pairs) -> Figures:
@@ -72,15 +72,15 @@ def search(problem: Search) -> Figures:
         five = np.argpartition(similarity, -5, axis=1)[:, -5:]
         score = np.take_along_axis(similarity, five, axis=1)
         first = np.take_along_axis(five, score.argmax(axis=1)[:, None], axis=1)
-        asked = problem.probes.ids[part, None]
-        rank_1.append((ids[first] == asked).any(axis=1))
-        rank_5.append((ids[five] == asked).any(axis=1))
+        owner = problem.probes.ids[part, None]
+        rank_1.append((ids[first] == owner).any(axis=1))
+        rank_5.append((ids[five] == owner).any(axis=1))
         best.append(score.max(axis=1))
     right, top = np.concatenate(rank_1), np.concatenate(best)
     known = np.isin(problem.probes.ids, ids)
-    found = {"rank-1": right[known].mean(), "rank-5": np.concatenate(rank_5)[known].mean()}
+    rates = {"rank-1": right[known].mean(), "rank-5": np.concatenate(rank_5)[known].mean()}
     for fpir in FPIRS:
         falling = np.sort(top[~known])[::-1]
         threshold = falling[int(fpir * len(falling))]
-        found[f"DIR@{fpir:g}"] = (right & (top > threshold))[known].mean()
-    return found
+        rates[f"DIR@{fpir:g}"] = (right & (top > threshold))[known].mean()
+    return rates

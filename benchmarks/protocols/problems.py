@@ -1,7 +1,7 @@
 """Embeddings and pairs of the sizes that the protocols have, drawn from a seed.
 
-An identity is a direction at random, its pictures lie around it; the spread is such that a few in
-a hundred mated pairs are lost at a false-accept rate of 1e-4.
+An identity is a direction at random. Its images lie around it, so far that a few in a hundred mated
+pairs are lost at a false-accept rate of 1e-4.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 DIM = 512
 SPREAD = 1.8
-"""Length of what a picture adds to its identity's direction, which has length 1."""
+"""Length of what an image adds to its identity's direction, which has length 1."""
 
 FARS = (1e-1, 1e-2, 1e-3, 1e-4)
 FPIRS = (1e-1, 1e-2, 1e-3)
@@ -22,7 +22,7 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Pairs:
-    """Listed pairs of pictures.
+    """Listed pairs of images.
 
     Attributes:
         embeddings: (N, D) float32.
@@ -76,7 +76,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def faces(ids: np.ndarray, people: int, draw: np.random.Generator) -> Faces:
-    """A picture of each of the ids, which are below `people`."""
+    """An image of each of the ids, which are below `people`."""
     rows = unit(draw.standard_normal((people, DIM), np.float32))[ids]
     for start in range(0, len(rows), 1000):
         part = rows[start : start + 1000]
@@ -119,13 +119,13 @@ def everyone(scale: float) -> Faces:
 
 
 def watchlist(scale: float) -> Search:
-    """20,000 probes in a gallery of 100,000, a picture each."""
+    """20,000 probes in a gallery of 100,000, an image each."""
     draw = np.random.default_rng(3)
     entries, probes = count(100_000, scale), count(20_000, scale)
     people = entries + probes // 2
-    asked = np.concatenate([draw.permutation(entries)[: probes - probes // 2],
+    chosen = np.concatenate([draw.permutation(entries)[: probes - probes // 2],
                             entries + np.arange(probes // 2)])  # fmt: skip
-    every = faces(np.concatenate([np.arange(entries), asked]), people, draw)
+    every = faces(np.concatenate([np.arange(entries), chosen]), people, draw)
     part = slice(0, entries), slice(entries, None)
     gallery, probe = (Faces(every.embeddings[rows], every.ids[rows]) for rows in part)
     return Search(probe, gallery)
@@ -143,8 +143,8 @@ def mated(ids: np.ndarray, pairs: int, draw: np.random.Generator) -> tuple[np.nd
         (order[: len(ids) - apart], order[apart:]) for apart in range(1, np.bincount(ids).max())
     ]
     first, second = (np.concatenate(side) for side in zip(*place, strict=True))
-    found = np.flatnonzero(ids[first] == ids[second])
-    chosen = draw.permutation(found)[:pairs]
+    same = np.flatnonzero(ids[first] == ids[second])
+    chosen = draw.permutation(same)[:pairs]
     return first[chosen], second[chosen]
 
 

@@ -61,9 +61,9 @@ def table(records: Sequence[Record]) -> str:
 def agreement(records: Sequence[Record]) -> str:
     """How far the two ways to each task are apart in the numbers that both find."""
     lines = []
-    found = {(record["task"], record["way"]): record.get("figures") for record in records}
+    figures = {(record["task"], record["way"]): record.get("figures") for record in records}
     for name, task in TASKS.items():
-        ours, theirs = found.get((name, "arcwise")), found.get((name, "peer"))
+        ours, theirs = figures.get((name, "arcwise")), figures.get((name, "peer"))
         if ours and theirs:
             common = [key for key in ours if key in theirs]
             far = max(common, key=lambda key: abs(ours[key] - theirs[key]))

@@ -56,14 +56,14 @@ def people() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_thresholds_rise_as_the_rate_falls(people: tuple[np.ndarray, np.ndarray]) -> None:
-    found = calibrate(*people)
-    assert [t.far for t in found] == [1e-1, 1e-2, 1e-3, 1e-4]
-    assert all(a.threshold <= b.threshold for a, b in itertools.pairwise(found))
-    assert all(a.tar >= b.tar for a, b in itertools.pairwise(found))
-    assert [t.resolved for t in found] == [True, True, True, False]  # 44 250 impostor pairs
-    assert found[0].impostors == 300 * 299 // 2 - 60 * 10
-    assert found[0].identities == 60
-    assert "NOT RESOLVED" in str(found[3])
+    result = calibrate(*people)
+    assert [t.far for t in result] == [1e-1, 1e-2, 1e-3, 1e-4]
+    assert all(a.threshold <= b.threshold for a, b in itertools.pairwise(result))
+    assert all(a.tar >= b.tar for a, b in itertools.pairwise(result))
+    assert [t.resolved for t in result] == [True, True, True, False]  # 44 250 impostor pairs
+    assert result[0].impostors == 300 * 299 // 2 - 60 * 10
+    assert result[0].identities == 60
+    assert "NOT RESOLVED" in str(result[3])
 
 
 def test_the_same_seed_gives_the_same_interval(people: tuple[np.ndarray, np.ndarray]) -> None:
@@ -78,8 +78,8 @@ def test_deep_ranks_stay_exact_where_pairs_are_thinned() -> None:
     vectors = vectors.astype(np.float32)
     ids = np.arange(900)
     scores = np.sort((vectors @ vectors.T)[np.triu_indices(900, 1)])[::-1]
-    found = calibrate(vectors, ids, (0.5, 0.9), draws=20)
-    for threshold in found:
+    result = calibrate(vectors, ids, (0.5, 0.9), draws=20)
+    for threshold in result:
         expected = scores[int(len(scores) * threshold.far)]
         assert threshold.threshold == pytest.approx(float(expected), abs=1e-6)
         assert threshold.low <= threshold.threshold <= threshold.high
@@ -96,13 +96,13 @@ def test_the_interval_covers_the_population_threshold() -> None:
         return centres[ids] + 0.5 * generator.normal(size=(3 * identities, 6)), ids
 
     truth = calibrate(*draw(np.random.default_rng(99), 600), (0.01,), draws=2)[0].threshold
-    found = [calibrate(*draw(np.random.default_rng(s), 40), (0.01,), draws=60) for s in range(40)]
-    covered = sum(t.low <= truth <= t.high for (t,) in found)
+    result = [calibrate(*draw(np.random.default_rng(s), 40), (0.01,), draws=60) for s in range(40)]
+    covered = sum(t.low <= truth <= t.high for (t,) in result)
     assert covered >= 34, covered
 
 
 @pytest.mark.parametrize("hubs", [0.0, 0.1])
-def test_the_interval_of_the_rate_covers_that_of_other_identities(hubs: float) -> None:
+def test_the_interval_covers_the_rate_of_other_identities(hubs: float) -> None:
     """With 40 identities, of which some may be near to everybody: hubs make most of the errors."""
 
     def draw(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -142,9 +142,9 @@ def test_thresholds_from_before_rates_had_intervals() -> None:
 
 
 def test_collapsed_embeddings_accept_nobody() -> None:
-    found = calibrate(np.ones((12, 4)), list("aabbccddeeff"), (0.1,))[0]
-    assert found.threshold > 1.0
-    assert found.tar == 0.0
+    result = calibrate(np.ones((12, 4)), list("aabbccddeeff"), (0.1,))[0]
+    assert result.threshold > 1.0
+    assert result.tar == 0.0
 
 
 def test_a_threshold_survives_a_file(people: tuple[np.ndarray, np.ndarray]) -> None:

@@ -1,4 +1,4 @@
-"""Clustering measures: pairs and pictures counted one by one, information by scikit-learn."""
+"""Clustering measures: pairs and images counted one by one, information by scikit-learn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn import metrics
 
 from arcwise import evaluation
 from arcwise.errors import ArcwiseError
-from arcwise.evaluation.information import expected_information
+from arcwise.evaluation.clustering import expected_information
 from arcwise.evaluation.intervals import wilson
 
 LABELS = st.integers(1, 24).flatmap(
@@ -26,7 +26,7 @@ LABELS = st.integers(1, 24).flatmap(
 
 
 def apart(clusters: list[int]) -> list[object]:
-    """Every picture of noise in a cluster of its own."""
+    """Every image of noise in a cluster of its own."""
     return [("noise", i) if c == -1 else c for i, c in enumerate(clusters)]
 
 
@@ -36,10 +36,10 @@ def harmonic(p: float, r: float) -> float:
 
 @settings(max_examples=80, deadline=None)
 @given(LABELS)
-def test_pairs_and_pictures_counted_one_by_one(labels: tuple[list[str], list[int]]) -> None:
+def test_pairs_and_images_counted_one_by_one(labels: tuple[list[str], list[int]]) -> None:
     true, given_clusters = labels
     clusters = apart(given_clusters)
-    found = evaluation.clustering(true, given_clusters, draws=3)
+    result = evaluation.clustering(true, given_clusters, draws=3)
     pairs = [
         (true[i] == true[j], clusters[i] == clusters[j])
         for i, j in itertools.combinations(range(len(true)), 2)
@@ -47,9 +47,9 @@ def test_pairs_and_pictures_counted_one_by_one(labels: tuple[list[str], list[int
     right = sum(same and together for same, together in pairs)
     claimed, belong = sum(together for _, together in pairs), sum(same for same, _ in pairs)
     precision, recall = right / claimed if claimed else 1.0, right / belong if belong else 1.0
-    assert found.pairwise_precision == pytest.approx(precision)
-    assert found.pairwise_recall == pytest.approx(recall)
-    assert found.pairwise_f == pytest.approx(
+    assert result.pairwise_precision == pytest.approx(precision)
+    assert result.pairwise_recall == pytest.approx(recall)
+    assert result.pairwise_f == pytest.approx(
         harmonic(precision, recall) if claimed or belong else 1.0
     )
 
@@ -59,24 +59,24 @@ def test_pairs_and_pictures_counted_one_by_one(labels: tuple[list[str], list[int
         around = {i for i, other in enumerate(clusters) if other == cluster}
         shares.append((len(own & around) / len(around), len(own & around) / len(own)))
     precision, recall = np.mean(shares, axis=0)
-    assert found.bcubed_precision == pytest.approx(precision)
-    assert found.bcubed_recall == pytest.approx(recall)
-    assert found.bcubed_f == pytest.approx(harmonic(precision, recall))
+    assert result.bcubed_precision == pytest.approx(precision)
+    assert result.bcubed_recall == pytest.approx(recall)
+    assert result.bcubed_f == pytest.approx(harmonic(precision, recall))
 
-    assert found.clusters == len(set(clusters))
-    assert found.singletons == sum(clusters.count(c) == 1 for c in clusters)
-    assert found.noise == given_clusters.count(-1)
+    assert result.clusters == len(set(clusters))
+    assert result.singletons == sum(clusters.count(c) == 1 for c in clusters)
+    assert result.noise == given_clusters.count(-1)
 
 
 @settings(max_examples=80, deadline=None)
 @given(LABELS)
 def test_information_is_that_of_scikit_learn(labels: tuple[list[str], list[int]]) -> None:
     true, given_clusters = labels
-    found = evaluation.clustering(true, given_clusters)
+    result = evaluation.clustering(true, given_clusters)
     seen = list(map(str, apart(given_clusters)))
-    assert found.ari == pytest.approx(metrics.adjusted_rand_score(true, seen), abs=1e-10)
-    assert found.nmi == pytest.approx(metrics.normalized_mutual_info_score(true, seen), abs=1e-10)
-    assert found.ami == pytest.approx(metrics.adjusted_mutual_info_score(true, seen), abs=1e-10)
+    assert result.ari == pytest.approx(metrics.adjusted_rand_score(true, seen), abs=1e-10)
+    assert result.nmi == pytest.approx(metrics.normalized_mutual_info_score(true, seen), abs=1e-10)
+    assert result.ami == pytest.approx(metrics.adjusted_mutual_info_score(true, seen), abs=1e-10)
 
 
 def test_many_sizes_against_scikit_learn() -> None:
@@ -84,11 +84,11 @@ def test_many_sizes_against_scikit_learn() -> None:
     true = (generator.pareto(0.7, 4000) * 10).astype(np.int64) % 700
     clusters = np.where(generator.random(4000) < 0.6, true, generator.integers(0, 300, 4000))
     clusters[generator.random(4000) < 0.1] = -1
-    found = evaluation.clustering(true, clusters)
+    result = evaluation.clustering(true, clusters)
     seen = np.where(clusters == -1, 1000 + np.arange(4000), clusters)
-    assert found.ari == pytest.approx(metrics.adjusted_rand_score(true, seen), abs=1e-10)
-    assert found.nmi == pytest.approx(metrics.normalized_mutual_info_score(true, seen), abs=1e-10)
-    assert found.ami == pytest.approx(metrics.adjusted_mutual_info_score(true, seen), abs=1e-10)
+    assert result.ari == pytest.approx(metrics.adjusted_rand_score(true, seen), abs=1e-10)
+    assert result.nmi == pytest.approx(metrics.normalized_mutual_info_score(true, seen), abs=1e-10)
+    assert result.ami == pytest.approx(metrics.adjusted_mutual_info_score(true, seen), abs=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_chance_is_the_hypergeometric_mean(rows: list[int], columns: list[int]) 
         for a, b in itertools.product(rows, columns)
         for n in range(max(1, a + b - total), min(a, b) + 1)
     )
-    found = expected_information(np.array(rows), np.array(columns))
-    assert found == pytest.approx(expected, abs=1e-13)
+    result = expected_information(np.array(rows), np.array(columns))
+    assert result == pytest.approx(expected, abs=1e-13)
 
 
 @settings(max_examples=50, deadline=None)
@@ -122,7 +122,7 @@ def test_names_and_order_do_not_matter(labels: tuple[list[str], list[int]], rand
 
 
 def test_intervals_draw_identities() -> None:
-    """Copies of the pictures say nothing new: the width is that of the identities, not of pairs."""
+    """Copies of the images say nothing new: the width is that of the identities, not of pairs."""
     generator = np.random.default_rng(0)
     true = np.repeat(np.arange(40), 5)
     clusters = np.where(generator.random(200) < 0.8, true, generator.integers(0, 40, 200))
@@ -138,14 +138,14 @@ def test_intervals_draw_identities() -> None:
             assert rate.low < rate < rate.high
 
 
-def test_a_drawn_pair_counts_as_often_as_both_its_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drawn_pair_weighs_the_product_of_its_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     """Identity a drawn twice, b once, c never: 2 right pairs of a, 2 · 1 · 2 pairs of a with b."""
     module = __import__("arcwise.evaluation.clustering", fromlist=["multiplicities"])
     monkeypatch.setattr(module, "multiplicities", lambda *_: iter([np.array([2, 1, 0])]))
-    found = evaluation.clustering(list("aabcc"), [0, 0, 0, 0, 1], draws=1)
-    assert found.pairwise_precision == pytest.approx(1 / 6)
+    result = evaluation.clustering(list("aabcc"), [0, 0, 0, 0, 1], draws=1)
+    assert result.pairwise_precision == pytest.approx(1 / 6)
     drawn = 2 / (2 + 4)  # of three identities, which reach at least as far as Wilson's interval
-    assert found.pairwise_precision.high == pytest.approx(max(drawn, wilson(3 / 6, 3)[1]))
+    assert result.pairwise_precision.high == pytest.approx(max(drawn, wilson(3 / 6, 3)[1]))
 
 
 def test_perfect_single_and_scattered() -> None:
@@ -153,7 +153,7 @@ def test_perfect_single_and_scattered() -> None:
     perfect = evaluation.clustering(true, [5, 5, 2, 2, 2, -1])
     assert (perfect.pairwise_f, perfect.bcubed_f) == (1.0, 1.0)
     assert (perfect.nmi, perfect.ami, perfect.ari) == (pytest.approx(1.0), 1.0, 1.0)
-    assert "6 pictures of 3 identities in 3 clusters, 1 of one picture (1 noise)" in str(perfect)
+    assert "6 images of 3 identities in 3 clusters, 1 of one image (1 noise)" in str(perfect)
     assert "arithmetic" in str(perfect)
     one = evaluation.clustering(true, [0] * 6)
     assert one.pairwise_recall == 1.0
@@ -167,7 +167,7 @@ def test_perfect_single_and_scattered() -> None:
     ("true", "clusters", "message"),
     [
         (list("ab"), [0], "one identity for each"),
-        ([], [], "at least one picture"),
+        ([], [], "at least one image"),
         (list("ab"), [0.5, 1.0], "whole numbers"),
         (list("ab"), [[0, 1]], "cluster_ids has shape"),
     ],

@@ -18,18 +18,18 @@ from arcwise.evaluation.intervals import paired_interval
 
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_mcnemar_is_scipys(first: int, second: int) -> None:
-    found = McNemar(first, second)
+    result = McNemar(first, second)
     count = first + second
-    assert found.exact == (count <= 25)
+    assert result.exact == (count <= 25)
     if count <= 25:
         expected = binomtest(first, count).pvalue if count else 1.0
-        assert "exact binomial" in str(found)
+        assert "exact binomial" in str(result)
     else:
         # What statsmodels' mcnemar(exact=False) computes, but where both are equal.
         statistic = (abs(first - second) - 1) ** 2 / count if first != second else 0.0
         expected = chi2.sf(statistic, 1)
-        assert "chi-square" in str(found)
-    assert found.p == pytest.approx(expected, rel=1e-9)
+        assert "chi-square" in str(result)
+    assert result.p == pytest.approx(expected, rel=1e-9)
 
 
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(60, 500))
@@ -60,29 +60,29 @@ def systems(seed: int, people: int = 60, gain: float = 0.0) -> tuple[np.ndarray,
 def test_each_system_is_as_measured_alone() -> None:
     first, second, same, folds, ids_a, ids_b = systems(0)
     sides = {"ids_a": ids_a, "ids_b": ids_b, "draws": 50}
-    found = compare(first, second, same, folds, far=0.05, **sides)
+    result = compare(first, second, same, folds, far=0.05, **sides)
     for scores, name in ((first, "first"), (second, "second")):
         alone = evaluation.verification(scores, same, folds, **sides)
-        assert found.accuracy is not None
-        assert repr(getattr(found.accuracy, name)) == repr(alone.accuracy)
-        assert repr(getattr(found.tar, name)) == repr(alone.tar_at(0.05))
-        assert str(getattr(found, name)) == str(alone)
-    for part in (found.accuracy, found.tar):
+        assert result.accuracy is not None
+        assert repr(getattr(result.accuracy, name)) == repr(alone.accuracy)
+        assert repr(getattr(result.tar, name)) == repr(alone.tar_at(0.05))
+        assert str(getattr(result, name)) == str(alone)
+    for part in (result.accuracy, result.tar):
         assert part.difference == float(part.second) - float(part.first)
-    assert found.mcnemar is not None
-    assert found.first.folds is not None
-    assert found.second.folds is not None
-    one, other = found.first.folds.correct, found.second.folds.correct
-    assert found.mcnemar.first_only == sum(a and not b for a, b in zip(one, other, strict=True))
-    assert found.mcnemar.second_only == sum(b and not a for a, b in zip(one, other, strict=True))
+    assert result.mcnemar is not None
+    assert result.first.folds is not None
+    assert result.second.folds is not None
+    one, other = result.first.folds.correct, result.second.folds.correct
+    assert result.mcnemar.first_only == sum(a and not b for a, b in zip(one, other, strict=True))
+    assert result.mcnemar.second_only == sum(b and not a for a, b in zip(one, other, strict=True))
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_what_both_get_wrong_does_not_blur_the_difference(known: bool) -> None:
+def test_common_errors_do_not_widen_the_difference(known: bool) -> None:
     first, second, same, folds, ids_a, ids_b = systems(1)
     sides = {"ids_a": ids_a, "ids_b": ids_b} if known else {}
-    found = compare(first, second, same, folds, far=0.05, **sides)
-    for part in (found.accuracy, found.tar):
+    result = compare(first, second, same, folds, far=0.05, **sides)
+    for part in (result.accuracy, result.tar):
         assert part is not None
         gap = part.difference
         assert gap.low < gap < gap.high
@@ -95,12 +95,12 @@ def test_what_both_get_wrong_does_not_blur_the_difference(known: bool) -> None:
 def test_a_better_system_is_seen(known: bool) -> None:
     first, second, same, folds, ids_a, ids_b = systems(2, gain=0.8)
     sides = {"ids_a": ids_a, "ids_b": ids_b} if known else {}
-    found = compare(first, second, same, folds, far=0.05, **sides)
+    result = compare(first, second, same, folds, far=0.05, **sides)
     back = compare(second, first, same, folds, far=0.05, **sides)
-    assert found.mcnemar is not None
+    assert result.mcnemar is not None
     assert back.mcnemar is not None
-    assert found.mcnemar.p == back.mcnemar.p < 1e-4
-    for part, mirror in ((found.accuracy, back.accuracy), (found.tar, back.tar)):
+    assert result.mcnemar.p == back.mcnemar.p < 1e-4
+    for part, mirror in ((result.accuracy, back.accuracy), (result.tar, back.tar)):
         assert part is not None
         assert mirror is not None
         gap, other = part.difference, mirror.difference
@@ -113,30 +113,30 @@ def test_intervals_hold_what_they_promise() -> None:
     inside = 0
     for seed in range(40):
         first, second, same, _, ids_a, ids_b = systems(100 + seed, people=100)
-        found = compare(
+        result = compare(
             first, second, same, None, far=0.1, ids_a=ids_a, ids_b=ids_b, draws=100, seed=seed
         )
-        inside += found.tar.difference.low <= 0 <= found.tar.difference.high
+        inside += result.tar.difference.low <= 0 <= result.tar.difference.high
     assert inside >= 33  # of 40 at 95 %, fewer come by chance once in about a thousand times
 
 
 def test_the_same_system_twice() -> None:
     first, _, same, folds, ids_a, ids_b = systems(3)
-    found = compare(first, 7 * first, same, folds, far=0.05, ids_a=ids_a, ids_b=ids_b, draws=20)
-    assert found.mcnemar is not None
-    assert (found.mcnemar.first_only, found.mcnemar.second_only, found.mcnemar.p) == (0, 0, 1.0)
-    for part in (found.accuracy, found.tar):
+    result = compare(first, 7 * first, same, folds, far=0.05, ids_a=ids_a, ids_b=ids_b, draws=20)
+    assert result.mcnemar is not None
+    assert (result.mcnemar.first_only, result.mcnemar.second_only, result.mcnemar.p) == (0, 0, 1.0)
+    for part in (result.accuracy, result.tar):
         assert part is not None
         assert part.difference == 0.0
         assert -0.01 < part.difference.low < 0 < part.difference.high < 0.01
 
 
-def test_what_is_not_resolved_or_not_asked_is_left_out() -> None:
+def test_unresolved_rates_are_left_out() -> None:
     first, second, same, folds, ids_a, ids_b = systems(4)
-    found = compare(first, second, same, folds, ids_a=ids_a, ids_b=ids_b, draws=20)
-    assert not found.tar.difference.resolved
-    assert "TAR" not in str(found)
-    assert "McNemar" in str(found)
+    result = compare(first, second, same, folds, ids_a=ids_a, ids_b=ids_b, draws=20)
+    assert not result.tar.difference.resolved
+    assert "TAR" not in str(result)
+    assert "McNemar" in str(result)
     without = compare(first, second, same, far=0.05, draws=20)  # by default
     assert without.accuracy is None
     assert without.mcnemar is None

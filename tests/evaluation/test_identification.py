@@ -51,16 +51,16 @@ def test_equals_a_loop_with_ties(data: st.DataObject) -> None:
     fpir = data.draw(st.sampled_from([0.01, 0.1, 0.29, 0.5, 1.0]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MODULE, "_BLOCK", 10)
-        found = evaluation.identification(scores, names, held, draws=5)
+        result = evaluation.identification(scores, names, held, draws=5)
     ranks, rate = slow_identification(scores, names, held, fpir)
-    assert found.rank_of_mate.tolist() == ranks
-    assert found.dir_at(fpir) == pytest.approx(rate)
-    assert found.dir_with(found.threshold_at(fpir)) == pytest.approx(rate)
-    assert found.fpir_with(found.threshold_at(fpir)) <= fpir
+    assert result.rank_of_mate.tolist() == ranks
+    assert result.dir_at(fpir) == pytest.approx(rate)
+    assert result.dir_with(result.threshold_at(fpir)) == pytest.approx(rate)
+    assert result.fpir_with(result.threshold_at(fpir)) <= fpir
     for k in (1, 2, 3):
-        assert found.rank(k) == pytest.approx(np.mean(np.array(ranks) <= k))
-    assert found.cmc(3) == pytest.approx([float(found.rank(k)) for k in (1, 2, 3)])
-    assert found.dir_at(fpir) <= found.rank(1)
+        assert result.rank(k) == pytest.approx(np.mean(np.array(ranks) <= k))
+    assert result.cmc(3) == pytest.approx([float(result.rank(k)) for k in (1, 2, 3)])
+    assert result.dir_at(fpir) <= result.rank(1)
 
 
 HAND = np.array(
@@ -76,35 +76,35 @@ HAND = np.array(
 
 
 def test_six_entries_by_hand() -> None:
-    found = evaluation.identification(HAND, list("aabdxy"), list("aabbcd"))
-    assert found.rank_of_mate.tolist() == [1, 1, 2, 2]
-    assert (found.rank(1), found.rank(2)) == (0.5, 1.0)
-    assert found.unknown.tolist() == [0.8, 0.3]
-    assert found.threshold_at(0.5) == np.nextafter(0.3, 1)  # only x may pass
-    assert found.dir_at(0.5) == 0.5
-    assert found.threshold_at(0.1) == np.nextafter(0.8, 1)  # nobody may
-    assert found.dir_at(0.1) == 0.25
-    assert found.dir_at(1.0) == 0.5
-    assert found.identities == 4
-    assert not found.dir_at(0.5).resolved
-    assert "DIR" not in str(found)
-    assert found.fpir_with(0.3) == 1.0
-    assert found.fpir_with(found.threshold_at(0.5)) == 0.5
+    result = evaluation.identification(HAND, list("aabdxy"), list("aabbcd"))
+    assert result.rank_of_mate.tolist() == [1, 1, 2, 2]
+    assert (result.rank(1), result.rank(2)) == (0.5, 1.0)
+    assert result.unknown.tolist() == [0.8, 0.3]
+    assert result.threshold_at(0.5) == np.nextafter(0.3, 1)  # only x may pass
+    assert result.dir_at(0.5) == 0.5
+    assert result.threshold_at(0.1) == np.nextafter(0.8, 1)  # nobody may
+    assert result.dir_at(0.1) == 0.25
+    assert result.dir_at(1.0) == 0.5
+    assert result.identities == 4
+    assert not result.dir_at(0.5).resolved
+    assert "DIR" not in str(result)
+    assert result.fpir_with(0.3) == 1.0
+    assert result.fpir_with(result.threshold_at(0.5)) == 0.5
 
 
 def test_detection_rises_with_the_false_positive_rate() -> None:
     generator = np.random.default_rng(0)
     names = np.arange(400)
     scores = generator.normal(size=(400, 200)) + 4 * (names[:, None] == np.arange(200))
-    found = evaluation.identification(scores, names, np.arange(200))
-    rates = found.dirs_at((0.01, 0.05, 0.1, 0.5, 1.0))
+    result = evaluation.identification(scores, names, np.arange(200))
+    rates = result.dirs_at((0.01, 0.05, 0.1, 0.5, 1.0))
     assert list(rates) == sorted(rates)
     assert [rate.resolved for rate in rates] == [False, True, True, True, True]
     assert all(rate.low <= rate <= rate.high for rate in rates)
     assert rates[1].low < rates[1] < rates[1].high
-    assert rates[-1] == found.rank(1)
-    assert "DIR@0.1" in str(found)
-    assert "DIR@0.01" not in str(found)
+    assert rates[-1] == result.rank(1)
+    assert "DIR@0.1" in str(result)
+    assert "DIR@0.01" not in str(result)
 
 
 def test_what_cannot_be_measured_is_said() -> None:
@@ -147,10 +147,18 @@ def test_streamed_embeddings_give_the_same(data: st.DataObject, halves: np.ndarr
         held = data.draw(st.permutations("abcdefgh"))[:entries]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MODULE, "_BLOCK", 3 * entries)
-        found = evaluation.identification_from_embeddings(3 * queries, names, stored, held)
+        result = evaluation.identification_from_embeddings(3 * queries, names, stored, held)
     whole = evaluation.identification(queries @ stored.T, names, held)
-    for name in ("rank_of_mate", "score", "owner", "unknown", "unknown_owner", "people", "gallery"):
-        assert getattr(found, name).tolist() == getattr(whole, name).tolist()
+    for name in (
+        "rank_of_mate",
+        "score",
+        "owner",
+        "unknown",
+        "unknown_owner",
+        "probe_identities",
+        "gallery",
+    ):
+        assert getattr(result, name).tolist() == getattr(whole, name).tolist()
 
 
 def test_streaming_never_holds_all_scores() -> None:
@@ -196,22 +204,22 @@ def test_the_published_threshold_by_name(data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from("abcxy"), min_size=probes, max_size=probes))
     names[:2] = "a", "x"
     fpir = data.draw(st.sampled_from([0.01, 0.1, 0.29, 0.5, 1.0]))
-    found = evaluation.identification(scores, names, list("abc"), draws=5)
+    result = evaluation.identification(scores, names, list("abc"), draws=5)
     rate, first = published_1n(scores, names, list("abc"), fpir)
-    assert found.dir_at(fpir, "insightface") == pytest.approx(rate)
-    assert found.rank(1) == pytest.approx(first / len(found.rank_of_mate))
-    assert found.dir_at(fpir, "insightface") <= found.dir_at(fpir)  # one unknown probe fewer
+    assert result.dir_at(fpir, "insightface") == pytest.approx(rate)
+    assert result.rank(1) == pytest.approx(first / len(result.rank_of_mate))
+    assert result.dir_at(fpir, "insightface") <= result.dir_at(fpir)  # one unknown probe fewer
 
 
 def test_the_two_thresholds_differ_by_one_probe() -> None:
     scores = np.array([[0.5], [0.4], [0.3], [0.2], [0.1]])
-    found = evaluation.identification(scores, list("axyzw"), list("a"), draws=5)
-    assert found.threshold_at(0.5) == np.nextafter(0.2, 1)  # two of four may pass
-    assert found.threshold_at(0.5, "insightface") == np.nextafter(0.3, 1)
-    assert found.threshold_at(1.0) == -np.inf
-    assert found.threshold_at(1.0, "insightface") == np.nextafter(0.1, 1)
+    result = evaluation.identification(scores, list("axyzw"), list("a"), draws=5)
+    assert result.threshold_at(0.5) == np.nextafter(0.2, 1)  # two of four may pass
+    assert result.threshold_at(0.5, "insightface") == np.nextafter(0.3, 1)
+    assert result.threshold_at(1.0) == -np.inf
+    assert result.threshold_at(1.0, "insightface") == np.nextafter(0.1, 1)
     with pytest.raises(ArcwiseError, match="expected 'conservative' or 'insightface'"):
-        found.dir_at(0.5, "nist")  # type: ignore[arg-type]
+        result.dir_at(0.5, "nist")  # type: ignore[arg-type]
 
 
 def test_what_the_protocol_calls_mated_is_checked() -> None:

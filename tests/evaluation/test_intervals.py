@@ -13,12 +13,12 @@ from scipy.stats import binomtest
 
 from arcwise.evaluation import Rate
 from arcwise.evaluation.intervals import (
-    found_of_others,
+    detection_rate,
     mean_over_identities,
     multiplicities,
-    stretch,
-    whole_images,
+    student_factor,
     wilson,
+    with_countable_ends,
 )
 
 
@@ -49,7 +49,7 @@ def test_every_draw_has_as_many_identities() -> None:
     assert all((a == b).all() for a, b in zip(drawn, multiplicities(7, 20, seed=1), strict=True))
 
 
-def test_pictures_of_one_identity_do_not_count_as_independent() -> None:
+def test_images_of_one_identity_are_not_independent() -> None:
     right = np.repeat([1, 0, 1, 1, 0, 1, 1, 1, 0, 1], 50)
     alone = mean_over_identities(right, np.arange(500))
     together = mean_over_identities(right, np.repeat(np.arange(10), 50))
@@ -66,32 +66,32 @@ def test_all_right_still_leaves_doubt() -> None:
 
 class TestWhatFewIdentitiesHide:
     def test_nothing_where_many_share_the_errors(self) -> None:
-        assert stretch(np.ones(10_000)) == pytest.approx(1, abs=1e-3)
-        assert stretch(np.zeros(5)) == 1
+        assert student_factor(np.ones(10_000)) == pytest.approx(1, abs=1e-3)
+        assert student_factor(np.zeros(5)) == 1
 
     def test_students_quantile_for_few(self) -> None:
         """Of five identities: 2.776 with four degrees of freedom, beside 1.960."""
-        assert stretch(np.ones(5)) == pytest.approx(2.776 / 1.960, abs=1e-3)
-        assert stretch(np.ones(1)) == stretch(np.ones(4)) > stretch(np.ones(5))
+        assert student_factor(np.ones(5)) == pytest.approx(2.776 / 1.960, abs=1e-3)
+        assert student_factor(np.ones(1)) == student_factor(np.ones(4)) > student_factor(np.ones(5))
 
     def test_more_the_fewer_they_are(self) -> None:
-        found = [stretch(np.ones(count)) for count in (4, 5, 8, 20, 100, 1000)]
-        assert found == sorted(found, reverse=True)
+        result = [student_factor(np.ones(count)) for count in (4, 5, 8, 20, 100, 1000)]
+        assert result == sorted(result, reverse=True)
 
     def test_one_that_makes_most_errors_counts_as_one(self) -> None:
         hub = np.append(np.ones(50), 200)
-        assert stretch(hub) > stretch(np.ones(51))
-        assert stretch(hub * 7) == pytest.approx(stretch(hub))
+        assert student_factor(hub) > student_factor(np.ones(51))
+        assert student_factor(hub * 7) == pytest.approx(student_factor(hub))
 
 
 def test_less_than_one_image_is_none() -> None:
-    assert whole_images(Rate(0.05, 0.004, 0.9), 200).low == 0
-    assert whole_images(Rate(0.05, 0.006, 0.9), 200).low == 0.006
-    rate = whole_images(Rate(0.95, 0.9, 0.996, resolved=False), 200)
+    assert with_countable_ends(Rate(0.05, 0.004, 0.9), 200).low == 0
+    assert with_countable_ends(Rate(0.05, 0.006, 0.9), 200).low == 0.006
+    rate = with_countable_ends(Rate(0.95, 0.9, 0.996, resolved=False), 200)
     assert (rate, rate.high, rate.resolved) == (0.95, 1, False)
 
 
-def test_the_interval_is_that_of_as_many_other_identities() -> None:
+def test_the_interval_is_of_as_many_other_identities() -> None:
     """Of 25 identities most are nearly always found, a few hardly ever."""
 
     def drawn(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,6 +102,6 @@ def test_the_interval_is_that_of_as_many_other_identities() -> None:
 
     covered = 0
     for seed in range(100):
-        rate = found_of_others(*drawn(seed))
+        rate = detection_rate(*drawn(seed))
         covered += rate.low <= drawn(1000 + seed)[0].mean() <= rate.high
     assert covered >= 93, covered

@@ -44,7 +44,7 @@ def test_equals_scikit_learn(
     """A soft target is two samples of one score, one of either kind."""
     scores, same = normal_pairs(np.random.default_rng(seed), mated, impostors)
     scores = scores.round(1) if ties else scores
-    found = score_to_probability(scores, same, prior)
+    result = score_to_probability(scores, same, prior)
     target = np.where(same, (mated + 1) / (mated + 2), 1 / (impostors + 2))
     weight = np.where(same, prior / mated, (1 - prior) / impostors)
     peer = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000, solver="newton-cholesky").fit(
@@ -53,28 +53,28 @@ def test_equals_scikit_learn(
         np.concatenate([weight * target, weight * (1 - target)]) * len(scores),
     )
     if peer.coef_[0, 0] > 1e-6:
-        assert found.slope == pytest.approx(peer.coef_[0, 0], rel=1e-4, abs=1e-6)
-        assert found.offset + logit(prior) == pytest.approx(peer.intercept_[0], rel=1e-4, abs=1e-4)
+        assert result.slope == pytest.approx(peer.coef_[0, 0], rel=1e-4, abs=1e-6)
+        assert result.offset + logit(prior) == pytest.approx(peer.intercept_[0], rel=1e-4, abs=1e-4)
     else:
-        assert found.slope <= 1e-6
+        assert result.slope <= 1e-6
 
 
 def test_a_known_likelihood_ratio_is_found() -> None:
     pairs = normal_pairs(np.random.default_rng(0), 40_000, 60_000)
     for prior in (0.01, 0.5):
-        found = score_to_probability(*pairs, prior)
-        assert (found.slope, found.offset) == pytest.approx((10, -4), rel=0.05)
-        assert found.probability(0.5) == pytest.approx(expit(1 + logit(prior)), rel=0.05)
-        assert (found.mated, found.impostors) == (40_000, 60_000)
+        result = score_to_probability(*pairs, prior)
+        assert (result.slope, result.offset) == pytest.approx((10, -4), rel=0.05)
+        assert result.probability(0.5) == pytest.approx(expit(1 + logit(prior)), rel=0.05)
+        assert (result.mated, result.impostors) == (40_000, 60_000)
 
 
-def test_another_prior_is_a_shift_of_the_log_odds() -> None:
-    found = score_to_probability(*normal_pairs(np.random.default_rng(1), 500, 500))
+def test_another_prior_shifts_the_log_odds() -> None:
+    result = score_to_probability(*normal_pairs(np.random.default_rng(1), 500, 500))
     scores = np.linspace(-1, 1, 9).reshape(3, 3)
-    rare = found.with_prior(0.001)
-    shift = logit(rare.probability(scores)) - logit(found.probability(scores))
+    rare = result.with_prior(0.001)
+    shift = logit(rare.probability(scores)) - logit(result.probability(scores))
     np.testing.assert_allclose(shift, logit(0.001), rtol=1e-6)
-    assert (np.diff(found.probability(scores).ravel()) > 0).all()
+    assert (np.diff(result.probability(scores).ravel()) > 0).all()
     assert "prior of 0.001" in str(rare)
 
 
@@ -82,16 +82,16 @@ def test_another_prior_is_a_shift_of_the_log_odds() -> None:
     "scores", [np.full(6, 0.3), np.array([0.1, 0.2, 0.1, 0.5, 0.6, 0.5])], ids=["same", "inverted"]
 )
 def test_scores_that_say_nothing_leave_the_prior(scores: np.ndarray) -> None:
-    found = score_to_probability(scores, np.array([1, 1, 1, 0, 0, 0]), 0.2)
-    assert found.slope == 0
-    assert found.probability(np.array([-1.0, 1.0])) == pytest.approx([0.2, 0.2])
+    result = score_to_probability(scores, np.array([1, 1, 1, 0, 0, 0]), 0.2)
+    assert result.slope == 0
+    assert result.probability(np.array([-1.0, 1.0])) == pytest.approx([0.2, 0.2])
 
 
-def test_kinds_that_do_not_overlap_have_a_finite_slope() -> None:
+def test_separated_kinds_have_a_finite_slope() -> None:
     scores = np.concatenate([np.full(30, 0.9), np.full(30, 0.1)])
-    found = score_to_probability(scores, np.arange(60) < 30)
-    assert found.probability(0.9) == pytest.approx(31 / 32, rel=1e-4)  # Platt's targets
-    assert found.probability(0.1) == pytest.approx(1 / 32, rel=1e-4)
+    result = score_to_probability(scores, np.arange(60) < 30)
+    assert result.probability(0.9) == pytest.approx(31 / 32, rel=1e-4)  # Platt's targets
+    assert result.probability(0.1) == pytest.approx(1 / 32, rel=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -103,19 +103,19 @@ def people() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_from_embeddings(people: tuple[np.ndarray, np.ndarray]) -> None:
-    found, judged = calibrate_probability(*people, seed=1)
+    result, judged = calibrate_probability(*people, seed=1)
     unit = people[0] / np.linalg.norm(people[0], axis=1, keepdims=True)
     first, second = np.triu_indices(300, 1)
     same = people[1][first] == people[1][second]
     direct = score_to_probability((unit @ unit.T)[first, second], same)
-    assert (found.slope, found.offset) == pytest.approx((direct.slope, direct.offset), rel=1e-3)
-    assert (found.mated, found.impostors) == (600, 300 * 299 // 2 - 600)
-    assert found.error == judged.error
+    assert (result.slope, result.offset) == pytest.approx((direct.slope, direct.offset), rel=1e-3)
+    assert (result.mated, result.impostors) == (600, 300 * 299 // 2 - 600)
+    assert result.error == judged.error
     assert 0 < judged.error < 0.1
     assert sum(rate.resolved for _, rate in judged.bins) > 5
-    assert calibrate_probability(*people, seed=1)[0] == found
-    assert calibrate_probability(*people, seed=2)[0].error != found.error
-    assert "on other identities" in str(found)
+    assert calibrate_probability(*people, seed=1)[0] == result
+    assert calibrate_probability(*people, seed=2)[0].error != result.error
+    assert "on other identities" in str(result)
 
 
 def test_drawn_pairs_stand_for_all(people: tuple[np.ndarray, np.ndarray]) -> None:
@@ -156,8 +156,8 @@ def test_pairs_are_drawn_evenly(most: int) -> None:
 
 
 def test_a_map_survives_a_file(people: tuple[np.ndarray, np.ndarray]) -> None:
-    found = calibrate_probability(*people)[0]
-    assert ScoreMap.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+    result = calibrate_probability(*people)[0]
+    assert ScoreMap.from_dict(json.loads(json.dumps(result.as_dict()))) == result
 
 
 @pytest.mark.parametrize(
@@ -186,5 +186,5 @@ def test_bad_input_is_named() -> None:
     for prior in (0, 1, -1, np.nan):
         with pytest.raises(ArcwiseError, match="the prior is"):
             score_to_probability(np.array([0.1, 0.2]), same, prior)
-    with pytest.raises(ArcwiseError, match="3 identities have two pictures, expected at least 4"):
+    with pytest.raises(ArcwiseError, match="3 identities have two images, expected at least 4"):
         calibrate_probability(np.eye(8), list("aabbccde"))

@@ -61,26 +61,26 @@ def test_the_cosines_of_the_lfw_pairs(lfw_pairs: dict[str, np.ndarray], data_dir
 def test_lfw_folds(lfw_pairs: dict[str, np.ndarray], data_dir: Path) -> None:
     file = there(data_dir / "features" / "lfw_results.json")
     expected = json.loads(file.read_text())["lfw_folds_1_8"]
-    found = evaluation.verification(
+    result = evaluation.verification(
         lfw_pairs["cosine"], lfw_pairs["same"], lfw_pairs["fold"],
         ids_a=lfw_pairs["a"], ids_b=lfw_pairs["b"], fold_threshold="score",
     )  # fmt: skip
-    assert found.folds is not None
-    assert [str(name) for name in found.folds.names] == list(expected["per_fold"])
-    assert found.folds.accuracy == pytest.approx(list(expected["per_fold"].values()), abs=1e-6)
-    assert found.accuracy == pytest.approx(expected["mean_accuracy"], abs=1e-6)
-    assert found.eer == pytest.approx(expected["eer"], abs=1e-3)
-    assert found.auc == pytest.approx(expected["auc"], abs=1e-6)
-    assert found.tar_at(1e-2) == pytest.approx(expected["tar_at_far_0.01"], abs=1e-6)
-    assert found.tar_at(1e-3) == pytest.approx(expected["tar_at_far_0.001"], abs=1e-6)
-    assert found.tar_at(1e-2).resolved
-    assert not found.tar_at(1e-3).resolved  # 2 400 impostors, 2.4 of them at one in a thousand
-    for rate in (found.accuracy, found.eer, found.auc, found.tar_at(1e-2)):
+    assert result.folds is not None
+    assert [str(name) for name in result.folds.names] == list(expected["per_fold"])
+    assert result.folds.accuracy == pytest.approx(list(expected["per_fold"].values()), abs=1e-6)
+    assert result.accuracy == pytest.approx(expected["mean_accuracy"], abs=1e-6)
+    assert result.eer == pytest.approx(expected["eer"], abs=1e-3)
+    assert result.auc == pytest.approx(expected["auc"], abs=1e-6)
+    assert result.tar_at(1e-2) == pytest.approx(expected["tar_at_far_0.01"], abs=1e-6)
+    assert result.tar_at(1e-3) == pytest.approx(expected["tar_at_far_0.001"], abs=1e-6)
+    assert result.tar_at(1e-2).resolved
+    assert not result.tar_at(1e-3).resolved  # 2 400 impostors, 2.4 of them at one in a thousand
+    for rate in (result.accuracy, result.eer, result.auc, result.tar_at(1e-2)):
         assert rate.low < rate < rate.high
     # Midway between two scores, our default, two folds decide one pair otherwise.
     midway = evaluation.verification(lfw_pairs["cosine"], lfw_pairs["same"], lfw_pairs["fold"])
     assert midway.folds is not None
-    pairs = 600 * (midway.folds.accuracy - found.folds.accuracy)
+    pairs = 600 * (midway.folds.accuracy - result.folds.accuracy)
     assert pairs == pytest.approx([0, 1, 0, 0, 0, -1, 0, 0])
 
 
@@ -91,21 +91,21 @@ def test_lfw_open_set(lfw: dict[str, np.ndarray], data_dir: Path) -> None:
     names, counts = np.unique(lfw["person"], return_counts=True)
     first = np.char.endswith(lfw["path"], "_0001.jpg")
     enrolled = first & np.isin(lfw["person"], names[counts > 1])
-    found = evaluation.identification_from_embeddings(
+    result = evaluation.identification_from_embeddings(
         lfw["unit"][~enrolled], lfw["person"][~enrolled],
         lfw["unit"][enrolled], lfw["person"][enrolled],
     )  # fmt: skip
-    assert found.identities == expected["gallery"]
-    assert len(found.rank_of_mate) == expected["known_probes"]
-    assert len(found.unknown) == expected["unknown_probes"]
-    assert found.rank(1) == pytest.approx(expected["rank1"], abs=1e-6)
+    assert result.identities == expected["gallery"]
+    assert len(result.rank_of_mate) == expected["known_probes"]
+    assert len(result.unknown) == expected["unknown_probes"]
+    assert result.rank(1) == pytest.approx(expected["rank1"], abs=1e-6)
     for fpir in (0.1, 0.01, 0.001):
-        assert found.dir_at(fpir) == pytest.approx(expected[f"dir_at_fpir_{fpir}"], abs=1e-6)
-    assert not found.dir_at(0.001).resolved  # 3.5 unknown probes: their label noise decides
+        assert result.dir_at(fpir) == pytest.approx(expected[f"dir_at_fpir_{fpir}"], abs=1e-6)
+    assert not result.dir_at(0.001).resolved  # 3.5 unknown probes: their label noise decides
 
 
 def test_fgnet(data_dir: Path) -> None:
-    """All pairs, and by the years between the two pictures; published with four decimals."""
+    """All pairs, and by the years between the two images; published with four decimals."""
     expected = json.loads(there(data_dir / "features" / "fgnet_results.json").read_text())
     with np.load(there(data_dir / "features" / "fgnet_mobilefacenet.npz")) as stored:
         vectors, person = stored["feature"].astype(np.float32), stored["person"]
@@ -118,8 +118,8 @@ def test_fgnet(data_dir: Path) -> None:
     people = {"ids_a": person[a], "ids_b": person[b]}
     whole = evaluation.verification(cosine, same, None, **people)
     parts = evaluation.by_group(cosine, same, years, edges=(0, 6, 16, 71), **people)
-    found = [whole, *parts.measured.values()]
-    for result, (name, numbers) in zip(found, expected.items(), strict=True):
+    results = [whole, *parts.measured.values()]
+    for result, (name, numbers) in zip(results, expected.items(), strict=True):
         assert result.eer == pytest.approx(numbers["eer"], abs=1e-3), name
         assert round(float(result.tar_at(0.01)), 4) == numbers["tar_at_far_0_01"], name
         assert len(result.mated) == numbers.get("genuine", len(result.mated))
@@ -139,11 +139,11 @@ def lists(case: dict) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_bob_separable(bob: dict) -> None:
-    found = evaluation.verification(*lists(bob["linsep"]), folds=None)
-    assert found.eer == found.eer_hull == 0.0
-    assert found.auc == found.tar_at(0.01) == 1.0
+    result = evaluation.verification(*lists(bob["linsep"]), folds=None)
+    assert result.eer == result.eer_hull == 0.0
+    assert result.auc == result.tar_at(0.01) == 1.0
     # Every threshold strictly between the lists tells them apart; one at 3 is bob's example.
-    assert found.far_with(3.0) == found.frr_with(3.0) == 0.0
+    assert result.far_with(3.0) == result.frr_with(3.0) == 0.0
 
 
 def bob_thresholds(mated: np.ndarray, impostor: np.ndarray, points: int) -> list[float]:
@@ -155,29 +155,29 @@ def bob_thresholds(mated: np.ndarray, impostor: np.ndarray, points: int) -> list
     """
     half = points // 2
     rates = 10 ** (np.arange(1 - half, 1) / int(half / 8))
-    found = []
+    result = []
     for rate in rates:
         if rate == 1:
-            found += [np.nextafter(impostor.min(), -np.inf), np.nextafter(mated.max(), np.inf)]
+            result += [np.nextafter(impostor.min(), -np.inf), np.nextafter(mated.max(), np.inf)]
             continue
         keep = [s for s in impostor if np.mean(impostor >= s) <= rate]
-        found.append(min(keep) if keep else np.nextafter(impostor.max(), np.inf))
+        result.append(min(keep) if keep else np.nextafter(impostor.max(), np.inf))
         keep = [s for s in mated if (np.count_nonzero(mated <= s) - 1) / len(mated) <= rate]
-        found.append(max(keep) if keep else np.nextafter(mated.min(), np.inf))
-    return sorted(found)
+        result.append(max(keep) if keep else np.nextafter(mated.min(), np.inf))
+    return sorted(result)
 
 
 def test_bob_roc_and_det_points(bob: dict) -> None:
     scores, same = lists(bob["nonsep"])
-    found = evaluation.verification(scores, same, folds=None)
+    result = evaluation.verification(scores, same, folds=None)
     thresholds = bob_thresholds(scores[same], scores[~same], 100)
-    far = np.array([float(found.far_with(threshold)) for threshold in thresholds])
-    frr = np.array([float(found.frr_with(threshold)) for threshold in thresholds])
+    far = np.array([float(result.far_with(threshold)) for threshold in thresholds])
+    frr = np.array([float(result.frr_with(threshold)) for threshold in thresholds])
     assert np.stack([far, frr]) == pytest.approx(
         np.array(bob["nonsep"]["roc_far_frr_100_points"]), abs=1e-6
     )
     # Each is a corner of our DET, or lies on a side of it between two impostor scores.
-    our_far, our_frr = found.det()
+    our_far, our_frr = result.det()
     for one, other in zip(far, frr, strict=True):
         on = np.isclose(our_frr, other)
         assert our_far[on].min() - 1e-12 <= one <= our_far[on].max() + 1e-12
@@ -197,9 +197,9 @@ def test_bob_equal_error_of_the_hull(bob: dict) -> None:
     that failed dropped, or counted as an error, these give 0.0616 and 0.1153.
     """
     expected = bob["rocch"]["expected"]["eer_rocch"]
-    found = evaluation.verification(*lists(bob["nonsep"]), folds=None)
-    assert found.eer_hull == pytest.approx(expected, abs=1e-12)
-    assert found.eer_hull < found.eer
+    result = evaluation.verification(*lists(bob["nonsep"]), folds=None)
+    assert result.eer_hull == pytest.approx(expected, abs=1e-12)
+    assert result.eer_hull < result.eer
     scores, same = lists(bob["rocch"])
     with pytest.raises(ArcwiseError, match=r"similarity has 54 value\(s\) that are NaN"):
         evaluation.verification(scores, same, folds=None)
@@ -229,12 +229,12 @@ def searched(probes: list[dict]) -> evaluation.Identification:
 def test_bob_open_set(bob: dict, case: str) -> None:
     """At threshold 0.5. bob's recognition rates mix the two kinds of probes; ours never do."""
     expected, probes = bob[case]["expected"], bob[case]["probes"]
-    found = searched(probes)
-    known, unknown = len(found.rank_of_mate), len(found.unknown)
-    detected, alarms = found.dir_with(0.5), found.fpir_with(0.5)
+    result = searched(probes)
+    known, unknown = len(result.rank_of_mate), len(result.unknown)
+    detected, alarms = result.dir_with(0.5), result.fpir_with(0.5)
     assert detected == pytest.approx(expected["dir_at_0_5"], abs=1e-6)
     assert alarms == pytest.approx(expected["false_alarm_at_0_5"], abs=1e-6)
-    rank1 = found.rank(1) * known / len(probes)  # theirs counts every unknown probe as wrong
+    rank1 = result.rank(1) * known / len(probes)  # theirs counts every unknown probe as wrong
     assert rank1 == pytest.approx(expected["rank1_closed"], abs=1e-6)
     at = detected * known / (known + alarms * unknown)  # theirs counts an answered one as wrong
     assert at == pytest.approx(expected["rank1_at_0_5"], abs=1e-6)
@@ -243,9 +243,9 @@ def test_bob_open_set(bob: dict, case: str) -> None:
 def test_bob_cmc(bob: dict) -> None:
     case = bob["cmc"]
     pairs = zip(case["positives"], case["negatives"], strict=True)
-    found = searched([{"positives": own, "negatives": others} for own, others in pairs])
-    assert found.cmc(20) == pytest.approx(case["expected"]["cmc"], abs=1e-6)
-    assert found.rank(1) == pytest.approx(case["expected"]["recognition_rate"], abs=1e-6)
+    result = searched([{"positives": own, "negatives": others} for own, others in pairs])
+    assert result.cmc(20) == pytest.approx(case["expected"]["cmc"], abs=1e-6)
+    assert result.rank(1) == pytest.approx(case["expected"]["recognition_rate"], abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -304,10 +304,10 @@ def test_openface_accuracy(data_dir: Path) -> None:
     folds = np.repeat(np.arange(10), 600)
     same = np.arange(6000) % 2 == 0
     correct = np.arange(6000) % 600 < right[folds]
-    found = evaluation.verification(np.where(same == correct, 0.9, 0.1), same, folds)
-    assert found.folds is not None
-    assert [f"{accuracy:.2f}" for accuracy in found.folds.accuracy] == printed
-    assert (f"{found.accuracy:.4f}", f"{found.accuracy_std:.4f}") == (mean, std)
+    result = evaluation.verification(np.where(same == correct, 0.9, 0.1), same, folds)
+    assert result.folds is not None
+    assert [f"{accuracy:.2f}" for accuracy in result.folds.accuracy] == printed
+    assert (f"{result.accuracy:.4f}", f"{result.accuracy_std:.4f}") == (mean, std)
     assert (mean, std) == ("0.9292", "0.0134")
 
 
@@ -323,7 +323,7 @@ def _draws(fits: list[list[int]], total: int) -> Iterator[np.ndarray]:
 
 
 @pytest.mark.parametrize("system", [1, 2])
-def test_a_threshold_set_on_dev_is_applied_to_test(data_dir: Path, system: int) -> None:
+def test_a_threshold_of_dev_on_test(data_dir: Path, system: int) -> None:
     """Lines with nan are pairs whose score could not be computed.
 
     They are refused; whoever measures says what they mean. bob drops them and states their share
@@ -374,22 +374,22 @@ def test_deepface_distances(data_dir: Path) -> None:
     order = np.argsort(np.arange(len(rows)) % (len(rows) // 2), kind="stable")  # kinds in turn
     for network in list(rows[0])[3:]:
         scores = -np.array([float(row[network]) for row in rows])
-        found = evaluation.verification(scores[order], same[order], 10, fold_threshold="score")
-        assert found.auc == pytest.approx(roc_auc_score(same, scores))
-        assert found.accuracy == pytest.approx(_accuracy(scores[order], same[order]))
+        result = evaluation.verification(scores[order], same[order], 10, fold_threshold="score")
+        assert result.auc == pytest.approx(roc_auc_score(same, scores))
+        assert result.accuracy == pytest.approx(_accuracy(scores[order], same[order]))
         for threshold in np.quantile(scores, [0.1, 0.4, 0.9]):
-            assert found.tar_with(threshold) == np.mean(scores[same] >= threshold)
-            assert found.far_with(threshold) == np.mean(scores[~same] >= threshold)
+            assert result.tar_with(threshold) == np.mean(scores[same] >= threshold)
+            assert result.far_with(threshold) == np.mean(scores[~same] >= threshold)
 
 
 def _accuracy(scores: np.ndarray, same: np.ndarray) -> float:
     """Return the mean accuracy of ten contiguous folds, by trying every score of the others."""
-    found = []
+    result = []
     for fold in np.array_split(np.arange(len(same)), 10):
         rest = np.setdiff1d(np.arange(len(same)), fold)
         options = np.unique(scores[rest])
         right = ((scores[rest] >= options[:, None]) == same[rest]).mean(axis=1)
         best = options[right == right.max()]
         threshold = best[(len(best) - 1) // 2]
-        found.append(np.mean((scores[fold] >= threshold) == same[fold]))
-    return float(np.mean(found))
+        result.append(np.mean((scores[fold] >= threshold) == same[fold]))
+    return float(np.mean(result))

@@ -12,12 +12,12 @@ from tests.evaluation.test_probability import normal_pairs
 
 def test_reliability_by_hand() -> None:
     stated = np.array([0.05, 0.05, 0.95, 0.95, 0.95])
-    found = reliability(stated, np.array([0, 1, 1, 1, 0]), 0.6, bins=2)
+    result = reliability(stated, np.array([0, 1, 1, 1, 0]), 0.6, bins=2)
     # Mated pairs weigh .2 each, impostors .2: the prior is the data's.
-    (low, wrong), (high, right) = found.bins
+    (low, wrong), (high, right) = result.bins
     assert (low, high) == pytest.approx((0.05, 0.95))
     assert (wrong, right) == pytest.approx((1 / 2, 2 / 3))
-    assert found.error == pytest.approx(0.4 * 0.45 + 0.6 * abs(2 / 3 - 0.95))
+    assert result.error == pytest.approx(0.4 * 0.45 + 0.6 * abs(2 / 3 - 0.95))
     assert right.low < right < right.high
     assert not right.resolved
     at_half = reliability(stated, np.array([0, 1, 1, 1, 0]), 0.5, bins=2)
@@ -25,7 +25,7 @@ def test_reliability_by_hand() -> None:
 
 
 @pytest.mark.parametrize("prior", [0.02, 0.5])
-def test_a_true_map_is_reliable_and_a_bold_one_is_not(prior: float) -> None:
+def test_a_true_map_is_reliable(prior: float) -> None:
     scores, same = normal_pairs(np.random.default_rng(2), 30_000, 30_000)
     true = ScoreMap(10, -4, prior, 1, 1)
     assert reliability(true.probability(scores), same, prior).error < 0.01
@@ -48,8 +48,8 @@ def test_pairs_of_one_identity_are_not_independent() -> None:
     drawn = reliability(copies[0], copies[1], ids_a=copies[2], ids_b=copies[3], draws=400)
     assert drawn.error == pytest.approx(naive.error)
 
-    def widths(found: object) -> np.ndarray:
-        return np.array([rate.high - rate.low for _, rate in found.bins])  # type: ignore[attr-defined]
+    def widths(result: object) -> np.ndarray:
+        return np.array([rate.high - rate.low for _, rate in result.bins])  # type: ignore[attr-defined]
 
     assert widths(naive) == pytest.approx(widths(once) / 4, rel=0.2)
     assert (widths(drawn) > 2 * widths(naive)).all()

@@ -17,7 +17,7 @@ MODULE = importlib.import_module("arcwise.evaluation.rerank")
 
 
 def slow_distance(unit: np.ndarray, k1: int, k2: int, lam: float) -> np.ndarray:
-    """Return d* (M, M) of Zhong et al., dense and picture by picture; of equals the lower row."""
+    """Return d* (M, M) of Zhong et al., dense and image by image; of equals the lower row."""
     count = len(unit)
     d = 2 - 2 * (unit @ unit.T).astype(float)
     d /= np.where(d.max(axis=1) > 0, d.max(axis=1), 1.0)[:, None]
@@ -52,8 +52,8 @@ def check(queries: np.ndarray, gallery: np.ndarray | None, rerank: KReciprocal) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MODULE, "BLOCK", 30)
         patch.setattr(MODULE, "_ROWS", 4)
-        found = rerank.fit(queries, gallery).distance(rows)
-    np.testing.assert_allclose(found, expected[rows], rtol=0, atol=1e-6)  # cosines are float32
+        result = rerank.fit(queries, gallery).distance(rows)
+    np.testing.assert_allclose(result, expected[rows], rtol=0, atol=1e-6)  # cosines are float32
 
 
 @settings(max_examples=60, deadline=None)
@@ -67,7 +67,7 @@ def test_equals_the_paper_with_ties(halves: np.ndarray, data: st.DataObject) -> 
 
 
 def test_equals_the_paper_at_its_own_settings() -> None:
-    """40 identities of 6 pictures: most neighbours are not reciprocal, some sets are taken in."""
+    """40 identities of 6 images: most neighbours are not reciprocal, some sets are taken in."""
     generator = np.random.default_rng(0)
     ids = np.repeat(np.arange(40), 6)
     vectors = generator.normal(size=(40, 16))[ids] + 1.2 * generator.normal(size=(240, 16))
@@ -83,7 +83,7 @@ def faces(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("split", [False, True])
-def test_all_weight_on_the_distance_is_the_original_ranking(split: bool) -> None:
+def test_lambda_1_is_the_original_ranking(split: bool) -> None:
     vectors, ids = faces(1)
     gallery = {"gallery": vectors[1::2], "gallery_ids": ids[1::2]} if split else {}
     queries = (vectors[::2], ids[::2]) if split else (vectors, ids)
@@ -112,7 +112,7 @@ def test_expansion_equals_a_loop_with_ties(halves: np.ndarray, data: st.DataObje
     queries = halves[data.draw(rows)]
     gallery = halves[data.draw(rows)] if data.draw(st.booleans()) else None
     how = QueryExpansion(data.draw(st.integers(1, 10)), data.draw(st.sampled_from([0.0, 1.0, 3.0])))
-    found = how.expand(queries, gallery)
+    result = how.expand(queries, gallery)
     for i, query in enumerate(queries):
         total = query.astype(float)
         others = [
@@ -123,10 +123,10 @@ def test_expansion_equals_a_loop_with_ties(halves: np.ndarray, data: st.DataObje
         for score, j in sorted(others)[: how.k]:
             total += max(-score, 0.0) ** how.alpha * (queries if gallery is None else gallery)[j]
         length = np.linalg.norm(total)
-        np.testing.assert_allclose(found[i], total / length if length else total, atol=1e-6)
+        np.testing.assert_allclose(result[i], total / length if length else total, atol=1e-6)
 
 
-def test_an_expanded_query_is_searched_in_the_gallery_as_it_is() -> None:
+def test_an_expanded_query_leaves_the_gallery_unchanged() -> None:
     vectors, ids = faces(3)
     how = QueryExpansion(k=4, alpha=2.0)
     alone = evaluation.retrieval(vectors, ids, expand=how)

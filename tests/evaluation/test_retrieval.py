@@ -28,13 +28,13 @@ def slow_places(
     """Return the places of each query's right answers, one query at a time."""
     places = []
     for i, query in enumerate(queries):
-        found = [
+        result = [
             (-float(query @ other), held[j] == ids[i])
             for j, other in enumerate(gallery)
             if not left_out(i, j)
         ]
-        found.sort()  # nearest first; False before True: the wrong one first among equals
-        places.append([place for place, (_, right) in enumerate(found, start=1) if right])
+        result.sort()  # nearest first; False before True: the wrong one first among equals
+        places.append([place for place, (_, right) in enumerate(result, start=1) if right])
     return places
 
 
@@ -68,13 +68,13 @@ def test_equals_a_loop_with_ties(halves: np.ndarray, data: st.DataObject) -> Non
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MODULE, "BLOCK", 20)
-        found = evaluation.retrieval(halves[rows], ids, **options, draws=5)
+        result = evaluation.retrieval(halves[rows], ids, **options, draws=5)
     every = slow_places(halves[rows], ids, halves[more], held, left_out)
     places = [each for each in every if each]
-    assert found.ranks.tolist() == [place for each in places for place in each]
-    assert found.rank.tolist() == [each[0] for each in places]
-    assert (found.queries, found.left_out) == (len(places), len(every) - len(places))
-    assert found.owner.tolist() == [
+    assert result.ranks.tolist() == [place for each in places for place in each]
+    assert result.rank.tolist() == [each[0] for each in places]
+    assert (result.queries, result.left_out) == (len(places), len(every) - len(places))
+    assert result.owner.tolist() == [
         sorted({*ids, *held}).index(name) for name, each in zip(ids, every, strict=True) if each
     ]
 
@@ -82,30 +82,30 @@ def test_equals_a_loop_with_ties(halves: np.ndarray, data: st.DataObject) -> Non
         """The sum of precisions at the right answers down to a depth, over all R of them."""
         return sum(n / place for n, place in enumerate(each, 1) if place <= depth) / len(each)
 
-    assert found.map == mean([precision(each, math.inf) for each in places])
-    assert found.map_at_r == mean([precision(each, len(each)) for each in places])
-    assert found.r_precision == mean([sum(p <= len(e) for p in e) / len(e) for e in places])
+    assert result.map == mean([precision(each, math.inf) for each in places])
+    assert result.map_at_r == mean([precision(each, len(each)) for each in places])
+    assert result.r_precision == mean([sum(p <= len(e) for p in e) / len(e) for e in places])
     for k in (1, 2, 5, 100):
-        assert found.recall_at(k) == mean([each[0] <= k for each in places])
-        assert found.precision_at(k) == mean([sum(p <= k for p in each) / k for each in places])
-    assert found.precision_at_1 == found.recall_at(1) == found.precision_at(1)
+        assert result.recall_at(k) == mean([each[0] <= k for each in places])
+        assert result.precision_at(k) == mean([sum(p <= k for p in each) / k for each in places])
+    assert result.precision_at_1 == result.recall_at(1) == result.precision_at(1)
 
 
 def test_map_without_ties_is_that_of_scikit_learn() -> None:
     generator = np.random.default_rng(0)
     ids = generator.integers(0, 8, 60)
     vectors = generator.normal(size=(60, 6)) + 0.7 * np.eye(8, 6)[ids]
-    found = evaluation.retrieval(vectors, ids)
+    result = evaluation.retrieval(vectors, ids)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     expected = [
         average_precision_score(np.delete(ids == ids[i], i), np.delete(unit @ unit[i], i))
         for i in range(60)
     ]
-    assert found.left_out == 0
-    assert found.map == mean(expected)
+    assert result.left_out == 0
+    assert result.map == mean(expected)
 
 
-def test_a_duplicate_of_the_same_medium_is_neither_right_nor_wrong() -> None:
+def test_a_duplicate_of_the_same_medium_is_ignored() -> None:
     """A burst of a at 0 and 1 degrees: found first, unless it is known as a burst."""
     vectors, ids = _on_circle(0, 1, 40, 30), list("aaab")
     assert evaluation.retrieval(vectors, ids).rank.tolist() == [1, 1, 2]
@@ -121,25 +121,25 @@ def _on_circle(*degrees: float) -> np.ndarray:
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
-def test_six_pictures_by_hand() -> None:
+def test_six_images_by_hand() -> None:
     """Has a at 0, 10, 40 degrees; b at 30, 100; c alone at 200.
 
     a0 : 10a 30b 40a …  -> rank 1, two answers, hits at 1: (1/1) / 2 = 1/2
     a10: 0a 30b 40a …   -> rank 1, 1/2        a40: 30b 10a 0a -> rank 2, (1/2) / 2 = 1/4
     b30: 40a 10a 0a 100b -> rank 4, 0         b100: 40a 30b -> 60 and 70: rank 2, 0
     """
-    found = evaluation.retrieval(_on_circle(0, 10, 40, 30, 100, 200), list("aaabbc"))
-    assert found.rank.tolist() == [1, 1, 2, 4, 2]
-    assert found.answers.tolist() == [2, 2, 2, 1, 1]
-    assert found.r_precision == pytest.approx((1 / 2 + 1 / 2 + 1 / 2) / 5)
-    assert found.recall_at(1) == 0.4
-    assert found.recall_at(2) == 0.8
-    assert found.map_at_r == 0.25
-    assert found.left_out == 1
-    assert "5 queries in 6 pictures (1 left out" in str(found)
+    result = evaluation.retrieval(_on_circle(0, 10, 40, 30, 100, 200), list("aaabbc"))
+    assert result.rank.tolist() == [1, 1, 2, 4, 2]
+    assert result.answers.tolist() == [2, 2, 2, 1, 1]
+    assert result.r_precision == pytest.approx((1 / 2 + 1 / 2 + 1 / 2) / 5)
+    assert result.recall_at(1) == 0.4
+    assert result.recall_at(2) == 0.8
+    assert result.map_at_r == 0.25
+    assert result.left_out == 1
+    assert "5 queries in 6 images (1 left out" in str(result)
 
 
-def test_order_and_length_of_the_embeddings_do_not_matter() -> None:
+def test_order_and_length_of_embeddings_do_not_matter() -> None:
     generator = np.random.default_rng(0)
     ids = np.repeat(np.arange(20), 5)
     vectors = generator.normal(size=(20, 8))[ids] + generator.normal(size=(100, 8))
@@ -156,14 +156,14 @@ def test_separable_collapsed_and_random() -> None:
     assert evaluation.retrieval(np.eye(10)[ids], ids).map_at_r == 1.0
     assert evaluation.retrieval(np.ones((40, 3)), ids).recall_at(36) == 0.0
     random = np.random.default_rng(0).normal(size=(2000, 16))
-    found = evaluation.retrieval(random, np.repeat(np.arange(2), 1000))
-    assert found.recall_at(1) == pytest.approx(0.5, abs=0.05)
+    result = evaluation.retrieval(random, np.repeat(np.arange(2), 1000))
+    assert result.recall_at(1) == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: evaluation.retrieval(np.eye(3), list("abc")), "two pictures"),
+        (lambda: evaluation.retrieval(np.eye(3), list("abc")), "two images"),
         (lambda: evaluation.retrieval(np.eye(3), list("ab")), "one identity for each"),
         (lambda: evaluation.retrieval(np.eye(2), list("aa"), gallery=np.eye(2)), "both or neither"),
         (
@@ -177,7 +177,7 @@ def test_separable_collapsed_and_random() -> None:
         (lambda: evaluation.retrieval(np.full((2, 2), np.nan), list("aa")), "NaN"),
         (lambda: evaluation.retrieval(np.eye(2), list("aa"), media=list("xx")), "one medium"),
         (lambda: evaluation.retrieval(np.eye(2), list("aa"), media=list("x")), "media has shape"),
-        (lambda: evaluation.retrieval(np.eye(2), list("aa"), media=["", "x"]), "1 of 2 pictures"),
+        (lambda: evaluation.retrieval(np.eye(2), list("aa"), media=["", "x"]), "1 of 2 images"),
         (
             lambda: evaluation.retrieval(np.eye(2), list("aa"), gallery_media=list("xy")),
             "without a gallery",
@@ -196,7 +196,7 @@ def test_bad_input_is_named(call: object, message: str) -> None:
 
 
 def test_real_faces_find_each_other(lfw: dict[str, np.ndarray]) -> None:
-    found = evaluation.retrieval(lfw["unit"][:3000], lfw["person"][:3000])
-    assert found.queries + found.left_out == 3000
-    assert found.recall_at(1) > 0.98
-    assert 0.95 < found.map_at_r < found.recall_at(1)
+    result = evaluation.retrieval(lfw["unit"][:3000], lfw["person"][:3000])
+    assert result.queries + result.left_out == 3000
+    assert result.recall_at(1) > 0.98
+    assert 0.95 < result.map_at_r < result.recall_at(1)

@@ -78,12 +78,12 @@ def test_equals_every_gallery_with_ties(data: st.DataObject, halves: np.ndarray)
     templates = data.draw(st.sampled_from([None, *range(1, each + 1)]))
     gallery = data.draw(st.integers(1, people - 1))
     fpir = data.draw(st.sampled_from([0.01, 0.1, 0.25, 0.5, 0.75]))
-    threshold, found = slow_threshold(halves[rows], ids, gallery, templates, fpir)
+    threshold, result = slow_threshold(halves[rows], ids, gallery, templates, fpir)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MEAN, "_CELLS", 2 * len(ids))
         (got,) = calibrate_search(halves[rows], ids, (fpir,), gallery, templates=templates, draws=5)
     assert got.threshold == threshold
-    assert got.dir == pytest.approx(found)
+    assert got.dir == pytest.approx(result)
     assert got.low <= got.threshold <= got.high
     assert (got.gallery, got.templates, got.probes) == (gallery, templates, len(ids))
 
@@ -107,13 +107,13 @@ def test_unequal_identities_by_hand() -> None:
     st.integers(0, 3),
     st.integers(0, 7),
 )
-def test_mean_over_all_galleries(silent: list[float], others: int, enrolled: int) -> None:
-    everybody = [*silent, *[1.0] * others]
+def test_mean_over_all_galleries(no_match: list[float], others: int, enrolled: int) -> None:
+    everybody = [*no_match, *[1.0] * others]
     if not everybody or enrolled > len(everybody):
         return
     expected = np.mean([np.prod(one) for one in itertools.combinations(everybody, enrolled)])
-    got = MEAN.mean_silence(
-        np.array(silent), np.array([len(silent)]), np.array([len(everybody)]), enrolled
+    got = MEAN.mean_no_match(
+        np.array(no_match), np.array([len(no_match)]), np.array([len(everybody)]), enrolled
     )
     assert got == pytest.approx(expected, abs=1e-12)
 
@@ -130,7 +130,7 @@ def people() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("templates", [1, 2, None])
-def test_the_rate_is_kept_in_galleries_that_are_drawn(
+def test_the_rate_is_kept_in_drawn_galleries(
     people: tuple[np.ndarray, np.ndarray], templates: int | None
 ) -> None:
     """The protocol itself, with drawn galleries, measures the rates that were promised."""
@@ -138,22 +138,22 @@ def test_the_rate_is_kept_in_galleries_that_are_drawn(
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     strict, lax = calibrate_search(vectors, ids, (0.05, 0.2), 30, templates=templates)
     generator = np.random.default_rng(0)
-    rates, found = [], []
+    rates, result = [], []
     for _ in range(100):
         names = generator.choice(80, 30, replace=False)
         kept = np.argsort(generator.random((80, 3)), axis=1)[:, : templates or 3]
         enrolled = np.zeros(240, bool)
         enrolled[(3 * np.arange(80)[:, None] + kept)[names].ravel()] = True
-        stranger = ~np.isin(ids, names)
+        unknown = ~np.isin(ids, names)
         asked = np.flatnonzero(~enrolled)
         got = identification(unit[asked] @ unit[enrolled].T, ids[asked], ids[enrolled], draws=2)
-        assert len(got.unknown) == stranger.sum()
+        assert len(got.unknown) == unknown.sum()
         rates.append([np.mean(got.unknown >= t.threshold) for t in (strict, lax)])
         if templates:
-            found.append(np.mean((got.rank_of_mate == 1) & (got.score >= lax.threshold)))
+            result.append(np.mean((got.rank_of_mate == 1) & (got.score >= lax.threshold)))
     assert np.mean(rates, axis=0) == pytest.approx([0.05, 0.2], rel=0.08)
-    if found:
-        assert np.mean(found) == pytest.approx(lax.dir, abs=0.04)
+    if result:
+        assert np.mean(result) == pytest.approx(lax.dir, abs=0.04)
 
 
 def test_more_templates_take_a_higher_threshold(people: tuple[np.ndarray, np.ndarray]) -> None:
@@ -166,16 +166,16 @@ def test_more_templates_take_a_higher_threshold(people: tuple[np.ndarray, np.nda
 
 
 def test_the_order_of_things(people: tuple[np.ndarray, np.ndarray]) -> None:
-    found = calibrate_search(*people, (0.5, 0.1, 0.01))
-    assert [t.fpir for t in found] == [0.5, 0.1, 0.01]
-    assert all(a.threshold < b.threshold for a, b in itertools.pairwise(found))
-    assert all(a.dir >= b.dir for a, b in itertools.pairwise(found))  # type: ignore[operator]
-    assert [t.resolved for t in found] == [True, True, False]  # 240 pictures
-    assert {(t.gallery, t.templates) for t in found} == {(40, None)}  # half
+    result = calibrate_search(*people, (0.5, 0.1, 0.01))
+    assert [t.fpir for t in result] == [0.5, 0.1, 0.01]
+    assert all(a.threshold < b.threshold for a, b in itertools.pairwise(result))
+    assert all(a.dir >= b.dir for a, b in itertools.pairwise(result))  # type: ignore[operator]
+    assert [t.resolved for t in result] == [True, True, False]  # 240 images
+    assert {(t.gallery, t.templates) for t in result} == {(40, None)}  # half
     sizes = [calibrate_search(*people, (0.1,), size, draws=5)[0] for size in (1, 10, 79)]
     assert all(a.threshold < b.threshold for a, b in itertools.pairwise(sizes))
-    assert str(found[1]).startswith("FPIR 0.1 in a gallery of 40 identities with all their images")
-    assert "NOT RESOLVED" in str(found[2])
+    assert str(result[1]).startswith("FPIR 0.1 in a gallery of 40 identities with all their images")
+    assert "NOT RESOLVED" in str(result[2])
 
 
 def test_the_same_seed_gives_the_same_interval(people: tuple[np.ndarray, np.ndarray]) -> None:
@@ -191,18 +191,18 @@ def test_the_interval_covers_the_population_threshold(gallery: int) -> None:
     (truth,) = calibrate_search(
         *population(np.random.default_rng(99), 400), (0.1,), gallery, draws=0
     )
-    found = [
+    result = [
         calibrate_search(*population(np.random.default_rng(s), 40), (0.1,), gallery, draws=60)[0]
         for s in range(60)
     ]
-    covered = sum(t.low <= truth.threshold <= t.high for t in found)
+    covered = sum(t.low <= truth.threshold <= t.high for t in result)
     assert covered >= 51, covered
 
 
-def test_a_part_of_the_pictures_searches_where_there_are_many(
+def test_many_images_are_searched_in_part(
     people: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    """What sampling the pictures adds is small beside the interval."""
+    """What sampling the images adds is small beside the interval."""
     (whole,) = calibrate_search(*people, (0.2,), 40)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MODULE, "_KEPT", 1500)
@@ -214,7 +214,9 @@ def test_a_part_of_the_pictures_searches_where_there_are_many(
 def test_intervals_from_a_part_of_the_draws(people: tuple[np.ndarray, np.ndarray]) -> None:
     (whole,) = calibrate_search(*people, (0.2,), 40)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importlib.import_module("arcwise.evaluation.gallery_draws"), "_DRAWN", 1000)
+        patch.setattr(
+            importlib.import_module("arcwise.evaluation.gallery_bootstrap"), "_DRAWN", 1000
+        )
         (part,) = calibrate_search(*people, (0.2,), 40)
     assert (part.threshold, part.dir) == (whole.threshold, whole.dir)
     assert part.fpir_high - part.fpir_low > 0.8 * (whole.fpir_high - whole.fpir_low)
@@ -236,17 +238,17 @@ def test_no_interval_has_width_0() -> None:
 
 
 def test_two_identities_say_nothing_about_the_spread() -> None:
-    (found,) = calibrate_search(np.eye(4), list("aabb"), (0.5,))
-    assert (found.low, found.high) == (-1.0, 1.0)
-    assert found.gallery == 1
+    (result,) = calibrate_search(np.eye(4), list("aabb"), (0.5,))
+    assert (result.low, result.high) == (-1.0, 1.0)
+    assert result.gallery == 1
     (alone,) = calibrate_search(np.eye(3), list("abc"), (0.5,))
     assert alone.dir is None
 
 
 def test_collapsed_embeddings_answer_nobody() -> None:
-    found = calibrate_search(np.ones((12, 4)), list("aabbccddeeff"), (0.1,))[0]
-    assert found.threshold > 1.0
-    assert (found.dir, found.low) == (0.0, -1.0)
+    result = calibrate_search(np.ones((12, 4)), list("aabbccddeeff"), (0.1,))[0]
+    assert result.threshold > 1.0
+    assert (result.dir, result.low) == (0.0, -1.0)
 
 
 def test_a_threshold_survives_a_file(people: tuple[np.ndarray, np.ndarray]) -> None:
@@ -293,9 +295,9 @@ def test_usual_galleries() -> None:
 
 def test_rates_of_a_threshold_found_elsewhere(people: tuple[np.ndarray, np.ndarray]) -> None:
     (one,) = calibrate_search(*people, (0.1,), 30, templates=2)
-    fpir, found = search_rates(*people, one.threshold, 30, templates=2)
+    fpir, result = search_rates(*people, one.threshold, 30, templates=2)
     assert fpir == pytest.approx(0.1, abs=0.01)
-    assert found == pytest.approx(one.dir)
+    assert result == pytest.approx(one.dir)
     assert fpir.low == pytest.approx(one.fpir_low)
 
 
@@ -371,9 +373,9 @@ def test_too_few_images_for_the_templates() -> None:
         calibrate_search(np.eye(4), list("aabb"), (0.5,), templates=0)
 
 
-def test_parts_of_a_long_row_stand_for_all_of_it() -> None:
+def test_strata_represent_a_long_row() -> None:
     row, weight = np.repeat([0, 2], [1000, 5]), np.random.default_rng(0).random(1005)
-    place, kept = MEAN.thinned(row, weight)
+    place, kept = MEAN.rank_strata(row, weight)
     falling = np.exp(-np.arange(1005) / 300)
     for one, count in ((0, 64), (2, 5)):
         of, all_of = row[place] == one, row == one

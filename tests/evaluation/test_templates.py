@@ -1,4 +1,4 @@
-"""Pooling pictures to templates: against the published loops, and what must not change it."""
+"""Pooling images to templates: against the published loops, and what must not change it."""
 
 from __future__ import annotations
 
@@ -59,18 +59,18 @@ def test_equals_the_published_loop(data: st.DataObject) -> None:
     keep = data.draw(_CHOICE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MODULE, "_BLOCK", data.draw(st.integers(1, 30)))
-        found = pool(
+        result = pool(
             features, template, media, flipped=mirror, detector_scores=scores, keep_norm=keep
         )
     names, vectors = slow_pool(features, template, media, mirror, scores, keep)
-    assert found.ids.tolist() == names
-    assert len(found) == len(names)
-    assert found.vectors.dtype == np.float32
-    np.testing.assert_allclose(found.vectors, vectors, atol=1e-6)
+    assert result.ids.tolist() == names
+    assert len(result) == len(names)
+    assert result.vectors.dtype == np.float32
+    np.testing.assert_allclose(result.vectors, vectors, atol=1e-6)
 
 
 @pytest.fixture
-def pictures() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def images() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return 60 features of 8 templates, strings, with media of one to many frames."""
     generator = np.random.default_rng(1)
     features = generator.normal(size=(60, 16)).astype(np.float32)
@@ -78,32 +78,32 @@ def pictures() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return features, generator.choice(list("abcdefgh"), 60), generator.integers(0, 4, 60)
 
 
-def test_the_order_of_pictures_does_not_matter(
-    pictures: tuple[np.ndarray, np.ndarray, np.ndarray],
+def test_the_order_of_images_does_not_matter(
+    images: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
-    straight = pool(*pictures)
+    straight = pool(*images)
     order = np.random.default_rng(2).permutation(60)
-    turned = pool(*(part[order] for part in pictures))
+    turned = pool(*(part[order] for part in images))
     assert turned.ids.tolist() == straight.ids.tolist() == list("abcdefgh")
     np.testing.assert_allclose(turned.vectors, straight.vectors, atol=1e-7)
 
 
 def test_a_video_twice_as_long_counts_no_more(
-    pictures: tuple[np.ndarray, np.ndarray, np.ndarray],
+    images: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
-    features, template, media = pictures
+    features, template, media = images
     frames = (template == "c") & (media == media[template == "c"][0])
-    doubled = [np.concatenate([part, part[frames]]) for part in pictures]
-    np.testing.assert_allclose(pool(*doubled).vectors, pool(*pictures).vectors, atol=1e-7)
+    doubled = [np.concatenate([part, part[frames]]) for part in images]
+    np.testing.assert_allclose(pool(*doubled).vectors, pool(*images).vectors, atol=1e-7)
     fewer = pool(features[~frames], template[~frames], media[~frames])
-    assert np.abs(fewer.vectors[2] - pool(*pictures).vectors[2]).max() > 0.01  # it does count
+    assert np.abs(fewer.vectors[2] - pool(*images).vectors[2]).max() > 0.01  # it does count
 
 
-def test_a_template_of_one_picture_is_its_direction() -> None:
+def test_a_template_of_one_image_is_its_direction() -> None:
     features = np.array([[3.0, 4.0], [0.0, 0.1]], np.float32)
-    found = pool(features, [7, 5], ["v", "v"])
-    assert found.ids.tolist() == [5, 7]
-    np.testing.assert_allclose(found.vectors, [[0, 1], [0.6, 0.8]], atol=1e-7)
+    result = pool(features, [7, 5], ["v", "v"])
+    assert result.ids.tolist() == [5, 7]
+    np.testing.assert_allclose(result.vectors, [[0, 1], [0.6, 0.8]], atol=1e-7)
 
 
 def test_what_each_switch_does() -> None:

@@ -37,11 +37,11 @@ def test_whole_weights_are_repeated_scores(scores: list[int], rate: float) -> No
     weight = np.arange(len(falling)) % 3
     repeated = np.repeat(falling, weight)
     if len(repeated):
-        found = weighted_threshold(falling, weight, rate, float(weight.sum()))
-        assert found == threshold_at(repeated, rate)
+        result = weighted_threshold(falling, weight, rate, float(weight.sum()))
+        assert result == threshold_at(repeated, rate)
 
 
-def test_a_threshold_refuses_its_impostor_even_after_a_file() -> None:
+def test_a_threshold_refuses_its_impostor_after_a_file() -> None:
     for score in (np.float32(0.1), np.float32(1.0), np.float64(0.1), np.float32(-0.3)):
         threshold = json.loads(json.dumps(just_above(score)))
         assert not score >= threshold

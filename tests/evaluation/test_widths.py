@@ -47,9 +47,9 @@ def rates(vectors: np.ndarray, ids: list[str]) -> Iterator[tuple[str, Rate]]:
     scores, same = (unit @ unit.T)[a, b], names[a] == names[b]
     alone = evaluation.verification(scores, same)
     yield from {f"listed {name}": rate for name, rate in alone.rows()}.items()
-    found = evaluation.retrieval(vectors, ids)
-    yield "recall", found.recall_at(1)
-    yield "MAP@R", found.map_at_r
+    result = evaluation.retrieval(vectors, ids)
+    yield "recall", result.recall_at(1)
+    yield "MAP@R", result.map_at_r
     first = np.unique(names, return_index=True)[1]
     first = first[: max(1, len(first) // 2)]
     rest = np.setdiff1d(np.arange(len(ids)), first)
@@ -62,7 +62,7 @@ def rates(vectors: np.ndarray, ids: list[str]) -> Iterator[tuple[str, Rate]]:
     for one in evaluation.calibrate_search(vectors, ids, (0.1,), 1, templates=1):
         yield "FPIR", Rate(one.fpir, one.fpir_low, one.fpir_high)
         if one.dir is not None and one.dir_low is not None and one.dir_high is not None:
-            yield "found", Rate(one.dir, one.dir_low, one.dir_high)
+            yield "result", Rate(one.dir, one.dir_low, one.dir_high)
         yield "search threshold", Rate(one.threshold, one.low, one.high)
     for pair in evaluation.calibrate(vectors, ids, (0.1,)):
         yield "threshold", Rate(pair.threshold, pair.low, pair.high)
@@ -77,7 +77,7 @@ def test_every_interval_has_a_width(data: object) -> None:
     assert narrow == {}
 
 
-@pytest.mark.parametrize("name", ["TAR with", "rank 1", "found", "TAR"])
+@pytest.mark.parametrize("name", ["TAR with", "rank 1", "result", "TAR"])
 def test_one_identity_says_next_to_nothing(name: str) -> None:
-    found = dict(rates(*one_owner(np.random.default_rng(0))))[name]
-    assert found.high - found.low > 0.5
+    result = dict(rates(*one_owner(np.random.default_rng(0))))[name]
+    assert result.high - result.low > 0.5

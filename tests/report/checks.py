@@ -1,4 +1,4 @@
-"""What must be true of a page in a window: asked in JavaScript, answered with what is wrong."""
+"""What must be true of a page in a window, checked in JavaScript; the answer lists the problems."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MISPLACED = """
     || box.top < frame.top - 1 || box.bottom > frame.bottom + 1).map(([word]) => word + " is cut");
   const meet = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
     && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;
-  boxes.forEach(([word, box], place) => boxes.slice(place + 1).forEach(([other, beside]) => {
-    if (meet(box, beside)) out.push(word + " meets " + other);
+  boxes.forEach(([word, box], place) => boxes.slice(place + 1).forEach(([other, another]) => {
+    if (meet(box, another)) out.push(word + " meets " + other);
   }));
   return out.map(fault => svg.getAttribute("aria-label").slice(0, 30) + ": " + fault);
 })
@@ -35,12 +35,12 @@ TINY = """
 
 def faults(visit: Visit, width: int) -> list[str]:
     """Everything that is wrong with a page in a window so many pixels wide."""
-    found = [f"error: {one}" for one in visit.errors]
-    found += [f"request: {one}" for one in visit.requests]
+    problems = [f"error: {one}" for one in visit.errors]
+    problems += [f"request: {one}" for one in visit.requests]
     if (wide := visit.ask("document.documentElement.scrollWidth")) > width:
-        found.append(f"{wide} pixels wide in a window of {width}")
+        problems.append(f"{wide} pixels wide in a window of {width}")
     broken = "[...document.images].filter(one => !one.complete || !one.naturalWidth).length"
     if missing := visit.ask(broken):
-        found.append(f"{missing} pictures are not there")
-    found += visit.ask(MISPLACED)
-    return found + [f"tiny: {one}" for one in visit.ask(TINY)]
+        problems.append(f"{missing} images are not there")
+    problems += visit.ask(MISPLACED)
+    return problems + [f"tiny: {one}" for one in visit.ask(TINY)]

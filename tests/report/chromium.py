@@ -31,7 +31,7 @@ FLAGS = (
 PATIENCE = 60.0  # seconds for one answer
 
 
-def found() -> str | None:
+def executable() -> str | None:
     """Return the path of a browser, if there is one, and what starts it."""
     if not shutil.which("bash"):
         return None
@@ -44,7 +44,7 @@ class Visit:
 
     Attributes:
         errors: what the console would show as errors, and exceptions.
-        requests: addresses asked for, but the page's own and those that hold their own data.
+        requests: requested addresses, but the page's own and those that hold their own data.
     """
 
     browser: Browser
@@ -91,7 +91,7 @@ class Browser:
         os.close(to_write)
         self._number = 0
         self._pending = b""
-        self.told: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
 
     def close(self) -> None:
         """End it."""
@@ -113,7 +113,7 @@ class Browser:
             message["sessionId"] = session
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while (answer := self.next()).get("id") != self._number:
-            self.told.append(answer)
+            self.events.append(answer)
         assert "error" not in answer, f"{method}: {answer.get('error')}"
         return answer["result"]
 
@@ -147,17 +147,17 @@ class Browser:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         visit.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
-        self.told.clear()
+        self.events.clear()
         visit.call("Page.navigate", url=page.as_uri())
-        while not any(one.get("method") == "Page.loadEventFired" for one in self.told):
-            self.told.append(self.next())
+        while not any(one.get("method") == "Page.loadEventFired" for one in self.events):
+            self.events.append(self.next())
         visit.ask("document.fonts.ready.then(() => 1) && 1")
         self._sort(visit, page)
         return visit
 
     def _sort(self, visit: Visit, page: Path) -> None:
-        """Put what the browser told where it belongs."""
-        for one in self.told:
+        """Sort the events of the browser by their kind."""
+        for one in self.events:
             about, method = one.get("params", {}), one.get("method")
             if method == "Runtime.exceptionThrown":
                 visit.errors.append(about["exceptionDetails"]["text"])
@@ -174,7 +174,7 @@ class Browser:
 @contextlib.contextmanager
 def running() -> Iterator[Browser]:
     """A browser for as long as the block lasts."""
-    program = found()
+    program = executable()
     assert program
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Browser(program, profile)

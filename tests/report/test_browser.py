@@ -1,4 +1,4 @@
-"""The report in a real browser: no error, no request, nothing cut off, every picture there."""
+"""The report in a real browser: no error, no request, nothing cut off, every image there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .checks import MISPLACED, TINY, faults
 from .conftest import HOSTILE
 
 pytestmark = pytest.mark.skipif(
-    chromium.found() is None, reason="no Chromium here: apt-get install chromium"
+    chromium.executable() is None, reason="no Chromium: apt-get install chromium"
 )
 
 WIDTHS = (360, 1280)
@@ -39,11 +39,11 @@ def page(
     """A report with every kind of section, of two models, one with a long name."""
     names = ("first", "a second model with a name that goes on and on")
     generator = np.random.default_rng(0)
-    pictures = [generator.integers(0, 256, (90, 120, 3), dtype=np.uint8) for _ in range(6)]
+    images = [generator.integers(0, 256, (90, 120, 3), dtype=np.uint8) for _ in range(6)]
     frames = ("neutral", "right", "wrong", "wrong", "right", "neutral")
     shown = [
-        report.Picture(picture, f"{HOSTILE} {'long' * 20}", frame)
-        for picture, frame in zip(pictures, frames, strict=True)
+        report.CaptionedImage(image, f"{HOSTILE} {'long' * 20}", frame)
+        for image, frame in zip(images, frames, strict=True)
     ]
     lines = {names[0]: ("FAR 1 %", -2.0), names[1]: ("FAR 1 %", 3.5)}
     groups = {group: dict.fromkeys(names, rate) for group in (HOSTILE, "b", "c")}
@@ -66,11 +66,11 @@ def page(
         report.Table(
             "Measures",
             ["measure", *names, "difference"],
-            [["recall@1", rate, rate, report.Difference(rate)]] * 3,
+            [["recall@1", rate, rate, report.RateDifference(rate)]] * 3,
         ),
         *(report.Plot(title, svg) for title, svg in drawn.items()),
-        report.Pictures("Searches", [report.Strip(shown, HOSTILE, "wrong")]),
-        report.Pictures("Pairs", [report.Strip(shown[:2], "a pair", "right")] * 3),
+        report.ImageStrips("Searches", [report.Strip(shown, HOSTILE, "wrong")]),
+        report.ImageStrips("Pairs", [report.Strip(shown[:2], "a pair", "right")] * 3),
     ]
     return report.write_report(
         tmp_path_factory.mktemp("browser") / "report.html", "A report", sections, HOSTILE
@@ -89,8 +89,8 @@ def test_a_report_in_a_window(
 
 def test_colours_turn_with_the_light(browser: chromium.Browser, page: Path) -> None:
     curve = """getComputedStyle(document.querySelector("[style*='stroke: var']")).stroke"""
-    for asked in ("getComputedStyle(document.body).backgroundColor", curve):
-        light, dark = (browser.visit(page, 360, dark=dark).ask(asked) for dark in (False, True))
+    for script in ("getComputedStyle(document.body).backgroundColor", curve):
+        light, dark = (browser.visit(page, 360, dark=dark).ask(script) for dark in (False, True))
         assert light != dark
 
 

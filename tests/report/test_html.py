@@ -16,7 +16,7 @@ from arcwise import report
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate, Verification
 from arcwise.report import plots
-from arcwise.report.pictures import data_uri
+from arcwise.report.html import data_uri
 
 from .conftest import HOSTILE
 
@@ -66,11 +66,11 @@ def photo() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def sections(verification: Verification, rate: Rate, photo: np.ndarray) -> list[report.Section]:
-    picture = report.Picture
+    captioned = report.CaptionedImage
     unresolved = Rate(0.3, 0.1, 0.9, resolved=False)
     return [
         report.Numbers("Results", [report.Number(HOSTILE, rate, HOSTILE)], HOSTILE),
-        report.Facts("What was measured", [(HOSTILE, HOSTILE), ("pictures", 12345)], HOSTILE),
+        report.Facts("What was measured", [(HOSTILE, HOSTILE), ("images", 12345)], HOSTILE),
         report.Table(
             f"Table {HOSTILE}",
             ["name", HOSTILE, "number"],
@@ -78,14 +78,14 @@ def sections(verification: Verification, rate: Rate, photo: np.ndarray) -> list[
             HOSTILE,
         ),
         report.Plot("Curve", plots.roc({HOSTILE: verification}), HOSTILE),
-        report.Pictures(
+        report.ImageStrips(
             "Search",
             [
                 report.Strip(
                     [
-                        picture(photo, "query"),
-                        picture(photo, HOSTILE, "right"),
-                        picture(photo[:20, :20], "z", "wrong"),
+                        captioned(photo, "query"),
+                        captioned(photo, HOSTILE, "right"),
+                        captioned(photo[:20, :20], "z", "wrong"),
                     ],
                     HOSTILE,
                 )
@@ -134,11 +134,11 @@ def test_numbers_are_written_for_people(sections: list[report.Section]) -> None:
     assert "✗ wrong" in words
 
 
-def test_pictures_decode(sections: list[report.Section], photo: np.ndarray) -> None:
+def test_images_decode(sections: list[report.Section], photo: np.ndarray) -> None:
     page = parse(report.render("t", sections))
-    found = [value for name, value in page.attributes if name == "src"]
-    assert len(found) == 3
-    decoded = [_decode(uri) for uri in found]
+    uris = [value for name, value in page.attributes if name == "src"]
+    assert len(uris) == 3
+    decoded = [_decode(uri) for uri in uris]
     assert [image.shape for image in decoded] == [(90, 120, 3), (90, 120, 3), (20, 20, 3)]
     assert np.abs(decoded[0].astype(int) - photo).mean() < 3
     assert (decoded[2] == photo[:20, :20]).all()  # small ones are exact
@@ -149,7 +149,7 @@ def _decode(uri: str) -> np.ndarray:
     return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
-def test_large_pictures_shrink() -> None:
+def test_large_images_shrink() -> None:
     assert _decode(data_uri(np.zeros((1000, 500, 3), np.uint8))).shape == (320, 160, 3)
     assert _decode(data_uri(np.zeros((1, 5000, 3), np.uint8))).shape == (1, 320, 3)
 
@@ -157,7 +157,7 @@ def test_large_pictures_shrink() -> None:
 @pytest.mark.parametrize(
     "image", [np.zeros((4, 4)), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)]
 )
-def test_what_is_no_picture_is_refused(image: np.ndarray) -> None:
+def test_an_invalid_image_is_refused(image: np.ndarray) -> None:
     with pytest.raises(ArcwiseError, match="expected uint8"):
         data_uri(image)
 
@@ -174,7 +174,7 @@ def test_a_ragged_table_is_refused() -> None:
 
 
 def test_empty_sections_and_no_summary() -> None:
-    page = parse(report.render("t", [report.Table("none", ["a"], []), report.Pictures("p")]))
+    page = parse(report.render("t", [report.Table("none", ["a"], []), report.ImageStrips("p")]))
     assert "none" in page.words
     assert "nav" not in page.tags
 
@@ -217,10 +217,10 @@ def test_a_lone_plot_takes_the_whole_row(verification: Verification) -> None:
     ]
 
 
-def test_a_difference_has_a_sign_and_no_number_where_it_is_not_resolved() -> None:
+def test_a_difference_has_a_sign() -> None:
     cells = [
-        report.Difference(Rate(-0.0123, -0.02, 0.005)),
-        report.Difference(Rate(0.0777, -0.1, 0.1, resolved=False)),
+        report.RateDifference(Rate(-0.0123, -0.02, 0.005)),
+        report.RateDifference(Rate(0.0777, -0.1, 0.1, resolved=False)),
     ]
     words = parse(report.render("t", [report.Table("t", ["a", "b"], [cells])])).words
     assert "−1.23" in words
@@ -230,18 +230,20 @@ def test_a_difference_has_a_sign_and_no_number_where_it_is_not_resolved() -> Non
 
 
 def test_twenty_strips_stay_below_three_megabytes(tmp_path: Path) -> None:
-    """Even of pictures that do not compress."""
+    """Even of images that do not compress."""
     generator = np.random.default_rng(0)
     noise = [generator.integers(0, 256, (480, 640, 3), dtype=np.uint8) for _ in range(20)]
-    strips = [report.Strip([report.Picture(np.roll(one, k, 0)) for k in range(6)]) for one in noise]
-    path = report.write_report(tmp_path / "r.html", "t", [report.Pictures("p", strips)])
+    strips = [
+        report.Strip([report.CaptionedImage(np.roll(one, k, 0)) for k in range(6)]) for one in noise
+    ]
+    path = report.write_report(tmp_path / "r.html", "t", [report.ImageStrips("p", strips)])
     assert path.stat().st_size < 3_000_000
     sizes = {_decode(uri).shape[1] for uri in re.findall(r'src="([^"]+)"', path.read_text())}
     assert sizes <= {320, 240, 192, 160, 128}
     assert len(sizes) == 1
 
 
-def test_few_pictures_are_as_large_as_they_may_be(tmp_path: Path) -> None:
-    pictures = [report.Picture(np.full((480, 640, 3), 90, np.uint8))] * 12
-    page = parse(report.render("t", [report.Pictures("p", [report.Strip(pictures)])]))
+def test_few_images_stay_large(tmp_path: Path) -> None:
+    images = [report.CaptionedImage(np.full((480, 640, 3), 90, np.uint8))] * 12
+    page = parse(report.render("t", [report.ImageStrips("p", [report.Strip(images)])]))
     assert {_decode(v).shape for n, v in page.attributes if n == "src"} == {(240, 320, 3)}

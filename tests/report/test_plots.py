@@ -14,9 +14,8 @@ from arcwise import evaluation
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Angles, Identification, Rate, Verification
 from arcwise.report import plots
-from arcwise.report.drawing import INK
-from arcwise.report.plots.marks import band
-from arcwise.report.plots.tradeoff import _rejected
+from arcwise.report.drawing import INK, band
+from arcwise.report.plots.error_curves import _rejected
 
 from .conftest import HOSTILE
 
@@ -92,7 +91,7 @@ def words(svg: str) -> list[str]:
     return [text.strip() for text in ET.fromstring(svg).itertext() if text.strip()]
 
 
-def test_a_rate_that_is_not_resolved_is_no_number() -> None:
+def test_an_unresolved_rate_is_no_number() -> None:
     rates = {"a": Rate(0.515, 0.1, 0.9, resolved=False), "b": Rate(0.3, 0.2, 0.4)}
     said = words(plots.comparison(rates, "TAR"))
     assert "not resolved" in said
@@ -101,16 +100,14 @@ def test_a_rate_that_is_not_resolved_is_no_number() -> None:
 
 
 @pytest.mark.parametrize("place", [-9.0, 0.0, 9.0])
-def test_a_threshold_is_drawn_where_it_is_in_sight(
-    verification: Verification, place: float
-) -> None:
+def test_a_threshold_in_sight_is_drawn(verification: Verification, place: float) -> None:
     said = words(plots.scores({"m": verification}, {"m": ("the line", place)}))
     assert ("the line" in said) == (place == 0.0)
 
 
 def test_a_group_without_pairs_is_named() -> None:
     said = words(plots.groups({"full": {"m": Rate(0.5, 0.4, 0.6)}, "empty": {"m": None}}, "TAR"))
-    assert {"full", "empty", "nothing to measure"} <= set(said)
+    assert {"full", "empty", "not measured"} <= set(said)
 
 
 @pytest.mark.parametrize("groups", [{"one": {"m": None}}, {"one": {"m": None, "n": None}}])
@@ -121,29 +118,31 @@ def test_groups_of_which_nothing_is_known_are_drawn(groups: dict) -> None:
 def test_a_band_never_opens_again(verification: Verification) -> None:
     """At a false-accept rate of 1 nothing is uncertain, and Wilson's interval would be wide."""
     rates = np.geomspace(0.01, 1, 30)
-    found = [*verification.tars_at(rates.tolist())[:-1], Rate(1.0, 0.9, 1.0)]
-    drawn = band(rates, found)
+    tars = [*verification.tars_at(rates.tolist())[:-1], Rate(1.0, 0.9, 1.0)]
+    drawn = band(rates, tars)
     assert (np.diff(drawn.low) >= 0).all()
     assert (np.diff(drawn.high) >= 0).all()
     assert drawn.low[-1] > 0.9
     assert (drawn.low <= drawn.value).all()
     assert (drawn.value <= drawn.high).all()
-    narrow = [(rate.low, rate.high) for rate in found if rate.resolved][:-1]
-    np.testing.assert_array_equal(np.column_stack([drawn.low, drawn.high])[drawn.sure][:-1], narrow)
+    narrow = [(rate.low, rate.high) for rate in tars if rate.resolved][:-1]
+    np.testing.assert_array_equal(
+        np.column_stack([drawn.low, drawn.high])[drawn.resolved][:-1], narrow
+    )
 
 
 def test_det_is_the_roc_on_other_axes(verification: Verification) -> None:
     rates = np.geomspace(0.01, 0.99, 30)
-    found = verification.tars_at(rates.tolist())
+    tars = verification.tars_at(rates.tolist())
     mated = len(verification.mated)
-    drawn = _rejected(band(rates, found), mated)
+    drawn = _rejected(band(rates, tars), mated)
     np.testing.assert_allclose(ndtr(drawn.at), rates, rtol=1e-12)
-    frr = 1 - np.array(found)
+    frr = 1 - np.array(tars)
     inside = frr * mated >= 1
     np.testing.assert_allclose(ndtr(drawn.value[inside]), frr[inside], rtol=1e-9)
     assert np.isfinite([drawn.value, drawn.low, drawn.high]).all()
     enough = (rates * verification.impostors >= 10 - 1e-9) & (frr * mated >= 10)
-    np.testing.assert_array_equal(drawn.sure, enough)
+    np.testing.assert_array_equal(drawn.resolved, enough)
     assert 0 < enough.sum() < len(enough)
 
 
@@ -155,9 +154,9 @@ def test_two_galleries_are_drawn_as_one() -> None:
         evaluation.identification(probes @ gallery[half].T, names, names[half], draws=20)
         for half in (names % 3 == 0, names % 3 == 1)
     ]
-    found = evaluation.two_galleries(*galleries)
-    assert "looking at the best … identities" in words(plots.cmc({"two": found}))
-    assert "known found (DIR)" in words(plots.detection({"two": found}))
+    result = evaluation.two_galleries(*galleries)
+    assert "rank" in words(plots.cmc({"two": result}))
+    assert "DIR of known probes" in words(plots.detection({"two": result}))
 
 
 def test_long_names_are_short_in_plots(verification: Verification) -> None:

@@ -156,7 +156,7 @@ class TestWhere:
         assert capsys.readouterr().out == ""
 
 
-@pytest.mark.skipif(chromium.found() is None, reason="no Chromium here: apt-get install chromium")
+@pytest.mark.skipif(chromium.executable() is None, reason="no Chromium: apt-get install chromium")
 class TestBrowser:
     @pytest.fixture(scope="class")
     def browser(self) -> Iterator[chromium.Browser]:

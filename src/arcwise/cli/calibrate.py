@@ -12,9 +12,8 @@ from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.positionals import Data, ModelFolder
 from arcwise.cli.screen import FEW, counted, left_out, progress, trained_on
 from arcwise.errors import ArcwiseError
-from arcwise.evaluation import Reliability, ScoreMap, SearchThreshold, Threshold
+from arcwise.evaluation import Reliability, ScoreMap, SearchThreshold, Threshold, describe_search
 from arcwise.evaluation.calibration import FARS
-from arcwise.evaluation.in_words import search_in_words
 from arcwise.evaluation.search_calibration import FPIRS
 from arcwise.verbs.calibrate import ModelCalibration, calibrate
 from arcwise.verbs.calibrate_gallery import MeasuredGallery, calibrate_gallery
@@ -136,7 +135,7 @@ def show_gallery(result: MeasuredGallery) -> None:
             print(f"  FPIR {one.fpir:g}: not resolved, too few images")
             continue
         dir_ = None if one.dir is None else (one.dir, one.dir_low or 0.0, one.dir_high or 1.0)
-        words = search_in_words(dir_, (one.fpir, one.fpir_low, one.fpir_high))
+        words = describe_search(dir_, (one.fpir, one.fpir_low, one.fpir_high))
         print(f"  FPIR {one.fpir:g}: similarity >= {one.threshold:.4f}: {words}")
     if result.dir_from:
         print(f"how many are found was measured with {result.dir_from}")

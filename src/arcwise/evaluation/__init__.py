@@ -1,21 +1,29 @@
 """Protocols: pure functions from scores and labels to a frozen result that prints itself."""
 
-from arcwise.evaluation.angles import Angles, angles, angles_from_embeddings
+from arcwise.evaluation.angles import (
+    Angles,
+    CentreAngles,
+    angles,
+    angles_from_embeddings,
+    centre_angles,
+)
 from arcwise.evaluation.calibration import Threshold, calibrate
-from arcwise.evaluation.centre_angles import CentreAngles, centre_angles
 from arcwise.evaluation.clustering import Clustering, clustering
 from arcwise.evaluation.comparison import Comparison, Difference, McNemar, compare
-from arcwise.evaluation.conventions import Val
+from arcwise.evaluation.embedding_pairs import (
+    all_pairs,
+    pair_similarity,
+    verification_from_embeddings,
+)
+from arcwise.evaluation.folds import Val
+from arcwise.evaluation.gallery_calibration import calibrate_in_gallery
 from arcwise.evaluation.groups import Groups, by_group
 from arcwise.evaluation.identification import (
     Identification,
     identification,
     identification_from_embeddings,
 )
-from arcwise.evaluation.in_gallery import calibrate_in_gallery
-from arcwise.evaluation.in_words import search_in_words
 from arcwise.evaluation.intervals import Rate
-from arcwise.evaluation.pairs import all_pairs, pair_similarity, verification_from_embeddings
 from arcwise.evaluation.probability import ScoreMap, calibrate_probability, score_to_probability
 from arcwise.evaluation.reliability import Reliability, reliability
 from arcwise.evaluation.rerank import KReciprocal, QueryExpansion
@@ -25,7 +33,7 @@ from arcwise.evaluation.search_calibration import (
     calibrate_searches,
     search_rates,
 )
-from arcwise.evaluation.search_threshold import SearchThreshold
+from arcwise.evaluation.search_threshold import SearchThreshold, describe_search
 from arcwise.evaluation.templates import Templates
 from arcwise.evaluation.two_galleries import TwoGalleries, two_galleries
 from arcwise.evaluation.verification import Verification, verification
@@ -63,13 +71,13 @@ __all__ = [
     "centre_angles",
     "clustering",
     "compare",
+    "describe_search",
     "identification",
     "identification_from_embeddings",
     "pair_similarity",
     "reliability",
     "retrieval",
     "score_to_probability",
-    "search_in_words",
     "search_rates",
     "two_galleries",
     "verification",

@@ -1,4 +1,4 @@
-"""Thresholds for stated error rates, measured on pictures that training never saw."""
+"""Thresholds for stated false-accept rates, measured on identities that training never saw."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
-from arcwise.evaluation.blocks import upper_blocks
+from arcwise.evaluation.impostor_sample import ImpostorSample, sample_all_pairs
+from arcwise.evaluation.inputs import dataclass_from
 from arcwise.evaluation.intervals import (
     DRAWS,
     FEW,
@@ -19,10 +20,9 @@ from arcwise.evaluation.intervals import (
     mean_over_identities,
     multiplicities,
     percentile_interval,
-    stretch,
+    student_factor,
 )
-from arcwise.evaluation.plain import from_plain
-from arcwise.evaluation.tail import ImpostorTail, impostor_tail
+from arcwise.evaluation.similarity_matrix import pair_rows
 from arcwise.evaluation.thresholds import resolved, weighted_threshold
 
 FARS = (1e-1, 1e-2, 1e-3, 1e-4)
@@ -30,7 +30,7 @@ FARS = (1e-1, 1e-2, 1e-3, 1e-4)
 
 @dataclass(frozen=True)
 class Threshold:
-    """A similarity from which on two pictures count as one identity, and how that was measured.
+    """The similarity from which on two images count as one identity, with its measured rates.
 
     Accepted means at or above `threshold`.
 
@@ -43,7 +43,7 @@ class Threshold:
         impostors: impostor pairs it was measured on.
         identities: identities these came from.
         far_low: lower end of the rate's 95 % interval, for as many other identities.
-        far_high: upper end of it; 1 where it is not known.
+        far_high: upper end of it; 1 where it was not measured.
         far_spread: how much the rate differs from identity to identity: the standard deviation,
             divided by the mean.
         tar: true-accept rate at the threshold; None when no identity has two images.
@@ -71,20 +71,20 @@ class Threshold:
 
     @classmethod
     def from_dict(cls, values: object) -> Threshold:
-        """Return the threshold that `as_dict` described; an older one has no intervals of rates.
+        """Return the threshold that `as_dict` described, also in its older forms.
 
         Raises:
             ArcwiseError: a key is unknown or missing, or a value is of another kind.
         """
         if isinstance(values, dict):
             low, high = (0.0, 1.0) if values.get("tar") is not None else (None, None)
-            for unknown in (
+            for missing in (
                 {"tar_low": low, "tar_high": high},
                 {"far_low": 0.0, "far_high": 1.0, "far_spread": 0.0},
             ):
-                if not unknown.keys() & values.keys():
-                    values = values | unknown
-        return from_plain(cls, values, "a threshold")
+                if not missing.keys() & values.keys():
+                    values = values | missing
+        return dataclass_from(cls, values, "a threshold")
 
     def __str__(self) -> str:
         mark = "" if self.resolved else ", NOT RESOLVED: too few pairs for this rate"
@@ -109,7 +109,7 @@ def calibrate(
     `draws` times; beyond 32768 impostor pairs the deeper ones enter that through a random sample.
 
     Args:
-        embeddings: (N, D) embeddings; scaled to unit length here.
+        embeddings: (N, D) embeddings, scaled to unit length.
         ids: (N,) identities, none of them used in training.
         fars: false-accept rates, above 0 and below 1.
         seed: of the bootstrap.
@@ -123,31 +123,31 @@ def calibrate(
     identities = int(codes.max()) + 1
     if identities < 2:
         raise ArcwiseError(
-            f"{len(unit)} picture(s) of {identities} identity, expected at least two identities: "
+            f"{len(unit)} image(s) of {identities} identity, expected at least two identities: "
             "a false-accept rate is measured on pairs of different identities"
         )
     rates = inputs.rates("fars", fars)
 
     mated, owner = _mated(unit, codes)
-    tail = impostor_tail(unit, codes, rates, seed)
+    impostors = sample_all_pairs(unit, codes, rates, seed)
     sizes = np.bincount(codes)
-    drawn = _bootstrap(tail, sizes, rates, draws, seed)
-    found = []
+    drawn = _bootstrap(impostors, sizes, rates, draws, seed)
+    calibrated = []
     for rate, threshold, (low, high), fars_drawn in zip(
-        rates, tail.thresholds, *drawn, strict=True
+        rates, impostors.thresholds, *drawn, strict=True
     ):
-        far, spread = _rate(tail, threshold, sizes, fars_drawn)
+        far, spread = _false_accept_rate(impostors, threshold, sizes, fars_drawn)
         tar = None
         if len(mated):
             tar = mean_over_identities(mated >= threshold, owner, draws=draws, seed=seed)
-        found.append(
+        calibrated.append(
             Threshold(
                 far=rate,
                 threshold=threshold,
                 low=min(low, threshold),
                 high=max(high, threshold),
-                resolved=resolved(rate, tail.impostors),
-                impostors=tail.impostors,
+                resolved=resolved(rate, impostors.impostors),
+                impostors=impostors.impostors,
                 identities=identities,
                 far_low=far.low,
                 far_high=max(rate, far.high),
@@ -157,63 +157,65 @@ def calibrate(
                 tar_high=None if tar is None else tar.high,
             )
         )
-    return tuple(found)
+    return tuple(calibrated)
 
 
 def _mated(unit: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the similarities of all mated pairs (P,), and their identities (P,)."""
     parts = []
-    for block in upper_blocks(unit, codes):
-        row, column = np.nonzero(block.mated)
-        parts.append((block.similarity[row, column], codes[block.start + row]))
+    for rows in pair_rows(unit, codes):
+        row, column = np.nonzero(rows.mated)
+        parts.append((rows.similarity[row, column], codes[rows.start + row]))
     similarity, owner = (np.concatenate(part) for part in zip(*parts, strict=True))
     return similarity, owner
 
 
 def _bootstrap(
-    tail: ImpostorTail, sizes: np.ndarray, rates: tuple[float, ...], draws: int, seed: int
+    impostors: ImpostorSample, sizes: np.ndarray, rates: tuple[float, ...], draws: int, seed: int
 ) -> tuple[list[tuple[float, float]], np.ndarray]:
-    """Return the interval of each rate's threshold when identities are drawn again.
+    """Return the bootstrap interval of the threshold of each rate, from drawing identities.
 
-    Also (R, draws) the rates that the thresholds of all have then.
+    Also (R, draws) the rates of the exact thresholds in the draws.
     """
     thresholds, fars = np.full((2, len(rates), draws), math.nan)
-    reaching = [_reaching(tail, threshold) for threshold in tail.thresholds]
+    accepted = [_accepted(impostors, threshold) for threshold in impostors.thresholds]
     for draw, times in enumerate(multiplicities(len(sizes), draws, seed)):
-        pictures = sizes * times
-        total = (float(pictures.sum()) ** 2 - float((pictures**2).sum())) / 2
+        images = sizes * times
+        total = (float(images.sum()) ** 2 - float((images**2).sum())) / 2
         if total > 0:  # not one identity drawn every time
-            weight = tail.weight * times[tail.first] * times[tail.second]
+            weight = impostors.weight * times[impostors.first] * times[impostors.second]
             for row, rate in enumerate(rates):
-                thresholds[row, draw] = weighted_threshold(tail.similarity, weight, rate, total)
-                fars[row, draw] = weight[: reaching[row]].sum() / total
+                thresholds[row, draw] = weighted_threshold(
+                    impostors.similarity, weight, rate, total
+                )
+                fars[row, draw] = weight[: accepted[row]].sum() / total
     bounds = [percentile_interval(row) for row in thresholds]
-    # Draws of few identities are too much alike: all that is known is that a cosine is in [-1, 1].
+    # Draws of few identities are too much alike: the interval is then that of any cosine.
     few = len(sizes) < FEW
-    known = [(-1.0, 1.0) if few or not low < high else (low, high) for low, high in bounds]
-    return known, fars
+    intervals = [(-1.0, 1.0) if few or not low < high else (low, high) for low, high in bounds]
+    return intervals, fars
 
 
-def _rate(
-    tail: ImpostorTail, threshold: float, sizes: np.ndarray, drawn: np.ndarray
+def _false_accept_rate(
+    impostors: ImpostorSample, threshold: float, sizes: np.ndarray, drawn: np.ndarray
 ) -> tuple[Rate, float]:
-    """Return the false-accept rate of a threshold, and how much it differs between identities.
+    """Return the false-accept rate of a threshold, and its spread between identities.
 
-    The interval is that of as many other identities, so two draws meet in each of its values.
+    The interval is that of as many other identities, so each of its values combines two draws.
     """
-    reaching = _reaching(tail, threshold)
-    parts = np.zeros(len(sizes))
-    for side in (tail.first, tail.second):
-        parts += np.bincount(side[:reaching], tail.weight[:reaching], minlength=len(sizes))
-    value = float(tail.weight[:reaching].sum()) / tail.impostors
-    own = parts / (sizes * (sizes.sum() - sizes))
+    accepted = _accepted(impostors, threshold)
+    counts = np.zeros(len(sizes))
+    for side in (impostors.first, impostors.second):
+        counts += np.bincount(side[:accepted], impostors.weight[:accepted], minlength=len(sizes))
+    value = float(impostors.weight[:accepted].sum()) / impostors.impostors
+    own = counts / (sizes * (sizes.sum() - sizes))
     spread = float(own.std() / own.mean()) if value > 0 else 0.0
-    usual = np.nanmean(drawn) if np.isfinite(drawn).any() else 0.0
-    ratio = drawn / usual if usual > 0 else drawn
-    both = value * (ratio * np.roll(ratio, 1)) ** stretch(parts)
-    return bootstrapped(value, np.minimum(1.0, both), len(sizes)), spread
+    mean = np.nanmean(drawn) if np.isfinite(drawn).any() else 0.0
+    ratio = drawn / mean if mean > 0 else drawn
+    drawn_twice = value * (ratio * np.roll(ratio, 1)) ** student_factor(counts)
+    return bootstrapped(value, np.minimum(1.0, drawn_twice), len(sizes)), spread
 
 
-def _reaching(tail: ImpostorTail, threshold: float) -> int:
+def _accepted(impostors: ImpostorSample, threshold: float) -> int:
     """Return how many of the kept impostors are at or above a threshold."""
-    return int(np.count_nonzero(tail.similarity >= threshold))
+    return int(np.count_nonzero(impostors.similarity >= threshold))

@@ -1,4 +1,4 @@
-"""How well clusters are identities: by pairs, by pictures, and by information."""
+"""Agreement of clusters with identities: pairwise, BCubed, and by mutual information."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ import numpy as np
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
-from arcwise.evaluation.information import entropy, expected_information, mutual_information
 from arcwise.evaluation.intervals import DRAWS, Rate, bootstrapped, multiplicities
 
 NOISE = -1
-"""The number that clustering methods give to a picture which they put in no cluster."""
+"""The number that clustering methods give to an image which they put in no cluster."""
+
+_SIZE_PAIRS = 2**20  # computed together
+_NEGLIGIBLE = 1e-30  # relative to the most frequent count, also after a billion images
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Clustering:
-    """What clusters have to do with identities; prints itself.
+    """The agreement of clusters with identities; prints itself.
 
-    Intervals are 95 %, from drawing identities while the clusters stay as they are: a picture
-    counts as often as its identity was drawn, a pair as often as both its sides. They do not say
-    what clustering anew would change. NMI, AMI and ARI have none: they are of the whole table of
-    identities and clusters, and a table that holds an identity twice is no such table.
+    Intervals are 95 %, from drawing identities while the clusters stay as they are: an image
+    counts as often as its identity was drawn, a pair as often as both its sides. They do not
+    include the variation of the clustering. NMI, AMI and ARI have none: they are of the whole table
+    of identities and clusters, in which no identity can occur twice.
 
     Attributes:
-        count: (E,) int64 pictures of one identity in one cluster, where there are any.
+        count: (E,) int64 images of one identity in one cluster, where there are any.
         identity: (E,) int64 the identity, 0 … I-1.
         cluster: (E,) int64 the cluster, 0 … K-1.
-        noise: pictures that were in no cluster; each counts as a cluster of its own.
+        noise: images that were in no cluster; each counts as a cluster of its own.
         draws: bootstrap samples.
         seed: of the bootstrap.
     """
@@ -44,22 +46,22 @@ class Clustering:
 
     @property
     def clusters(self) -> int:
-        """How many there are, those of one picture included."""
+        """Number of clusters, those of one image included."""
         return len(self._cluster_sizes)
 
     @property
     def singletons(self) -> int:
-        """Clusters of one picture, noise included."""
+        """Clusters of one image, noise included."""
         return int((self._cluster_sizes == 1).sum())
 
     @property
     def pairwise_precision(self) -> Rate:
-        """How many of the pairs put together belong together; 1 where none was put together."""
+        """Share of the pairs in one cluster that are of one identity; 1 without such pairs."""
         return self._rate(self._sums.right, self._sums.claimed)
 
     @property
     def pairwise_recall(self) -> Rate:
-        """How many of the pairs that belong together were put together; 1 where none belongs."""
+        """Share of the pairs of one identity that are in one cluster; 1 without such pairs."""
         return self._rate(self._sums.right, self._sums.true)
 
     @property
@@ -69,22 +71,22 @@ class Clustering:
 
     @property
     def bcubed_precision(self) -> Rate:
-        """Mean over pictures of the share of their cluster that is of their identity.
+        """Mean over images of the share of their cluster that is of their identity.
 
-        A picture is itself part of both (Amigó et al., Information Retrieval 12, 2009).
+        An image is itself part of both (Amigó et al., Information Retrieval 12, 2009).
         """
-        return self._rate(self._sums.precision, self._sums.pictures)
+        return self._rate(self._sums.precision, self._sums.images)
 
     @property
     def bcubed_recall(self) -> Rate:
-        """Mean over pictures of the share of their identity that is in their cluster."""
-        return self._rate(self._sums.recall, self._sums.pictures)
+        """Mean over images of the share of their identity that is in their cluster."""
+        return self._rate(self._sums.recall, self._sums.images)
 
     @property
     def bcubed_f(self) -> Rate:
         """Harmonic mean of BCubed precision and recall."""
-        precision, recall, pictures = self._sums.precision, self._sums.recall, self._sums.pictures
-        return self._rate(2 * precision * recall, pictures * (precision + recall))
+        precision, recall, images = self._sums.precision, self._sums.recall, self._sums.images
+        return self._rate(2 * precision * recall, images * (precision + recall))
 
     @property
     def nmi(self) -> float:
@@ -95,7 +97,7 @@ class Clustering:
     def ami(self) -> float:
         """Mutual information adjusted for chance, the arithmetic mean of both entropies being 1.
 
-        Chance keeps the sizes and permutes the pictures (Vinh et al., JMLR 11, 2010).
+        Chance keeps the sizes and permutes the images (Vinh et al., JMLR 11, 2010).
         """
         if self._same:
             return 1.0
@@ -124,7 +126,7 @@ class Clustering:
 
     @property
     def _same(self) -> bool:
-        """Whether the clusters are the identities, also where chance would do as well."""
+        """Whether the clusters are exactly the identities."""
         return len(self.count) == len(self._identity_sizes) == self.clusters
 
     @property
@@ -138,7 +140,7 @@ class Clustering:
 
     @cached_property
     def _sums(self) -> _Sums:
-        """What the rates are made of: as it is, then draw by draw."""
+        """The sums that the rates are made of: measured, then draw by draw."""
         sizes = self._identity_sizes
         squares = self.count.astype(np.float64) ** 2
         right = np.bincount(self.identity, _pairs(self.count))
@@ -162,15 +164,15 @@ class Clustering:
         return _Sums(*np.array(rows, dtype=np.float64).T)
 
     def _rate(self, part: np.ndarray, whole: np.ndarray) -> Rate:
-        """Return the first share with the interval of the others; of nothing, 1."""
+        """Return the first share with the interval of the other ones; 1 where `whole` is 0."""
         share = np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), 1.0)
         return bootstrapped(float(share[0]), share[1:], len(self._identity_sizes))
 
     def __str__(self) -> str:
         return "\n".join(
             [
-                f"clustering: {self.count.sum()} pictures of {len(self._identity_sizes)} identities"
-                f" in {self.clusters} clusters, {self.singletons} of one picture"
+                f"clustering: {self.count.sum()} images of {len(self._identity_sizes)} identities"
+                f" in {self.clusters} clusters, {self.singletons} of one image"
                 f" ({self.noise} noise)",
                 f"  pairwise P  {self.pairwise_precision}",
                 f"  pairwise R  {self.pairwise_recall}",
@@ -188,12 +190,12 @@ class Clustering:
 
 
 class _Sums(NamedTuple):
-    """Sums over pairs and over pictures, each (1 + draws,)."""
+    """Sums over pairs and over images, each (1 + draws,)."""
 
     right: np.ndarray
     claimed: np.ndarray
     true: np.ndarray
-    pictures: np.ndarray
+    images: np.ndarray
     precision: np.ndarray
     recall: np.ndarray
 
@@ -205,32 +207,108 @@ def clustering(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Clustering:
-    """Return how well clusters agree with identities.
+    """Return the agreement of clusters with identities.
 
     Args:
         true_ids: (N,) identities.
-        cluster_ids: (N,) clusters. The number -1 is noise: each such picture is a cluster of its
+        cluster_ids: (N,) clusters. The number -1 is noise: each such image is a cluster of its
             own.
         draws: bootstrap samples.
         seed: of the bootstrap.
 
     Raises:
-        ArcwiseError: lengths differ, or there is no picture.
+        ArcwiseError: lengths differ, or there is no image.
     """
     count = len(np.asarray(true_ids))
     if not count:
-        raise ArcwiseError("true_ids is empty, expected the identity of at least one picture")
+        raise ArcwiseError("true_ids is empty, expected the identity of at least one image")
     owner = inputs.codes("true_ids", true_ids, count)
-    given = inputs.identities("cluster_ids", cluster_ids, count)
-    alone = given == NOISE if given.dtype.kind == "i" else np.zeros(count, dtype=bool)
+    labels = inputs.identities("cluster_ids", cluster_ids, count)
+    noise = labels == NOISE if labels.dtype.kind == "i" else np.zeros(count, dtype=bool)
     member = np.empty(count, dtype=np.int64)
-    names, member[~alone] = np.unique(given[~alone], return_inverse=True)
-    member[alone] = len(names) + np.arange(alone.sum())
+    names, member[~noise] = np.unique(labels[~noise], return_inverse=True)
+    member[noise] = len(names) + np.arange(noise.sum())
     clusters = int(member.max()) + 1
     cells, counts = np.unique(owner * clusters + member, return_counts=True)
-    return Clustering(counts, cells // clusters, cells % clusters, int(alone.sum()), draws, seed)
+    return Clustering(counts, cells // clusters, cells % clusters, int(noise.sum()), draws, seed)
 
 
 def _pairs(sizes: np.ndarray) -> np.ndarray:
-    """Return how many pairs so many pictures make."""
+    """Return how many pairs so many images make."""
     return sizes * (sizes - 1) // 2
+
+
+def entropy(sizes: np.ndarray) -> float:
+    """Return the entropy of a partition into parts of these sizes, (K,)."""
+    share = sizes / sizes.sum()
+    return float(-(share * np.log(share)).sum())
+
+
+def mutual_information(count: np.ndarray, row: np.ndarray, column: np.ndarray) -> float:
+    """Return the mutual information of two partitions of N.
+
+    Args:
+        count: (E,) sizes of the parts' intersections, those that are not empty.
+        row: (E,) size of the part of the one partition that each lies in.
+        column: (E,) the same of the other.
+    """
+    total = float(count.sum())
+    gain = count / total * np.log(count * total / (row.astype(np.float64) * column))
+    return max(0.0, float(gain.sum()))
+
+
+def expected_information(rows: np.ndarray, columns: np.ndarray) -> float:
+    """Return the mean mutual information of random partitions into parts of labels sizes.
+
+    Vinh, Epps and Bailey, JMLR 11, 2010, equation 24a. Exact in float64 for any N: counts that
+    weigh less than rounding are skipped, and no factorial is formed.
+
+    Args:
+        rows: (I,) sizes of the one partition's parts, N in all.
+        columns: (K,) sizes of the other's.
+    """
+    total = int(rows.sum())
+    first, first_times = np.unique(rows, return_counts=True)
+    second, second_times = np.unique(columns, return_counts=True)
+    information = 0.0
+    step = max(1, _SIZE_PAIRS // len(second))
+    for start in range(0, len(first), step):
+        part = slice(start, start + step)
+        a = np.repeat(first[part], len(second))
+        b = np.tile(second, len(first[part]))
+        times = np.outer(first_times[part], second_times).ravel()
+        information += float(times @ _expected_gain(a, b, total))
+    return information
+
+
+def _expected_gain(a: np.ndarray, b: np.ndarray, total: int) -> np.ndarray:
+    """Return (E,) means of n/N log(N n / (a b)), n being how much of a and of b is common.
+
+    n is hypergeometric: from the most frequent n outwards each probability follows from the one
+    before, and their sum makes up for not knowing the first.
+    """
+    mode = (a + 1) * (b + 1) // (total + 2)
+    mass = np.ones(len(a))
+    gain = _gain(mode.astype(np.float64), a, b, total)
+    for upwards in (True, False):
+        place = np.arange(len(a))
+        n, weight = mode.astype(np.float64), np.ones(len(a))
+        while len(place):
+            x, y = a[place] - n, b[place] - n  # of each alone
+            neither = total - n - x - y
+            if upwards:
+                weight = weight * (x * y / ((n + 1) * (neither + 1)))
+                n = n + 1
+            else:
+                weight = weight * (n * neither / ((x + 1) * (y + 1)))
+                n = n - 1
+            counts = weight > _NEGLIGIBLE
+            place, n, weight = place[counts], n[counts], weight[counts]
+            mass[place] += weight
+            gain[place] += weight * _gain(n, a[place], b[place], total)
+    return gain / mass
+
+
+def _gain(n: np.ndarray, a: np.ndarray, b: np.ndarray, total: int) -> np.ndarray:
+    """Return (E,) what a common part of n adds to the mutual information."""
+    return n / total * np.log(np.maximum(n, 1) * total / (a.astype(np.float64) * b))

@@ -1,4 +1,4 @@
-"""Two systems on the same pairs: is the difference more than the choice of pairs and people?"""
+"""The comparison of two systems on the same pairs: intervals of differences, McNemar's test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXACT_UP_TO = 25
 
 @dataclass(frozen=True)
 class Difference:
-    """One rate of two systems.
+    """One rate of two systems, and the difference.
 
     Attributes:
         first: of the first system.
@@ -53,12 +53,12 @@ class McNemar:
 
     @property
     def exact(self) -> bool:
-        """Whether p is the binomial's; beyond 25 such pairs it is chi-square's, corrected."""
+        """Whether p is the binomial's; beyond 25 discordant pairs it is that of chi-square."""
         return self.first_only + self.second_only <= EXACT_UP_TO
 
     @property
     def p(self) -> float:
-        """How probable so uneven a split is between two systems that are equally good."""
+        """Probability of so uneven a split under the hypothesis of equally good systems."""
         few, count = min(self.first_only, self.second_only), self.first_only + self.second_only
         if self.exact:
             return min(1.0, 2 * sum(math.comb(count, k) for k in range(few + 1)) / 2**count)
@@ -76,13 +76,13 @@ class McNemar:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """What the comparison found; prints itself.
+    """The differences of two systems; prints itself.
 
     Attributes:
         first: verification of the first system.
         second: verification of the second one.
         far: the false-accept rate that `tar` is at.
-        accuracy: accuracy over the folds; None when no folds were asked for.
+        accuracy: accuracy over the folds; None without folds.
         tar: true-accept rate at `far`, each system with its own threshold.
         mcnemar: test of the decisions behind `accuracy`; None without folds.
     """
@@ -124,33 +124,33 @@ def compare(
 
     With identities, both are measured on the same draws of them, and the interval of a difference
     is that of the draws' differences. Without, it is Agresti and Min's for paired proportions, at
-    the thresholds found.
+    the thresholds of these pairs.
 
     Args:
         first: (N,) scores of the first system, higher is closer.
         second: (N,) scores of the second one, of any other scale.
-        same: (N,) bool, both pictures show one identity.
+        same: (N,) bool, both images show one identity.
         folds: as of `verification`; by default no accuracy is compared.
         far: false-accept rate to compare true-accept rates at.
-        ids_a: (N,) identity of each pair's first picture.
-        ids_b: (N,) identity of each pair's second picture.
+        ids_a: (N,) identity of each pair's first image.
+        ids_b: (N,) identity of each pair's second image.
         draws: bootstrap samples.
         seed: of the bootstrap.
 
     Raises:
-        ArcwiseError: what `verification` refuses.
+        ArcwiseError: as in `verification`.
     """
     rate = inputs.fraction("far", far)
     one, other = (
         verification(scores, same, folds, ids_a=ids_a, ids_b=ids_b, draws=draws, seed=seed)
         for scores in (first, second)
     )
-    truth = np.asarray(same, dtype=bool)
-    hits = np.asarray(first)[truth] >= one.threshold_at(rate)
-    other_hits = np.asarray(second)[truth] >= other.threshold_at(rate)
+    mated = np.asarray(same, dtype=bool)
+    hits = np.asarray(first)[mated] >= one.threshold_at(rate)
+    other_hits = np.asarray(second)[mated] >= other.threshold_at(rate)
     drawn_tar, drawn_accuracy = _drawn(one, other, rate)
-    known = resolved(rate, one.impostors)
-    tar = _difference(one.tar_at(rate), other.tar_at(rate), hits, other_hits, drawn_tar, known)
+    enough = resolved(rate, one.impostors)
+    tar = _difference(one.tar_at(rate), other.tar_at(rate), hits, other_hits, drawn_tar, enough)
     if one.folds is None or other.folds is None:
         return Comparison(one, other, rate, None, tar, None)
     right, other_right = one.folds.correct, other.folds.correct
@@ -185,14 +185,14 @@ def _difference(
     right: np.ndarray,
     other_right: np.ndarray,
     drawn: list[float],
-    known: bool = True,
+    resolved_rate: bool = True,
 ) -> Difference:
     """Return the difference with its interval; (N,) `right` and `other_right` are decisions."""
     value = float(second) - float(first)
     low, high = percentile_interval(drawn)
     if not low < high:  # identities are unknown, or the systems agree in every draw
         low, high = paired_interval(*_discordant(right, other_right), len(right))
-    return Difference(first, second, Rate(value, min(low, value), max(high, value), known))
+    return Difference(first, second, Rate(value, min(low, value), max(high, value), resolved_rate))
 
 
 def _discordant(right: np.ndarray, other_right: np.ndarray) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Accuracy of yes/no decisions, the threshold of each fold chosen on the other folds."""
+"""Accuracy and VAL by folds, the threshold of each fold chosen on the other folds (LFW)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
 from arcwise.evaluation.intervals import Rate, bootstrapped, multiplicities, wilson
 from arcwise.evaluation.scored import Pairs
+from arcwise.evaluation.thresholds import resolved
 
 FoldThreshold = Literal["between", "score"]
-"""Where a fold's threshold lies when the other folds say between which two scores.
+"""Position of a fold's threshold between the two scores that the other folds determine.
 
 between: midway. score: on the upper one, as scripts have it that try the scores themselves; the
 lowest mated score of the other folds is then just accepted, a slightly lower one of the fold not.
 """
 
+GRID = np.arange(0, 4, 0.001)
+"""Squared distances tried as thresholds."""
+
 
 @dataclass(frozen=True)
 class Folds:
-    """What each fold measured.
+    """The accuracy of each fold, and the decisions behind it.
 
     Attributes:
         names: (F,) the folds' labels, in their order.
@@ -44,12 +48,12 @@ class Folds:
     def mean(self, draws: int, seed: int) -> Rate:
         """Return the mean accuracy; the interval draws identities, or is Wilson's without them."""
         value = float(self.accuracy.mean())
-        people = self.pairs.people
-        if people is None:
+        identities = self.pairs.identities
+        if identities is None:
             low, high = wilson(int(self.correct.sum()), len(self.correct))
             return Rate(value, min(low, value), max(high, value))
-        drawn = [self.drawn(times) for times in multiplicities(len(people.names), draws, seed)]
-        return bootstrapped(value, drawn, len(people.names))
+        drawn = [self.drawn(times) for times in multiplicities(len(identities.names), draws, seed)]
+        return bootstrapped(value, drawn, len(identities.names))
 
     def drawn(self, times: np.ndarray) -> float:
         """Return the mean accuracy when identities (I,) count so many times; NaN without pairs."""
@@ -75,7 +79,7 @@ def cross_validate(
     Args:
         pairs: N scored pairs.
         folds: number of contiguous folds, or (N,) fold labels.
-        threshold: where it lies between the two scores.
+        threshold: "between" the two scores, or on the upper "score".
 
     Raises:
         ArcwiseError: fewer than two folds; an identity in two of them; a fold whose others hold
@@ -84,7 +88,7 @@ def cross_validate(
     if threshold not in ("between", "score"):
         raise ArcwiseError(f"fold_threshold is {threshold!r}, expected 'between' or 'score'")
     names, member = _membership(folds, len(pairs.same))
-    _refuse_shared(names, member, pairs)
+    _check_disjoint(names, member, pairs)
     order = np.argsort(pairs.similarity, kind="stable")
     scores, truth, fold_of = pairs.similarity[order], pairs.same[order], member[order]
     thresholds = np.empty(len(names))
@@ -126,22 +130,22 @@ def _membership(
     return names, place
 
 
-def _refuse_shared(names: np.ndarray, member: np.ndarray, pairs: Pairs) -> None:
-    """Refuse folds in which one identity occurs twice, where identities are known."""
-    if pairs.people is None:
+def _check_disjoint(names: np.ndarray, member: np.ndarray, pairs: Pairs) -> None:
+    """Raise where an identity is in two folds, if the identities are known."""
+    if pairs.identities is None:
         return
-    low = np.full(len(pairs.people.names), len(names))
-    high = np.full(len(pairs.people.names), -1)
-    for side in (pairs.people.first, pairs.people.second):
+    low = np.full(len(pairs.identities.names), len(names))
+    high = np.full(len(pairs.identities.names), -1)
+    for side in (pairs.identities.first, pairs.identities.second):
         np.minimum.at(low, side, member)
         np.maximum.at(high, side, member)
     shared = np.flatnonzero(low < high)
     if len(shared):
         one = shared[0]
         raise ArcwiseError(
-            f"identity {pairs.people.names[one]!s} is in folds {names[low[one]]!s} and "
+            f"identity {pairs.identities.names[one]!s} is in folds {names[low[one]]!s} and "
             f"{names[high[one]]!s} ({len(shared)} such identities), expected folds that share "
-            "nobody: a threshold chosen on people it is tested on looks too good; "
+            "no identity: a threshold chosen on people it is tested on looks too good; "
             "leave the folds out (folds=None) to measure without accuracy"
         )
 
@@ -164,3 +168,93 @@ def _best(scores: np.ndarray, truth: np.ndarray, threshold: FoldThreshold) -> fl
     low = float(scores[cut - 1])
     middle = low + (high - low) / 2
     return middle if middle > low else high
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Val:
+    """VAL at a target FAR, over folds; prints itself.
+
+    Attributes:
+        target: the requested false-accept rate.
+        rate: (F,) true-accept rate of each fold.
+        far: (F,) false-accept rate that each fold really had.
+        threshold: (F,) cosine from the other folds; accepted means strictly above.
+        resolved: whether each fold's threshold rests on at least ten accepted impostors.
+    """
+
+    target: float
+    rate: np.ndarray
+    far: np.ndarray
+    threshold: np.ndarray
+    resolved: bool
+
+    @property
+    def mean(self) -> float:
+        """Mean of the folds' true-accept rates."""
+        return float(self.rate.mean())
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the folds' true-accept rates, of the population."""
+        return float(self.rate.std())
+
+    @property
+    def mean_far(self) -> float:
+        """Mean of the false-accept rates that the folds really had."""
+        return float(self.far.mean())
+
+    def __str__(self) -> str:
+        mark = "" if self.resolved else " (not resolved)"
+        return f"VAL {self.mean:.4f} ± {self.std:.4f} @ FAR {self.mean_far:.5f}{mark}"
+
+    __repr__ = __str__
+
+
+def val_at(folds: Folds, far: float) -> Val:
+    """Return the VAL@FAR of facenet and insightface (`calculate_val`) from cosines.
+
+    For each fold, the others' false-accept rate is computed on a grid of squared distances
+    d = 2 - 2 cos; the fold's threshold is interpolated linearly between the last grid point at or
+    below the target and the next one, and is 0 where none reaches it. Accepted means strictly
+    nearer. The rate does not rise at every grid point, which makes the scripts' own
+    `interp1d(kind="slinear")` an error in today's SciPy.
+
+    Raises:
+        ArcwiseError: a fold holds pairs of one kind only; or scores that are no cosines.
+    """
+    rate = inputs.fraction("far", far)
+    cosine, same = folds.pairs.similarity, folds.pairs.same
+    if np.abs(cosine).max() > 1 + 1e-4:
+        raise ArcwiseError(
+            f"scores reach {np.abs(cosine).max():g}, expected cosines between -1 and 1: VAL is "
+            "defined on squared distances, which are 2 - 2 cos"
+        )
+    distance = 2.0 - 2.0 * cosine.astype(np.float64)
+    count = len(folds.names)
+    mated = np.bincount(folds.member[same], minlength=count)
+    impostors = np.bincount(folds.member[~same], minlength=count)
+    if not (mated.all() and impostors.all()):
+        one = int(np.argmin(np.minimum(mated, impostors)))
+        raise ArcwiseError(
+            f"fold {folds.names[one]} holds {mated[one]} mated and {impostors[one]} impostor "
+            "pairs, expected some of both: VAL is a rate of each fold"
+        )
+    # How many impostors of each fold lie strictly below each grid point.
+    passed = np.stack(
+        [
+            np.searchsorted(np.sort(distance[~same & (folds.member == fold)]), GRID)
+            for fold in range(count)
+        ]
+    )
+    others = (passed.sum(axis=0) - passed) / (impostors.sum() - impostors)[:, None]
+    threshold = np.array(
+        [np.interp(rate, line, GRID) if line[-1] >= rate else 0.0 for line in others]
+    )
+    accepted = distance < threshold[folds.member]
+    return Val(
+        target=rate,
+        rate=np.bincount(folds.member[same & accepted], minlength=count) / mated,
+        far=np.bincount(folds.member[~same & accepted], minlength=count) / impostors,
+        threshold=1.0 - threshold / 2,
+        resolved=resolved(rate, int((impostors.sum() - impostors).min())),
+    )

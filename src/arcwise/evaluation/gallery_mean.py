@@ -1,10 +1,10 @@
-"""Galleries of G identities with M templates each: the mean over all of them, or some drawn.
+"""Exact mean rates over all galleries of G identities with M templates each.
 
-A probe gets an answer when a template of anybody enrolled is at least as similar as a threshold.
-For an identity of which a of n images are that similar, M templates drawn from the n are all less
-similar with chance C(n - a, M) / C(n, M): its *silence*. The chance that a whole gallery is silent,
-averaged over every choice of G identities of a pool of N, is the elementary symmetric mean of order
-G of the identities' silences.
+A probe gets an answer when a template of an enrolled identity is at least as similar as a
+threshold. For an identity of which a of n images are that similar, M templates drawn from the n are
+all less similar with chance C(n - a, M) / C(n, M), its chance of no match. The chance that a whole
+gallery has no match, averaged over every choice of G identities of a pool of N, is the elementary
+symmetric mean of order G of the identities' chances.
 
 Shapes: N images, I identities, P probes, S kept similarities, E identities near a probe.
 """
@@ -18,36 +18,36 @@ import numpy as np
 _CELLS = 2**22  # similarities in one block of the search
 _ROWS = 2**20  # numbers in the table of one group of probes
 _NEVER = 1e-12  # chances too small to matter
-_RANKS = 64  # images of a probe's own identity looked at one by one
+_RANKS = 64  # images of a probe's own identity computed one by one
 
 
-def silences(images: np.ndarray, reaching: np.ndarray, templates: int | None) -> np.ndarray:
-    """Return the chance that no template of an identity is one of its reaching images.
+def no_match_chances(images: np.ndarray, matching: np.ndarray, templates: int | None) -> np.ndarray:
+    """Return the chance that no template of an identity is one of its matching images.
 
     Args:
         images: (E,) images of each identity, at least M.
-        reaching: (E,) how many of these are at or above the threshold.
+        matching: (E,) how many of these are at or above the threshold.
         templates: M, drawn without replacement; None for all of them.
     """
     if templates is None:
-        return (reaching == 0).astype(np.float64)
-    silent = np.ones(len(images))
+        return (matching == 0).astype(np.float64)
+    no_match = np.ones(len(images))
     for drawn in range(templates):
-        silent *= np.maximum(images - reaching - drawn, 0) / (images - drawn)
-    return silent
+        no_match *= np.maximum(images - matching - drawn, 0) / (images - drawn)
+    return no_match
 
 
-def mean_silence(
-    silent: np.ndarray, count: np.ndarray, pool: np.ndarray, enrolled: int
+def mean_no_match(
+    no_match: np.ndarray, count: np.ndarray, pool: np.ndarray, enrolled: int
 ) -> np.ndarray:
-    """Return (P,) the chance that a gallery is silent, averaged over all galleries; exact.
+    """Return (P,) the chance that a gallery gives no match, averaged over all galleries; exact.
 
     The identities near a probe are taken in turn: the next of N - k that are left is enrolled with
-    chance (G - j) / (N - k) when j are already. Every other identity of the pool is silent.
+    chance (G - j) / (N - k) when j are already. No other identity of the pool matches.
 
     Args:
-        silent: (E,) silences, the E identities grouped by probe.
-        count: (P,) how many identities each probe has there.
+        no_match: (E,) chances of no match, the E identities grouped by probe.
+        count: (P,) number of near identities of each probe.
         pool: (P,) identities that may be enrolled, N.
         enrolled: G, at most N.
     """
@@ -56,22 +56,22 @@ def mean_silence(
     order = np.argsort(-count, kind="stable")
     order = order[count[order] > 0]
     while len(order):
-        deep = int(count[order[0]])
-        likely = deep * enrolled / pool[order[0]]
+        longest = int(count[order[0]])
+        expected = longest * enrolled / pool[order[0]]
         # More enrolled of those near than this has a chance below 1e-16 (Chernoff's bound).
-        wide = min(deep, enrolled, int(likely + 10 * likely**0.5 + 25)) + 1
-        rows = max(1, _ROWS // wide)
+        width = min(longest, enrolled, int(expected + 10 * expected**0.5 + 25)) + 1
+        rows = max(1, _ROWS // width)
         group, order = order[:rows], order[rows:]
-        have = count[group]
-        chance = np.zeros((len(group), wide))  # of each number enrolled and all of them silent
+        group_count = count[group]
+        chance = np.zeros((len(group), width))  # of each number enrolled, none of them matching
         chance[:, 0] = 1.0
-        left = np.maximum(enrolled - np.arange(wide), 0.0)
-        for k in range(deep):
-            active = int(np.searchsorted(-have, -k, side="left"))
-            held = chance[:active]
-            taken = held * (left / (pool[group[:active], None] - k))
-            held -= taken
-            held[:, 1:] += taken[:, :-1] * silent[starts[group[:active]] + k, None]
+        left = np.maximum(enrolled - np.arange(width), 0.0)
+        for k in range(longest):
+            active = int(np.searchsorted(-group_count, -k, side="left"))
+            current = chance[:active]
+            taken = current * (left / (pool[group[:active], None] - k))
+            current -= taken
+            current[:, 1:] += taken[:, :-1] * no_match[starts[group[:active]] + k, None]
         mean[group] = chance.sum(axis=1)
     return mean
 
@@ -94,10 +94,10 @@ def best_template(images: np.ndarray, rank: np.ndarray, templates: int | None) -
     return chance
 
 
-def thinned(row: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return which entries stand for all of a row, and what they weigh; rows of up to 64 stay.
+def rank_strata(row: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return entries that represent all of a row, and their weights; rows of up to 64 stay whole.
 
-    Longer ones are cut into 64 parts of nearly equal weight, and the middle of each stands for it.
+    Longer ones are cut into 64 parts of nearly equal weight, each represented by its middle.
     A mean of something that falls along the row is then wrong by 1/64 at most, and a mean over many
     rows by much less.
 
@@ -109,8 +109,8 @@ def thinned(row: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray
     if not len(row) or count.max() <= _RANKS:
         return np.arange(len(row)), weight
     start = np.searchsorted(row, row)
-    upto = np.cumsum(weight)
-    middle = upto - weight / 2 - (upto[start] - weight[start])
+    cumulative = np.cumsum(weight)
+    middle = cumulative - weight / 2 - (cumulative[start] - weight[start])
     part = np.minimum(_RANKS - 1, middle / np.bincount(row, weight)[row] * _RANKS).astype(np.int64)
     part = np.where(count <= _RANKS, np.arange(len(row)) - start, part)
     new = np.flatnonzero(np.diff(row * _RANKS + part, prepend=-1))
@@ -119,7 +119,7 @@ def thinned(row: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 @dataclass(frozen=True)
-class Searched:
+class ProbeSimilarities:
     """Similarities of P probes to images of other identities, down to a floor, and of their own.
 
     Attributes:
@@ -132,7 +132,7 @@ class Searched:
         own_row: (O,) probe of each similarity to another image of its own identity, rising.
         own_image: (O,) that image.
         own_similarity: (O,) float32, within a probe falling.
-        floor: every similarity to another identity at or above it is there.
+        floor: every similarity to another identity at or above it is kept.
     """
 
     probe: np.ndarray
@@ -147,29 +147,31 @@ class Searched:
     floor: float
 
     @classmethod
-    def of(cls, unit: np.ndarray, codes: np.ndarray, probe: np.ndarray, floor: float) -> Searched:
+    def of(
+        cls, unit: np.ndarray, codes: np.ndarray, probe: np.ndarray, floor: float
+    ) -> ProbeSimilarities:
         """Return the similarities of the images `probe`, computed a block at a time.
 
         Args:
             unit: (N, D) unit rows.
             codes: (N,) identities, 0 to I - 1.
             probe: (P,) the images searched with.
-            floor: similarities to other identities are kept from here on.
+            floor: lowest similarity to other identities that is kept.
         """
         order = np.argsort(codes, kind="stable")
         entries, owners = unit[order], codes[order]
         near, own = [], []
         step = max(1, _CELLS // len(unit))
         for start in range(0, len(probe), step):
-            asked = probe[start : start + step]
-            scores = unit[asked] @ entries.T
-            same = owners[None, :] == codes[asked, None]
-            for found, kept, by_owner in ((near, (scores >= floor) & ~same, 1), (own, same, 0)):
+            queries = probe[start : start + step]
+            scores = unit[queries] @ entries.T
+            same = owners[None, :] == codes[queries, None]
+            for parts, kept, by_owner in ((near, (scores >= floor) & ~same, 1), (own, same, 0)):
                 row, place = np.nonzero(kept)
                 score = scores[row, place]
                 falling = np.lexsort((-score, owners[place] * by_owner, row))
                 row, place, score = row[falling], place[falling], score[falling]
-                found.append((row + start, order[place], score))
+                parts.append((row + start, order[place], score))
         row, image, score = (np.concatenate(part) for part in zip(*near, strict=True))
         own_row, own_image, own_score = (np.concatenate(part) for part in zip(*own, strict=True))
         other = own_image != probe[own_row]
@@ -178,8 +180,8 @@ class Searched:
             own_row[other], own_image[other], own_score[other], floor,
         )  # fmt: skip
 
-    def above(self, threshold: float) -> Searched:
-        """Return it with only the similarities at or above a threshold."""
+    def above(self, threshold: float) -> ProbeSimilarities:
+        """Return the similarities at or above a threshold."""
         near, own = self.similarity >= threshold, self.own_similarity >= threshold
         return replace(
             self,
@@ -192,13 +194,13 @@ class Searched:
             floor=max(self.floor, threshold),
         )
 
-    def of_others(self) -> Searched:
-        """Return it without the similarities to the probes' own identities."""
+    def impostors_only(self) -> ProbeSimilarities:
+        """Return the similarities to other identities only."""
         row, image, score = self.own_row[:0], self.own_image[:0], self.own_similarity[:0]
         return replace(self, own_row=row, own_image=image, own_similarity=score)
 
-    def part(self, probes: np.ndarray) -> Searched:
-        """Return it for some of the probes only, (R,) rising rows of `probe`."""
+    def subset(self, probes: np.ndarray) -> ProbeSimilarities:
+        """Return the similarities of some of the probes, (R,) rising rows of `probe`."""
         place = np.full(len(self.probe), -1)
         place[probes] = np.arange(len(probes))
         near, own = place[self.row] >= 0, place[self.own_row] >= 0
@@ -214,41 +216,41 @@ class Searched:
         )
 
     def enrollable(self, templates: int | None) -> np.ndarray:
-        """Return (I,) bool: which identities have M images."""
+        """Return (I,) bool: the identities that have M images."""
         return self.sizes >= (templates or 1)
 
-    def near(self, templates: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def near_identities(self, templates: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the identities near each probe that may be enrolled, E in all.
 
         Returns:
-            (E,) probes, rising; (E,) identities; (E,) their silences: the chance that none of M
-            templates is among the similarities kept.
+            (E,) probes, rising; (E,) identities; (E,) the chance that none of M templates of
+            each is among the similarities kept.
         """
         owner = self.codes[self.image]
         new = np.ones(len(owner), dtype=bool)
         new[1:] = (owner[1:] != owner[:-1]) | (self.row[1:] != self.row[:-1])
         first = np.flatnonzero(new)
-        reaching = np.diff(np.append(first, len(owner)))
+        matching = np.diff(np.append(first, len(owner)))
         usable = self.enrollable(templates)[owner[first]]
-        first, reaching = first[usable], reaching[usable]
-        silent = silences(self.sizes[owner[first]], reaching, templates)
-        return self.row[first], owner[first], silent
+        first, matching = first[usable], matching[usable]
+        no_match = no_match_chances(self.sizes[owner[first]], matching, templates)
+        return self.row[first], owner[first], no_match
 
-    def pool(self, templates: int | None) -> np.ndarray:
-        """Return (P,) how many identities besides its own may be enrolled when a probe searches."""
-        able = self.enrollable(templates)
-        return np.count_nonzero(able) - able[self.codes[self.probe]]
+    def pool_sizes(self, templates: int | None) -> np.ndarray:
+        """Return (P,) how many identities other than its own may be enrolled for each probe."""
+        enrollable = self.enrollable(templates)
+        return np.count_nonzero(enrollable) - enrollable[self.codes[self.probe]]
 
-    def silence(self, enrolled: int, templates: int | None) -> np.ndarray:
-        """Return (P,) the chance that nobody among G enrolled is kept, over all galleries."""
-        row, _, silent = self.near(templates)
-        pool = self.pool(templates)
-        return mean_silence(silent, np.bincount(row, minlength=len(pool)), pool, enrolled)
+    def no_match(self, enrolled: int, templates: int | None) -> np.ndarray:
+        """Return (P,) the chance that none of G enrolled identities matches, over all galleries."""
+        row, _, no_match = self.near_identities(templates)
+        pool = self.pool_sizes(templates)
+        return mean_no_match(no_match, np.bincount(row, minlength=len(pool)), pool, enrolled)
 
-    def found(self, enrolled: int, templates: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Return how often a probe whose identity is enrolled is answered with it.
+    def detection(self, enrolled: int, templates: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return how often a probe of an enrolled identity is answered with that identity.
 
-        That is when its identity's most similar template is kept, and more similar than all
+        That is where its identity's most similar template is kept, and more similar than all
         templates of the G - 1 other identities enrolled.
 
         Returns:
@@ -262,21 +264,21 @@ class Searched:
         pairs = np.flatnonzero(mated[self.own_row])
         weight = best_template(others[self.own_row[pairs]], rank[pairs], templates)
         pairs, weight = pairs[weight > _NEVER], weight[weight > _NEVER]
-        place, weight = thinned(self.own_row[pairs], weight)
+        place, weight = rank_strata(self.own_row[pairs], weight)
         pairs = pairs[place]
-        first = self._silence_at(pairs, enrolled - 1, templates)
+        first = self._no_match_at(pairs, enrolled - 1, templates)
         chance = np.bincount(self.own_row[pairs], weight * first, minlength=len(self.probe))
         return self.codes[self.probe[mated]], chance[mated]
 
-    def _silence_at(self, pairs: np.ndarray, enrolled: int, templates: int | None) -> np.ndarray:
-        """Return the chance that nobody enrolled is as similar as each of these own images."""
+    def _no_match_at(self, pairs: np.ndarray, enrolled: int, templates: int | None) -> np.ndarray:
+        """Return the chance that no enrolled identity is as similar as each of these own images."""
         begin, end = (
             np.searchsorted(self.row, self.own_row[pairs], side=side) for side in ("left", "right")
         )
-        silence = np.ones(len(pairs))
+        no_match = np.ones(len(pairs))
         rivalled = np.flatnonzero(end > begin)
-        upto = np.cumsum((end - begin)[rivalled])
-        blocks = np.searchsorted(upto, np.arange(_CELLS, int(upto[-1:].sum()), _CELLS))
+        total = np.cumsum((end - begin)[rivalled])
+        blocks = np.searchsorted(total, np.arange(_CELLS, int(total[-1:].sum()), _CELLS))
         for part in np.split(rivalled, blocks):
             length = (end - begin)[part]
             pair = np.repeat(np.arange(len(part)), length)
@@ -290,5 +292,5 @@ class Searched:
                 image=self.image[place[rival]],
                 similarity=self.similarity[place[rival]],
             )
-            silence[part] = at.silence(enrolled, templates)
-        return silence
+            no_match[part] = at.no_match(enrolled, templates)
+        return no_match

@@ -1,4 +1,4 @@
-"""Verification of each group of pairs: an age gap, a domain, whatever tells pairs apart."""
+"""Verification of each group of pairs, such as age gaps or domains."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from arcwise.evaluation.verification import Verification, verification
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Groups:
-    """What each group's pairs measured; prints itself.
+    """The verification of each group of pairs; prints itself.
 
-    Every group has its own thresholds. What one threshold for all does to each group is asked with
+    Every group has its own thresholds. The rates of one threshold for all groups are
     `measured[name].far_with(threshold)` and `tar_with`.
 
     Attributes:
@@ -36,11 +36,12 @@ class Groups:
     def __str__(self) -> str:
         width = max(map(len, [*self.measured, *self.unmeasured]))
         lines = [f"{len(self.measured)} groups of pairs: mated, impostors, EER, TAR@{self.far:g}"]
-        for name, found in self.measured.items():
-            known = resolved(self.far, found.impostors)
-            tar = str(found.tar_at(self.far)) if known else "too few impostors to tell"
+        for name, result in self.measured.items():
+            enough = resolved(self.far, result.impostors)
+            tar = str(result.tar_at(self.far)) if enough else "too few impostors"
             lines.append(
-                f"  {name:<{width}}  {len(found.mated):>7} {found.impostors:>7}  {found.eer}  {tar}"
+                f"  {name:<{width}}  {len(result.mated):>7} {result.impostors:>7}  "
+                f"{result.eer}  {tar}"
             )
         for name, (mated, impostors) in self.unmeasured.items():
             lines.append(f"  {name:<{width}}  {mated:>7} {impostors:>7}  not measurable")
@@ -65,19 +66,19 @@ def by_group(
 
     Args:
         similarity: (N,) scores, higher is closer.
-        same: (N,) bool, both pictures show one identity.
-        groups: (N,) the group of each pair; with `edges` numbers, such as years between pictures.
+        same: (N,) bool, both images show one identity.
+        groups: (N,) the group of each pair; with `edges` numbers, such as years between images.
         edges: ascending ends of the bins that numbers are put in: 0, 6, 16 makes 0 to below 6,
             6 to below 16; a number outside is an error.
         far: false-accept rate of the printed table.
-        ids_a: (N,) identity of each pair's first picture; with `ids_b`, intervals draw identities.
-        ids_b: (N,) identity of each pair's second picture.
+        ids_a: (N,) identity of each pair's first image; with `ids_b`, intervals draw identities.
+        ids_b: (N,) identity of each pair's second image.
         draws: bootstrap samples.
         seed: of the bootstrap.
 
     Raises:
-        ArcwiseError: no group has pairs of both kinds, a number lies in no bin, or what
-            `verification` refuses.
+        ArcwiseError: no group has pairs of both kinds, a number lies in no bin, or an
+            error of `verification`.
     """
     pairs = scored_pairs(similarity, same, ids_a, ids_b)
     count, rate = len(pairs.same), inputs.fraction("far", far)
@@ -93,13 +94,13 @@ def by_group(
         if mated in (0, len(rows)):
             unmeasured[name] = mated, len(rows) - mated
             continue
-        people = pairs.people
+        ids = pairs.identities
         measured[name] = verification(
             pairs.similarity[rows],
             pairs.same[rows],
             None,
-            ids_a=None if people is None else people.first[rows],
-            ids_b=None if people is None else people.second[rows],
+            ids_a=None if ids is None else ids.first[rows],
+            ids_b=None if ids is None else ids.second[rows],
             draws=draws,
             seed=seed,
         )

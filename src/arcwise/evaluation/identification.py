@@ -1,4 +1,4 @@
-"""Who is it, or nobody we know: a gallery searched by known and by unknown probes."""
+"""Open-set identification: a gallery searched by known and by unknown probes (ISO/IEC 19795-1)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from arcwise.evaluation.intervals import (
     mean_over_identities,
     multiplicities,
 )
-from arcwise.evaluation.mates import Roster, check_mated, find_mates
+from arcwise.evaluation.mates import GalleryIndex, check_mated, find_mates
 from arcwise.evaluation.thresholds import allowed, just_above, resolved, weighted_threshold
 
 _BLOCK = 2**24  # scores in one block, 64 MiB
 
-Convention = Literal["conservative", "insightface"]
+FpirConvention = Literal["conservative", "insightface"]
 """How the threshold of a false-positive rate is chosen among n unknown probes' best scores.
 
 conservative: the lowest that at most a fraction f of them reach.
@@ -34,15 +34,15 @@ older `ijb_1n.py` is neither: it counts all wrong scores of both galleries, not 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Identification:
-    """What identification measured; prints itself. Intervals are 95 %, from drawing identities.
+    """The result of identification; prints itself. Intervals are 95 %, from drawing identities.
 
     Attributes:
-        rank_of_mate: (M,) position of the right identity for each known probe, 1 is the best.
+        rank_of_mate: (M,) rank of the right identity for each known probe, 1 is the best.
         score: (M,) the right identity's score.
         owner: (M,) int64, the probe's identity.
         unknown: (U,) best score of each probe whose identity is not in the gallery, descending.
         unknown_owner: (U,) int64, its identity.
-        people: (O,) the probes' identities that the owners are numbers of.
+        probe_identities: (O,) the probes' identities; the owners are rows of it.
         gallery: (I,) the identities in the gallery.
         draws: bootstrap samples.
         seed: of the bootstrap.
@@ -53,7 +53,7 @@ class Identification:
     owner: np.ndarray
     unknown: np.ndarray
     unknown_owner: np.ndarray
-    people: np.ndarray
+    probe_identities: np.ndarray
     gallery: np.ndarray
     draws: int
     seed: int
@@ -64,41 +64,41 @@ class Identification:
         return len(self.gallery)
 
     def rank(self, k: int) -> Rate:
-        """Return how often the right identity is among the best k (closed set: known probes)."""
+        """Return the rank-k rate: how often a known probe has the right identity in the best k."""
         if k < 1:
-            raise ArcwiseError(f"k is {k}, expected 1 or more: how many answers may be looked at")
-        self._need_known()
-        found = self.rank_of_mate <= k
-        return mean_over_identities(found, self.owner, draws=self.draws, seed=self.seed)
+            raise ArcwiseError(f"k is {k}, expected 1 or more")
+        self._require_known_probes()
+        hits = self.rank_of_mate <= k
+        return mean_over_identities(hits, self.owner, draws=self.draws, seed=self.seed)
 
     def cmc(self, k: int) -> np.ndarray:
         """Return (k,) the rank-1 to rank-k rates, the cumulative match characteristic."""
-        self._need_known()
+        self._require_known_probes()
         counts = np.bincount(np.minimum(self.rank_of_mate, k + 1), minlength=k + 2)
         return np.cumsum(counts)[1 : k + 1] / len(self.rank_of_mate)
 
-    def dir_at(self, fpir: float, convention: Convention = "conservative") -> Rate:
-        """Return how often a known probe is answered rightly when few unknown ones are answered.
+    def dir_at(self, fpir: float, convention: FpirConvention = "conservative") -> Rate:
+        """Return the detection and identification rate (DIR) at a false-positive rate.
 
-        Rightly: the right identity comes first and its score reaches the threshold at which at
-        most a fraction `fpir` of the unknown probes gets any answer (ISO/IEC 19795-1, there called
-        1 - FNIR at rank 1; also TPIR).
+        A known probe counts where the right identity comes first and its score reaches the
+        threshold at which at most a fraction `fpir` of the unknown probes gets any answer (ISO/IEC
+        19795-1, there called 1 - FNIR at rank 1; also TPIR).
         """
         return self.dirs_at((fpir,), convention)[0]
 
     def dirs_at(
-        self, fpirs: Sequence[float], convention: Convention = "conservative"
+        self, fpirs: Sequence[float], convention: FpirConvention = "conservative"
     ) -> tuple[Rate, ...]:
         """Return `dir_at` for several rates in one pass over the draws."""
         values = self.detected(fpirs, convention)
         drawn = self.redrawn(self._times(), fpirs, convention)
-        people = len(np.unique(self.owner))
+        identities = len(np.unique(self.owner))
         return tuple(
-            bootstrapped(value, drawn[:, column], people, resolved(fpir, len(self.unknown)))
+            bootstrapped(value, drawn[:, column], identities, resolved(fpir, len(self.unknown)))
             for column, (value, fpir) in enumerate(zip(values, fpirs, strict=True))
         )
 
-    def threshold_at(self, fpir: float, convention: Convention = "conservative") -> float:
+    def threshold_at(self, fpir: float, convention: FpirConvention = "conservative") -> float:
         """Return the threshold for a false-positive rate: at or above it a probe is answered."""
         if not len(self.unknown):
             raise ArcwiseError(
@@ -109,46 +109,48 @@ class Identification:
         return just_above(self.unknown[budget]) if budget < len(self.unknown) else -np.inf
 
     def dir_with(self, threshold: float) -> Rate:
-        """Return how often a known probe is answered rightly at a threshold found elsewhere."""
-        self._need_known()
+        """Return the detection and identification rate at a given threshold."""
+        self._require_known_probes()
         return mean_over_identities(
             self._hits(threshold), self.owner, draws=self.draws, seed=self.seed
         )
 
     def fpir_with(self, threshold: float) -> Rate:
-        """Return how often an unknown probe is answered at a threshold found elsewhere."""
-        self.threshold_at(1.0)  # says what is wrong when there is no unknown probe
+        """Return the false-positive identification rate at a given threshold."""
+        self.threshold_at(1.0)  # raises where there is no unknown probe
         return mean_over_identities(
             self.unknown >= threshold, self.unknown_owner, draws=self.draws, seed=self.seed
         )
 
     def detected(
-        self, fpirs: Sequence[float], convention: Convention = "conservative"
+        self, fpirs: Sequence[float], convention: FpirConvention = "conservative"
     ) -> list[float]:
         """Return the values of `dirs_at` without their intervals."""
         thresholds = [self.threshold_at(fpir, convention) for fpir in fpirs]
-        self._need_known()
+        self._require_known_probes()
         return [float(self._hits(threshold).mean()) for threshold in thresholds]
 
     def redrawn(
-        self, times: Iterable[np.ndarray], fpirs: Sequence[float], convention: Convention
+        self, times: Iterable[np.ndarray], fpirs: Sequence[float], convention: FpirConvention
     ) -> np.ndarray:
-        """Return (T, F) the values of `dirs_at` when each of the people counts so often.
+        """Return (T, F) the values of `dirs_at` for draws of identities.
 
         A draw without known or without unknown probes gives NaN.
         """
         rows = []
         for drawn in times:
-            known, unknown = drawn[self.owner], drawn[self.unknown_owner]
-            if known.any() and unknown.any():
+            weight, unknown = drawn[self.owner], drawn[self.unknown_owner]
+            if weight.any() and unknown.any():
                 hits = [self._hits(self._drawn_threshold(unknown, f, convention)) for f in fpirs]
-                rows.append([float(known @ hit) / float(known.sum()) for hit in hits])
+                rows.append([float(weight @ hit) / float(weight.sum()) for hit in hits])
             else:
                 rows.append([np.nan] * len(fpirs))
         return np.array(rows).reshape(len(rows), len(fpirs))
 
-    def _drawn_threshold(self, weight: np.ndarray, fpir: float, convention: Convention) -> float:
-        """Return the threshold when the unknown probes count so often."""
+    def _drawn_threshold(
+        self, weight: np.ndarray, fpir: float, convention: FpirConvention
+    ) -> float:
+        """Return the threshold for unknown probes with these weights."""
         total = int(weight.sum())
         budget = _budget(total, fpir, convention)
         if budget >= total:
@@ -159,9 +161,9 @@ class Identification:
         return (self.rank_of_mate == 1) & (self.score >= threshold)
 
     def _times(self) -> Iterator[np.ndarray]:
-        return multiplicities(len(self.people), self.draws, self.seed)
+        return multiplicities(len(self.probe_identities), self.draws, self.seed)
 
-    def _need_known(self) -> None:
+    def _require_known_probes(self) -> None:
         if not len(self.rank_of_mate):
             raise ArcwiseError(
                 "no probe's identity is in the gallery, expected some that are: "
@@ -177,8 +179,8 @@ class Identification:
             lines += [f"  rank-1      {self.rank(1)}", f"  rank-5      {self.rank(5)}"]
         if len(self.rank_of_mate) and len(self.unknown):
             rates = [rate for rate in (1e-1, 1e-2, 1e-3) if resolved(rate, len(self.unknown))]
-            for rate, found in zip(rates, self.dirs_at(rates), strict=True):
-                lines.append(f"  DIR@{rate:<7g} {found}")
+            for rate, detected in zip(rates, self.dirs_at(rates), strict=True):
+                lines.append(f"  DIR@{rate:<7g} {detected}")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -193,7 +195,7 @@ def identification(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Identification:
-    """Return how well probes find their identity in a gallery, and unknown ones find none.
+    """Return how often known probes are identified in a gallery and unknown ones rejected.
 
     An identity's score is the best of its gallery entries, taken before ranking. Of equal scores
     the wrong identity comes first.
@@ -213,13 +215,13 @@ def identification(
     scores = inputs.scores("similarity", similarity, 2)
     if not scores.size:
         raise ArcwiseError(f"similarity has shape {scores.shape}, expected a probe and an entry")
-    asked = inputs.identities("probe_ids", probe_ids, len(scores))
-    roster = Roster.of(inputs.identities("gallery_ids", gallery_ids, scores.shape[1]))
+    ids = inputs.identities("probe_ids", probe_ids, len(scores))
+    index = GalleryIndex.of(inputs.identities("gallery_ids", gallery_ids, scores.shape[1]))
 
     def block_of(rows: slice) -> np.ndarray:
-        return scores[rows][:, roster.order]
+        return scores[rows][:, index.order]
 
-    return _measure(block_of, asked, roster, mated, draws, seed)
+    return _measure(block_of, ids, index, mated, draws, seed)
 
 
 def identification_from_embeddings(
@@ -235,9 +237,9 @@ def identification_from_embeddings(
     """Return `identification` by cosine, a block of probes at a time: no (P, G) matrix.
 
     Args:
-        probes: (P, D) embeddings; scaled to unit length here.
+        probes: (P, D) embeddings, scaled to unit length.
         probe_ids: (P,) identities; one that is not in the gallery is unknown.
-        gallery: (G, D) embeddings; scaled to unit length here.
+        gallery: (G, D) embeddings, scaled to unit length.
         gallery_ids: (G,) identities, several entries of one identity allowed.
         mated: (P,) bool, as in `identification`.
         draws: bootstrap samples.
@@ -253,9 +255,9 @@ def identification_from_embeddings(
             f"probes have {queries.shape[1]} dimensions and the gallery {entries.shape[1]}, "
             "expected the same: embed both with one model"
         )
-    asked = inputs.identities("probe_ids", probe_ids, len(queries))
-    roster = Roster.of(inputs.identities("gallery_ids", gallery_ids, len(entries)))
-    entries = entries[roster.order]
+    ids = inputs.identities("probe_ids", probe_ids, len(queries))
+    index = GalleryIndex.of(inputs.identities("gallery_ids", gallery_ids, len(entries)))
+    entries = entries[index.order]
     # One piece of memory for all blocks: fresh pages would cost as much as a tenth of the product.
     room = np.empty((_rows(len(entries), len(queries)), len(entries)), np.float32)
 
@@ -263,24 +265,24 @@ def identification_from_embeddings(
         block = queries[rows]
         return np.matmul(block, entries.T, out=room[: len(block)])
 
-    return _measure(block_of, asked, roster, mated, draws, seed)
+    return _measure(block_of, ids, index, mated, draws, seed)
 
 
 def _measure(
     block_of: Callable[[slice], np.ndarray],
-    asked: np.ndarray,
-    roster: Roster,
+    ids: np.ndarray,
+    index: GalleryIndex,
     mated: np.ndarray | None,
     draws: int,
     seed: int,
 ) -> Identification:
     """Return the identification of probes whose scores come in blocks."""
-    place, known = roster.places(asked)
+    place, known = index.places(ids)
     if mated is not None:
-        check_mated(mated, known, asked)
-    rows = _rows(len(roster.order), len(asked))
-    rank, mate, top = find_mates(block_of, place, roster, rows)
-    people, owner = np.unique(asked, return_inverse=True)
+        check_mated(mated, known, ids)
+    rows = _rows(len(index.order), len(ids))
+    rank, mate, top = find_mates(block_of, place, index, rows)
+    probe_identities, owner = np.unique(ids, return_inverse=True)
     falling = np.flatnonzero(~known)[np.argsort(-top[~known], kind="stable")]
     return Identification(
         rank_of_mate=rank[known],
@@ -288,8 +290,8 @@ def _measure(
         owner=owner[known],
         unknown=top[falling],
         unknown_owner=owner[falling],
-        people=people,
-        gallery=roster.names,
+        probe_identities=probe_identities,
+        gallery=index.names,
         draws=draws,
         seed=seed,
     )
@@ -300,7 +302,7 @@ def _rows(entries: int, probes: int) -> int:
     return min(probes, max(1, _BLOCK // entries))
 
 
-def _budget(probes: int, fpir: float, convention: Convention) -> int:
+def _budget(probes: int, fpir: float, convention: FpirConvention) -> int:
     """Return how many of so many unknown probes may be answered."""
     if convention == "conservative":
         return allowed(probes, fpir)

@@ -1,10 +1,12 @@
-"""What every protocol asks of its inputs, and the one sentence that says what is wrong."""
+"""Checks of the inputs of every protocol, each with one clear error."""
 
 from __future__ import annotations
 
 import math
 import operator
 from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +15,8 @@ from arcwise.errors import ArcwiseError
 
 Identities = Sequence[str] | Sequence[int] | np.ndarray
 """(N,) identities: strings, or whole numbers."""
+
+T = TypeVar("T")
 
 
 def generator(seed: int) -> np.random.Generator:
@@ -39,7 +43,7 @@ def scores(name: str, values: np.ndarray, dimensions: int) -> np.ndarray:
         bad = int(np.count_nonzero(~np.isfinite(array)))
         raise ArcwiseError(
             f"{name} has {bad} value(s) that are NaN or infinite, expected finite numbers: "
-            "look for pictures that could not be read or a training run that diverged"
+            "look for images that could not be read or a training run that diverged"
         )
     return array
 
@@ -61,8 +65,8 @@ def identities(name: str, values: Identities, count: int) -> np.ndarray:
             f"{name} has shape {array.shape}, expected ({count},): one identity for each sample"
         )
     if array.dtype == object:
-        nobody = (row for row, one in enumerate(array) if one is None or _is_nan(one))
-        if (none := next(nobody, None)) is not None:
+        missing = (row for row, one in enumerate(array) if one is None or _is_nan(one))
+        if (none := next(missing, None)) is not None:
             raise ArcwiseError(
                 f"{name}[{none}] is {array[none]}, expected an identity: leave such samples out"
             )
@@ -88,17 +92,17 @@ def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # Unsigned, a difference of whole numbers of one kind always fits.
         place = np.subtract(values, low).view(f"u{values.itemsize}")
         if place.max() <= 4 * len(values):  # a table is many times faster than a sort
-            there = np.zeros(int(place.max()) + 1, dtype=bool)
-            there[place] = True
-            names = np.flatnonzero(there).astype(values.dtype) + low
-            return names, (np.cumsum(there) - 1)[place]
+            present = np.zeros(int(place.max()) + 1, dtype=bool)
+            present[place] = True
+            names = np.flatnonzero(present).astype(values.dtype) + low
+            return names, (np.cumsum(present) - 1)[place]
     if values.dtype.kind == "U":
         # By hashing: a sort of the strings of millions of pairs takes half a minute.
         bits = pa.py_buffer(np.ascontiguousarray(values))
         width = pa.binary(values.itemsize)
         column = pa.Array.from_buffers(width, len(values), [None, bits]).dictionary_encode()
-        held = column.dictionary.buffers()[1]
-        names = np.frombuffer(held, values.dtype, len(column.dictionary))
+        buffer = column.dictionary.buffers()[1]
+        names = np.frombuffer(buffer, values.dtype, len(column.dictionary))
         order = np.argsort(names, kind="stable")
         rank = np.empty(len(names), dtype=np.int64)
         rank[order] = np.arange(len(names))
@@ -118,10 +122,10 @@ def fraction(name: str, value: float) -> float:
 def rates(name: str, values: Sequence[float]) -> tuple[float, ...]:
     """Return one rate or more, each above 0 and below 1."""
     several = (values,) if np.ndim(values) == 0 else values
-    found = tuple(fraction(name, value) for value in several)  # type: ignore[union-attr]
-    if not found or max(found) >= 1:
+    checked = tuple(fraction(name, value) for value in several)  # type: ignore[union-attr]
+    if not checked or max(checked) >= 1:
         raise ArcwiseError(f"{name} is {values}, expected one or more rates between 0 and 1")
-    return found
+    return checked
 
 
 def real(name: str, value: float) -> float:
@@ -148,3 +152,42 @@ def positive(name: str, value: int) -> int:
     if (number := whole(name, value)) < 1:
         raise ArcwiseError(f"{name} is {number}, expected 1 or more")
     return number
+
+
+def dataclass_from(cls: type[T], values: object, noun: str) -> T:
+    """Return the dataclass that `dataclasses.asdict` turned into these values.
+
+    Args:
+        cls: a dataclass whose fields are float, int or bool, or a number or None.
+        values: the plain values, from a file.
+        noun: the name of the thing in an error.
+
+    Raises:
+        ArcwiseError: a key is unknown or missing, or a value is of another kind.
+    """
+    names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    if not isinstance(values, dict) or sorted(map(str, values)) != sorted(names):
+        got = sorted(map(str, values)) if isinstance(values, dict) else type(values).__name__
+        raise ArcwiseError(
+            f"{noun} has {got}, expected exactly {sorted(names)}: "
+            "the file was written by another version or edited by hand"
+        )
+    kinds = get_type_hints(cls)
+    return cls(**{name: _checked(noun, name, kinds[name], values[name]) for name in names})
+
+
+def _checked(noun: str, name: str, kind: Any, value: object) -> object:
+    """Return the value of one field; raise where it is not of the field's type."""
+    if value is None and kind in (float | None, int | None):
+        return None
+    if kind is bool:
+        good = isinstance(value, bool)
+    elif kind in (int, int | None):
+        good = isinstance(value, int) and not isinstance(value, bool)
+    else:
+        good = isinstance(value, (int, float)) and not isinstance(value, bool)
+        good = good and math.isfinite(float(value))  # type: ignore[arg-type]
+        value = float(value) if good else value  # type: ignore[arg-type]
+    if not good:
+        raise ArcwiseError(f"{noun}'s {name} is {value!r}, expected a number or a truth value")
+    return value

@@ -1,4 +1,4 @@
-"""How sure a measured number is: Wilson's interval, and the bootstrap over identities."""
+"""95 % intervals: Wilson's, and the bootstrap over identities."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Rate(float):
     Attributes:
         low: lower end of the interval.
         high: upper end of the interval.
-        resolved: whether there were enough impostors to speak of the asked error rate at all;
-            a number that is not resolved belongs in no table.
+        resolved: whether there were enough impostors to measure the requested error rate;
+            a rate that is not resolved is left out of tables.
     """
 
     __slots__ = ("high", "low", "resolved")
@@ -53,7 +53,7 @@ def wilson(successes: float, trials: int) -> tuple[float, float]:
 
     It treats the trials as independent. Pairs that share a person are not: where the identities
     are known, use `bootstrap`. Exact at 0 and at `trials`, where the usual normal interval has no
-    width. `trials` of 0 gives (0, 1): nothing is known.
+    width. `trials` of 0 gives (0, 1).
     """
     if trials == 0:
         return 0.0, 1.0
@@ -77,7 +77,7 @@ def paired_interval(first_only: int, second_only: int, trials: int) -> tuple[flo
 def multiplicities(identities: int, draws: int, seed: int) -> Iterator[np.ndarray]:
     """Yield, `draws` times, how often each identity was drawn: (I,) int64 that sums to I.
 
-    Whole identities are drawn with replacement, because what an identity's pictures have in common
+    Whole identities are drawn with replacement, because what an identity's images have in common
     (one bad photograph, a twin) moves all its pairs together. A pair counts as often as both its
     sides were drawn. For impostor pairs this errs on the wide side: a pair that shares nothing with
     the others gets a variance of 2·2 - 1 = 3 instead of 1.
@@ -89,11 +89,11 @@ def multiplicities(identities: int, draws: int, seed: int) -> Iterator[np.ndarra
 
 def percentile_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """Return the middle 95 % of bootstrapped values; NaNs (draws without a value) do not count."""
-    known = np.asarray(values, dtype=np.float64)
-    known = known[~np.isnan(known)]
-    if not len(known):
+    valid = np.asarray(values, dtype=np.float64)
+    valid = valid[~np.isnan(valid)]
+    if not len(valid):
         return math.nan, math.nan
-    low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(valid, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 
 
@@ -103,7 +103,7 @@ def bootstrapped(
     """Return the value with the middle 95 % of the drawn ones.
 
     Draws of few identities are too much alike, and those of one identity are all the same. Where
-    there are fewer than `FEW`, or the draws agree, or nothing went wrong or everything, the
+    there are fewer than `FEW`, or the draws agree, or the value is 0 or 1, the
     interval reaches at least as far as Wilson's with one trial for each identity: it never has
     width 0.
     """
@@ -112,77 +112,77 @@ def bootstrapped(
         low, high = 0.0, 1.0
     rate = Rate(value, min(low, value), max(high, value), resolved)
     alike = low == high or not 1e-9 < value < 1 - 1e-9
-    return at_least_wilson(rate, identities) if identities < FEW or alike else rate
+    return widened_to_wilson(rate, identities) if identities < FEW or alike else rate
 
 
-def stretch(parts: np.ndarray) -> float:
-    """Return the power that ratios of drawn rates are raised to, for what few identities hide.
+def student_factor(counts: np.ndarray) -> float:
+    """Return the widening of an interval: the quantile of Student's t divided by the normal one.
 
-    Where a handful of identities makes all the errors, draws of identities are as much alike as
-    those of a handful. So the logarithms are stretched as Student's quantile is beside the normal
-    one, for as many identities as there are in effect (Kish, Survey Sampling, 1965); at least four.
+    Where a few identities make all the errors, draws of identities are too much alike. The degrees
+    of freedom are those of the effective number of identities (Kish, Survey Sampling, 1965), of at
+    least four. Ratios of drawn rates are raised to this power.
 
     Args:
-        parts: (I,) how many of the errors each identity has to do with.
+        counts: (I,) errors that each identity takes part in.
     """
     from scipy import stats
 
-    total = float(parts.sum())
+    total = float(counts.sum())
     if total <= 0:
         return 1.0
-    effective = max(4.0, total**2 / float((parts**2).sum()))
+    effective = max(4.0, total**2 / float((counts**2).sum()))
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, effective - 1) / _Z)
 
 
-def at_least_wilson(rate: Rate, identities: int) -> Rate:
-    """Return the rate with an interval that reaches at least as far as Wilson's.
+def widened_to_wilson(rate: Rate, identities: int) -> Rate:
+    """Return the rate with an interval at least as wide as Wilson's for one trial an identity.
 
-    With one trial for each identity. Where next to nothing goes wrong, it does so with few
-    identities, and draws of these are too much alike.
+    Where errors are rare they come from few identities, and draws of these are too much alike.
     """
     low, high = wilson(min(1.0, rate) * identities, identities)
     return Rate(rate, min(low, rate.low), max(high, rate.high), rate.resolved)
 
 
-def whole_images(rate: Rate, images: int) -> Rate:
-    """Return the rate with ends that a count of as many other images can have.
+def with_countable_ends(rate: Rate, images: int) -> Rate:
+    """Return the rate with ends that a count among `images` can have.
 
-    A rate of less than one of the images is a count of none, so that the end is 0; likewise 1.
+    A lower end of less than one image becomes 0, an upper end of less than one image below 1
+    becomes 1.
     """
     low = 0.0 if rate.low * images < 1 else rate.low
     high = 1.0 if (1 - rate.high) * images < 1 else rate.high
     return Rate(rate, low, high, rate.resolved)
 
 
-def found_of_others(
-    found: np.ndarray,
+def detection_rate(
+    hits: np.ndarray,
     owner: np.ndarray,
-    apart: np.ndarray | float = 0.0,
+    deviation: np.ndarray | float = 0.0,
     *,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Rate:
-    """Return how often identities are found, with the interval of as many other identities.
+    """Return the detection rate with the interval of as many other identities.
 
-    Identities are drawn twice: for those measured, and for those to come. The draws are stretched
-    by the identities that are missed, or by those that are found, whichever are fewer in effect.
+    Identities are drawn twice: for those measured, and for the others. The interval is widened by
+    `student_factor` of the misses or of the hits, whichever is larger.
 
     Args:
-        found: (N,) how often each image is answered rightly, 0 to 1.
+        hits: (N,) how often each image is answered rightly, 0 to 1.
         owner: (N,) int64, the identity of each.
-        apart: (draws,) how far one gallery is from the mean, where galleries differ too.
+        deviation: (draws,) of one gallery from the mean, where galleries are drawn too.
         draws: of identities.
         seed: of the draws.
     """
-    mean = min(1.0, float(np.mean(found)))
-    moved = apart
+    mean = min(1.0, float(np.mean(hits)))
+    moved = deviation
     for repeat in (1, 2):
-        moved = moved + redrawn_means(found, owner, draws=draws, seed=seed + repeat) - mean
-    missed, hit = (np.bincount(owner, part) for part in (1.0 - found, found))
-    drawn = np.clip(mean + max(stretch(missed), stretch(hit)) * moved, 0, 1)
+        moved = moved + redrawn_means(hits, owner, draws=draws, seed=seed + repeat) - mean
+    missed, detected = (np.bincount(owner, part) for part in (1.0 - hits, hits))
+    drawn = np.clip(mean + max(student_factor(missed), student_factor(detected)) * moved, 0, 1)
     identities = len(np.unique(owner))
-    rate = at_least_wilson(bootstrapped(mean, drawn, identities), identities)
-    return whole_images(rate, len(found))
+    rate = widened_to_wilson(bootstrapped(mean, drawn, identities), identities)
+    return with_countable_ends(rate, len(hits))
 
 
 def mean_over_identities(

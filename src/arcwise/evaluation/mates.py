@@ -1,4 +1,4 @@
-"""Each probe's mate in a gallery: its score, its rank among the identities, and the best of all."""
+"""The mate of each probe in a gallery: its score, its rank among the identities, the best score."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from arcwise.errors import ArcwiseError
 
 
 @dataclass(frozen=True)
-class Roster:
+class GalleryIndex:
     """A gallery's entries in the order of their identities, I in G entries.
 
     Attributes:
@@ -25,14 +25,14 @@ class Roster:
     starts: np.ndarray
 
     @classmethod
-    def of(cls, gallery_ids: np.ndarray) -> Roster:
-        """Return the roster of (G,) identities."""
+    def of(cls, gallery_ids: np.ndarray) -> GalleryIndex:
+        """Return the index of (G,) identities."""
         names, code = np.unique(gallery_ids, return_inverse=True)
         order = np.argsort(code, kind="stable")
         return cls(names, order, np.searchsorted(code[order], np.arange(len(names))))
 
     def places(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (P,) each identity's place among the names, and (P,) bool whether it is there."""
+        """Return (P,) the row of each identity in the names, and (P,) bool whether it is there."""
         if (ids.dtype.kind in "iu") != (self.names.dtype.kind in "iu"):
             raise ArcwiseError(
                 f"probe_ids hold {ids.dtype} and gallery_ids {self.names.dtype}, expected "
@@ -42,14 +42,14 @@ class Roster:
         return place, self.names[place] == ids
 
     def best(self, scores: np.ndarray) -> np.ndarray:
-        """Return (B, I) each identity's best among (B, G) scores that are in the order above."""
+        """Return (B, I) each identity's best score, of (B, G) scores in the index's order."""
         if len(self.starts) == len(self.order):
             return scores
         return np.maximum.reduceat(scores, self.starts, axis=1)
 
 
 def check_mated(mated: np.ndarray, known: np.ndarray, ids: np.ndarray) -> None:
-    """Return nothing, if the probes that the protocol calls mated have their mate in the gallery.
+    """Raise where the probes that a protocol calls mated are not those with a mate in the gallery.
 
     Args:
         mated: (P,) bool, as the protocol states it.
@@ -71,35 +71,35 @@ def check_mated(mated: np.ndarray, known: np.ndarray, ids: np.ndarray) -> None:
             f"identity {both[0]} has mated and non-mated probes ({len(both)} such in all), "
             "expected one or the other: a protocol's known and unknown probes share no identity"
         )
-    for wrong, said, there in (
+    for wrong, stated_kind, place in (
         (stated & ~known, "mated", "not in the gallery"),
         (known & ~stated, "non-mated", "in the gallery"),
     ):
         if wrong.any():
             raise ArcwiseError(
-                f"identity {ids[wrong][0]} is {there} but its probes are called {said} "
+                f"identity {ids[wrong][0]} is {place} but its probes are called {stated_kind} "
                 f"({wrong.sum()} such probes in all): gallery and probes are of two protocols, or "
                 "the identities are spelt in two ways"
             )
 
 
 def find_mates(
-    block_of: Callable[[slice], np.ndarray], place: np.ndarray, roster: Roster, rows: int
+    block_of: Callable[[slice], np.ndarray], place: np.ndarray, index: GalleryIndex, rows: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the mate's rank (P,), its score (P,) and the best score of all (P,) of each probe.
 
-    Of equal scores the mate comes last. Where a probe has no mate its rank and score say nothing.
+    Of equal scores the mate comes last. Without a mate, rank and score have no meaning.
 
     Args:
-        block_of: gives the (B, G) scores of a slice of the probes, entries in the roster's order.
-        place: (P,) the mate's place among the roster's names.
-        roster: of the gallery.
+        block_of: gives the (B, G) scores of a slice of the probes, entries in the index's order.
+        place: (P,) the mate's place among the index's names.
+        index: of the gallery.
         rows: probes in a block.
     """
     ranks, scores, tops = [], [], []
     for start in range(0, len(place), rows):
         block = slice(start, start + rows)
-        best = roster.best(block_of(block))
+        best = index.best(block_of(block))
         mate = best[np.arange(len(best)), place[block]]
         scores.append(mate)
         tops.append(best.max(axis=1))

@@ -1,4 +1,4 @@
-"""What a similarity says as a probability: two numbers, a stated prior, and how far off it is."""
+"""Similarity to probability: logistic regression (Platt, 1999) at a stated prior."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
-from arcwise.evaluation.plain import from_plain
+from arcwise.evaluation.inputs import dataclass_from
 from arcwise.evaluation.reliability import Reliability, checked_prior, reliability
 from arcwise.evaluation.scored import scored_pairs
 
@@ -21,15 +21,15 @@ _STEPS = 50
 
 @dataclass(frozen=True)
 class ScoreMap:
-    """A rising map from similarity to the probability that two pictures are of one identity.
+    """A rising map from similarity to the probability that two images are of one identity.
 
-    The log-likelihood ratio, how much the similarity itself says, is slope · similarity + offset;
+    The log-likelihood ratio of the similarity is slope · similarity + offset;
     the prior's log-odds are added to it. So one map serves every prior: `with_prior`.
 
     Attributes:
-        slope: log-odds for one unit of similarity, 0 or more; 0 when similarity says nothing.
+        slope: log-odds for one unit of similarity, 0 or more; 0 where it carries no information.
         offset: log-likelihood ratio at similarity 0.
-        prior: probability of one identity before the pictures are compared.
+        prior: probability of one identity before the images are compared.
         mated: mated pairs it was fitted to.
         impostors: impostor pairs it was fitted to.
         error: calibration error on identities that it was not fitted to; None where that was not
@@ -49,7 +49,7 @@ class ScoreMap:
         return np.asarray(expit(self.slope * scores + self.offset + logit(self.prior)))
 
     def with_prior(self, prior: float) -> ScoreMap:
-        """Return the map for pairs of which another share is of one identity."""
+        """Return the map for another prior."""
         return replace(self, prior=checked_prior(prior))
 
     def as_dict(self) -> dict[str, float | int | None]:
@@ -63,10 +63,12 @@ class ScoreMap:
         Raises:
             ArcwiseError: a key is unknown or missing, or a value is not what it should be.
         """
-        found = from_plain(cls, values, "a probability map")
-        if found.slope < 0:
-            raise ArcwiseError(f"a probability map's slope is {found.slope}, expected 0 or more")
-        return found.with_prior(found.prior)
+        score_map = dataclass_from(cls, values, "a probability map")
+        if score_map.slope < 0:
+            raise ArcwiseError(
+                f"a probability map's slope is {score_map.slope}, expected 0 or more"
+            )
+        return score_map.with_prior(score_map.prior)
 
     def __str__(self) -> str:
         wrong = "" if self.error is None else f", off by {self.error:.2%} on other identities"
@@ -79,30 +81,30 @@ class ScoreMap:
 def score_to_probability(similarity: np.ndarray, same: np.ndarray, prior: float = 0.5) -> ScoreMap:
     """Return the map fitted to scored pairs, by logistic regression with two parameters.
 
-    Both kinds of pairs weigh as the prior says, however many there are of each, with the targets
+    Both kinds of pairs weigh as the prior says, whatever their numbers, with the targets
     of Platt (1999), which keep the slope finite where the kinds do not overlap. An isotonic fit
-    would bend to any shape, but it is a staircase that says exactly 0 and 1 beyond the scores that
-    it has seen, and one impostor among the highest scores moves its whole upper end; the strong
-    claims are the ones decisions rest on. `reliability` shows what two parameters cannot follow.
+    would bend to any shape, but it is a staircase that returns exactly 0 and 1 beyond the scores
+    of the fit, and one impostor among the highest scores moves its whole upper end, on which
+    decisions rest. `reliability` shows what two parameters cannot follow.
 
     Args:
         similarity: (N,) scores, higher is closer.
-        same: (N,) bool, both pictures show one identity.
+        same: (N,) bool, both images show one identity.
         prior: share of pairs of one identity where the map will be used.
 
     Raises:
-        ArcwiseError: pairs of one kind only, a prior that is none, or bad input.
+        ArcwiseError: pairs of one kind only, a prior outside (0, 1), or bad input.
     """
     pairs = scored_pairs(similarity, same)
     odds = checked_prior(prior)
     mated, impostors = int(pairs.same.sum()), int((~pairs.same).sum())
     scores = pairs.similarity.astype(np.float64)
-    middle, spread = float(scores.mean()), float(scores.std())
+    middle, deviation = float(scores.mean()), float(scores.std())
     target = np.where(pairs.same, (mated + 1) / (mated + 2), 1 / (impostors + 2))
     weight = np.where(pairs.same, odds / mated, (1 - odds) / impostors)
-    rise, level = _logistic((scores - middle) / (spread or 1.0), target, weight)
-    slope = max(rise, 0.0) / (spread or 1.0)
-    if not slope:  # the best rising map says the same of every pair: nothing
+    rise, level = _logistic((scores - middle) / (deviation or 1.0), target, weight)
+    slope = max(rise, 0.0) / (deviation or 1.0)
+    if not slope:  # the best rising map is constant
         return ScoreMap(0.0, 0.0, odds, mated, impostors)
     offset = level - slope * middle - float(logit(odds))
     return ScoreMap(slope, offset, odds, mated, impostors)
@@ -118,13 +120,13 @@ def calibrate_probability(
     take part.
 
     Args:
-        embeddings: (N, D) embeddings; scaled to unit length here.
+        embeddings: (N, D) embeddings, scaled to unit length.
         ids: (N,) identities, none of them used in training.
         prior: share of pairs of one identity where the map will be used.
         seed: of the halves and of the drawn pairs.
 
     Raises:
-        ArcwiseError: fewer than two identities with two pictures in either half; or bad input.
+        ArcwiseError: fewer than two identities with two images in either half; or bad input.
     """
     unit = inputs.embeddings("embeddings", embeddings)
     codes = inputs.codes("ids", ids, len(unit))
@@ -132,7 +134,7 @@ def calibrate_probability(
     several = np.flatnonzero(np.bincount(codes) > 1)
     if len(several) < 4:
         raise ArcwiseError(
-            f"{len(several)} identities have two pictures, expected at least 4: two to fit the map "
+            f"{len(several)} identities have two images, expected at least 4: two to fit the map "
             "to, and two others to see whether it holds"
         )
     single = np.flatnonzero(np.bincount(codes) == 1)
@@ -148,10 +150,10 @@ def calibrate_probability(
         first.append(codes[one])
         second.append(codes[other])
     ids_a, ids_b = np.concatenate(first), np.concatenate(second)
-    found = reliability(
+    measured = reliability(
         np.concatenate(stated), ids_a == ids_b, prior, ids_a=ids_a, ids_b=ids_b, seed=seed
     )
-    return replace(_fitted(unit, codes, prior, generator), error=found.error), found
+    return replace(_fitted(unit, codes, prior, generator), error=measured.error), measured
 
 
 def _fitted(
@@ -210,15 +212,17 @@ def _pairs(codes: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarra
         jump = generator.integers(size[one] - 1)
         other = begin[one] + (one - begin[one] + 1 + jump) % size[one]
     others = count - size
-    strange = generator.choice(line, _PAIRS, p=others / others.sum())
-    stranger = (begin[strange] + size[strange] + generator.integers(others[strange])) % count
-    return order[np.concatenate([one, strange])], order[np.concatenate([other, stranger])]
+    impostor = generator.choice(line, _PAIRS, p=others / others.sum())
+    impostor_partner = (
+        begin[impostor] + size[impostor] + generator.integers(others[impostor])
+    ) % count
+    return order[np.concatenate([one, impostor])], order[np.concatenate([other, impostor_partner])]
 
 
 def _similarity(unit: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return (N,) the cosines of listed pairs."""
-    found = np.empty(len(first), np.float32)
+    similarity = np.empty(len(first), np.float32)
     for start in range(0, len(first), _GATHER):
         block = slice(start, start + _GATHER)
-        found[block] = np.einsum("nd,nd->n", unit[first[block]], unit[second[block]])
-    return found
+        similarity[block] = np.einsum("nd,nd->n", unit[first[block]], unit[second[block]])
+    return similarity

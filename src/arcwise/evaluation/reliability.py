@@ -1,4 +1,4 @@
-"""Whether stated probabilities come true, tenth by tenth."""
+"""Reliability of stated probabilities by bins, and the expected calibration error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from arcwise.evaluation.thresholds import RESOLVED_BY
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Whether stated probabilities come true; prints itself.
+    """The reliability of stated probabilities; prints itself.
 
     Attributes:
         bins: for each filled bin the mean probability stated and the share that was right.
@@ -42,14 +42,14 @@ def reliability(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Reliability:
-    """Return whether pairs are of one identity as often as was stated for them.
+    """Return the share of pairs of one identity by stated probability, and the calibration error.
 
     Args:
         probability: (N,) stated for each pair.
         same: (N,) bool, whether it was right.
         prior: that the probabilities were stated for; the pairs are weighted to have it.
         ids_a: (N,) identities of the pairs' first sides, for intervals from drawing identities;
-            without them they are Wilson's, which takes the pairs as independent.
+            without them Wilson's, which takes pairs as independent.
         ids_b: (N,) identities of the second sides.
         bins: of equal width.
         draws: bootstrap samples.
@@ -71,13 +71,13 @@ def reliability(
     mass, share = _shares(place, pairs.same, weight, bins)
     mean = np.bincount(place, weight * stated, minlength=bins) / np.where(mass > 0, mass, 1)
     filled = np.flatnonzero(np.bincount(place, minlength=bins))
-    if pairs.people is None:
+    if pairs.identities is None:
         square = np.bincount(place, weight**2, minlength=bins)
         rates = {k: _independent(float(share[k]), mass[k] ** 2 / square[k]) for k in filled}
     else:
         drawn = _redrawn(pairs, place, odds, bins, draws, seed)
-        people = len(pairs.people.names)
-        rates = {k: bootstrapped(float(share[k]), drawn[:, k], people) for k in filled}
+        count = len(pairs.identities.names)
+        rates = {k: bootstrapped(float(share[k]), drawn[:, k], count) for k in filled}
     counts = np.bincount(place, minlength=bins)
     for k in filled:
         rates[k].resolved = bool(counts[k] >= RESOLVED_BY)
@@ -89,13 +89,13 @@ def checked_prior(value: float) -> float:
     """Return the prior as a number between 0 and 1.
 
     Raises:
-        ArcwiseError: it is none, or says that there is nothing to find out.
+        ArcwiseError: it is not above 0 and below 1.
     """
     prior = float(value)
     if not 0.0 < prior < 1.0:
         raise ArcwiseError(
             f"the prior is {value}, expected more than 0 and less than 1: the share of pairs that "
-            "are of one identity where probabilities are wanted"
+            "are of one identity where the probabilities are used"
         )
     return prior
 
@@ -120,17 +120,17 @@ def _redrawn(
     pairs: Pairs, place: np.ndarray, odds: float, bins: int, draws: int, seed: int
 ) -> np.ndarray:
     """Return (T, B) the mated share of each bin when identities are drawn again."""
-    found = []
-    people = 0 if pairs.people is None else len(pairs.people.names)
-    for drawn in multiplicities(people, draws, seed):
+    shares = []
+    count = 0 if pairs.identities is None else len(pairs.identities.names)
+    for drawn in multiplicities(count, draws, seed):
         times = pairs.weight(drawn).astype(np.float64)
         if times[pairs.same].any() and times[~pairs.same].any():
             weight = _weights(pairs.same, odds, times)
-            found.append(_shares(place, pairs.same, weight, bins)[1])
-    return np.array(found).reshape(len(found), bins)
+            shares.append(_shares(place, pairs.same, weight, bins)[1])
+    return np.array(shares).reshape(len(shares), bins)
 
 
 def _independent(share: float, trials: float) -> Rate:
-    """Return the share with Wilson's interval for as many equal trials as say as much."""
-    whole = max(1, round(trials))
-    return Rate(share, *wilson(share * whole, whole))
+    """Return the share with Wilson's interval for an effective number of equal trials."""
+    count = max(1, round(trials))
+    return Rate(share, *wilson(share * count, count))

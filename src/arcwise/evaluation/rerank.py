@@ -1,4 +1,4 @@
-"""A second look at a search: queries expanded by what they found, ranks by neighbourhoods."""
+"""Query expansion, and re-ranking by k-reciprocal neighbours (Zhong et al., CVPR 2017)."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from arcwise.errors import ArcwiseError
-from arcwise.evaluation.search import BLOCK, nearest, sides
+from arcwise.evaluation.nearest import BLOCK, nearest, unit_rows
 
 if TYPE_CHECKING:
     from scipy import sparse
 
-_ROWS = 2**13  # pictures whose neighbours' neighbours are looked at together
+_ROWS = 2**13  # images whose neighbours' neighbours are computed together
 
 
 @dataclass(frozen=True)
 class QueryExpansion:
-    """A query becomes the sum of itself and what it finds, each weighted by its similarity^alpha.
+    """Each query becomes its sum with its neighbours, weighted by their similarity^alpha.
 
     alpha = 0 is average query expansion (Chum et al., ICCV 2007), alpha > 0 alpha-QE (Radenović et
-    al., TPAMI 2019, section 3.5). What is found at a right angle or farther has similarity 0.
+    al., TPAMI 2019, section 3.5). Neighbours at a right angle or farther have weight 0.
 
     Attributes:
-        k: how many of the nearest are taken in.
+        k: number of neighbours.
         alpha: power of the similarity.
     """
 
@@ -43,32 +43,34 @@ class QueryExpansion:
         Database-side augmentation is the same for the gallery: `expand(gallery)`.
 
         Args:
-            queries: (Q, D) embeddings; scaled to unit length here.
-            gallery: (G, D) embeddings; each query is searched among the others where it is missing.
+            queries: (Q, D) embeddings, scaled to unit length.
+            gallery: (G, D) embeddings; by default the other queries.
 
         Raises:
-            ArcwiseError: there is nothing to search in, or bad input.
+            ArcwiseError: one embedding and no gallery, or bad input.
         """
-        asked, searched = sides(queries, gallery)
-        if len(searched) == 1 and gallery is None:
+        unit_queries, unit_gallery = unit_rows(queries, gallery)
+        if len(unit_gallery) == 1 and gallery is None:
             raise ArcwiseError("one embedding and no gallery, expected others to expand it by")
-        found, cosine, _ = nearest(asked, searched, self.k, alone=gallery is None)
+        neighbours, cosine, _ = nearest(
+            unit_queries, unit_gallery, self.k, leave_one_out=gallery is None
+        )
         weight = np.maximum(cosine, 0.0) ** np.float32(self.alpha)
-        total = asked.copy()
-        for place in range(found.shape[1]):
-            total += weight[:, place, None] * searched[found[:, place]]
-        return sides(total, None)[0]
+        total = unit_queries.copy()
+        for place in range(neighbours.shape[1]):
+            total += weight[:, place, None] * unit_gallery[neighbours[:, place]]
+        return unit_rows(total, None)[0]
 
 
 @dataclass(frozen=True)
 class KReciprocal:
-    """Two pictures are near when they share those neighbours who hold them for neighbours too.
+    """Re-ranking by shared k-reciprocal neighbours.
 
     Zhong et al., CVPR 2017: k-reciprocal neighbours R (equation 3), expanded by the nearer ones'
     (equation 5); V of exp(-d) on them (equation 7); V averaged over the nearest (equation 11); and
     d* = (1 - λ) Jaccard distance of V + λ d (equations 10 and 12). As in the authors' code, d is
-    the squared distance over the largest of its row, so that λ weighs two numbers of one size; a
-    picture is the first of its own neighbours; and neighbourhoods are those of queries and gallery
+    the squared distance over the largest of its row, so that λ weighs two numbers of one size; an
+    image is the first of its own neighbours; and neighbourhoods are those of queries and gallery
     together. λ = 1 leaves the order of the cosines as it is.
 
     Attributes:
@@ -91,17 +93,17 @@ class KReciprocal:
         """Return the neighbourhoods of queries and gallery, sparse, ready to give distances.
 
         Args:
-            queries: (Q, D) embeddings; scaled to unit length here.
+            queries: (Q, D) embeddings, scaled to unit length.
             gallery: (G, D) embeddings; the queries themselves where it is missing.
 
         Raises:
             ArcwiseError: fewer than two embeddings, or bad input.
         """
-        asked, searched = sides(queries, gallery)
-        every = asked if gallery is None else np.concatenate([asked, searched])
+        unit_queries, unit_gallery = unit_rows(queries, gallery)
+        every = unit_queries if gallery is None else np.concatenate([unit_queries, unit_gallery])
         if len(every) == 1:
             raise ArcwiseError("one embedding, expected at least two to have neighbours")
-        others, _, lowest = nearest(every, every, max(self.k1, self.k2 - 1), alone=True)
+        others, _, lowest = nearest(every, every, max(self.k1, self.k2 - 1), leave_one_out=True)
         near = np.column_stack([np.arange(len(every)), others])
         reach = 2.0 - 2.0 * lowest.astype(np.float64)
         reach[reach <= 0] = 1.0  # all of them are one point
@@ -110,9 +112,9 @@ class KReciprocal:
         shares = _shares(_expanded(wide, narrow), every, reach)
         close = near[:, : self.k2]
         shares = (_graph(close) @ shares) / close.shape[1]
-        own = len(asked)
+        own = len(unit_queries)
         return Reranked(
-            asked, searched, reach[:own], shares[:own],
+            unit_queries, unit_gallery, reach[:own], shares[:own],
             shares[0 if gallery is None else own :].tocsc(), self.lam,
         )  # fmt: skip
 
@@ -125,16 +127,16 @@ class Reranked:
         queries: (Q, D) float32 unit rows.
         gallery: (G, D) float32 unit rows.
         reach: (Q,) each query's largest squared distance.
-        asked: (Q, M) sparse rows that sum to 1: V of each query on all M pictures.
-        held: (G, M) the same of the gallery, by columns.
+        query_shares: (Q, M) sparse rows that sum to 1: V of each query on all M images.
+        gallery_shares: (G, M) the same of the gallery, by columns.
         lam: weight of the distance itself.
     """
 
     queries: np.ndarray
     gallery: np.ndarray
     reach: np.ndarray
-    asked: sparse.csr_array
-    held: sparse.csc_array
+    query_shares: sparse.csr_array
+    gallery_shares: sparse.csc_array
     lam: float
 
     def distance(self, rows: np.ndarray) -> np.ndarray:
@@ -143,7 +145,9 @@ class Reranked:
 
         cosine = (self.queries[rows] @ self.gallery.T).astype(np.float64)
         plain = (2.0 - 2.0 * cosine) / self.reach[rows, None]
-        shared = _shared(sparse.csr_array(self.asked[rows]), self.held, len(self.gallery))
+        shared = _shared(
+            sparse.csr_array(self.query_shares[rows]), self.gallery_shares, len(self.gallery)
+        )
         # Rows that sum to 1: the larger of each pair sum to 2 less what the smaller ones do.
         return (1.0 - self.lam) * (1.0 - shared / (2.0 - shared)) + self.lam * plain
 
@@ -205,23 +209,23 @@ def _shares(near: sparse.csr_array, unit: np.ndarray, reach: np.ndarray) -> spar
     return sparse.csr_array((weight, (row, column)), shape=near.shape)
 
 
-def _shared(asked: sparse.csr_array, held: sparse.csc_array, entries: int) -> np.ndarray:
-    """Return (B, G) sums of the smaller of each two shares, rows of (B, M) beside rows of (G, M).
+def _shared(queries: sparse.csr_array, gallery: sparse.csc_array, entries: int) -> np.ndarray:
+    """Return (B, G) sums of the smaller of each two shares, for rows of (B, M) and rows of (G, M).
 
-    Only columns where both have a share are looked at.
+    Only columns where both have a share are visited.
     """
-    queries = len(asked.indptr) - 1
-    total = np.zeros(queries * entries)
-    row = np.repeat(np.arange(queries) * entries, np.diff(asked.indptr))
-    counts = np.diff(held.indptr)[asked.indices]
+    count = len(queries.indptr) - 1
+    total = np.zeros(count * entries)
+    row = np.repeat(np.arange(count) * entries, np.diff(queries.indptr))
+    counts = np.diff(gallery.indptr)[queries.indices]
     for part in _chunks(counts):
         times = counts[part]
-        first = held.indptr[asked.indices[part]] - (np.cumsum(times) - times)
+        first = gallery.indptr[queries.indices[part]] - (np.cumsum(times) - times)
         place = np.arange(times.sum()) + np.repeat(first, times)
-        smaller = np.minimum(np.repeat(asked.data[part], times), held.data[place])
-        cell = np.repeat(row[part], times) + held.indices[place]
+        smaller = np.minimum(np.repeat(queries.data[part], times), gallery.data[place])
+        cell = np.repeat(row[part], times) + gallery.indices[place]
         total += np.bincount(cell, smaller, minlength=len(total))
-    return total.reshape(queries, entries)
+    return total.reshape(count, entries)
 
 
 def _chunks(counts: np.ndarray) -> Iterator[slice]:

@@ -1,4 +1,4 @@
-"""Search by example: is the nearest one of the same identity, and are all the others near too?"""
+"""Retrieval: recall@k, R-precision and MAP@R of a search by cosine (Musgrave et al., ECCV 2020)."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
 from arcwise.evaluation.intervals import DRAWS, Rate, mean_over_identities
+from arcwise.evaluation.nearest import BLOCK, unit_rows
 from arcwise.evaluation.rerank import KReciprocal, QueryExpansion
-from arcwise.evaluation.search import BLOCK, sides
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Retrieval:
-    """What retrieval measured; prints itself. Intervals are 95 %, from drawing identities.
+    """The result of retrieval; prints itself. Intervals are 95 %, from drawing identities.
 
-    Every measure follows from the places of the right answers, R of them for a query.
+    Every metric follows from the ranks of the right answers, R of them for a query.
 
     Attributes:
-        ranks: (A,) int64 place of every right answer, 1 is the nearest; ascending, query by query.
+        ranks: (A,) int64 rank of every right answer, 1 is the nearest; ascending, query by query.
         answers: (Q,) int64 how many of them are each query's: its R.
         owner: (Q,) int64, the query's identity.
         left_out: queries that have no right answer to find, and are therefore not counted.
-        gallery: pictures searched in.
+        gallery: number of images in the gallery.
         draws: bootstrap samples.
         seed: of the bootstrap.
     """
@@ -44,12 +44,12 @@ class Retrieval:
 
     @property
     def rank(self) -> np.ndarray:
-        """(Q,) place of the first right answer."""
+        """(Q,) rank of the first right answer."""
         return self.ranks[self._starts]
 
     @property
     def precision_at_1(self) -> Rate:
-        """How often the nearest is right; the same number as `recall_at(1)`."""
+        """Share of queries whose nearest neighbour is right; equal to `recall_at(1)`."""
         return self.recall_at(1)
 
     @property
@@ -98,8 +98,8 @@ class Retrieval:
     def __str__(self) -> str:
         return "\n".join(
             [
-                f"retrieval: {self.queries} queries in {self.gallery} pictures"
-                f" ({self.left_out} left out: no other picture of theirs)",
+                f"retrieval: {self.queries} queries in {self.gallery} images"
+                f" ({self.left_out} left out: no other image of theirs)",
                 f"  recall@1    {self.recall_at(1)}",
                 f"  recall@5    {self.recall_at(5)}",
                 f"  R-precision {self.r_precision}",
@@ -124,43 +124,43 @@ def retrieval(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Retrieval:
-    """Return how well a search by cosine finds the other pictures of an identity.
+    """Return how well a search by cosine ranks the other images of an identity.
 
     Without a gallery every embedding is searched among all others. Of equal similarities the wrong
     one comes first, so that duplicates and a collapsed model gain nothing by their order.
 
     Args:
-        embeddings: (N, D) queries; scaled to unit length here.
+        embeddings: (N, D) queries; scaled to unit length.
         ids: (N,) identities.
-        gallery: (G, D) embeddings to search in; the queries themselves where it is not given.
+        gallery: (G, D) embeddings to search in; by default the queries themselves.
         gallery_ids: (G,) identities.
         media: (N,) which medium (video, burst, web page) each query is from. What the gallery has
             of the same medium is a near-duplicate, neither right nor wrong: it is left out of that
-            query's ranking, not of what expands or re-ranks it. A picture that has no duplicates
+            query's ranking, not of what expands or re-ranks it. An image that has no duplicates
             has a medium of its own.
         gallery_media: (G,) the gallery's media.
-        expand: how queries are expanded by what a first search finds; the gallery stays.
-        rerank: how similarities are replaced by what the neighbourhoods say.
+        expand: query expansion by a first search; the gallery stays.
+        rerank: re-ranking by neighbourhoods.
         draws: bootstrap samples.
         seed: of the bootstrap.
 
     Raises:
-        ArcwiseError: no query has anything to find; or bad input.
+        ArcwiseError: no query has another image of its identity; or bad input.
     """
     if (gallery is None) != (gallery_ids is None):
         raise ArcwiseError("one of gallery and gallery_ids is missing, expected both or neither")
     alone = gallery is None
-    queries, searched = sides(embeddings, gallery)
-    owner, held = _codes("ids", ids, len(queries), gallery_ids, len(searched))
-    medium, held_medium = _media(media, gallery_media, len(queries), len(searched), alone)
-    answers = _occurrences(owner, held) - _occurrences(
-        np.stack([owner, medium], axis=1), np.stack([held, held_medium], axis=1)
+    queries, unit_gallery = unit_rows(embeddings, gallery)
+    owner, gallery_codes = _codes("ids", ids, len(queries), gallery_ids, len(unit_gallery))
+    medium, gallery_medium = _media(media, gallery_media, len(queries), len(unit_gallery), alone)
+    answers = _occurrences(owner, gallery_codes) - _occurrences(
+        np.stack([owner, medium], axis=1), np.stack([gallery_codes, gallery_medium], axis=1)
     )
-    asked = np.flatnonzero(answers)
-    if not len(asked):
+    counted = np.flatnonzero(answers)
+    if not len(counted):
         raise ArcwiseError(
-            f"none of {len(queries)} queries has a picture of its own identity to find, "
-            "expected some: at least one identity with two pictures, not of one medium"
+            f"none of {len(queries)} queries has an image of its own identity to find, "
+            "expected some: at least one identity with two images, not of one medium"
         )
 
     if expand is not None:
@@ -168,22 +168,28 @@ def retrieval(
         embeddings, gallery = queries, embeddings if gallery is None else gallery
     reranked = None if rerank is None else rerank.fit(embeddings, gallery)
     ranks = []
-    for part in np.split(asked, range(0, len(asked), max(1, BLOCK // len(searched)))[1:]):
-        score = queries[part] @ searched.T if reranked is None else -reranked.distance(part)
-        same = owner[part, None] == held
-        ranks.append(_ranks(score, same, medium[part, None] == held_medium))
+    for part in np.split(counted, range(0, len(counted), max(1, BLOCK // len(unit_gallery)))[1:]):
+        score = queries[part] @ unit_gallery.T if reranked is None else -reranked.distance(part)
+        same = owner[part, None] == gallery_codes
+        ranks.append(_ranks(score, same, medium[part, None] == gallery_medium))
     return Retrieval(
-        np.concatenate(ranks), answers[asked], owner[asked], len(queries) - len(asked),
-        len(searched), draws, seed,
+        np.concatenate(ranks), answers[counted], owner[counted], len(queries) - len(counted),
+        len(unit_gallery), draws, seed,
     )  # fmt: skip
 
 
 def _codes(
-    name: str, asked: inputs.Identities, queries: int, held: inputs.Identities | None, entries: int
+    name: str,
+    query_ids: inputs.Identities,
+    queries: int,
+    gallery_ids: inputs.Identities | None,
+    entries: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (Q,) and (G,) int64 numbers, the same for the same name; one side twice alone."""
-    own = inputs.identities(name, asked, queries)
-    other = own if held is None else inputs.identities(f"gallery_{name}", held, entries)
+    own = inputs.identities(name, query_ids, queries)
+    other = (
+        own if gallery_ids is None else inputs.identities(f"gallery_{name}", gallery_ids, entries)
+    )
     both = inputs.codes(name, np.concatenate([own, other]), queries + entries)
     return both[:queries], both[queries:]
 
@@ -195,13 +201,13 @@ def _media(
     entries: int,
     alone: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (Q,) and (G,) int64 media: what has the query's own is left out of its ranking."""
+    """Return (Q,) and (G,) int64 media; the query's own medium is left out of its ranking."""
     if media is not None and (gallery_media is None) == alone:
-        for given in (media, () if gallery_media is None else gallery_media):
-            if lacking := int(np.sum(np.asarray(given, dtype=str) == "")):
+        for labels in (media, () if gallery_media is None else gallery_media):
+            if lacking := int(np.sum(np.asarray(labels, dtype=str) == "")):
                 raise ArcwiseError(
-                    f"{lacking} of {len(given)} pictures have no medium, expected one each: a "
-                    "picture with no duplicates has one of its own"
+                    f"{lacking} of {len(labels)} images have no medium, expected one each: an "
+                    "image with no duplicates has one of its own"
                 )
         return _codes("media", media, queries, gallery_media, entries)
     if media is not None or gallery_media is not None:
@@ -210,15 +216,15 @@ def _media(
             if alone
             else "one of media and gallery_media is missing, expected both or neither"
         )
-    if alone:  # nothing but the query itself
+    if alone:  # only the query itself is left out
         return np.arange(queries), np.arange(entries)
     return np.full(queries, -1), np.full(entries, -2)
 
 
-def _occurrences(asked: np.ndarray, held: np.ndarray) -> np.ndarray:
+def _occurrences(rows: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Return (Q,) how often each row of the one occurs in the other; (Q, …) and (G, …) int64."""
-    both = np.unique(np.concatenate([asked, held]), axis=0, return_inverse=True)[1].reshape(-1)
-    return np.bincount(both[len(asked) :], minlength=int(both.max()) + 1)[both[: len(asked)]]
+    both = np.unique(np.concatenate([rows, table]), axis=0, return_inverse=True)[1].reshape(-1)
+    return np.bincount(both[len(rows) :], minlength=int(both.max()) + 1)[both[: len(rows)]]
 
 
 def _ranks(score: np.ndarray, same: np.ndarray, absent: np.ndarray) -> np.ndarray:
@@ -242,5 +248,5 @@ def _ranks(score: np.ndarray, same: np.ndarray, absent: np.ndarray) -> np.ndarra
 
 def _neighbours(k: int) -> int:
     if k < 1:
-        raise ArcwiseError(f"k is {k}, expected 1 or more: how many neighbours may be looked at")
+        raise ArcwiseError(f"k is {k}, expected 1 or more: a number of neighbours")
     return k

@@ -1,4 +1,4 @@
-"""Scored pairs: what verification is measured on, checked once."""
+"""Scored pairs, checked: the input of verification."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from arcwise.evaluation import inputs
 
 
 @dataclass(frozen=True)
-class People:
-    """Whose pictures the pairs are.
+class PairIdentities:
+    """The identities of both sides of N pairs.
 
     Attributes:
         names: (I,) the identities, ascending.
@@ -32,18 +32,18 @@ class Pairs:
     Attributes:
         similarity: (N,) finite scores, higher is closer.
         same: (N,) bool, some of both kinds.
-        people: whose they are; None when that is unknown.
+        identities: of both sides; None where they are unknown.
     """
 
     similarity: np.ndarray
     same: np.ndarray
-    people: People | None
+    identities: PairIdentities | None
 
     def weight(self, times: np.ndarray) -> np.ndarray:
         """Return (N,) how often each pair counts when identities (I,) count so many times."""
-        if self.people is None:
+        if self.identities is None:
             raise ArcwiseError("the pairs' identities are unknown, expected ids_a and ids_b")
-        first, second = times[self.people.first], times[self.people.second]
+        first, second = times[self.identities.first], times[self.identities.second]
         return np.where(self.same, first, first * second)
 
 
@@ -53,23 +53,23 @@ def scored_pairs(
     ids_a: inputs.Identities | None = None,
     ids_b: inputs.Identities | None = None,
 ) -> Pairs:
-    """Return the pairs, checked.
+    """Return checked pairs.
 
     Raises:
         ArcwiseError: lengths differ, a score is not finite, all pairs are of one kind, or the
             identities contradict `same`.
     """
     scores = inputs.scores("similarity", similarity, 1)
-    truth = _truth(same, len(scores))
+    truth = _checked_same(same, len(scores))
     if (ids_a is None) != (ids_b is None):
         raise ArcwiseError("one of ids_a and ids_b is missing, expected both or neither")
     if ids_a is None or ids_b is None:
         return Pairs(scores, truth, None)
-    return Pairs(scores, truth, _people(ids_a, ids_b, truth))
+    return Pairs(scores, truth, _pair_identities(ids_a, ids_b, truth))
 
 
-def _truth(same: np.ndarray, count: int) -> np.ndarray:
-    """Return (N,) bool, refused when all pairs are of one kind."""
+def _checked_same(same: np.ndarray, count: int) -> np.ndarray:
+    """Return `same` as (N,) bool; raise where all pairs are of one kind."""
     truth = np.asarray(same)
     if truth.shape != (count,):
         raise ArcwiseError(f"same has shape {truth.shape}, expected ({count},): one for each score")
@@ -86,8 +86,10 @@ def _truth(same: np.ndarray, count: int) -> np.ndarray:
     return truth
 
 
-def _people(ids_a: inputs.Identities, ids_b: inputs.Identities, truth: np.ndarray) -> People:
-    """Return the identities of both sides, refused where they contradict `same`."""
+def _pair_identities(
+    ids_a: inputs.Identities, ids_b: inputs.Identities, truth: np.ndarray
+) -> PairIdentities:
+    """Return the identities of both sides; raise where they contradict `same`."""
     count = len(truth)
     sides = [inputs.identities("ids_a", ids_a, count), inputs.identities("ids_b", ids_b, count)]
     names, joint = inputs.numbered(np.concatenate(sides))
@@ -98,4 +100,4 @@ def _people(ids_a: inputs.Identities, ids_b: inputs.Identities, truth: np.ndarra
             f"pair {wrong[0]} has identities {sides[0][wrong[0]]!s} and {sides[1][wrong[0]]!s} and "
             f"same={bool(truth[wrong[0]])}, expected them to agree ({len(wrong)} such pairs)"
         )
-    return People(names, first, second)
+    return PairIdentities(names, first, second)

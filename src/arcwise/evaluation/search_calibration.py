@@ -1,6 +1,6 @@
-"""Thresholds for searches: how rarely an unknown image is answered, in galleries of one size.
+"""Thresholds for searches at stated false-positive identification rates, by size of the gallery.
 
-The rate that is kept is the mean over all galleries of G identities with M templates each
+The rate is the mean over all galleries of G identities with M templates each
 (`gallery_mean`). The interval is that of one gallery of other identities (`gallery_draws`).
 """
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
-from arcwise.evaluation.gallery_draws import spread
-from arcwise.evaluation.gallery_mean import Searched
+from arcwise.evaluation.gallery_bootstrap import gallery_rates
+from arcwise.evaluation.gallery_mean import ProbeSimilarities
 from arcwise.evaluation.intervals import DRAWS, Rate
 from arcwise.evaluation.search_threshold import SearchThreshold
 from arcwise.evaluation.thresholds import just_above, resolved
@@ -22,7 +22,7 @@ FPIRS = (0.1, 0.05, 0.01, 0.001)
 TEMPLATES = (1, 2, 5, 10)
 
 _KEPT = 2**23  # similarities kept; with more, some of the images are searched with
-_FEWEST = 2**12  # similarities not halved further when a rate is looked for
+_FEWEST = 2**12  # similarities not halved further in the search for a threshold
 _SAMPLE = 2**18  # pairs that the first guess of a floor is taken from
 _LEAST = 6  # identities with so many images that more than one template is measured with
 _REACH = 3.0  # the floor is so low that this many times the largest rate is kept
@@ -47,17 +47,17 @@ def calibrate_search(
     images are searched with.
 
     Args:
-        embeddings: (N, D) embeddings; scaled to unit length here.
+        embeddings: (N, D) embeddings, scaled to unit length.
         ids: (N,) identities, none of them used in training.
         fpirs: false-positive identification rates, above 0 and below 1.
-        gallery_size: identities enrolled, G; half of those with M images where it is not given.
-        templates: images enrolled of each, M; all that it has where it is not given.
+        gallery_size: identities enrolled, G; by default half of those with M images.
+        templates: images enrolled of each, M; by default all that it has.
         seed: of the draws, and of the images searched with where not all are.
         draws: galleries drawn, and draws of identities.
 
     Raises:
         ArcwiseError: fewer than two identities, too few with M images, a gallery that leaves
-            nobody unknown, or bad input.
+            none unknown, or bad input.
     """
     return calibrate_searches(
         embeddings, ids, fpirs, [(gallery_size, templates)], seed=seed, draws=draws
@@ -76,7 +76,7 @@ def calibrate_searches(
     """Return the thresholds of `calibrate_search` for several kinds of galleries.
 
     Args:
-        embeddings: (N, D) embeddings; scaled to unit length here.
+        embeddings: (N, D) embeddings, scaled to unit length.
         ids: (N,) identities, none of them used in training.
         fpirs: false-positive identification rates, above 0 and below 1.
         galleries: identities and templates of each kind, (G, M); the `usual_galleries` where they
@@ -99,7 +99,7 @@ def calibrate_searches(
         raise ArcwiseError("galleries is empty, expected one or more pairs (G, M)")
     rates = inputs.rates("fpirs", fpirs)
     searched = _search(unit, codes, max(rates), kinds, seed)
-    levels = _levels(searched.of_others())
+    levels = _levels(searched.impostors_only())
     return tuple(
         _calibrated(searched, levels, rate, gallery, templates, seed, draws)
         for gallery, templates in kinds
@@ -117,18 +117,18 @@ def search_rates(
     seed: int = 0,
     draws: int = DRAWS,
 ) -> tuple[Rate, Rate | None]:
-    """Return the false-positive and the detection rate of a threshold found elsewhere.
+    """Return the false-positive and the detection rate of a given threshold.
 
     Both are means over all galleries of G identities with M templates each, as in
     `calibrate_search`, with the interval of one gallery. The detection rate is None where no
     identity has M images and one more.
 
     Args:
-        embeddings: (N, D) embeddings; scaled to unit length here.
+        embeddings: (N, D) embeddings, scaled to unit length.
         ids: (N,) identities, none of them used in training.
         threshold: cosine from which on a search answers.
-        gallery_size: identities enrolled, G; half of those with M images where it is not given.
-        templates: images enrolled of each, M; all that it has where it is not given.
+        gallery_size: identities enrolled, G; by default half of those with M images.
+        templates: images enrolled of each, M; by default all that it has.
         seed: of the draws.
         draws: galleries drawn, and draws of identities.
 
@@ -139,9 +139,9 @@ def search_rates(
     codes = inputs.codes("ids", ids, len(unit))
     gallery = gallery_of(np.bincount(codes), gallery_size, templates)
     draws, threshold = inputs.whole("draws", draws), inputs.real("threshold", threshold)
-    searched = Searched.of(unit, codes, np.arange(len(unit)), threshold).above(threshold)
-    found = spread(searched, gallery, templates, draws, seed)
-    return found.fpir, found.dir
+    searched = ProbeSimilarities.of(unit, codes, np.arange(len(unit)), threshold).above(threshold)
+    measured = gallery_rates(searched, gallery, templates, draws, seed)
+    return measured.fpir, measured.dir
 
 
 def usual_galleries(
@@ -149,9 +149,9 @@ def usual_galleries(
 ) -> list[tuple[int, int]]:
     """Return the kinds of galleries (G, M) that so many identities can be measured in.
 
-    1, 2, 5 and 10 templates, and 10, 30, 100, ... identities as far as somebody with so many images
-    is left to be unknown; half of these and all but one, too. More than one template takes at least
-    six such identities.
+    1, 2, 5 and 10 templates, and 10, 30, 100, ... identities as long as one with so
+    many images is left to be unknown. Also half of these and all but one. More than one template
+    takes at least six such identities.
 
     Args:
         sizes: (I,) images of each identity.
@@ -175,11 +175,11 @@ def usual_galleries(
 
 
 def gallery_of(sizes: np.ndarray, gallery_size: int | None, templates: int | None) -> int:
-    """Return G, if so many identities can be enrolled with somebody left to be unknown.
+    """Return G, checked: so many identities can be enrolled with one left to be unknown.
 
     Args:
         sizes: (I,) images of each identity.
-        gallery_size: G; half of the identities that have M images where it is not given.
+        gallery_size: G; by default half of the identities that have M images.
         templates: M; None for all images of each.
 
     Raises:
@@ -189,25 +189,25 @@ def gallery_of(sizes: np.ndarray, gallery_size: int | None, templates: int | Non
         inputs.positive("templates", templates)
     if gallery_size is not None:
         inputs.whole("gallery_size", gallery_size)
-    people, images = len(sizes), int(sizes.sum())
-    if people < 2:
+    identities, images = len(sizes), int(sizes.sum())
+    if identities < 2:
         raise ArcwiseError(
-            f"{images} image(s) of {people} identity, expected at least two identities: "
+            f"{images} image(s) of {identities} identity, expected at least two identities: "
             "an unknown image is searched among other identities"
         )
     able = int(np.count_nonzero(sizes >= (templates or 1)))
-    most = able if able < people else able - 1
+    most = able if able < identities else able - 1
     if most < 1:
         raise ArcwiseError(
-            f"{able} of {people} identities have {templates} images, expected at least one: "
-            "ask for fewer templates an identity, or bring more images"
+            f"{able} of {identities} identities have {templates} images, expected at least one: "
+            "give fewer templates an identity, or more images"
         )
     gallery = max(1, min(most, able // 2)) if gallery_size is None else gallery_size
     if not 1 <= gallery <= most:
         few = "" if templates is None else f" with {templates} image(s) or more"
         raise ArcwiseError(
             f"a gallery of {gallery} identities out of {able}{few}, expected 1 to {most}: "
-            "whoever is searched for must not be in it. Bring more identities for a larger one"
+            "the unknown identity must not be in it. A larger one needs more identities"
         )
     return gallery
 
@@ -218,7 +218,7 @@ def _search(
     rate: float,
     kinds: Sequence[tuple[int, int | None]],
     seed: int,
-) -> Searched:
+) -> ProbeSimilarities:
     """Return the similarities of unknown images that decide rates up to this one.
 
     The floor is lowered until several times the rate would be answered there, in the galleries that
@@ -239,28 +239,28 @@ def _search(
         if kept * len(unit) > _KEPT:
             part = generator.choice(len(unit), max(1, int(_KEPT / kept)), replace=False)
             probes = np.sort(part)
-        searched = Searched.of(unit, codes, probes, floor)
-        answered = 1 - float(searched.silence(*smallest).mean())
+        searched = ProbeSimilarities.of(unit, codes, probes, floor)
+        answered = 1 - float(searched.no_match(*smallest).mean())
         if every or answered >= min(0.99, _REACH * rate):
             return searched
         share *= 1.5
 
 
 def _calibrated(
-    searched: Searched,
-    levels: list[Searched],
+    searched: ProbeSimilarities,
+    levels: list[ProbeSimilarities],
     rate: float,
     gallery: int,
     templates: int | None,
     seed: int,
     draws: int,
 ) -> SearchThreshold:
-    """Return the threshold of one rate, with what it keeps and finds."""
+    """Return the threshold of one rate, with its rates and intervals."""
     threshold = _lowest(levels, rate, gallery, templates)
     if not resolved(rate, len(searched.probe)):
-        draws = 0  # nothing is known of such a rate
-    found = spread(searched.above(threshold), gallery, templates, draws, seed)
-    least, most = found.ratio
+        draws = 0  # no interval for such a rate
+    measured = gallery_rates(searched.above(threshold), gallery, templates, draws, seed)
+    least, most = measured.ratio
     low = -1.0 if least <= 0 else _lowest(levels, rate / least, gallery, templates)
     if low <= just_above(np.float32(searched.floor)):  # it lies below what was kept
         low = -1.0
@@ -269,8 +269,8 @@ def _calibrated(
         rate,
         threshold,
         (low, high),
-        found.fpir,
-        found.dir,
+        measured.fpir,
+        measured.dir,
         gallery=gallery,
         templates=templates,
         probes=len(searched.probe),
@@ -278,10 +278,10 @@ def _calibrated(
     )
 
 
-def _levels(searched: Searched) -> list[Searched]:
-    """Return the similarities above higher and higher floors, each half as many; the fewest first.
+def _levels(searched: ProbeSimilarities) -> list[ProbeSimilarities]:
+    """Return the similarities above rising floors, each half as many, the fewest first.
 
-    A rate is looked for in the first that is enough for it.
+    The threshold of a rate is searched in the first that reaches it.
     """
     levels = [searched]
     while (count := len(levels[0].similarity)) > _FEWEST:
@@ -293,12 +293,14 @@ def _levels(searched: Searched) -> list[Searched]:
     return levels
 
 
-def _lowest(levels: list[Searched], rate: float, gallery: int, templates: int | None) -> float:
+def _lowest(
+    levels: list[ProbeSimilarities], rate: float, gallery: int, templates: int | None
+) -> float:
     """Return the lowest threshold that keeps the rate, among those above the floor."""
     allowed = rate * (1 + 1e-9)
 
-    def answered(kept: Searched) -> float:
-        return 1 - float(kept.silence(gallery, templates).mean())
+    def answered(kept: ProbeSimilarities) -> float:
+        return 1 - float(kept.no_match(gallery, templates).mean())
 
     searched = next((level for level in levels if answered(level) > allowed), levels[-1])
     scores = np.unique(searched.similarity)

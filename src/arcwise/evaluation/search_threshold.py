@@ -1,11 +1,12 @@
-"""The threshold of a search, and what was measured of it."""
+"""The threshold of a search, its measured rates, and a sentence that describes them."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 
+from arcwise.evaluation.inputs import dataclass_from
 from arcwise.evaluation.intervals import Rate
-from arcwise.evaluation.plain import from_plain
 from arcwise.evaluation.thresholds import resolved
 
 
@@ -56,7 +57,7 @@ class SearchThreshold:
         threshold: float,
         ends: tuple[float, float],
         fpir: Rate,
-        found: Rate | None,
+        detection: Rate | None,
         *,
         gallery: int,
         templates: int | None,
@@ -66,11 +67,11 @@ class SearchThreshold:
         """Return the threshold that keeps a rate, with its intervals around it.
 
         Args:
-            rate: the false-positive rate asked for.
-            threshold: that keeps it.
-            ends: of the threshold's interval.
+            rate: the requested false-positive rate.
+            threshold: the similarity that keeps it.
+            ends: lower and upper end of the threshold's interval.
             fpir: the rate at the threshold, with its interval.
-            found: the detection rate, with its interval; None where it was not measured.
+            detection: the detection rate, with its interval; None where it was not measured.
             gallery: identities enrolled, G.
             templates: templates of each, M; None for all images of each.
             probes: unknown images searched with.
@@ -88,9 +89,9 @@ class SearchThreshold:
             resolved=resolved(rate, probes),
             probes=probes,
             identities=identities,
-            dir=None if found is None else float(found),
-            dir_low=None if found is None else found.low,
-            dir_high=None if found is None else found.high,
+            dir=None if detection is None else float(detection),
+            dir_low=None if detection is None else detection.low,
+            dir_high=None if detection is None else detection.high,
         )
 
     def as_dict(self) -> dict[str, float | int | bool | None]:
@@ -102,28 +103,78 @@ class SearchThreshold:
         """Return the threshold that `as_dict` described.
 
         One from before templates were counted was measured with all the images of each identity:
-        it holds for one template each, at least, and says nothing of how many are found.
+        it holds for at least one template each, and has no detection rate.
 
         Raises:
             ArcwiseError: a key is unknown or missing, or a value is of another kind.
         """
-        if isinstance(values, dict) and values.keys() == _BEFORE:
-            unknown = {"fpir_low": 0.0, "fpir_high": 1.0, "dir_low": None, "dir_high": None}
-            values = {**values, "templates": 1, "dir": None, **unknown}
-        return from_plain(cls, values, "a search threshold")
+        if isinstance(values, dict) and values.keys() == _KEYS_BEFORE_TEMPLATES:
+            intervals = {"fpir_low": 0.0, "fpir_high": 1.0, "dir_low": None, "dir_high": None}
+            values = {**values, "templates": 1, "dir": None, **intervals}
+        return dataclass_from(cls, values, "a search threshold")
 
     def __str__(self) -> str:
         mark = "" if self.resolved else ", NOT RESOLVED: too few images for this rate"
-        found = "" if self.dir is None else f", finds {self.dir:.2%} of enrolled ones"
+        detection = "" if self.dir is None else f", finds {self.dir:.2%} of enrolled ones"
         each = {None: "with all their images", 1: "with 1 template each"}.get(
             self.templates, f"with {self.templates} templates each"
         )
         return (
             f"FPIR {self.fpir:g} in a gallery of {self.gallery} identities {each}: similarity >= "
-            f"{self.threshold:.4f} [{self.low:.4f}, {self.high:.4f}]{found}{mark}"
+            f"{self.threshold:.4f} [{self.low:.4f}, {self.high:.4f}]{detection}{mark}"
         )
 
 
-_BEFORE = {field.name for field in fields(SearchThreshold)} - {
+_KEYS_BEFORE_TEMPLATES = {field.name for field in fields(SearchThreshold)} - {
     "templates", "fpir_low", "fpir_high", "dir_low", "dir_high",
 }  # fmt: skip
+
+
+def describe_search(
+    detection: tuple[float, float, float] | None,
+    answered: tuple[float, float, float] | None,
+    *,
+    at_most: bool = False,
+) -> str:
+    """Return a sentence of counts: images of enrolled identities found, other images answered.
+
+    For instance: of 100 images of enrolled identities about 62 are found (50 to 71), of 100 others
+    about 5 get an answer (2 to 9).
+
+    Args:
+        detection: the detection rate with both ends of its interval; None where not measured.
+        answered: the false-positive rate with both ends of its interval; None where not measured.
+        at_most: the false-positive rate is a bound.
+    """
+    parts = []
+    if detection is not None:
+        enrolled = _counted(detection, "images of enrolled identities")
+        parts.append(f"{enrolled} are found{_ends(detection)}")
+    if answered is not None and at_most:
+        parts.append(f"{_counted(answered, 'others')} or fewer get an answer{_ends(answered)}")
+    elif answered is not None:
+        parts.append(f"{_counted(answered, 'others')} get an answer{_ends(answered)}")
+    return ", ".join(parts)
+
+
+def _counted(rate: tuple[float, float, float], noun: str) -> str:
+    return f"of {_whole(rate[0]):,} {noun} about {_count(rate[0], rate[0])}"
+
+
+def _ends(rate: tuple[float, float, float]) -> str:
+    value, low, high = rate
+    if low <= 0 and high >= 1:
+        return " (interval not known)"
+    return f" ({_count(low, value)} to {_count(high, value)})"
+
+
+def _whole(rate: float) -> int:
+    """Return the smallest power of ten, from 100, of which the rate is one or more."""
+    return 100 if rate <= 0 else 10 ** max(2, math.ceil(-math.log10(rate) - 1e-9))
+
+
+def _count(rate: float, of: float) -> str:
+    """Return the count in as many as `_whole(of)`; with one digit more where it is below ten."""
+    count = rate * _whole(of)
+    rounded = round(count) if count >= 10 or abs(count - round(count)) < 0.05 else round(count, 1)
+    return f"{rounded:g}"

@@ -1,4 +1,4 @@
-"""Templates: many pictures of one person, some of them frames of a video, become one vector."""
+"""Templates: the embeddings of several images of one person pooled to one vector (IJB)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
 
-_BLOCK = 2**10  # pictures in one block: 4 MiB of float64 at 512 dimensions stay in the cache
+_BLOCK = 2**10  # images in one block: 4 MiB of float64 at 512 dimensions stay in the cache
 _CANCELLED = 1e-6  # of the lengths that were added: what is left of float32 features that cancel
 
 
 @dataclass(frozen=True, eq=False)
 class Templates:
-    """One vector a template.
+    """One vector for each template.
 
     Attributes:
         ids: (T,) the templates, sorted.
@@ -41,16 +41,16 @@ def pool(
     """Return the templates of IJB: frames averaged to media, media summed, scaled to unit length.
 
     A video counts as much as one still, whatever its number of frames. Sums are made in float64;
-    the order of the pictures does not matter beyond its rounding. The protocol of Whitelam et al.
+    the order of the images does not matter beyond its rounding. The protocol of Whitelam et al.
     (CVPRW 2017) as insightface's `ijb_evals.py` has it, whose best setting is N0D1F1: `flipped`
     and `detector_scores` given, the norm kept. (Its `use_norm_score=True` removes the norm; in the
     older `ijb_11.py` the same words keep it.)
 
     Args:
         features: (N, D) embeddings as the encoder gives them, not normalised.
-        templates: (N,) the template of each picture. One picture in two templates is two rows.
+        templates: (N,) the template of each image. One image in two templates is two rows.
         media: (N,) the still or video it comes from; frames of one video share it.
-        flipped: (N, D) embeddings of the mirrored pictures, added to `features`.
+        flipped: (N, D) embeddings of the mirrored images, added to `features`.
         detector_scores: (N,) how sure the face detector was; each feature is multiplied by it.
         keep_norm: whether a feature's length carries weight; without it every feature is scaled to
             unit length, after the flip and before the detector's score.
@@ -72,7 +72,7 @@ def pool(
     order = np.lexsort((source, code))
     ends = np.cumsum(np.bincount(code))
     vectors = np.empty((len(ids), rows.shape[1]), np.float32)
-    start = first = 0  # of the next picture in that order, and of its template
+    start = first = 0  # of the next image in that order, and of its template
     while first < len(ids):
         # Whole templates, at least one of them.
         last = max(first + 1, int(np.searchsorted(ends, start + _BLOCK, side="right")))
@@ -91,7 +91,7 @@ def pool(
         if len(empty):
             raise ArcwiseError(
                 f"template {ids[first + empty[0]]}: its features cancel or are all zero, so it has "
-                "no direction: leave it out, or weight its pictures otherwise"
+                "no direction: leave it out, or weight its images otherwise"
             )
         vectors[first:last] = total / length[:, None]
         start, first = int(ends[last - 1]), last
@@ -127,11 +127,11 @@ def _weights(detector_scores: np.ndarray | None, count: int) -> np.ndarray | Non
     weights = inputs.scores("detector_scores", detector_scores, 1)
     if len(weights) != count:
         raise ArcwiseError(
-            f"detector_scores has {len(weights)} values, expected {count}: one for each picture"
+            f"detector_scores has {len(weights)} values, expected {count}: one for each image"
         )
     if (weights < 0).any():
         raise ArcwiseError(
             f"detector_scores go down to {weights.min():g}, expected 0 or more: a negative weight "
-            "would turn a picture round"
+            "would turn an image round"
         )
     return weights.astype(np.float64)

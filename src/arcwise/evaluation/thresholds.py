@@ -1,4 +1,4 @@
-"""The threshold that keeps a false-accept rate, exactly, whatever the ties.
+"""The lowest threshold that keeps a false-accept rate, exact with ties.
 
 One convention in the whole toolkit: **accepted means at or above the threshold**, and the threshold
 is the lowest one whose false-accept rate does not exceed the target: the next float above the first
@@ -64,5 +64,5 @@ def weighted_threshold(
 
 
 def resolved(rate: float, impostors: int) -> bool:
-    """Return whether `impostors` scores are enough to speak of this rate: ten would pass."""
+    """Return whether at least ten of `impostors` scores pass at this rate."""
     return rate * impostors >= RESOLVED_BY * (1 - 1e-9)

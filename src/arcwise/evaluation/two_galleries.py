@@ -1,4 +1,4 @@
-"""The same probes searched in two galleries that share nobody, and averaged: IJB's 1:N protocol."""
+"""The mean of one set of probes searched in two disjoint galleries: the 1:N protocol of IJB."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from arcwise.errors import ArcwiseError
-from arcwise.evaluation.identification import Convention, Identification
+from arcwise.evaluation.identification import FpirConvention, Identification
 from arcwise.evaluation.intervals import Rate, bootstrapped, multiplicities
 from arcwise.evaluation.thresholds import resolved
 
@@ -38,30 +38,30 @@ class TwoGalleries:
     second: Identification
 
     def rank(self, k: int, mean: Mean = "average") -> Rate:
-        """Return how often the right identity is among the best k (closed set: known probes)."""
+        """Return the rank-k rate: how often a known probe has the right identity in the best k."""
         value = float(self._mean([part.rank(k) for part in self._parts], mean))
         drawn = []
         for times in self._times():
             weights = [times[part.owner].astype(float) for part in self._parts]
-            known = [float(weight.sum()) for weight in weights]
-            if all(known):
-                found = [
+            totals = [float(weight.sum()) for weight in weights]
+            if all(totals):
+                rates = [
                     float(weight @ (part.rank_of_mate <= k)) / total
-                    for weight, total, part in zip(weights, known, self._parts, strict=True)
+                    for weight, total, part in zip(weights, totals, self._parts, strict=True)
                 ]
-                drawn.append(float(self._mean(found, mean, known)))
-        return bootstrapped(value, drawn, len(self.first.people))
+                drawn.append(float(self._mean(rates, mean, totals)))
+        return bootstrapped(value, drawn, len(self.first.probe_identities))
 
     def cmc(self, k: int, mean: Mean = "average") -> np.ndarray:
         """Return (k,) the rank-1 to rank-k rates, the cumulative match characteristic."""
         return self._mean([part.cmc(k) for part in self._parts], mean)
 
-    def dir_at(self, fpir: float, convention: Convention = "conservative") -> Rate:
+    def dir_at(self, fpir: float, convention: FpirConvention = "conservative") -> Rate:
         """Return the mean of both `dir_at`, each at the threshold of its own unknown probes."""
         return self.dirs_at((fpir,), convention)[0]
 
     def dirs_at(
-        self, fpirs: Sequence[float], convention: Convention = "conservative"
+        self, fpirs: Sequence[float], convention: FpirConvention = "conservative"
     ) -> tuple[Rate, ...]:
         """Return `dir_at` for several rates in one pass over the draws."""
         values = np.mean([part.detected(fpirs, convention) for part in self._parts], axis=0)
@@ -69,8 +69,9 @@ class TwoGalleries:
             [part.redrawn(self._times(), fpirs, convention) for part in self._parts], axis=0
         )
         unknown = min(len(part.unknown) for part in self._parts)
+        identities = len(self.first.probe_identities)
         return tuple(
-            bootstrapped(float(value), drawn[:, i], len(self.first.people), resolved(fpir, unknown))
+            bootstrapped(float(value), drawn[:, i], identities, resolved(fpir, unknown))
             for i, (value, fpir) in enumerate(zip(values, fpirs, strict=True))
         )
 
@@ -79,20 +80,20 @@ class TwoGalleries:
         return self.first, self.second
 
     def _times(self) -> Iterator[np.ndarray]:
-        """Yield how often each of the people was drawn, for both galleries."""
-        return multiplicities(len(self.first.people), self.first.draws, self.first.seed)
+        """Yield how often each identity was drawn, for both galleries."""
+        return multiplicities(len(self.first.probe_identities), self.first.draws, self.first.seed)
 
     def _mean(
         self,
         values: Sequence[float] | Sequence[np.ndarray],
         mean: Mean,
-        known: Sequence[float] | None = None,
+        probes: Sequence[float] | None = None,
     ) -> np.ndarray:
-        """Return the mean of the galleries' values; `known` probes in each, or as they are."""
+        """Return the mean of both values, for one convention weighted by the known `probes`."""
         if mean == "average":
             return np.asarray(np.mean(values, axis=0))
         if mean == "insightface":
-            counts = known or [len(part.rank_of_mate) for part in self._parts]
+            counts = probes or [len(part.rank_of_mate) for part in self._parts]
             return np.asarray(np.average(values, axis=0, weights=counts))
         raise ArcwiseError(f"mean is {mean!r}, expected 'average' or 'insightface'")
 
@@ -110,8 +111,8 @@ class TwoGalleries:
         fewest = min(len(part.unknown) for part in self._parts)
         rates = [rate for rate in (1e-1, 1e-2, 1e-3) if resolved(rate, fewest)]
         if rates:
-            for rate, found in zip(rates, self.dirs_at(rates), strict=True):
-                lines.append(f"  DIR@{rate:<7g} {found}")
+            for rate, detected in zip(rates, self.dirs_at(rates), strict=True):
+                lines.append(f"  DIR@{rate:<7g} {detected}")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -130,7 +131,7 @@ def two_galleries(first: Identification, second: Identification) -> TwoGalleries
     if len(shared):
         raise ArcwiseError(
             f"identity {shared[0]} is in both galleries ({len(shared)} such in all), expected "
-            "disjoint ones: whoever is unknown to one must be findable only in the other"
+            "disjoint ones: an identity unknown to one may only be in the other"
         )
     if _probes(first) != _probes(second):
         raise ArcwiseError(
@@ -140,8 +141,8 @@ def two_galleries(first: Identification, second: Identification) -> TwoGalleries
     return TwoGalleries(first, second)
 
 
-def _probes(found: Identification) -> list[tuple[str, int]]:
+def _probes(result: Identification) -> list[tuple[str, int]]:
     """Return how many probes each identity has."""
-    owners = np.concatenate([found.owner, found.unknown_owner])
-    counts = np.bincount(owners, minlength=len(found.people))
-    return list(zip(map(str, found.people), counts.tolist(), strict=True))
+    owners = np.concatenate([result.owner, result.unknown_owner])
+    counts = np.bincount(owners, minlength=len(result.probe_identities))
+    return list(zip(map(str, result.probe_identities), counts.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Same or not: what pairs of pictures say about one threshold and about all of them."""
+"""Verification: accuracy, ROC, equal-error rate and thresholds of scored pairs."""
 
 from __future__ import annotations
 
@@ -10,34 +10,32 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from arcwise.errors import ArcwiseError
-from arcwise.evaluation import conventions, inputs
-from arcwise.evaluation.conventions import Val
-from arcwise.evaluation.curve import Curve
-from arcwise.evaluation.folds import Folds, FoldThreshold, cross_validate
+from arcwise.evaluation import inputs
+from arcwise.evaluation.folds import Folds, FoldThreshold, Val, cross_validate, val_at
+from arcwise.evaluation.impostor_sample import sample_listed
 from arcwise.evaluation.intervals import DRAWS, Rate, wilson
-from arcwise.evaluation.sample import PairSample, kept_above, pair_sample
+from arcwise.evaluation.roc import Curve, PairSample, counts_above, nearest_accepted, pair_sample
 from arcwise.evaluation.scored import scored_pairs
-from arcwise.evaluation.tail import listed_tail
 from arcwise.evaluation.thresholds import allowed, just_above, resolved
 
-Convention = Literal["conservative", "nearest"]
+FarConvention = Literal["conservative", "nearest"]
 
 TABLE = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """False-accept rates of the printed table, where the pairs resolve them."""
 
 
-class _Measure(NamedTuple):
-    """A value, how a drawn curve gives it, and its interval where identities are unknown."""
+class _Statistic(NamedTuple):
+    """A value, the function of a drawn curve, and the interval where identities are unknown."""
 
     value: float
-    of: Callable[[Curve], float]
-    alone: tuple[float, float]
+    of_curve: Callable[[Curve], float]
+    independent: tuple[float, float]
     resolved: bool = True
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Verification:
-    """What verification measured; prints itself.
+    """The result of verification; prints itself.
 
     Accepted means at or above a threshold. Intervals are 95 %. Where the identities of the pairs
     are known they come from drawing identities; else, for the "nearest" convention, and for a
@@ -49,10 +47,10 @@ class Verification:
         impostor: highest impostor scores, descending; all of them but for very large sets.
         impostors: number of impostor pairs.
         curve: the ROC.
-        folds: accuracy by folds; None when it was not asked for.
+        folds: accuracy by folds; None without folds.
         draws: bootstrap samples.
         seed: of the bootstrap.
-        sample: the pairs with their identities; None when these are unknown.
+        sample: the pairs with their identities; None where these are unknown.
     """
 
     mated: np.ndarray
@@ -96,7 +94,7 @@ class Verification:
         """Equal-error rate of the ROC's convex hull, what bob calls `eer_rocch`; at most `eer`."""
         return self._rates([self._eer(Curve.eer_hull)])[0]
 
-    def tar_at(self, far: float, convention: Convention = "conservative") -> Rate:
+    def tar_at(self, far: float, convention: FarConvention = "conservative") -> Rate:
         """Return the true-accept rate at a false-accept rate.
 
         `resolved` is False when `far` is below ten in the number of impostor pairs.
@@ -105,16 +103,15 @@ class Verification:
             far: the target, above 0 and at most 1.
             convention: "conservative" is the largest true-accept rate whose false-accept rate is at
                 most `far`. With identities its interval draws them, and the threshold moves with
-                each draw; without, it is Wilson's for the threshold found. "nearest" is that of
-                insightface's IJB scripts: the point of scikit-learn's `roc_curve` whose rate is
-                nearest. It may lie above `far`, and then reports more than a system that keeps to
-                `far` achieves; use it to compare with published numbers only. Its interval is
-                Wilson's.
+                each draw; without, it is Wilson's. "nearest" is that of insightface's IJB scripts:
+                the point of scikit-learn's `roc_curve` whose rate is nearest, with Wilson's
+                interval. Its rate may lie above `far`, and it then reports more than a system that
+                keeps to `far` achieves. It is for comparison with published numbers only.
         """
         return self.tars_at((far,), convention)[0]
 
     def tars_at(
-        self, fars: Sequence[float], convention: Convention = "conservative"
+        self, fars: Sequence[float], convention: FarConvention = "conservative"
     ) -> tuple[Rate, ...]:
         """Return `tar_at` for several rates in one pass over the draws."""
         rates = [inputs.fraction("far", far) for far in fars]
@@ -124,16 +121,16 @@ class Verification:
             raise ArcwiseError(
                 f"convention is {convention!r}, expected 'conservative' or 'nearest'"
             )
-        total, found = len(self.mated), []
+        total, nearest = len(self.mated), []
         for rate in rates:
-            hits = conventions.nearest_accepted(self.mated, self.impostor, self.impostors, rate)
-            known = resolved(rate, self.impostors)
-            found.append(Rate(hits / total, *wilson(hits, total), known))
-        return tuple(found)
+            hits = nearest_accepted(self.mated, self.impostor, self.impostors, rate)
+            enough = resolved(rate, self.impostors)
+            nearest.append(Rate(hits / total, *wilson(hits, total), enough))
+        return tuple(nearest)
 
     def val_at(self, far: float) -> Val:
-        """Return the VAL@FAR that LFW scripts print: see `conventions.val_at`."""
-        return conventions.val_at(self._folds(), far)
+        """Return the VAL@FAR that LFW scripts print: see `folds.val_at`."""
+        return val_at(self._folds(), far)
 
     def threshold_at(self, far: float) -> float:
         """Return the lowest threshold whose false-accept rate is at most `far`."""
@@ -146,17 +143,17 @@ class Verification:
         return just_above(self.impostor[k]) if k < self.impostors else -math.inf
 
     def tar_with(self, threshold: float) -> Rate:
-        """Return the fraction of mated pairs accepted by a threshold found elsewhere."""
+        """Return the fraction of mated pairs accepted at a given threshold."""
         return self._rates([self._tar_with(threshold)])[0]
 
     def frr_with(self, threshold: float) -> Rate:
-        """Return the fraction of mated pairs rejected by a threshold found elsewhere."""
+        """Return the fraction of mated pairs rejected at a given threshold."""
         accepted = self.tar_with(threshold)
         value = np.count_nonzero(self.mated < threshold) / len(self.mated)
         return Rate(value, min(value, 1.0 - accepted.high), max(value, 1.0 - accepted.low))
 
     def far_with(self, threshold: float) -> Rate:
-        """Return the fraction of impostor pairs accepted by a threshold found elsewhere."""
+        """Return the fraction of impostor pairs accepted at a given threshold."""
         hits = int(np.count_nonzero(self.impostor >= threshold))
         if hits == len(self.impostor) < self.impostors:
             raise ArcwiseError(
@@ -167,8 +164,8 @@ class Verification:
         if self.sample is None:
             return Rate(value, *wilson(hits, self.impostors))
         if not hits:  # every draw would be 0, too; as many trials as there are pairs of identities
-            people = self.sample.identities
-            return Rate(0.0, *wilson(0, min(self.impostors, people * (people - 1) // 2)))
+            count = self.sample.identities
+            return Rate(0.0, *wilson(0, min(self.impostors, count * (count - 1) // 2)))
         return self.sample.rate(value, self.sample.fars(threshold))
 
     def roc(self) -> tuple[np.ndarray, np.ndarray]:
@@ -187,8 +184,8 @@ class Verification:
         """Return the names and values of the table; no rate that the pairs do not resolve."""
         fars = [far for far in TABLE if resolved(far, self.impostors)]
         names = ["AUC", "EER", *(f"TAR@{far:g}" for far in fars)]
-        measures = [self._auc(), self._eer(Curve.eer), *map(self._tar, fars)]
-        rows = list(zip(names, self._rates(measures), strict=True))
+        statistics = [self._auc(), self._eer(Curve.eer), *map(self._tar, fars)]
+        rows = list(zip(names, self._rates(statistics), strict=True))
         return rows if self.folds is None else [("accuracy", self.accuracy), *rows]
 
     def __str__(self) -> str:
@@ -201,38 +198,38 @@ class Verification:
 
     __repr__ = __str__
 
-    def _rates(self, measures: Sequence[_Measure]) -> tuple[Rate, ...]:
+    def _rates(self, statistics: Sequence[_Statistic]) -> tuple[Rate, ...]:
         """Return each value with its interval, in one pass over the draws."""
         if self.sample is None:
-            return tuple(Rate(m.value, *m.alone, m.resolved) for m in measures)
-        drawn = [[m.of(curve) for m in measures] for curve in self.sample.curves()]
-        columns = np.array(drawn).reshape(-1, len(measures)).T
+            return tuple(Rate(m.value, *m.independent, m.resolved) for m in statistics)
+        drawn = [[m.of_curve(curve) for m in statistics] for curve in self.sample.curves()]
+        columns = np.array(drawn).reshape(-1, len(statistics)).T
         return tuple(
             self.sample.rate(m.value, column, m.resolved)
-            for m, column in zip(measures, columns, strict=True)
+            for m, column in zip(statistics, columns, strict=True)
         )
 
-    def _auc(self) -> _Measure:
+    def _auc(self) -> _Statistic:
         value = self.curve.auc()
         p, n = len(self.mated), self.impostors
         q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
         variance = value * (1 - value) + (p - 1) * (q1 - value**2) + (n - 1) * (q2 - value**2)
         half = 1.959964 * math.sqrt(max(0.0, variance) / (p * n))
-        alone = (max(0.0, value - half), min(1.0, value + half))
-        return _Measure(
-            value, Curve.auc, alone if half > 0 else wilson(value * min(p, n), min(p, n))
+        hanley = (max(0.0, value - half), min(1.0, value + half))
+        return _Statistic(
+            value, Curve.auc, hanley if half > 0 else wilson(value * min(p, n), min(p, n))
         )
 
-    def _eer(self, of: Callable[[Curve], float]) -> _Measure:
-        value, trials = of(self.curve), min(len(self.mated), self.impostors)
-        return _Measure(value, of, wilson(value * trials, trials))
+    def _eer(self, of_curve: Callable[[Curve], float]) -> _Statistic:
+        value, trials = of_curve(self.curve), min(len(self.mated), self.impostors)
+        return _Statistic(value, of_curve, wilson(value * trials, trials))
 
-    def _tar(self, far: float) -> _Measure:
+    def _tar(self, far: float) -> _Statistic:
         hits, total = self.curve.accepted(allowed(self.impostors, far)), len(self.mated)
-        known = resolved(far, self.impostors)
-        return _Measure(hits / total, lambda curve: curve.tar(far), wilson(hits, total), known)
+        enough = resolved(far, self.impostors)
+        return _Statistic(hits / total, lambda curve: curve.tar(far), wilson(hits, total), enough)
 
-    def _tar_with(self, threshold: float) -> _Measure:
+    def _tar_with(self, threshold: float) -> _Statistic:
         total = len(self.mated)
         hits = int(np.count_nonzero(self.mated >= threshold))
         place = int(np.searchsorted(np.unique(self.mated), threshold))
@@ -240,7 +237,7 @@ class Verification:
         def accepted(curve: Curve) -> float:
             return float(curve.mated[place:].sum() / curve.mated.sum())
 
-        return _Measure(hits / total, accepted, wilson(hits, total))
+        return _Statistic(hits / total, accepted, wilson(hits, total))
 
     def _folds(self) -> Folds:
         if self.folds is None:
@@ -266,12 +263,12 @@ def verification(
 
     Args:
         similarity: (N,) scores, higher is closer.
-        same: (N,) bool, both pictures show one identity.
+        same: (N,) bool, both images show one identity.
         folds: number of contiguous folds (LFW has 10), or (N,) fold labels, to measure accuracy
             with; by default it is not measured.
-        ids_a: (N,) identity of each pair's first picture; with `ids_b`, intervals draw identities,
-            and folds must share nobody. Of millions of pairs, numbers are read faster than strings.
-        ids_b: (N,) identity of each pair's second picture.
+        ids_a: (N,) identity of each pair's first image; with `ids_b`, intervals draw identities,
+            and folds must share no identity. Numbers are read faster than strings.
+        ids_b: (N,) identity of each pair's second image.
         fold_threshold: "between" two scores of the other folds, or on the upper "score".
         draws: bootstrap samples.
         seed: of the bootstrap.
@@ -281,18 +278,18 @@ def verification(
             contradict `same`, or folds share one or leave pairs of one kind only.
     """
     pairs = scored_pairs(similarity, same, ids_a, ids_b)
-    rows, others = np.flatnonzero(pairs.same), np.flatnonzero(~pairs.same)
-    rows = rows[np.argsort(pairs.similarity[rows], kind="stable")]
-    mated, unsorted = pairs.similarity[rows], pairs.similarity[others]
+    mated_rows, impostor_rows = np.flatnonzero(pairs.same), np.flatnonzero(~pairs.same)
+    mated_rows = mated_rows[np.argsort(pairs.similarity[mated_rows], kind="stable")]
+    mated, unsorted = pairs.similarity[mated_rows], pairs.similarity[impostor_rows]
     impostor = np.sort(unsorted)[::-1]
     distinct, counts = np.unique(mated, return_counts=True)
-    above, at_or_above = kept_above(distinct, impostor)
+    above, at_or_above = counts_above(distinct, impostor)
     sample = None
-    if pairs.people is not None:
-        first, second = pairs.people.first, pairs.people.second
-        tail = listed_tail(unsorted, first[others], second[others], impostor, seed)
-        people = len(pairs.people.names)
-        sample = pair_sample(mated, first[rows], tail, people, draws, seed)
+    if pairs.identities is not None:
+        first, second = pairs.identities.first, pairs.identities.second
+        kept = sample_listed(unsorted, first[impostor_rows], second[impostor_rows], impostor, seed)
+        identities = len(pairs.identities.names)
+        sample = pair_sample(mated, first[mated_rows], kept, identities, draws, seed)
     return Verification(
         mated=mated,
         impostor=impostor,

@@ -19,9 +19,9 @@ class Decision:
         similarity: cosine of the closest identity, accepted or not; None in an empty gallery.
         margin: by how much that beats the runner-up; None without a runner-up among the hits.
         threshold: the smallest similarity that is accepted.
-        far: false-accept rate of one comparison at that threshold; None where it is not known.
+        far: false-accept rate of one comparison at that threshold; None where it was not measured.
         fpir: share of unknown queries that get any answer at that threshold in this gallery, at
-            most; None where nothing can be promised.
+            most; None without such a bound.
     """
 
     identity: str | None
@@ -51,10 +51,10 @@ def decide(
     """Return the decision for the hits of one query.
 
     Args:
-        hits: what a search found for it; at least two, if the margin is wanted.
+        hits: the results of its search; at least two for a margin.
         threshold: cosine from which a hit is accepted, as the model's calibration gives it.
-        far: the false-accept rate of one comparison at that threshold; carried along.
-        fpir: the share of unknown queries answered at that threshold; carried along.
+        far: the false-accept rate of one comparison at that threshold, part of the decision.
+        fpir: the share of unknown queries answered at that threshold, part of the decision.
 
     Raises:
         ArcwiseError: a threshold that is not a finite number, or a rate outside (0, 1].

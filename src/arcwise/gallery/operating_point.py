@@ -1,4 +1,4 @@
-"""Where a search answers, and what that promises in a gallery of this size. Pure.
+"""The threshold of a search, and the error rate that it promises in a gallery of this size.
 
 A threshold keeps its false-positive rate in galleries of G' identities with T' templates in all. It
 keeps it in a gallery of G identities with T templates, too, where G <= G' and T <= T'. Elsewhere
@@ -18,30 +18,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from arcwise.errors import ArcwiseError
-from arcwise.evaluation import SearchThreshold, Threshold
-from arcwise.evaluation.in_words import search_in_words
+from arcwise.evaluation import SearchThreshold, Threshold, describe_search
 from arcwise.evaluation.intervals import FEW
 from arcwise.gallery.contract import GalleryCalibration, GallerySize
 
 NO_PROMISE = 0.5
-"""From this bound on, a false-positive rate is no promise."""
+"""Bound from which on a false-positive rate is no promise."""
 
 USUAL_BOUND = 0.1
-"""Without a rate asked for, the largest bound that a search likes to decide by."""
+"""Largest bound that decides where no rate is requested."""
 
 _LEAST_DIR = 0.5  # a default rate should find so many, at least
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold, and what it promises in one gallery.
+    """A threshold, and the rates that it promises in one gallery.
 
     Attributes:
         threshold: cosine from which on a search answers.
         fpir: share of unknown images that get any answer, about: measured where `exact`, else at
             most.
-        fpir_interval: lower and upper end of its 95 % interval; 0 and 1 where it is not known.
-        basis: what was measured.
+        fpir_interval: lower and upper end of its 95 % interval; 0 and 1 where it was not measured.
+        basis: the measured threshold.
         fits: whether that was for as many identities and templates as are enrolled, or more.
         exact: whether it was for just as many.
         dir: share of images of enrolled identities that are found, and the ends of its 95 %
@@ -60,21 +59,21 @@ class OperatingPoint:
 
     @property
     def promises(self) -> bool:
-        """Whether the rate is a promise at all.
+        """Whether the rate is a promise.
 
-        A rate of pairs says nothing of its error where these are of few identities.
+        A rate of pairs is none where the pairs are of few identities.
         """
         single = isinstance(self.basis, Threshold)
         return self.fpir < NO_PROMISE and not (single and self.basis.identities < FEW)
 
     def __str__(self) -> str:
-        """Return one sentence: what happens to 100 images of either kind."""
+        """Return one sentence with the rates, as counts of images."""
         if not self.promises:
             why = "no threshold was measured for a gallery like this one"
             if self.fpir < NO_PROMISE:
                 why = f"its rate was measured on {self.basis.identities} identities, too few"
             return f"nothing can be promised for others: {why}"
-        sentence = search_in_words(
+        sentence = describe_search(
             self.dir, (self.fpir, *self.fpir_interval), at_most=not self.exact
         )
         if self.dir is None:
@@ -82,7 +81,7 @@ class OperatingPoint:
         return sentence
 
     def as_dict(self) -> dict[str, object]:
-        """Return the plain values, for a program."""
+        """Return the plain values for JSON."""
         measured = "pairs"
         if isinstance(self.basis, SearchThreshold):
             measured = (
@@ -106,7 +105,7 @@ def operating_points(
     searches: Iterable[SearchThreshold],
     calibration: GalleryCalibration | None = None,
 ) -> list[OperatingPoint]:
-    """Return what every resolved threshold promises in a gallery of this size.
+    """Return the operating point of every resolved threshold in a gallery of this size.
 
     Args:
         size: of the gallery, not empty.
@@ -134,25 +133,25 @@ def operating_points(
 
 
 def bound(rate: float, identities: float, templates: float, size: GallerySize) -> float:
-    """Return the false-positive rate in a gallery of this size, at most.
+    """Return the upper bound of the false-positive rate in a gallery of this size.
 
     Args:
         rate: measured in galleries of so many identities and templates.
         identities: G'.
         templates: T', of all identities together.
-        size: of the gallery asked about.
+        size: of the gallery.
     """
     times = max(1.0, size.identities / identities, size.templates / templates)
     return rate if times == 1 else -math.expm1(times * math.log1p(-rate))
 
 
 def usual_point(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
-    """Return the one to decide by where no rate is asked for; None without any.
+    """Return the point that decides where no rate is requested; None without points.
 
-    Of those that fit, measured in this gallery before others, it is the lowest rate that still
-    finds half of the images of enrolled identities; where none does, the highest. Where none fits,
-    it is the lowest threshold whose bound is a usual rate, or else the lowest bound; those that
-    promise something come before those that do not.
+    Points that fit come first, of these the ones measured in this gallery. The lowest rate with a
+    detection rate of at least one half is taken, or else the highest rate. Where no point fits, it
+    is the lowest threshold whose bound is at most `USUAL_BOUND`, or else the lowest bound. Points
+    with a promise come before those without.
     """
     points = [one for one in points if one.promises] or points
     fitting = [one for one in points if one.fits]
@@ -169,10 +168,10 @@ def usual_point(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
 
 
 def nearest(points: Sequence[OperatingPoint], fpir: float) -> OperatingPoint | None:
-    """Return the one that promises this rate, or the nearest stricter one; None where none does.
+    """Return the point that promises this rate, or the nearest stricter one; None without one.
 
-    What was measured in this gallery comes first. Of several at that rate it is one measured with
-    just as many templates an identity, or else the lowest threshold: all of them keep the rate.
+    Points measured in this gallery come first. Of several at that rate it is one measured with just
+    as many templates an identity, or else the lowest threshold: all of them keep the rate.
     """
     kept = [one for one in points if one.promises and one.fpir <= fpir * (1 + 1e-9)]
     own = [one for one in kept if one.in_this_gallery and one.fits]
@@ -180,12 +179,12 @@ def nearest(points: Sequence[OperatingPoint], fpir: float) -> OperatingPoint | N
 
 
 def _preferred(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
-    """Return the highest rate, at it what says how many are found, and the lowest threshold."""
+    """Return the point of highest rate, with a detection rate if possible, and lowest threshold."""
     return min(points, key=lambda one: (-one.fpir, one.dir is None, one.threshold), default=None)
 
 
 def check_one_rate(far: float | None, fpir: float | None) -> None:
-    """Refuse two rates at once.
+    """Raise where two rates are given.
 
     Raises:
         ArcwiseError: both are given.
@@ -214,14 +213,14 @@ def _point(
 
 
 def _interval(basis: SearchThreshold | Threshold, size: GallerySize) -> tuple[float, float]:
-    """Return the interval of a rate as it was measured, for one gallery with so many identities."""
+    """Return the interval of a measured rate, for one gallery of this size."""
     if isinstance(basis, SearchThreshold):
         return _widened(basis.fpir, basis.fpir_low, basis.fpir_high, basis, size)
     if basis.far_high >= 1:
         return 0.0, 1.0
     # The rate differs between templates: two standard deviations of a mean over G of them.
-    usual = 2 * basis.far_spread / math.sqrt(size.identities)
-    return 0.0, min(1.0, basis.far_high * (1 + usual))
+    deviations = 2 * basis.far_spread / math.sqrt(size.identities)
+    return 0.0, min(1.0, basis.far_high * (1 + deviations))
 
 
 def _dir(one: SearchThreshold, size: GallerySize) -> tuple[float, float, float] | None:
@@ -235,8 +234,8 @@ def _widened(
 ) -> tuple[float, float]:
     """Return the interval of one gallery with fewer identities, which differs more from the mean.
 
-    The variance of a mean over G identities, beside that of the mean over those measured on, goes
-    with 1 / G + 1 / I.
+    The variance of a mean over G identities, with that of the mean over the I measured ones, is
+    proportional to 1 / G + 1 / I.
     """
     measured = 1 / basis.identities
     factor = math.sqrt((1 / size.identities + measured) / (1 / basis.gallery + measured))
@@ -245,7 +244,7 @@ def _widened(
 
 
 def _dir_at_least(point: OperatingPoint, points: Sequence[OperatingPoint]) -> float:
-    """Return how many are found at a point, or at a stricter one with fewer templates."""
+    """Return the detection rate at a point, or at a stricter one with fewer templates."""
     if point.dir is not None:
         return point.dir[0]
     stricter = (

@@ -285,9 +285,11 @@ def _checked_folds(title: str, pairs: PairSet, identities: np.ndarray | None) ->
         no_scores = np.zeros(len(pairs.a), np.float32)
         numbers = identity_numbers(identities, pairs.a, pairs.b)
         scored = scored_pairs(no_scores, pairs.same, *numbers)
-        if identities is not None and scored.people is not None:  # by names, in an error of folds
-            people = replace(scored.people, names=np.unique(identities)[scored.people.names])
-            scored = replace(scored, people=people)
+        if (
+            identities is not None and scored.identities is not None
+        ):  # by names, in an error of folds
+            named = replace(scored.identities, names=np.unique(identities)[scored.identities.names])
+            scored = replace(scored, identities=named)
         if pairs.folds is not None:
             cross_validate(scored, pairs.folds)
             return pairs

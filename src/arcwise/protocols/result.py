@@ -20,7 +20,7 @@ from arcwise.evaluation import (
     Threshold,
     TwoGalleries,
     Verification,
-    search_in_words,
+    describe_search,
 )
 from arcwise.evaluation.search_calibration import FPIRS
 from arcwise.protocols.pair_set import PairSet
@@ -263,7 +263,7 @@ class EvaluationResult:
         answered = [part.fpir_with(part.threshold_at(fpir)) for part in parts]
         ends = [(float(one), one.low, one.high) for one in answered]
         value, low, high = np.mean(ends, axis=0).tolist()
-        words = search_in_words((dir_, dir_.low, dir_.high), (value, low, high))
+        words = describe_search((dir_, dir_.low, dir_.high), (value, low, high))
         gallery = " and ".join(f"{part.identities:,}" for part in parts)
         enrolled = "" if self.search is None else f" ({self.search.description})"
         return f"In a gallery of {gallery} identities{enrolled}: {words}."

@@ -1,28 +1,27 @@
 """Plots as SVG, and a report as one HTML file that needs nothing else."""
 
-from arcwise.report.html import render, write_report
-from arcwise.report.pictures import shrunk
+from arcwise.report.html import render, shrunk, write_report
 from arcwise.report.sections import (
-    Difference,
+    CaptionedImage,
     Facts,
+    ImageStrips,
     Number,
     Numbers,
-    Picture,
-    Pictures,
     Plot,
+    RateDifference,
     Section,
     Strip,
     Table,
 )
 
 __all__ = [
-    "Difference",
+    "CaptionedImage",
     "Facts",
+    "ImageStrips",
     "Number",
     "Numbers",
-    "Picture",
-    "Pictures",
     "Plot",
+    "RateDifference",
     "Section",
     "Strip",
     "Table",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
+import cv2
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -14,36 +17,43 @@ from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate
 from arcwise.files import atomic_write
 from arcwise.report.drawing import COLOURS
-from arcwise.report.pictures import fitting
-from arcwise.report.sections import Cell, Difference, Facts, Pictures, Section
+from arcwise.report.sections import Cell, Facts, ImageStrips, RateDifference, Section
+
+SIZES = (320, 240, 192, 160, 128)
+"""Pixels on the longer side of an image in the page, best first."""
+
+BUDGET = 2_000_000
+"""Characters of all images of a page, so that it can be sent by mail."""
+
+_JPEG_QUALITY = 85
 
 
 def write_report(
     path: str | os.PathLike[str], title: str, sections: Sequence[Section], summary: str = ""
 ) -> Path:
-    """Return the path of the report just written, beside first and then renamed.
+    """Write the report to a file, whole or not at all, and return its path.
 
     Args:
         path: the HTML file; its folder is made where there is none.
         title: heading of the page.
         sections: in the order in which they are read.
-        summary: a sentence or two that say what came out.
+        summary: a sentence or two about the results.
 
     Raises:
         ArcwiseError: the file cannot be written; an older one is as it was.
     """
     target = Path(path)
     text = render(title, sections, summary)
-    with atomic_write(target) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with atomic_write(target) as partial:
+        partial.write_text(text, encoding="utf-8")
     return target
 
 
 def render(title: str, sections: Sequence[Section], summary: str = "") -> str:
-    """Return the report as the text of an HTML page. Every word in it is escaped but plots."""
+    """Return the report as the text of an HTML page. All text but plots is escaped."""
     environment = Environment(
         loader=PackageLoader("arcwise.report", "."),
-        autoescape=True,  # names of identities and files are anybody's
+        autoescape=True,  # names of identities and files are not trusted
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -54,9 +64,9 @@ def render(title: str, sections: Sequence[Section], summary: str = "") -> str:
         title=title,
         summary=summary,
         sections=list(zip(map(_kind, sections), _wide(sections), sections, strict=True)),
-        uris=_addresses(sections),
+        uris=_image_uris(sections),
         svg=_svg,
-        measured=any(not isinstance(one, Pictures | Facts) for one in sections),
+        measured=any(not isinstance(one, ImageStrips | Facts) for one in sections),
     )
 
 
@@ -65,35 +75,35 @@ def _kind(section: Section) -> str:
 
 
 def _wide(sections: Sequence[Section]) -> list[bool]:
-    """Return which sections take a whole row: all but plots, which stand in twos."""
+    """Return which sections take a whole row: all but plots, two of which share a row."""
     wide: list[bool] = []
     for kind, run in groupby(sections, _kind):
         count = len(list(run))
         wide += [kind != "plot"] * count
         if count % 2:
-            wide[-1] = True  # nothing would stand beside it
+            wide[-1] = True  # the other half of the row is empty
     return wide
 
 
-def _addresses(sections: Sequence[Section]) -> dict[int, str]:
-    """Return what stands for each picture object in the page, by its `id`."""
-    found = {
-        id(picture.image): picture.image
+def _image_uris(sections: Sequence[Section]) -> dict[int, str]:
+    """Return the data URI of each image of the page, by the `id` of the array."""
+    arrays = {
+        id(item.image): item.image
         for section in sections
-        if isinstance(section, Pictures)
+        if isinstance(section, ImageStrips)
         for strip in section.rows
-        for picture in strip.pictures
-        if not isinstance(picture.image, str)
+        for item in strip.images
+        if not isinstance(item.image, str)
     }
-    return dict(zip(found, fitting(list(found.values())), strict=True))
+    return dict(zip(arrays, data_uris(list(arrays.values())), strict=True))
 
 
 def cell(value: Cell) -> Markup | str:
-    """Return a value as it stands in a table: a rate in per cent, with its interval below."""
+    """Return a value as a cell of a table: a rate in per cent, with its interval below."""
     if isinstance(value, Rate):
-        return _measured(value, _percent)
-    if isinstance(value, Difference):
-        return _measured(value.rate, _points)
+        return _rate_cell(value, _percent)
+    if isinstance(value, RateDifference):
+        return _rate_cell(value.rate, _points)
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, int) and not isinstance(value, bool):
@@ -101,19 +111,19 @@ def cell(value: Cell) -> Markup | str:
     return value
 
 
-def _measured(rate: Rate, said: Callable[[float], str]) -> Markup:
-    """Return a rate with its interval; no number where there were too few pairs for one."""
+def _rate_cell(rate: Rate, written: Callable[[float], str]) -> Markup:
+    """Return a rate with its interval, or "not resolved"."""
     if not rate.resolved:
         return Markup('<span class="muted" title="{}">not resolved</span>').format(
             "too few pairs for this error rate"
         )
-    low, high = (said(end).removesuffix("\u202f%") for end in (rate.low, rate.high))
-    return Markup('{} <span class="interval">{} – {}</span>').format(said(rate), low, high)
+    low, high = (written(end).removesuffix("\u202f%") for end in (rate.low, rate.high))
+    return Markup('{} <span class="interval">{} – {}</span>').format(written(rate), low, high)
 
 
 def is_number(value: Cell) -> bool:
-    """Return whether a value stands on the right of its column."""
-    return isinstance(value, (int, float, Difference)) and not isinstance(value, bool)
+    """Return whether a value is aligned to the right."""
+    return isinstance(value, (int, float, RateDifference)) and not isinstance(value, bool)
 
 
 def _percent(value: float) -> str:
@@ -130,11 +140,56 @@ def _is_svg(text: str) -> bool:
 
 
 def _svg(text: str) -> Markup:
-    """Return a plot as trusted text; refused when it is not one of ours."""
+    """Return a plot as trusted text; raise where it is not the SVG of a plot."""
     if not _is_svg(text) or "<script" in text.lower():
         raise ArcwiseError(
             f"a plot begins with {text[:20]!r}, expected the SVG of a function in report.plots"
         )
-    for place, colour in enumerate(COLOURS, 1):  # the page has lighter ones on black
+    for place, colour in enumerate(COLOURS, 1):  # the page has lighter colours on black
         text = text.replace(colour, f"var(--curve-{place}, {colour})")
-    return Markup(text)  # drawn by us, names in it escaped by the drawing library
+    return Markup(text)  # names in it were escaped by the drawing library
+
+
+def shrunk(image: np.ndarray, longest: int = SIZES[0]) -> np.ndarray:
+    """Return an image of at most `longest` pixels; itself where it is no larger.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        longest: pixels.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ArcwiseError(
+            f"an image is {image.dtype} of shape {image.shape}, expected uint8 (H, W, 3): "
+            "decode it with arcwise.images first"
+        )
+    shrink = longest / max(image.shape[:2])
+    if shrink >= 1:
+        return image
+    size = tuple(max(1, round(side * shrink)) for side in image.shape[1::-1])
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def data_uri(image: np.ndarray, longest: int = SIZES[0]) -> str:
+    """Return an image as a data URI: JPEG, or PNG where it is small.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        longest: pixels; larger images are shrunk.
+    """
+    small = shrunk(image, longest)
+    kind, options = ("jpeg", [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    if max(image.shape[:2]) <= 64:
+        kind, options = "png", []
+    done, data = cv2.imencode(f".{kind}", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), options)
+    assert done, "OpenCV encodes every uint8 image"
+    return f"data:image/{kind};base64,{base64.b64encode(data.tobytes()).decode()}"
+
+
+def data_uris(images: Sequence[np.ndarray]) -> list[str]:
+    """Return the data URIs of all images of a page, as large as its budget allows."""
+    uris: list[str] = []
+    for longest in SIZES:
+        uris = [data_uri(image, longest) for image in images]
+        if sum(map(len, uris)) <= BUDGET:
+            break
+    return uris

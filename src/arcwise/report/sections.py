@@ -1,4 +1,4 @@
-"""What a report is made of: plain frozen values, drawn by the template and by nothing else."""
+"""The parts of a report: plain frozen values that the template renders."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from arcwise.evaluation import Rate
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How much higher one rate is than another: shown in points of a per cent."""
+class RateDifference:
+    """The difference of two rates, shown in percentage points."""
 
     rate: Rate
 
 
-Cell = str | int | float | Rate | Difference
-"""A `Rate` shows as per cent with its interval; other floats with four digits."""
+Cell = str | int | float | Rate | RateDifference
+"""A cell of a table: a `Rate` in per cent with its interval, other floats with four digits."""
 
 Frame = Literal["neutral", "right", "wrong", "answer"]
-"""Whether the system was right, or what it answered: a colour, a kind of line, and a mark."""
+"""The verdict on an image: shown as a colour, a line style and a mark."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Number:
     """One result worth a large figure.
 
     Attributes:
-        label: what it is, in the reader's words.
+        label: name of the number.
         value: the number.
-        note: at what, of what.
+        note: its conditions.
     """
 
     label: str
@@ -43,7 +43,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Numbers:
-    """The few results a reader came for."""
+    """The main results, in large figures."""
 
     title: str
     items: Sequence[Number]
@@ -52,7 +52,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Facts:
-    """What exactly was measured, on what: names and values in a box."""
+    """Names and values in a box, such as the data and the model of a measurement."""
 
     title: str
     items: Sequence[tuple[str, Cell]]
@@ -87,13 +87,13 @@ class Plot:
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """One picture with what is to be said about it.
+class CaptionedImage:
+    """One image with its caption and verdict.
 
     Attributes:
-        image: (H, W, 3) uint8 RGB; or a few words in its place, why it cannot be shown.
+        image: (H, W, 3) uint8 RGB; or the reason why it cannot be shown.
         caption: a line or two below it.
-        frame: whether the system was right about it.
+        frame: the verdict on it.
     """
 
     image: np.ndarray | str
@@ -103,22 +103,22 @@ class Picture:
 
 @dataclass(frozen=True)
 class Strip:
-    """Pictures side by side: a pair, or a query and what was found for it.
+    """Images side by side: a pair, or a query and its answers.
 
     Attributes:
-        pictures: from left to right.
-        label: what is to be said about them together.
-        frame: whether the system was right about them together.
+        images: from left to right.
+        label: text above them.
+        frame: the verdict on all of them.
     """
 
-    pictures: Sequence[Picture]
+    images: Sequence[CaptionedImage]
     label: str = ""
     frame: Frame = "neutral"
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Strips of pictures."""
+class ImageStrips:
+    """Strips of images."""
 
     title: str
     rows: Sequence[Strip] = field(default_factory=tuple)
@@ -126,8 +126,8 @@ class Pictures:
 
     @property
     def widest(self) -> int:
-        """Pictures in the longest strip."""
-        return max((len(strip.pictures) for strip in self.rows), default=0)
+        """Number of images in the longest strip."""
+        return max((len(strip.images) for strip in self.rows), default=0)
 
 
-Section = Numbers | Facts | Table | Plot | Pictures
+Section = Numbers | Facts | Table | Plot | ImageStrips

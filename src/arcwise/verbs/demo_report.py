@@ -9,10 +9,10 @@ import numpy as np
 from arcwise import evaluation
 from arcwise.gallery import Hit
 from arcwise.report import (
+    CaptionedImage,
+    ImageStrips,
     Number,
     Numbers,
-    Picture,
-    Pictures,
     Plot,
     Section,
     Strip,
@@ -89,10 +89,10 @@ def searches(result: DemoResult) -> list[Section]:
     manifest = result.evaluations["arcface"].manifest
     row_of = {image: row for row, image in enumerate(manifest.images)}
 
-    def picture_of(hit: Hit, product: str) -> Picture:
+    def picture_of(hit: Hit, product: str) -> CaptionedImage:
         pixels = image_of_row(manifest, row_of[hit.metadata["image"]]).image
         frame = "right" if hit.identity == product else "neutral"
-        return Picture(pixels, f"{hit.identity} {hit.similarity:.2f}", frame)
+        return CaptionedImage(pixels, f"{hit.identity} {hit.similarity:.2f}", frame)
 
     sections: list[Section] = []
     for title, chosen in (
@@ -107,11 +107,11 @@ def searches(result: DemoResult) -> list[Section]:
             identity = answer.decision.identity if answer.decision else None
             pixels = image_of_row(result.queries, int(row)).image
             frame = "right" if result.right[row] else "wrong"
-            query = Picture(pixels, f"query: {product}", frame)
+            query = CaptionedImage(pixels, f"query: {product}", frame)
             hits = [picture_of(hit, product) for hit in answer.hits[:3]]
             strips.append(Strip([query, *hits], f"answer: {identity or 'unknown'}"))
         if strips:
             point = result.searched.point
             note = "" if point is None else f"Answered at {point.threshold:.4f}: {point}."
-            sections.append(Pictures(title, strips, note))
+            sections.append(ImageStrips(title, strips, note))
     return sections

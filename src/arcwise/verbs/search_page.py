@@ -66,8 +66,8 @@ def write_page(
     Returns:
         The path.
     """
-    from arcwise.report import Picture, Pictures, Strip, write_report
-    from arcwise.report.pictures import SIZES
+    from arcwise.report import CaptionedImage, ImageStrips, Strip, write_report
+    from arcwise.report.html import SIZES
 
     width = 1 + max(
         (len(one.hits) for one in queries if not isinstance(one, ImageError)), default=0
@@ -82,15 +82,15 @@ def write_page(
 
     def strip(one: Answer | ImageError) -> Strip:
         if isinstance(one, ImageError):
-            return Strip([Picture(one.reason, "query")], f"{one.name}: not answered")
-        pictures = [Picture(shown_image(("",), one.image), "query")]
+            return Strip([CaptionedImage(one.reason, "query")], f"{one.name}: not answered")
+        pictures = [CaptionedImage(shown_image(("",), one.image), "query")]
         for hit in one.hits:
             is_answer = one.decision is not None and hit.identity == one.decision.identity
             image = hit.metadata.get("image")
             root = hit.metadata.get("root")  # galleries older than this name none
             roots = (root,) if isinstance(root, str) else ("", folder)
             pictures.append(
-                Picture(
+                CaptionedImage(
                     shown_image(roots, image) if isinstance(image, str) else "no image is recorded",
                     f"{hit.identity}, {hit.similarity:.3f}",
                     "answer" if is_answer else "neutral",
@@ -105,7 +105,7 @@ def write_page(
         note += f" The first {len(shown):,} of {len(queries):,} queries; search for fewer at once."
     count = f"{len(queries):,} {'query' if len(queries) == 1 else 'queries'}"
     title = f"{count} in {Path(gallery).name}"
-    section = Pictures("Queries and the closest identities", list(map(strip, shown)), note)
+    section = ImageStrips("Queries and the closest identities", list(map(strip, shown)), note)
     return write_report(path, title, [section], summary)
 
 

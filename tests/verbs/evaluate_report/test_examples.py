@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arcwise import evaluation
-from arcwise.evaluation import blocks
+from arcwise.evaluation import similarity_matrix
 from arcwise.verbs.evaluate_report.examples import (
     ENOUGH,
     HardestPairs,
@@ -34,14 +34,14 @@ def slow(unit: np.ndarray, codes: np.ndarray, count: int, same: bool) -> list[fl
     return [sign * score for score in sorted(best.values(), reverse=True)[:count]]
 
 
-@pytest.mark.parametrize("block", [1, 20, blocks._BLOCK])
+@pytest.mark.parametrize("block", [1, 20, similarity_matrix._BLOCK])
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 12))
 def test_as_a_slow_search_finds_them(block: int, seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     codes = rng.integers(5, size=rng.integers(2, 25))
     unit = rng.integers(-1, 2, size=(len(codes), 3)).astype(np.float32)  # many ties, all exact
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "_BLOCK", block)
+        patch.setattr(similarity_matrix, "_BLOCK", block)
         alike, unlike = of_all(unit, codes, count)
     for found, same in ((alike, False), (unlike, True)):
         assert found.score.tolist() == slow(unit, codes, count, same)

@@ -116,7 +116,7 @@ def test_the_line(measured: EvaluationResult, served: Path, new: Manifest) -> No
         assert found.similarity == plain.verification.threshold_at(0.01)
 
 
-@pytest.mark.skipif(chromium.found() is None, reason="no Chromium here: apt-get install chromium")
+@pytest.mark.skipif(chromium.executable() is None, reason="no Chromium: apt-get install chromium")
 def test_in_a_browser(measured: EvaluationResult) -> None:
     assert measured.report is not None
     with chromium.running() as browser:

@@ -1,4 +1,4 @@
-"""How far pairs of one identity stand from pairs of two: by similarity and by angle."""
+"""Histograms of pairs of one identity and of two, by similarity and by angle."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from arcwise.report.drawing import (
     INK,
     LINES,
     WIDTH,
+    check_results,
     label,
     legend_above,
     look,
-    one_or_more,
+    percent,
     svg,
 )
-from arcwise.report.plots.marks import percent
 
 _BINS = 60
 
@@ -30,13 +30,13 @@ _BINS = 60
 def scores(
     results: Mapping[str, Verification], thresholds: Mapping[str, tuple[str, float]] | None = None
 ) -> str:
-    """Return how similar the pairs of each kind are, and where a threshold lies among them.
+    """Return histograms of the similarities of mated and of impostor pairs, with thresholds.
 
     Args:
         results: one panel each, over the same similarities.
         thresholds: for each result, a name and a similarity to draw as a line.
     """
-    one_or_more(results)
+    check_results(results)
     lines = thresholds or {}
     lowest = min(min(r.mated[0], r.impostor[-1]) for r in results.values())
     highest = max(max(r.mated[-1], r.impostor[0]) for r in results.values())
@@ -54,14 +54,14 @@ def scores(
             plot.set_xlim(edges[0], edges[-1])
             if name in lines:
                 _line(plot, *lines[name])
-        grid[-1].set_xlabel("similarity of two pictures")
+        grid[-1].set_xlabel("similarity of two images")
         legend_above(figure)
         return svg(figure, f"Similarities of pairs under {', '.join(results)}")
 
 
 def angles(results: Mapping[str, Angles]) -> str:
-    """Return how far apart two pictures are: same identity against different identities."""
-    one_or_more(results)
+    """Return histograms of the angles of mated and of impostor pairs."""
+    check_results(results)
     with look():
         figure, grid = _panels(results)
         for plot, result in zip(grid, results.values(), strict=True):
@@ -69,9 +69,9 @@ def angles(results: Mapping[str, Angles]) -> str:
             _two_kinds(plot, np.degrees(result.edges), *kinds)
         last = max(_last(result) for result in results.values())
         grid[-1].set_xlim(0, min(180.0, math.ceil((last + 4) / 10) * 10))
-        grid[-1].set_xlabel("angle between two pictures, degrees")
+        grid[-1].set_xlabel("angle between two images, degrees")
         legend_above(figure)
-        return svg(figure, f"Angles between pictures under {', '.join(results)}")
+        return svg(figure, f"Angles between images under {', '.join(results)}")
 
 
 def _panels(results: Mapping[str, object]) -> tuple[Figure, list[Axes]]:

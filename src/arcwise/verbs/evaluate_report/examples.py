@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from arcwise.data.manifest import Manifest
-from arcwise.evaluation.blocks import upper_blocks
+from arcwise.evaluation.similarity_matrix import pair_rows
 from arcwise.images import decode
 from arcwise.protocols.result import EvaluationResult
 from arcwise.protocols.search_protocol import SearchProtocol
-from arcwise.report import Picture, Pictures, Section, Strip, Table, shrunk
+from arcwise.report import CaptionedImage, ImageStrips, Section, Strip, Table, shrunk
 from arcwise.report.sections import Cell, Frame
 from arcwise.verbs.evaluate_report.curves import (
     MAX_TEMPLATES,
@@ -89,7 +89,7 @@ def of_all(unit: np.ndarray, codes: np.ndarray, count: int) -> tuple[HardestPair
         count: how many of each kind, every two identities once.
     """
     kept = [_none(), _none()]
-    for block in upper_blocks(unit, codes):
+    for block in pair_rows(unit, codes):
         for kind, (inside, sign) in enumerate(((block.impostor, 1), (block.mated, -1))):
             candidates = inside
             if len(kept[kind].score) == count:  # only what would displace one that is kept
@@ -161,7 +161,7 @@ def _section(
         caption, frame = _verdict(float(score), same, threshold)
         images = [template_image(result, int(a)), template_image(result, int(b))]
         strips.append(Strip(images, caption, frame))
-    return Pictures(title, strips, note)
+    return ImageStrips(title, strips, note)
 
 
 def _verdict(score: float, same: bool, threshold: ShownThreshold | None) -> tuple[str, Frame]:
@@ -218,7 +218,7 @@ def searches(result: EvaluationResult, shown: int = SEARCHES_SHOWN) -> list[Sect
             strips = [
                 _strip(result, sides, int(queries[place]), int(rank[place])) for place in places
             ]
-            sections.append(Pictures(title, strips, f"{note} {answered_by}"))
+            sections.append(ImageStrips(title, strips, f"{note} {answered_by}"))
     return sections
 
 
@@ -260,17 +260,17 @@ def nearest(vectors: np.ndarray, ids: np.ndarray, sides: SearchSides, query: int
 
 def image_of_row(
     manifest: Manifest, row: int, caption: str = "", frame: Frame = "neutral"
-) -> Picture:
+) -> CaptionedImage:
     """Return one row's image, small, with its identity (or name) and perhaps more below it."""
     pixels = shrunk(decode(manifest.read(row), manifest.image(row)))
     column = "identity" if "identity" in manifest.table.column_names else "image"
     title = manifest.table.column(column)[row].as_py()
-    return Picture(pixels, f"{title}, {caption}" if caption else title, frame)
+    return CaptionedImage(pixels, f"{title}, {caption}" if caption else title, frame)
 
 
 def template_image(
     result: EvaluationResult, template: int, caption: str = "", frame: Frame = "neutral"
-) -> Picture:
+) -> CaptionedImage:
     """Return the image of a template: where several are pooled, its first."""
     return image_of_row(result.manifest, int(result.templates.first_row[template]), caption, frame)
 

@@ -6,7 +6,7 @@ from arcwise.evaluation import Rate
 from arcwise.evaluation.intervals import DRAWS
 from arcwise.protocols.plan import THRESHOLDS
 from arcwise.protocols.result import EvaluationResult, Metric
-from arcwise.report import Difference, Facts, Number, Numbers, Plot, Section, Table, plots
+from arcwise.report import Facts, Number, Numbers, Plot, RateDifference, Section, Table, plots
 from arcwise.report.sections import Cell
 
 HEADLINES = 4
@@ -80,7 +80,7 @@ def differences(result: EvaluationResult) -> list[Section]:
             (f"TAR at FAR {comparison.far:g}", comparison.tar),
         ):
             if one is not None and one.difference.resolved:
-                difference = Difference(one.difference)
+                difference = RateDifference(one.difference)
                 rows.append([f"{metric}: {name}", one.second, one.first, difference])
         notes[f"On the same pairs: {other.pairs}."] = None
         if comparison.mcnemar is not None:

@@ -1,14 +1,14 @@
-"""The sentence that a person can check by counting."""
+"""The sentence that describes the rates of a search."""
 
 from __future__ import annotations
 
 import pytest
 
-from arcwise.evaluation import search_in_words
+from arcwise.evaluation import describe_search
 
 
 @pytest.mark.parametrize(
-    ("found", "answered", "at_most", "words"),
+    ("detection", "answered", "at_most", "words"),
     [
         (
             (0.62, 0.5, 0.713), (0.05, 0.02, 0.09), False,
@@ -27,9 +27,9 @@ from arcwise.evaluation import search_in_words
     ],
 )  # fmt: skip
 def test_words(
-    found: tuple[float, float, float] | None,
+    detection: tuple[float, float, float] | None,
     answered: tuple[float, float, float] | None,
     at_most: bool,
     words: str,
 ) -> None:
-    assert search_in_words(found, answered, at_most=at_most) == words
+    assert describe_search(detection, answered, at_most=at_most) == words

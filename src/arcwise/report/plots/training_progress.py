@@ -1,4 +1,4 @@
-"""How a training went."""
+"""The loss and the validation metrics of a training by step."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from types import MappingProxyType
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from arcwise.report.drawing import WIDTH, label, legend, look, one_or_more, svg
-from arcwise.report.plots.marks import share_below, style
+from arcwise.report.drawing import (
+    WIDTH,
+    check_results,
+    label,
+    legend,
+    look,
+    percent_axis,
+    style,
+    svg,
+)
 
 LABELS = MappingProxyType({"recall_at_1": "recall@1", "tar": "TAR at FAR 1 %"})
 
@@ -26,23 +34,23 @@ def training(
         rows: the rows of a run's `metrics.jsonl`; a name may be missing from some of them.
         losses: names for the upper panel.
         metrics: names for the lower panel, fractions.
-        labels: what to call them, where their names do not say it.
+        labels: names to show in place of the metrics' own.
     """
     panels = [
         (names, share)
         for names, share in ((losses, False), (metrics, True))
         if any(name in row for row in rows for name in names)
     ]
-    one_or_more(panels)
+    check_results(panels)
     with look():
         figure = Figure(figsize=(WIDTH, 0.8 + 2.0 * len(panels)), layout="constrained")
         grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for plot, (names, share) in zip(grid, panels, strict=True):
             for index, name in enumerate(names):
-                found = [(row["step"], row[name]) for row in rows if name in row]
-                if found:
-                    steps, values = zip(*found, strict=True)
-                    few = "o" if len(found) < 30 else None
+                points = [(row["step"], row[name]) for row in rows if name in row]
+                if points:
+                    steps, values = zip(*points, strict=True)
+                    few = "o" if len(points) < 30 else None
                     plot.plot(
                         steps,
                         values,
@@ -53,7 +61,7 @@ def training(
                     )
             plot.set_ylabel("held-out identities" if share else "training")
             if share:
-                share_below(plot)
+                percent_axis(plot)
             legend(plot, loc="best")
         grid[-1].set_xlabel("step")
         grid[-1].xaxis.set_major_locator(MaxNLocator(6, integer=True))

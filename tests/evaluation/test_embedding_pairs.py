@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from arcwise import evaluation
 from arcwise.errors import ArcwiseError
-from arcwise.evaluation import blocks, pairs, tail
-from arcwise.evaluation.pairs import pair_similarity
+from arcwise.evaluation import embedding_pairs, impostor_sample, similarity_matrix
+from arcwise.evaluation.embedding_pairs import pair_similarity
 
 
 def test_all_pairs_equal_a_loop(halves: np.ndarray) -> None:
@@ -33,13 +33,13 @@ def test_blocks_change_nothing(halves: np.ndarray, data: st.DataObject) -> None:
     ids[:3] = ["a", "a", "b"]
     plain = evaluation.verification(*evaluation.all_pairs(halves[rows], ids), folds=None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "_BLOCK", 7)
-        patch.setattr(tail, "_BINS", data.draw(st.sampled_from([2, 8, 2**20])))
-        found = evaluation.verification_from_embeddings(halves[rows], ids, draws=3)
-    assert (found.auc, found.eer) == (plain.auc, plain.eer)
+        patch.setattr(similarity_matrix, "_BLOCK", 7)
+        patch.setattr(impostor_sample, "_BINS", data.draw(st.sampled_from([2, 8, 2**20])))
+        result = evaluation.verification_from_embeddings(halves[rows], ids, draws=3)
+    assert (result.auc, result.eer) == (plain.auc, plain.eer)
     for far in (0.01, 0.1, 0.3, 1.0):
-        assert found.tar_at(far) == plain.tar_at(far)
-        assert found.threshold_at(far) == plain.threshold_at(far)
+        assert result.tar_at(far) == plain.tar_at(far)
+        assert result.threshold_at(far) == plain.threshold_at(far)
 
 
 @settings(max_examples=50, deadline=None)
@@ -50,13 +50,13 @@ def test_listed_pairs_equal_a_loop(halves: np.ndarray, data: st.DataObject) -> N
     first, second = np.array(rows, dtype=np.int64).reshape(-1, 2).T
     expected = [float(halves[i] @ halves[j]) for i, j in rows]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pairs, "_BLOCK", data.draw(st.sampled_from([1, 40, 4096])))
-        patch.setattr(pairs, "_GATHERED", data.draw(st.sampled_from([1, 40, 4096])))
+        patch.setattr(embedding_pairs, "_BLOCK", data.draw(st.sampled_from([1, 40, 4096])))
+        patch.setattr(embedding_pairs, "_GATHERED", data.draw(st.sampled_from([1, 40, 4096])))
         for cheaper in (0, 1000):  # gathered; by products
-            patch.setattr(pairs, "_CHEAPER", cheaper)
-            found = pair_similarity(halves * 5, first, second)
-            assert found.dtype == np.float32
-            assert found.tolist() == expected
+            patch.setattr(embedding_pairs, "_CHEAPER", cheaper)
+            result = pair_similarity(halves * 5, first, second)
+            assert result.dtype == np.float32
+            assert result.tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_thinning_moves_intervals_little_and_values_not(monkeypatch: pytest.Monk
     ids = np.repeat(np.arange(50), 6)
     vectors = generator.normal(size=(50, 16))[ids] + generator.normal(size=(300, 16))
     whole = evaluation.verification_from_embeddings(vectors, ids)
-    monkeypatch.setattr("arcwise.evaluation.tail._KEEP", 2000)
-    monkeypatch.setattr(pairs, "_HIGHEST", 1000)
+    monkeypatch.setattr("arcwise.evaluation.impostor_sample._KEEP", 2000)
+    monkeypatch.setattr(embedding_pairs, "_HIGHEST", 1000)
     thinned = evaluation.verification_from_embeddings(vectors, ids)
     assert whole.sample is not None
     assert thinned.sample is not None
@@ -105,8 +105,8 @@ def test_it_agrees_with_the_pair_list_on_intervals() -> None:
     a, b = np.triu_indices(80, 1)
     similarity, same = evaluation.all_pairs(vectors, ids)
     listed = evaluation.verification(similarity, same, None, ids_a=ids[a], ids_b=ids[b])
-    found = evaluation.verification_from_embeddings(vectors, ids)
-    for one, other in ((listed.auc, found.auc), (listed.tar_at(0.05), found.tar_at(0.05))):
+    result = evaluation.verification_from_embeddings(vectors, ids)
+    for one, other in ((listed.auc, result.auc), (listed.tar_at(0.05), result.tar_at(0.05))):
         assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=1e-9)
 
 
@@ -115,6 +115,6 @@ def test_what_cannot_be_measured_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
         evaluation.verification_from_embeddings(np.eye(3), list("abc"))
     with pytest.raises(ArcwiseError, match="some of both"):
         evaluation.verification_from_embeddings(np.eye(3), list("aaa"))
-    monkeypatch.setattr(pairs, "_ALL_PAIRS", 2)
+    monkeypatch.setattr(embedding_pairs, "_ALL_PAIRS", 2)
     with pytest.raises(ArcwiseError, match="verification_from_embeddings"):
         evaluation.all_pairs(np.eye(3), list("abc"))

@@ -1,4 +1,4 @@
-"""Pairs made of embeddings: listed ones, or all of them, without the N×N matrix."""
+"""Cosines of pairs of embeddings: listed pairs, or all of them without the N×N matrix."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import numpy as np
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
-from arcwise.evaluation.blocks import by_identity, pair_counts, tiles
-from arcwise.evaluation.curve import Curve
+from arcwise.evaluation.impostor_sample import ImpostorSampler, bin_of, pair_histogram
 from arcwise.evaluation.intervals import DRAWS
-from arcwise.evaluation.sample import kept_above, pair_sample
-from arcwise.evaluation.tail import Sample, bins, survey
+from arcwise.evaluation.roc import Curve, counts_above, pair_sample
+from arcwise.evaluation.similarity_matrix import pair_counts, sorted_by_identity, sorted_pair_rows
 from arcwise.evaluation.verification import Verification
 
 _ALL_PAIRS = 2**25
@@ -27,12 +26,12 @@ def pair_similarity(embeddings: np.ndarray, first: np.ndarray, second: np.ndarra
     blocks of the whole product are cheaper than gathering two rows for each pair.
 
     Args:
-        embeddings: (N, D) embeddings; scaled to unit length here.
+        embeddings: (N, D) embeddings, scaled to unit length.
         first: (P,) row of one side.
         second: (P,) row of the other side.
 
     Raises:
-        ArcwiseError: the sides differ in length, or name a row that is not there.
+        ArcwiseError: the sides differ in length, or name a row that does not exist.
     """
     unit = inputs.embeddings("embeddings", embeddings)
     sides = [_rows(name, rows, len(unit)) for name, rows in (("first", first), ("second", second))]
@@ -52,7 +51,7 @@ def pair_similarity(embeddings: np.ndarray, first: np.ndarray, second: np.ndarra
 
 
 def _rows(name: str, rows: np.ndarray, count: int) -> np.ndarray:
-    """Return (P,) row numbers, refused when one is not there."""
+    """Return (P,) row numbers; raise where one is not a row of the embeddings."""
     array = np.asarray(rows)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise ArcwiseError(
@@ -86,7 +85,7 @@ def all_pairs(embeddings: np.ndarray, ids: inputs.Identities) -> tuple[np.ndarra
     """Return (similarity, same) of every pair of a small set, each pair once.
 
     Args:
-        embeddings: (N, D) embeddings; scaled to unit length here.
+        embeddings: (N, D) embeddings, scaled to unit length.
         ids: (N,) identities.
 
     Returns:
@@ -111,48 +110,49 @@ def verification_from_embeddings(
 ) -> Verification:
     """Return the verification of all pairs, exact, without the N×N matrix.
 
-    Accuracy is not measured: among all pairs nearly all are impostors, and saying "no" to
-    everything would look excellent. Intervals draw identities; beyond 32768 impostor pairs the
-    less similar ones enter them through a random sample, the values themselves never.
+    Accuracy is not measured: among all pairs nearly all are impostors, and a
+    system that rejects everything would look excellent. Intervals draw identities. Beyond 32768
+    impostor pairs the less similar ones enter the intervals, not the values, through a random
+    sample.
 
     Args:
-        embeddings: (N, D) embeddings; scaled to unit length here.
+        embeddings: (N, D) embeddings, scaled to unit length.
         ids: (N,) identities.
         draws: bootstrap samples.
         seed: of the bootstrap.
 
     Raises:
-        ArcwiseError: no identity has two pictures, or there is only one identity; or bad input.
+        ArcwiseError: no identity has two images, or there is only one identity; or bad input.
     """
     unit = inputs.embeddings("embeddings", embeddings)
-    unit, codes = by_identity(unit, inputs.codes("ids", ids, len(unit)))
+    unit, codes = sorted_by_identity(unit, inputs.codes("ids", ids, len(unit)))
     pairs, impostors = pair_counts(codes)
     if not pairs or not impostors:
         raise ArcwiseError(
-            f"{len(unit)} pictures make {pairs} mated and {impostors} impostor pairs, expected "
-            "some of both: at least two identities, one of them with two pictures"
+            f"{len(unit)} images make {pairs} mated and {impostors} impostor pairs, expected "
+            "some of both: at least two identities, one of them with two images"
         )
     # The first pass counts impostors in fine bins; only those that share a bin with a mated score
     # have to be compared with it, in the second.
-    found = survey(unit, codes)
-    order = np.argsort(found.mated, kind="stable")
-    mated, owner = found.mated[order], found.owner[order]
+    histogram = pair_histogram(unit, codes)
+    order = np.argsort(histogram.mated, kind="stable")
+    mated, owner = histogram.mated[order], histogram.owner[order]
     distinct, counts = np.unique(mated, return_counts=True)
-    place = bins(distinct)
-    shared = np.zeros(len(found.counts), dtype=bool)
+    place = bin_of(distinct)
+    shared = np.zeros(len(histogram.counts), dtype=bool)
     shared[place] = True
-    above = at_or_above = np.cumsum(np.where(shared, 0, found.counts))[place]
-    kept = np.searchsorted(np.cumsum(found.counts), _HIGHEST)
+    above = at_or_above = np.cumsum(np.where(shared, 0, histogram.counts))[place]
+    kept = np.searchsorted(np.cumsum(histogram.counts), _HIGHEST)
 
-    sample, highest = Sample(found.edges(), seed), []
-    for tile in tiles(unit, codes):
-        sample.add(tile, codes)
-        similarity = tile.impostor.ravel()
-        in_bin = bins(similarity)
-        there = similarity > -np.inf
-        highest.append(similarity[(in_bin < kept) & there])
-        close_above, close_at_or_above = kept_above(
-            distinct, np.sort(similarity[shared[in_bin] & there])[::-1]
+    sampler, highest = ImpostorSampler(histogram.stratum_edges(), seed), []
+    for rows in sorted_pair_rows(unit, codes):
+        sampler.add(rows, codes)
+        similarity = rows.impostor.ravel()
+        in_bin = bin_of(similarity)
+        finite = similarity > -np.inf
+        highest.append(similarity[(in_bin < kept) & finite])
+        close_above, close_at_or_above = counts_above(
+            distinct, np.sort(similarity[shared[in_bin] & finite])[::-1]
         )
         above, at_or_above = above + close_above, at_or_above + close_at_or_above
 
@@ -165,5 +165,5 @@ def verification_from_embeddings(
         folds=None,
         draws=draws,
         seed=seed,
-        sample=pair_sample(mated, owner, sample.tail(), len(sizes), draws, seed, sizes),
+        sample=pair_sample(mated, owner, sampler.sample(), len(sizes), draws, seed, sizes),
     )

@@ -1,4 +1,4 @@
-"""Thresholds for one gallery as it is: strangers search it, and are to get no answer."""
+"""Thresholds for one gallery as it is, searched by unknown identities."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from arcwise.evaluation import inputs
 from arcwise.evaluation.intervals import (
     DRAWS,
     FEW,
-    at_least_wilson,
     bootstrapped,
-    found_of_others,
+    detection_rate,
     percentile_interval,
     redrawn_means,
-    stretch,
-    whole_images,
+    student_factor,
+    widened_to_wilson,
+    with_countable_ends,
 )
 from arcwise.evaluation.search_calibration import FPIRS
 from arcwise.evaluation.search_threshold import SearchThreshold
@@ -37,44 +37,51 @@ def calibrate_in_gallery(
 ) -> tuple[SearchThreshold, ...]:
     """Return one threshold for each false-positive identification rate, in a gallery as it is.
 
-    The gallery is given, only the strangers are a sample. The interval of the rate is that of as
-    many other strangers, so identities are drawn twice: for those here and for those to come.
+    The gallery is given, only the unknown identities are a sample. The interval of the rate is that
+    of as many other unknown identities, so identities are drawn twice: for those measured and for
+    the others.
 
     Args:
-        similarity: (U,) of each stranger's image to its closest template.
-        ids: (U,) the strangers' identities, none of them enrolled.
+        similarity: (U,) similarity of each unknown image to its closest template.
+        ids: (U,) their identities, none of them enrolled.
         fpirs: false-positive identification rates, above 0 and below 1.
         gallery: identities enrolled, G.
-        own: (Q,) of further images of enrolled identities to the closest template of their own;
+        own: (Q,) similarity of further images of enrolled identities to their closest own template;
             minus infinity where another identity is as close.
         own_ids: (Q,) their identities.
         seed: of the draws.
         draws: of identities.
 
     Raises:
-        ArcwiseError: no stranger, or bad input.
+        ArcwiseError: no unknown image, or bad input.
     """
     scores = inputs.scores("similarity", similarity, 1)
     codes = inputs.codes("ids", ids, len(scores)) if len(scores) else np.empty(0, np.int64)
     if not len(scores):
-        raise ArcwiseError("no image of a stranger, expected some that are of nobody enrolled")
+        raise ArcwiseError(
+            "no image of an unknown identity, expected some of identities that are not enrolled"
+        )
     rates, gallery = inputs.rates("fpirs", fpirs), inputs.positive("gallery", gallery)
     if own is not None and own_ids is None:
         raise ArcwiseError("own without own_ids, expected whose images these are")
     if own is not None and np.isnan(own).any():
         raise ArcwiseError("own has NaN, expected similarities, or minus infinity")
     falling = np.sort(scores)[::-1]
-    people = int(codes.max()) + 1
-    found = []
+    identities = int(codes.max()) + 1
+    thresholds = []
     for rate in rates:
         threshold = max(-1.0, threshold_at(falling, rate))
         answered = scores >= threshold
         value = float(answered.mean())
         drawn = [redrawn_means(answered, codes, draws=draws, seed=seed + n) for n in (1, 2)]
-        ratio = percentile_interval(drawn[0] / value) if value and people >= FEW else (0.0, np.inf)
-        both = drawn[0] * drawn[1] / value**2 if value else drawn[0]
-        both = value * both ** stretch(np.bincount(codes, answered))
-        fpir = at_least_wilson(bootstrapped(value, np.minimum(1.0, both), people), people)
+        ratio = (
+            percentile_interval(drawn[0] / value) if value and identities >= FEW else (0.0, np.inf)
+        )
+        drawn_twice = drawn[0] * drawn[1] / value**2 if value else drawn[0]
+        drawn_twice = value * drawn_twice ** student_factor(np.bincount(codes, answered))
+        fpir = widened_to_wilson(
+            bootstrapped(value, np.minimum(1.0, drawn_twice), identities), identities
+        )
         low, high = (
             threshold_at(falling, min(1.0, rate / r)) if 0 < r < np.inf else end
             for r, end in zip(ratio, (-1.0, 1.0), strict=True)
@@ -82,18 +89,18 @@ def calibrate_in_gallery(
         hits = None
         if own is not None and own_ids is not None and len(own):
             owner = inputs.codes("own_ids", own_ids, len(own))
-            hits = found_of_others(np.asarray(own) >= threshold, owner, draws=draws, seed=seed)
-        found.append(
+            hits = detection_rate(np.asarray(own) >= threshold, owner, draws=draws, seed=seed)
+        thresholds.append(
             SearchThreshold.measured(
                 rate,
                 threshold,
                 (low, high),
-                whole_images(fpir, len(scores)),
+                with_countable_ends(fpir, len(scores)),
                 hits,
                 gallery=gallery,
                 templates=None,
                 probes=len(scores),
-                identities=people,
+                identities=identities,
             )
         )
-    return tuple(found)
+    return tuple(thresholds)

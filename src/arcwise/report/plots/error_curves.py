@@ -1,4 +1,4 @@
-"""Two errors against each other: ROC, DET, and open-set identification."""
+"""Curves of rates: ROC, DET, open-set identification, and cumulative match characteristic."""
 
 from __future__ import annotations
 
@@ -7,12 +7,24 @@ from dataclasses import replace
 
 import numpy as np
 from matplotlib.axis import Axis
+from matplotlib.ticker import MaxNLocator
 from scipy.special import ndtr, ndtri
 
 from arcwise.evaluation import Identification, TwoGalleries, Verification
 from arcwise.evaluation.thresholds import RESOLVED_BY
-from arcwise.report.drawing import axes, legend_above, look, one_or_more, svg
-from arcwise.report.plots.marks import Band, band, draw, percent, rare, share_below
+from arcwise.report.drawing import (
+    Band,
+    axes,
+    band,
+    check_results,
+    draw,
+    error_rate_axis,
+    legend_above,
+    look,
+    percent,
+    percent_axis,
+    svg,
+)
 
 _POINTS = 40
 _TICKS = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
@@ -22,18 +34,18 @@ _DOTTED = f"dotted: under {RESOLVED_BY} cases"
 def roc(results: Mapping[str, Verification]) -> str:
     """Return the true-accept rate over the false-accept rate, with 95 % bands.
 
-    A curve is dotted where fewer than ten impostor pairs are accepted: too few to rely on.
+    A curve is dotted where fewer than ten impostor pairs are accepted: not resolved.
     """
-    one_or_more(results)
+    check_results(results)
     with look():
         figure, plot = axes()
         for index, (name, result) in enumerate(results.items()):
             rates = np.geomspace(_fewest(result.impostors), 1.0, _POINTS)
             draw(plot, index, name, band(rates, result.tars_at(rates.tolist())))
-        rare(plot, _fewest(*(result.impostors for result in results.values())))
+        error_rate_axis(plot, _fewest(*(result.impostors for result in results.values())))
         plot.set_xlabel(f"false-accept rate; {_DOTTED}")
         plot.set_ylabel("true-accept rate")
-        share_below(plot)
+        percent_axis(plot)
         legend_above(figure)
         return svg(figure, f"ROC: true-accept over false-accept rate of {', '.join(results)}")
 
@@ -44,16 +56,16 @@ def det(results: Mapping[str, Verification]) -> str:
     Where scores of both kinds are normal, such a curve is a straight line (Martin et al.,
     Eurospeech 1997). It is dotted where fewer than ten pairs of either kind are decided wrongly.
     """
-    one_or_more(results)
+    check_results(results)
     with look():
         figure, plot = axes()
         highest = 0.5
         for index, (name, result) in enumerate(results.items()):
             deviates = np.linspace(ndtri(_fewest(result.impostors)), ndtri(0.99), _POINTS)
             rates = ndtr(deviates)
-            shown = _rejected(band(rates, result.tars_at(rates.tolist())), len(result.mated))
-            draw(plot, index, name, shown)
-            highest = float(np.max(ndtr(shown.value[shown.sure]), initial=highest))
+            curve = _rejected(band(rates, result.tars_at(rates.tolist())), len(result.mated))
+            draw(plot, index, name, curve)
+            highest = float(np.max(ndtr(curve.value[curve.resolved]), initial=highest))
         plot.axline((0, 0), slope=1, color="#888888", linewidth=0.8)  # equal errors
         lowest = _fewest(*(result.impostors for result in results.values()))
         plot.set_xlim(*_deviates(plot.xaxis, lowest, 0.5))
@@ -69,20 +81,36 @@ def det(results: Mapping[str, Verification]) -> str:
 def detection(results: Mapping[str, Identification | TwoGalleries]) -> str:
     """Return the open-set curve: detection and identification rate over false-positive rate.
 
-    A curve is dotted where fewer than ten unknown probes are answered: too few to rely on.
+    A curve is dotted where fewer than ten unknown probes are answered: not resolved.
     """
-    one_or_more(results)
+    check_results(results)
     with look():
         figure, plot = axes()
         for index, (name, result) in enumerate(results.items()):
-            rates = np.geomspace(_fewest(_strangers(result)), 1.0, _POINTS)
+            rates = np.geomspace(_fewest(_unknown_probes(result)), 1.0, _POINTS)
             draw(plot, index, name, band(rates, result.dirs_at(rates.tolist())))
-        rare(plot, _fewest(*(_strangers(result) for result in results.values())))
-        plot.set_xlabel(f"unknown answered (FPIR); {_DOTTED}")
-        plot.set_ylabel("known found (DIR)")
-        share_below(plot)
+        error_rate_axis(plot, _fewest(*(_unknown_probes(result) for result in results.values())))
+        plot.set_xlabel(f"FPIR of unknown probes; {_DOTTED}")
+        plot.set_ylabel("DIR of known probes")
+        percent_axis(plot)
         legend_above(figure)
         return svg(figure, f"Open-set identification of {', '.join(results)}")
+
+
+def cmc(results: Mapping[str, Identification | TwoGalleries], ranks: int = 20) -> str:
+    """Return the cumulative match characteristic from rank 1 to `ranks`, with 95 % bands."""
+    check_results(results)
+    with look():
+        figure, plot = axes()
+        for index, (name, result) in enumerate(results.items()):
+            best = np.arange(1, min(ranks, _identities(result)) + 1)
+            draw(plot, index, name, band(best, [result.rank(int(k)) for k in best]))
+        plot.set_xlabel("rank")
+        plot.set_ylabel("rank-k identification rate")
+        plot.xaxis.set_major_locator(MaxNLocator(integer=True))
+        percent_axis(plot)
+        legend_above(figure)
+        return svg(figure, f"Cumulative match characteristic of {', '.join(results)}")
 
 
 def _rejected(accepted: Band, mated: int) -> Band:
@@ -93,8 +121,8 @@ def _rejected(accepted: Band, mated: int) -> Band:
         ndtri(np.clip(rate, lowest, 1 - lowest))
         for rate in (frr, 1.0 - accepted.high, 1.0 - accepted.low)
     )
-    sure = accepted.sure & (frr * mated >= RESOLVED_BY)
-    return replace(accepted, at=ndtri(far), value=value, low=low, high=high, sure=sure)
+    resolved = accepted.resolved & (frr * mated >= RESOLVED_BY)
+    return replace(accepted, at=ndtri(far), value=value, low=low, high=high, resolved=resolved)
 
 
 def _deviates(axis: Axis, low: float, high: float) -> tuple[float, float]:
@@ -109,8 +137,8 @@ def _deviates(axis: Axis, low: float, high: float) -> tuple[float, float]:
     return ends
 
 
-def _strangers(result: Identification | TwoGalleries) -> int:
-    """Return how many unknown probes there are; of two galleries, to the one with fewer."""
+def _unknown_probes(result: Identification | TwoGalleries) -> int:
+    """Return the number of unknown probes, of two galleries of the one with fewer."""
     if isinstance(result, TwoGalleries):
         return min(len(result.first.unknown), len(result.second.unknown))
     return len(result.unknown)
@@ -119,3 +147,10 @@ def _strangers(result: Identification | TwoGalleries) -> int:
 def _fewest(*trials: int) -> float:
     """Return the error rate of one in all trials, where a curve begins."""
     return min(0.5, 1 / max(1, *trials))
+
+
+def _identities(result: Identification | TwoGalleries) -> int:
+    """Return the number of identities in the gallery, of two in the smaller one."""
+    if isinstance(result, TwoGalleries):
+        return min(result.first.identities, result.second.identities)
+    return result.identities

@@ -1,4 +1,4 @@
-"""All pairs of a set of embeddings, a bounded block at a time: the N×N matrix never exists."""
+"""The similarity matrix of all pairs, some rows at a time: the N×N matrix is never stored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BLOCK = 2**22  # similarities in one block, 16 MiB of float32
 
 
 @dataclass(frozen=True)
-class Block:
+class PairRows:
     """Some rows of the upper triangle of the similarity matrix.
 
     Attributes:
@@ -28,17 +28,17 @@ class Block:
 
     @property
     def mated(self) -> np.ndarray:
-        """(B, N - start) bool: two pictures of one identity, each pair once."""
+        """(B, N - start) bool: two images of one identity, each pair once."""
         return self.same & self.upper
 
     @property
     def impostor(self) -> np.ndarray:
-        """(B, N - start) bool: pictures of two identities, each pair once."""
+        """(B, N - start) bool: images of two identities, each pair once."""
         return ~self.same & self.upper
 
 
-def upper_blocks(unit: np.ndarray, codes: np.ndarray) -> Iterator[Block]:
-    """Yield blocks that together hold every pair of rows exactly once.
+def pair_rows(unit: np.ndarray, codes: np.ndarray) -> Iterator[PairRows]:
+    """Yield rows of the matrix that together hold every pair exactly once.
 
     Args:
         unit: (N, D) float32 unit rows.
@@ -49,7 +49,7 @@ def upper_blocks(unit: np.ndarray, codes: np.ndarray) -> Iterator[Block]:
         stop = min(count, start + max(1, _BLOCK // (count - start)))
         columns = np.arange(start, count)
         rows = np.arange(start, stop)
-        yield Block(
+        yield PairRows(
             start,
             unit[start:stop] @ unit[start:].T,
             columns[None, :] > rows[:, None],
@@ -59,36 +59,36 @@ def upper_blocks(unit: np.ndarray, codes: np.ndarray) -> Iterator[Block]:
 
 
 @dataclass(frozen=True)
-class Tile:
-    """Some rows of the upper triangle, of pictures sorted by identity.
+class SortedPairRows:
+    """Some rows of the upper triangle, of images sorted by identity.
 
     Attributes:
         start: index of the first row, and of the first column.
-        impostor: (B, N - start) float32 cosines; minus infinity where the pair is mated, a picture
+        impostor: (B, N - start) float32 cosines; minus infinity where the pair is mated, an image
             with itself, or a pair of the other triangle.
-        absent: how many are minus infinity.
+        excluded: how many are minus infinity.
         mated: (M,) float32 cosines of the mated pairs.
-        owner: (M,) int64, the identity of each.
+        owner: (M,) int64, their identities.
     """
 
     start: int
     impostor: np.ndarray
-    absent: int
+    excluded: int
     mated: np.ndarray
     owner: np.ndarray
 
 
-def by_identity(unit: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sorted_by_identity(unit: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (N, D) rows and their (N,) identities, those of one identity together."""
     order = np.argsort(codes, kind="stable")
     return unit[order], codes[order]
 
 
-def tiles(unit: np.ndarray, codes: np.ndarray) -> Iterator[Tile]:
-    """Yield tiles that together hold every pair of rows exactly once.
+def sorted_pair_rows(unit: np.ndarray, codes: np.ndarray) -> Iterator[SortedPairRows]:
+    """Yield rows of the matrix that together hold every pair exactly once.
 
-    Sorted by identity, whatever is not an impostor pair stands at the left end of a row, so that no
-    mask as wide as the matrix is needed.
+    Where images are sorted by identity, all but the impostor pairs stand at the left end of a row,
+    so that no mask as wide as the matrix is needed.
 
     Args:
         unit: (N, D) float32 unit rows.
@@ -105,7 +105,7 @@ def tiles(unit: np.ndarray, codes: np.ndarray) -> Iterator[Tile]:
         mates = (column > row) & (column < widths)
         mated, owner = left[mates], codes[start + np.nonzero(mates)[0]]
         left[column < widths] = -np.inf
-        yield Tile(start, similarity, int(widths.sum()), mated, owner)
+        yield SortedPairRows(start, similarity, int(widths.sum()), mated, owner)
         start = stop
 
 

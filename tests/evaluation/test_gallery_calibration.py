@@ -10,7 +10,7 @@ from arcwise.evaluation import calibrate_in_gallery
 from arcwise.evaluation.intervals import wilson
 
 
-def strangers(seed: int, people: int = 60) -> tuple[np.ndarray, np.ndarray]:
+def unknown_probes(seed: int, people: int = 60) -> tuple[np.ndarray, np.ndarray]:
     """Closest similarities of five images each; those of one person are alike."""
     generator = np.random.default_rng(seed)
     ids = np.repeat(np.arange(people), 5)
@@ -21,7 +21,7 @@ def strangers(seed: int, people: int = 60) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_lowest_threshold_that_keeps_the_rate() -> None:
-    scores, ids = strangers(0)
+    scores, ids = unknown_probes(0)
     for one in calibrate_in_gallery(scores, ids, (0.1, 0.03), gallery=7):
         assert np.mean(scores >= one.threshold) <= one.fpir
         assert np.mean(scores >= one.threshold - 1e-6) > one.fpir - 1 / len(scores)
@@ -31,17 +31,17 @@ def test_the_lowest_threshold_that_keeps_the_rate() -> None:
         assert one.dir is None
 
 
-def test_the_interval_is_that_of_as_many_other_strangers() -> None:
+def test_the_interval_is_of_as_many_unknown_identities() -> None:
     covered = 0
     for seed in range(60):
-        (one,) = calibrate_in_gallery(*strangers(seed), (0.1,), gallery=7, draws=100)
-        others = strangers(1000 + seed)[0]
+        (one,) = calibrate_in_gallery(*unknown_probes(seed), (0.1,), gallery=7, draws=100)
+        others = unknown_probes(1000 + seed)[0]
         covered += one.fpir_low <= np.mean(others >= one.threshold) <= one.fpir_high
     assert covered >= 53, covered
 
 
 def test_how_many_are_found() -> None:
-    scores, ids = strangers(0)
+    scores, ids = unknown_probes(0)
     own, own_ids = np.array([0.9, 0.8, -np.inf, 0.1]), ["a", "a", "b", "c"]
     (one,) = calibrate_in_gallery(scores, ids, (0.1,), gallery=7, own=own, own_ids=own_ids)
     assert one.dir == 0.5
@@ -51,7 +51,7 @@ def test_how_many_are_found() -> None:
     assert one.dir_high > 0.8
 
 
-def test_few_strangers_tell_little() -> None:
+def test_few_unknown_identities_have_wide_intervals() -> None:
     (one,) = calibrate_in_gallery(
         np.linspace(0, 0.5, 100), np.repeat([0, 1], 50), (0.1,), gallery=3
     )
@@ -60,7 +60,7 @@ def test_few_strangers_tell_little() -> None:
 
 
 def test_nobody_is_refused() -> None:
-    with pytest.raises(ArcwiseError, match="no image of a stranger"):
+    with pytest.raises(ArcwiseError, match="no image of an unknown identity"):
         calibrate_in_gallery(np.empty(0), [], (0.1,), gallery=3)
 
 
@@ -79,8 +79,8 @@ def test_what_cannot_be_meant_is_named(wrong: dict[str, object], message: str) -
         calibrate_in_gallery(np.linspace(0, 1, 40), np.arange(40) // 2, (0.5,), **given)  # type: ignore[arg-type]
 
 
-def test_the_rate_is_no_surer_than_a_trial_for_each_stranger() -> None:
-    """Every one of 30 strangers gets one of ten answers: draws of them are all alike."""
+def test_the_interval_is_at_least_wilsons() -> None:
+    """Every one of 30 unknown_probes gets one of ten answers: draws of them are all alike."""
     scores = np.tile(np.linspace(0, 0.9, 10), 30)
     (one,) = calibrate_in_gallery(scores, np.repeat(np.arange(30), 10), (0.1,), gallery=7)
     low, high = wilson(3, 30)
