@@ -85,7 +85,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Split:
+class HeldOut:
     """Who is held out."""
 
     holdout: float
@@ -101,7 +101,7 @@ class EverydayOptions:
     network: OmitArgPrefixes[Network]
     loss: OmitArgPrefixes[Loss]
     training: OmitArgPrefixes[Training]
-    split: OmitArgPrefixes[Split]
+    split: OmitArgPrefixes[HeldOut]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def everyday(config: TrainConfig) -> dict[str, Any]:
     return {
         group.name: kind(**{one.name: _value(config, one.name) for one in fields(kind)})
         for group, kind in zip(
-            fields(EverydayOptions), (Network, Loss, Training, Split), strict=True
+            fields(EverydayOptions), (Network, Loss, Training, HeldOut), strict=True
         )
     }
 
@@ -242,7 +242,7 @@ def written_out(words: Sequence[str]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class RequestedConfig:
     """What a run begins with, before its single options.
 
     Attributes:
@@ -256,7 +256,7 @@ class Chosen:
     before: TrainConfig | None = None
 
 
-def chosen_by(words: Sequence[str]) -> Chosen:
+def chosen_by(words: Sequence[str]) -> RequestedConfig:
     """Return what the words begin with: they name a recipe, a config file, a loss, or a run.
 
     Raises:
@@ -269,25 +269,25 @@ def chosen_by(words: Sequence[str]) -> Chosen:
     chosen = _begin(words, content.recipe if content else "")
     config = content.over(chosen.config) if content else chosen.config
     loss = value_of(words, "--loss")
-    return Chosen(chosen.recipe, config.with_loss(loss) if loss else config, chosen.before)
+    return RequestedConfig(chosen.recipe, config.with_loss(loss) if loss else config, chosen.before)
 
 
-def _begin(words: Sequence[str], of_file: str) -> Chosen:
+def _begin(words: Sequence[str], of_file: str) -> RequestedConfig:
     given = value_of(words, "--recipe")
     name = given or of_file or DEFAULT
     if value_of(words, RESUME) not in ("always", "auto"):
-        return Chosen(name, recipe(name))
+        return RequestedConfig(name, recipe(name))
     out = Path(value_of(words, "--out") or OUT)
     known = saved(out)
     if known is None:
-        return Chosen(name, recipe(name))
+        return RequestedConfig(name, recipe(name))
     begun = bool(checkpoint.saved(out / CHECKPOINTS))
     before = known.config if begun else None
     if given is None or given == known.recipe:
-        return Chosen(known.recipe or name, known.config, before)
+        return RequestedConfig(known.recipe or name, known.config, before)
     if begun and known.recipe:
         raise ArcwiseError(
             f"{out}: began with the recipe {known.recipe}, got --recipe {given}; leave it out, or "
             "give another --out"
         )
-    return Chosen(name, recipe(name), before)
+    return RequestedConfig(name, recipe(name), before)

@@ -26,7 +26,7 @@ FEW = 10
 """Identities under which thresholds are not worth much."""
 
 
-class Rate(ProgressColumn):
+class RateColumn(ProgressColumn):
     """Speed, in units a second."""
 
     def render(self, task: Task) -> Text:
@@ -48,7 +48,7 @@ def progress(what: str) -> Iterator[Move]:
 
     It is drawn on standard error: standard output is the command's answer, perhaps a program's.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn())
     with Progress(
         *columns,
         TimeRemainingColumn(),
