@@ -13,7 +13,7 @@ from arcwise import distributed
 from arcwise.errors import ArcwiseError
 from arcwise.files import atomic_write
 
-MEND = "make room, or give it the rights, and go on with --resume"
+ADVICE = "make room, or give it the rights, and go on with --resume"
 
 LARGEST = 1e3
 """A weight that a network which has diverged exceeds, and no other; they stay under 100."""
@@ -31,7 +31,7 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     path = folder / f"step-{step:08d}.pt"
     for left in folder.glob(".step-*.part"):  # by a process that was killed
         left.unlink()
-    with atomic_write(path, advice=MEND) as beside, beside.open("wb") as file:
+    with atomic_write(path, advice=ADVICE) as part, part.open("wb") as file:
         try:
             torch.save(state, file)
         except RuntimeError as problem:  # which torch makes of a full disk

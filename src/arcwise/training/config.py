@@ -182,13 +182,13 @@ class TrainConfig:
     def __post_init__(self) -> None:
         centres = self.objective
         if isinstance(centres, CentresConfig) and centres.centre_optimiser == "fused":
-            for name, wanted, why in (
+            for name, required, why in (
                 ("max_grad_norm", 0, "as the fused optimiser leaves no gradient to clip"),
                 ("name", "sgd", "as the fused optimiser is SGD"),
             ):
                 value = getattr(self.optim, name)
-                expect(value == wanted, f"optim.{name}", value,
-                       f"{wanted} with objective.centre_optimiser=fused, {why}; or "
+                expect(value == required, f"optim.{name}", value,
+                       f"{required} with objective.centre_optimiser=fused, {why}; or "
                        "objective.centre_optimiser=ordinary")  # fmt: skip
         if isinstance(self.objective, PairsConfig):
             sampling = self.data.sampling

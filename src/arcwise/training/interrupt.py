@@ -14,19 +14,21 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTE
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], int]]:
-    """A question: which signal asked the run to stop, Ctrl-C, SIGTERM or SIGHUP? 0 for none.
+    """Yield a function that returns the signal by which the run was stopped, 0 for none.
+
+    Heard are Ctrl-C, SIGTERM and SIGHUP.
 
     A second Ctrl-C or SIGTERM ends the process as usual, but not under `torchrun`, which passes on
     what the processes were sent already. A terminal that is closed may send SIGHUP twice. SIGTERM
     and SIGHUP that are ignored stay ignored, as under `nohup`.
     """
-    asked: list[int] = []
+    signals: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield lambda: 0
         return
 
-    def ask(number: int, frame: object) -> None:
-        asked.append(number)
+    def hear(number: int, frame: object) -> None:
+        signals.append(number)
         if not distributed.supervised():
             restore(signal.SIGINT, signal.SIGTERM)
 
@@ -40,8 +42,8 @@ def interruptible() -> Iterator[Callable[[], int]]:
         if (handler := signal.getsignal(number)) != signal.SIG_IGN or number == signal.SIGINT
     }
     for number in previous:
-        signal.signal(number, ask)
+        signal.signal(number, hear)
     try:
-        yield lambda: asked[0] if asked else 0
+        yield lambda: signals[0] if signals else 0
     finally:
         restore(*NUMBERS)

@@ -8,7 +8,7 @@ from typing import Any
 
 from arcwise.errors import ArcwiseError
 from arcwise.files import atomic_write, translate_errors
-from arcwise.training.checkpoint import MEND
+from arcwise.training.checkpoint import ADVICE
 
 
 class Metrics:
@@ -17,15 +17,15 @@ class Metrics:
     def __init__(self, folder: Path, *, start: int, tensorboard: bool) -> None:
         path = self.path = folder / "metrics.jsonl"
         kept = [row for row in read(path) if row["step"] <= start] if start else []
-        with atomic_write(path, advice=MEND) as beside:
-            beside.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        with atomic_write(path, advice=ADVICE) as part:
+            part.write_text("".join(json.dumps(row) + "\n" for row in kept))
         self.file = path.open("ab", buffering=0)  # what a full disk did not take is not held
         self.events = _tensorboard(folder) if tensorboard else None
 
     def row(self, step: int, **values: float) -> None:
         """One row: the number of updates done, and what was measured there."""
         rounded = {name: float(f"{value:.6g}") for name, value in values.items()}
-        with translate_errors(self.path, advice=MEND):
+        with translate_errors(self.path, advice=ADVICE):
             line = f"{json.dumps({'step': step} | rounded)}\n".encode()
             if (there := self.file.write(line)) < len(line):  # it was the last of the room
                 self.file.write(line[there:])

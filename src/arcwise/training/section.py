@@ -1,4 +1,4 @@
-"""A section of a config: frozen, its fields checked by what is declared beside them."""
+"""A section of a config: frozen, its constraints declared with its fields."""
 
 from __future__ import annotations
 

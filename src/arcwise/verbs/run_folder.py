@@ -265,5 +265,5 @@ def write(out: Path, start: Start, manifest: Manifest, loss: str, recipe: str) -
             "fingerprint": manifest.fingerprint(),
         },
     }
-    with atomic_write(out / CONFIG) as beside:
-        beside.write_text(json.dumps(content, indent=2) + "\n")
+    with atomic_write(out / CONFIG) as part:
+        part.write_text(json.dumps(content, indent=2) + "\n")

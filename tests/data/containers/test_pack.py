@@ -146,7 +146,7 @@ def test_every_flipped_byte_is_an_error_or_a_pack_as_pickle_loads_it(
 
 
 def _agrees(data: bytes, images: list[bytes], same: list[bool]) -> None:
-    """Nothing, if pickle loads the same; what the reader has followed is safe to load."""
+    """Assert that pickle loads the same; what the reader has followed is safe to load."""
     try:
         loaded = pickle.loads(data, encoding="bytes")
     except Exception:  # stricter about frames and protocols, which carry nothing
