@@ -10,7 +10,7 @@ import torch
 from arcwise import margin_softmax
 from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead, CentreSGD, Sampled, scale_for
-from arcwise.margins import ArcFace, Filtered, MagFace, NormSoftmax
+from arcwise.margins import ArcFace, Filtered, MagFace, NormSoftmax, SupportVector
 from arcwise.softmax import Streaming, Truncated
 from tests.heads.batches import C, D, batch, head
 from tests.softmax.exact import exact
@@ -203,3 +203,24 @@ def test_scale_grows_with_the_classes_as_adacos_does():
 def test_a_scale_for_one_class_is_refused():
     with pytest.raises(ArcwiseError, match="got 1 classes"):
         scale_for(1)
+
+
+@pytest.mark.parametrize("impl", [Streaming(chunk=3), Streaming(keep="none")], ids=str)
+def test_support_vectors_are_counted(impl: Streaming) -> None:
+    owner = head(SupportVector(ArcFace(0.5), 1.3), impl=impl)
+    x, y = batch()
+    owner.loss(x, y)
+    cosines = torch.nn.functional.normalize(x) @ torch.nn.functional.normalize(owner.centres).T
+    own = y >= 0
+    angles = cosines[own, y[own]].acos()
+    hard = cosines[own] > torch.cos(angles + 0.5)[:, None]
+    hard[torch.arange(int(own.sum())), y[own]] = False
+    expected = hard.sum() / own.sum()
+    assert 0 < expected < C
+    assert float(owner.metrics["support_vectors"]) == pytest.approx(float(expected))
+
+
+def test_no_support_vectors_are_counted_without_re_weighting() -> None:
+    owner = head(ArcFace(0.5))
+    owner.loss(*batch())
+    assert owner.metrics == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -36,7 +37,8 @@ class CentreHead(nn.Module):
         selection: which classes take part in a step.
         impl: how the softmax is computed, as for `arcwise.margin_softmax`.
         centre_optimiser: the `CentreSGD` that moves the centres, or None for another optimiser.
-        metrics: the error of the last loss's gradients; empty where it is rounding only.
+        metrics: of the last loss: the error of its gradients, where it is more than rounding, and
+            how many negatives of a sample the margin re-weighted, where it does.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class CentreHead(nn.Module):
             )
         implementation(impl, torch.device("cpu"))  # refuses what is none
         self.impl = impl
-        self.metrics: dict[str, float] = {}
+        self.metrics: Mapping[str, float | Tensor] = {}
         shape = (classes, dim) if subcentres == 1 else (classes, subcentres, dim)
         self.centres = nn.Parameter(torch.empty(shape))
         nn.init.normal_(self.centres, std=0.01)

@@ -13,7 +13,7 @@ the gradient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,8 +48,8 @@ class ClassPass(Protocol):
         ...
 
     @property
-    def metrics(self) -> dict[str, float]:
-        """The error of the gradients, where it is more than rounding."""
+    def metrics(self) -> Mapping[str, float | Tensor]:
+        """The error of the gradients, where it is more than rounding; counts of negatives."""
         ...
 
     def accumulator(self, softmax: SoftmaxStatistics) -> Tensor:

@@ -131,6 +131,16 @@ def negative_logits(
     return z, LogitDerivative(derivative, nearest, problem.subcentres)
 
 
+def count_support_vectors(problem: Problem, chunk: Chunk, derivative: Tensor) -> Tensor:
+    """Return how many of a chunk's negatives the margin re-weights, given (n, B) derivatives."""
+    reweighted = derivative != 1
+    own = chunk.samples
+    if own.stop > own.start:
+        samples = torch.arange(own.start, own.stop, device=derivative.device)
+        reweighted[samples, problem.labels[own] - chunk.start] = False
+    return reweighted.sum()
+
+
 def leave_out_targets(problem: Problem, chunk: Chunk, z: Tensor) -> None:
     """Set the logits of (n, B) classes that are the target to -inf."""
     own = chunk.samples

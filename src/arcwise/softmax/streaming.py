@@ -17,7 +17,12 @@ from torch import Tensor
 
 from arcwise.errors import ArcwiseError
 from arcwise.softmax.loss import CentreGradients, Rule, SoftmaxStatistics
-from arcwise.softmax.negatives import CentreRows, ChunkedCentres, Exponentials
+from arcwise.softmax.negatives import (
+    CentreRows,
+    ChunkedCentres,
+    Exponentials,
+    count_support_vectors,
+)
 from arcwise.softmax.problem import Chunk, Problem
 from arcwise.softmax.workspace import Workspace
 
@@ -80,14 +85,15 @@ class StreamingPass:
 
     Attributes:
         log_negatives: (n,) log-sum-exp of the negatives.
-        metrics: empty, as there is no error but rounding.
+        metrics: of a margin that re-weights negatives, how many of a sample's it does
+            (`support_vectors`); else empty, as there is no error but rounding.
     """
 
     def __init__(
         self, settings: Streaming, problem: Problem, gradients: bool, workspace: Workspace
     ) -> None:
         """Make the first pass."""
-        self.metrics: dict[str, float] = {}
+        self.metrics: dict[str, float | Tensor] = {}
         self._problem = problem
         self._workspace = workspace
         self._product = settings.product(problem)
@@ -99,11 +105,15 @@ class StreamingPass:
         pairs = len(problem.x) * len(problem.centres)
         self._kept = None if dtype is None else workspace.take(pairs, dtype, problem.x.device)
 
+        support_vectors: Tensor | None = None
         accumulator = torch.zeros_like(problem.x)
         for chunk in problem.chunks(self._chunk_size):
             centres = self._centres.first(chunk)
             place = None if self._kept is None else self._place(self._kept, chunk)
             weights, derivative, rescale = self._exponentials.accumulate(chunk, centres, place)
+            if derivative.derivative is not None:
+                count = count_support_vectors(problem, chunk, derivative.derivative)
+                support_vectors = count if support_vectors is None else support_vectors + count
             self._maxima.append(self._exponentials.maximum.current)
             if gradients:
                 if rescale is not None:
@@ -114,6 +124,8 @@ class StreamingPass:
                 self._add_product(weights, centres.rows, accumulator)
         if self._kept is not None:
             self._exponentials.free()
+        if support_vectors is not None:
+            self.metrics["support_vectors"] = support_vectors / max(len(problem.x), 1)
         self._accumulator = accumulator
         self.log_negatives = self._exponentials.log_sum_exp
 
