@@ -94,24 +94,24 @@ def test_identities_that_were_trained_on_are_left_out(
 ) -> None:
     """Of 36 products 12 are new, and 5 set thresholds before and may do so again."""
     parts = trained.parts
-    assert parts.choose is not None
-    assert parts.calibrate is not None
-    made_with = {*parts.train.classes, *parts.choose.classes}
+    assert parts.validation is not None
+    assert parts.calibration is not None
+    made_with = {*parts.train.classes, *parts.validation.classes}
     for _ in range(2):  # the second time, all of these set the thresholds before
         result = calibrate(folder, products)
         assert result.left_out == len(made_with)
         assert result.identities == 36 - len(made_with)
         used = set(read_bundle(folder).digests["calibrate"])
         assert not used & {identity_digest(one) for one in made_with}
-        assert used >= {identity_digest(one) for one in parts.calibrate.classes}
+        assert used >= {identity_digest(one) for one in parts.calibration.classes}
         assert result.used_before == ""
 
 
 def test_who_chose_the_checkpoint_only_where_there_is_nobody_else(
     folder: Path, trained: TrainResult
 ) -> None:
-    assert trained.parts.choose is not None
-    result = calibrate(folder, trained.parts.choose)
+    assert trained.parts.validation is not None
+    result = calibrate(folder, trained.parts.validation)
     assert "chose the checkpoint" in result.used_before
     with pytest.raises(ArcwiseError, match="trained on all but 0 of its"):
         calibrate(folder, trained.parts.train)

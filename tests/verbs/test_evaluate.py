@@ -101,7 +101,7 @@ def test_held_out_ones_serve_when_there_are_no_others(
     trained: TrainResult, served: Path, known: Manifest
 ) -> None:
     result = evaluate(served, known)
-    held = {*trained.parts.choose.classes, *trained.parts.calibrate.classes}  # type: ignore[union-attr]
+    held = {*trained.parts.validation.classes, *trained.parts.calibration.classes}  # type: ignore[union-attr]
     assert set(result.manifest.classes) == held
     assert result.about.left_out == 14
     assert result.about.used_before.startswith("not trained on, but")

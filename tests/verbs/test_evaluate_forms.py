@@ -239,7 +239,7 @@ class TestLists:
         assert again.metrics == inside.metrics
 
     @pytest.mark.parametrize("other", ["{0}", "./{0}", "copy"])
-    def test_a_image_with_itself_is_said(
+    def test_an_image_with_itself_is_said(
         self, served: Path, new: Manifest, tmp_path: Path, other: str
     ) -> None:
         pairs, path = chosen(new), tmp_path / "pairs.csv"
@@ -261,7 +261,7 @@ class TestLists:
         path.write_text("\n".join(["a,b,same", *lines]) + "\n")
         result = evaluate(served, replace(new, table=rows), pairs=path)
         (note,) = (one for one in result.about.notes if "itself" in one)
-        assert note.startswith("1 of 40 pairs are of a picture with itself")
+        assert note.startswith("1 of 40 pairs are of an image with itself")
 
     def test_a_person_that_is_not_there(self, lfw: Path, served: Path) -> None:
         (lfw / "pairs.txt").write_text("Nobody\t1\t2\n")

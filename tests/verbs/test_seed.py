@@ -13,7 +13,7 @@ from arcwise.cli import main
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.seed import check_seed
 
-TRAIN = "--size 16 --dim 8 --steps 2 --batch 8 --workers 0 --holdout 0"
+TRAIN = "--size 16 --dim 8 --steps 2 --batch 8 --data.workers 0 --holdout 0"
 COMMANDS = {
     "train": "train {data} --out {out}/run " + TRAIN,
     "evaluate": "evaluate {out}/model {data} --out {out}/e",

@@ -83,8 +83,8 @@ def test_what_a_model_keeps_are_the_images_it_was_trained_on(trained: TrainResul
     assert last is not None
     assert set(kept) <= set(last)
     assert len(last) > 0.9 * len(parts.train)  # 30 batches of 16
-    assert parts.choose is not None
-    assert not set(last) & set(content_digests(parts.choose))
+    assert parts.validation is not None
+    assert not set(last) & set(content_digests(parts.validation))
 
 
 def test_images_by_other_names(served: Path, trained: TrainResult, new: Manifest) -> None:
