@@ -13,10 +13,10 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
-from arcwise import __version__
 from arcwise.cli.stopping import status_of, stoppable
 from arcwise.errors import ArcwiseError, suggestion
 from arcwise.files import os_error_reason
+from arcwise.version import __version__
 
 VERBS = {
     "demo": "the whole journey on rendered images; minutes on two cores",

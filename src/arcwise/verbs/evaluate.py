@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import pyarrow.compute
 
-from arcwise import __version__
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.images.preparation import Preparation
@@ -40,6 +39,7 @@ from arcwise.verbs.evaluate_files import check_folder, write_results
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.seed import check_seed
 from arcwise.verbs.unseen_identities import UnseenRows, trained_images, unseen_rows
+from arcwise.version import __version__
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import arcwise
 from arcwise import distributed
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
@@ -22,6 +21,7 @@ from arcwise.training.config import TrainConfig
 from arcwise.training.config_file import OLDER, is_older
 from arcwise.training.loop import LoopResult
 from arcwise.training.section import flat
+from arcwise.version import __version__
 
 CONFIG, CHECKPOINTS = "config.json", "checkpoints"
 MODEL, LAST = "model", "last"
@@ -256,7 +256,7 @@ def write(out: Path, start: Start, manifest: Manifest, loss: str, recipe: str) -
         "recipe": start.recipe or recipe,
         "changes": start.changes,
         "loss": loss,
-        "versions": {"arcwise": arcwise.__version__, "python": platform.python_version()}
+        "versions": {"arcwise": __version__, "python": platform.python_version()}
         | {name: version(name) for name in packages},
         "data": {
             "name": manifest.name,

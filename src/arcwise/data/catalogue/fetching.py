@@ -18,9 +18,9 @@ from email.message import Message
 from pathlib import Path
 from typing import IO, Any
 
-from arcwise import __version__
 from arcwise.data.catalogue import RemoteFile
 from arcwise.errors import ArcwiseError
+from arcwise.version import __version__
 
 DownloadProgress = Callable[[str, int, int | None], None]
 """Called with a file's name, its bytes so far, and its length where that is known."""
