@@ -9,7 +9,7 @@ import pytest
 from arcwise.bundle import read_bundle
 from arcwise.cli import main
 from arcwise.cli.run_options import chosen_by, written_out
-from arcwise.cli.train import EVERY, Log, training_progress
+from arcwise.cli.train import EVERY, Log, crop_notes, training_progress
 from arcwise.margins import AdaFace, ArcFace, CosFace, MagFace
 from arcwise.training.config import RunConfig, TrainConfig
 
@@ -208,3 +208,9 @@ def test_seeds_share_the_held_out_identities(
         held[words] = set(read_bundle(out / "model").digests["train"])
     assert held["--seed 0"] == held["--seed 1"]
     assert held["--seed 0"] != held["--seed 0 --split-seed 1"]
+
+
+@pytest.mark.parametrize(("crop", "size", "lines"), [(64, 48, 1), (64, 96, 0), (0, 48, 0)])
+def test_crops_larger_than_the_model_sees_are_said(crop: int, size: int, lines: int) -> None:
+    config = TrainConfig().replace(encoder={"train_crop": crop, "size": size})
+    assert len(list(crop_notes(config))) == lines

@@ -304,3 +304,8 @@ def test_a_file_that_is_no_config(name, content, message, tmp_path):
     assert "\n" not in str(caught.value)
     with pytest.raises(ArcwiseError, match="nowhere"):
         read_config(tmp_path / "nowhere.yaml")
+
+
+def test_the_loss_is_suggested_for_a_mistyped_one() -> None:
+    with pytest.raises(ArcwiseError, match="did you mean 'loss'"):
+        TrainConfig().replace(objective={"los": "arcface"})

@@ -156,3 +156,14 @@ def test_a_pack_that_does_not_say_whose_its_images_are(
     assert found.about.trained_images is not None
     assert 0 < found.about.trained_images <= 2 * len(pairs)
     assert seen[:9].any()
+
+
+def test_what_is_left_out_is_said_where_more_is_asked_for(
+    served: Path, known: Manifest, new: Manifest, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(served, folder)
+    calibrate(folder, new)
+    few = known.select(np.flatnonzero(known.labels < 24))
+    with pytest.raises(ArcwiseError, match=r"\d+ identities were left out"):
+        calibrate(folder, few)

@@ -65,7 +65,7 @@ class Loss:
     loss: Annotated[str, tyro.conf.arg(help=_LOSSES)]
     margin: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
     """m of the loss, in its own unit. A loss with several numbers has them by name, such as
-    --objective.margin.l-m; see --help-all."""
+    --objective.margin.l-m: see --loss NAME --help-all."""
     scale: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
     """s, the inverse temperature; 0 finds it from the number of classes."""
 

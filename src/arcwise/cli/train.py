@@ -136,7 +136,7 @@ def training_progress(
                     f"held out: {len(parts.validation.classes)} identities choose the checkpoint, "
                     f"{len(parts.calibration.classes)} set the thresholds"
                 )
-            for note in parts.train.notes:
+            for note in (*crop_notes(config), *parts.train.notes):
                 bar.console.print(f"warning: {note}", soft_wrap=True, highlight=False)
             left_out("files are not images", parts.train.ignored)
 
@@ -177,6 +177,16 @@ def training_progress(
                 )
 
         yield announce, report
+
+
+def crop_notes(config: TrainConfig) -> Iterator[str]:
+    """Yield a line where training sees larger crops than the model gets images."""
+    crop, size = config.encoder.train_crop, config.encoder.size
+    if crop > size:
+        yield (
+            f"training sees crops of {crop} pixels and the model gets images of {size}; "
+            "--encoder.train-crop 0 makes both the same"
+        )
 
 
 class Log:

@@ -100,13 +100,14 @@ def refuse_unknown(values: Mapping[str, Any], kind: Any, path: str) -> None:
         ArcwiseError: a name is unknown.
     """
     known = [one.name for one in fields(kind)]
+    offered = ["loss", *known] if hasattr(kind, "settled") else known
     for name in values:
         if name not in known:
             full = ".".join(filter(None, [path, str(name)]))
             inner = _inside(kind)
-            close = inner.get(name) or closest_name(str(name), known)
+            close = inner.get(name) or closest_name(str(name), offered)
             close = close or inner.get(closest_name(str(name), inner) or "")
-            hint = f"did you mean {close!r}?" if close else f"known: {', '.join(known)}"
+            hint = f"did you mean {close!r}?" if close else f"known: {', '.join(offered)}"
             raise ArcwiseError(f"training config: unknown field {full!r}; {hint}")
 
 

@@ -120,7 +120,7 @@ def calibrate(
         )
     manifest, unseen = images_to_calibrate_on(loaded, data, other_identities)
     if not force:
-        _check_better(loaded.bundle, len(unseen.manifest.classes))
+        _check_better(loaded.bundle, len(unseen.manifest.classes), unseen.without)
     galleries = _gallery_kinds(unseen.manifest, gallery_size, templates)
     embedded = runtime.embed_manifest(loaded, unseen.manifest, progress=progress)
     measured = unseen.manifest.select(embedded.rows)
@@ -135,12 +135,12 @@ def calibrate(
     if not resolved and not resolved_searches:
         raise ArcwiseError(
             f"{manifest.name}: {len(measured)} images of {count} identities resolve none of the "
-            "rates; bring more, or ask for higher rates. The model is as it was"
+            f"rates{unseen.without}; bring more, or ask for higher rates. The model is as it was"
         )
     digests = sorted(identity_digest(identity) for identity in measured.classes)
     before = read_bundle(loaded.path)  # others may have calibrated it meanwhile
     if not force:
-        _check_better(before, count)
+        _check_better(before, count, unseen.without)
     same_identities = digests == sorted(before.digests.get("calibrate", ()))
     kept = _of_other_galleries(before, galleries) if same_identities else []
     add_thresholds(
@@ -212,14 +212,15 @@ def _gallery_kinds(
     return kinds
 
 
-def _check_better(bundle: Bundle, identities: int) -> None:
+def _check_better(bundle: Bundle, identities: int, without: str) -> None:
     """Refuse to measure on fewer identities than before."""
     before = [one.identities for one in (*bundle.thresholds, *bundle.search_thresholds)]
     if before and max(before) > identities:
         raise ArcwiseError(
             f"{bundle.path}: its thresholds were measured on {max(before)} identities "
-            f"({bundle.measured_on}), and these are {identities}; to put them in their place all "
-            "the same, say --force (in Python force=True). The old ones stay in its history"
+            f"({bundle.measured_on}), and these are {identities}{without}; to put them in their "
+            "place all the same, say --force (in Python force=True). The old ones stay in its "
+            "history"
         )
 
 

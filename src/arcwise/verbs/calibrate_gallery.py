@@ -20,6 +20,7 @@ from arcwise.runtime import Model
 from arcwise.verbs.calibrate import check_rates, images_to_calibrate_on
 from arcwise.verbs.gallery_model import gallery_model
 from arcwise.verbs.seed import check_seed
+from arcwise.verbs.unseen_identities import UnseenRows
 
 _SAME_IMAGE = 1 - 1e-5  # from this similarity on, an image is taken for one that is enrolled
 
@@ -121,7 +122,7 @@ def calibrate_gallery(
         opened, notes = _with_identities(data)
         manifest, unseen = images_to_calibrate_on(loaded, opened, other_identities)
         enrolled = {one for one in unseen.manifest.classes if store.forms(one)}
-        _check_strangers(store, loaded, str(gallery), unseen.manifest, enrolled, force)
+        _check_strangers(store, loaded, str(gallery), unseen, enrolled, force)
         embedded = runtime.embed_manifest(loaded, unseen.manifest, progress=progress)
         ids = np.array(unseen.manifest.select(embedded.rows).identities)
         unknown = ~np.isin(ids, list(enrolled))
@@ -155,8 +156,8 @@ def calibrate_gallery(
         resolved = tuple(one for one in kept if one.resolved)
         if not resolved:
             raise ArcwiseError(
-                f"{manifest.name}: {len(closest)} images of strangers resolve none of the rates; "
-                "bring more, or ask for higher rates. The gallery is as it was"
+                f"{manifest.name}: {len(closest)} images of strangers resolve none of the rates"
+                f"{unseen.without}; bring more, or ask for higher rates. The gallery is as it was"
             )
         count = len(set(stranger_ids.tolist()))
         calibration = GalleryCalibration(
@@ -203,9 +204,10 @@ def _with_identities(data: str | Path | Manifest) -> tuple[Manifest, tuple[str, 
 
 
 def _check_strangers(
-    store: Gallery, model: Model, gallery: str, manifest: Manifest, enrolled: set[str], force: bool
+    store: Gallery, model: Model, gallery: str, unseen: UnseenRows, enrolled: set[str], force: bool
 ) -> None:
     """Refuse a data set without strangers, or with too few to replace the old calibration."""
+    manifest = unseen.manifest
     strangers = len(manifest.classes) - len(enrolled)
     if not strangers:
         raise ArcwiseError(
@@ -218,15 +220,15 @@ def _check_strangers(
     most = max((one.identities for one in model.search_thresholds), default=0)
     if strangers < FEW <= most:
         raise ArcwiseError(
-            f"{manifest.name}: {strangers} strangers are too few to take the place of the model's "
-            f"thresholds, which were measured on {most} identities; bring more, or say --force (in "
-            "Python force=True)"
+            f"{manifest.name}: {strangers} strangers{unseen.without} are too few to take the place "
+            f"of the model's thresholds, which were measured on {most} identities; bring more, or "
+            "say --force (in Python force=True)"
         )
     if before is not None and before.strangers > strangers:
         raise ArcwiseError(
             f"{gallery}: calibrated on {before.strangers} identities ({before.measured_on}), and "
-            f"these are {strangers}; to put them in their place all the same, say --force (in "
-            "Python force=True)"
+            f"these are {strangers}{unseen.without}; to put them in their place all the same, say "
+            "--force (in Python force=True)"
         )
 
 

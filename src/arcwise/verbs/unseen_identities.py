@@ -35,6 +35,14 @@ class UnseenRows(NamedTuple):
     trained_images: int | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def without(self) -> str:
+        """How many identities are left out, for a message that asks for more; empty for none."""
+        if not self.left_out:
+            return ""
+        these = "1 identity was" if self.left_out == 1 else f"{self.left_out} identities were"
+        return f" ({these} left out, because the model was made with them)"
+
 
 def unseen_rows(
     manifest: Manifest,
