@@ -70,3 +70,10 @@ def test_one_that_cannot_be_read_is_replaced_by_force(shop: Shop, strangers: Man
         calibrate_gallery(shop.gallery, strangers, fpirs=(0.5,))
     calibrate_gallery(shop.gallery, strangers, fpirs=(0.5,), force=True)
     assert len(kept(calibrate_gallery(shop.gallery, strangers, fpirs=(0.5,)))) == 1
+
+
+def test_rates_that_are_not_measured_again_are_named(shop: Shop, strangers: Manifest) -> None:
+    assert calibrate_gallery(shop.gallery, strangers, fpirs=(0.5,)).notes == ()
+    assert calibrate_gallery(shop.gallery, strangers, fpirs=(0.5,)).notes == ()
+    (note,) = calibrate_gallery(shop.gallery, strangers, fpirs=(0.4,)).notes
+    assert "FPIR 0.5" in note

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -169,6 +169,8 @@ def calibrate_gallery(
         )
         if store.size() != size:
             raise ArcwiseError(f"{gallery}: changed while it was calibrated; calibrate it again")
+        if not force and store.calibration is not None:
+            notes = (*notes, *_replaced(store.calibration, resolved))
         store.keep_calibration(calibration)
     return MeasuredGallery(
         gallery=str(gallery),
@@ -201,6 +203,17 @@ def _with_identities(data: str | Path | Manifest) -> tuple[Manifest, tuple[str, 
         "the intervals are too narrow where some are of one"
     )
     return replace(manifest, table=table), (note,)
+
+
+def _replaced(before: GalleryCalibration, after: Sequence[SearchThreshold]) -> Iterator[str]:
+    """Yield a note on the rates that were measured before and are not now."""
+    measured = {one.fpir for one in after}
+    gone = [f"{one.fpir:g}" for one in before.thresholds if one.fpir not in measured]
+    if gone:
+        yield (
+            f"thresholds for FPIR {', '.join(gone)}, measured in this gallery before, are gone; "
+            "--fpir takes all rates at once"
+        )
 
 
 def _check_strangers(
