@@ -54,7 +54,7 @@ class NonFiniteError(ArcwiseError):
 
 
 def closest_name(name: str, names: Iterable[str]) -> str | None:
-    """Return the one of `names` that a mistyped name is meant to be; None if it is like none."""
+    """Return the one of `names` that is closest to a mistyped name; None if none is close."""
     spellings = {one.lower(): one for one in names}
     closest = difflib.get_close_matches(name.lower(), spellings, n=1)
     return spellings[closest[0]] if closest else None
