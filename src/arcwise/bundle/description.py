@@ -74,7 +74,9 @@ def as_json(about: Mapping[str, Any]) -> bytes:
 
 def fingerprint(about: Mapping[str, Any]) -> str:
     """Return the hex sha256 of everything that decides what an embedding is."""
-    essence = {key: about[key] for key in ("kind", "architecture", "preparation", "alignment")}
+    essence = {key: about[key] for key in ("kind", "preparation", "alignment")}
+    architecture = about["architecture"]  # where its weights once came from decides nothing
+    essence["architecture"] = {key: architecture[key] for key in architecture if key != "weights"}
     essence["weights"] = about["files"][WEIGHTS]
     try:
         return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
@@ -138,7 +140,9 @@ def _check_calibration(about: Any) -> None:
 
 
 def _check_architecture(architecture: Any, preparation: Any) -> None:
-    _same_keys("architecture", architecture, ("name", "dim", "size"))
+    if isinstance(architecture, dict):
+        architecture = {"arguments": {}, "weights": ""} | architecture
+    _same_keys("architecture", architecture, ("name", "dim", "size", "arguments", "weights"))
     prepared = Preparation.from_dict(preparation)
     name, dim, size = architecture["name"], architecture["dim"], architecture["size"]
     numbers = [dim, *size] if isinstance(size, list) else []
@@ -147,6 +151,9 @@ def _check_architecture(architecture: Any, preparation: Any) -> None:
         raise BundleError(
             f"architecture is {architecture}, expected a name, dim >= 1 and size [height, width]"
         )
+    for key, kind in (("arguments", dict), ("weights", str)):
+        if not isinstance(architecture[key], kind):
+            raise BundleError(f"architecture.{key} is {architecture[key]!r:.80}, of the wrong type")
     if [prepared.height, prepared.width] != size:
         raise BundleError(
             f"images are prepared to {prepared.height} x {prepared.width} but the encoder takes "

@@ -10,9 +10,12 @@ Legend of shapes: N samples, D dimensions, H and W height and width in pixels.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from arcwise.encoders.spec import EncoderSpec
 from arcwise.errors import ArcwiseError, suggestion
 
 if TYPE_CHECKING:
@@ -26,40 +29,66 @@ _FAMILIES = {
     "iresnet50": "iresnet",
     "iresnet100": "iresnet",
     "iresnet200": "iresnet",
+    **{f"efficientnet_lite{number}": "efficientnet_lite" for number in range(5)},
 }
 
 NAMES: tuple[str, ...] = tuple(_FAMILIES)
 """Every name that `create` knows."""
 
 
-def create(name: str, *, dim: int = 512, size: tuple[int, int] = (112, 112)) -> nn.Module:
+def create(
+    name: str,
+    *,
+    dim: int = 512,
+    size: tuple[int, int] = (112, 112),
+    arguments: Mapping[str, Any] | None = None,
+    weights: str = "",
+) -> nn.Module:
     """Return a new encoder, initialised from torch's global generator, in training mode.
 
     Args:
         name: one of `NAMES`.
         dim: D, the size of an embedding.
         size: (H, W) of the images it will be given.
+        arguments: what the family takes besides, such as `pooling` and `projection`.
+        weights: where weights that will be loaded into it come from, for the model folder.
 
     Returns:
-        A module from (N, 3, H, W) to (N, D), not normalised, with the attributes
-        `.name`, `.dim` and `.size` that a model folder stores to build it again.
+        A module from (N, 3, H, W) to (N, D), not normalised, with the `EncoderSpec` that a model
+        folder stores as `.spec`, and `.layers`, its parts from the image to the embedding.
 
     Raises:
-        ArcwiseError: the name is unknown (close matches are suggested), or a size is not positive.
+        ArcwiseError: the name or an argument is unknown (close matches are suggested), or a size
+            is not positive.
     """
+    spec = EncoderSpec(name, dim, size, arguments or {}, weights)
     if name not in _FAMILIES:
         hint = suggestion(str(name), NAMES) or "choose one of these"
         raise ArcwiseError(f"no encoder is called {name!r}; {hint} (known: {', '.join(NAMES)})")
-    if dim < 1 or len(size) != 2 or min(size) < 1:
-        raise ArcwiseError(
-            f"an encoder with dim={dim} and size={tuple(size)} cannot be: give dim >= 1 and "
-            "size=(height, width) in pixels, both >= 1",
-        )
     family = import_module(f"{__name__}.{_FAMILIES[name]}")
-    return family.build(name, dim=dim, size=(int(size[0]), int(size[1])))
+    known = [one for one in inspect.signature(family.build).parameters if one not in _EVERY]
+    for argument in spec.arguments:
+        if argument not in known:
+            hint = suggestion(argument, known) or f"it takes {', '.join(known) or 'none'}"
+            raise ArcwiseError(f"{name} takes no argument {argument!r}; {hint}")
+    encoder = family.build(name, dim=spec.dim, size=spec.size, **spec.arguments)
+    encoder.spec = spec
+    return encoder
+
+
+_EVERY = ("name", "dim", "size")  # what every family is built from
 
 
 def architecture(encoder: nn.Module) -> dict[str, Any]:
-    """Return what `create` needs to make the same architecture: name, dim and size, for JSON."""
-    fields: Any = encoder
-    return {"name": fields.name, "dim": fields.dim, "size": list(fields.size)}
+    """Return what `create` needs to make the same architecture, for JSON."""
+    spec: Any = encoder.spec
+    return spec.as_dict()
+
+
+def in_our_names(encoder: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a state dict with the tensors of published weights under our names."""
+    spec: Any = encoder.spec
+    family = import_module(f"{__name__}.{_FAMILIES[spec.name]}")
+    if not hasattr(family, "published"):
+        return dict(state)
+    return {family.published(spec.name, key): value for key, value in state.items()}

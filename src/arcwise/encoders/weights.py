@@ -65,8 +65,6 @@ def rebuild(architecture: Mapping[str, Any], state: Mapping[str, np.ndarray]) ->
         ArcwiseError: the name is unknown, or the weights do not fit.
     """
     with torch.device("meta"):  # no random start: nothing to compute, the generator stays put
-        encoder = create(
-            architecture["name"], dim=architecture["dim"], size=tuple(architecture["size"])
-        )
+        encoder = create(**{**architecture, "size": tuple(architecture["size"])})
     load_numpy(encoder, state)
     return encoder

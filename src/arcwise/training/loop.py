@@ -21,6 +21,7 @@ from arcwise.objectives import Batch
 from arcwise.training import build, checkpoint
 from arcwise.training.batches import crops, on_device, stage_rows, stream
 from arcwise.training.config import TrainConfig
+from arcwise.training.finetuning import training_mode
 from arcwise.training.interrupt import interruptible
 from arcwise.training.losses import CentresConfig
 from arcwise.training.run import Run
@@ -281,7 +282,7 @@ def _step(run: Run, batch: LoadedBatch, preparation: Preparation, *, careful: bo
     for group in run.groups:
         group["lr"] = config.optim.lr * rate(config, local) * group["lr_multiple"]
     run.objective.set_margin_scale(margin_scale(config, local))
-    run.encoder.train()
+    training_mode(run.encoder, config.optim)
     inputs = normalise(crops(config, batch, run.step, device), preparation)
     columns = {name: on_device(one, device) for name, one in batch.columns.items()}
     try:

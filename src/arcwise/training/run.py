@@ -16,6 +16,7 @@ from arcwise.objectives import Objective
 from arcwise.training import build
 from arcwise.training.batches import stage_rows
 from arcwise.training.config import TrainConfig
+from arcwise.training.finetuning import freeze
 from arcwise.training.validation import Validation
 
 
@@ -99,6 +100,7 @@ class Run:
             settings, dim = self.config.objective, self.config.encoder.dim
             self.objective: Objective = build.objective(settings, classes, dim)
             self._module.to(self.device)
+        freeze(self.encoder, self.config.optim)
         distributed.same_start(self.encoder, self._module)
         self.centres = build.centre_optimiser(self.config, self.objective)
         self.optimiser = build.optimiser(self.config, self.encoder, self.objective, self.centres)

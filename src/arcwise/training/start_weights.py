@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from arcwise import encoders
 from arcwise.bundle import read_bundle
 from arcwise.bundle.description import DESCRIPTION
 from arcwise.encoders.weights import load_numpy
@@ -42,6 +43,7 @@ def start(encoder: nn.Module, path: Path) -> str:
     """
     try:
         part, found = _read(path)
+        found = encoders.in_our_names(encoder, found)
         prefix, taken = _fitting(encoder, found)
         load_numpy(encoder, {name: one.numpy() for name, one in taken.items()})
     except ArcwiseError as problem:
@@ -163,6 +165,8 @@ def _fitting(encoder: nn.Module, found: dict[str, Tensor]) -> tuple[str, dict[st
             "first), so it is of a larger one; give weights of the same --encoder"
         )
     lacking = own.keys() - taken.keys()
+    if hasattr(encoder, "backbone") and all(name.startswith("head.") for name in lacking):
+        taken |= {name: own[name] for name in lacking}
     if all(name.endswith("num_batches_tracked") for name in lacking):
         taken |= {name: torch.zeros(own[name].shape, dtype=own[name].dtype) for name in lacking}
     return prefix, taken
