@@ -60,7 +60,7 @@ class BackboneEncoder(nn.Module):
 
     def pooled(self, images: Tensor) -> Tensor:
         """Return (N, F) float32: what the projection sees of (N, 3, H, W) prepared images."""
-        check_batch(images, size=self.size, training=self.training)
+        check_batch(images, size=None, training=self.training)
         return self.head.pool(self.backbone(images))
 
     def forward(self, images: Tensor) -> Tensor:
