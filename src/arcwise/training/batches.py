@@ -62,21 +62,31 @@ def stream(
         start: steps of the stage that are done.
         columns: what the objective asks for besides images and labels.
     """
-    side = round(_crop(config) * config.data.cache_size)
+    side = cached_side(config)
     larger = replace(preparation, height=side, width=side)
     memory = int(config.data.cache_gb * 1e9)
     values = columns.values if columns else {}
     source = CachedImages(images, images.labels, larger, memory, columns=values)
-    sampler = _sampler(config, images)
-    plan = (distributed.share(sampler.batch(step)) for step in range(start, config.run.steps))
+    plan = map(distributed.share, planned_rows(config, images, start))
     return batches(source, plan, workers=config.data.workers)
+
+
+def planned_rows(config: TrainConfig, images: Manifest, start: int) -> Iterator[np.ndarray]:
+    """Yield (N,) the rows of every batch of a stage, over all processes, from step `start`."""
+    sampler = _sampler(config, images)
+    return (sampler.batch(step) for step in range(start, config.run.steps))
 
 
 def crops(config: TrainConfig, batch: LoadedBatch, step: int, device: torch.device) -> Tensor:
     """Return (N, 3, V, V) float32: what this step of the run sees of a batch, from 0 to 255."""
+    keys = step_keys(config, batch, step)
+    return augment(on_device(batch.pixels, device), config.data.augment, crop_size(config), keys)
+
+
+def step_keys(config: TrainConfig, batch: LoadedBatch, step: int) -> np.ndarray:
+    """Return (N,) the random keys of what this step of the run sees of each image."""
     places = distributed.share(np.arange(config.data.batch))[batch.positions.numpy()]
-    keys = view_keys(config.run.seed, step, places)
-    return augment(on_device(batch.pixels, device), config.data.augment, _crop(config), keys)
+    return view_keys(config.run.seed, step, places)
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:
@@ -86,8 +96,14 @@ def on_device(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def _crop(config: TrainConfig) -> int:
+def crop_size(config: TrainConfig) -> int:
+    """Return the height and width of what training sees, in pixels."""
     return config.encoder.train_crop or config.encoder.size
+
+
+def cached_side(config: TrainConfig) -> int:
+    """Return the height and width at which decoded images are kept, in pixels."""
+    return round(crop_size(config) * config.data.cache_size)
 
 
 def _sampler(config: TrainConfig, images: Manifest) -> Sampler:

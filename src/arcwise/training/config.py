@@ -78,6 +78,10 @@ class DataConfig:
     """Size at which decoded images are kept, as a multiple of the training crop's."""
     cache_gb: NotNegative = 4.0
     """Memory for decoded images; a set that does not fit is decoded again each epoch."""
+    cached_views: Annotated[int, Field(ge=0)] = 0
+    """Views of an image whose features are computed once and kept, where only the embedding head is
+    trained (optim.trained_layers=0): 1 for the image as it is, more for augmented ones; 0 computes
+    the features anew in every step."""
     workers: Annotated[int, Field(ge=0)] = 2
     """Processes that read images; 0 reads in the training process."""
     holdout: Share = 0.2
@@ -127,6 +131,9 @@ class OptimConfig:
     max_grad_norm: NotNegative = 0.0
     """Largest norm of the gradient over encoder and objective; 0 does not clip. Centres of the
     fused optimiser have no gradient to clip."""
+    wise_ft: bool = False
+    """Whether the trained layers are averaged with the ones they started from (arXiv 2109.01903),
+    in the proportion that is best on the identities that choose the checkpoint."""
     ema_decay: Share = 0.0
     """Decay of the exponential moving average of the weights that is evaluated and kept; 0 keeps
     the last weights."""
@@ -205,6 +212,10 @@ class TrainConfig:
                 expect(value == required, f"optim.{name}", value,
                        f"{required} with objective.centre_optimiser=fused, {why}; or "
                        "objective.centre_optimiser=ordinary")  # fmt: skip
+        if self.data.cached_views:
+            expect(self.optim.trained_layers == 0, "optim.trained_layers",
+                   self.optim.trained_layers, "0 with data.cached_views, as the features of a "
+                   "backbone that is trained change; or data.cached_views=0")  # fmt: skip
         if isinstance(self.objective, PairsConfig):
             sampling = self.data.sampling
             expect(sampling == "balanced", "data.sampling", sampling,

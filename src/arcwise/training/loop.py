@@ -7,26 +7,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
+from torch import nn
 
 from arcwise import distributed
 from arcwise.data.loader import LoadedBatch
 from arcwise.data.manifest import Manifest
 from arcwise.data.training_columns import training_columns
 from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
+from arcwise.heads import CentreHead
 from arcwise.images import Preparation
 from arcwise.objectives import Batch
 from arcwise.training import build, checkpoint
-from arcwise.training.batches import crops, on_device, stage_rows, stream
+from arcwise.training.batches import crops, on_device, stage_rows, step_keys, stream
 from arcwise.training.config import TrainConfig
+from arcwise.training.feature_cache import cached_stream, compute_features
 from arcwise.training.finetuning import training_mode
 from arcwise.training.interrupt import interruptible
 from arcwise.training.losses import CentresConfig
 from arcwise.training.run import Run
 from arcwise.training.run_logger import OnBest, Report, RunLogger
 from arcwise.training.schedule import margin_scale, rate, remedies
+from arcwise.training.start_centres import keep_centres, start_at_class_means
 from arcwise.training.step import StepResult, sentence, update
 from arcwise.training.validation import Validation, normalise
 
@@ -198,10 +203,13 @@ def _train(
     failures: dict[str, ImageError] = {}
     timer = _Timer()
     source = _source(run, preparation)
+    if run.step == run.begins:
+        _start_centres(run, preparation)
     with interruptible() as interrupted, logger:
         while run.step < steps and not distributed.anywhere(bool(interrupted())):
             if run.step == run.ends:
                 run.advance()
+                _start_centres(run, preparation)
                 source = _source(run, preparation)
             with timer.waiting():
                 batch = next(source)
@@ -256,9 +264,34 @@ def _train(
     )
 
 
+def _start_centres(run: Run, preparation: Preparation) -> None:
+    """Move the class centres of an objective that began anew to where the config says they start.
+
+    Every process embeds all images, and so has the same centres.
+    """
+    config = run.config
+    centres = config.objective
+    if not run.renewed or not isinstance(centres, CentresConfig):
+        return
+    if centres.centres_start == "random":
+        return
+    modules = cast(nn.Module, run.objective).modules()
+    head = next(one for one in modules if isinstance(one, CentreHead))
+    start_at_class_means(head, run.encoder, config, run.images, preparation)
+    if centres.centres_start == "kept":
+        keep_centres(head, run.images.classes, Path(run.whole.encoder.init))
+
+
 def _source(run: Run, preparation: Preparation) -> Iterator[LoadedBatch]:
     """The batches of the current stage that are to come."""
     columns = training_columns(run.every_image, run.objective.columns).select(run.rows)
+    if run.config.data.cached_views:
+        if run.features is None:
+            run.features = compute_features(
+                run.encoder, run.config, run.images, preparation, run.device,
+                views=run.config.data.cached_views,
+            )  # fmt: skip
+        return cached_stream(run.config, run.images, run.features, run.step - run.begins, columns)
     return stream(run.config, run.images, preparation, run.step - run.begins, columns)
 
 
@@ -283,11 +316,16 @@ def _step(run: Run, batch: LoadedBatch, preparation: Preparation, *, careful: bo
         group["lr"] = config.optim.lr * rate(config, local) * group["lr_multiple"]
     run.objective.set_margin_scale(margin_scale(config, local))
     training_mode(run.encoder, config.optim)
-    inputs = normalise(crops(config, batch, run.step, device), preparation)
+    network = run.encoder
+    if run.features is None:
+        inputs = normalise(crops(config, batch, run.step, device), preparation)
+    else:
+        network = run.encoder.head  # type: ignore[assignment]
+        inputs = run.features.of(batch.rows, step_keys(config, batch, run.step))
     columns = {name: on_device(one, device) for name, one in batch.columns.items()}
     try:
         result = update(
-            run.encoder,
+            network,
             run.objective,
             run.optimiser,
             Batch(inputs, on_device(batch.labels, device), columns),
