@@ -123,7 +123,9 @@ def cached_stream(
         columns: what the objective asks for besides images and labels.
     """
     labels = torch.from_numpy(np.ascontiguousarray(images.labels, dtype=np.int64))
-    values = {name: torch.from_numpy(one) for name, one in (columns.values if columns else {}).items()}
+    values = {
+        name: torch.from_numpy(one) for name, one in (columns.values if columns else {}).items()
+    }
     failures = cache.failures
     for planned in planned_rows(config, images, start):
         shared = distributed.share(planned)

@@ -118,9 +118,7 @@ class RunLogger:
             return
         average = best_average(run.evaluated, run.start, self._validated)
         found = average.validation
-        self.record(
-            {"wise_ft": average.share, "recall_at_1": found.recall_at_1, "tar": found.tar}
-        )
+        self.record({"wise_ft": average.share, "recall_at_1": found.recall_at_1, "tar": found.tar})
         if run.best is None or found.score > run.best.score:
             run.best, run.best_step = found, run.step
             self.on_best(average.encoder, run.step, found, False)
