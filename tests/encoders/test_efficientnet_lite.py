@@ -7,9 +7,7 @@ import pytest
 import torch
 
 from arcwise import encoders
-from arcwise.bundle import reference_image
 from arcwise.encoders.efficientnet_lite import SCALES, SameConv, published
-from arcwise.images import Preparation
 
 PARAMETERS = {  # of the published classifiers, without the last linear layer
     "efficientnet_lite0": 4_652_008 - 1_281_000,

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 import re
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 

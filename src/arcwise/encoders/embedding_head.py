@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, get_args, Literal
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn

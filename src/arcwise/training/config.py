@@ -26,6 +26,11 @@ Pixels = Annotated[int, Field(ge=16)]
 Planes = tuple[float, float, float]
 
 
+WITHOUT_HEAD = ("small", "mobilefacenet", "iresnet18", "iresnet34", "iresnet50", "iresnet100",
+                "iresnet200")  # fmt: skip
+"""Encoders that are one piece, without a backbone and an embedding head."""
+
+
 @section("encoder")
 class EncoderConfig:
     """The network, and how an image becomes its input."""
@@ -216,6 +221,10 @@ class TrainConfig:
             expect(self.optim.trained_layers == 0, "optim.trained_layers",
                    self.optim.trained_layers, "0 with data.cached_views, as the features of a "
                    "backbone that is trained change; or data.cached_views=0")  # fmt: skip
+            name = self.encoder.name
+            expect(name not in WITHOUT_HEAD, "encoder.name", name,
+                   "an encoder with an embedding head, such as efficientnet_lite0, with "
+                   "data.cached_views; or data.cached_views=0")  # fmt: skip
         if isinstance(self.objective, PairsConfig):
             sampling = self.data.sampling
             expect(sampling == "balanced", "data.sampling", sampling,

@@ -48,7 +48,7 @@ def start_at_class_means(
         preparation: how an image becomes the encoder's input.
     """
     device = head.centres.device
-    if hasattr(encoder, "pooled"):
+    if hasattr(encoder, "head"):  # of a backbone
         cache = compute_features(encoder, config, images, preparation, device, views=1)
         read = torch.from_numpy(cache.digests != 0)
         labels = torch.from_numpy(images.labels)[read].to(device)
