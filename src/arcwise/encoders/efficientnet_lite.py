@@ -46,9 +46,9 @@ _MOMENTUM, _EPSILON = 0.01, 1e-3  # of batch normalisation, as published
 class SameConv(nn.Conv2d):
     """A convolution padded so that the output has ceil(H / stride) rows; odd padding goes last."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Return (N, C_out, ceil(H / stride), ceil(W / stride))."""
-        (kernel, _), (stride, _) = self.kernel_size, self.stride
+        x, (kernel, _), (stride, _) = input, self.kernel_size, self.stride
         rows, columns = (
             max((math.ceil(side / stride) - 1) * stride + kernel - side, 0) for side in x.shape[2:]
         )

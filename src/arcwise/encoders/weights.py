@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from arcwise.encoders import create
+from arcwise.encoders.spec import EncoderSpec
 from arcwise.errors import ArcwiseError
 
 
@@ -64,7 +65,10 @@ def rebuild(architecture: Mapping[str, Any], state: Mapping[str, np.ndarray]) ->
     Raises:
         ArcwiseError: the name is unknown, or the weights do not fit.
     """
+    spec = EncoderSpec.from_dict(architecture)
     with torch.device("meta"):  # no random start: nothing to compute, the generator stays put
-        encoder = create(**{**architecture, "size": tuple(architecture["size"])})
+        encoder = create(
+            spec.name, dim=spec.dim, size=spec.size, arguments=spec.arguments, weights=spec.weights
+        )
     load_numpy(encoder, state)
     return encoder

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from arcwise.encoders.interface import layers_of
 from arcwise.training.config import OptimConfig
 
 
@@ -28,7 +29,7 @@ def training_mode(encoder: nn.Module, config: OptimConfig) -> None:
         if not trained:
             layer.eval()
     if config.batch_norm == "kept":
-        for layer in encoder.layers[:-1]:  # type: ignore[index, union-attr]
+        for layer in layers_of(encoder)[:-1]:
             for module in layer.modules():
                 if isinstance(module, _BatchNorm):
                     module.eval()
@@ -56,7 +57,7 @@ def parameter_groups(encoder: nn.Module, config: OptimConfig) -> list[dict[str, 
 def _rates(encoder: nn.Module, config: OptimConfig) -> dict[int, float]:
     """Return the factor of the learning rate by the id of a parameter."""
     rates = {id(p): 1.0 for p in encoder.parameters()}
-    *below, _ = encoder.layers  # type: ignore[misc]
+    *below, _ = layers_of(encoder)
     for depth, layer in enumerate(reversed(below)):
         factor = config.backbone_lr * config.layer_decay**depth
         rates |= {id(p): factor for p in layer.parameters()}
@@ -65,7 +66,7 @@ def _rates(encoder: nn.Module, config: OptimConfig) -> dict[int, float]:
 
 def _layers(encoder: nn.Module, config: OptimConfig) -> Iterator[tuple[nn.Module, bool]]:
     """Yield the layers below the embedding head, and whether they are trained."""
-    *below, _ = encoder.layers  # type: ignore[misc]
+    *below, _ = layers_of(encoder)
     first = 0 if config.trained_layers < 0 else len(below) - config.trained_layers
     for number, layer in enumerate(below):
         yield layer, number >= first

@@ -17,6 +17,7 @@ from arcwise import distributed
 from arcwise.data.loader import LoadedBatch
 from arcwise.data.manifest import Manifest
 from arcwise.data.training_columns import training_columns
+from arcwise.encoders.interface import layers_of
 from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
 from arcwise.heads import CentreHead
 from arcwise.images import Preparation
@@ -203,13 +204,10 @@ def _train(
     failures: dict[str, ImageError] = {}
     timer = _Timer()
     source = _source(run, preparation)
-    if run.step == run.begins:
-        _start_centres(run, preparation)
     with interruptible() as interrupted, logger:
         while run.step < steps and not distributed.anywhere(bool(interrupted())):
             if run.step == run.ends:
                 run.advance()
-                _start_centres(run, preparation)
                 source = _source(run, preparation)
             with timer.waiting():
                 batch = next(source)
@@ -283,7 +281,9 @@ def _start_centres(run: Run, preparation: Preparation) -> None:
 
 
 def _source(run: Run, preparation: Preparation) -> Iterator[LoadedBatch]:
-    """The batches of the current stage that are to come."""
+    """Return the batches of the current stage that are to come; at its start, begin it."""
+    if run.step == run.begins:
+        _start_centres(run, preparation)
     columns = training_columns(run.every_image, run.objective.columns).select(run.rows)
     if run.config.data.cached_views:
         if run.features is None:
@@ -316,11 +316,11 @@ def _step(run: Run, batch: LoadedBatch, preparation: Preparation, *, careful: bo
         group["lr"] = config.optim.lr * rate(config, local) * group["lr_multiple"]
     run.objective.set_margin_scale(margin_scale(config, local))
     training_mode(run.encoder, config.optim)
-    network = run.encoder
+    network: nn.Module = run.encoder
     if run.features is None:
         inputs = normalise(crops(config, batch, run.step, device), preparation)
     else:
-        network = run.encoder.head  # type: ignore[assignment]
+        network = layers_of(run.encoder)[-1]
         inputs = run.features.of(batch.rows, step_keys(config, batch, run.step))
     columns = {name: on_device(one, device) for name, one in batch.columns.items()}
     try:

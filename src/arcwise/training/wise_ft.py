@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from arcwise.encoders.interface import layers_of
 from arcwise.training.validation import Validation
 
 SHARES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -58,7 +59,7 @@ def best_average(
 
 def _numbers(encoder: nn.Module) -> dict[str, Tensor]:
     """Return the parameters and statistics below the embedding head, by state-dict name."""
-    *below, _ = encoder.layers  # type: ignore[misc]
+    *below, _ = layers_of(encoder)
     inside = {
         id(value)
         for layer in below
