@@ -138,23 +138,43 @@ def test_every_name_is_built(name: str) -> None:
     assert len(encoder.layers) == 1 + 12 + 1
 
 
-def test_published_weights_give_the_published_features(tmp_path: Path) -> None:
-    """ViT-S/14 on 56 × 56 pixels, from a file in chunks, against the oracle on that file."""
+@pytest.fixture(scope="module")
+def small() -> tuple[dict[str, np.ndarray], nn.Module]:
+    """Random numbers in the published layout, and the ViT-S/14 of 56 × 56 pixels of them."""
     generator = torch.Generator().manual_seed(0)
     state = {
         key: torch.randn(value.shape, generator=generator) * 0.05 + (".gamma" in key)
         for key, value in published().items()
     }
-    torch.save(chunked(state), tmp_path / "weights.pth")
-    encoder = encoders.create("vit_small_14", dim=32, size=(56, 56))
-    start_weights.start(encoder, tmp_path / "weights.pth")
+    with torch.device("meta"):
+        encoder = encoders.create("vit_small_14", dim=8, size=(56, 56))
+    found = encoders.in_our_names(encoder, chunked(state))
+    arrays = {key: value.numpy() for key, value in found.items()}
+    for key, value in encoder.head.state_dict().items():
+        arrays[f"head.{key}"] = np.zeros(value.shape, np.float32)
+    made = rebuild(encoders.architecture(encoder), arrays)
+    return {key: value.numpy() for key, value in state.items()}, made.eval()
+
+
+@torch.no_grad()
+def test_published_weights_give_the_published_features(
+    small: tuple[dict[str, np.ndarray], nn.Module],
+) -> None:
+    state, encoder = small
     image = images((56, 56), 1)
-    with torch.no_grad():
-        features = encoder.eval().backbone(image)
+    features = encoder.backbone(image)
     got = torch.cat((features.token[:, :, None], features.positions), dim=2)[0].T.numpy()
-    arrays = {key: value.numpy() for key, value in state.items()}
-    expected = vits.features(arrays, image[0].numpy(), patch=14, heads=6)
+    expected = vits.features(state, image[0].numpy(), patch=14, heads=6)
     assert np.abs(got - expected).max() < 2e-5 * np.abs(expected).max()
+
+
+def test_a_model_folder_has_the_published_tensors_word_for_word(
+    small: tuple[dict[str, np.ndarray], nn.Module],
+) -> None:
+    state, encoder = small
+    kept = to_numpy(encoder)
+    assert all(np.array_equal(kept[f"backbone.{key}"], state[key]) for key in state)
+    assert not any(one.is_meta for one in (*encoder.parameters(), *encoder.buffers()))
 
 
 @pytest.mark.parametrize("registers", [0, 3])
@@ -272,22 +292,6 @@ def test_onnx_at_any_batch(tmp_path: Path) -> None:
             expected = encoder(some).numpy()
         [got] = session.run(None, {session.get_inputs()[0].name: some.numpy()})
         assert np.abs(got - expected).max() < 1e-5 * np.abs(expected).max()
-
-
-def test_a_model_folder_has_the_published_tensors_word_for_word() -> None:
-    state = {key: torch.rand(value.shape) for key, value in published().items()}
-    with torch.device("meta"):
-        encoder = encoders.create("vit_small_14", dim=8, size=(56, 56))
-    head = {
-        key: np.zeros(value.shape, np.float32)
-        for key, value in encoder.state_dict().items()
-        if key.startswith("head.")
-    }
-    arrays = {f"backbone.{key}": value.numpy() for key, value in state.items()}
-    made = rebuild(encoders.architecture(encoder), arrays | head)
-    kept = to_numpy(made)
-    assert all(np.array_equal(kept[key], arrays[key]) for key in arrays)
-    assert not any(one.is_meta for one in (*made.parameters(), *made.buffers()))
 
 
 def test_layer_scale_is_one_where_a_file_has_none() -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,9 +41,9 @@ class LowRankLinear(nn.Linear):
         self.lora_b = nn.Parameter(self.weight.new_zeros(self.out_features, rank))
         nn.init.normal_(self.lora_a, std=self.in_features**-0.5)  # A x is about as large as x
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Return W x + b + B A x."""
-        return super().forward(x) + F.linear(F.linear(x, self.lora_a), self.lora_b)
+        return super().forward(input) + F.linear(F.linear(input, self.lora_a), self.lora_b)
 
     @torch.no_grad()
     def merged(self) -> nn.Linear:
@@ -68,9 +69,10 @@ def add_adapters(encoder: nn.Module, rank: int) -> None:
     """
     attentions = list(_attentions(encoder))
     if not attentions:
+        spec: Any = encoder.spec
         raise ArcwiseError(
-            f"low-rank adapters go on attention, and {encoder.spec.name} has none: choose an "  # type: ignore[union-attr]
-            "encoder vit_…, or train its last layers"
+            f"low-rank adapters go on the attention of an encoder vit_…, and {spec.name} has none: "
+            "choose such an encoder, or train the last layers"
         )
     if has_adapters(encoder):
         raise ArcwiseError("the encoder has low-rank adapters: merge them before adding others")
@@ -90,7 +92,8 @@ def freeze_base(encoder: nn.Module) -> None:
     """
     if not has_adapters(encoder):
         return
-    for layer in encoder.layers[:-1]:  # type: ignore[index, union-attr]
+    layers: Any = encoder.layers
+    for layer in layers[:-1]:
         for name, parameter in layer.named_parameters():
             if name.rpartition(".")[2] not in ("lora_a", "lora_b"):
                 parameter.requires_grad_(False)

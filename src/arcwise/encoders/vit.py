@@ -1,7 +1,7 @@
 """Vision transformers as DINOv2 lays them out, with its names in the state dict.
 
 Dosovitskiy et al., arXiv 2010.11929; DINOv2, Oquab et al., arXiv 2304.07193; register tokens,
-Darcet et al., arXiv 2309.16588. A network without layer scale (DINO, DeiT) is one with a scale of 1.
+Darcet et al., arXiv 2309.16588. One without layer scale (DINO, DeiT) is one with a scale of 1.
 
 The state dict holds the position embeddings of the grid that a network was trained on, whatever the
 size of the images, so that published weights stay word for word in the model folder. For another
@@ -75,12 +75,10 @@ class TransformerBlock(nn.Module):
         self.attn = Attention(channels, heads)
         self.ls1 = LayerScale(channels)
         self.norm2 = nn.LayerNorm(channels, eps=_EPSILON)
-        self.mlp = nn.Sequential(
-            OrderedDict(
-                fc1=nn.Linear(channels, 4 * channels),
-                act=nn.GELU(),
-                fc2=nn.Linear(4 * channels, channels),
-            )
+        self.mlp = _named(
+            fc1=nn.Linear(channels, 4 * channels),
+            act=nn.GELU(),
+            fc2=nn.Linear(4 * channels, channels),
         )
         self.ls2 = LayerScale(channels)
 
@@ -135,15 +133,13 @@ class VisionTransformer(nn.Module):
             self.register_tokens = nn.Parameter(torch.empty(1, registers, channels))
         # Published with the weights. Only pretraining puts it into images, so it is not trained.
         self.register_buffer("mask_token", torch.zeros(1, channels))
-        self.patch_embed = nn.Sequential(OrderedDict(proj=nn.Conv2d(3, channels, patch, patch)))
+        self.patch_embed = _named(proj=nn.Conv2d(3, channels, patch, patch))
         self.blocks = nn.ModuleList([TransformerBlock(channels, heads) for _ in range(depth)])
         self.norm = nn.LayerNorm(channels, eps=_EPSILON)
+        native = size == (grid * patch, grid * patch)
         for name, side in zip(("rows", "columns"), size, strict=True):
-            native = all(one == grid * patch for one in size)
-            weights = None if native else resampling(grid, side // patch, antialias=registers > 0)
-            self.register_buffer(
-                name, weights if weights is None else weights.float(), persistent=False
-            )
+            weights = resampling(grid, side // patch, antialias=registers > 0).float()
+            self.register_buffer(name, None if native else weights, persistent=False)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -192,6 +188,10 @@ class VisionTransformer(nn.Module):
             x = block(x)
         x = self.norm(x)
         return Features(x[:, 1 + self.registers :].transpose(1, 2), x[:, 0])
+
+
+def _named(**parts: nn.Module) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(parts))
 
 
 def resampling(length: int, target: int, *, antialias: bool) -> Tensor:

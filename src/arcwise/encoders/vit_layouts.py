@@ -15,25 +15,25 @@ from torch import Tensor, nn
 
 from arcwise.errors import ArcwiseError
 
-_TRANSFORMERS = {
-    r"embeddings\.(cls_token|mask_token|register_tokens)": r"\1",
+_NAMES = {
+    r"(?:embeddings\.)?(cls_token|mask_token|pos_embed|register_tokens)": r"\2",
+    r"(norm\.\w+|patch_embed\.proj\.\w+)": r"\2",
+    r"(blocks\.\d+\.[a-z].*)": r"\2",
+    r"blocks\.\d+\.(\d+\.[a-z].*)": r"blocks.\2",  # in chunks; the numbers go on through them
+    # timm
+    r"reg_token": "register_tokens",
+    # transformers
     r"embeddings\.position_embeddings": "pos_embed",
-    r"embeddings\.patch_embeddings\.projection\.(\w+)": r"patch_embed.proj.\1",
-    r"encoder\.layer\.(\d+)\.attention\.attention\.(query|key|value)\.(\w+)":
-        r"blocks.\1.attn.\2.\3",
-    r"encoder\.layer\.(\d+)\.attention\.output\.dense\.(\w+)": r"blocks.\1.attn.proj.\2",
-    r"encoder\.layer\.(\d+)\.layer_scale(\d)\.lambda1": r"blocks.\1.ls\2.gamma",
-    r"encoder\.layer\.(\d+)\.(norm\d|mlp\.fc\d)\.(\w+)": r"blocks.\1.\2.\3",
-    r"layernorm\.(\w+)": r"norm.\1",
-}  # fmt: skip
-_OTHERS = {
-    r"(cls_token|mask_token|pos_embed|register_tokens|norm\.\w+|patch_embed\.proj\.\w+)": r"\1",
-    r"reg_token": "register_tokens",  # timm
-    r"blocks\.\d+\.(\d+\.[a-z].*)": r"blocks.\1",  # DINOv2 in chunks, with the numbers kept
-    r"(blocks\.\d+\.[a-z].*)": r"\1",
+    r"embeddings\.patch_embeddings\.projection\.(\w+)": r"patch_embed.proj.\2",
+    r"encoder\.layer\.(\d+)\.attention\.attention\.(\w+\.\w+)": r"blocks.\2.attn.\3",
+    r"encoder\.layer\.(\d+)\.attention\.output\.dense\.(\w+)": r"blocks.\2.attn.proj.\3",
+    r"encoder\.layer\.(\d+)\.layer_scale(\d)\.lambda1": r"blocks.\2.ls\3.gamma",
+    r"encoder\.layer\.(\d+)\.((?:norm\d|mlp\.fc\d)\.\w+)": r"blocks.\2.\3",
+    r"layernorm\.(\w+)": r"norm.\2",
 }
-_PREFIX = r"((?:\w+\.)*?)(?:backbone\.)?"
-_NAMES = [(re.compile(_PREFIX + key), ours) for key, ours in (_TRANSFORMERS | _OTHERS).items()]
+_PREFIX = r"((?:\w+\.)*?)(?:backbone\.)?"  # group 1, which is kept
+_PATTERNS = {re.compile(_PREFIX + key): rf"\1backbone.{ours}" for key, ours in _NAMES.items()}
+_PATTERNS[re.compile(_PREFIX + r"head\.(weight|bias)")] = r"\1classifier.\2"
 
 
 def published(name: str, key: str) -> str:
@@ -41,12 +41,10 @@ def published(name: str, key: str) -> str:
 
     The head of a classifier is named `classifier`, as `head` is that of an encoder here.
     """
-    for pattern, ours in _NAMES:
+    for pattern, ours in _PATTERNS.items():
         if match := pattern.fullmatch(key):
-            # Its first group is the prefix, which is kept: the groups of `ours` follow it.
-            rest = re.sub(r"\\(\d)", lambda group: match[int(group[1]) + 1], ours)
-            return f"{match[1]}backbone.{rest}"
-    return re.sub(_PREFIX + r"head\.(weight|bias)$", r"\1classifier.\2", key)
+            return match.expand(ours)
+    return key
 
 
 def completed(
