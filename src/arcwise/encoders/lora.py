@@ -86,9 +86,9 @@ def add_adapters(encoder: nn.Module, rank: int) -> None:
 
 
 def freeze_base(encoder: nn.Module) -> None:
-    """Let no gradient reach the weights below the embedding head that adapters stand in for.
+    """Let no gradient reach what is below the embedding head, except adapters.
 
-    An encoder without adapters stays as it is.
+    An adapter that is frozen stays frozen, and an encoder without adapters stays as it is.
     """
     if not has_adapters(encoder):
         return

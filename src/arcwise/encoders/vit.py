@@ -157,8 +157,8 @@ class VisionTransformer(nn.Module):
     def layers(self) -> list[nn.Module]:
         """The tokens with the patch embedding, the blocks, and the last block with the last norm.
 
-        They are made of this network's own parts for the one who asks, as their names in the state
-        dict do not follow them.
+        The first and the last are put together at every call: as modules of this network they would
+        change the names in the state dict.
         """
         tokens = [self.cls_token, self.pos_embed]
         tokens += [self.register_tokens] if self.registers else []
@@ -179,10 +179,10 @@ class VisionTransformer(nn.Module):
     def forward(self, images: Tensor) -> Features:
         """Return the features of (N, 3, H, W) images."""
         patches = self.patch_embed(images).flatten(2).transpose(1, 2)
-        many = images.shape[0]
-        x = torch.cat((self.cls_token.expand(many, -1, -1), patches), dim=1) + self.positions()
+        count = images.shape[0]
+        x = torch.cat((self.cls_token.expand(count, -1, -1), patches), dim=1) + self.positions()
         if self.registers:
-            tokens = self.register_tokens.expand(many, -1, -1)
+            tokens = self.register_tokens.expand(count, -1, -1)
             x = torch.cat((x[:, :1], tokens, x[:, 1:]), dim=1)
         for block in self.blocks:
             x = block(x)
