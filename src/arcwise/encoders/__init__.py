@@ -30,6 +30,12 @@ _FAMILIES = {
     "iresnet100": "iresnet",
     "iresnet200": "iresnet",
     **{f"efficientnet_lite{number}": "efficientnet_lite" for number in range(5)},
+    **{
+        f"vit_{width}_{patch}{registers}": "vit"
+        for width in ("small", "base")
+        for patch in (14, 16)
+        for registers in ("", "_reg4")
+    },
 }
 
 NAMES: tuple[str, ...] = tuple(_FAMILIES)
@@ -92,3 +98,14 @@ def in_our_names(encoder: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]
     if not hasattr(family, "published"):
         return dict(state)
     return {family.published(spec.name, key): value for key, value in state.items()}
+
+
+def completed(encoder: nn.Module, state: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return a state dict in our names with what its published layout leaves out, and notes on it.
+
+    Raises:
+        ArcwiseError: it is of a network that differs in more than its names.
+    """
+    spec: Any = encoder.spec
+    family = import_module(f"{__name__}.{_FAMILIES[spec.name]}")
+    return family.completed(encoder, state) if hasattr(family, "completed") else (dict(state), [])

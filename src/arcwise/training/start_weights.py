@@ -43,7 +43,7 @@ def start(encoder: nn.Module, path: Path) -> str:
     """
     try:
         part, found = _read(path)
-        found = encoders.in_our_names(encoder, found)
+        found, assumed = encoders.completed(encoder, encoders.in_our_names(encoder, found))
         prefix, taken = _fitting(encoder, found)
         load_numpy(encoder, {name: one.numpy() for name, one in taken.items()})
     except ArcwiseError as problem:
@@ -58,6 +58,7 @@ def start(encoder: nn.Module, path: Path) -> str:
     said = f"--init {path}: {len(taken)} tensors taken"
     said += f" of {part!r}" if part else ""
     said += f", their names without {prefix!r}" if prefix else ""
+    said += "".join(f"; {one}" for one in assumed)
     if left:
         said += f"; {len(left)} others left out ({', '.join(left[:3])}{', …' * (len(left) > 3)})"
     return said
