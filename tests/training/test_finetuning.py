@@ -5,8 +5,11 @@ import torch
 from torch import nn
 
 from arcwise import encoders
+from arcwise.encoders import vit
+from arcwise.training import checkpoint
 from arcwise.training.config import OptimConfig
 from arcwise.training.finetuning import freeze, parameter_groups, training_mode
+from arcwise.training.run import Run
 from tests.training import runs
 
 LITE = {"name": "efficientnet_lite0", "size": 32, "dim": 8}
@@ -83,6 +86,28 @@ def test_a_later_stage_may_train_more() -> None:
     assert not any(p.requires_grad for p in network.backbone.parameters())
     freeze(network, OptimConfig(trained_layers=-1))
     assert all(p.requires_grad for p in network.backbone.parameters())
+
+
+def test_adapters_are_trained_and_nothing_else_of_the_backbone(
+    patterns, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setitem(vit.WIDTHS, "small", (12, 3))
+    monkeypatch.setattr(vit, "DEPTH", 2)
+    kept: list[nn.Module] = []
+    config = runs.config(
+        steps=2, encoder={"name": "vit_small_16", "size": 32, "dim": 8, "lora_rank": 2}
+    )
+    runs.train(config, patterns, tmp_path, on_best=lambda network, *rest: kept.append(network))
+    adapted = [name for name, p in kept[-1].named_parameters() if "lora_" in name]
+    assert adapted
+    _, state = checkpoint.load(tmp_path / "checkpoints")
+    assert set(adapted) <= set(state["encoder"])
+    start = Run(config, patterns, torch.device("cpu")).encoder.state_dict()
+    moved = {
+        name for name, value in state["encoder"].items() if not torch.equal(value, start[name])
+    }
+    below = {name for name in moved if not name.startswith("head.")}
+    assert {name.rpartition(".")[2] for name in below} == {"lora_a", "lora_b"}
 
 
 def test_a_frozen_layer_computes_as_it_embeds() -> None:

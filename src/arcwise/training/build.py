@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from arcwise import encoders
+from arcwise.encoders import lora
 from arcwise.errors import ArcwiseError
 from arcwise.heads import All, CentreHead, CentreSGD, LinearHead, Sampled, scale_for
 from arcwise.images import Preparation
@@ -51,6 +52,8 @@ def encoder(config: EncoderConfig, device: torch.device) -> nn.Module:
     network = _create(config)
     if config.init:
         start_weights.start(network, Path(config.init))
+    if config.lora_rank:
+        lora.add_adapters(network, config.lora_rank)
     # Kernels with the channels last are what processors multiply fastest.
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -44,6 +44,9 @@ class EncoderConfig:
     """How a backbone's features are pooled over the image; empty for what its family does."""
     projection: Literal["", "orthogonal", "linear", "bn-linear-bn", "none"] = ""
     """What follows the pooling of a backbone; empty for what its family does."""
+    lora_rank: Annotated[int, Field(ge=0)] = 0
+    """Rank of low-rank adapters (arXiv 2106.09685) on the attention of a vision transformer, which
+    are trained in the place of its weights; 0 trains these. The model folder has them merged."""
     dim: Annotated[int, Field(ge=2)] = 256
     """D, the dimension of the embedding."""
     size: Pixels = 96
@@ -217,6 +220,12 @@ class TrainConfig:
                 expect(value == required, f"optim.{name}", value,
                        f"{required} with objective.centre_optimiser=fused, {why}; or "
                        "objective.centre_optimiser=ordinary")  # fmt: skip
+        if self.encoder.lora_rank:
+            layers = self.optim.trained_layers
+            expect(layers != 0, "optim.trained_layers", layers,
+                   "-1 or more than 0 with encoder.lora_rank, whose adapters are in the layers")  # fmt: skip
+            expect(not self.optim.wise_ft, "optim.wise_ft", self.optim.wise_ft,
+                   "false with encoder.lora_rank: the average of two adapters is no adapter")  # fmt: skip
         if self.data.cached_views:
             expect(self.optim.trained_layers == 0, "optim.trained_layers",
                    self.optim.trained_layers, "0 with data.cached_views, as the features of a "

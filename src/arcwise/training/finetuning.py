@@ -8,14 +8,19 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from arcwise.encoders import lora
 from arcwise.encoders.interface import layers_of
 from arcwise.training.config import OptimConfig
 
 
 def freeze(encoder: nn.Module, config: OptimConfig) -> None:
-    """Let no gradient reach the layers that are not trained, and one reach the others."""
+    """Let no gradient reach the layers that are not trained, and one reach the others.
+
+    Of a network with low-rank adapters, these are trained in the place of its own weights.
+    """
     for layer, trained in _layers(encoder, config):
         layer.requires_grad_(trained)
+    lora.freeze_base(encoder)
 
 
 def training_mode(encoder: nn.Module, config: OptimConfig) -> None:

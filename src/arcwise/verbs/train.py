@@ -17,6 +17,7 @@ from arcwise.data.digests import identity_digest
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.data.split import hold_out
+from arcwise.encoders import lora
 from arcwise.errors import ArcwiseError, BundleError, ImageError
 from arcwise.evaluation import Threshold
 from arcwise.files import locked
@@ -101,7 +102,7 @@ def _train(
         for name in names:
             runtime.save(
                 out / name,
-                encoder,
+                lora.merge(encoder),
                 preparation,
                 digests=_digests(parts),
                 trained_images=seen[seen > 0],
