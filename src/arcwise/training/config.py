@@ -223,9 +223,10 @@ class TrainConfig:
         if self.encoder.lora_rank:
             layers = self.optim.trained_layers
             expect(layers != 0, "optim.trained_layers", layers,
-                   "-1 or more than 0 with encoder.lora_rank, whose adapters are in the layers")  # fmt: skip
+                   "-1 or more than 0 with encoder.lora_rank, whose adapters are in "
+                   "the layers")  # fmt: skip
             expect(not self.optim.wise_ft, "optim.wise_ft", self.optim.wise_ft,
-                   "false with encoder.lora_rank: the average of two adapters is no adapter")  # fmt: skip
+                   "false with encoder.lora_rank: an average of adapters is none")  # fmt: skip
         if self.data.cached_views:
             expect(self.optim.trained_layers == 0, "optim.trained_layers",
                    self.optim.trained_layers, "0 with data.cached_views, as the features of a "
