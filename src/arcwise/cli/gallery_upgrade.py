@@ -98,6 +98,8 @@ def show(result: UpgradedGallery) -> None:
             f"warning: {counted(result.unaligned, 'template')} without landmarks: taken as they "
             "are, though the model aligns"
         )
+    if result.uncalibrated:
+        print(f"warning: {result.upgraded} is not calibrated: {result.uncalibrated}")
     if result.calibration is not None:
         show_gallery(result.calibration)
     elif result.point is None:

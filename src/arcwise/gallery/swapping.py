@@ -15,6 +15,8 @@ from arcwise.gallery import sql
 from arcwise.gallery.connection import connect, translate_sqlite_errors
 from arcwise.gallery.contract import GallerySize
 
+_PATIENCE = 1000  # milliseconds to wait for another process that has a gallery open
+
 
 def swap(old: Path, new: Path, kept: Path, *, sizes: tuple[GallerySize, GallerySize]) -> None:
     """Put one gallery in the place of another, which stays under a third name.
@@ -76,7 +78,8 @@ def _alone(path: Path, size: GallerySize) -> Iterator[None]:
         GalleryError: another process has it open, or it is not of this size any more.
     """
     with closing(connect(path, writable=True)) as connection:
-        with _open_elsewhere(path), translate_sqlite_errors(path):
+        with translate_sqlite_errors(path), _open_elsewhere(path):
+            connection.execute(f"PRAGMA busy_timeout={_PATIENCE}")
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")
             # A log left behind would be taken for that of the file that gets this name.
             (mode,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()

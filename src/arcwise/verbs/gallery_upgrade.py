@@ -12,6 +12,7 @@ import numpy as np
 
 from arcwise import runtime
 from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import each_row
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
 from arcwise.files import locked
@@ -78,6 +79,7 @@ class UpgradedGallery:
         unaligned: templates without landmarks, taken as they are though the model aligns; among
             those that this run embedded.
         calibration: what was measured against the new gallery; None where it was not asked for.
+        uncalibrated: why nothing was, though it was asked for; empty otherwise.
         comparison: what changed on the labelled images; None where there are none, or the old
             model cannot be asked.
         point: what a search in the new gallery decides by; None where nothing does.
@@ -95,6 +97,7 @@ class UpgradedGallery:
     lost_identities: tuple[str, ...] = ()
     unaligned: int = 0
     calibration: MeasuredGallery | None = None
+    uncalibrated: str = ""
     comparison: GalleryComparison | None = None
     point: OperatingPoint | None = None
     notes: tuple[str, ...] = ()
@@ -105,7 +108,7 @@ def upgrade_gallery(
     upgraded: str | Path,
     *,
     model: str | Path,
-    calibrate: str | Path | None = None,
+    calibrate: str | Path | Manifest | None = None,
     images: str | Path | None = None,
     force: bool = False,
     other_identities: bool = False,
@@ -153,16 +156,19 @@ def upgrade_gallery(
                 taken_in = _take_in(old, new, loaded, places, report)
                 sizes = old.size(), new.size()
         calibration = comparison = None
-        notes: tuple[str, ...] = ()
+        uncalibrated, notes = "", ()
         if labelled is not None:
-            calibration = calibrate_gallery(
-                upgraded,
-                labelled,
-                model=loaded.path,
-                force=force,
-                other_identities=other_identities,
-                progress=lambda done, total: report(done, total, "calibrating"),
-            )
+            try:
+                calibration = calibrate_gallery(
+                    upgraded,
+                    labelled,
+                    model=loaded.path,
+                    force=force,
+                    other_identities=other_identities,
+                    progress=lambda done, total: report(done, total, "calibrating"),
+                )
+            except ArcwiseError as problem:  # what was embedded, and what changes, is worth telling
+                uncalibrated = str(problem)
             try:
                 before = gallery_model(gallery, None)
             except ArcwiseError as problem:
@@ -191,6 +197,7 @@ def upgrade_gallery(
         lost_identities=tuple(sorted(lost)),
         unaligned=taken_in.unaligned,
         calibration=calibration,
+        uncalibrated=uncalibrated,
         comparison=comparison,
         point=point,
         notes=notes,
@@ -221,7 +228,7 @@ def swap_upgraded(result: UpgradedGallery, *, drop_missing: bool = False) -> Pat
         The path of the old gallery; None where the gallery was of the new model already.
 
     Raises:
-        GalleryError: templates are missing, one of them changed meanwhile or is open elsewhere, or
+        GalleryError: templates are missing, calibrating failed, a gallery changed meanwhile or is open elsewhere, or
             the name of the old gallery is taken; both are as they were.
     """
     if result.upgraded_before or result.sizes is None:
@@ -231,6 +238,11 @@ def swap_upgraded(result: UpgradedGallery, *, drop_missing: bool = False) -> Pat
             f"{result.gallery}: not swapped: {len(result.missing):,} templates would be gone, and "
             f"{len(result.lost_identities):,} identities with all of theirs; find their images "
             "(--images), or say --drop-missing"
+        )
+    if result.uncalibrated:
+        raise GalleryError(
+            f"{result.gallery}: not swapped: the new gallery is not calibrated; bring other images, "
+            "or leave --calibrate out"
         )
     kept = kept_name(result.gallery)
     swap(result.gallery.resolve(), result.upgraded.resolve(), kept, sizes=result.sizes)
