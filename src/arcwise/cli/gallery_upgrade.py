@@ -112,6 +112,8 @@ def show(result: UpgradedGallery) -> None:
         print(f"  {result.point}")
     if result.comparison is not None:
         show_comparison(result.comparison)
+        if result.calibration is not None:
+            print("the new threshold was set with these strangers, whose rate is as set therefore")
 
 
 def show_comparison(result: GalleryComparison) -> None:
@@ -124,20 +126,28 @@ def show_comparison(result: GalleryComparison) -> None:
     )
     if result.enrolled:
         print(f"{counted(result.enrolled, 'image')} left out because they are enrolled")
-    table = Table("", "before", "after", "change and its 95 % interval")
+    if result.left_out:
+        print(
+            f"{counted(result.left_out, 'identity')} left out because one of the models was made "
+            "with them"
+        )
+    table = Table("", "before", "after", "change")
     for name, rates in (
-        ("right one is closest", result.rank1),
-        ("right one is answered", result.dir),
-        ("strangers answered", result.fpir),
+        ("rank 1", result.rank1),
+        ("found (DIR)", result.dir),
+        ("answered (FPIR)", result.fpir),
     ):
         table.add_row(name, *_cells(rates))
     thresholds = ["none" if one is None else f"{one.threshold:.4f}" for one in result.points]
     table.add_row("threshold", *thresholds, "")
     Console().print(table)
-    if result.dir is None and None in result.points:
-        print("one of the galleries has no threshold: what changes is the closest identity")
-    left_out("images are decided rightly before, and wrongly now", _lines(result.worse))
-    left_out("images are decided wrongly before, and rightly now", _lines(result.better))
+    if None in result.points:
+        print("one of the galleries has no threshold, so no decision is compared")
+        left_out("images were closest to the right one, and are not now", _lines(result.worse))
+        left_out("images were not closest to the right one, and are now", _lines(result.better))
+    else:
+        left_out("images were decided rightly, and are not now", _lines(result.worse))
+        left_out("images were decided wrongly, and rightly now", _lines(result.better))
 
 
 def _cells(rates: Difference | None) -> tuple[str, str, str]:

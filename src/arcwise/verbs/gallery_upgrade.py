@@ -167,7 +167,7 @@ def upgrade_gallery(
                     other_identities=other_identities,
                     progress=lambda done, total: report(done, total, "calibrating"),
                 )
-            except ArcwiseError as problem:  # what was embedded, and what changes, is worth telling
+            except ArcwiseError as problem:  # what was embedded, and what changes, still counts
                 uncalibrated = str(problem)
             try:
                 before = gallery_model(gallery, None)
@@ -228,8 +228,8 @@ def swap_upgraded(result: UpgradedGallery, *, drop_missing: bool = False) -> Pat
         The path of the old gallery; None where the gallery was of the new model already.
 
     Raises:
-        GalleryError: templates are missing, calibrating failed, a gallery changed meanwhile or is open elsewhere, or
-            the name of the old gallery is taken; both are as they were.
+        GalleryError: templates are missing, calibrating failed, a gallery changed meanwhile or is
+            open elsewhere, or the name of the old gallery is taken; both are as they were.
     """
     if result.upgraded_before or result.sizes is None:
         return None
@@ -241,8 +241,8 @@ def swap_upgraded(result: UpgradedGallery, *, drop_missing: bool = False) -> Pat
         )
     if result.uncalibrated:
         raise GalleryError(
-            f"{result.gallery}: not swapped: the new gallery is not calibrated; bring other images, "
-            "or leave --calibrate out"
+            f"{result.gallery}: not swapped: the new gallery is not calibrated; bring other "
+            "images, or leave --calibrate out"
         )
     kept = kept_name(result.gallery)
     swap(result.gallery.resolve(), result.upgraded.resolve(), kept, sizes=result.sizes)
