@@ -108,12 +108,13 @@ def show(result: UpgradedGallery) -> None:
             f"{result.model} DATA --gallery {result.upgraded}, or --calibrate DATA"
         )
     else:
-        print(f"searches decide by the model's threshold, {result.point.threshold:.4f}:")
+        own = "measured in this gallery" if result.point.in_this_gallery else "of the new model"
+        print(f"searches decide by a threshold {own}, {result.point.threshold:.4f}:")
         print(f"  {result.point}")
     if result.comparison is not None:
         show_comparison(result.comparison)
         if result.calibration is not None:
-            print("the new threshold was set with these strangers, whose rate is as set therefore")
+            print("the new threshold was set with these strangers: expect the rate it was set for")
 
 
 def show_comparison(result: GalleryComparison) -> None:
