@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from arcwise.encoders import create
+from arcwise.encoders import create, python_backbone
 from arcwise.errors import ArcwiseError
 
 
@@ -62,8 +62,11 @@ def rebuild(architecture: Mapping[str, Any], state: Mapping[str, np.ndarray]) ->
         state: as `to_numpy` returns it.
 
     Raises:
-        ArcwiseError: the name is unknown, or the weights do not fit.
+        ArcwiseError: the name is unknown or names code that is not trusted, or the weights do not
+            fit.
     """
+    if architecture["name"].startswith(python_backbone.PREFIX):
+        python_backbone.check_trust(architecture["name"])
     with torch.device("meta"):  # no random start: nothing to compute, the generator stays put
         encoder = create(**{**architecture, "size": tuple(architecture["size"])})
     load_numpy(encoder, state)
