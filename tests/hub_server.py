@@ -48,25 +48,27 @@ def running(hub: Hub) -> Iterator[Hub]:
         def do_GET(self) -> None:
             self._answer(body=True)
 
-        def _refuse(self, status: int, code: str) -> None:
-            self.send_response(status)
-            self.send_header("X-Error-Code", code)
-            self.send_header("X-Error-Message", code)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+        def _refusal(self, repository: str, resolve: str, revision: str, file: str) -> str:
+            """Return why the file cannot be had, in the hub's words; empty where it can."""
+            if resolve != "resolve" or not any(one == repository for one, _ in hub.files):
+                return "RepoNotFound"
+            if repository in hub.gated:
+                return "GatedRepo"
+            if revision not in ("main", COMMIT):
+                return "RevisionNotFound"
+            return "" if (repository, file) in hub.files else "EntryNotFound"
 
         def _answer(self, *, body: bool) -> None:
             hub.requests.append(f"{self.command} {self.path}")
-            owner, name, resolve, revision, *path = self.path.strip("/").split("/")
-            repository, file = f"{owner}/{name}", "/".join(path)
-            if resolve != "resolve" or not any(one == repository for one, _ in hub.files):
-                return self._refuse(404, "RepoNotFound")
-            if repository in hub.gated:
-                return self._refuse(401, "GatedRepo")
-            if revision not in ("main", COMMIT):
-                return self._refuse(404, "RevisionNotFound")
-            if (repository, file) not in hub.files:
-                return self._refuse(404, "EntryNotFound")
+            parts = [*self.path.strip("/").split("/"), "", "", ""]
+            repository, file = "/".join(parts[:2]), "/".join(parts[4:]).rstrip("/")
+            if refusal := self._refusal(repository, parts[2], parts[3], file):
+                self.send_response(401 if refusal == "GatedRepo" else 404)
+                self.send_header("X-Error-Code", refusal)
+                self.send_header("X-Error-Message", refusal)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             content = hub.files[repository, file]
             git = hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
             small = file.endswith(".md")
@@ -77,18 +79,19 @@ def running(hub: Hub) -> Iterator[Hub]:
             self.send_header("ETag", f'"{hub.digests.get(file, digest)}"')
             self.send_header("Accept-Ranges", "bytes")
             if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+                self.send_header(
+                    "Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}"
+                )
             self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
             if not body:
-                return None
+                return
             if hub.cut.get(file, 0) > 0:
                 hub.cut[file] -= 1
                 self.wfile.write(content[start : start + (len(content) - start) // 2])
                 self.close_connection = True
-                return None
+                return
             self.wfile.write(content[start:])
-            return None
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     hub.address = f"http://127.0.0.1:{server.server_port}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from arcwise.encoders import python_backbone
 from arcwise.errors import ArcwiseError
 from arcwise.images import Preparation
 
-CODE = '''
+CODE = """
 import os
 from os import getcwd
 import torch
@@ -50,7 +51,7 @@ class Fails(nn.Module):
         return x @ torch.zeros(7, 7)
 
 number, instance = 3, Net()
-'''
+"""
 
 NAME = "torch:users_nets.own:net"
 SIZE = (16, 24)
@@ -64,8 +65,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "users_nets" / "own.py").write_text(CODE)
         (tmp_path / "users_nets" / "broken.py").write_text("import not_installed_anywhere")
     monkeypatch.syspath_prepend(tmp_path)
-    for name in [one for one in __import__("sys").modules if one.startswith("users_nets")]:
-        monkeypatch.delitem(__import__("sys").modules, name)
+    for name in [one for one in sys.modules if one.startswith("users_nets")]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 def create(name: str = NAME, **arguments: object) -> nn.Module:
@@ -140,7 +141,7 @@ def test_outputs_of_no_backbone(form: str, said: str) -> None:
 
 
 def test_an_argument_that_the_function_has_not() -> None:
-    with pytest.raises(ArcwiseError, match="TypeError: .*depth"):
+    with pytest.raises(ArcwiseError, match=r"TypeError: .*depth"):
         create(depth=3)
 
 

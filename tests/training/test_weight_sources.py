@@ -46,7 +46,9 @@ def test_installed_weights() -> None:
         EncoderConfig(name=LITE0, dim=8, size=32, init="installed"), torch.device("cpu")
     )
     published = torch.load(source.path, weights_only=True)
-    assert torch.equal(encoder.state_dict()["backbone.stem.0.weight"], published["_conv_stem.weight"])
+    assert torch.equal(
+        encoder.state_dict()["backbone.stem.0.weight"], published["_conv_stem.weight"]
+    )
     assert encoder.spec.weights == source.description  # type: ignore[union-attr]
 
 

@@ -107,7 +107,9 @@ def in_our_names(encoder: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]
     spec: Any = encoder.spec
     backbone: Any = getattr(encoder, "backbone", None)
     if hasattr(backbone, "published"):  # whose names are another library's
-        return {backbone.published(key): value for key, value in state.items()}
+        own = encoder.state_dict()
+        names = {key: key if key in own else backbone.published(key) for key in state}
+        return {names[key]: value for key, value in state.items()}
     family = _family(spec.name)
     if not hasattr(family, "published"):
         return dict(state)

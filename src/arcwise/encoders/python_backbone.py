@@ -117,11 +117,11 @@ def build(
         with torch.device("cpu"), torch.random.fork_rng(devices=[], enabled=meta):
             module = function(**arguments)
     except Exception as problem:  # a user's code raises whatever it raises
-        raise ArcwiseError(f"{name} failed ({type(problem).__name__}: {_line(problem)})") from problem
-    if not isinstance(module, nn.Module):
         raise ArcwiseError(
-            f"{name} returned a {type(module).__name__}; expected a torch.nn.Module"
-        )
+            f"{name} failed ({type(problem).__name__}: {_line(problem)})"
+        ) from problem
+    if not isinstance(module, nn.Module):
+        raise ArcwiseError(f"{name} returned a {type(module).__name__}; expected a torch.nn.Module")
     backbone = PythonBackbone(module, name, size)
     return BackboneEncoder(backbone, dim=dim, size=size, pooling=pooling, projection=projection)
 

