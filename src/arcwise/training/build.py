@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -23,7 +23,7 @@ from arcwise.objectives import (
 )
 from arcwise.regularisers import CentreLoss
 from arcwise.softmax import Implementation, Streaming
-from arcwise.training import finetuning, start_weights
+from arcwise.training import finetuning, start_weights, weight_sources
 from arcwise.training.config import EncoderConfig, RunConfig, TrainConfig
 from arcwise.training.losses import (
     BETWEEN_SAMPLES,
@@ -51,7 +51,7 @@ def encoder(config: EncoderConfig, device: torch.device) -> nn.Module:
     """Return the network on its device, new or started from given weights."""
     network = _create(config)
     if config.init:
-        start_weights.start(network, Path(config.init))
+        _start(network, config)
     if config.lora_rank:
         lora.add_adapters(network, config.lora_rank)
     # Kernels with the channels last are what processors multiply fastest.
@@ -65,7 +65,6 @@ def _create(config: EncoderConfig) -> nn.Module:
         dim=config.dim,
         size=(config.size, config.size),
         arguments={name: value for name, value in given.items() if value},
-        weights=config.init,
     )
 
 
@@ -75,8 +74,17 @@ def start_note(config: EncoderConfig) -> str:
     Raises:
         ArcwiseError: they do not fit.
     """
-    network = _create(config)
-    return start_weights.start(network, Path(config.init))
+    return _start(_create(config), config)
+
+
+def _start(network: nn.Module, config: EncoderConfig) -> str:
+    """Give the network the weights that the config names; return what was taken, in a sentence."""
+    source = weight_sources.resolve(config.init, config.name)
+    network.spec = replace(network.spec, weights=source.description)  # type: ignore[arg-type, type-var]
+    if source.path is None:
+        network.backbone.load_pretrained()  # type: ignore[operator, union-attr]
+        return f"--init {config.init}: {source.description}"
+    return start_weights.start(network, source.path)
 
 
 def objective(config: ObjectiveConfig, classes: int, dim: int) -> Objective:
