@@ -30,10 +30,11 @@ _FAMILIES = {
     "iresnet100": "iresnet",
     "iresnet200": "iresnet",
     **{f"efficientnet_lite{number}": "efficientnet_lite" for number in range(5)},
+    "onnx": "onnx_graph",
 }
 
-NAMES: tuple[str, ...] = tuple(_FAMILIES)
-"""Every name that `create` knows."""
+NAMES: tuple[str, ...] = tuple(name for name in _FAMILIES if name != "onnx")
+"""Every name that a network can be made by; `onnx` needs the file that was imported."""
 
 
 def create(

@@ -1,0 +1,2 @@
+def preparation_doubts(engine, preparation, alignment, photos):
+    return []
