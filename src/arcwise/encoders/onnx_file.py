@@ -121,8 +121,8 @@ def _loosen_batch(graph: Any, first: str) -> None:
 
     constants = {one.name: one for one in graph.initializer}
     for node in graph.node:
-        if node.op_type == "Constant":
-            constants |= {node.output[0]: one.t for one in node.attribute if one.name == "value"}
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            constants |= {node.output[0]: node.attribute[0].t}
     computed = {first}
     for node in graph.node:
         if computed.isdisjoint(node.input):

@@ -24,6 +24,7 @@ from arcwise.regularisers import CentreLoss
 from arcwise.softmax import Implementation, Streaming
 from arcwise.training import finetuning, start_weights
 from arcwise.training.config import EncoderConfig, RunConfig, TrainConfig
+from arcwise.training.start_weights import WeightsReport
 from arcwise.training.losses import (
     BETWEEN_SAMPLES,
     OF_CENTRES,
@@ -50,7 +51,7 @@ def encoder(config: EncoderConfig, device: torch.device) -> nn.Module:
     """Return the network on its device, new or started from given weights."""
     network = _create(config)
     if config.init:
-        start_weights.start(network, Path(config.init))
+        _start(network, config)
     # Kernels with the channels last are what processors multiply fastest.
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -72,8 +73,14 @@ def start_note(config: EncoderConfig) -> str:
     Raises:
         ArcwiseError: they do not fit.
     """
-    network = _create(config)
-    return start_weights.start(network, Path(config.init))
+    return f"--init {_start(_create(config), config)}"
+
+
+def _start(network: nn.Module, config: EncoderConfig) -> WeightsReport:
+    try:
+        return start_weights.start(network, Path(config.init))
+    except ArcwiseError as problem:
+        raise ArcwiseError(f"--init {problem}") from None
 
 
 def objective(config: ObjectiveConfig, classes: int, dim: int) -> Objective:
