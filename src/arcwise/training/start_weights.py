@@ -81,11 +81,14 @@ def start(encoder: nn.Module, path: Path) -> WeightsReport:
         found = encoders.in_our_names(encoder, found)
         prefix, taken = _fitting(encoder, found)
         missing = tuple(name for name in own if name not in taken)
-        anew = {
-            name: torch.zeros((), dtype=torch.int64) if name.endswith(_COUNTER) else own[name]
-            for name in missing
-            if _may_start_anew(encoder, name)
-        }
+        anew = {}
+        if all(_may_start_anew(encoder, name) for name in missing):
+            anew = {name: own[name] for name in missing}
+            anew |= {
+                name: torch.zeros((), dtype=torch.int64)
+                for name in missing
+                if name.endswith(_COUNTER)
+            }
         load_numpy(encoder, {name: one.numpy() for name, one in (taken | anew).items()})
     except ArcwiseError as problem:
         raise ArcwiseError(f"{path}: {problem}") from None
