@@ -182,4 +182,4 @@ def _own_size(shape: list[Any], layout: str) -> tuple[int, int] | None:
 
 
 def _reason(problem: Exception) -> str:
-    return " ".join(str(problem).strip().splitlines()[-1:])[:200]
+    return " ".join(str(problem).strip().splitlines()[-1:])[:300]

@@ -84,9 +84,7 @@ def import_model(
         network = onnx_network(source, stated, output)
     facts, warnings = _examined(network.engine, network.preparation)
     if photos is not None:
-        warnings += preparation_doubts(
-            network.engine, network.preparation, stated.alignment, photos
-        )
+        warnings += preparation_doubts(network.engine, network.preparation, photos)
     bundle = network.write(
         out,
         alignment=stated.alignment,
