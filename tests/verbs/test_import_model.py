@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -16,7 +17,10 @@ from arcwise.bundle import read_bundle
 from arcwise.cli import main
 from arcwise.errors import ArcwiseError
 from arcwise.images.preparation import Preparation
+from arcwise.training import build
+from arcwise.training.config import EncoderConfig
 from arcwise.verbs.export import built_in_images, export
+from arcwise.verbs.gallery_info import gallery_info
 from arcwise.verbs.import_model import import_model
 from tests.encoders.test_onnx_session import FORMS
 from tests.onnx_networks import SIZE, D, network
@@ -130,6 +134,23 @@ def test_export_keeps_licence_and_fingerprint(tmp_path: Path) -> None:
     assert (after.licence, after.fingerprint) == ("MIT", before.fingerprint)
 
 
+def test_training_starts_from_it(tmp_path: Path) -> None:
+    file = network(tmp_path / "n.onnx", size=(20, 20), batch=1)
+    bundle = import_model(file, tmp_path / "m", **HOW).bundle
+    config = EncoderConfig(
+        name="onnx", init=str(tmp_path / "m"), projection="linear", dim=3, size=20
+    )
+    encoder: Any = build.encoder(config, torch.device("cpu"))
+    images = np.stack([bundle.preparation.pixels(image) for image in built_in_images()[:4]])
+    prepared = torch.from_numpy(bundle.preparation.tensor(images))
+    expected = runtime.load(tmp_path / "m").engine(prepared.numpy())
+    assert encoder.pooled(prepared).numpy() == pytest.approx(expected, abs=1e-6)
+    runtime.save(tmp_path / "trained", encoder, bundle.preparation, licence=bundle.licence)
+    export(tmp_path / "trained")
+    trained = runtime.load(tmp_path / "trained")
+    assert (trained.dim, trained.engine.kind) == (3, "onnx")
+
+
 class TestRefused:
     def refused(self, tmp_path: Path, match: str, file: Path, **how: Any) -> None:
         with pytest.raises(ArcwiseError, match=match) as caught:
@@ -140,7 +161,7 @@ class TestRefused:
     def test_what_is_not_said(self, tmp_path: Path) -> None:
         file = network(tmp_path / "n.onnx")
         self.refused(tmp_path, "--licence", file, licence=" ")
-        with pytest.raises(ArcwiseError, match="insightface.*--mean"):
+        with pytest.raises(ArcwiseError, match=r"insightface.*--mean"):
             import_model(file, tmp_path / "out", licence="MIT")
         self.refused(tmp_path, "did you mean 'imagenet'", file, preparation="imagenett")
         self.refused(tmp_path, "multiply both by 255", file, mean=(0.5,) * 3, std=(0.5,) * 3)
@@ -196,3 +217,22 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "bgr, mean 0, std 255" in said
     assert runtime.load(tmp_path / "m").preparation.mean == (0, 0, 0)
     assert main([*words, "--licence", "CC0", "--size", "1", "2", "3"]) == 2
+
+
+def test_a_published_network_gives_the_published_embeddings(data_dir: Path, tmp_path: Path) -> None:
+    """From the file of others, through the command line, to the vectors that others computed."""
+    words = ["--preparation", "imagenet", "--alignment", "five-point", "--licence", "Apache-2.0"]
+    file = data_dir / "models" / "mobilefacenet_foamliu.onnx"
+    assert main(["import", str(file), "--out", str(tmp_path / "m"), *words]) == 0
+    features = np.load(data_dir / "features" / "lfw_mobilefacenet.npz")
+    rows = list(range(0, 600, 40))
+    images = [f"{data_dir}/lfw112/images_1.zip/{features['path'][row]}" for row in rows]
+    lines = [f"{image},{features['person'][row]}" for image, row in zip(images, rows, strict=True)]
+    (tmp_path / "lfw.csv").write_text("\n".join(["image,identity", *lines]))
+    out = tmp_path / "v.parquet"
+    assert main(["embed", str(tmp_path / "m"), str(tmp_path / "lfw.csv"), "--out", str(out)]) == 0
+    vectors = np.stack(pq.read_table(out).column("vector").to_pylist())
+    assert (vectors * features["feature"][rows].astype(np.float32)).sum(axis=1).min() > 0.999
+    gallery = str(tmp_path / "g")
+    assert main(["enrol", gallery, str(tmp_path / "lfw.csv"), "--model", str(tmp_path / "m")]) == 0
+    assert gallery_info(gallery).model.licence == "Apache-2.0"

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from arcwise import encoders
+from arcwise.bundle import read_bundle
 from arcwise.errors import ArcwiseError
 from arcwise.heads import All, CentreHead, CentreSGD, LinearHead, Sampled, scale_for
 from arcwise.images import Preparation
@@ -24,7 +25,6 @@ from arcwise.regularisers import CentreLoss
 from arcwise.softmax import Implementation, Streaming
 from arcwise.training import finetuning, start_weights
 from arcwise.training.config import EncoderConfig, RunConfig, TrainConfig
-from arcwise.training.start_weights import WeightsReport
 from arcwise.training.losses import (
     BETWEEN_SAMPLES,
     OF_CENTRES,
@@ -32,6 +32,7 @@ from arcwise.training.losses import (
     LinearConfig,
     ObjectiveConfig,
 )
+from arcwise.training.start_weights import WeightsReport
 
 
 def preparation(config: EncoderConfig) -> Preparation:
@@ -58,11 +59,14 @@ def encoder(config: EncoderConfig, device: torch.device) -> nn.Module:
 
 def _create(config: EncoderConfig) -> nn.Module:
     given = {"pooling": config.pooling, "projection": config.projection}
+    arguments = {name: value for name, value in given.items() if value}
+    if config.name == "onnx" and config.init:  # what is known of the file, besides its bytes
+        arguments = read_bundle(config.init).architecture.get("arguments", {}) | arguments
     return encoders.create(
         config.name,
         dim=config.dim,
         size=(config.size, config.size),
-        arguments={name: value for name, value in given.items() if value},
+        arguments=arguments,
         weights=config.init,
     )
 

@@ -104,7 +104,7 @@ def start(encoder: nn.Module, path: Path) -> WeightsReport:
 
 
 def _may_start_anew(encoder: nn.Module, name: str) -> bool:
-    """Return whether weights may lack a tensor: a counter of batches, or of a head on a backbone."""
+    """Return whether weights may lack it: a counter of batches, or of a head on a backbone."""
     return name.endswith(_COUNTER) or (hasattr(encoder, "backbone") and name.startswith("head."))
 
 

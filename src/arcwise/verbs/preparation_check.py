@@ -27,8 +27,12 @@ FEWEST, MOST = 5, 24
 CLEARLY = 1.22
 """How many times further apart the similarities lie under a preparation that fits clearly better.
 
-Of 200 draws of ten images each, no right preparation was doubted, of a face network on LFW and of
-one for products on groceries, and a wrong scale was in 94 % or more (studies in the issue)."""
+In 100 to 200 draws of ten images each, of a face network on LFW, of one for products on groceries
+and of EfficientNet-Lite0 on groceries, no right preparation was doubted. Of 0 to 255 in the place
+of a smaller scale 99 % were seen. Of 0 to 1 in the place of others 96 % and 99 % were, and none for
+EfficientNet-Lite0. Of a wrong order of colours 100 % were seen for the network of products, 10 % for
+EfficientNet-Lite0, and none for faces, whose network hardly minds it.
+"""
 
 SCALES = {
     "0 to 1 (--mean 0 --std 255)": ((0.0,) * 3, (255.0,) * 3),
@@ -66,10 +70,11 @@ def preparation_doubts(engine: Engine, preparation: Preparation, photos: Manifes
         return separation([embed_prepared(engine, plain, pixels) for pixels in copies])
 
     stated = fit(preparation)
+    clearly = CLEARLY * max(stated, 1)  # less than a deviation is chance
     warnings = []
     swapped = "bgr" if preparation.colour == "rgb" else "rgb"
     colours = fit(replace(preparation, colour=swapped))
-    if colours > CLEARLY * stated:
+    if colours > clearly:
         warnings.append(
             f"the order of the colours looks wrong: with --colour {swapped} your images and their "
             f"changed copies lie {colours:.1f} deviations apart from others, with "
@@ -81,7 +86,7 @@ def preparation_doubts(engine: Engine, preparation: Preparation, photos: Manifes
         if not np.allclose((mean, std), (preparation.mean, preparation.std), rtol=0.05)
     }
     best = max(scales, key=lambda words: scales[words])
-    if scales[best] > CLEARLY * stated:
+    if scales[best] > clearly:
         warnings.append(
             f"the scale looks wrong: with {best} your images and their changed copies lie "
             f"{scales[best]:.1f} deviations apart from others, with yours {stated:.1f}"
