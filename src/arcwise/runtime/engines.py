@@ -62,7 +62,7 @@ class OnnxEngine:
 
     Args:
         network: the `.onnx` file, or its bytes.
-        size: (H, W) of the prepared images.
+        size: (H, W) of the prepared images; None for the network's own.
         **facts: what the file does not say itself, as of `OnnxSession`.
 
     Attributes:
@@ -74,7 +74,7 @@ class OnnxEngine:
 
     kind = "onnx"
 
-    def __init__(self, network: Path | bytes, size: tuple[int, int], **facts: Any) -> None:
+    def __init__(self, network: Path | bytes, size: tuple[int, int] | None, **facts: Any) -> None:
         self.session = OnnxSession(network, size, threads=cores(), **facts)
 
     def __call__(self, images: Floats) -> Floats:
