@@ -55,12 +55,10 @@ def write_imported(encoder: nn.Module, path: Path) -> int:
     inputs = {one.name for one in graph.initializer}  # old files list their weights as inputs too
     kept = [one for one in graph.input if one.name in inputs]
     del graph.input[:], graph.output[:], graph.value_info[:]
-    size = list(backbone.size)
+    size, dim = list(backbone.size), backbone.channels if matrix is None else matrix.shape[1]
     graph.input.append(helper.make_tensor_value_info(IMAGES, TensorProto.FLOAT, [BATCH, 3, *size]))
     graph.input.extend(kept)
-    graph.output.append(
-        helper.make_tensor_value_info(EMBEDDINGS, TensorProto.FLOAT, [BATCH, encoder.dim])
-    )
+    graph.output.append(helper.make_tensor_value_info(EMBEDDINGS, TensorProto.FLOAT, [BATCH, dim]))
     nodes = [*before.nodes, *graph.node, *after.nodes]
     del graph.node[:]
     graph.node.extend(nodes)
