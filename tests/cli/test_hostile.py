@@ -132,7 +132,7 @@ COMMANDS = [
     *(f"import {file} --licence x --mean 0 --std 1 --out i" for file in (*DATA, "binary.csv")),
     *(
         f"import {file} --licence x --mean 0 --std 1 --out i --size 16 --encoder small"
-        for file in (*DATA, "model/encoder.safetensors")
+        for file in DATA
     ),
     "import model/encoder.onnx --licence x --mean 0 --std 1 --out text",
     "import model/encoder.onnx --licence x --mean 0 --std 1 --out model",

@@ -66,7 +66,10 @@ def _trial(name: str, size: tuple[int, int]) -> nn.Module:
 
 def _dim(trial: nn.Module, source: Path) -> int:
     """Return the dimension of the embedding in weights of the trial's architecture."""
-    _, state = read_weights(source)
+    try:
+        _, state = read_weights(source)
+    except ArcwiseError as problem:
+        raise ArcwiseError(f"{source}: {problem}") from None
     state = encoders.in_our_names(trial, state)
     for name, one in trial.state_dict().items():
         if _TRIAL not in one.shape:
