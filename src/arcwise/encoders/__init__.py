@@ -37,10 +37,12 @@ _FAMILIES = {
         for patch in (14, 16)
         for registers in ("", "_reg4")
     },
+    "onnx": "onnx_graph",
 }
 
-NAMES: tuple[str, ...] = tuple(_FAMILIES)
-"""The names of our own networks, besides `timm:NAME` and `torch:package.module:function`."""
+NAMES: tuple[str, ...] = tuple(name for name in _FAMILIES if name != "onnx")
+"""The names of our own networks, besides `timm:NAME` and `torch:package.module:function`; `onnx`
+needs the file that was imported."""
 
 _PREFIXES = {"timm:": "timm_backbone", "torch:": "python_backbone"}
 

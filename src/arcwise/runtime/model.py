@@ -62,6 +62,11 @@ class Model:
         return () if self.bundle is None else self.bundle.search_thresholds
 
     @property
+    def licence(self) -> str:
+        """Under which licence the weights may be used, in words; empty where nothing says it."""
+        return "" if self.bundle is None else self.bundle.licence
+
+    @property
     def aligns(self) -> bool:
         """Whether an image is turned by its landmarks, where they are known."""
         return self.bundle is not None and self.bundle.alignment is not None

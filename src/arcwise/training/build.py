@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from arcwise import encoders
+from arcwise.bundle import read_bundle
 from arcwise.encoders import lora
 from arcwise.errors import ArcwiseError
 from arcwise.heads import All, CentreHead, CentreSGD, LinearHead, Sampled, scale_for
@@ -60,11 +61,14 @@ def encoder(config: EncoderConfig, device: torch.device) -> nn.Module:
 
 def _create(config: EncoderConfig) -> nn.Module:
     given = {"pooling": config.pooling, "projection": config.projection}
+    arguments = {name: value for name, value in given.items() if value}
+    if config.name == "onnx" and config.init:  # what is known of the file, besides its bytes
+        arguments = read_bundle(config.init).architecture.get("arguments", {}) | arguments
     return encoders.create(
         config.name,
         dim=config.dim,
         size=(config.size, config.size),
-        arguments={name: value for name, value in given.items() if value},
+        arguments=arguments,
     )
 
 
@@ -79,12 +83,15 @@ def start_note(config: EncoderConfig) -> str:
 
 def _start(network: nn.Module, config: EncoderConfig) -> str:
     """Give the network the weights that the config names; return what was taken, in a sentence."""
-    source = weight_sources.resolve(config.init, config.name)
-    network.spec = replace(network.spec, weights=source.description)  # type: ignore[arg-type, type-var]
-    if source.path is None:
-        network.backbone.load_pretrained()  # type: ignore[operator, union-attr]
-        return f"--init {config.init}: {source.description}"
-    return start_weights.start(network, source.path)
+    try:
+        source = weight_sources.resolve(config.init, config.name)
+        network.spec = replace(network.spec, weights=source.description)  # type: ignore[arg-type, type-var]
+        if source.path is None:
+            network.backbone.load_pretrained()  # type: ignore[operator, union-attr]
+            return f"--init {config.init}: {source.description}"
+        return f"--init {start_weights.start(network, source.path)}"
+    except ArcwiseError as problem:
+        raise ArcwiseError(f"--init {problem}") from None
 
 
 def objective(config: ObjectiveConfig, classes: int, dim: int) -> Objective:

@@ -94,7 +94,7 @@ def export(
     unfinished = model.path / f".encoder.{uuid.uuid4().hex}.onnx"
     try:
         with translate_errors(model.path / ONNX):
-            write_onnx(reference.encoder, unfinished, size, opset)
+            opset = write_onnx(reference.encoder, unfinished, size, opset)
         inputs = [_noise(size), *_batches(model.preparation, built_in_images())]
         if images is not None:
             inputs += _batches(model.preparation, list(_opened(images)))
@@ -133,13 +133,19 @@ def check_libraries() -> None:
         )
 
 
-def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int) -> None:
+def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int) -> int:
     """Write `pictures (batch, 3, H, W) -> embeddings (batch, D)`, without a trace of this machine.
 
-    The exporter notes the source line of every operation, with its path; that is removed.
+    The exporter notes the source line of every operation, with its path; that is removed. An
+    imported network keeps its operations, and its opset, which is returned.
     """
     import torch
 
+    spec: Any = encoder.spec
+    if spec.name == "onnx":
+        from arcwise.encoders.onnx_file import write_imported
+
+        return write_imported(encoder, path)
     example = torch.zeros(2, 3, *size)
     with _quiet():
         program: Any = torch.onnx.export(
@@ -160,6 +166,7 @@ def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int
             for value in node.outputs:
                 value.metadata_props.clear()
         program.save(path, external_data=False)
+    return opset
 
 
 def built_in_images() -> list[np.ndarray]:
