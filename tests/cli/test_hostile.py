@@ -129,6 +129,8 @@ COMMANDS = [
     "data align good new",
     "data align good new --detector text",
     *(f"export {model}" for model in MODELS),
+    "export model --precision int8",
+    *(f"export model {data} --precision int8" for data in DATA),
     "demo --out good",
     "demo --out text",
 ]

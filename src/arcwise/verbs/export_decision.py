@@ -67,8 +67,8 @@ class ThresholdCheck:
         ):
             if tar < self.tar.low:
                 misses.append(
-                    f"{how} it accepts {tar:.2%} of mated pairs, {self.tar.low - tar:.2%} less than "
-                    f"the interval of the model's {_percent(self.tar)}"
+                    f"{how} it accepts {tar:.2%} of mated pairs, {self.tar.low - tar:.2%} less "
+                    f"than the interval of the model's {_percent(self.tar)}"
                 )
             if far > self.far_measured.high:
                 misses.append(
@@ -176,7 +176,7 @@ def calibration_batches(model: Model, images: Manifest) -> list[Floats]:
 
 
 def embeddings_of(model: Model, networks: Sequence[Path], images: Manifest) -> list[Floats]:
-    """Return (N, D) unit-length embeddings by each of the ONNX files; an unreadable image raises."""
+    """Return (N, D) unit-length embeddings by each ONNX file; an unreadable image raises."""
     vectors = []
     for network in networks:
         engine = OnnxEngine(network, (model.preparation.height, model.preparation.width))
