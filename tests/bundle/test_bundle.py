@@ -188,7 +188,7 @@ def test_a_smaller_onnx_file_has_its_own_reference(tmp_path: Path) -> None:
         ["int8"],
     ):
         path.write_text(json.dumps({**about, "onnx": wrong}))
-        with pytest.raises(BundleError, match="onnx|reference"):
+        with pytest.raises(BundleError, match=r"onnx|reference"):
             read_bundle(folder)
     del about["files"]["encoder.onnx"]
     path.write_text(json.dumps(about))

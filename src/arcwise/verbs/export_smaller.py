@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -195,7 +196,7 @@ def _write_int8(network: Path, path: Path, batches: Sequence[Floats]) -> None:
     feeds = iter([{graph.graph.input[0].name: batch} for batch in batches])
 
     class Batches(CalibrationDataReader):
-        def get_next(self) -> dict[str, Floats] | None:
+        def get_next(self) -> Any:
             return next(feeds, None)
 
     with _quiet():
