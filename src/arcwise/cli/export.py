@@ -29,7 +29,7 @@ def command(
         model: Model folder.
         data: Images of your own: for fp32, to compare on besides random and built-in ones; for
             int8, labelled images, which set its ranges and decide; for fp16 they may be left out.
-        precision: Numbers in the file: fp16 has half the size, int8 a quarter and is faster.
+        precision: Numbers in the file: fp16 has half the size, int8 about a quarter.
         opset: Version of the ONNX operators, 18 to 23.
         other_identities: Identities are others than in training, though they may be called alike
             (0, 1, …); only those of images that were trained on are left out.

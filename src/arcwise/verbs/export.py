@@ -98,7 +98,7 @@ def export(
             input and the built-in images, which are always used. For int8, a manifest of labelled
             images: some set its ranges, those of other identities decide. For fp16 they may be
             left out, as it is held to what is asked of fp32.
-        precision: "fp32"; "fp16", half the size; or "int8", a quarter of the size and faster.
+        precision: "fp32"; "fp16", half the size; or "int8", about a quarter.
         opset: of ONNX, 18 to 23.
         other_identities: whether identities in `data` are others than in training, though they
             may be called alike.
