@@ -143,6 +143,8 @@ COMMANDS = [
     "import model/encoder.onnx --licence x --preparation text --out i",
     "import model/encoder.onnx --licence x --mean 0 1 --std 1 --out i",
     "import model/encoder.onnx --mean 0 --std 1 --out i",
+    "export model --precision int8",
+    *(f"export model {data} --precision int8" for data in DATA),
     "demo --out good",
     "demo --out text",
 ]

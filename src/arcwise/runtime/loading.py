@@ -159,7 +159,10 @@ def _require(kind: str, path: Path) -> None:
 def _check(bundle: Bundle, engine: Engine) -> None:
     """Raise a BundleError unless the reference image is embedded as when the model was saved."""
     embedding = reference_embedding(engine, bundle.preparation)
-    stored = np.asarray(bundle.reference_embedding, np.float32)
+    reference = bundle.reference_embedding
+    if engine.kind == "onnx" and bundle.onnx_reference is not None:
+        reference = bundle.onnx_reference
+    stored = np.asarray(reference, np.float32)
     cosine = float(embedding @ stored) if len(embedding) == bundle.dim else 0.0
     if cosine > 1 - _TOLERANCE:
         return

@@ -166,7 +166,7 @@ def _embedded(
         )
     if not cached:
         return runtime.embed_manifest(model, manifest, progress=progress), []
-    with EmbeddingCache(model.fingerprint, model.dim) as cache:
+    with EmbeddingCache(model.cache_name, model.dim) as cache:
         return runtime.embed_manifest(model, manifest, progress=progress, cache=cache), cache.notes
 
 
