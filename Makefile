@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test docs lint types layers tests test-timm clean
+.PHONY: demo test docs lint types layers tests coverage test-timm clean
 
 demo: .venv/installed
 	$(BIN)/arcwise demo --out runs/demo
@@ -25,6 +25,9 @@ layers: .venv/installed
 	$(BIN)/lint-imports --no-cache
 
 tests: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+coverage: .venv/installed  # the same tests; to watch every line costs a third more time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
 
 # timm needs torchvision, which needs another torch than the one that constraints.txt pins: several

@@ -34,6 +34,9 @@ from arcwise.training.losses import (
     ObjectiveConfig,
 )
 
+PLANES = ("colour", "mean", "std")
+"""What the weights that a network starts from decide of its images, where nothing else does."""
+
 
 def preparation(config: EncoderConfig) -> Preparation:
     """Return how an image becomes the encoder's input, in training as in the model folder."""
@@ -41,11 +44,29 @@ def preparation(config: EncoderConfig) -> Preparation:
         height=config.size,
         width=config.size,
         resize=config.resize,
-        colour=config.colour,
-        mean=config.mean,
-        std=config.std,
         flip_tta=config.flip_tta,
+        **{name: value for name in PLANES if (value := getattr(config, name)) is not None},
     )
+
+
+def as_the_weights_say(config: EncoderConfig) -> EncoderConfig:
+    """Return the config with colour, mean and std of the weights that it starts from.
+
+    Those that are given stay. Without weights, or where they do not say, they stay open.
+
+    Raises:
+        ArcwiseError: the weights cannot be had.
+    """
+    if not config.init:
+        return config
+    try:
+        stated = weight_sources.resolve(config.init, config.name).preparation
+    except ArcwiseError as problem:
+        raise ArcwiseError(f"--init {problem}") from None
+    if stated is None:
+        return config
+    open_ones = [name for name in PLANES if getattr(config, name) is None]
+    return replace(config, **{name: getattr(stated, name) for name in open_ones})
 
 
 def encoder(config: EncoderConfig, device: torch.device) -> nn.Module:

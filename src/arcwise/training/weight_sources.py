@@ -122,7 +122,10 @@ def resolve(source: str, encoder_name: str) -> WeightSource:
         )
     path = Path(source)
     described = next((one for one in (path, path / "model") if (one / DESCRIPTION).is_file()), None)
-    return WeightSource(path, source, read_description(described)["licence"] if described else "")
+    if described is None:
+        return WeightSource(path, source)
+    about = read_description(described)
+    return WeightSource(path, source, about["licence"], Preparation.from_dict(about["preparation"]))
 
 
 def installed(encoder_name: str) -> WeightPackage | None:
