@@ -1,9 +1,10 @@
 """Which start wins on products that no run was trained on: `python studies/starts.py SETS`.
 
-SETS/grocery is prepared by `studies/prepare.py`. Each start trains by `arcwise train` and is measured
-by `arcwise evaluate`: with --choose on tune_train.csv and tune.csv, where recipes are chosen; without
-it on train.csv and test.csv, once. --products trains on the first so many products of a seed's own
-order. Runs that are in docs/starts.json already are not repeated; docs/starts.md is written from it.
+SETS/grocery is prepared by `studies/prepare.py`. Each start trains by `arcwise train` and is
+measured by `arcwise evaluate`: with --choose on tune_train.csv and tune.csv, where recipes are
+chosen; without it on train.csv and test.csv, once. --products trains on the first so many products
+of a seed's own order. Runs that are in docs/starts.json already are not repeated; docs/starts.md is
+written from it.
 
     python studies/prepare.py grocery sets/grocery
     python studies/starts.py sets --seeds 0 1 2
@@ -110,10 +111,10 @@ def page(runs: list[dict[str, Any]]) -> str:
         "# Which start wins",
         "",
         "Written by `studies/starts.py`, which also says how to run it; every number is in",
-        "`starts.json`. Measured on 13 products that no run was trained on; the recipes were chosen",
-        "on 13 others (tune.csv). Rank 1 is from one studio image of each product. Mean over the",
-        "seeds, lowest to highest in brackets, and",
-        "the 95 % interval over identities of the first seed.",
+        "`starts.json`. Measured on 13 products that no run was trained on; the recipes were",
+        "chosen on 13 others (tune.csv). Rank 1 is from one studio image of each product. Mean",
+        "over the seeds, lowest to highest in round brackets, and the 95 % interval over",
+        "identities of the first seed in square ones.",
     ]
     measures = ("TAR at FAR 1 %", "rank 1")
     test = [run for run in runs if run["split"] == "test"]
