@@ -70,6 +70,11 @@ def test_centres_of_another_size_are_refused(patterns, tmp_path) -> None:
         keep_centres(CentreHead(3, 17, margin=ArcFace(0.1)), patterns.classes[:3], tmp_path)
 
 
+def test_weights_that_are_no_run_have_no_centres_to_keep(patterns, tmp_path) -> None:
+    with pytest.raises(ArcwiseError, match="no run folder with a checkpoint"):
+        keep_centres(CentreHead(3, 8, margin=ArcFace(0.1)), patterns.classes[:3], tmp_path)
+
+
 def test_class_means_begin_better_than_chance(patterns, tmp_path) -> None:
     losses = []
     for start in ("random", "class-means"):

