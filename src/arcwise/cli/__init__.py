@@ -36,6 +36,7 @@ VERBS = {
     "verify": "is this image of the identity it is said to be?",
     "remove": "take an identity out of a gallery",
     "gallery info": "what is enrolled, by which model, and what its thresholds promise",
+    "gallery upgrade": "the enrolled images embedded again, with another model",
     "doctor": "what this machine can do, and what is missing for the rest",
 }
 
