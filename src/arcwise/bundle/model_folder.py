@@ -32,8 +32,8 @@ class Bundle:
         fingerprint: sha256 of weights, architecture and preparation. Thresholds, the training
             summary and the ONNX file are not in it: adding them keeps enrolled vectors valid.
         files: sha256 of each weight file, by name.
-        alignment: None, or "five-point": where landmarks are known, the face is turned onto the
-            template of `images.landmarks` before the preparation; else it is taken as turned.
+        alignment: None, "five-point" or "dlib": where landmarks are known, the face is turned onto
+            that template of `images.landmarks` before the preparation. Else it is taken as turned.
         thresholds: similarities for stated false-accept rates, with their intervals.
         search_thresholds: similarities for stated rates of unknown images answered, in galleries
             of a stated size.
