@@ -38,7 +38,7 @@ def import_dlib(out: str | Path) -> Bundle:
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ArcwiseError(f"{out} exists; name another place with --out, or remove it first")
-    file = _file()
+    file = published_file()
     network = read_dlib_network(read_file(file), str(file))
     dim, _ = network.weights["head.project.weight"].shape
     encoder = encoders.create("dlib_resnet", dim=dim, size=network.size, weights=FILE)
@@ -58,7 +58,7 @@ def import_dlib(out: str | Path) -> Bundle:
     )
 
 
-def _file() -> Path:
+def published_file() -> Path:
     """Return the published file, out of the package; no code of the package is run."""
     found = find_spec(MODULE)
     folders = [] if found is None else found.submodule_search_locations or []
