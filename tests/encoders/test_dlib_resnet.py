@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.dlib_files import HALVES, dlib_file
 
 from arcwise import encoders
 from arcwise.encoders.backbone import BackboneEncoder
@@ -14,6 +13,7 @@ from arcwise.encoders.dlib_file import read_dlib_network
 from arcwise.encoders.dlib_resnet import LEAST_SIDE, DlibResNet
 from arcwise.encoders.weights import load_numpy
 from arcwise.errors import ArcwiseError
+from tests.dlib_files import HALVES, dlib_file
 
 Doubles = NDArray[np.float64]
 

@@ -73,12 +73,15 @@ def test_the_weights_are_found(how: str, state: State, tmp_path: Path) -> None:
 def test_safetensors_by_any_name(state: State, tmp_path: Path) -> None:
     for name in ("a.safetensors", "a.pth", "a"):
         save_file({k: v.contiguous() for k, v in named(state, "module.").items()}, tmp_path / name)
-        assert f"{len(state)} tensors taken" in start(encoder(), tmp_path / name)
+        assert start(encoder(), tmp_path / name).matched == len(state)
 
 
 def test_what_was_left_out_is_said(state: State, tmp_path: Path) -> None:
     content = {"state_dict": named(state, "module.") | {"fc.weight": torch.zeros(3)}}
-    said = start(encoder(), saved(tmp_path, content))
+    report = start(encoder(), saved(tmp_path, content))
+    assert (report.part, report.prefix, report.matched) == ("state_dict", "module.", len(state))
+    assert (report.missing, report.left_over) == ((), ("fc.weight",))
+    said = str(report)
     assert f"{len(state)} tensors taken of 'state_dict'" in said
     assert "without 'module.'" in said
     assert "1 others left out (fc.weight)" in said
@@ -86,7 +89,7 @@ def test_what_was_left_out_is_said(state: State, tmp_path: Path) -> None:
 
 def test_a_run_folder_is_its_model(trained: TrainResult) -> None:
     network = encoders.create("small", dim=32, size=(32, 32))
-    assert "tensors taken" in start(network, trained.folder)
+    assert start(network, trained.folder).matched == len(network.state_dict())
 
 
 def spoilt(state: State, value: float) -> State:
@@ -119,7 +122,7 @@ def test_what_is_no_start(what: str, state: State, tmp_path: Path) -> None:
     path = saved(tmp_path, make(state))
     with pytest.raises(ArcwiseError, match=said) as caught:
         start(encoder(), path)
-    assert str(caught.value).startswith(f"--init {path}: ")
+    assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
 
 

@@ -58,7 +58,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         try:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-            report = export(root / "after", images=[reference_image()] * 3)
+            report = export(root / "after", data=[reference_image()] * 3)
         finally:
             for number, handle in enumerate(kept, 1):
                 os.dup2(handle, number)
@@ -170,9 +170,9 @@ def test_a_image_that_cannot_be_read_leaves_nothing(
     folder = save(tmp_path / "model")
     manifest = Manifest(pa.table({"image": ["none.png"]}), tmp_path, "shelf")
     with pytest.raises(ImageError, match=r"none\.png"):
-        export(folder, images=manifest)
+        export(folder, manifest)
     with pytest.raises(ArcwiseError, match="expected a list or a manifest"):
-        export(folder, images="a.png")
+        export(folder, "a.png")
     assert sorted(os.listdir(folder)) == ["encoder.safetensors", "model.json"]
 
 

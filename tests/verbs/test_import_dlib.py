@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.dlib_files import dlib_file
 
 from arcwise import runtime
 from arcwise.bundle import reference_image
 from arcwise.errors import ArcwiseError
 from arcwise.verbs import import_dlib as verb
 from arcwise.verbs.import_dlib import import_dlib
+from tests.dlib_files import dlib_file
 
 # Made with dlib-bin 20.0.1: compute_face_descriptor of the reference image, scaled to 150 x 150.
 GOLDEN = (-0.071881, 0.126764, 0.041327, -0.022761, -0.092035, -0.028, -0.047753, 0.000659)

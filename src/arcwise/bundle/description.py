@@ -18,6 +18,8 @@ FORMAT = 1
 DESCRIPTION, WEIGHTS, ONNX = "model.json", "encoder.safetensors", "encoder.onnx"
 IMAGES = "trained_images.npy"
 USES = ("train", "choose", "calibrate")
+PRECISIONS = ("fp32", "fp16", "int8")
+"""Of the numbers in the ONNX file."""
 ALIGNMENTS = (None, "five-point", "dlib")
 _KEYS = {
     "format": int,
@@ -34,10 +36,16 @@ _KEYS = {
     "training": dict,
     "licence": str,
     "probe": list,  # the reference embedding; the word is of the format, and stays
+    "onnx": (dict, type(None)),
     "files": dict,
     "fingerprint": str,
 }
-_LATER: dict[str, Any] = {"search_thresholds": [], "probability": None, "history": []}
+_LATER: dict[str, Any] = {
+    "search_thresholds": [],
+    "probability": None,
+    "history": [],
+    "onnx": None,  # its numbers are fp32, and it embeds as the weights do
+}
 """What model folders written before these keys existed mean by their absence."""
 
 
@@ -109,6 +117,7 @@ def _check(about: Any) -> None:
         if not isinstance(digests, list) or not all(_is_hex(digest, 16) for digest in digests):
             raise BundleError(f"digests.{use} is no list of identity digests (16 hex digits each)")
     _check_reference(about["probe"], about["architecture"]["dim"])
+    _check_onnx(about["onnx"], about)
     files = about["files"]
     if WEIGHTS not in files or not files.keys() <= {WEIGHTS, ONNX, IMAGES}:
         raise BundleError(
@@ -159,6 +168,20 @@ def _check_architecture(architecture: Any, preparation: Any) -> None:
             f"images are prepared to {prepared.height} x {prepared.width} but the encoder takes "
             f"{size[0]} x {size[1]}: give both the same size"
         )
+
+
+def _check_onnx(onnx: Any, about: Any) -> None:
+    """Raise unless this describes an ONNX file of smaller numbers than the weights'."""
+    if onnx is None:
+        return
+    _same_keys("onnx", onnx, ("precision", "probe"))
+    if onnx["precision"] not in PRECISIONS[1:]:
+        raise BundleError(f"onnx.precision is {onnx['precision']!r}, expected {PRECISIONS[1:]}")
+    if ONNX not in about["files"]:
+        raise BundleError(f"onnx describes {ONNX}, which is not among the files: export again")
+    if not isinstance(onnx["probe"], list):
+        raise BundleError(f"onnx.probe is {onnx['probe']!r:.80}, of the wrong type")
+    _check_reference(onnx["probe"], about["architecture"]["dim"])
 
 
 def _check_reference(embedding: list[Any], dim: int) -> None:

@@ -144,5 +144,6 @@ def _document(
         ],
         "ignored": result.ignored,
         "notes": result.notes,
+        "licence": result.licence,
         "page": page,
     }

@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from arcwise.encoders.spec import EncoderSpec
@@ -37,10 +38,14 @@ _FAMILIES = {
         for patch in (14, 16)
         for registers in ("", "_reg4")
     },
+    "onnx": "onnx_graph",
 }
 
-NAMES: tuple[str, ...] = tuple(_FAMILIES)
-"""Every name that `create` knows."""
+NAMES: tuple[str, ...] = tuple(name for name in _FAMILIES if name != "onnx")
+"""The names of our own networks, besides `timm:NAME` and `torch:package.module:function`; `onnx`
+needs the file that was imported."""
+
+_PREFIXES = {"timm:": "timm_backbone", "torch:": "python_backbone"}
 
 
 def create(
@@ -54,7 +59,7 @@ def create(
     """Return a new encoder, initialised from torch's global generator, in training mode.
 
     Args:
-        name: one of `NAMES`.
+        name: one of `NAMES`, `timm:NAME`, or `torch:package.module:function`, whose code is run.
         dim: D, the size of an embedding.
         size: (H, W) of the images it will be given.
         arguments: what the family takes besides, such as `pooling` and `projection`.
@@ -68,19 +73,33 @@ def create(
         ArcwiseError: the name or an argument is unknown (close matches are suggested), or a size
             is not positive.
     """
-    spec = EncoderSpec(name, dim, size, arguments or {}, weights)
-    if name not in _FAMILIES:
-        hint = suggestion(str(name), NAMES) or "choose one of these"
-        raise ArcwiseError(f"no encoder is called {name!r}; {hint} (known: {', '.join(NAMES)})")
-    family = import_module(f"{__name__}.{_FAMILIES[name]}")
-    known = [one for one in inspect.signature(family.build).parameters if one not in _EVERY]
+    family = _family(name)
+    recorded = family.recorded() if hasattr(family, "recorded") else {}
+    spec = EncoderSpec(name, dim, size, {**recorded, **(arguments or {})}, weights)
+    parameters = inspect.signature(family.build).parameters
+    known = [one for one in parameters if one not in _EVERY]
+    any_other = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
     for argument in spec.arguments:
-        if argument not in known:
+        if argument not in known and not any_other:
             hint = suggestion(argument, known) or f"it takes {', '.join(known) or 'none'}"
             raise ArcwiseError(f"{name} takes no argument {argument!r}; {hint}")
     encoder = family.build(name, dim=spec.dim, size=spec.size, **spec.arguments)
     encoder.spec = spec
     return encoder
+
+
+def _family(name: str) -> ModuleType:
+    """Return the file that makes the encoders of this name.
+
+    Raises:
+        ArcwiseError: the name is unknown.
+    """
+    kind = next((file for start, file in _PREFIXES.items() if str(name).startswith(start)), None)
+    if kind is None and name not in _FAMILIES:
+        hint = suggestion(str(name), NAMES) or "choose one of these"
+        known = ", ".join((*NAMES, "timm:NAME", "torch:package.module:function"))
+        raise ArcwiseError(f"no encoder is called {name!r}; {hint} (known: {known})")
+    return import_module(f"{__name__}.{kind or _FAMILIES[name]}")
 
 
 _EVERY = ("name", "dim", "size")  # what every family is built from
@@ -95,7 +114,12 @@ def architecture(encoder: nn.Module) -> dict[str, Any]:
 def in_our_names(encoder: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]:
     """Return a state dict with the tensors of published weights under our names."""
     spec: Any = encoder.spec
-    family = import_module(f"{__name__}.{_FAMILIES[spec.name]}")
+    backbone: Any = getattr(encoder, "backbone", None)
+    if hasattr(backbone, "published"):  # whose names are another library's
+        own = encoder.state_dict()
+        names = {key: key if key in own else backbone.published(key) for key in state}
+        return {names[key]: value for key, value in state.items()}
+    family = _family(spec.name)
     if not hasattr(family, "published"):
         return dict(state)
     return {family.published(spec.name, key): value for key, value in state.items()}
@@ -108,5 +132,5 @@ def completed(encoder: nn.Module, state: Mapping[str, Any]) -> tuple[dict[str, A
         ArcwiseError: it is of a network that differs in more than its names.
     """
     spec: Any = encoder.spec
-    family = import_module(f"{__name__}.{_FAMILIES[spec.name]}")
+    family = _family(spec.name)
     return family.completed(encoder, state) if hasattr(family, "completed") else (dict(state), [])

@@ -191,9 +191,7 @@ def _versions() -> Iterator[int]:
     yield from (_LAYER, _LAYER, _LAYER, _FIRST_LAYER)  # pooling, relu, affine, convolution
 
 
-def _convolution(
-    file: _Reader, channels: int, kernel: int, stride: int
-) -> tuple[Floats, Floats]:
+def _convolution(file: _Reader, channels: int, kernel: int, stride: int) -> tuple[Floats, Floats]:
     """Return weight (C_out, channels, kernel, kernel) and bias (C_out,)."""
     file.layer("con_4")
     numbers, filters = file.tensor(), file.integer()

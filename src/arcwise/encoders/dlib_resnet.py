@@ -136,14 +136,10 @@ def build(
         raise ArcwiseError(
             f"{name} takes images of {LEAST_SIDE} x {LEAST_SIDE} and more, got size={size}"
         )
-    return BackboneEncoder(
-        DlibResNet(), dim=dim, size=size, pooling=pooling, projection=projection
-    )
+    return BackboneEncoder(DlibResNet(), dim=dim, size=size, pooling=pooling, projection=projection)
 
 
 def _padded(x: Tensor, shape: list[int]) -> Tensor:
     """Return x with zeros behind, as (N, *shape)."""
-    channels, rows, columns = (
-        wide - own for wide, own in zip(shape, x.shape[1:], strict=True)
-    )
+    channels, rows, columns = (wide - own for wide, own in zip(shape, x.shape[1:], strict=True))
     return F.pad(x, (0, columns, 0, rows, 0, channels)) if channels or rows or columns else x

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from arcwise.encoders import create
+from arcwise.encoders import create, python_backbone
 from arcwise.encoders.spec import EncoderSpec
 from arcwise.errors import ArcwiseError
 
@@ -63,9 +63,12 @@ def rebuild(architecture: Mapping[str, Any], state: Mapping[str, np.ndarray]) ->
         state: as `to_numpy` returns it.
 
     Raises:
-        ArcwiseError: the name is unknown, or the weights do not fit.
+        ArcwiseError: the name is unknown or names code that is not trusted, or the weights do not
+            fit.
     """
     spec = EncoderSpec.from_dict(architecture)
+    if spec.name.startswith(python_backbone.PREFIX):
+        python_backbone.check_trust(spec.name)
     with torch.device("meta"):  # no random start: nothing to compute, the generator stays put
         encoder = create(
             spec.name, dim=spec.dim, size=spec.size, arguments=spec.arguments, weights=spec.weights

@@ -36,8 +36,9 @@ def template(size: int = 112, name: Template = "five-point") -> NDArray[np.float
     """Return where the landmarks belong in a square crop of `size` pixels, (5, 2) x, y.
 
     That of dlib shows the chin, and the face in the middle; that of ArcFace ends below the mouth.
-    Of the latter, multiples of 128 that are none of 112 (128, 256, 512) get 8/112 more room on either side, as
-    the published crops of those sizes have; everything else is the 112 template, scaled.
+    Of the latter, multiples of 128 that are none of 112 (128, 256, 512) get 8/112 more room on
+    either side, as the published crops of those sizes have; other sizes are the 112 template,
+    scaled.
     """
     if name == "dlib":
         return (_DLIB_FACE + _DLIB_MARGIN) / (1 + 2 * _DLIB_MARGIN) * size

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from arcwise.bundle import Bundle, reference_image
+from arcwise.bundle.description import ONNX
 from arcwise.data.image_files import read_image_bytes
 from arcwise.data.parallel import each_row
 from arcwise.errors import ArcwiseError, ImageError
@@ -60,6 +61,18 @@ class Model:
     def search_thresholds(self) -> tuple[SearchThreshold, ...]:
         """Similarities for stated rates of unknown images answered, by size of the gallery."""
         return () if self.bundle is None else self.bundle.search_thresholds
+
+    @property
+    def licence(self) -> str:
+        """Under which licence the weights may be used, in words; empty where nothing says it."""
+        return "" if self.bundle is None else self.bundle.licence
+
+    @property
+    def cache_name(self) -> str:
+        """The fingerprint, and the file's digest where that is int8: equal ones embed equally."""
+        if self.bundle is None or self.engine.kind != "onnx" or self.bundle.precision != "int8":
+            return self.fingerprint
+        return f"{self.fingerprint}-{self.bundle.files[ONNX][:16]}"
 
     @property
     def aligns(self) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from arcwise import encoders
+from arcwise.bundle import read_bundle
 from arcwise.encoders import lora
 from arcwise.errors import ArcwiseError
 from arcwise.heads import All, CentreHead, CentreSGD, LinearHead, Sampled, scale_for
@@ -23,7 +24,7 @@ from arcwise.objectives import (
 )
 from arcwise.regularisers import CentreLoss
 from arcwise.softmax import Implementation, Streaming
-from arcwise.training import finetuning, start_weights
+from arcwise.training import finetuning, start_weights, weight_sources
 from arcwise.training.config import EncoderConfig, RunConfig, TrainConfig
 from arcwise.training.losses import (
     BETWEEN_SAMPLES,
@@ -33,6 +34,9 @@ from arcwise.training.losses import (
     ObjectiveConfig,
 )
 
+PLANES = ("colour", "mean", "std")
+"""What the weights that a network starts from decide of its images, where nothing else does."""
+
 
 def preparation(config: EncoderConfig) -> Preparation:
     """Return how an image becomes the encoder's input, in training as in the model folder."""
@@ -40,18 +44,36 @@ def preparation(config: EncoderConfig) -> Preparation:
         height=config.size,
         width=config.size,
         resize=config.resize,
-        colour=config.colour,
-        mean=config.mean,
-        std=config.std,
         flip_tta=config.flip_tta,
+        **{name: value for name in PLANES if (value := getattr(config, name)) is not None},
     )
+
+
+def as_the_weights_say(config: EncoderConfig) -> EncoderConfig:
+    """Return the config with colour, mean and std of the weights that it starts from.
+
+    Those that are given stay. Without weights, or where they do not say, they stay open.
+
+    Raises:
+        ArcwiseError: the weights cannot be had.
+    """
+    if not config.init:
+        return config
+    try:
+        stated = weight_sources.resolve(config.init, config.name).preparation
+    except ArcwiseError as problem:
+        raise ArcwiseError(f"--init {problem}") from None
+    if stated is None:
+        return config
+    open_ones = [name for name in PLANES if getattr(config, name) is None]
+    return replace(config, **{name: getattr(stated, name) for name in open_ones})
 
 
 def encoder(config: EncoderConfig, device: torch.device) -> nn.Module:
     """Return the network on its device, new or started from given weights."""
     network = _create(config)
     if config.init:
-        start_weights.start(network, Path(config.init))
+        _start(network, config)
     if config.lora_rank:
         lora.add_adapters(network, config.lora_rank)
     # Kernels with the channels last are what processors multiply fastest.
@@ -60,12 +82,14 @@ def encoder(config: EncoderConfig, device: torch.device) -> nn.Module:
 
 def _create(config: EncoderConfig) -> nn.Module:
     given = {"pooling": config.pooling, "projection": config.projection}
+    arguments = {name: value for name, value in given.items() if value}
+    if config.name == "onnx" and config.init:  # what is known of the file, besides its bytes
+        arguments = read_bundle(config.init).architecture.get("arguments", {}) | arguments
     return encoders.create(
         config.name,
         dim=config.dim,
         size=(config.size, config.size),
-        arguments={name: value for name, value in given.items() if value},
-        weights=config.init,
+        arguments=arguments,
     )
 
 
@@ -75,8 +99,20 @@ def start_note(config: EncoderConfig) -> str:
     Raises:
         ArcwiseError: they do not fit.
     """
-    network = _create(config)
-    return start_weights.start(network, Path(config.init))
+    return _start(_create(config), config)
+
+
+def _start(network: nn.Module, config: EncoderConfig) -> str:
+    """Give the network the weights that the config names; return what was taken, in a sentence."""
+    try:
+        source = weight_sources.resolve(config.init, config.name)
+        network.spec = replace(network.spec, weights=source.description)  # type: ignore[arg-type, type-var]
+        if source.path is None:
+            network.backbone.load_pretrained()  # type: ignore[operator, union-attr]
+            return f"--init {config.init}: {source.description}"
+        return f"--init {start_weights.start(network, source.path)}"
+    except ArcwiseError as problem:
+        raise ArcwiseError(f"--init {problem}") from None
 
 
 def objective(config: ObjectiveConfig, classes: int, dim: int) -> Objective:

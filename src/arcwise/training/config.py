@@ -57,12 +57,15 @@ class EncoderConfig:
     trains faster."""
     resize: Literal["stretch", "crop", "pad"] = "crop"
     """How an image of another shape becomes square."""
-    colour: Literal["rgb", "bgr"] = "rgb"
-    """Order of the colour planes that the network sees."""
-    mean: Planes = (127.5, 127.5, 127.5)
-    """Subtracted from each colour, in units of 0 to 255."""
-    std: Planes = (127.5, 127.5, 127.5)
-    """Divisor of each colour, after the mean is subtracted."""
+    colour: Literal["rgb", "bgr"] | None = None
+    """Order of the colour planes that the network sees. Not given, it is that of the weights in
+    init, as far as they say, else rgb."""
+    mean: Planes | None = None
+    """Subtracted from each colour, in units of 0 to 255. Not given, it is that of the weights in
+    init, else 127.5."""
+    std: Planes | None = None
+    """Divisor of each colour, after the mean is subtracted. Not given, it is that of the weights
+    in init, else 127.5."""
     flip_tta: bool = True
     """Whether an embedding is the mean over the image and its mirror image."""
 

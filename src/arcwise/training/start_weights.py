@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from arcwise.bundle.description import DESCRIPTION
 from arcwise.encoders.weights import load_numpy
 from arcwise.errors import ArcwiseError
 
+_COUNTER = "num_batches_tracked"
 _LFS = b"version https://git-lfs"
-_PREFERRED = ("ema", "average", "encoder", "state_dict", "model", "model_state_dict", "backbone")
+_PREFERRED = ("ema", "average", "encoder", "state_dict", "model", "model_state_dict", "backbone",
+              "teacher")  # fmt: skip
 """Where in a file of several parts an encoder is; the first three are our own checkpoints'."""
 
 _EXPECTED = (
@@ -28,11 +31,46 @@ _EXPECTED = (
 )
 
 
-def start(encoder: nn.Module, path: Path) -> str:
-    """What was taken from where, in a sentence, once the encoder has these weights.
+@dataclass(frozen=True)
+class WeightsReport:
+    """What an encoder took from a file of weights.
+
+    Attributes:
+        path: the file or folder.
+        part: the part of the file that they are in; empty for all of it.
+        prefix: what their names have before the encoder's names.
+        matched: how many tensors were taken.
+        missing: the encoder's tensors that are not in the file, and start anew.
+        left_over: the file's tensors that the encoder has not.
+        assumed: what the published layout leaves out, and is known, in words.
+    """
+
+    path: Path
+    part: str
+    prefix: str
+    matched: int
+    missing: tuple[str, ...]
+    left_over: tuple[str, ...]
+    assumed: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        said = f"{self.path}: {self.matched} tensors taken"
+        said += f" of {self.part!r}" if self.part else ""
+        said += f", their names without {self.prefix!r}" if self.prefix else ""
+        said += "".join(f"; {one}" for one in self.assumed)
+        if self.missing:
+            said += f"; {len(self.missing)} not in it start anew ({_first(self.missing)})"
+        if self.left_over:
+            said += f"; {len(self.left_over)} others left out ({_first(self.left_over)})"
+        return said
+
+
+def start(encoder: nn.Module, path: Path) -> WeightsReport:
+    """Give an encoder the weights of a file, and return what was taken.
 
     Names may have a prefix that this encoder's have not, such as `module.`; tensors that it does
-    not have, such as those of a head, are left out and counted.
+    not have, such as those of a head, are left out and counted. An embedding head that the file
+    does not have starts anew.
 
     Args:
         encoder: on the CPU or the meta device.
@@ -41,31 +79,49 @@ def start(encoder: nn.Module, path: Path) -> str:
     Raises:
         ArcwiseError: there are no weights, they are of another encoder, or not finite.
     """
+    own = encoder.state_dict()
     try:
-        part, found = _read(path)
+        part, found = read_weights(path)
         found, assumed = encoders.completed(encoder, encoders.in_our_names(encoder, found))
         prefix, taken = _fitting(encoder, found)
-        load_numpy(encoder, {name: one.numpy() for name, one in taken.items()})
+        missing = tuple(name for name in own if name not in taken)
+        anew = {}
+        if all(_may_start_anew(encoder, name) for name in missing):
+            anew = {name: own[name] for name in missing}
+            anew |= {
+                name: torch.zeros((), dtype=torch.int64)
+                for name in missing
+                if name.endswith(_COUNTER)
+            }
+        load_numpy(encoder, {name: one.numpy() for name, one in (taken | anew).items()})
     except ArcwiseError as problem:
-        raise ArcwiseError(f"--init {path}: {problem}") from None
+        raise ArcwiseError(f"{path}: {problem}") from None
     broken = [name for name, one in taken.items() if not one.isfinite().all()]
     if broken:
         raise ArcwiseError(
-            f"--init {path}: {len(broken)} of {len(taken)} tensors have a NaN or an infinity "
+            f"{path}: {len(broken)} of {len(taken)} tensors have a NaN or an infinity "
             f"({broken[0]} the first); take a checkpoint from before that training diverged"
         )
     left = sorted(found.keys() - {prefix + name for name in taken})
-    said = f"--init {path}: {len(taken)} tensors taken"
-    said += f" of {part!r}" if part else ""
-    said += f", their names without {prefix!r}" if prefix else ""
-    said += "".join(f"; {one}" for one in assumed)
-    if left:
-        said += f"; {len(left)} others left out ({', '.join(left[:3])}{', …' * (len(left) > 3)})"
-    return said
+    anew_names = tuple(name for name in missing if not name.endswith(_COUNTER))
+    return WeightsReport(path, part, prefix, len(taken), anew_names, tuple(left), tuple(assumed))
 
 
-def _read(path: Path) -> tuple[str, dict[str, Tensor]]:
-    """The part of a file that weights are in, empty for all of it, and tensors by name."""
+def _may_start_anew(encoder: nn.Module, name: str) -> bool:
+    """Return whether weights may lack it: a counter of batches, or of a head on a backbone."""
+    return name.endswith(_COUNTER) or (hasattr(encoder, "backbone") and name.startswith("head."))
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + ", …" * (len(names) > 3)
+
+
+def read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
+    """Return the part of a file that weights are in, empty for all of it, and tensors by name.
+
+    Raises:
+        ArcwiseError: there are no weights.
+    """
     if path.is_dir():
         inside = path / "model"
         folder = inside if not (path / DESCRIPTION).exists() and inside.is_dir() else path
@@ -137,10 +193,7 @@ def _tensors(content: Mapping[Any, Any]) -> dict[str, Tensor]:
 
 
 def _fitting(encoder: nn.Module, found: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
-    """The prefix with which most of the encoder's names are there, and the tensors without it.
-
-    Counters of batches, which older files lack, are begun anew.
-    """
+    """The prefix with which most of the encoder's names are there, and the tensors without it."""
     own = encoder.state_dict()
     counts: dict[str, int] = {}
     for name in found:
@@ -165,9 +218,4 @@ def _fitting(encoder: nn.Module, found: dict[str, Tensor]) -> tuple[str, dict[st
             f"has {len(more)} tensors more than this {type(encoder).__name__} ({more[0]} the "
             "first), so it is of a larger one; give weights of the same --encoder"
         )
-    lacking = own.keys() - taken.keys()
-    if hasattr(encoder, "backbone") and all(name.startswith("head.") for name in lacking):
-        taken |= {name: own[name] for name in lacking}
-    if all(name.endswith("num_batches_tracked") for name in lacking):
-        taken |= {name: torch.zeros(own[name].shape, dtype=own[name].dtype) for name in lacking}
     return prefix, taken

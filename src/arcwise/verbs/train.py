@@ -21,7 +21,7 @@ from arcwise.encoders import lora
 from arcwise.errors import ArcwiseError, BundleError, ImageError
 from arcwise.evaluation import Threshold
 from arcwise.files import locked
-from arcwise.training import build, loop
+from arcwise.training import build, loop, weight_sources
 from arcwise.training.config import TrainConfig
 from arcwise.training.losses import described
 from arcwise.training.run_logger import Report
@@ -91,6 +91,7 @@ def _train(
         announce(parts, config)
     preparation = build.preparation(config.encoder)
     seen = np.zeros(len(parts.train), np.int64)
+    licence = _licence(config, out)
     ended = start.resume and _ended(out, config)
 
     def on_best(encoder: nn.Module, step: int, result: Validation | None, last: bool) -> None:
@@ -105,6 +106,7 @@ def _train(
                 lora.merge(encoder),
                 preparation,
                 digests=_digests(parts),
+                licence=licence,
                 trained_images=seen[seen > 0],
                 training=_summary(config, manifest, parts.train, step, result),
             )
@@ -141,6 +143,22 @@ def _train(
     from arcwise.verbs.train_report import write_train_report  # matplotlib may not be there
 
     return replace(result, report=write_train_report(page, result))
+
+
+def _licence(config: TrainConfig, out: Path) -> str:
+    """Return what binds a model that started from weights with a licence, in words.
+
+    A run that goes on may no longer have them: its model says it.
+    """
+    if not config.encoder.init:
+        return ""
+    try:
+        licence = weight_sources.resolve(config.encoder.init, config.encoder.name).licence
+    except ArcwiseError:
+        there = [one for name in (MODEL, LAST) if (one := out / name).is_dir()]
+        return read_bundle(there[0]).licence if there else ""
+    start = "started from weights under "
+    return f"{start}{licence}" if licence and not licence.startswith(start) else licence
 
 
 def _ended(out: Path, config: TrainConfig) -> bool:
