@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 
 from arcwise import runtime
 from arcwise.images import decode
+from arcwise.images.detect import FaceDetector, most_central
 from arcwise.images.landmarks import align
 from arcwise.verbs import import_dlib
 
 dlib = pytest.importorskip("dlib", reason="needs dlib-bin: make test-dlib")
-pytest.importorskip("face_recognition_models", reason="needs the network's file: make test-dlib")
+if find_spec(import_dlib.MODULE) is None:
+    pytest.skip("needs the network's file: make test-dlib", allow_module_level=True)
 
 TOLERANCE = 1e-5  # of a number of an embedding; 5e-7 was measured
 
@@ -56,8 +59,6 @@ def test_chips_lie_as_dlib_cuts_them(data_dir: Path) -> None:
     found = Path(import_dlib.published_file()).parent
     detector = dlib.get_frontal_face_detector()
     predictor = dlib.shape_predictor(str(found / "shape_predictor_5_face_landmarks.dat"))
-    from arcwise.images.detect import FaceDetector, most_central
-
     ours = FaceDetector(data_dir / "models" / "yunet_n_dynamic.onnx")
     similar = []
     with ZipFile(data_dir / "lfw112" / "raw_sample_250.zip") as archive:
