@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from arcwise import runtime
 from arcwise.bundle import reference_image
+from arcwise.cli import main
 from arcwise.errors import ArcwiseError
 from arcwise.verbs import import_dlib as verb
 from arcwise.verbs.import_dlib import import_dlib
@@ -27,6 +29,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "models").mkdir(parents=True)
     (folder / "__init__.py").write_text("raise SystemExit('its code was run')")
     (folder / "models" / verb.FILE).write_bytes(dlib_file(2, 5)[0])
+    monkeypatch.delitem(sys.modules, verb.MODULE, raising=False)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     return folder
 
@@ -50,6 +53,12 @@ def test_a_folder_that_exists_is_kept(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ArcwiseError, match="exists"):
         import_dlib(tmp_path)
+
+
+@pytest.mark.parametrize("other", [["x.onnx"], ["--licence", "MIT"], ["--mean", "0"]])
+def test_no_other_option_is_taken(other: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "--from", "dlib", *other]) == 2
+    assert "leave the other options out" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(find_spec(verb.MODULE) is None, reason=f"{verb.PACKAGE} is not installed")
