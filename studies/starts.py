@@ -1,9 +1,10 @@
 """Which start wins on products that no run was trained on: `python studies/starts.py SETS`.
 
-SETS/grocery is prepared by `studies/prepare.py`. Each start trains by `arcwise train` and is measured
-by `arcwise evaluate`: with --choose on tune_train.csv and tune.csv, where recipes are chosen; without
-it on train.csv and test.csv, once. --products trains on the first so many products of a seed's own
-order. Runs that are in docs/starts.json already are not repeated; docs/starts.md is written from it.
+SETS/grocery is prepared by `studies/prepare.py`. Each start trains by `arcwise train` and is
+measured by `arcwise evaluate`: with --choose on tune_train.csv and tune.csv, where recipes are
+chosen; without it on train.csv and test.csv, once. --products trains on the first so many products
+of a seed's own order. Runs that are in docs/starts.json already are not repeated; docs/starts.md is
+written from it.
 
     python studies/prepare.py grocery sets/grocery
     python studies/starts.py sets --seeds 0 1 2
@@ -37,7 +38,7 @@ RUNS = DOCS / "starts.json"
 FAR = 1e-2
 
 STARTS: dict[str, Callable[[], TrainConfig]] = {
-    "nothing": lambda: recipe("products-small"),
+    "nothing": lambda: recipe("products"),
     "frozen": lambda: recipe("products-frozen"),
     "last blocks": lambda: recipe("products-last-blocks"),
     "whole": lambda: recipe("products-finetuned"),
@@ -110,9 +111,10 @@ def page(runs: list[dict[str, Any]]) -> str:
         "# Which start wins",
         "",
         "Written by `studies/starts.py`, which also says how to run it; every number is in",
-        "`starts.json`. Measured on 13 products that no run was trained on; the recipes were chosen",
-        "on 13 others (tune.csv). Mean over the seeds, lowest to highest in brackets, and below it",
-        "the 95 % interval over identities of the first seed.",
+        "`starts.json`. Measured on 13 products that no run was trained on; the recipes were",
+        "chosen on 13 others (tune.csv). Rank 1 is from one studio image of each product. Mean",
+        "over the seeds, lowest to highest in round brackets, and the 95 % interval over",
+        "identities of the first seed in square ones.",
     ]
     measures = ("TAR at FAR 1 %", "rank 1")
     test = [run for run in runs if run["split"] == "test"]
@@ -122,18 +124,15 @@ def page(runs: list[dict[str, Any]]) -> str:
             if run["identities"] == products:
                 groups[run["start"]].append(run)
         lines += ["", f"## {products} products to train on", ""]
-        lines += [
-            f"| start | seeds | {' | '.join(measures)}, from one studio image each | minutes, cores |",
-            "|---|---|---|---|---|",
-        ]
+        lines.append(f"| start | seeds | {' | '.join(measures)} | minutes, cores |")
+        lines.append("|---|---|---|---|---|")
         for start in STARTS:
             if not (found := groups.get(start)):
                 continue
             cells = [spread([run[name] for run in found]) for name in measures]
             longest = max(run["minutes"] for run in found)
-            lines.append(
-                f"| {start} | {len(found)} | {' | '.join(cells)} | {longest}, {found[-1]['cores']} |"
-            )
+            cost = f"{longest}, {found[-1]['cores']}"
+            lines.append(f"| {start} | {len(found)} | {' | '.join(cells)} | {cost} |")
     return "\n".join(lines) + "\n"
 
 

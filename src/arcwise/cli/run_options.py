@@ -30,6 +30,7 @@ from arcwise.training.losses import (
     CentresConfig,
     ObjectiveConfig,
 )
+from arcwise.training.section import merged
 from arcwise.verbs.run_folder import CHECKPOINTS, saved
 
 DEFAULT = "products"
@@ -120,15 +121,16 @@ class RunOptions(EverydayOptions):
         Raises:
             ArcwiseError: values that do not go together.
         """
-        sections = ("encoder", "objective", "data", "optim", "run")
-        config = chosen.replace(**{name: getattr(self, name) for name in sections})
+        names = ("encoder", "objective", "data", "optim", "run")
+        sections = {name: getattr(self, name) for name in names}
         before = everyday(chosen)
         for group in fields(EverydayOptions):
             for one in fields(getattr(self, group.name)):
                 value = getattr(getattr(self, group.name), one.name)
                 if value != getattr(before[group.name], one.name) and one.name != "loss":
-                    config = config.replace(**_nested(_full_name(chosen, one.name), value))
-        return config
+                    name, _, rest = _full_name(chosen, one.name).partition(".")
+                    sections[name] = merged(sections[name], _nested(rest, value), name)
+        return chosen.replace(**sections)  # all at once: what goes together may be given together
 
 
 def everyday(config: TrainConfig) -> dict[str, Any]:

@@ -57,7 +57,8 @@ def answer(words: Sequence[str]) -> int:
             source: A data set in any form: a folder of folders, a table, an archive.
             options: The run, field by field.
             out: The run folder.
-            recipe: What the options start from: products, faces, drawings, casia-resnet50.
+            recipe: What the options start from: products, products-finetuned, products-last-blocks,
+                products-frozen, faces, drawings, casia-resnet50.
             config: A .yaml or .json file with fields of the config, over the recipe; the
                 config.json of a run is one.
             resume: Go on with the run in --out from its last checkpoint: --resume alone, or

@@ -6,11 +6,15 @@ from collections.abc import Callable
 
 from arcwise.errors import ArcwiseError, suggestion
 from arcwise.recipes.casia import casia_resnet50
+from arcwise.recipes.pretrained import finetuned, frozen, last_blocks
 from arcwise.recipes.small import drawings, faces, products
 from arcwise.training.config import TrainConfig
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "products": products,
+    "products-finetuned": finetuned,
+    "products-last-blocks": last_blocks,
+    "products-frozen": frozen,
     "faces": faces,
     "drawings": drawings,
     "casia-resnet50": casia_resnet50,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -34,6 +32,7 @@ from arcwise.training.run_logger import OnBest, Report, RunLogger
 from arcwise.training.schedule import margin_scale, rate, remedies
 from arcwise.training.start_centres import keep_centres, start_at_class_means
 from arcwise.training.step import StepResult, sentence, update
+from arcwise.training.timer import Timer
 from arcwise.training.validation import Validation, normalise
 
 
@@ -202,7 +201,7 @@ def _train(
     began, steps = run.step, run.whole.run.steps
     settings = run.whole.run
     failures: dict[str, ImageError] = {}
-    timer = _Timer()
+    timer = Timer()
     source = _source(run, preparation)
     with interruptible() as interrupted, logger:
         while run.step < steps and not distributed.anywhere(bool(interrupted())):
@@ -361,52 +360,3 @@ def _epoch_ended(run: Run) -> int:
     before, done = ((local - back) * batch // images for back in (1, 0))
     every = max(1, run.config.run.log_every * batch // images)
     return done if done // every > before // every else 0
-
-
-class _Timer:
-    """Counts images, and the time spent waiting for them; validation does not count.
-
-    Attributes:
-        images: trained on so far.
-    """
-
-    def __init__(self) -> None:
-        self.images = 0
-        self._began = time.perf_counter()
-        self._waited = 0.0
-        self._paused = 0.0
-        self._last = (0, 0.0, 0.0)
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Return a context that waits for images."""
-        began = time.perf_counter()
-        yield
-        self._waited += time.perf_counter() - began
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Return a context that is not training."""
-        began = time.perf_counter()
-        yield
-        self._paused += time.perf_counter() - began
-
-    def seconds(self) -> float:
-        """Return the time since the start, pauses included."""
-        return time.perf_counter() - self._began
-
-    def so_far(self) -> dict[str, float]:
-        """Return images a second of training time, and the share of it spent waiting, 0 to 1."""
-        return _speed(self.images, self._waited, self.seconds() - self._paused)
-
-    def interval(self) -> dict[str, float]:
-        """Return the same since the last call, or since the start."""
-        now = (self.images, self._waited, self.seconds() - self._paused)
-        images, waited, seconds = (new - old for new, old in zip(now, self._last, strict=True))
-        self._last = now
-        return _speed(images, waited, seconds)
-
-
-def _speed(images: float, waited: float, seconds: float) -> dict[str, float]:
-    seconds = max(seconds, 1e-9)
-    return {"images_per_second": images / seconds, "waiting": waited / seconds}

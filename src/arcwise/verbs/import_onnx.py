@@ -22,7 +22,7 @@ from arcwise.verbs.export import built_in_images
 from arcwise.verbs.stated_preparation import StatedPreparation
 
 
-class Network(NamedTuple):
+class ImportedNetwork(NamedTuple):
     """A network that was read, before it is a model folder.
 
     Attributes:
@@ -38,7 +38,7 @@ class Network(NamedTuple):
     write: Callable[..., Bundle]
 
 
-def onnx_network(source: Path, stated: StatedPreparation, output: str) -> Network:
+def onnx_network(source: Path, stated: StatedPreparation, output: str) -> ImportedNetwork:
     """Return the network of an ONNX file.
 
     Args:
@@ -93,7 +93,7 @@ def onnx_network(source: Path, stated: StatedPreparation, output: str) -> Networ
             folder, weights, spec.as_dict(), preparation, reference_embedding=reference, **about
         )
 
-    return Network(engine, preparation, tuple(facts), write)
+    return ImportedNetwork(engine, preparation, tuple(facts), write)
 
 
 def _opened(source: Path, stated: StatedPreparation) -> tuple[bytes, OnnxEngine]:

@@ -15,13 +15,13 @@ from arcwise.encoders.backbone import BackboneEncoder
 from arcwise.errors import ArcwiseError
 from arcwise.runtime.engines import TorchEngine
 from arcwise.training.start_weights import read_weights, start
-from arcwise.verbs.import_onnx import Network
+from arcwise.verbs.import_onnx import ImportedNetwork
 from arcwise.verbs.stated_preparation import StatedPreparation
 
 _TRIAL = 509  # a dimension that no other side of a tensor has
 
 
-def published_network(source: Path, name: str, stated: StatedPreparation) -> Network:
+def published_network(source: Path, name: str, stated: StatedPreparation) -> ImportedNetwork:
     """Return an architecture of ours with published weights.
 
     A backbone gets no projection: its pooled features are the embedding. The dimension of others
@@ -51,7 +51,7 @@ def published_network(source: Path, name: str, stated: StatedPreparation) -> Net
     def write(folder: Path, **about: Any) -> Bundle:
         return runtime.save(folder, encoder, preparation, **about)
 
-    return Network(TorchEngine(encoder.eval()), preparation, facts, write)
+    return ImportedNetwork(TorchEngine(encoder.eval()), preparation, facts, write)
 
 
 def _trial(name: str, size: tuple[int, int]) -> nn.Module:
