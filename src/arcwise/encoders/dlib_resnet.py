@@ -117,6 +117,11 @@ class DlibResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Features:
         """Return the features of (N, 3, H, W) images."""
+        if min(images.shape[2:]) < LEAST_SIDE:  # crops in training may be smaller than its size
+            raise ArcwiseError(
+                f"dlib_resnet takes images of {LEAST_SIDE} x {LEAST_SIDE} and more, got "
+                f"{images.shape[2]} x {images.shape[3]}"
+            )
         x = images
         for layer in self.layers:
             x = layer(x)
