@@ -20,7 +20,7 @@ IMAGES = "trained_images.npy"
 USES = ("train", "choose", "calibrate")
 PRECISIONS = ("fp32", "fp16", "int8")
 """Of the numbers in the ONNX file."""
-ALIGNMENTS = (None, "five-point")
+ALIGNMENTS = (None, "five-point", "dlib")
 _KEYS = {
     "format": int,
     "kind": str,
@@ -110,7 +110,7 @@ def _check(about: Any) -> None:
     if about["alignment"] not in ALIGNMENTS:
         raise BundleError(f"alignment is {about['alignment']!r}, expected one of {ALIGNMENTS}")
     if about["alignment"] is not None and len(set(about["architecture"]["size"])) > 1:
-        raise BundleError("five-point alignment makes square crops, the encoder takes others")
+        raise BundleError("alignment makes square crops, the encoder takes others")
     _check_calibration(about)
     _same_keys("digests", about["digests"], USES)
     for use, digests in about["digests"].items():

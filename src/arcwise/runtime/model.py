@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,7 @@ from arcwise.data.parallel import each_row
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.images.decode import decode
-from arcwise.images.landmarks import align
+from arcwise.images.landmarks import Template, align
 from arcwise.images.pillow import is_pillow, pillow_pixels
 from arcwise.images.preparation import Preparation
 from arcwise.runtime.engines import Engine, Floats, embed_prepared
@@ -152,12 +152,13 @@ class Model:
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            landmarks: (5, 2) or (10,) x, y in the image. A model with "five-point" alignment
+            landmarks: (5, 2) or (10,) x, y in the image. A model with alignment
                 turns the face onto its template by them; without them, and for other models, the
                 image is taken as it is.
         """
-        if landmarks is not None and self.aligns:
-            image = align(image, landmarks, self.preparation.height)
+        if landmarks is not None and self.bundle is not None and self.bundle.alignment is not None:
+            onto = cast(Template, self.bundle.alignment)
+            image = align(image, landmarks, self.preparation.height, onto)
         return self.preparation.pixels(image)
 
     def _prepared(self, source: ImageSource, index: int) -> tuple[str, NDArray[np.uint8]]:

@@ -11,7 +11,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.images.named_preparations import NAMED, named_preparation
 from arcwise.images.preparation import Preparation
 
-Alignment = Literal["five-point", "none"]
+Alignment = Literal["five-point", "dlib", "none"]
 
 
 class StatedPreparation(NamedTuple):
