@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-from scipy.special import expit, logit
+import scipy  # its parts load where they are used: `special` takes a quarter of a second
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
@@ -46,7 +46,9 @@ class ScoreMap:
     def probability(self, similarity: np.ndarray | float) -> np.ndarray:
         """Return the probabilities of one identity, in the shape of the similarities."""
         scores = np.asarray(similarity, dtype=np.float64)
-        return np.asarray(expit(self.slope * scores + self.offset + logit(self.prior)))
+        return np.asarray(
+            scipy.special.expit(self.slope * scores + self.offset + scipy.special.logit(self.prior))
+        )
 
     def with_prior(self, prior: float) -> ScoreMap:
         """Return the map for another prior."""
@@ -72,8 +74,9 @@ class ScoreMap:
 
     def __str__(self) -> str:
         wrong = "" if self.error is None else f", off by {self.error:.2%} on other identities"
+        level = -self.offset - scipy.special.logit(self.prior)
         return (
-            f"P(same) = 1 / (1 + exp({-self.offset - logit(self.prior):.3f} - {self.slope:.3f} "
+            f"P(same) = 1 / (1 + exp({level:.3f} - {self.slope:.3f} "
             f"similarity)) at a prior of {self.prior:g}{wrong}"
         )
 
@@ -106,7 +109,7 @@ def score_to_probability(similarity: np.ndarray, same: np.ndarray, prior: float 
     slope = max(rise, 0.0) / (deviation or 1.0)
     if not slope:  # the best rising map is constant
         return ScoreMap(0.0, 0.0, odds, mated, impostors)
-    offset = level - slope * middle - float(logit(odds))
+    offset = level - slope * middle - float(scipy.special.logit(odds))
     return ScoreMap(slope, offset, odds, mated, impostors)
 
 
@@ -184,7 +187,7 @@ def _logistic(x: np.ndarray, target: np.ndarray, weight: np.ndarray) -> tuple[fl
         gain, theta, loss = loss - now, trial, now
         if gain <= 1e-14:
             break
-        fitted = expit(z)
+        fitted = scipy.special.expit(z)
         error, curve = weight * (fitted - target), weight * fitted * (1 - fitted)
         gradient = np.array([error @ x, error.sum()])
         cross = curve @ x
