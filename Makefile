@@ -27,7 +27,7 @@ layers: .venv/installed
 tests: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-coverage: .venv/installed  # the same tests; to watch every line costs a third more time
+coverage: .venv/installed  # the same tests; measuring coverage takes a third longer
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
 
 # timm needs torchvision, which needs another torch than the one that constraints.txt pins: several

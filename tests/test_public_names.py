@@ -10,6 +10,12 @@ import pytest
 
 import arcwise
 
+OF_A_SERVER = ("enrol", "search", "verify", "remove", "gallery_info", "calibrate", "evaluate")
+"""Commands that a server runs: each call waits for what they import."""
+
+OF_SCIPY = ("scipy.special", "scipy.stats", "scipy.sparse", "scipy.optimize")
+"""Parts that take up to a quarter of a second to load."""
+
 
 def test_every_name_is_there() -> None:
     assert sorted(arcwise.__all__) == arcwise.__all__
@@ -41,6 +47,7 @@ def test_an_unknown_name() -> None:
         ("import arcwise; dir(arcwise)", ["numpy", "torch", "cv2"]),
         ("import arcwise.cli", ["numpy", "torch", "cv2", "tyro", "rich"]),
         ("import arcwise; arcwise.load; arcwise.open_gallery; arcwise.evaluation", ["torch"]),
+        (f"from arcwise.cli import {', '.join(OF_A_SERVER)}", ["torch", "pydantic", *OF_SCIPY]),
     ],
 )
 def test_nothing_heavy_is_imported(statement: str, absent: list[str]) -> None:

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -144,7 +145,9 @@ def test_calibrate_a_gallery(
     assert "kept with g" in out
     out = run(capsys, "search", "g", "0 图.jpg")
     assert "measured against this gallery" in out
-    said = json.loads(run(capsys, "search", "g", "0 图.jpg", "--json"))
+    said = json.loads(run(capsys, "search", "g", "0 图.jpg", "--json", "--out", "page.html"))
+    page = unescape((place / "page.html").read_text(encoding="utf-8"))
+    assert all(f"{line[1:]}." in page for line in said["explained"])  # as sentences
     assert said["operating_point"]["measured"] == "in this gallery"
     assert said["queries"][0]["identity"] == "Ärtikel 0"
     run(capsys, "enrol", "g", str(products), "--model", "model")

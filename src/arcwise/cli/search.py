@@ -47,7 +47,7 @@ def command(
     explanation = explained(result)
     written = None
     if page is not None:
-        summary = " ".join(explanation)
+        summary = " ".join(f"{line[0].upper()}{line[1:]}." for line in explanation)
         written = write_page(page, result.queries, gallery=gallery, summary=summary)
     if json:
         print_json(_document(gallery, result, explanation, written))

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-import scipy  # its parts load where they are used: `special` takes a quarter of a second
+import scipy  # loads scipy.special, a quarter of a second, when it is first used
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
@@ -74,9 +74,9 @@ class ScoreMap:
 
     def __str__(self) -> str:
         wrong = "" if self.error is None else f", off by {self.error:.2%} on other identities"
-        level = -self.offset - scipy.special.logit(self.prior)
+        constant = -self.offset - scipy.special.logit(self.prior)
         return (
-            f"P(same) = 1 / (1 + exp({level:.3f} - {self.slope:.3f} "
+            f"P(same) = 1 / (1 + exp({constant:.3f} - {self.slope:.3f} "
             f"similarity)) at a prior of {self.prior:g}{wrong}"
         )
 
