@@ -31,7 +31,7 @@ def finetuned() -> TrainConfig:
             "weight_decay": 0.05,
             "ema_decay": 0.99,
         },
-        run={"steps": 800},
+        run={"steps": 400},
     )
 
 
