@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,6 @@ from arcwise.encoders.vit import resampling
 from arcwise.encoders.weights import rebuild, to_numpy
 from arcwise.errors import ArcwiseError
 from arcwise.training import start_weights
-from arcwise.verbs.export import write_onnx
 from tests import vits
 from tests.vits import tiny
 
@@ -281,19 +279,6 @@ def test_channels_last_and_bf16(size: tuple[int, int]) -> None:
             half = encoder(some)
     assert half.dtype == torch.float32
     assert torch.cosine_similarity(half, exact).min() > 0.99
-
-
-def test_onnx_at_any_batch(tmp_path: Path) -> None:
-    size = (16, 32)
-    encoder = tiny(size, registers=3)
-    write_onnx(encoder, tmp_path / "vit.onnx", size, 18)
-    session = onnxruntime.InferenceSession(tmp_path / "vit.onnx")
-    for count in (1, 2, 17):
-        some = images(size, count)
-        with torch.no_grad():
-            expected = encoder(some).numpy()
-        [got] = session.run(None, {session.get_inputs()[0].name: some.numpy()})
-        assert np.abs(got - expected).max() < 1e-5 * np.abs(expected).max()
 
 
 def test_layer_scale_is_one_where_a_file_has_none() -> None:

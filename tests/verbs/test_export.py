@@ -90,14 +90,6 @@ def test_both_engines_answer_the_same(exported: Exported) -> None:
         assert (a * b).sum(axis=1).min() > 1 - 1e-6
 
 
-def test_phone_and_face_networks_export_too(tmp_path: Path) -> None:
-    """PReLU, depthwise convolution and a flattened map, none of which the small encoder has."""
-    torch.manual_seed(0)
-    encoder = encoders.create("mobilefacenet", dim=16, size=(40, 32))
-    runtime.save(tmp_path / "model", encoder, PREPARATION)
-    assert export(tmp_path / "model", opset=20).cosine < 1e-6
-
-
 def test_the_file_tells_nothing_of_this_machine(
     exported: Exported,
 ) -> None:

@@ -196,7 +196,7 @@ def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int
 
         return write_imported(encoder, path)
     example = torch.zeros(2, 3, *size)
-    with _quiet():
+    with _quiet(), torch.no_grad():  # without gradients the exporter traces less
         program: Any = torch.onnx.export(
             encoder.eval(),
             (example,),
