@@ -95,3 +95,18 @@ def served(trained: TrainResult, tmp_path_factory: pytest.TempPathFactory) -> Pa
     shutil.copytree(trained.model, folder)
     export(folder)
     return folder
+
+
+@pytest.fixture
+def few_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every deep network a short one, with a layer of every kind that it has."""
+    from arcwise.encoders import dlib_resnet, efficientnet_lite, iresnet, mobilefacenet, vit
+
+    first, second, *_ = efficientnet_lite.TABLE
+    monkeypatch.setattr(efficientnet_lite, "TABLE", (first, second))
+    monkeypatch.setattr(iresnet, "BLOCKS", {"iresnet18": (2, 1, 1, 1)})
+    monkeypatch.setattr(mobilefacenet, "TABLE", ((2, 64, 2, 2), (2, 64, 1, 2), (2, 64, 1, 2)))
+    monkeypatch.setattr(dlib_resnet, "blocks", lambda: (False, True, True))
+    monkeypatch.setattr(vit, "WIDTHS", {"small": (12, 3)})
+    monkeypatch.setattr(vit, "DEPTH", 1)
+    monkeypatch.setattr(vit, "GRIDS", {14: 4, 16: 3})

@@ -118,7 +118,7 @@ def test_a_run_goes_on_once_there_is_room(
     assert main([*words[:4], "--resume"]) == 0
 
 
-@pytest.mark.parametrize("words", ["export {}", "export {} --precision fp16", "calibrate {} {}"])
+@pytest.mark.parametrize("words", ["export {}", "calibrate {} {}"])
 def test_a_model_stays_as_it_was(
     words: str,
     served: Path,

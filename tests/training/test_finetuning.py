@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from arcwise import encoders
-from arcwise.encoders import vit
 from arcwise.training import checkpoint
 from arcwise.training.config import OptimConfig
 from arcwise.training.finetuning import freeze, parameter_groups, training_mode
@@ -13,6 +12,9 @@ from arcwise.training.run import Run
 from tests.training import runs
 
 LITE = {"name": "efficientnet_lite0", "size": 32, "dim": 8}
+LAYERS = 6  # stem, three blocks, last convolution, embedding head
+
+pytestmark = pytest.mark.usefixtures("few_layers")
 
 
 def encoder() -> nn.Module:
@@ -42,9 +44,9 @@ def moved(layers: int, patterns, folder, **changes) -> set[int]:
     }
 
 
-@pytest.mark.parametrize(("layers", "first"), [(-1, 0), (3, 15), (0, 18)])
+@pytest.mark.parametrize(("layers", "first"), [(-1, 0), (3, LAYERS - 4), (0, LAYERS - 1)])
 def test_what_is_frozen_does_not_move(layers: int, first: int, patterns, tmp_path) -> None:
-    assert moved(layers, patterns, tmp_path) == set(range(first, 19))
+    assert moved(layers, patterns, tmp_path) == set(range(first, LAYERS))
 
 
 def test_kept_statistics_do_not_move(patterns, tmp_path) -> None:
@@ -70,7 +72,7 @@ def test_rates_fall_from_the_embedding_to_the_image() -> None:
         for p in group["params"]
     }
     for number, layer in enumerate(network.layers):
-        expected = 1.0 if number == 18 else 0.5 * 0.5 ** (17 - number)
+        expected = 1.0 if number == LAYERS - 1 else 0.5 * 0.5 ** (LAYERS - 2 - number)
         assert {rates[id(p)] for p in layer.parameters()} == {expected}
     assert set(rates) == {id(p) for p in network.parameters()}
 
@@ -88,11 +90,7 @@ def test_a_later_stage_may_train_more() -> None:
     assert all(p.requires_grad for p in network.backbone.parameters())
 
 
-def test_adapters_are_trained_and_nothing_else_of_the_backbone(
-    patterns, tmp_path, monkeypatch
-) -> None:
-    monkeypatch.setitem(vit.WIDTHS, "small", (12, 3))
-    monkeypatch.setattr(vit, "DEPTH", 2)
+def test_adapters_are_trained_and_nothing_else_of_the_backbone(patterns, tmp_path) -> None:
     kept: list[nn.Module] = []
     config = runs.config(
         steps=2, encoder={"name": "vit_small_16", "size": 32, "dim": 8, "lora_rank": 2}
@@ -114,4 +112,4 @@ def test_a_frozen_layer_computes_as_it_embeds() -> None:
     network = encoder()
     training_mode(network, OptimConfig(trained_layers=2))
     modes = [layer.training for layer in network.layers]
-    assert modes == [False] * 16 + [True] * 3
+    assert modes == [False] * (LAYERS - 3) + [True] * 3

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from arcwise import encoders, runtime
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead
 from arcwise.images import decode
@@ -21,7 +24,8 @@ def embedded(network, images, preparation) -> np.ndarray:
         return network.eval()(torch.from_numpy(preparation.tensor(pixels))).numpy()
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "iresnet18"])
+@pytest.mark.usefixtures("few_layers")
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "small"])
 @pytest.mark.parametrize("subcentres", [1, 2])
 def test_centres_point_at_the_means_of_their_classes(name, subcentres, patterns) -> None:
     config = runs.config(encoder={"name": name, "size": 32, "dim": 8, "flip_tta": False})
@@ -53,21 +57,33 @@ def test_statistics_of_a_new_head_are_those_of_the_features() -> None:
     assert head.project[0].momentum == 0.1
 
 
-def test_centres_of_an_earlier_run_are_kept_by_identity(patterns, tmp_path) -> None:
-    runs.train(runs.config(steps=2), patterns, tmp_path)
-    before = checkpoint.load(tmp_path / "checkpoints")[1]["objective"]["head.centres"]
+@pytest.fixture(scope="module")
+def earlier(patterns: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that learnt something. Nobody may change it."""
+    folder = tmp_path_factory.mktemp("earlier")
+    config = runs.config(steps=15, batch=16, lr=0.1, ema_decay=0.0)
+    preparation = build.preparation(config.encoder)
+
+    def save(network, step, result, last):
+        runtime.save(folder / "model", network, preparation)
+
+    runs.train(config, patterns, folder, on_best=save)
+    return folder
+
+
+def test_centres_of_an_earlier_run_are_kept_by_identity(patterns, earlier) -> None:
+    before = checkpoint.load(earlier / "checkpoints")[1]["objective"]["head.centres"]
     classes = [patterns.classes[label] for label in (5, 2)]
     head = CentreHead(3, 16, margin=ArcFace(0.1))
     new = head.centres.detach().clone()
-    assert keep_centres(head, [*classes, "somebody new"], tmp_path) == 2
+    assert keep_centres(head, [*classes, "somebody new"], earlier) == 2
     assert torch.equal(head.centres.detach()[:2], before[[5, 2]])
     assert torch.equal(head.centres.detach()[2], new[2])
 
 
-def test_centres_of_another_size_are_refused(patterns, tmp_path) -> None:
-    runs.train(runs.config(steps=2), patterns, tmp_path)
+def test_centres_of_another_size_are_refused(patterns, earlier) -> None:
     with pytest.raises(ArcwiseError, match="no class centres of"):
-        keep_centres(CentreHead(3, 17, margin=ArcFace(0.1)), patterns.classes[:3], tmp_path)
+        keep_centres(CentreHead(3, 17, margin=ArcFace(0.1)), patterns.classes[:3], earlier)
 
 
 def test_weights_that_are_no_run_have_no_centres_to_keep(patterns, tmp_path) -> None:
@@ -83,18 +99,12 @@ def test_class_means_begin_better_than_chance(patterns, tmp_path) -> None:
     assert losses[1] < losses[0]
 
 
-def test_a_run_keeps_the_centres_of_the_run_that_it_starts_from(patterns, tmp_path) -> None:
-    config = runs.config(steps=2, encoder={"init": str(tmp_path / "first")}, lr=1e-9)
-    first = runs.config(steps=30, batch=16, lr=0.1)
-    preparation = build.preparation(first.encoder)
-
-    def save(network, step, result, last):
-        runtime.save(tmp_path / "first/model", network, preparation)
-
-    runs.train(first, patterns, tmp_path / "first", on_best=save)
+def test_a_run_keeps_the_centres_of_the_run_that_it_starts_from(
+    patterns, earlier, tmp_path
+) -> None:
+    config = runs.config(steps=1, encoder={"init": str(earlier)}, lr=1e-9)
     losses = []
     for start in ("random", "kept"):
-        changes = changed(config, centres_start=start, ema_decay=0.0)
-        runs.train(changes, patterns, tmp_path / start)
+        runs.train(changed(config, centres_start=start), patterns, tmp_path / start)
         losses.append(runs.rows(tmp_path / start)[0]["loss"])
     assert losses[1] < losses[0]

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from arcwise import encoders
-from arcwise.encoders import dlib_resnet, efficientnet_lite, iresnet, lora, mobilefacenet, vit
+from arcwise.encoders import lora
 from arcwise.runtime.engines import OnnxEngine
 from arcwise.verbs.export import write_onnx
 
@@ -28,9 +28,9 @@ FAMILIES = [
     ("mobilefacenet", (24, 16), 20, False),
     ("efficientnet_lite0", (33, 48), 18, False),
     ("dlib_resnet", (103, 110), 18, False),
-    ("vit_small_14", (28, 42), 18, False),
+    ("vit_small_14", (28, 42), 18, False),  # position embeddings are interpolated
     ("vit_small_14_reg4", (42, 28), 18, False),
-    ("vit_small_16", (48, 48), 18, True),
+    ("vit_small_16", (48, 48), 18, True),  # they are taken as they are
     ("vit_small_16_reg4", (48, 48), 18, False),
     ("torch:own_networks:tokens", (16, 24), 18, False),
 ]
@@ -48,22 +48,6 @@ class Tokens(nn.Module):
 
 
 Tokens.__module__ = "own_networks"
-
-
-@pytest.fixture
-def few_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the deep networks; each keeps one layer of every kind. Also name the user's own."""
-    monkeypatch.setattr(vit, "WIDTHS", {"small": (12, 3)})
-    monkeypatch.setattr(vit, "DEPTH", 1)
-    monkeypatch.setattr(vit, "GRIDS", {14: 4, 16: 3})  # interpolated, and taken as they are
-    monkeypatch.setattr(iresnet, "BLOCKS", {"iresnet18": (2, 1, 1, 1)})
-    monkeypatch.setattr(mobilefacenet, "TABLE", ((2, 64, 2, 2), (2, 64, 1, 2), (2, 64, 1, 2)))
-    table = (efficientnet_lite.TABLE[0], efficientnet_lite.TABLE[2], efficientnet_lite.TABLE[-1])
-    monkeypatch.setattr(efficientnet_lite, "TABLE", table)
-    monkeypatch.setattr(dlib_resnet, "blocks", lambda: (False, True, True))
-    module = ModuleType("own_networks")
-    module.tokens = Tokens  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "own_networks", module)
 
 
 def trained(encoder: nn.Module) -> nn.Module:
@@ -86,8 +70,16 @@ def trained(encoder: nn.Module) -> nn.Module:
     ("name", "size", "opset", "adapters"), FAMILIES, ids=[name for name, *_ in FAMILIES]
 )
 def test_every_family_at_any_batch(
-    name: str, size: tuple[int, int], opset: int, adapters: bool, tmp_path: Path
+    name: str,
+    size: tuple[int, int],
+    opset: int,
+    adapters: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    module = ModuleType("own_networks")
+    module.tokens = Tokens  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "own_networks", module)
     torch.manual_seed(0)
     encoder = encoders.create(name, dim=8, size=size)
     if adapters:

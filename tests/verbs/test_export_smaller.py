@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from arcwise import evaluation, runtime
 from arcwise.bundle import add_thresholds, read_bundle
@@ -32,6 +32,7 @@ def _network_exported_once(served: Path) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("arcwise.verbs.export.write_onnx", write)
+        patch.setattr(module, "_ROUNDS", 1)
         yield
 
 
@@ -151,6 +152,32 @@ def test_a_network_that_loses_too_much_is_not_kept(
     with pytest.raises(ArcwiseError, match=r"int8 is not kept: .* less than the interval"):
         export(folder, new, precision="int8")
     assert contents(folder) == before
+
+
+def test_labelled_images_decide_on_fp16(
+    calibrated: Path, new: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Embeddings that are 1 % longer are not those of torch, and recognise as well."""
+    folder = tmp_path / "model"
+    shutil.copytree(calibrated, folder)
+    before = contents(folder)
+
+    def write_longer(network: Path, path: Path) -> None:
+        graph = onnx.load(network)
+        graph.graph.node[-1].output[0] = "inner"
+        factor = numpy_helper.from_array(np.array(1.01, np.float32), "factor")
+        graph.graph.initializer.append(factor)
+        nodes = [helper.make_node("Mul", ["inner", "factor"], [graph.graph.output[0].name])]
+        graph.graph.node.extend(nodes)
+        onnx.save(graph, path)
+
+    monkeypatch.setattr(module, "_write_fp16", write_longer)
+    with pytest.raises(ArcwiseError, match=r"fp16 is not kept: .* 1\.00e-02 in length"):
+        export(folder, precision="fp16")
+    assert contents(folder) == before
+    report = export(folder, new, precision="fp16")
+    assert report.length == pytest.approx(0.01, abs=1e-4)
+    assert read_bundle(folder).precision == "fp16"
 
 
 @pytest.mark.parametrize("stopped", ["smaller_network", "write_smaller"])

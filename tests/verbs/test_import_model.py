@@ -99,6 +99,7 @@ def test_weights_in_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         import_model(place / "n.onnx", tmp_path / "x", **HOW)
 
 
+@pytest.mark.usefixtures("few_layers")
 @pytest.mark.parametrize("name", ["mobilefacenet", "efficientnet_lite0"])
 def test_published_weights(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
@@ -132,6 +133,16 @@ def test_export_keeps_licence_and_fingerprint(tmp_path: Path) -> None:
     assert (report.opset, report.path) == (17, tmp_path / "m" / "encoder.onnx")
     after = read_bundle(tmp_path / "m")
     assert (after.licence, after.fingerprint) == ("MIT", before.fingerprint)
+
+
+def test_export_keeps_its_opset(tmp_path: Path) -> None:
+    import_model(network(tmp_path / "n.onnx"), tmp_path / "m", **HOW)
+    with pytest.raises(ArcwiseError, match=r"opset 17; leave --opset 20 out"):
+        export(tmp_path / "m", opset=20)
+    assert sorted(one.name for one in (tmp_path / "m").iterdir()) == [
+        "encoder.safetensors",
+        "model.json",
+    ]
 
 
 def test_training_starts_from_it(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def command(
     model: ModelFolder,
     data: Annotated[Path | None, Positional, arg(metavar="[DATA]")] = None,
     precision: Literal["fp32", "fp16", "int8"] = "fp32",
-    opset: int = 18,
+    opset: int | None = None,
     other_identities: bool = False,
     naming: NamingOptions = USUAL,
 ) -> int:
@@ -28,9 +28,11 @@ def command(
     Args:
         model: Model folder.
         data: Images of your own: for fp32, to compare on besides random and built-in ones; for
-            int8, labelled images, which set its ranges and decide; for fp16 they may be left out.
+            int8, labelled images, which set its ranges and decide; for fp16 they decide too, or are
+            left out.
         precision: Numbers in the file: fp16 has half the size, int8 about a quarter.
-        opset: Version of the ONNX operators, 18 to 23.
+        opset: Version of the ONNX operators, 18 to 23; 18 where none is given. An imported network
+            keeps its own.
         other_identities: Identities are others than in training, though they may be called alike
             (0, 1, …); only those of images that were trained on are left out.
         naming: Names of the columns and folders of a table.

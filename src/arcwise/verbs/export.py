@@ -84,7 +84,7 @@ def export(
     data: Manifest | Sequence[ImageSource] | None = None,
     *,
     precision: str = "fp32",
-    opset: int = 18,
+    opset: int | None = None,
     other_identities: bool = False,
 ) -> ExportReport:
     """Write `encoder.onnx` into the model folder, for any batch size, and return the report.
@@ -96,10 +96,10 @@ def export(
         model_path: the model folder.
         data: for fp32, a manifest or images to compare on, of which 64 are taken; besides random
             input and the built-in images, which are always used. For int8, a manifest of labelled
-            images: some set its ranges, those of other identities decide. For fp16 they may be
-            left out, as it is held to what is asked of fp32.
+            images: some set its ranges, those of other identities decide. For fp16 they decide
+            too, or are left out: it is then held to what is asked of fp32.
         precision: "fp32"; "fp16", half the size; or "int8", about a quarter.
-        opset: of ONNX, 18 to 23.
+        opset: of ONNX, 18 to 23; 18 by default. An imported network keeps its own.
         other_identities: whether identities in `data` are others than in training, though they
             may be called alike.
 
@@ -109,7 +109,7 @@ def export(
             before); the data does not suffice to tell, the model has no thresholds, a library is
             not installed, or an argument is out of range.
     """
-    if opset not in OPSETS:
+    if opset is not None and opset not in OPSETS:
         raise ArcwiseError(f"opset is {opset}, expected {OPSETS[0]} to {OPSETS[-1]}")
     if precision not in PRECISIONS:
         raise ArcwiseError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
@@ -127,7 +127,12 @@ def export(
     smaller, kept, embedding = None, network, None
     try:
         with translate_errors(model.path / ONNX):
-            opset = write_onnx(reference.encoder, network, size, opset)
+            written = write_onnx(reference.encoder, network, size, opset or OPSETS[0])
+        if opset not in (None, written):
+            raise ArcwiseError(
+                f"{model.path} is an imported network, which keeps the operators of its file, "
+                f"opset {written}; leave --opset {opset} out"
+            )
         inputs = [_noise(size), *_batches(model.preparation, built_in_images())]
         if data is not None and labelled is None:
             inputs += _batches(model.preparation, list(_opened(data)))
@@ -136,7 +141,13 @@ def export(
             kept = unfinished
             write_smaller(model, network, kept, precision, labelled)
             if precision == "fp16":
-                cosine, length = _checked(model, kept, inputs)
+                cosine, length = _differences(model.engine, OnnxEngine(kept, size), inputs)
+                if labelled is None and not _close(cosine, length):
+                    raise ArcwiseError(
+                        f"fp16 is not kept: {_in_words(cosine, length)}. {model.path} is as "
+                        "before; labelled images can decide instead, by the model's thresholds: "
+                        f"arcwise export {model.path} DATA --precision fp16"
+                    )
             smaller = smaller_network(model, network, kept, precision, labelled)
             embedding = reference_embedding(OnnxEngine(kept, size), model.preparation)
         bundle = add_onnx(model.path, kept, precision=precision, reference_embedding=embedding)
@@ -146,7 +157,7 @@ def export(
     assert bundle.onnx is not None
     return ExportReport(
         path=bundle.onnx,
-        opset=opset,
+        opset=written,
         bytes=os.path.getsize(bundle.onnx),
         compared=sum(map(len, inputs)),
         cosine=cosine,
@@ -159,14 +170,23 @@ def _checked(model: Model, network: Path, inputs: Sequence[Floats]) -> tuple[flo
     """Return how far a network is from torch, in cosine and length; raise if that is too far."""
     size = (model.preparation.height, model.preparation.width)
     cosine, length = _differences(model.engine, OnnxEngine(network, size), inputs)
-    if not (cosine <= TOLERANCE and length <= 10 * TOLERANCE):
+    if not _close(cosine, length):
         raise ArcwiseError(
-            f"the exported network is not the model: its embeddings differ from torch's by "
-            f"{cosine:.2e} in cosine and {length:.2e} in length, allowed are {TOLERANCE:.0e} "
-            f"and {10 * TOLERANCE:.0e}. {model.path} is as before; try another opset or update "
-            "torch and onnxruntime"
+            f"the exported network is not the model: {_in_words(cosine, length)}. {model.path} is "
+            "as before; try another opset or update torch and onnxruntime"
         )
     return cosine, length
+
+
+def _close(cosine: float, length: float) -> bool:
+    return cosine <= TOLERANCE and length <= 10 * TOLERANCE  # NaN is not
+
+
+def _in_words(cosine: float, length: float) -> str:
+    return (
+        f"its embeddings differ from torch's by {cosine:.2e} in cosine and {length:.2e} in "
+        f"length, allowed are {TOLERANCE:.0e} and {10 * TOLERANCE:.0e}"
+    )
 
 
 def check_libraries() -> None:
