@@ -19,9 +19,16 @@ from arcwise.bundle import add_thresholds
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, GalleryError
 from arcwise.gallery import open_gallery
+from arcwise.runtime import EmbeddingCache, Model
+from arcwise.verbs import gallery_comparison
 from arcwise.verbs import gallery_upgrade as module
 from arcwise.verbs.enrol import enrol
-from arcwise.verbs.gallery_upgrade import FROM, UpgradedGallery, swap_upgraded, upgrade_gallery
+from arcwise.verbs.gallery_upgrade import (
+    UPGRADED_FROM,
+    UpgradedGallery,
+    swap_upgraded,
+    upgrade_gallery,
+)
 from arcwise.verbs.remove import remove
 from arcwise.verbs.search import search
 from tests.verbs.conftest import Shop, search_threshold
@@ -54,7 +61,7 @@ def contents(path: Path) -> list[tuple[str, str, int]]:
     with open_gallery(path, mode="r") as store:
         assert store.check().templates == len(store)
         return sorted(
-            (one.identity, one.metadata["content"], one.metadata.get(FROM, one.template))
+            (one.identity, one.metadata["content"], one.metadata.get(UPGRADED_FROM, one.template))
             for one in store.templates()
         )
 
@@ -340,6 +347,23 @@ class TestLabelled:
         assert len(comparison.worse) + len(comparison.better) > 0
         assert comparison.enrolled == 6
         assert [one.threshold for one in comparison.points if one is not None] == [0.9, 0.99]
+
+    def test_embeddings_are_kept_under_the_name_of_the_network(
+        self, shop: Shop, new: Manifest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those of an int8 network are others than those of fp32, under one fingerprint."""
+        names = []
+
+        class Cache(EmbeddingCache):
+            def __init__(self, name: str, dim: int) -> None:
+                names.append(name)
+                super().__init__(name, dim)
+
+        monkeypatch.setattr(gallery_comparison, "EmbeddingCache", Cache)
+        monkeypatch.setattr(Model, "cache_name", property(lambda self: f"{self.fingerprint}-int8"))
+        model = runtime.load(shop.model)
+        gallery_comparison.compare_galleries((shop.gallery,) * 2, (model, model), new)
+        assert names == [f"{model.fingerprint}-int8"] * 2
 
     def test_too_few_images_to_calibrate(self, result: UpgradedGallery) -> None:
         assert "too few" in result.uncalibrated

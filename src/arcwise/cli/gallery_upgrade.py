@@ -13,7 +13,7 @@ from arcwise.cli.as_json import print_json
 from arcwise.cli.calibrate import show_gallery
 from arcwise.cli.screen import counted, left_out, progress
 from arcwise.evaluation import Difference
-from arcwise.verbs.gallery_comparison import ChangedDecision, GalleryComparison, Given
+from arcwise.verbs.gallery_comparison import ChangedDecision, GalleryComparison, SearchDecision
 from arcwise.verbs.gallery_upgrade import UpgradedGallery, swap_upgraded, upgrade_gallery
 
 
@@ -170,7 +170,7 @@ def _lines(changes: tuple[ChangedDecision, ...]) -> list[str]:
     ]
 
 
-def _said(given: Given) -> str:
+def _said(given: SearchDecision) -> str:
     answer = "unknown" if given.answer is None else given.answer
     closest = "" if given.closest in (None, given.answer) else f", closest {given.closest}"
     return f"{answer} ({given.similarity:.3f}{closest})"

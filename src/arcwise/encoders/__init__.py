@@ -45,6 +45,7 @@ NAMES: tuple[str, ...] = tuple(name for name in _FAMILIES if name != "onnx")
 """The names of our own networks, besides `timm:NAME` and `torch:package.module:function`; `onnx`
 needs the file that was imported."""
 
+_EVERY = ("name", "dim", "size")  # what every family is built from
 _PREFIXES = {"timm:": "timm_backbone", "torch:": "python_backbone"}
 
 
@@ -77,11 +78,11 @@ def create(
     recorded = family.recorded() if hasattr(family, "recorded") else {}
     spec = EncoderSpec(name, dim, size, {**recorded, **(arguments or {})}, weights)
     parameters = inspect.signature(family.build).parameters
-    known = [one for one in parameters if one not in _EVERY]
+    own = [one for one in parameters if one not in _EVERY]
     any_other = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
     for argument in spec.arguments:
-        if argument not in known and not any_other:
-            hint = suggestion(argument, known) or f"it takes {', '.join(known) or 'none'}"
+        if argument not in own and not any_other:
+            hint = suggestion(argument, own) or f"it takes {', '.join(own) or 'none'}"
             raise ArcwiseError(f"{name} takes no argument {argument!r}; {hint}")
     encoder = family.build(name, dim=spec.dim, size=spec.size, **spec.arguments)
     encoder.spec = spec
@@ -97,12 +98,9 @@ def _family(name: str) -> ModuleType:
     kind = next((file for start, file in _PREFIXES.items() if str(name).startswith(start)), None)
     if kind is None and name not in _FAMILIES:
         hint = suggestion(str(name), NAMES) or "choose one of these"
-        known = ", ".join((*NAMES, "timm:NAME", "torch:package.module:function"))
-        raise ArcwiseError(f"no encoder is called {name!r}; {hint} (known: {known})")
+        names = ", ".join((*NAMES, "timm:NAME", "torch:package.module:function"))
+        raise ArcwiseError(f"no encoder is called {name!r}; {hint} (known: {names})")
     return import_module(f"{__name__}.{kind or _FAMILIES[name]}")
-
-
-_EVERY = ("name", "dim", "size")  # what every family is built from
 
 
 def architecture(encoder: nn.Module) -> dict[str, Any]:

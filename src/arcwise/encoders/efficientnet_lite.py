@@ -183,12 +183,12 @@ def published(name: str, key: str) -> str:
         name: a key of `SCALES`.
         key: as `efficientnet_lite_pytorch` or timm name it.
     """
-    if found := re.fullmatch(r"_blocks\.(\d+)\.(_\w+)\.(\w+)", key):
-        block, part, tensor = found.groups()
+    if match := re.fullmatch(r"_blocks\.(\d+)\.(_\w+)\.(\w+)", key):
+        block, part, tensor = match.groups()
         part = _PACKAGE_NORMS.get(part) or _PACKAGE.get(part, part)
         return f"backbone.blocks.{block}.{part}.{tensor}"
-    if found := re.fullmatch(r"blocks\.(\d+)\.(\d+)\.(\w+)\.(\w+)", key):
-        stage, block, part, tensor = found.groups()
+    if match := re.fullmatch(r"blocks\.(\d+)\.(\d+)\.(\w+)\.(\w+)", key):
+        stage, block, part, tensor = match.groups()
         names = _TIMM_BLOCK if stage != "0" else _TIMM_FIRST_BLOCK
         place = sum(_repeats(name)[: int(stage)]) + int(block)
         return f"backbone.blocks.{place}.{names.get(part, part)}.{tensor}"

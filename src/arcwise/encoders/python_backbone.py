@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from arcwise.encoders.backbone import BackboneEncoder
 from arcwise.encoders.embedding_head import Features
-from arcwise.errors import ArcwiseError, suggestion
+from arcwise.errors import ArcwiseError, in_one_line, suggestion
 
 PREFIX = "torch:"
 TRUSTED = "ARCWISE_TRUSTED_MODULES"
@@ -61,7 +61,7 @@ class PythonBackbone(nn.Module):
         except Exception as problem:  # a user's code raises whatever it raises
             raise ArcwiseError(
                 f"{name}: its network fails on two images of {size[0]} x {size[1]} "
-                f"({type(problem).__name__}: {_line(problem)})"
+                f"({type(problem).__name__}: {in_one_line(problem)})"
             ) from problem
         for part, training in modes.items():
             part.training = training
@@ -118,7 +118,7 @@ def build(
             module = function(**arguments)
     except Exception as problem:  # a user's code raises whatever it raises
         raise ArcwiseError(
-            f"{name} failed ({type(problem).__name__}: {_line(problem)})"
+            f"{name} failed ({type(problem).__name__}: {in_one_line(problem)})"
         ) from problem
     if not isinstance(module, nn.Module):
         raise ArcwiseError(f"{name} returned a {type(module).__name__}; expected a torch.nn.Module")
@@ -164,20 +164,20 @@ def _function(name: str) -> Callable[..., Any]:
                 "in on PYTHONPATH"
             ) from None
         raise ArcwiseError(
-            f"{name}: importing {path} failed ({type(problem).__name__}: {_line(problem)})"
+            f"{name}: importing {path} failed ({type(problem).__name__}: {in_one_line(problem)})"
         ) from problem
-    found = getattr(module, function, None)
-    if found is None:
+    value = getattr(module, function, None)
+    if value is None:
         hint = suggestion(function, [one for one in vars(module) if one[0] != "_"]) or "see there"
         raise ArcwiseError(f"{name}: {path} has no {function!r}; {hint}")
-    if not callable(found) or isinstance(found, nn.Module):
+    if not callable(value) or isinstance(value, nn.Module):
         raise ArcwiseError(
-            f"{name} is a {type(found).__name__}; expected a function that returns a network"
+            f"{name} is a {type(value).__name__}; expected a function that returns a network"
         )
-    origin = str(getattr(found, "__module__", ""))
+    origin = str(getattr(value, "__module__", ""))
     if origin.partition(".")[0] != path.partition(".")[0]:
         raise ArcwiseError(f"{name} is defined in {origin}; name a function of {path}")
-    return found
+    return value
 
 
 def _features(output: Any, images: int, name: str) -> Features:
@@ -196,7 +196,3 @@ def _features(output: Any, images: int, name: str) -> Features:
     if output.ndim == 3:
         return Features(output.transpose(1, 2))
     return Features(output.unflatten(1, (shape[1], 1)) if output.ndim == 2 else output.flatten(2))
-
-
-def _line(problem: Exception) -> str:
-    return " ".join(str(problem).split())[:200]

@@ -17,7 +17,7 @@ from torch.func import functional_call
 
 from arcwise.encoders.backbone import BackboneEncoder
 from arcwise.encoders.embedding_head import Features
-from arcwise.errors import ArcwiseError, suggestion
+from arcwise.errors import ArcwiseError, in_one_line, suggestion
 from arcwise.images.preparation import Preparation, Resize
 
 PREFIX = "timm:"
@@ -105,8 +105,9 @@ class TimmBackbone(nn.Module):
         try:
             features: Features = functional_call(self, {**leaves, **buffers}, (images,))
         except Exception as problem:  # timm asserts, or an operation finds shapes that do not fit
+            height, width = self.size
             raise ArcwiseError(
-                f"{self.name} takes no images of {self.size[0]} x {self.size[1]}: {_line(problem)}"
+                f"{self.name} takes no images of {height} x {width}: {in_one_line(problem)}"
             ) from problem
         loss = features.positions.sum()
         (loss if features.token is None else loss + features.token.sum()).backward()
@@ -190,10 +191,10 @@ def licence(name: str) -> str:
 def _about(name: str) -> dict[str, Any]:
     """Return what timm knows of the pretrained weights."""
     try:
-        found = _timm().get_pretrained_cfg(_known(name))
+        about = _timm().get_pretrained_cfg(_plain(name))
     except RuntimeError as problem:  # a tag that the model has not
-        raise ArcwiseError(f"{name}: {_line(problem)}") from None
-    return {} if found is None else found.to_dict()
+        raise ArcwiseError(f"{name}: {in_one_line(problem)}") from None
+    return {} if about is None else about.to_dict()
 
 
 def _model(name: str, size: tuple[int, int], pretrained: bool = False) -> nn.Module:
@@ -201,7 +202,7 @@ def _model(name: str, size: tuple[int, int], pretrained: bool = False) -> nn.Mod
 
     It draws from torch's global generator, except where the weights are to be replaced.
     """
-    timm, known = _timm(), _known(name)
+    timm, plain = _timm(), _plain(name)
     sizes: dict[str, Any] = {}
     if _about(name).get("fixed_input_size"):
         sizes = {"img_size": size, "dynamic_img_size": True}
@@ -209,22 +210,22 @@ def _model(name: str, size: tuple[int, int], pretrained: bool = False) -> nn.Mod
     try:
         with torch.device("cpu"), torch.random.fork_rng(devices=[], enabled=later):
             try:
-                return timm.create_model(known, pretrained=pretrained, num_classes=0, **sizes)
+                return timm.create_model(plain, pretrained=pretrained, num_classes=0, **sizes)
             except TypeError as problem:  # a keyword that its class has not
                 if "dynamic_img_size" not in str(problem):
                     raise
                 del sizes["dynamic_img_size"]
-                return timm.create_model(known, pretrained=pretrained, num_classes=0, **sizes)
+                return timm.create_model(plain, pretrained=pretrained, num_classes=0, **sizes)
     except Exception as problem:  # timm asserts, and its downloads fail in many ways
         action = "load the weights of" if pretrained else "make"
         raise ArcwiseError(
             f"timm {timm.__version__} cannot {action} {name} ({type(problem).__name__}: "
-            f"{_line(problem)})"
+            f"{in_one_line(problem)})"
         ) from problem
 
 
-def _known(name: str) -> str:
-    """Return the name that timm knows.
+def _plain(name: str) -> str:
+    """Return the name without `timm:`, as timm knows it.
 
     Raises:
         ArcwiseError: there is none in this version.
@@ -241,7 +242,7 @@ def _timm() -> Any:
         return import_module("timm")
     except (ImportError, RuntimeError) as problem:  # torchvision that does not fit torch
         absent = isinstance(problem, ModuleNotFoundError) and problem.name == "timm"
-        reason = "is not installed" if absent else f"cannot be loaded ({_line(problem)})"
+        reason = "is not installed" if absent else f"cannot be loaded ({in_one_line(problem)})"
         raise ArcwiseError(
             f"an encoder timm:NAME needs the library timm, which {reason}: pip install "
             "'arcwise[timm]', in an environment whose torchvision fits its torch"
@@ -286,7 +287,3 @@ def _take_out(module: nn.Module, names: set[str], path: str = "") -> list[str]:
         if f"{path}{name}" in names:
             parameter.requires_grad_(False)
     return removed
-
-
-def _line(problem: BaseException) -> str:
-    return " ".join(str(problem).split())[:200]

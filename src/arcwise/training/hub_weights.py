@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, in_one_line
 
 SCHEME = "hf://"
 
@@ -64,8 +64,8 @@ def _reason(problem: Exception, repository: str, file: str, revision: str | None
         return f"it was not downloaded before, and {reason}"
     if isinstance(problem, errors.EntryNotFoundError):
         return f"{repository} has no file {file}; name one, as in hf://{repository}/FILE"
-    said = " ".join(str(problem).split())[:200]
-    return f"the download failed ({type(problem).__name__}: {said}); run this again"
+    said = f"{type(problem).__name__}: {in_one_line(problem)}"
+    return f"the download failed ({said}); run this again"
 
 
 def _verify(path: Path, source: str) -> None:

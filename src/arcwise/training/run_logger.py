@@ -117,11 +117,13 @@ class RunLogger:
         if run.start is None or self.held_out is None:
             return
         average = best_average(run.evaluated, run.start, self._validated)
-        found = average.validation
-        self.record({"wise_ft": average.share, "recall_at_1": found.recall_at_1, "tar": found.tar})
-        if run.best is None or found.score > run.best.score:
-            run.best, run.best_step = found, run.step
-            self.on_best(average.encoder, run.step, found, False)
+        result = average.validation
+        self.record(
+            {"wise_ft": average.share, "recall_at_1": result.recall_at_1, "tar": result.tar}
+        )
+        if run.best is None or result.score > run.best.score:
+            run.best, run.best_step = result, run.step
+            self.on_best(average.encoder, run.step, result, False)
 
     def _validated(self, encoder: nn.Module) -> Validation:
         """Measure a network on the held-out identities."""

@@ -59,16 +59,19 @@ def start_at_class_means(
     else:
         memory = int(config.data.cache_gb * 1e9)
         source = CachedImages(images, images.labels, preparation, memory)
-        embedded, found, _ = embed(encoder, source, device, build.autocast(config.run, device))
-        vectors, labels = torch.from_numpy(embedded).to(device), torch.from_numpy(found).to(device)
+        embedded, embedded_labels, _ = embed(
+            encoder, source, device, build.autocast(config.run, device)
+        )
+        vectors = torch.from_numpy(embedded).to(device)
+        labels = torch.from_numpy(embedded_labels).to(device)
     means = torch.zeros(len(head.centres), vectors.shape[1], device=device)
     means.index_add_(0, labels, F.normalize(vectors))
-    there = torch.bincount(labels, minlength=len(means)) > 0
+    has_images = torch.bincount(labels, minlength=len(means)) > 0
     centres = head.centres
     length = centres.norm(dim=-1, keepdim=True)
     means = F.normalize(means) if centres.ndim == 2 else F.normalize(means)[:, None]
     moved = means * length + (0.1 * centres if centres.ndim == 3 else 0)
-    centres[there] = moved[there]
+    centres[has_images] = moved[has_images]
 
 
 def fit_statistics(head: nn.Module, pooled: Tensor) -> None:
@@ -130,6 +133,6 @@ def keep_centres(head: CentreHead, classes: Sequence[str], run_folder: Path) -> 
         )
     places = {digest: place for place, digest in enumerate(state["classes"])}
     rows = [places.get(digest, -1) for digest in class_digests(classes)]
-    there = [label for label, row in enumerate(rows) if row >= 0]
-    head.centres[there] = before[0][[rows[label] for label in there]].to(head.centres)
-    return len(there)
+    kept = [label for label, row in enumerate(rows) if row >= 0]
+    head.centres[kept] = before[0][[rows[label] for label in kept]].to(head.centres)
+    return len(kept)

@@ -17,7 +17,7 @@ from arcwise import encoders
 from arcwise.bundle import read_bundle
 from arcwise.bundle.description import DESCRIPTION
 from arcwise.encoders.weights import load_numpy
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, in_one_line
 
 _COUNTER = "num_batches_tracked"
 _LFS = b"version https://git-lfs"
@@ -81,9 +81,9 @@ def start(encoder: nn.Module, path: Path) -> WeightsReport:
     """
     own = encoder.state_dict()
     try:
-        part, found = read_weights(path)
-        found, assumed = encoders.completed(encoder, encoders.in_our_names(encoder, found))
-        prefix, taken = _fitting(encoder, found)
+        part, state = read_weights(path)
+        state, assumed = encoders.completed(encoder, encoders.in_our_names(encoder, state))
+        prefix, taken = _fitting(encoder, state)
         missing = tuple(name for name in own if name not in taken)
         anew = {}
         if all(_may_start_anew(encoder, name) for name in missing):
@@ -102,7 +102,7 @@ def start(encoder: nn.Module, path: Path) -> WeightsReport:
             f"{path}: {len(broken)} of {len(taken)} tensors have a NaN or an infinity "
             f"({broken[0]} the first); take a checkpoint from before that training diverged"
         )
-    left = sorted(found.keys() - {prefix + name for name in taken})
+    left = sorted(state.keys() - {prefix + name for name in taken})
     anew_names = tuple(name for name in missing if not name.endswith(_COUNTER))
     return WeightsReport(path, part, prefix, len(taken), anew_names, tuple(left), tuple(assumed))
 
@@ -149,7 +149,7 @@ def read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
     except pickle.UnpicklingError:
         raise ArcwiseError(f"no weights in it, or code, which is not run; {_EXPECTED}") from None
     except Exception as problem:  # damaged files raise whatever their parser raises
-        said = " ".join(str(problem).split())[:100]
+        said = in_one_line(problem, 100)
         raise ArcwiseError(
             f"no weights in it ({type(problem).__name__}: {said}); {_EXPECTED}"
         ) from None
@@ -157,7 +157,7 @@ def read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
 
 
 def _inside(content: Any) -> tuple[str, dict[str, Tensor]]:
-    """The state dict in what a file holds, and the name that it has there."""
+    """Return the name of the state dict in what a file holds, and its tensors."""
     if not isinstance(content, Mapping):
         raise ArcwiseError(f"no weights in it but one {type(content).__name__}; {_EXPECTED}")
     if own := _tensors(content):
@@ -169,12 +169,12 @@ def _inside(content: Any) -> tuple[str, dict[str, Tensor]]:
         for inner, tensors in [_inside(part) if _has_tensors(part) else ("", {})]
         if tensors
     }
-    known = [name for name in _PREFERRED if name in parts] or list(parts)[: len(parts) == 1]
-    if not known:
-        there = ", ".join(map(repr, list(content)[:6])) or "nothing"
-        raise ArcwiseError(f"no weights in it but {there}; {_EXPECTED}")
-    inner, tensors = parts[known[0]]
-    return f"{known[0]}.{inner}" if inner else known[0], tensors
+    names = [name for name in _PREFERRED if name in parts] or list(parts)[: len(parts) == 1]
+    if not names:
+        keys = ", ".join(map(repr, list(content)[:6])) or "nothing"
+        raise ArcwiseError(f"no weights in it but {keys}; {_EXPECTED}")
+    inner, tensors = parts[names[0]]
+    return f"{names[0]}.{inner}" if inner else names[0], tensors
 
 
 def _has_tensors(part: Mapping[Any, Any]) -> bool:
@@ -184,7 +184,7 @@ def _has_tensors(part: Mapping[Any, Any]) -> bool:
 
 
 def _tensors(content: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """What is a tensor, by name, in numbers that numpy has."""
+    """Return what is a tensor, by name, in numbers that numpy has."""
     return {
         str(name): one.detach().float() if one.is_floating_point() else one.detach()
         for name, one in content.items()
@@ -192,11 +192,11 @@ def _tensors(content: Mapping[Any, Any]) -> dict[str, Tensor]:
     }
 
 
-def _fitting(encoder: nn.Module, found: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
-    """The prefix with which most of the encoder's names are there, and the tensors without it."""
+def _fitting(encoder: nn.Module, state: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
+    """Return the prefix with which most of the encoder's names are in it, and these tensors."""
     own = encoder.state_dict()
     counts: dict[str, int] = {}
-    for name in found:
+    for name in state:
         parts = name.split(".")
         for start in range(len(parts)):
             if ".".join(parts[start:]) in own:
@@ -204,14 +204,14 @@ def _fitting(encoder: nn.Module, found: dict[str, Tensor]) -> tuple[str, dict[st
                 counts[prefix] = counts.get(prefix, 0) + 1
     if not counts:
         raise ArcwiseError(
-            f"no weights in it of this {type(encoder).__name__}: none of its {len(found)} tensors "
-            f"({', '.join(list(found)[:2])}) has a name that fits; {_EXPECTED}, of the same "
+            f"no weights in it of this {type(encoder).__name__}: none of its {len(state)} tensors "
+            f"({', '.join(list(state)[:2])}) has a name that fits; {_EXPECTED}, of the same "
             "--encoder"
         )
     prefix = max(counts, key=lambda one: (counts[one], -len(one)))
-    taken = {name: found[prefix + name] for name in own if prefix + name in found}
+    taken = {name: state[prefix + name] for name in own if prefix + name in state}
     rooms = {name.partition(".")[0] for name in own}
-    more = [name for name in found if name.startswith(prefix) and name[len(prefix) :] not in own]
+    more = [name for name in state if name.startswith(prefix) and name[len(prefix) :] not in own]
     more = [name for name in more if name[len(prefix) :].partition(".")[0] in rooms]
     if more:
         raise ArcwiseError(

@@ -48,13 +48,13 @@ def best_average(
         start: of `start_state`.
         validate: how good a network is on held-out identities.
     """
-    found: list[Averaged] = []
+    averages: list[Averaged] = []
     for share in SHARES:
         average = copy.deepcopy(encoder)
         for name, value in _numbers(average).items():
             value.copy_(torch.lerp(start[name].to(value), value, share))
-        found.append(Averaged(average, share, validate(average)))
-    return max(found, key=lambda one: one.validation.score)
+        averages.append(Averaged(average, share, validate(average)))
+    return max(averages, key=lambda one: one.validation.score)
 
 
 def _numbers(encoder: nn.Module) -> dict[str, Tensor]:

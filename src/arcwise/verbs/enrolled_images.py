@@ -23,7 +23,7 @@ CONTENT = "content"
 _LANDMARKS = (10, 136)  # x and y of 5 or 68 points
 
 
-class FoundImage(NamedTuple):
+class TemplateImage(NamedTuple):
     """The image that a template was made from.
 
     Attributes:
@@ -74,7 +74,7 @@ class EnrolledImages:
         self._lock = threading.Lock()
         self._rows: dict[str, int] | None = None  # of `images`, by content
 
-    def find(self, metadata: Mapping[str, Any]) -> FoundImage:
+    def find(self, metadata: Mapping[str, Any]) -> TemplateImage:
         """Return the image that a template was made from.
 
         Raises:
@@ -92,12 +92,12 @@ class EnrolledImages:
                 continue
             digest = f"{content_digest(content):016x}"
             if recorded in (None, digest):
-                return _found(content, metadata, root, image)
+                return _template_image(content, metadata, root, image)
             reasons.append(f"another image lies there now (in {root})")
-        found = self._with_content(recorded, metadata)
-        if found is None:
+        moved = self._with_content(recorded, metadata)
+        if moved is None:
             raise ImageError(image, reasons[0])
-        return found
+        return moved
 
     def _roots(self, metadata: Mapping[str, Any]) -> list[str]:
         """Return the folders that the path of a template's image may start from."""
@@ -105,7 +105,7 @@ class EnrolledImages:
         roots = [root] if isinstance(root, str) else ["", self._folder]
         return [*roots, *self._under]
 
-    def _with_content(self, recorded: Any, metadata: Mapping[str, Any]) -> FoundImage | None:
+    def _with_content(self, recorded: Any, metadata: Mapping[str, Any]) -> TemplateImage | None:
         """Return the image with this digest, wherever it lies in `images`; None without one."""
         if self._images is None or not isinstance(recorded, str):
             return None
@@ -117,10 +117,12 @@ class EnrolledImages:
         if row is None:
             return None
         root, image = os.path.abspath(self._images.root), self._images.image(row)
-        return _found(self._images.read(row), metadata, root, image)
+        return _template_image(self._images.read(row), metadata, root, image)
 
 
-def _found(content: bytes, metadata: Mapping[str, Any], root: str, image: str) -> FoundImage:
+def _template_image(
+    content: bytes, metadata: Mapping[str, Any], root: str, image: str
+) -> TemplateImage:
     points = metadata.get("landmarks")
     if not (
         isinstance(points, list)
@@ -129,7 +131,7 @@ def _found(content: bytes, metadata: Mapping[str, Any], root: str, image: str) -
     ):
         points = None
     place = {"image": image, "root": _text(root), CONTENT: f"{content_digest(content):016x}"}
-    return FoundImage(content, points, {**metadata, **place})
+    return TemplateImage(content, points, {**metadata, **place})
 
 
 def _text(path: str) -> str:

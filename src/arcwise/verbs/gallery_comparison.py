@@ -28,7 +28,7 @@ from arcwise.verbs.gallery_query import search_operating_point
 from arcwise.verbs.unseen_identities import unseen_rows
 
 
-class Given(NamedTuple):
+class SearchDecision(NamedTuple):
     """What a search answers to one image.
 
     Attributes:
@@ -55,8 +55,8 @@ class ChangedDecision(NamedTuple):
 
     image: str
     identity: str | None
-    before: Given
-    after: Given
+    before: SearchDecision
+    after: SearchDecision
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def compare_galleries(
 
     embedded = []
     for model, start in zip(models, (0, len(manifest)), strict=True):
-        with EmbeddingCache(model.fingerprint, model.dim) as cache:
+        with EmbeddingCache(model.cache_name, model.dim) as cache:
             embedded.append(
                 runtime.embed_manifest(model, manifest, progress=moved(start), cache=cache)
             )
@@ -148,14 +148,14 @@ def compare_galleries(
     kept = np.array(own) < SAME_IMAGE
     rows, ids = rows[kept], ids[kept]
     truth = [names.get(one) for one in ids.tolist()]
-    known = np.array([one is not None for one in truth], bool)
+    enrolled = np.array([one is not None for one in truth], bool)
     answers, points = [], []
     for gallery, model, of_model in zip(galleries, models, vectors, strict=True):
         given, point = _searched(gallery, model, of_model[kept])
         answers.append(given)
         points.append(point)
     decides = None not in points
-    closest, found, answered = (
+    closest, right_answer, answered = (
         np.array(
             [[test(one, own) for one, own in zip(side, truth, strict=True)] for side in answers]
         )
@@ -165,7 +165,7 @@ def compare_galleries(
             lambda one, own: one.answer is not None,
         )
     )
-    right = found if decides else closest & known
+    right = right_answer if decides else closest & enrolled
     changes = [
         [
             ChangedDecision(
@@ -175,18 +175,18 @@ def compare_galleries(
         ]
         for first in (0, 1)
     ]
-    strangers = decides and not known.all()
+    strangers = decides and not enrolled.all()
     return GalleryComparison(
-        images=int(known.sum()),
-        identities=len(set(ids[known].tolist())),
-        strangers=int((~known).sum()),
-        stranger_identities=len(set(ids[~known].tolist())),
+        images=int(enrolled.sum()),
+        identities=len(set(ids[enrolled].tolist())),
+        strangers=int((~enrolled).sum()),
+        stranger_identities=len(set(ids[~enrolled].tolist())),
         enrolled=int((~kept).sum()),
         left_out=unseen.left_out,
         points=(points[0], points[1]),
-        rank1=_difference(closest[:, known], ids[known]) if known.any() else None,
-        dir=_difference(found[:, known], ids[known]) if decides and known.any() else None,
-        fpir=_difference(answered[:, ~known], ids[~known]) if strangers else None,
+        rank1=_difference(closest[:, enrolled], ids[enrolled]) if enrolled.any() else None,
+        dir=_difference(right[:, enrolled], ids[enrolled]) if decides and enrolled.any() else None,
+        fpir=_difference(answered[:, ~enrolled], ids[~enrolled]) if strangers else None,
         worse=tuple(changes[0]),
         better=tuple(changes[1]),
         notes=unseen.notes,
@@ -195,19 +195,21 @@ def compare_galleries(
 
 def _searched(
     gallery: str | Path, model: Model, vectors: NDArray[np.float32]
-) -> tuple[list[Given], OperatingPoint | None]:
+) -> tuple[list[SearchDecision], OperatingPoint | None]:
     """Return what a gallery answers to every vector, and what it decides by."""
     with open_gallery(gallery, mode="r", model=model) as store:
         point = search_operating_point(model, store, None, None)
         hits = store.search(vectors, k=1) if len(vectors) else []
     given = []
-    for found in hits:
-        if not found:
-            given.append(Given(None, -1.0, None))
+    for nearest in hits:
+        if not nearest:
+            given.append(SearchDecision(None, -1.0, None))
             continue
-        best = found[0]
+        best = nearest[0]
         accepted = point is not None and best.similarity >= point.threshold
-        given.append(Given(best.identity, best.similarity, best.identity if accepted else None))
+        given.append(
+            SearchDecision(best.identity, best.similarity, best.identity if accepted else None)
+        )
     return given, point
 
 

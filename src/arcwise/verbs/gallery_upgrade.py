@@ -33,7 +33,7 @@ from arcwise.verbs.gallery_comparison import GalleryComparison, compare_gallerie
 from arcwise.verbs.gallery_model import gallery_may_exist, gallery_model, no_such_gallery
 from arcwise.verbs.gallery_query import search_operating_point
 
-FROM = "upgraded_from"
+UPGRADED_FROM = "upgraded_from"
 """The key, in a template's metadata, of the number that it had in the gallery before."""
 
 _BATCH = 64  # templates embedded at once, and safe on disk together
@@ -64,7 +64,7 @@ class MissingTemplate:
 
 @dataclass(frozen=True)
 class UpgradedGallery:
-    """A gallery of another model, beside the one that it was made from.
+    """A gallery of another model, and the one that it was made from.
 
     Attributes:
         gallery: the old one.
@@ -284,13 +284,13 @@ def _check_new(path: Path, old: Gallery, model: Model) -> None:
             f"{path}: {len(own):,} identities were enrolled into it ({', '.join(own[:3])}); enrol "
             "them into the old gallery, whose changes are taken in, and remove them from this one"
         )
-    known = {(one.template, one.identity) for one in old.templates()}
-    if templates and len(old) and known.isdisjoint((_origin(t), t.identity) for t in templates):
+    originals = {(one.template, one.identity) for one in old.templates()}
+    if templates and len(old) and originals.isdisjoint((_origin(t), t.identity) for t in templates):
         raise GalleryError(f"{path} exists, an upgrade of another gallery; name a new file")
 
 
 def _origin(template: EnrolledTemplate) -> Any:
-    return template.metadata.get(FROM)
+    return template.metadata.get(UPGRADED_FROM)
 
 
 def _take_in(
@@ -353,16 +353,16 @@ def _embedded_again(
         image = one.metadata.get("image")
         name = image if isinstance(image, str) else None
         try:
-            found = places.find(one.metadata)
-            pixels = decode(found.content, name or "")
-            pixels = model.prepare(pixels, found.landmarks)
+            image_file = places.find(one.metadata)
+            pixels = decode(image_file.content, name or "")
+            pixels = model.prepare(pixels, image_file.landmarks)
         except ImageError as problem:
             return MissingTemplate(one.template, one.identity, name, problem.reason)
         except ArcwiseError as problem:
             return MissingTemplate(one.template, one.identity, name, str(problem))
-        origin = {FROM: one.template}
-        as_it_is = model.aligns and found.landmarks is None
-        return _Prepared(one, pixels, {**found.metadata, **origin}, as_it_is)
+        origin = {UPGRADED_FROM: one.template}
+        unaligned = model.aligns and image_file.landmarks is None
+        return _Prepared(one, pixels, {**image_file.metadata, **origin}, unaligned)
 
     results = each_row(prepared, len(templates), ahead=_BATCH)
     while batch := [result for _, result in zip(range(_BATCH), results, strict=False)]:

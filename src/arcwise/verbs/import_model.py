@@ -94,6 +94,12 @@ def import_model(
     return ImportedModel(bundle, (*network.facts, *facts), tuple(warnings))
 
 
+def check_place(out: Path) -> None:
+    """Refuse a place for a model folder where something is."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ArcwiseError(f"{out} exists; name another place with --out, or remove it first")
+
+
 def _check(source: Path, out: Path, licence: str, encoder: str, output: str) -> None:
     """Refuse what needs no look into the file."""
     if not source.exists():
@@ -107,8 +113,7 @@ def _check(source: Path, out: Path, licence: str, encoder: str, output: str) -> 
             f"{source}: under which licence may it be used? Say --licence in the words of those "
             "who published it ('Apache-2.0', 'research only'), or 'unknown'"
         )
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ArcwiseError(f"{out} exists; name another place with --out, or remove it first")
+    check_place(out)
     is_onnx = source.suffix.lower() == ".onnx"
     if is_onnx and encoder:
         raise ArcwiseError(f"{source}: an ONNX network is all of it; leave --encoder out")

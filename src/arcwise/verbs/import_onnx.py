@@ -13,7 +13,7 @@ import numpy as np
 from arcwise.bundle import Bundle, write_bundle
 from arcwise.encoders.onnx_session import GRAPH, OnnxSession
 from arcwise.encoders.spec import EncoderSpec
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, in_one_line
 from arcwise.files import read_file
 from arcwise.images.preparation import Preparation
 from arcwise.runtime.engines import Engine, Floats, OnnxEngine
@@ -118,7 +118,7 @@ def _opened(source: Path, stated: StatedPreparation) -> tuple[bytes, OnnxEngine]
     try:
         content = onnx.load(source).SerializeToString()
     except Exception as problem:  # of protocol buffers, which hold 2 GiB at most
-        said = " ".join(str(problem).split())[:100]
+        said = in_one_line(problem, 100)
         raise ArcwiseError(
             f"{source}: does not fit into one file with its weights ({said})"
         ) from None
