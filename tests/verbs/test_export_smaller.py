@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
@@ -21,6 +22,7 @@ from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, BundleError
 from arcwise.verbs import export_smaller as module
 from arcwise.verbs.export import ExportReport, export
+from tests.onnx_networks import SIZE, network
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -138,8 +140,8 @@ def test_a_network_that_loses_too_much_is_not_kept(
     shutil.copytree(calibrated, folder)
     before = contents(folder)
 
-    def write_noise(network: Path, path: Path, batches: object) -> None:
-        graph = onnx.load(network)
+    def write_noise(fp32: Path, path: Path, batches: object) -> None:
+        graph = onnx.load(fp32)
         generator = np.random.default_rng(0)
         for tensor in graph.graph.initializer:
             values = numpy_helper.to_array(tensor)
@@ -154,6 +156,36 @@ def test_a_network_that_loses_too_much_is_not_kept(
     assert contents(folder) == before
 
 
+@pytest.mark.parametrize("weights_are_inputs", [False, True])
+@pytest.mark.parametrize("factor", [1.0, 1e6])
+def test_fp16_rounds_weights_and_nothing_else(
+    factor: float, weights_are_inputs: bool, tmp_path: Path
+) -> None:
+    """It computes in float32; weights too large for fp16 stay as they are."""
+    model = onnx.load(network(tmp_path / "fp32.onnx", weight=factor))
+    if weights_are_inputs:  # as old files have them
+        model.graph.input.extend(
+            helper.make_tensor_value_info(one.name, one.data_type, one.dims)
+            for one in model.graph.initializer
+        )
+        onnx.save(model, tmp_path / "fp32.onnx")
+    module._write_fp16(tmp_path / "fp32.onnx", tmp_path / "fp16.onnx")
+    onnx.checker.check_model(tmp_path / "fp16.onnx", full_check=True)
+    for one in model.graph.initializer:
+        values = numpy_helper.to_array(one)
+        if values.dtype == np.float32 and np.abs(values).max() < 65504:
+            rounded = values.astype(np.float16).astype(np.float32)
+            one.CopyFrom(numpy_helper.from_array(rounded, one.name))
+    onnx.save(model, tmp_path / "rounded.onnx")
+    images = np.random.default_rng(0).normal(size=(3, 3, *SIZE)).astype(np.float32)
+    names = ("fp16.onnx", "rounded.onnx")
+    smaller, expected = (
+        onnxruntime.InferenceSession(tmp_path / one).run(None, {"images": images})[0]
+        for one in names
+    )
+    assert np.array_equal(smaller, expected)
+
+
 def test_labelled_images_decide_on_fp16(
     calibrated: Path, new: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,8 +194,8 @@ def test_labelled_images_decide_on_fp16(
     shutil.copytree(calibrated, folder)
     before = contents(folder)
 
-    def write_longer(network: Path, path: Path) -> None:
-        graph = onnx.load(network)
+    def write_longer(fp32: Path, path: Path) -> None:
+        graph = onnx.load(fp32)
         graph.graph.node[-1].output[0] = "inner"
         factor = numpy_helper.from_array(np.array(1.01, np.float32), "factor")
         graph.graph.initializer.append(factor)

@@ -108,7 +108,7 @@ class _Reader:
         return tuple(self.integer() for _ in range(4))
 
     def tensor(self) -> Floats:
-        """Read a tensor; return its numbers in a row."""
+        """Read a tensor and return its numbers in a row, (M,)."""
         self.expect("the version of a tensor", self.integer(), 2)
         sides = self.sides()
         if min(sides) < 0:

@@ -114,17 +114,20 @@ def _projection(width: int, dim: int, projection: str) -> nn.Module:
 
 
 def _token(features: Features) -> Tensor:
+    """Return (N, C): the backbone's own summary."""
     if features.token is None:
         raise ArcwiseError("pooling is cls, and this backbone has no class token: give another")
     return features.token
 
 
 def _gem(features: Features) -> Tensor:
+    """Return (N, C): the generalised mean over the positions."""
     positions = features.positions.float().clamp(min=1e-6)
     return positions.pow(GEM_POWER).mean(2).pow(1 / GEM_POWER)
 
 
 def _largest(features: Features) -> Tensor:
+    """Return (N, C): the largest value over the positions."""
     # Not `amax`: its gradient takes a CPU eight times as long.
     return F.adaptive_max_pool1d(features.positions, 1).flatten(1)
 

@@ -42,7 +42,7 @@ class LowRankLinear(nn.Linear):
         nn.init.normal_(self.lora_a, std=self.in_features**-0.5)  # A x is about as large as x
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return W x + b + B A x."""
+        """Return W x + b + B A x, (…, C_out) of (…, C_in)."""
         return super().forward(input) + F.linear(F.linear(input, self.lora_a), self.lora_b)
 
     @torch.no_grad()

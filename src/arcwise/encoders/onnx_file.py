@@ -17,7 +17,7 @@ from torch import nn
 
 from arcwise.encoders.onnx_graph import OnnxGraph
 
-IMAGES, EMBEDDINGS, BATCH = "pictures", "embeddings", "batch"
+IMAGES, EMBEDDINGS, BATCH = "images", "embeddings", "batch"
 _NETWORK, _OURS = "network/", "arcwise/"
 
 

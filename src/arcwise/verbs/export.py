@@ -203,7 +203,7 @@ def check_libraries() -> None:
 
 
 def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int) -> int:
-    """Write `pictures (batch, 3, H, W) -> embeddings (batch, D)`, without a trace of this machine.
+    """Write `images (batch, 3, H, W) -> embeddings (batch, D)`, without a trace of this machine.
 
     The exporter notes the source line of every operation, with its path; that is removed. An
     imported network keeps its operations, and its opset, which is returned.
@@ -222,7 +222,7 @@ def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int
             (example,),
             dynamo=True,
             opset_version=opset,
-            input_names=["pictures"],
+            input_names=["images"],
             output_names=["embeddings"],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
             verbose=False,

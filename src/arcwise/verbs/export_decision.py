@@ -163,7 +163,7 @@ def labelled_images(model: Model, manifest: Manifest, other_identities: bool) ->
 
 
 def calibration_batches(model: Model, images: Manifest) -> list[Floats]:
-    """Return the images as the network takes them, some at a time; an unreadable one raises."""
+    """Return (N, 3, H, W) prepared images, some at a time; an unreadable one raises."""
     landmarks = images.column("landmarks") or [None] * len(images)
     pixels = [
         model.prepare(decode(images.read(row), images.images[row]), landmarks[row])
@@ -234,7 +234,7 @@ def check_thresholds(
 
 
 def _rows_of(labels: np.ndarray, identities: np.ndarray, most: int) -> list[int]:
-    """Return at most so many rows, of as many of the identities as have ten each."""
+    """Return at most `most` rows of (N,) labels: ten of each identity, more where these are few."""
     of_each = max(10, most // len(identities))
     rows: list[int] = []
     for identity in identities:

@@ -196,7 +196,7 @@ def compare_galleries(
 def _searched(
     gallery: str | Path, model: Model, vectors: NDArray[np.float32]
 ) -> tuple[list[SearchDecision], OperatingPoint | None]:
-    """Return what a gallery answers to every vector, and what it decides by."""
+    """Return what a gallery answers to each of (N, D) vectors, and what it decides by."""
     with open_gallery(gallery, mode="r", model=model) as store:
         point = search_operating_point(model, store, None, None)
         hits = store.search(vectors, k=1) if len(vectors) else []
