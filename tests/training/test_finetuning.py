@@ -12,7 +12,7 @@ from arcwise.training.run import Run
 from tests.training import runs
 
 LITE = {"name": "efficientnet_lite0", "size": 32, "dim": 8}
-LAYERS = 6  # stem, three blocks, last convolution, embedding head
+LAYERS = 5  # stem, two blocks, last convolution, embedding head
 
 pytestmark = pytest.mark.usefixtures("few_layers")
 

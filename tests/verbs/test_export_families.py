@@ -29,9 +29,8 @@ FAMILIES = [
     ("efficientnet_lite0", (33, 48), 18, False),
     ("dlib_resnet", (103, 110), 18, False),
     ("vit_small_14", (28, 42), 18, False),  # position embeddings are interpolated
-    ("vit_small_14_reg4", (42, 28), 18, False),
     ("vit_small_16", (48, 48), 18, True),  # they are taken as they are
-    ("vit_small_16_reg4", (48, 48), 18, False),
+    ("vit_small_16_reg4", (32, 48), 18, False),
     ("torch:own_networks:tokens", (16, 24), 18, False),
 ]
 
