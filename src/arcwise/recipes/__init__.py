@@ -7,12 +7,10 @@ from collections.abc import Callable
 from arcwise.errors import ArcwiseError, suggestion
 from arcwise.recipes import pretrained, small
 from arcwise.recipes.casia import casia_resnet50
-from arcwise.training.config import TrainConfig
+from arcwise.training.config import WITHOUT_HEAD, TrainConfig
 from arcwise.training.weight_sources import installed
 
 PRODUCTS = "products"
-FROM_NOTHING = ("small", "iresnet", "mobilefacenet")
-"""How the names of the networks begin that go on at the rates of a training from nothing."""
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     PRODUCTS: lambda: recipe(PRODUCTS),
@@ -46,7 +44,7 @@ def best_for_products(encoder: str = "", init: str = "") -> tuple[str, str]:
     """
     if init and encoder == "onnx":
         return "products-frozen", "an imported ONNX network cannot be trained further"
-    if init and encoder and not encoder.startswith(FROM_NOTHING):
+    if init and encoder and encoder not in WITHOUT_HEAD:
         return "products-finetuned", f"{encoder} starts from weights"
     if init or encoder:
         return "products-small", f"the run names {'its encoder' if encoder else 'its weights'}"
