@@ -77,7 +77,7 @@ def test_an_unreadable_image_is_left_out_and_named(tmp_path) -> None:
 
 
 def test_a_run_learns_and_goes_on(patterns, others, tmp_path) -> None:
-    config = settings(cached_views=2, steps=20, lr=0.1, m=0.2, validate_every=20)
+    config = settings(cached_views=2, steps=30, lr=0.01, m=0.2, validate_every=30)
     result = runs.train(config, patterns, tmp_path, validation=others)
     losses = [row["loss"] for row in runs.rows(tmp_path) if "loss" in row]
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
