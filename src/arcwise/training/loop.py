@@ -178,9 +178,11 @@ def _run(
         run = Run(config, images, device)
         run.seen = seen
         return run
-    # A resumed run has its weights in the checkpoint: what it once started from may be gone.
+    # A resumed run has its weights in the checkpoint: what it once started from may be gone. Of an
+    # imported network, its model folder says how it is run.
     step, state = checkpoint.load(checkpoints)
-    run = Run(config.replace(encoder={"init": ""}), images, device, state["stage"])
+    init = config.encoder.init if config.encoder.name == "onnx" else ""
+    run = Run(config.replace(encoder={"init": init}), images, device, state["stage"])
     run.seen = seen
     run.restore(step, state)
     return run

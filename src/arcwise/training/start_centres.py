@@ -12,12 +12,12 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from arcwise.data.digests import identity_digest
-from arcwise.data.loader import CachedImages
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead
 from arcwise.images import Preparation
 from arcwise.training import build, checkpoint
+from arcwise.training.batches import cached_images
 from arcwise.training.config import TrainConfig
 from arcwise.training.feature_cache import compute_features
 from arcwise.training.validation import embed
@@ -57,8 +57,7 @@ def start_at_class_means(
         fit_statistics(embedding_head, pooled[torch.randperm(len(pooled))[:STATISTICS]])
         vectors = torch.cat([embedding_head(part) for part in pooled.split(4096)])
     else:
-        memory = int(config.data.cache_gb * 1e9)
-        source = CachedImages(images, images.labels, preparation, memory)
+        source = cached_images(config, images, preparation)
         embedded, found, _ = embed(encoder, source, device, build.autocast(config.run, device))
         vectors, labels = torch.from_numpy(embedded).to(device), torch.from_numpy(found).to(device)
     means = torch.zeros(len(head.centres), vectors.shape[1], device=device)
