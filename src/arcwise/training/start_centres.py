@@ -95,6 +95,25 @@ def class_digests(classes: Sequence[str]) -> list[str]:
     return [identity_digest(identity) for identity in classes]
 
 
+def run_of_kept_centres(init: str) -> Path:
+    """Return the run folder whose class centres are to be kept.
+
+    Args:
+        init: what the encoder starts from.
+
+    Raises:
+        ArcwiseError: it is no run folder on this machine, or has no checkpoint.
+    """
+    folder = Path(init)
+    if not init or not checkpoint.saved(folder / "checkpoints"):
+        raise ArcwiseError(
+            f"objective.centres_start=kept takes the class centres of the run in encoder.init, got "
+            f"{init!r}; expected a run folder with a checkpoint, or objective.centres_start="
+            "class-means"
+        )
+    return folder
+
+
 @torch.no_grad()
 def keep_centres(head: CentreHead, classes: Sequence[str], run_folder: Path) -> int:
     """Move the centres of identities that an earlier run knew to where it left them.
@@ -108,13 +127,8 @@ def keep_centres(head: CentreHead, classes: Sequence[str], run_folder: Path) -> 
         How many identities it knew.
 
     Raises:
-        ArcwiseError: it has no checkpoint, or none with centres of this shape.
+        ArcwiseError: its checkpoint has no centres of this shape.
     """
-    if not checkpoint.saved(run_folder / "checkpoints"):
-        raise ArcwiseError(
-            f"{run_folder}: no run folder with a checkpoint, whose class centres could be kept; "
-            "expected one in encoder.init, or objective.centres_start=class-means"
-        )
     _, state = checkpoint.load(run_folder / "checkpoints")
     before = [
         value

@@ -20,7 +20,9 @@ from arcwise.training import build, checkpoint
 from arcwise.training.config import TrainConfig
 from arcwise.training.config_file import OLDER, is_older
 from arcwise.training.loop import LoopResult
+from arcwise.training.losses import CentresConfig
 from arcwise.training.section import flat
+from arcwise.training.start_centres import run_of_kept_centres
 from arcwise.version import __version__
 
 CONFIG, CHECKPOINTS = "config.json", "checkpoints"
@@ -129,6 +131,10 @@ def start(out: Path, config: TrainConfig, manifest: Manifest, resume: Resume) ->
         raise ArcwiseError(
             f"{manifest.name}: got {classes} identity; expected at least 2 to tell apart"
         )
+    for number in range(max(len(config.stages), 1)):
+        objective = config.stage(number).objective
+        if isinstance(objective, CentresConfig) and objective.centres_start == "kept":
+            run_of_kept_centres(config.encoder.init)
     precision = build.precision(config.run, build.device(config.run))
     encoder, notes = build.as_the_network_takes(build.as_the_weights_say(config.encoder))
     return Start(config.replace(encoder=encoder, run={"precision": precision}), notes=notes)
