@@ -38,7 +38,7 @@ RUNS = DOCS / "starts.json"
 FAR = 1e-2
 
 STARTS: dict[str, Callable[[], TrainConfig]] = {
-    "nothing": lambda: recipe("products"),
+    "nothing": lambda: recipe("products-small"),
     "frozen": lambda: recipe("products-frozen"),
     "last blocks": lambda: recipe("products-last-blocks"),
     "whole": lambda: recipe("products-finetuned"),

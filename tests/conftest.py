@@ -72,7 +72,7 @@ def trained(known: Manifest, tmp_path_factory: pytest.TempPathFactory) -> TrainR
 
     torch.set_num_threads(1)
     config = changed(
-        recipe("products"),
+        recipe("products-small"),
         size=32,
         dim=32,
         steps=30,

@@ -247,9 +247,10 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
 def test_train(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """From the recipe's fields on the command line to the three lines that end a run."""
     out = run(
-        capsys, "train", str(products), "--out", "run", "--size", "32", "--dim", "16",
-        "--steps", "2", "--batch", "8", "--data.workers", "0", "--holdout", "0.2",
-        "--loss", "cosface", "--data.augment.zoom", "0.9", "--encoder.train-crop", "0",
+        capsys, "train", str(products), "--recipe", "products-small", "--out", "run",
+        "--size", "32", "--dim", "16", "--steps", "2", "--batch", "8", "--data.workers", "0",
+        "--holdout", "0.2", "--loss", "cosface", "--data.augment.zoom", "0.9",
+        "--encoder.train-crop", "0",
     )  # fmt: skip
     lines = out.splitlines()
     loss = lines.pop(1)

@@ -28,13 +28,25 @@ def test_an_epoch_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_how_far_it_is_is_a_line(
     products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = "--size 16 --dim 8 --steps 5 --batch 8 --data.workers 0 --holdout 0 --run.log-every 2"
+    words = "--encoder small --size 16 --dim 8 --steps 5 --batch 8 --data.workers 0 --holdout 0"
+    words += " --run.log-every 2"
     assert main(["train", str(products), "--out", str(tmp_path / "run"), *words.split()]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
     form = r"step (\d) of 5: loss \d+\.\d{3}, learning rate [\d.e-]+, [\d,]+ images/s, (.*) left"
     found = [match for line in lines if (match := re.fullmatch(form, line))]
     assert [match[1] for match in found] == ["2", "4", "5"]
     assert found[-1][2] == "0:00:00"
+
+
+def test_a_run_says_which_recipe_it_took_and_why(
+    products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("encoder: {name: small, size: 16, train_crop: 0, dim: 8}\n")
+    words = ["train", str(products), "--config", str(path), "--steps", "1", "--holdout", "0"]
+    assert main([*words, "--data.workers", "0", "--out", str(tmp_path / "run")]) == 0
+    assert "recipe: products-small, as the run names its encoder\n" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["recipe"] == "products-small"
 
 
 def test_lines_are_few_and_time_is_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +85,7 @@ def test_resume_alone_has_a_value(words: str, meant: str) -> None:
     assert written_out(words.split()) == meant.split()
 
 
-SMALL = "--size 16 --dim 8 --steps 2 --batch 8 --data.workers 0 --holdout 0"
+SMALL = "--encoder small --size 16 --dim 8 --steps 2 --batch 8 --data.workers 0 --holdout 0"
 
 
 def trained(
@@ -203,7 +215,8 @@ def test_a_run_in_stages(
         "  - {steps: 2, where: {domain: [studio]}, objective: {loss: softmax}}\n"
         "  - {steps: 3, objective: {margin: {m: 0.2}}, optim: {lr: 0.01}}\n"
     )
-    words = f"--config {path} --size 16 --dim 8 --batch 8 --data.workers 0 --run.log-every 1"
+    words = f"--config {path} --encoder small --size 16 --dim 8 --batch 8 --data.workers 0"
+    words += " --run.log-every 1"
     command = ["train", str(products), "--out", str(tmp_path / "run"), *words.split()]
     assert main(command) == 0
     out = capsys.readouterr().out

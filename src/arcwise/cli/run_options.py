@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -13,7 +13,7 @@ from tyro.conf import OmitArgPrefixes
 
 from arcwise.cli.naming import Naming
 from arcwise.errors import ArcwiseError
-from arcwise.recipes import recipe
+from arcwise.recipes import PRODUCTS, best_for_products, recipe
 from arcwise.training import checkpoint
 from arcwise.training.config import (
     DataConfig,
@@ -22,7 +22,7 @@ from arcwise.training.config import (
     RunConfig,
     TrainConfig,
 )
-from arcwise.training.config_file import read_config
+from arcwise.training.config_file import ConfigFile, read_config
 from arcwise.training.losses import (
     BETWEEN_SAMPLES,
     MARGINS,
@@ -33,7 +33,6 @@ from arcwise.training.losses import (
 from arcwise.training.section import merged
 from arcwise.verbs.run_folder import CHECKPOINTS, saved
 
-DEFAULT = "products"
 OUT = Path("runs/run")
 RESUME, HELP_ALL = "--resume", "--help-all"
 How = Literal["never", "always", "auto"]
@@ -251,11 +250,13 @@ class RequestedConfig:
         recipe: the name of the recipe.
         config: the recipe's, or that of a run that goes on; with the config file and the loss.
         before: what a run that goes on had until now.
+        why: it is this recipe, in words; empty where the words name it.
     """
 
     recipe: str
     config: TrainConfig
     before: TrainConfig | None = None
+    why: str = ""
 
 
 def chosen_by(words: Sequence[str]) -> RequestedConfig:
@@ -268,28 +269,39 @@ def chosen_by(words: Sequence[str]) -> RequestedConfig:
     words = written_out(words)
     file = value_of(words, "--config")
     content = read_config(Path(file)) if file else None
-    chosen = _begin(words, content.recipe if content else "")
+    chosen = _begin(words, content)
     config = content.over(chosen.config) if content else chosen.config
     loss = value_of(words, "--loss")
-    return RequestedConfig(chosen.recipe, config.with_loss(loss) if loss else config, chosen.before)
+    return replace(chosen, config=config.with_loss(loss) if loss else config)
 
 
-def _begin(words: Sequence[str], of_file: str) -> RequestedConfig:
+def _begin(words: Sequence[str], file: ConfigFile | None) -> RequestedConfig:
     given = value_of(words, "--recipe")
-    name = given or of_file or DEFAULT
+    name, why = given or (file.recipe if file else "") or PRODUCTS, ""
+    if name == PRODUCTS:
+        name, why = best_for_products(*_start(words, file))
     if value_of(words, RESUME) not in ("always", "auto"):
-        return RequestedConfig(name, recipe(name))
+        return RequestedConfig(name, recipe(name), why=why)
     out = Path(value_of(words, "--out") or OUT)
-    known = saved(out)
-    if known is None:
-        return RequestedConfig(name, recipe(name))
+    run = saved(out)
+    if run is None:
+        return RequestedConfig(name, recipe(name), why=why)
     begun = bool(checkpoint.saved(out / CHECKPOINTS))
-    before = known.config if begun else None
-    if given is None or given == known.recipe:
-        return RequestedConfig(known.recipe or name, known.config, before)
-    if begun and known.recipe:
+    before = run.config if begun else None
+    if given is None or run.recipe in (given, name):
+        return RequestedConfig(run.recipe or name, run.config, before)
+    if begun and run.recipe:
         raise ArcwiseError(
-            f"{out}: began with the recipe {known.recipe}, got --recipe {given}; leave it out, or "
+            f"{out}: began with the recipe {run.recipe}, got --recipe {given}; leave it out, or "
             "give another --out"
         )
-    return RequestedConfig(name, recipe(name), before)
+    return RequestedConfig(name, recipe(name), before, why)
+
+
+def _start(words: Sequence[str], file: ConfigFile | None) -> tuple[str, str]:
+    """Return the network and the weights that the words or the file name; empty for none."""
+    encoder = file.values.get("encoder") if file else None
+    values = encoder if isinstance(encoder, Mapping) else {}
+    name = value_of(words, "--encoder") or value_of(words, "--encoder.name")
+    init = value_of(words, "--init") or value_of(words, "--encoder.init")
+    return name or str(values.get("name", "")), init or str(values.get("init", ""))

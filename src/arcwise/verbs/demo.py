@@ -106,7 +106,7 @@ def _demo(
     known, new = _split_identities(open_manifest(table.parent), 2 / 3)
     runs, evaluations = {}, {}
     for loss in LOSSES:
-        config = recipe("products").with_loss(loss)
+        config = recipe("products-small").with_loss(loss)
         config = config.replace(
             data={"workers": 2 if cores() > 1 else 0},  # one core has enough to do
             run={
