@@ -142,8 +142,6 @@ def training_progress(
                     f"held out: {len(parts.validation.classes)} identities choose the checkpoint, "
                     f"{len(parts.calibration.classes)} set the thresholds"
                 )
-            if onto := build.alignment(config.encoder):
-                bar.console.print(f"faces are turned onto the template {onto} by their landmarks")
             notes = (*crop_notes(config), *landmark_notes(config, parts.train))
             for note in (*notes, *parts.train.notes):
                 bar.console.print(f"warning: {note}", soft_wrap=True, highlight=False)
