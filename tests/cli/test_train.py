@@ -12,6 +12,8 @@ from arcwise.cli.run_options import chosen_by, written_out
 from arcwise.cli.train import EVERY, Log, crop_notes, training_progress
 from arcwise.margins import AdaFace, ArcFace, CosFace, MagFace
 from arcwise.training.config import RunConfig, TrainConfig
+from arcwise.verbs.import_model import import_model
+from tests import onnx_networks
 
 
 def test_an_epoch_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -244,3 +246,24 @@ def test_seeds_share_the_held_out_identities(
 def test_crops_larger_than_the_model_sees_are_said(crop: int, size: int, lines: int) -> None:
     config = TrainConfig().replace(encoder={"train_crop": crop, "size": size})
     assert len(list(crop_notes(config))) == lines
+
+
+def test_training_on_top_of_an_imported_face_network(
+    products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has one size, which is not the recipe's; and its faces are turned."""
+    network = onnx_networks.network(tmp_path / "face.onnx", size=(24, 24), batch=1)
+    start = tmp_path / "imported"
+    import_model(network, start, preparation="insightface", licence="MIT", height=24, width=24)
+    words = (
+        f"train {products} --out {tmp_path / 'run'} --encoder onnx --init {start} --dim 4 "
+        "--encoder.projection linear --batch 8 --data.workers 0 --holdout 0"
+    )
+    assert main([*words.split(), "--steps", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "its own size, 24 pixels" in out
+    assert "216 of 216 images have no landmarks" in out
+    model = read_bundle(tmp_path / "run" / "model")
+    assert (model.preparation.height, model.alignment) == (24, "five-point")
+    assert main([*words.split(), "--steps", "3", "--resume", "auto"]) == 0
+    assert "going on after step 2" in capsys.readouterr().out

@@ -13,7 +13,12 @@ from arcwise.heads import CentreHead
 from arcwise.images import decode
 from arcwise.margins import ArcFace
 from arcwise.training import build, checkpoint
-from arcwise.training.start_centres import fit_statistics, keep_centres, start_at_class_means
+from arcwise.training.start_centres import (
+    fit_statistics,
+    keep_centres,
+    run_of_kept_centres,
+    start_at_class_means,
+)
 from tests.settings import changed
 from tests.training import runs
 
@@ -86,9 +91,12 @@ def test_centres_of_another_size_are_refused(patterns, earlier) -> None:
         keep_centres(CentreHead(3, 17, margin=ArcFace(0.1)), patterns.classes[:3], earlier)
 
 
-def test_weights_that_are_no_run_have_no_centres_to_keep(patterns, tmp_path) -> None:
-    with pytest.raises(ArcwiseError, match="no run folder with a checkpoint"):
-        keep_centres(CentreHead(3, 8, margin=ArcFace(0.1)), patterns.classes[:3], tmp_path)
+@pytest.mark.parametrize("init", ["", "installed", "hf://owner/repository/file.pth", "folder"])
+def test_weights_that_are_no_run_have_no_centres_to_keep(init, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder" / "checkpoints").mkdir(parents=True)
+    with pytest.raises(ArcwiseError, match=f"got '{init}'; expected a run folder"):
+        run_of_kept_centres(init)
 
 
 def test_class_means_begin_better_than_chance(patterns, tmp_path) -> None:

@@ -87,6 +87,45 @@ def test_what_was_left_out_is_said(state: State, tmp_path: Path) -> None:
     assert "1 others left out (fc.weight)" in said
 
 
+def on_a_backbone(projection: str, dim: int = 8) -> nn.Module:
+    """An encoder of two tensors in the backbone, or more, and a head."""
+    return encoders.create(
+        f"torch:{__name__}:backbone", dim=dim, size=(8, 8), arguments={"projection": projection}
+    )
+
+
+def backbone() -> nn.Module:
+    return nn.Conv2d(3, 4, 3)
+
+
+def test_a_head_of_another_projection_starts_anew(tmp_path: Path) -> None:
+    path = saved(tmp_path, on_a_backbone("linear").state_dict())
+    encoder = on_a_backbone("bn-linear-bn")
+    report = start(encoder, path)
+    assert report.matched == 2
+    assert report.left_over == ("head.project.weight",)
+    assert "head.project.1.weight" in report.missing
+    assert not any(one.is_meta for one in encoder.state_dict().values())
+
+
+def test_a_head_of_another_dimension_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, on_a_backbone("linear").state_dict())
+    with pytest.raises(ArcwiseError, match=r"--dim"):
+        start(on_a_backbone("linear", dim=5), path)
+
+
+@pytest.mark.parametrize("names", ["ours", "the module's own"])
+def test_a_network_of_the_user_starts_from_its_weights(names: str, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    module = backbone()
+    prefix = "backbone.module." if names == "ours" else ""
+    path = saved(tmp_path, named(dict(module.state_dict()), prefix))
+    encoder = on_a_backbone("linear")
+    report = start(encoder, path)
+    assert (report.matched, report.left_over) == (2, ())
+    assert torch.equal(encoder.backbone.module.weight, module.weight)  # type: ignore[union-attr]
+
+
 def test_a_run_folder_is_its_model(trained: TrainResult) -> None:
     network = encoders.create("small", dim=32, size=(32, 32))
     assert start(network, trained.folder).matched == len(network.state_dict())

@@ -21,8 +21,9 @@ from arcwise.cli.run_options import OUT, RESUME, How, chosen_by, options_of, run
 from arcwise.cli.screen import FEW, left_out
 from arcwise.cli.stopping import status_of
 from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import NonFiniteError
-from arcwise.training import checkpoint
+from arcwise.training import build, checkpoint
 from arcwise.training.config import TrainConfig
 from arcwise.training.losses import described
 from arcwise.training.run_logger import Report
@@ -141,7 +142,8 @@ def training_progress(
                     f"held out: {len(parts.validation.classes)} identities choose the checkpoint, "
                     f"{len(parts.calibration.classes)} set the thresholds"
                 )
-            for note in (*crop_notes(config), *parts.train.notes):
+            notes = (*crop_notes(config), *landmark_notes(config, parts.train))
+            for note in (*notes, *parts.train.notes):
                 bar.console.print(f"warning: {note}", soft_wrap=True, highlight=False)
             left_out("files are not images", parts.train.ignored)
 
@@ -191,6 +193,19 @@ def crop_notes(config: TrainConfig) -> Iterator[str]:
         yield (
             f"training sees crops of {crop} pixels and the model gets images of {size}; "
             "--encoder.train-crop 0 makes both the same"
+        )
+
+
+def landmark_notes(config: TrainConfig, images: Manifest) -> Iterator[str]:
+    """Yield a line where faces are to be turned, and images have no landmarks to do it by."""
+    onto = build.alignment(config.encoder)
+    landmarks = images.column("landmarks") or []
+    without = len(images) - sum(one is not None for one in landmarks)
+    if onto and without:
+        yield (
+            f"{without:,} of {len(images):,} images have no landmarks and are taken as they are: "
+            f"unless they are crops of the template {onto} already, make these with `arcwise data "
+            f"align --template {onto}`"
         )
 
 

@@ -89,6 +89,16 @@ def create(
     return encoder
 
 
+def nearest_size(name: str, size: int) -> int:
+    """Return the side of square images that is nearest to this one, of those an encoder takes.
+
+    Raises:
+        ArcwiseError: the name is unknown.
+    """
+    family = _family(name)
+    return family.nearest_size(name, size) if hasattr(family, "nearest_size") else size
+
+
 def _family(name: str) -> ModuleType:
     """Return the file that makes the encoders of this name.
 

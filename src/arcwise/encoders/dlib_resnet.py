@@ -22,8 +22,8 @@ from arcwise.encoders.embedding_head import Features
 from arcwise.errors import ArcwiseError
 
 FILTERS = 32
-LEAST_SIDE = 103
-"""Pixels; of a smaller image nothing is left before the last block."""
+LEAST_SIDE, USUAL_SIDE = 103, 150
+"""Pixels: of an image smaller than the first nothing is left before the last block."""
 
 
 class Affine(nn.Module):
@@ -142,6 +142,11 @@ def build(
             f"{name} takes images of {LEAST_SIDE} x {LEAST_SIDE} and more, got size={size}"
         )
     return BackboneEncoder(DlibResNet(), dim=dim, size=size, pooling=pooling, projection=projection)
+
+
+def nearest_size(name: str, size: int) -> int:
+    """Return the size itself, or the published one where it is too small."""
+    return size if size >= LEAST_SIDE else USUAL_SIDE
 
 
 def _padded(x: Tensor, shape: list[int]) -> Tensor:

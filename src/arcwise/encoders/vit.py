@@ -121,7 +121,7 @@ class VisionTransformer(nn.Module):
     ) -> None:
         super().__init__()
         if any(side % patch for side in size):
-            fitting = [max(round(side / patch), 1) * patch for side in size]
+            fitting = [_nearest_multiple(side, patch) for side in size]
             raise ArcwiseError(
                 f"size is {size[0]} x {size[1]}, and patches have {patch} pixels: give a multiple "
                 f"of {patch}, such as {fitting[0]} x {fitting[1]}"
@@ -188,6 +188,15 @@ class VisionTransformer(nn.Module):
             x = block(x)
         x = self.norm(x)
         return Features(x[:, 1 + self.registers :].transpose(1, 2), x[:, 0])
+
+
+def nearest_size(name: str, size: int) -> int:
+    """Return the multiple of the patch nearest to a size."""
+    return _nearest_multiple(size, int(name.split("_")[2]))
+
+
+def _nearest_multiple(side: int, patch: int) -> int:
+    return max(round(side / patch), 1) * patch
 
 
 def _named(**parts: nn.Module) -> nn.Sequential:

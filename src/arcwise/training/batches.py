@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from arcwise.data.samplers import Balanced, Mixed, Sampler, Shuffled, Windowed
 from arcwise.data.training_columns import TrainingColumns
 from arcwise.errors import ArcwiseError
 from arcwise.images import Preparation
+from arcwise.images.landmarks import align
+from arcwise.training import build
 from arcwise.training.config import TrainConfig
 
 
@@ -64,11 +67,34 @@ def stream(
     """
     side = cached_side(config)
     larger = replace(preparation, height=side, width=side)
-    memory = int(config.data.cache_gb * 1e9)
-    values = columns.values if columns else {}
-    source = CachedImages(images, images.labels, larger, memory, columns=values)
+    source = cached_images(config, images, larger, columns.values if columns else {})
     plan = map(distributed.share, planned_rows(config, images, start))
     return batches(source, plan, workers=config.data.workers)
+
+
+def cached_images(
+    config: TrainConfig,
+    images: Manifest,
+    preparation: Preparation,
+    columns: Mapping[str, np.ndarray] | None = None,
+) -> CachedImages:
+    """Return the images at the size of the preparation, their faces turned as the model will.
+
+    Args:
+        config: alignment, and the memory that is set aside.
+        images: what to read.
+        preparation: how an image becomes the encoder's input, at any size.
+        columns: (N,) of each column that the objective asks for.
+    """
+    onto, size = build.alignment(config.encoder), config.encoder.size
+    return CachedImages(
+        images,
+        images.labels,
+        preparation,
+        int(config.data.cache_gb * 1e9),
+        columns=columns,
+        align=None if onto is None else partial(align, size=size, onto=onto),
+    )
 
 
 def planned_rows(config: TrainConfig, images: Manifest, start: int) -> Iterator[np.ndarray]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,6 +17,7 @@ from arcwise.encoders import lora
 from arcwise.errors import ArcwiseError
 from arcwise.heads import All, CentreHead, CentreSGD, LinearHead, Sampled, scale_for
 from arcwise.images import Preparation
+from arcwise.images.landmarks import Template
 from arcwise.margins import Filtered, Margin, SupportVector
 from arcwise.objectives import (
     BetweenSamples,
@@ -35,6 +39,7 @@ from arcwise.training.losses import (
 )
 
 PLANES = ("colour", "mean", "std")
+OF_WEIGHTS = (*PLANES, "alignment")
 """What the weights that a network starts from decide of its images, where nothing else does."""
 
 
@@ -49,8 +54,13 @@ def preparation(config: EncoderConfig) -> Preparation:
     )
 
 
+def alignment(config: EncoderConfig) -> Template | None:
+    """Return the template that faces are turned onto, as the model folder says it."""
+    return None if config.alignment == "none" else config.alignment
+
+
 def as_the_weights_say(config: EncoderConfig) -> EncoderConfig:
-    """Return the config with colour, mean and std of the weights that it starts from.
+    """Return the config with colours, mean, std and alignment of the weights that it starts from.
 
     Those that are given stay. Without weights, or where they do not say, they stay open.
 
@@ -60,13 +70,58 @@ def as_the_weights_say(config: EncoderConfig) -> EncoderConfig:
     if not config.init:
         return config
     try:
-        stated = weight_sources.resolve(config.init, config.name).preparation
+        source = weight_sources.resolve(config.init, config.name)
     except ArcwiseError as problem:
         raise ArcwiseError(f"--init {problem}") from None
-    if stated is None:
+    if source.preparation is None:
         return config
-    open_ones = [name for name in PLANES if getattr(config, name) is None]
-    return replace(config, **{name: getattr(stated, name) for name in open_ones})
+    stated: dict[str, Any] = {name: getattr(source.preparation, name) for name in PLANES}
+    stated["alignment"] = source.alignment or "none"
+    left_open = {name: one for name, one in stated.items() if getattr(config, name) is None}
+    return replace(config, **left_open)
+
+
+def as_the_network_takes(config: EncoderConfig) -> tuple[EncoderConfig, tuple[str, ...]]:
+    """Return the config with a size and a training crop that its network takes.
+
+    An imported network sees whole images of its own size. For others the size becomes the nearest
+    one, and a crop that the network does not take becomes the size. Whether it takes a crop shows
+    when it is given one.
+
+    Returns:
+        The config, and a sentence on each number that is another.
+
+    Raises:
+        ArcwiseError: there is no such network.
+    """
+    if config.name == "onnx" and config.init:
+        size = int(_imported(config)["size"][0])
+        own = replace(config, size=size, train_crop=0)
+        note = f"an imported network sees images of its own size, {size} pixels, in training too"
+        return own, (note,) if own != config else ()
+    notes = []
+    size = encoders.nearest_size(config.name, config.size)
+    if size != config.size:
+        notes.append(f"{config.name} takes no images of {config.size} pixels: --size is {size}")
+    fitting = replace(config, size=size)
+    if config.train_crop not in (0, size) and not _takes(fitting, config.train_crop):
+        notes.append(
+            f"{config.name} takes no crops of {config.train_crop} pixels: training sees images of "
+            f"{size}"
+        )
+        fitting = replace(fitting, train_crop=0)
+    return fitting, tuple(notes)
+
+
+def _takes(config: EncoderConfig, side: int) -> bool:
+    """Return whether the network computes images of another size than its own."""
+    network = _create(config).eval()
+    try:
+        with torch.no_grad():
+            network(torch.zeros(2, 3, side, side))
+    except (ArcwiseError, RuntimeError, AssertionError, ValueError):
+        return False
+    return True
 
 
 def encoder(config: EncoderConfig, device: torch.device) -> nn.Module:
@@ -84,13 +139,29 @@ def _create(config: EncoderConfig) -> nn.Module:
     given = {"pooling": config.pooling, "projection": config.projection}
     arguments = {name: value for name, value in given.items() if value}
     if config.name == "onnx" and config.init:  # what is known of the file, besides its bytes
-        arguments = read_bundle(config.init).architecture.get("arguments", {}) | arguments
+        arguments = _imported(config).get("arguments", {}) | arguments
     return encoders.create(
         config.name,
         dim=config.dim,
         size=(config.size, config.size),
         arguments=arguments,
     )
+
+
+def _imported(config: EncoderConfig) -> Mapping[str, Any]:
+    """Return what the model folder in `init` says of an imported network.
+
+    Raises:
+        ArcwiseError: it is no model folder, or of another network.
+    """
+    folder = weight_sources.model_folder(Path(config.init))
+    architecture = {} if folder is None else read_bundle(folder).architecture
+    if architecture.get("name") != "onnx":
+        raise ArcwiseError(
+            f"--init {config.init}: no model folder that `arcwise import` made of an ONNX file; an "
+            "encoder onnx starts from one"
+        )
+    return architecture
 
 
 def start_note(config: EncoderConfig) -> str:

@@ -67,6 +67,9 @@ class EncoderConfig:
     std: Planes | None = None
     """Divisor of each colour, after the mean is subtracted. Not given, it is that of the weights
     in init, else 127.5."""
+    alignment: Literal["five-point", "dlib", "none"] | None = None
+    """Template that a face is turned onto first, where its landmarks are known. Not given, it is
+    that of the model folder in init, else none."""
     flip_tta: bool = True
     """Whether an embedding is the mean over the image and its mirror image."""
 

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from arcwise import distributed
 from arcwise.data.augment import augment, view_keys
-from arcwise.data.loader import CachedImages, LoadedBatch, batches
+from arcwise.data.loader import LoadedBatch, batches
 from arcwise.data.manifest import Manifest
 from arcwise.data.training_columns import TrainingColumns
 from arcwise.errors import ImageError
 from arcwise.images import Preparation
 from arcwise.training import build
-from arcwise.training.batches import cached_side, crop_size, planned_rows
+from arcwise.training.batches import cached_images, cached_side, crop_size, planned_rows
 from arcwise.training.config import TrainConfig
 from arcwise.training.validation import normalise
 
@@ -75,7 +75,7 @@ def compute_features(
     if views > 1:
         side = cached_side(config)
         prepared = replace(preparation, height=side, width=side)
-    source = CachedImages(images, images.labels, prepared, int(config.data.cache_gb * 1e9))
+    source = cached_images(config, images, prepared)
     rows = np.arange(len(images))
     parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
     plan = (part for _ in range(views) for part in parts)

@@ -30,7 +30,11 @@ from arcwise.training.losses import CentresConfig
 from arcwise.training.run import Run
 from arcwise.training.run_logger import OnBest, Report, RunLogger
 from arcwise.training.schedule import margin_scale, rate, remedies
-from arcwise.training.start_centres import keep_centres, start_at_class_means
+from arcwise.training.start_centres import (
+    keep_centres,
+    run_of_kept_centres,
+    start_at_class_means,
+)
 from arcwise.training.step import StepResult, sentence, update
 from arcwise.training.timer import Timer
 from arcwise.training.validation import Validation, normalise
@@ -178,9 +182,8 @@ def _run(
         run = Run(config, images, device)
         run.seen = seen
         return run
-    # A resumed run has its weights in the checkpoint: what it once started from may be gone.
     step, state = checkpoint.load(checkpoints)
-    run = Run(config.replace(encoder={"init": ""}), images, device, state["stage"])
+    run = Run(config, images, device, state["stage"], restored=True)
     run.seen = seen
     run.restore(step, state)
     return run
@@ -276,7 +279,7 @@ def _start_centres(run: Run, preparation: Preparation) -> None:
     head = next(one for one in modules if isinstance(one, CentreHead))
     start_at_class_means(head, run.encoder, config, run.images, preparation)
     if centres.centres_start == "kept":
-        keep_centres(head, run.images.classes, Path(run.whole.encoder.init))
+        keep_centres(head, run.images.classes, run_of_kept_centres(run.whole.encoder.init))
 
 
 def _source(run: Run, preparation: Preparation) -> Iterator[LoadedBatch]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -75,14 +76,24 @@ class Run:
     """
 
     def __init__(
-        self, config: TrainConfig, images: Manifest, device: torch.device, stage: int = 0
+        self,
+        config: TrainConfig,
+        images: Manifest,
+        device: torch.device,
+        stage: int = 0,
+        *,
+        restored: bool = False,
     ) -> None:
         self.whole = config
         self.every_image = images
         self.device = device
         self.stage = stage
         torch.manual_seed(config.run.seed % 2**63)  # all that torch takes; other draws see all
-        self.encoder = build.encoder(config.encoder, device)
+        # A restored run has its weights in a checkpoint: what it once started from may be gone. Of
+        # an imported network, the model folder says how it is run.
+        new = restored and config.encoder.name != "onnx"
+        start = replace(config.encoder, init="") if new else config.encoder
+        self.encoder = build.encoder(start, device)
         self._begin(renew=True)
         self.step = self.begins
         self.best: Validation | None = None

@@ -10,11 +10,11 @@ from typing import Self
 from torch import Tensor, nn
 
 from arcwise import distributed
-from arcwise.data.loader import CachedImages
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
 from arcwise.images import Preparation
 from arcwise.training import build, checkpoint
+from arcwise.training.batches import cached_images
 from arcwise.training.config import TrainConfig
 from arcwise.training.metrics import Metrics
 from arcwise.training.run import Run
@@ -57,8 +57,7 @@ class RunLogger:
         self.pooled: dict[tuple[int, bool], Tensor] = {}
         self.failures: tuple[ImageError, ...] = ()
         if validation is not None and self.writes:
-            memory = int(config.data.cache_gb * 1e9)
-            self.held_out = CachedImages(validation, validation.labels, preparation, memory)
+            self.held_out = cached_images(config, validation, preparation)
 
     def __enter__(self) -> Self:
         self.metrics = (

@@ -12,12 +12,12 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from arcwise.data.digests import identity_digest
-from arcwise.data.loader import CachedImages
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead
 from arcwise.images import Preparation
 from arcwise.training import build, checkpoint
+from arcwise.training.batches import cached_images
 from arcwise.training.config import TrainConfig
 from arcwise.training.feature_cache import compute_features
 from arcwise.training.validation import embed
@@ -57,8 +57,7 @@ def start_at_class_means(
         fit_statistics(embedding_head, pooled[torch.randperm(len(pooled))[:STATISTICS]])
         vectors = torch.cat([embedding_head(part) for part in pooled.split(4096)])
     else:
-        memory = int(config.data.cache_gb * 1e9)
-        source = CachedImages(images, images.labels, preparation, memory)
+        source = cached_images(config, images, preparation)
         embedded, embedded_labels, _ = embed(
             encoder, source, device, build.autocast(config.run, device)
         )
@@ -99,6 +98,25 @@ def class_digests(classes: Sequence[str]) -> list[str]:
     return [identity_digest(identity) for identity in classes]
 
 
+def run_of_kept_centres(init: str) -> Path:
+    """Return the run folder whose class centres are to be kept.
+
+    Args:
+        init: what the encoder starts from.
+
+    Raises:
+        ArcwiseError: it is no run folder on this machine, or has no checkpoint.
+    """
+    folder = Path(init)
+    if not init or not checkpoint.saved(folder / "checkpoints"):
+        raise ArcwiseError(
+            f"objective.centres_start=kept takes the class centres of the run in encoder.init, got "
+            f"{init!r}; expected a run folder with a checkpoint, or objective.centres_start="
+            "class-means"
+        )
+    return folder
+
+
 @torch.no_grad()
 def keep_centres(head: CentreHead, classes: Sequence[str], run_folder: Path) -> int:
     """Move the centres of identities that an earlier run knew to where it left them.
@@ -112,13 +130,8 @@ def keep_centres(head: CentreHead, classes: Sequence[str], run_folder: Path) -> 
         How many identities it knew.
 
     Raises:
-        ArcwiseError: it has no checkpoint, or none with centres of this shape.
+        ArcwiseError: its checkpoint has no centres of this shape.
     """
-    if not checkpoint.saved(run_folder / "checkpoints"):
-        raise ArcwiseError(
-            f"{run_folder}: no run folder with a checkpoint, whose class centres could be kept; "
-            "expected one in encoder.init, or objective.centres_start=class-means"
-        )
     _, state = checkpoint.load(run_folder / "checkpoints")
     before = [
         value

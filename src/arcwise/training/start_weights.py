@@ -19,7 +19,7 @@ from arcwise.bundle.description import DESCRIPTION
 from arcwise.encoders.weights import load_numpy
 from arcwise.errors import ArcwiseError, in_one_line
 
-_COUNTER = "num_batches_tracked"
+_COUNTER, _HEAD = "num_batches_tracked", "head."
 _LFS = b"version https://git-lfs"
 _PREFERRED = ("ema", "average", "encoder", "state_dict", "model", "model_state_dict", "backbone",
               "teacher")  # fmt: skip
@@ -84,6 +84,7 @@ def start(encoder: nn.Module, path: Path) -> WeightsReport:
         part, state = read_weights(path)
         state, assumed = encoders.completed(encoder, encoders.in_our_names(encoder, state))
         prefix, taken = _fitting(encoder, state)
+        taken = _with_whole_head(encoder, taken, {name.removeprefix(prefix) for name in state})
         missing = tuple(name for name in own if name not in taken)
         anew = {}
         if all(_may_start_anew(encoder, name) for name in missing):
@@ -109,7 +110,39 @@ def start(encoder: nn.Module, path: Path) -> WeightsReport:
 
 def _may_start_anew(encoder: nn.Module, name: str) -> bool:
     """Return whether weights may lack it: a counter of batches, or of a head on a backbone."""
-    return name.endswith(_COUNTER) or (hasattr(encoder, "backbone") and name.startswith("head."))
+    return name.endswith(_COUNTER) or (hasattr(encoder, "backbone") and name.startswith(_HEAD))
+
+
+def _with_whole_head(
+    encoder: nn.Module, taken: dict[str, Tensor], names: set[str]
+) -> dict[str, Tensor]:
+    """Return what was taken, without an embedding head of another projection.
+
+    Args:
+        encoder: any; only one with a backbone has such a head.
+        taken: tensors by our names.
+        names: of all tensors of the file, without their prefix.
+
+    Raises:
+        ArcwiseError: the head is of the same projection, with other dimensions.
+    """
+    if not hasattr(encoder, "backbone"):
+        return taken
+    own = encoder.state_dict()
+    needed, there = (
+        {name for name in every if name.startswith(_HEAD) and not name.endswith(_COUNTER)}
+        for every in (own, names)
+    )
+    if needed != there:
+        return {name: one for name, one in taken.items() if not name.startswith(_HEAD)}
+    for name, one in taken.items():
+        if name.startswith(_HEAD) and one.shape != own[name].shape:
+            raise ArcwiseError(
+                f"its embedding head has other dimensions ({name} {tuple(one.shape)} instead of "
+                f"{tuple(own[name].shape)}): give the --dim and --encoder.pooling that it was "
+                "trained with, or another --encoder.projection for a new head"
+            )
+    return taken
 
 
 def _first(names: Sequence[str]) -> str:
@@ -212,6 +245,7 @@ def _fitting(encoder: nn.Module, state: dict[str, Tensor]) -> tuple[str, dict[st
     taken = {name: state[prefix + name] for name in own if prefix + name in state}
     rooms = {name.partition(".")[0] for name in own}
     more = [name for name in state if name.startswith(prefix) and name[len(prefix) :] not in own]
+    rooms -= {_HEAD[:-1]} if hasattr(encoder, "backbone") else set()
     more = [name for name in more if name[len(prefix) :].partition(".")[0] in rooms]
     if more:
         raise ArcwiseError(

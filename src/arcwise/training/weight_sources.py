@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from arcwise.bundle.description import DESCRIPTION, read_description
@@ -37,12 +38,14 @@ class WeightSource:
         description: where they are from, with their version where that can be known.
         licence: under which they may be used, as far as their origin says; else empty.
         preparation: of the images that they were trained on; None where the origin does not say.
+        alignment: the template that faces are turned onto for them; None for none.
     """
 
     path: Path | None
     description: str
     licence: str = ""
     preparation: Preparation | None = None
+    alignment: Literal["five-point", "dlib"] | None = None
 
 
 @dataclass(frozen=True)
@@ -121,11 +124,17 @@ def resolve(source: str, encoder_name: str) -> WeightSource:
             "https://…"
         )
     path = Path(source)
-    described = next((one for one in (path, path / "model") if (one / DESCRIPTION).is_file()), None)
+    described = model_folder(path)
     if described is None:
         return WeightSource(path, source)
     about = read_description(described)
-    return WeightSource(path, source, about["licence"], Preparation.from_dict(about["preparation"]))
+    preparation = Preparation.from_dict(about["preparation"])
+    return WeightSource(path, source, about["licence"], preparation, about["alignment"])
+
+
+def model_folder(path: Path) -> Path | None:
+    """Return the path where it is a model folder, the model of a run folder, or None."""
+    return next((one for one in (path, path / "model") if (one / DESCRIPTION).is_file()), None)
 
 
 def installed(encoder_name: str) -> WeightPackage | None:

@@ -38,6 +38,8 @@ class Enrolled:
         repeated: images that were enrolled before.
         trained_images: how many of the data set's images the model was trained on; None if it
             does not say.
+        not_turned: how many images of a model with alignment have no landmarks, and not the size
+            of a crop.
     """
 
     templates: int
@@ -49,6 +51,7 @@ class Enrolled:
     had_templates: int = 0
     repeated: int = 0
     trained_images: int | None = None
+    not_turned: int = 0
 
 
 def enrol(
@@ -111,6 +114,7 @@ def enrol(
             replaced=receipt.replaced,
             total=len(store),
             failures=tuple(embedded.failures),
+            not_turned=embedded.not_turned,
             ignored=manifest.ignored,
             had_templates=len(enrolled_as),
             repeated=int(repeated[embedded.rows].sum()),

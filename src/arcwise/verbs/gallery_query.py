@@ -132,7 +132,8 @@ def verification_threshold(model: Model, far: float | None) -> Threshold | None:
     for threshold in thresholds:
         if abs(threshold.far - far) <= 1e-9 * far:
             return threshold
-    rates = ", ".join(f"{t.far:g}" for t in thresholds) or "none: arcwise calibrate measures them"
+    rates = ", ".join(f"{t.far:g}" for t in thresholds)
+    rates = rates or f"none; measure them: arcwise calibrate {model.path} DATA"
     raise ArcwiseError(f"{model.path}: no threshold for FAR {far:g}; the model has {rates}")
 
 

@@ -73,6 +73,8 @@ def train(
         if start.config.encoder.init and not start.resume and distributed.first():
             note = build.start_note(start.config.encoder)
             manifest = replace(manifest, notes=(*manifest.notes, note))
+        if distributed.first():
+            manifest = replace(manifest, notes=(*start.notes, *manifest.notes))
         return _train(out, start, manifest, recipe, announce, report)
 
 
@@ -105,6 +107,7 @@ def _train(
                 out / name,
                 lora.merge(encoder),
                 preparation,
+                alignment=build.alignment(config.encoder),
                 digests=_digests(parts),
                 licence=licence,
                 trained_images=seen[seen > 0],

@@ -25,12 +25,14 @@ class Verified:
         similarity: largest cosine to the identity's templates.
         templates: how many it has.
         threshold: what decided.
+        not_turned: whether the model takes faces turned by landmarks, and the image is none.
     """
 
     accepted: bool
     similarity: float
     templates: int
     threshold: Threshold
+    not_turned: bool = False
 
 
 def verify(
@@ -62,11 +64,13 @@ def verify(
     threshold = verification_threshold(loaded, far)
     if threshold is None:
         raise ArcwiseError(
-            f"{loaded.path}: the model has no thresholds, so nothing can be accepted; arcwise "
-            "calibrate measures them"
+            f"{loaded.path}: the model has no thresholds, so nothing can be accepted; measure "
+            f"them: arcwise calibrate {loaded.path} DATA"
         )
-    (vector,) = embed_query_images(loaded, images).vectors
+    embedded = embed_query_images(loaded, images)
+    (vector,) = embedded.vectors
     with open_gallery(gallery, mode="r", model=loaded) as store:
         result = store.verify(identity, vector)
     accepted = result.similarity >= threshold.threshold
-    return Verified(accepted, result.similarity, result.templates, threshold)
+    not_turned = embedded.not_turned > 0
+    return Verified(accepted, result.similarity, result.templates, threshold, not_turned)
