@@ -73,20 +73,17 @@ class EmbeddingHead(nn.Module):
 class FixedOrthogonal(nn.Module):
     """A linear map that is not trained: it loses no direction in which new identities may differ.
 
+    With D <= F the rows are orthonormal; with D >= F the columns are, and angles stay as they are.
+
     Args:
         width: F, what it takes.
-        dim: D <= F, what it gives.
+        dim: D, what it gives.
     """
 
     matrix: Tensor
 
     def __init__(self, width: int, dim: int) -> None:
         super().__init__()
-        if dim > width:
-            raise ArcwiseError(
-                f"an orthogonal projection from {width} features has at most as many dimensions, "
-                f"got dim={dim}: give dim <= {width}, or another projection"
-            )
         matrix = torch.empty(dim, width)
         if not matrix.is_meta:  # a meta tensor has only a shape
             nn.init.orthogonal_(matrix)

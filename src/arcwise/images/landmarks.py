@@ -18,8 +18,8 @@ Template = Literal["five-point", "dlib"]
 _LEAST_SCALE = 0.5  # bilinear interpolation passes over pixels where it shrinks further
 
 # Eyes, nose tip and mouth corners of dlib's mean face (image_transforms/interpolation.h,
-# `get_face_chip_details`), whose width and height are about 1. Half of 60 people preferred a margin
-# of 0.2 to dlib's own 0.25: its landmarks are not quite those of other detectors.
+# `get_face_chip_details`), whose width and height are about 1. The margin is 0.2 and
+# not dlib's own 0.25, as the landmarks of other detectors are not quite those of dlib.
 _DLIB_FACE = np.array(
     [
         (0.2281715, 0.2240780),
