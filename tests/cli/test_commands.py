@@ -97,7 +97,7 @@ def test_enrolling_for_a_program(place: Path, capsys: pytest.CaptureFixture[str]
         "had_templates": 0,
         "repeated": 0,
         "trained_images": 0,
-        "not_turned": 0,
+        "notes": [],
     }
     assert [one["image"] for one in said["failures"]] == ["broken.jpg"]
     assert main(["enrol", "g", "photos.csv", "--json", *COLUMNS]) == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.positionals import Data, GalleryName
-from arcwise.cli.screen import NOT_TURNED, counted, left_out, progress
+from arcwise.cli.screen import counted, left_out, progress
 from arcwise.verbs.enrol import Enrolled, enrol
 
 
@@ -52,11 +52,8 @@ def command(
 def _show(gallery: str, result: Enrolled) -> None:
     left_out("images could not be read and are not enrolled", result.failures)
     left_out("files are not images", result.ignored)
-    if result.not_turned:
-        print(
-            f"warning: {counted(result.not_turned, 'image')} without landmarks, and not of the "
-            f"size of a crop, taken whole: {NOT_TURNED}"
-        )
+    for note in result.notes:
+        print(f"warning: {note}")
     if result.trained_images:
         print(f"{result.trained_images:,} of these images were trained on")
     before, replaced = "", ""

@@ -26,13 +26,6 @@ FEW = 10
 """Identities under which thresholds are not worth much."""
 
 
-NOT_TURNED = (
-    "the model takes faces turned onto a template; arcwise data align cuts them, or a table brings "
-    "a column landmarks"
-)
-"""What to do where a model with alignment gets photographs."""
-
-
 class RateColumn(ProgressColumn):
     """Speed, in units a second."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from arcwise.cli.as_json import print_json
 from arcwise.cli.positionals import GalleryName, IdentityName, ImageFile
-from arcwise.cli.screen import NOT_TURNED, counted
+from arcwise.cli.screen import counted
 from arcwise.verbs.verify import verify
 
 
@@ -39,6 +39,6 @@ def command(
         images = counted(result.templates, "image")
         print(f"{verdict}: similarity {result.similarity:.4f} to {identity} ({images})")
         print(f"decided at {result.threshold}")
-        if result.not_turned:
-            print(f"warning: the image has no landmarks and is taken whole: {NOT_TURNED}")
+        for note in result.notes:
+            print(f"warning: {note}")
     return 0 if result.accepted else 1

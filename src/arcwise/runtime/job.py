@@ -39,6 +39,17 @@ class Embedded:
     reused: int = 0
     not_turned: int = 0
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user has to know of these images, in sentences."""
+        if not self.not_turned:
+            return ()
+        return (
+            f"{self.not_turned:,} of {len(self.rows):,} images are taken whole, as they have no "
+            "landmarks and not the size of a crop; the model takes faces turned onto a template: "
+            "arcwise data align cuts them, or a table brings a column landmarks",
+        )
+
     def __str__(self) -> str:
         text = f"{len(self.rows)} images embedded"
         return f"{text}, {len(self.failures)} could not be read" if self.failures else text

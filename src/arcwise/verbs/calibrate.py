@@ -166,7 +166,7 @@ def calibrate(
         probability=score_map,
         reliability=reliability,
         trained_images=unseen.trained_images,
-        notes=unseen.notes,
+        notes=(*unseen.notes, *embedded.notes),
         replaced=before.measured_on if had_some and not same_identities else "",
     )
 

@@ -189,7 +189,7 @@ def calibrate_gallery(
         failures=tuple(embedded.failures),
         ignored=manifest.ignored,
         trained_images=unseen.trained_images,
-        notes=(*notes, *unseen.notes),
+        notes=(*notes, *unseen.notes, *embedded.notes),
     )
 
 

@@ -93,7 +93,7 @@ class Embeddings(NamedTuple):
         rows: (M,) int64, the manifest's row of each vector.
         failures: why the other rows have none.
         reused: how many vectors were in a cache.
-        notes: on the caches, a line each.
+        notes: on the caches and the images, a line each.
     """
 
     vectors: list[np.ndarray]
@@ -134,7 +134,7 @@ def embeddings_of(
 
         one, cache_notes = _embedded(source, manifest, cached, report)
         embedded.append(one)
-        notes += cache_notes
+        notes += [*cache_notes, *one.notes]
     rows = reduce(np.intersect1d, [one.rows for one in embedded])
     failures = {failure.name: failure for one in embedded for failure in one.failures}
     return Embeddings(

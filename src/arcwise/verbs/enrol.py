@@ -38,8 +38,7 @@ class Enrolled:
         repeated: images that were enrolled before.
         trained_images: how many of the data set's images the model was trained on; None if it
             does not say.
-        not_turned: how many images of a model with alignment have no landmarks, and not the size
-            of a crop.
+        notes: what the user has to know of the images.
     """
 
     templates: int
@@ -51,7 +50,7 @@ class Enrolled:
     had_templates: int = 0
     repeated: int = 0
     trained_images: int | None = None
-    not_turned: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def enrol(
@@ -114,7 +113,7 @@ def enrol(
             replaced=receipt.replaced,
             total=len(store),
             failures=tuple(embedded.failures),
-            not_turned=embedded.not_turned,
+            notes=embedded.notes,
             ignored=manifest.ignored,
             had_templates=len(enrolled_as),
             repeated=int(repeated[embedded.rows].sum()),

@@ -122,7 +122,7 @@ def search(
         failures=tuple(embedded.failures),
         queries=tuple(in_order(embedded, answers)),
         ignored=queries.ignored,
-        notes=queries.notes,
+        notes=(*queries.notes, *embedded.notes),
         licence=loaded.licence,
     )
 

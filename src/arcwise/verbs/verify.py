@@ -25,14 +25,14 @@ class Verified:
         similarity: largest cosine to the identity's templates.
         templates: how many it has.
         threshold: what decided.
-        not_turned: whether the model takes faces turned by landmarks, and the image is none.
+        notes: what the user has to know of the image.
     """
 
     accepted: bool
     similarity: float
     templates: int
     threshold: Threshold
-    not_turned: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def verify(
@@ -72,5 +72,4 @@ def verify(
     with open_gallery(gallery, mode="r", model=loaded) as store:
         result = store.verify(identity, vector)
     accepted = result.similarity >= threshold.threshold
-    not_turned = embedded.not_turned > 0
-    return Verified(accepted, result.similarity, result.templates, threshold, not_turned)
+    return Verified(accepted, result.similarity, result.templates, threshold, embedded.notes)
