@@ -111,7 +111,7 @@ def test_without_thresholds(place: Path, capsys: pytest.CaptureFixture[str]) -> 
     run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
     out = run(capsys, "search", "g", "0 图.jpg")
     assert out.startswith("0 图.jpg\n")
-    assert "no decision, nothing can be promised: the model has no thresholds" in out
+    assert "nothing is decided, as the model has no thresholds" in out
 
 
 def test_calibrate(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -106,13 +106,16 @@ def show(result: ModelCalibration) -> None:
         "on a search answers, and how many images of enrolled identities it then finds"
     )
     if max((one.templates or 1 for one in result.search_thresholds), default=1) > 1:
-        print("identities with fewer images than templates were searched with, never enrolled")
+        print(
+            "identities with fewer images than a row has templates are not enrolled there; their "
+            "images are those of nobody enrolled"
+        )
     if result.probability is not None and result.reliability is not None:
         _show_map(result.probability, result.reliability)
     history = ""
     if result.replaced:
         history = f"; those measured on {result.replaced} are in its history"
-    print(f"written into {result.model}: what it decides by from now on{history}")
+    print(f"written into {result.model}, which decides by these thresholds from now on{history}")
 
 
 def show_gallery(result: MeasuredGallery) -> None:

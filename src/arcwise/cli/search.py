@@ -82,8 +82,8 @@ def explained(result: SearchResult) -> list[str]:
     enrolled = f"{counted(size.identities, 'identity')} with {counted(size.templates, 'template')}"
     if point is None:
         return [
-            "no decision, nothing can be promised: the model has no thresholds; arcwise calibrate "
-            "measures them"
+            "nothing is decided, as the model has no thresholds; measure them: arcwise calibrate "
+            "MODEL DATA"
         ]
     lines = [f"answered at similarity >= {point.threshold:.4f}: {point}"]
     basis = point.basis

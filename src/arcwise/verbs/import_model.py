@@ -73,7 +73,14 @@ def import_model(
             not one that embeds images.
     """
     source, out = Path(source), Path(out)
-    _check(source, out, licence, encoder, output)
+    _check(source, out, encoder, output)
+    if not licence.strip():
+        unprepared = preparation is None and "mean" not in changes
+        also = "; say too how images are prepared: --preparation, or --mean and --std"
+        raise ArcwiseError(
+            f"{source}: under which licence may it be used? Say --licence in the words of those "
+            f"who published it ('Apache-2.0', 'research only'), or 'unknown'{also * unprepared}"
+        )
     stated = stated_preparation(preparation, changes, alignment)
     photos = None if images is None else open_manifest(images, identities=False)
     if encoder:
@@ -84,7 +91,13 @@ def import_model(
         network = onnx_network(source, stated, output)
     facts, warnings = _examined(network.engine, network.preparation)
     if photos is not None:
-        warnings += preparation_doubts(network.engine, network.preparation, photos)
+        doubts = preparation_doubts(network.engine, network.preparation, photos)
+        warnings += doubts
+        if not doubts:
+            facts.append(
+                f"tried on images of {photos.name}: no other scale fits clearly better, nor do the "
+                "colours in the other order (which many networks hardly see)"
+            )
     bundle = network.write(
         out,
         alignment=stated.alignment,
@@ -100,18 +113,13 @@ def check_place(out: Path) -> None:
         raise ArcwiseError(f"{out} exists; name another place with --out, or remove it first")
 
 
-def _check(source: Path, out: Path, licence: str, encoder: str, output: str) -> None:
+def _check(source: Path, out: Path, encoder: str, output: str) -> None:
     """Refuse what needs no look into the file."""
     if not source.exists():
         raise ArcwiseError(f"{source}: no such file; give an .onnx, .safetensors or .pth file")
     if source.is_dir():
         raise ArcwiseError(
             f"{source}: a folder; give the file of a network (a model folder needs no import)"
-        )
-    if not licence.strip():
-        raise ArcwiseError(
-            f"{source}: under which licence may it be used? Say --licence in the words of those "
-            "who published it ('Apache-2.0', 'research only'), or 'unknown'"
         )
     check_place(out)
     is_onnx = source.suffix.lower() == ".onnx"

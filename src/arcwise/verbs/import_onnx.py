@@ -136,10 +136,12 @@ def _embedding_output(session: OnnxSession, source: Path) -> str:
     ]
     if len(fits) == 1:
         return fits[0]
-    listed = ", ".join(f"{name} {shape}" for name, shape in session.outputs.items())
+    names = fits or list(session.outputs)
+    listed = ", ".join(f"{name} {session.outputs[name]}" for name in names[:6])
+    of_them = "" if fits else " and none of the shape (N, D) that an embedding has: a detector?"
     raise ArcwiseError(
-        f"{source}: has {len(session.outputs)} outputs ({listed:.300}); say which is the "
-        "embedding (N, D), --output NAME"
+        f"{source}: has {len(session.outputs)} outputs{of_them}; say which is the embedding, "
+        f"--output NAME ({listed}{', …' if len(names) > 6 else ''})"
     )
 
 

@@ -37,7 +37,7 @@ SCALES = {
     "0 to 1 (--mean 0 --std 255)": ((0.0,) * 3, (255.0,) * 3),
     "0 to 255 (--mean 0 --std 1)": ((0.0,) * 3, (1.0,) * 3),
     "-1 to 1 (--mean 127.5 --std 127.5)": ((127.5,) * 3, (127.5,) * 3),
-    "ImageNet's (--preparation imagenet)": (
+    "ImageNet's (--mean 123.675 116.28 103.53 --std 58.395 57.12 57.375)": (
         NAMED["imagenet"].preparation.mean,
         NAMED["imagenet"].preparation.std,
     ),
@@ -75,9 +75,9 @@ def preparation_doubts(engine: Engine, preparation: Preparation, photos: Manifes
     colours = fit(replace(preparation, colour=swapped))
     if colours > clearly:
         warnings.append(
-            f"the order of the colours looks wrong: with --colour {swapped} your images and their "
-            f"changed copies lie {colours:.1f} deviations apart from others, with "
-            f"{preparation.colour} {stated:.1f}"
+            f"the order of the colours looks wrong: with --colour {swapped} an image and its "
+            f"changed copies stand out from your other images by {colours:.1f} standard "
+            f"deviations, with {preparation.colour} by {stated:.1f}; import it again"
         )
     scales = {
         words: fit(replace(preparation, mean=mean, std=std))
@@ -87,8 +87,9 @@ def preparation_doubts(engine: Engine, preparation: Preparation, photos: Manifes
     best = max(scales, key=lambda words: scales[words])
     if scales[best] > clearly:
         warnings.append(
-            f"the scale looks wrong: with {best} your images and their changed copies lie "
-            f"{scales[best]:.1f} deviations apart from others, with yours {stated:.1f}"
+            f"the scale looks wrong: with {best} an image and its changed copies stand out from "
+            f"your other images by {scales[best]:.1f} standard deviations, with the stated one by "
+            f"{stated:.1f}; import it again"
         )
     return warnings
 

@@ -59,7 +59,7 @@ def verify(
     """
     images = query_images([image])
     if len(images) != 1:
-        raise ArcwiseError(f"{image}: got {len(images)} images; verify takes one")
+        raise ArcwiseError(f"{image}: got {len(images)} images; verify takes one: name its file")
     loaded = gallery_model(gallery, model)
     threshold = verification_threshold(loaded, far)
     if threshold is None:
