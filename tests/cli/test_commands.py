@@ -124,7 +124,7 @@ def test_calibrate(place: Path, products: Path, capsys: pytest.CaptureFixture[st
     assert re.search(rf"│ 3 +│ 5 +│ {cell} │ not resolved │", out)
     assert re.search(r"P\(same\) = .* at a prior of 0\.5, off by .*% on other identities", out)
     assert re.search(r"│ \d.*% +│ \d.*% +│ \d.*% – \d.*% │", out)
-    assert out.splitlines()[-1].startswith("written into model: ")
+    assert out.splitlines()[-1].startswith("written into model, which decides by these")
 
     run(capsys, "enrol", "g", "photos.csv", "--model", "model", *COLUMNS)
     out = run(capsys, "search", "g", "0 图.jpg")
