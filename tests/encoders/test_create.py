@@ -125,7 +125,7 @@ def test_weights_of_another_encoder_are_refused() -> None:
             },
         )
     state["head.weight"] = state.pop("projection")
-    with pytest.raises(ArcwiseError, match=r"1 keys missing \(projection\); 1 unknown keys"):
+    with pytest.raises(ArcwiseError, match=r"1 missing \(projection\); 1 too many"):
         load_numpy(encoders.create("small", dim=8), state)
 
 

@@ -123,7 +123,7 @@ def test_published_weights(name: str, tmp_path: Path) -> None:
     assert model.embed_pixels(pixels) == pytest.approx(expected, abs=1e-5)
     del state[next(iter(state))]
     torch.save(state, tmp_path / "w.pth")
-    with pytest.raises(ArcwiseError, match="1 keys missing"):
+    with pytest.raises(ArcwiseError, match="1 missing"):
         import_model(tmp_path / "w.pth", tmp_path / "x", encoder=name, height=32, width=32, **HOW)
 
 
@@ -193,7 +193,7 @@ class TestRefused:
     def test_code_is_not_run(self, tmp_path: Path) -> None:
         (tmp_path / "w.pth").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
         how = {"encoder": "small", "height": 32, "width": 32}
-        self.refused(tmp_path, "no weights in it", tmp_path / "w.pth", **how)
+        self.refused(tmp_path, "its code is not run", tmp_path / "w.pth", **how)
 
     def test_networks_that_do_not_embed(self, tmp_path: Path) -> None:
         nan = network(tmp_path / "nan.onnx", weight=float("nan"))

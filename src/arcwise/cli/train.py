@@ -121,7 +121,7 @@ def training_progress(
         task = bar.add_task("training", total=None, state="")
         log = Log()
 
-        def announce(parts: Parts, config: TrainConfig) -> None:
+        def announce(parts: Parts, config: TrainConfig, start: tuple[str, ...]) -> None:
             bar.update(task, total=config.run.steps)
             log.config = config
             for line in first:
@@ -142,6 +142,8 @@ def training_progress(
                     f"held out: {len(parts.validation.classes)} identities choose the checkpoint, "
                     f"{len(parts.calibration.classes)} set the thresholds"
                 )
+            for line in start:
+                bar.console.print(line, soft_wrap=True, highlight=False, markup=False)
             notes = (*crop_notes(config), *landmark_notes(config, parts.train))
             for note in (*notes, *parts.train.notes):
                 bar.console.print(f"warning: {note}", soft_wrap=True, highlight=False)

@@ -39,20 +39,26 @@ def load_numpy(encoder: nn.Module, state: Mapping[str, np.ndarray]) -> None:
     problems = [
         f"{len(keys)} {what} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})"
         for what, keys in (
-            ("keys missing", missing),
-            ("unknown keys", extra),
+            ("missing", missing),
+            ("too many", extra),
             ("of another shape", sorted(shapes)),
         )
         if keys
     ]
     if problems:
         raise ArcwiseError(
-            f"these weights are not of this {type(encoder).__name__}, of whose {len(own)} tensors "
-            f"{len(own) - len(missing) - len(shapes)} fit: {'; '.join(problems)}. "
-            "Create the encoder with the name, dim and size it was trained with",
+            f"these weights do not fit {encoder_name(encoder)}, of whose {len(own)} tensors "
+            f"{len(own) - len(missing) - len(shapes)} fit: {'; '.join(problems)}. Expected whole "
+            "weights of an encoder of this name, dim and size",
         )
     copies = {key: torch.from_numpy(np.array(state[key])) for key in own}
     encoder.load_state_dict(copies, assign=any(value.is_meta for value in own.values()))
+
+
+def encoder_name(encoder: nn.Module) -> str:
+    """Return the name that `create` takes for an encoder; of others, that of the class."""
+    spec = getattr(encoder, "spec", None)
+    return spec.name if isinstance(spec, EncoderSpec) else type(encoder).__name__
 
 
 def rebuild(architecture: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> nn.Module:

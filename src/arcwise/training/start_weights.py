@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from arcwise import encoders
 from arcwise.bundle import read_bundle
 from arcwise.bundle.description import DESCRIPTION
-from arcwise.encoders.weights import load_numpy
+from arcwise.encoders.weights import encoder_name, load_numpy
 from arcwise.errors import ArcwiseError, in_one_line
 
 _COUNTER, _HEAD = "num_batches_tracked", "head."
@@ -54,11 +54,13 @@ class WeightsReport:
     assumed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        said = f"{self.path}: {self.matched} tensors taken"
+        said = f"{self.path}: {self.matched} tensor{'s' * (self.matched != 1)} taken"
         said += f" of {self.part!r}" if self.part else ""
         said += f", their names without {self.prefix!r}" if self.prefix else ""
         said += "".join(f"; {one}" for one in self.assumed)
-        if self.missing:
+        if self.missing and all(name.startswith(_HEAD) for name in self.missing):
+            said += "; the embedding head is new"
+        elif self.missing:
             said += f"; {len(self.missing)} not in it start anew ({_first(self.missing)})"
         if self.left_over:
             said += f"; {len(self.left_over)} others left out ({_first(self.left_over)})"
@@ -180,7 +182,7 @@ def read_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
             warnings.simplefilter("ignore")  # of what a pickle is like; an error follows
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise ArcwiseError(f"no weights in it, or code, which is not run; {_EXPECTED}") from None
+        raise ArcwiseError(f"not a plain state dict: its code is not run; {_EXPECTED}") from None
     except Exception as problem:  # damaged files raise whatever their parser raises
         said = in_one_line(problem, 100)
         raise ArcwiseError(
@@ -237,7 +239,7 @@ def _fitting(encoder: nn.Module, state: dict[str, Tensor]) -> tuple[str, dict[st
                 counts[prefix] = counts.get(prefix, 0) + 1
     if not counts:
         raise ArcwiseError(
-            f"no weights in it of this {type(encoder).__name__}: none of its {len(state)} tensors "
+            f"no weights in it of {encoder_name(encoder)}: none of its {len(state)} tensors "
             f"({', '.join(list(state)[:2])}) has a name that fits; {_EXPECTED}, of the same "
             "--encoder"
         )
@@ -249,7 +251,7 @@ def _fitting(encoder: nn.Module, state: dict[str, Tensor]) -> tuple[str, dict[st
     more = [name for name in more if name[len(prefix) :].partition(".")[0] in rooms]
     if more:
         raise ArcwiseError(
-            f"has {len(more)} tensors more than this {type(encoder).__name__} ({more[0]} the "
-            "first), so it is of a larger one; give weights of the same --encoder"
+            f"has tensors that {encoder_name(encoder)} has not ({_first(more)}), so it is of "
+            "another network; give weights of the same --encoder"
         )
     return prefix, taken

@@ -30,8 +30,9 @@ from arcwise.verbs import run_folder
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.run_folder import LAST, MODEL, Parts, Resume, TrainResult
 
-Announce = Callable[[Parts, TrainConfig], None]
-"""Called with the parts of the data and the resolved config before the first step."""
+Announce = Callable[[Parts, TrainConfig, tuple[str, ...]], None]
+"""Called before the first step, with the parts of the data, the resolved config, and sentences on
+the start: what is taken from its weights, and what the network does not take of the config."""
 
 
 def train(
@@ -41,7 +42,7 @@ def train(
     *,
     resume: Resume = False,
     recipe: str = "",
-    announce: Announce = lambda parts, config: None,
+    announce: Announce = lambda parts, config, start: None,
     report: Report = lambda step, values: None,
 ) -> TrainResult:
     """Train on a data set and write a run folder.
@@ -56,7 +57,7 @@ def train(
         resume: go on from the latest checkpoint, or from the start where the run was stopped before
             its first; with "auto" begin where there is no run.
         recipe: the name of what the config was made from, for config.json.
-        announce: called with the parts and the resolved config before the first step.
+        announce: called before the first step.
         report: called with the step and the values after every logged step, epoch and validation,
             and first, as "resumed", where a run goes on.
 
@@ -72,9 +73,7 @@ def train(
         start = run_folder.start(out, config, manifest, resume)
         if start.config.encoder.init and not start.resume and distributed.first():
             note = build.start_note(start.config.encoder)
-            manifest = replace(manifest, notes=(*manifest.notes, note))
-        if distributed.first():
-            manifest = replace(manifest, notes=(*start.notes, *manifest.notes))
+            start = replace(start, notes=(*start.notes, note))
         return _train(out, start, manifest, recipe, announce, report)
 
 
@@ -90,7 +89,7 @@ def _train(
     config = start.config
     parts = divided(manifest, config)
     if distributed.first():
-        announce(parts, config)
+        announce(parts, config, start.notes)
     preparation = build.preparation(config.encoder)
     seen = np.zeros(len(parts.train), np.int64)
     licence = _licence(config, out)
