@@ -29,26 +29,15 @@ class Embedded:
         rows: (M,) int64, the manifest's row of each vector, ascending; rows that failed are absent.
         failures: why, one for each row that is absent, in the order of the rows.
         reused: how many of the vectors were in the cache.
-        not_turned: how many images of a model with alignment have no landmarks, and not the size of
-            a crop; images in the cache are not counted.
+        notes: what the user has to know of the images, in sentences. Those in the cache do not
+            count.
     """
 
     vectors: Floats
     rows: NDArray[np.int64]
     failures: list[ImageError]
     reused: int = 0
-    not_turned: int = 0
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the user has to know of these images, in sentences."""
-        if not self.not_turned:
-            return ()
-        return (
-            f"{self.not_turned:,} of {len(self.rows):,} images are taken whole, as they have no "
-            "landmarks and not the size of a crop; the model takes faces turned onto a template: "
-            "arcwise data align cuts them, or a table brings a column landmarks",
-        )
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         text = f"{len(self.rows)} images embedded"
@@ -133,8 +122,20 @@ def embed_manifest(
             f"none of the {len(failures)} images of {manifest.name} could be read ({listed}"
             f"{'; …' if len(failures) > 3 else ''}){': check the paths it holds' * absent}"
         )
-    count = int(not_turned.sum()) if model.aligns else 0
-    return Embedded(vectors[rows] if failures else vectors, rows, failures, reused, count)
+    notes = _taken_whole(model, int(not_turned.sum()), len(rows))
+    return Embedded(vectors[rows] if failures else vectors, rows, failures, reused, notes)
+
+
+def _taken_whole(model: Model, count: int, images: int) -> tuple[str, ...]:
+    """Return a note on images that a model of turned faces could not turn; empty without any."""
+    if model.bundle is None or model.bundle.alignment is None or not count:
+        return ()
+    return (
+        f"{count:,} of {images:,} images are taken whole, and their embeddings mean little: the "
+        "model takes faces turned onto a template, and they have no landmarks and not the size of "
+        "a crop. Cut them: arcwise data align DATA CROPS --detector yunet.onnx --template "
+        f"{model.bundle.alignment} --size {model.preparation.height}",
+    )
 
 
 def _computed(
