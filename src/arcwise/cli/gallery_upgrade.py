@@ -112,9 +112,12 @@ def show(result: UpgradedGallery) -> None:
         print(f"searches decide by a threshold {own}, {result.point.threshold:.4f}:")
         print(f"  {result.point}")
     if result.comparison is not None:
-        show_comparison(result.comparison)
         if result.calibration is not None:
-            print("the new threshold was set with these strangers: expect the rate it was set for")
+            print(
+                "the new threshold was set with these images, to answer others at its rate; the "
+                "old one answers at a rate of its own, so decisions on others change by design"
+            )
+        show_comparison(result.comparison)
 
 
 def show_comparison(result: GalleryComparison) -> None:
@@ -125,6 +128,8 @@ def show_comparison(result: GalleryComparison) -> None:
         f"{counted(result.strangers, 'image')} of "
         f"{counted(result.stranger_identities, 'stranger')}"
     )
+    if not result.images:
+        print("warning: no image is of an enrolled identity, so what is found is not measured")
     if result.enrolled:
         print(f"{counted(result.enrolled, 'image')} left out because they are enrolled")
     if result.left_out:
