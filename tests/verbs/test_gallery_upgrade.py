@@ -17,8 +17,10 @@ import pytest
 from arcwise import runtime
 from arcwise.bundle import add_thresholds
 from arcwise.data.manifest import Manifest
+from arcwise.encoders import create
 from arcwise.errors import ArcwiseError, GalleryError
 from arcwise.gallery import open_gallery
+from arcwise.images import Preparation
 from arcwise.runtime import EmbeddingCache, Model
 from arcwise.verbs import gallery_comparison
 from arcwise.verbs import gallery_upgrade as module
@@ -149,6 +151,14 @@ def test_landmarks_are_enrolled(shop: Shop, tmp_path: Path) -> None:
     enrol(tmp_path / "faces.gallery", manifest, model=shop.model)
     with open_gallery(tmp_path / "faces.gallery", mode="r") as store:
         assert store.templates()[0].metadata["landmarks"] == points
+
+
+def test_photographs_for_a_model_of_turned_faces(old: Path, upgraded: Path, tmp_path: Path) -> None:
+    prepared = Preparation(height=32, width=32)
+    network = create("small", dim=8, size=(32, 32)).eval()
+    faces = runtime.save(tmp_path / "faces", network, prepared, alignment="five-point").path
+    result = upgrade_gallery(old, upgraded, model=faces)
+    assert result.notes[0].startswith("6 of 6 images are taken whole")
 
 
 class TestRefused:

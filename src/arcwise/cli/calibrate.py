@@ -107,8 +107,8 @@ def show(result: ModelCalibration) -> None:
     )
     if max((one.templates or 1 for one in result.search_thresholds), default=1) > 1:
         print(
-            "identities with fewer images than a row has templates are not enrolled there; their "
-            "images are those of nobody enrolled"
+            "identities with fewer images than a row has templates are not enrolled there: their "
+            "images count as those of nobody enrolled"
         )
     if result.probability is not None and result.reliability is not None:
         _show_map(result.probability, result.reliability)

@@ -93,11 +93,6 @@ def show(result: UpgradedGallery) -> None:
             f"warning: {counted(len(result.lost_identities), 'identity')} would have no template: "
             f"{names}{f' and {more:,} more' if more > 0 else ''}"
         )
-    if result.unaligned:
-        print(
-            f"warning: {counted(result.unaligned, 'template')} without landmarks: taken as they "
-            "are, though the model aligns"
-        )
     if result.uncalibrated:
         print(f"warning: {result.upgraded} is not calibrated: {result.uncalibrated}")
     if result.calibration is not None:

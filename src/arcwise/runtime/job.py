@@ -75,8 +75,7 @@ def embed_manifest(
     """
     names = manifest.images
     landmarks = manifest.column("landmarks") or [None] * len(names)
-    crop = (model.preparation.height, model.preparation.width)
-    not_turned = np.zeros(len(names), bool)
+    whole = np.zeros(len(names), bool)
 
     def prepared(row: int) -> Floats | _Prepared | ImageError:
         try:
@@ -86,7 +85,7 @@ def embed_manifest(
                 if (cached := cache.get(key)) is not None:
                     return cached
             image = decode(content, names[row])
-            not_turned[row] = landmarks[row] is None and image.shape[:2] != crop
+            whole[row] = model.takes_whole(image, landmarks[row])
             return _Prepared(key, model.prepare(image, landmarks[row]))
         except ImageError as problem:
             return problem
@@ -122,20 +121,8 @@ def embed_manifest(
             f"none of the {len(failures)} images of {manifest.name} could be read ({listed}"
             f"{'; …' if len(failures) > 3 else ''}){': check the paths it holds' * absent}"
         )
-    notes = _taken_whole(model, int(not_turned.sum()), len(rows))
+    notes = model.notes_on_whole(int(whole.sum()), len(rows))
     return Embedded(vectors[rows] if failures else vectors, rows, failures, reused, notes)
-
-
-def _taken_whole(model: Model, count: int, images: int) -> tuple[str, ...]:
-    """Return a note on images that a model of turned faces could not turn; empty without any."""
-    if model.bundle is None or model.bundle.alignment is None or not count:
-        return ()
-    return (
-        f"{count:,} of {images:,} images are taken whole, and their embeddings mean little: the "
-        "model takes faces turned onto a template, and they have no landmarks and not the size of "
-        "a crop. Cut them: arcwise data align DATA CROPS --detector yunet.onnx --template "
-        f"{model.bundle.alignment} --size {model.preparation.height}",
-    )
 
 
 def _computed(

@@ -161,6 +161,27 @@ class Model:
             image = align(image, landmarks, self.preparation.height, onto)
         return self.preparation.pixels(image)
 
+    def takes_whole(self, image: NDArray[np.uint8], landmarks: ArrayLike | None = None) -> bool:
+        """Return whether this is a model of turned faces, and cannot turn this one.
+
+        Args:
+            image: (H, W, 3); one of the size of a crop passes for a crop.
+            landmarks: as `prepare` takes them.
+        """
+        crop = (self.preparation.height, self.preparation.width)
+        return self.aligns and landmarks is None and image.shape[:2] != crop
+
+    def notes_on_whole(self, count: int, images: int) -> tuple[str, ...]:
+        """Return what to say of so many of the images that `takes_whole`; nothing for none."""
+        if self.bundle is None or not count:
+            return ()
+        return (
+            f"{count:,} of {images:,} images are taken whole, and their embeddings mean little: "
+            "the model takes faces turned onto a template, and they have no landmarks and not the "
+            "size of a crop. Cut them: arcwise data align DATA CROPS --detector yunet.onnx "
+            f"--template {self.bundle.alignment} --size {self.preparation.height}",
+        )
+
     def _prepared(self, source: ImageSource, index: int) -> tuple[str, NDArray[np.uint8]]:
         name = fspath(source) if isinstance(source, str | PathLike) else ""
         name = name or f"image {index}"

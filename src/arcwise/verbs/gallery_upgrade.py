@@ -76,8 +76,6 @@ class UpgradedGallery:
         removed: templates that it took out of it, because the old one has them no more.
         missing: templates of the old gallery that are not in the new one.
         lost_identities: identities that have no template in the new gallery.
-        unaligned: templates without landmarks, taken as they are though the model aligns; among
-            those that this run embedded.
         calibration: what was measured against the new gallery; None where it was not asked for.
         uncalibrated: why nothing was, though it was asked for; empty otherwise.
         comparison: what changed on the labelled images; None where there are none, or the old
@@ -95,7 +93,6 @@ class UpgradedGallery:
     removed: int = 0
     missing: tuple[MissingTemplate, ...] = ()
     lost_identities: tuple[str, ...] = ()
-    unaligned: int = 0
     calibration: MeasuredGallery | None = None
     uncalibrated: str = ""
     comparison: GalleryComparison | None = None
@@ -156,7 +153,8 @@ def upgrade_gallery(
                 taken_in = _take_in(old, new, loaded, places, report)
                 sizes = old.size(), new.size()
         calibration = comparison = None
-        uncalibrated, notes = "", ()
+        uncalibrated = ""
+        notes = loaded.notes_on_whole(taken_in.whole, taken_in.embedded)
         if labelled is not None:
             try:
                 calibration = calibrate_gallery(
@@ -172,7 +170,7 @@ def upgrade_gallery(
             try:
                 before = gallery_model(gallery, None)
             except ArcwiseError as problem:
-                notes = (f"what changes cannot be measured: {problem}",)
+                notes = (*notes, f"what changes cannot be measured: {problem}")
             else:
                 comparison = compare_galleries(
                     (gallery, upgraded),
@@ -195,7 +193,6 @@ def upgrade_gallery(
         removed=taken_in.removed,
         missing=tuple(taken_in.missing),
         lost_identities=tuple(sorted(lost)),
-        unaligned=taken_in.unaligned,
         calibration=calibration,
         uncalibrated=uncalibrated,
         comparison=comparison,
@@ -255,7 +252,7 @@ class _TakenIn(NamedTuple):
     embedded: int
     removed: int
     missing: list[MissingTemplate]
-    unaligned: int
+    whole: int
 
 
 def _check_paths(old: str | Path, new: Path) -> None:
@@ -297,7 +294,7 @@ def _take_in(
     old: Gallery, new: Gallery, model: Model, places: EnrolledImages, progress: Progress
 ) -> _TakenIn:
     """Bring the new gallery to what the old one holds, as it is when this ends."""
-    embedded = removed = unaligned = 0
+    embedded = removed = whole = 0
     missing: dict[int, MissingTemplate] = {}
     while True:
         templates = old.templates()
@@ -308,11 +305,11 @@ def _take_in(
         }
         pending = [one for one in templates if one.template not in {*done, *missing}]
         if not pending:
-            return _TakenIn(embedded, removed, list(missing.values()), unaligned)
-        for batch, failed, unturned in _embedded_again(pending, model, places):
+            return _TakenIn(embedded, removed, list(missing.values()), whole)
+        for batch, failed, taken_whole in _embedded_again(pending, model, places):
             new.enrol(batch)
             embedded += len(batch)
-            unaligned += unturned
+            whole += taken_whole
             missing |= {one.template: one for one in failed}
             progress(len(done) + embedded + len(missing), len(templates), "embedding")
 
@@ -340,13 +337,13 @@ class _Prepared(NamedTuple):
     template: EnrolledTemplate
     pixels: np.ndarray
     metadata: dict[str, Any]
-    unaligned: bool
+    whole: bool
 
 
 def _embedded_again(
     templates: Sequence[EnrolledTemplate], model: Model, places: EnrolledImages
 ) -> Iterator[tuple[list[tuple[str, np.ndarray, dict[str, Any]]], list[MissingTemplate], int]]:
-    """Yield batches of what to enrol, the templates that fail, and how many are not aligned."""
+    """Yield batches of what to enrol, the templates that fail, and how many are taken whole."""
 
     def prepared(row: int) -> _Prepared | MissingTemplate:
         one = templates[row]
@@ -355,14 +352,14 @@ def _embedded_again(
         try:
             image_file = places.find(one.metadata)
             pixels = decode(image_file.content, name or "")
+            whole = model.takes_whole(pixels, image_file.landmarks)
             pixels = model.prepare(pixels, image_file.landmarks)
         except ImageError as problem:
             return MissingTemplate(one.template, one.identity, name, problem.reason)
         except ArcwiseError as problem:
             return MissingTemplate(one.template, one.identity, name, str(problem))
         origin = {UPGRADED_FROM: one.template}
-        unaligned = model.aligns and image_file.landmarks is None
-        return _Prepared(one, pixels, {**image_file.metadata, **origin}, unaligned)
+        return _Prepared(one, pixels, {**image_file.metadata, **origin}, whole)
 
     results = each_row(prepared, len(templates), ahead=_BATCH)
     while batch := [result for _, result in zip(range(_BATCH), results, strict=False)]:
@@ -377,4 +374,4 @@ def _embedded_again(
                 (one.template.identity, vector, one.metadata)
                 for one, vector in zip(ready, vectors, strict=True)
             ]
-        yield items, failed, sum(one.unaligned for one in ready)
+        yield items, failed, sum(one.whole for one in ready)
