@@ -43,10 +43,11 @@ def test_a_run_says_which_recipe_it_took_and_why(
 ) -> None:
     path = tmp_path / "run.yaml"
     path.write_text("encoder: {name: small, size: 16, train_crop: 0, dim: 8}\n")
-    words = ["train", str(products), "--config", str(path), "--steps", "1", "--holdout", "0"]
+    words = ["train", str(products), "--config", str(path), "--epochs", "0.01", "--holdout", "0"]
     assert main([*words, "--data.workers", "0", "--out", str(tmp_path / "run")]) == 0
     assert "recipe: products-small, as the run names its encoder\n" in capsys.readouterr().out
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["recipe"] == "products-small"
+    run = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (run["recipe"], run["config"]["run"]["steps"]) == ("products-small", 1)
 
 
 def test_lines_are_few_and_time_is_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

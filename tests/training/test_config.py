@@ -92,6 +92,14 @@ def test_replace_changes_the_named_fields_and_nothing_else():
     assert config == TrainConfig(run=RunConfig(seed=3))
 
 
+def test_epochs_become_steps_and_either_replaces_the_other():
+    config = TrainConfig().replace(run={"epochs": 1.5}, data={"batch": 10})
+    assert config.run.steps == 0
+    assert config.with_steps(101).run == RunConfig(steps=16)
+    assert config.replace(run={"steps": 3}).run == RunConfig(steps=3)
+    assert TrainConfig().with_steps(101) == TrainConfig()
+
+
 def test_a_stage_names_only_what_changes():
     stages = [{"steps": 5}, {"steps": 6, "optim": {"lr": 0.01}, "where": {"domain": ["studio"]}}]
     config = TrainConfig().replace(optim={"momentum": 0.8}, stages=stages)
@@ -149,6 +157,7 @@ def test_an_unknown_field_is_an_error_with_a_suggestion(values, suggestion, tmp_
         ({"precision": "fp16"}, "run.precision='fp16'", "auto, fp32, bf16"),
         ({"device": "gpu"}, "run.device='gpu'", "auto, cpu, cuda"),
         ({"steps": 0}, "run.steps=0", "at least 1"),
+        ({"steps": 3, "epochs": 2}, "run.steps=3", "0 with run.epochs=2"),
         ({"batch": 1}, "data.batch=1", "at least 2"),
         ({"size": 8}, "encoder.size=8", "at least 16"),
         ({"workers": -1}, "data.workers=-1", "at least 0"),

@@ -75,7 +75,9 @@ class Training:
     """How long and how fast."""
 
     steps: int
-    """Updates of the weights."""
+    """Updates of the weights; 0 for as many as --epochs takes."""
+    epochs: float
+    """Passes over the images, in the place of --steps."""
     batch: int
     """Images a step."""
     lr: float
@@ -150,8 +152,9 @@ def _full_name(config: TrainConfig, name: str) -> str:
     """
     names = {
         "encoder": "encoder.name", "dim": "encoder.dim", "size": "encoder.size",
-        "init": "encoder.init", "steps": "run.steps", "batch": "data.batch", "lr": "optim.lr",
-        "seed": "run.seed", "holdout": "data.holdout", "split_seed": "run.split_seed",
+        "init": "encoder.init", "steps": "run.steps", "epochs": "run.epochs",
+        "batch": "data.batch", "lr": "optim.lr", "seed": "run.seed",
+        "holdout": "data.holdout", "split_seed": "run.split_seed",
     }  # fmt: skip
     return names.get(name) or _of_objective(config.objective, name)
 

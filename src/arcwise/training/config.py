@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import Annotated, Any, Literal
@@ -158,8 +159,10 @@ class OptimConfig:
 class RunConfig:
     """How long, on what, and what is written when."""
 
-    steps: AtLeastOne = 2000
-    """Updates of the weights, over all stages."""
+    steps: Annotated[int, Field(ge=0)] = 2000
+    """Updates of the weights, over all stages; 0 for as many as `epochs` takes."""
+    epochs: NotNegative = 0.0
+    """Passes over the images of training; 0 where `steps` is the length of the run."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic inside the encoder; auto takes bf16 where the processor has it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -176,6 +179,17 @@ class RunConfig:
     """Seed of every random choice but the split."""
     split_seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the choice of held-out identities: runs of several seeds share them."""
+
+    def __post_init__(self) -> None:
+        words = f"0 with run.epochs={self.epochs:g}" if self.epochs else "at least 1, or run.epochs"
+        expect(bool(self.steps) != bool(self.epochs), "run.steps", self.steps, words)
+
+    def settled(self, changes: Mapping[str, Any]) -> tuple[RunConfig, Mapping[str, Any]]:
+        """Return this section and its changes, where either of steps and epochs ends the other."""
+        for length, other in (("steps", "epochs"), ("epochs", "steps")):
+            if changes.get(length) and other not in changes:
+                return self, {**changes, other: 0}
+        return self, changes
 
 
 @section()
@@ -310,6 +324,12 @@ class TrainConfig:
         if made and isinstance(run, Mapping) and "steps" not in run:
             changes["run"] = {**run, "steps": sum(one.steps for one in made)}
         return merged(config, changes | {"stages": tuple(made)})
+
+    def with_steps(self, images: int) -> TrainConfig:
+        """Return this config with the steps that its epochs take on so many images."""
+        if not self.run.epochs:
+            return self
+        return self.replace(run={"steps": math.ceil(self.run.epochs * images / self.data.batch)})
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for a file."""

@@ -69,6 +69,8 @@ def train(
     manifest = training_rows(open_manifest(data), config)
     if out.exists() and not out.is_dir():
         raise ArcwiseError(f"{out}: a file; --out is the folder of the run, a new one")
+    if config.run.epochs:
+        config = config.with_steps(len(divided(manifest, config).train))
     with locked(out, "a training") if distributed.first() else nullcontext():
         start = run_folder.start(out, config, manifest, resume)
         if start.config.encoder.init and not start.resume and distributed.first():
