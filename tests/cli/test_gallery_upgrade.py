@@ -65,7 +65,7 @@ def test_missing_images(place: Path, capsys: pytest.CaptureFixture[str]) -> None
     name = sorted(os.listdir("photos"))[1]
     shutil.rmtree(place / "photos" / name)
     out, err = run(capsys, "--swap", status=2)
-    assert "2 templates are missing" in out
+    assert "missing templates, whose images were not found: 2" in out
     assert f"{name}/6.jpg" in out
     assert f"1 identity would have no template: {name}" in out
     assert "--drop-missing" in err

@@ -152,8 +152,8 @@ def show_gallery(result: MeasuredGallery) -> None:
 
 def _about(result: ModelCalibration | MeasuredGallery) -> None:
     """Print what was left out, and what the user has to know about the identities."""
-    left_out("images could not be read and were not measured", result.failures)
-    left_out("files are not images", result.ignored)
+    left_out("images that could not be read and were not measured", result.failures)
+    left_out("files that are not images", result.ignored)
     if result.trained_images is not None:
         print(trained_on(result.trained_images))
     for note in result.notes:

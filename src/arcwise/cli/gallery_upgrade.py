@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from tyro.conf import Positional, arg
 from arcwise.cli.as_json import print_json
 from arcwise.cli.calibrate import show_gallery
 from arcwise.cli.screen import counted, left_out, progress
+from arcwise.cli.stopping import status_of
 from arcwise.evaluation import Difference
 from arcwise.verbs.gallery_comparison import ChangedDecision, GalleryComparison, SearchDecision
 from arcwise.verbs.gallery_upgrade import UpgradedGallery, swap_upgraded, upgrade_gallery
@@ -48,17 +50,22 @@ def command(
             they may be called alike (0, 1, …).
         json: Print one JSON document instead.
     """
-    with progress("embedding") as move:
-        result = upgrade_gallery(
-            old,
-            new,
-            model=model,
-            calibrate=calibrate,
-            images=images,
-            force=force,
-            other_identities=other_identities,
-            progress=move,
-        )
+    try:
+        with progress("embedding") as move:
+            result = upgrade_gallery(
+                old,
+                new,
+                model=model,
+                calibrate=calibrate,
+                images=images,
+                force=force,
+                other_identities=other_identities,
+                measure_incomplete=drop_missing or not swap,
+                progress=move,
+            )
+    except KeyboardInterrupt as stop:
+        print(f"stopped; the same command goes on, with what is in {new}", file=sys.stderr)
+        return status_of(stop)
     if not json:
         show(result)
     kept = swap_upgraded(result, drop_missing=drop_missing) if swap else None
@@ -85,7 +92,7 @@ def show(result: UpgradedGallery) -> None:
         f"{counted(size.identities, 'identity')}, {result.embedded:,} embedded now{gone}; "
         f"{result.gallery} has {result.sizes[0].templates:,} of {result.sizes[0].identities:,}"
     )
-    left_out("templates are missing, whose images were not found", result.missing)
+    left_out("missing templates, whose images were not found", result.missing)
     if result.lost_identities:
         names = ", ".join(result.lost_identities[:5])
         more = len(result.lost_identities) - 5
@@ -144,11 +151,13 @@ def show_comparison(result: GalleryComparison) -> None:
     Console().print(table)
     if None in result.points:
         print("one of the galleries has no threshold, so no decision is compared")
-        left_out("images were closest to the right one, and are not now", _lines(result.worse))
-        left_out("images were not closest to the right one, and are now", _lines(result.better))
+        left_out("images that were closest to the right one, and are not now", _lines(result.worse))
+        left_out(
+            "images that were not closest to the right one, and are now", _lines(result.better)
+        )
     else:
-        left_out("images were decided rightly, and are not now", _lines(result.worse))
-        left_out("images were decided wrongly, and rightly now", _lines(result.better))
+        left_out("images that were decided rightly, and are not now", _lines(result.worse))
+        left_out("images that were decided wrongly, and rightly now", _lines(result.better))
 
 
 def _cells(rates: Difference | None) -> tuple[str, str, str]:

@@ -64,7 +64,7 @@ def command(
         print(f"{answer.image}{verdict}")
         for hit in answer.hits:
             print(f"  {hit.similarity:7.4f}  {hit.identity}  {hit.metadata.get('image', '')}")
-    left_out("files are not images", result.ignored)
+    left_out("files that are not images", result.ignored)
     if result.failures:
         print(f"{len(result.failures)} of {len(result.queries)} images are not answered")
     for line in explanation:

@@ -147,7 +147,7 @@ def training_progress(
             notes = (*crop_notes(config), *landmark_notes(config, parts.train))
             for note in (*notes, *parts.train.notes):
                 bar.console.print(f"warning: {note}", soft_wrap=True, highlight=False)
-            left_out("files are not images", parts.train.ignored)
+            left_out("files that are not images", parts.train.ignored)
 
         def report(step: int, values: dict[str, float]) -> None:
             if "loss" in values:
@@ -261,7 +261,7 @@ def resumed_with(
 def conclude(result: TrainResult, again: str) -> int:
     """Say how the run ended, and what to do next: `again` resumes it."""
     ended = result.loop
-    left_out("images could not be read and were not used", result.failures)
+    left_out("images that could not be read and were not used", result.failures)
     if not ended.finished or ended.stopped_by:
         print(f"stopped after step {ended.steps} of {result.config.run.steps}; go on with: {again}")
         return 128 + (ended.stopped_by or signal.SIGINT)
@@ -274,14 +274,15 @@ def conclude(result: TrainResult, again: str) -> int:
             f"{ended.images_per_second:,.0f} images/s, {ended.waiting:.1%} of the time "
             "waiting for images"
         )
-    for threshold in result.thresholds:
-        print(f"  {threshold}")
     few = result.thresholds[0].identities if result.thresholds else FEW
     if few < FEW:
         print(
             f"warning: the thresholds rest on {few} identities, too few to decide by; hold out "
             "more (--holdout), or bring more identities"
         )
+    else:
+        for threshold in result.thresholds:
+            print(f"  {threshold}")
     print(f"model: {result.model}")
     print(f"report: {result.report}" if result.report else NO_REPORT)
     return 0

@@ -94,7 +94,7 @@ def _demo(
 ) -> DemoResult:
     """Run the demo in a folder that no other process uses."""
     _clear_folder(out, scale, seed)
-    say(f"rendering {scale.identities} products, {scale.shots + 1} images each")
+    say(f"rendering {scale.identities} products with {scale.shots + 1} images each")
     table = render_dataset(
         out / "pictures",
         identities=scale.identities,

@@ -109,6 +109,7 @@ def upgrade_gallery(
     images: str | Path | None = None,
     force: bool = False,
     other_identities: bool = False,
+    measure_incomplete: bool = True,
     progress: Progress | None = None,
 ) -> UpgradedGallery:
     """Embed a gallery's images again with another model, into a new gallery; go on where it is.
@@ -125,6 +126,7 @@ def upgrade_gallery(
         images: a folder or archive in which images that moved are found again.
         force: take the place of thresholds that were measured on more identities.
         other_identities: whether identities of the labelled images are others than in training.
+        measure_incomplete: whether to calibrate and compare although templates are missing.
         progress: called while images are embedded.
 
     Raises:
@@ -155,7 +157,7 @@ def upgrade_gallery(
         calibration = comparison = None
         uncalibrated = ""
         notes = loaded.notes_on_whole(taken_in.whole, taken_in.embedded)
-        if labelled is not None:
+        if labelled is not None and (measure_incomplete or not taken_in.missing):
             try:
                 calibration = calibrate_gallery(
                     upgraded,
