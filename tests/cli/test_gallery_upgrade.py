@@ -61,10 +61,11 @@ def test_upgrade_and_swap(place: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "nothing to upgrade" in out
 
 
-def test_missing_images(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_images(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = sorted(os.listdir("photos"))[1]
     shutil.rmtree(place / "photos" / name)
-    out, err = run(capsys, "--swap", status=2)
+    out, err = run(capsys, "--swap", "--calibrate", str(products), status=2)
+    assert "rank 1" not in out  # refused before it is measured
     assert "missing templates, whose images were not found: 2" in out
     assert f"{name}/6.jpg" in out
     assert f"1 identity would have no template: {name}" in out
