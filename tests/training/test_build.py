@@ -99,7 +99,10 @@ def a_list(folder):
         (lambda folder: folder, r"model\.json"),
         (lambda folder: write(folder / "a.safetensors", b"junk"), r"a\.safetensors: no weights"),
         (lambda folder: write(folder / "a.pth", b"junk"), r"a\.pth: no weights.*plain state dict"),
-        (lambda folder: write(folder / "a.jpg", b"\xff\xd8\xff"), r"a\.jpg: no weights"),
+        (
+            lambda folder: write(folder / "a.jpg", b"\xff\xd8\xff"),
+            r"a\.jpg: not a plain state dict",
+        ),
         (nested, r"nested\.pth: no weights in it.*plain state dict"),
         (a_list, r"list\.pth: no weights in it"),
         (
@@ -121,7 +124,7 @@ def test_code_in_a_weights_file_is_not_run(tmp_path, capsys):
             return print, ("run by the reader",)
 
     torch.save({"a": Code()}, tmp_path / "evil.pth")
-    with pytest.raises(ArcwiseError, match="no weights"):
+    with pytest.raises(ArcwiseError, match="its code is not run"):
         build.encoder(runs.config(init=str(tmp_path / "evil.pth")).encoder, CPU)
     assert "run by the reader" not in capsys.readouterr().out
 

@@ -69,6 +69,7 @@ def views(
     encoder, _ = build.as_the_network_takes(build.as_the_weights_say(config.encoder))
     config = config.replace(encoder=encoder)
     manifest = divided(training_rows(open_manifest(data), config), config).train
+    config = config.with_steps(len(manifest))
     manifest = manifest.select(batches.stage_rows(config, 0, manifest))
     preparation, cpu = build.preparation(config.encoder), torch.device("cpu")
     first = config.stage(0).replace(data={"workers": 0, "cache_gb": 0.0})  # nothing is read ahead
