@@ -30,6 +30,11 @@ def products() -> TrainConfig:
     )
 
 
+def quick() -> TrainConfig:
+    """Return the recipe for photographs of things with smaller images, a fifth of the time a step."""
+    return products().replace(encoder={"size": 48, "train_crop": 36})
+
+
 def faces() -> TrainConfig:
     """Return the recipe for aligned faces: little geometry to learn, and no hue to speak of."""
     return products().replace(

@@ -1,0 +1,284 @@
+"""Compare losses: one budget, several seeds, and the same held-out identities for all."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pyarrow as pa
+
+from arcwise import evaluation
+from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
+from arcwise.data.split import hold_out
+from arcwise.errors import ArcwiseError
+from arcwise.evaluation import RunComparison
+from arcwise.files import locked
+from arcwise.training.config import TrainConfig
+from arcwise.training.losses import described
+from arcwise.verbs.compare_plan import Plan, Variant, agreed, variants, write_plan
+from arcwise.verbs.compare_training import (
+    EMBEDDINGS,
+    Trained,
+    Training,
+    known_result,
+    prepared_images,
+    seconds_a_step,
+    small_images,
+    train_all,
+)
+from arcwise.verbs.train import training_rows
+
+LOSSES = ("softmax", "normsoftmax", "cosface", "arcface", "adaface", "triplet")
+"""What is compared where no losses are named."""
+
+BUDGET = 10.0
+"""Minutes, where neither a budget nor steps are given."""
+
+TUNING_SEEDS = 2
+"""Trainings of each variant of a loss, where margins or scales are varied."""
+
+_TIMED = 20  # steps that are timed to find how many there is time for
+_LEAST_STEPS = 50
+
+Progress = Callable[[int, int, str], object]
+"""Called with how many trainings have ended, how many there are, and which ended last."""
+
+
+@dataclass(frozen=True)
+class TunedVariant:
+    """A variant of a loss, and what it reached on the identities that choose.
+
+    Attributes:
+        variant: the loss with its margin and scale.
+        tar: true-accept rate, mean over the seeds.
+        chosen: whether it stands for its loss.
+    """
+
+    variant: Variant
+    tar: float
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class ComparedLoss:
+    """A loss in a comparison.
+
+    Attributes:
+        variant: the loss, with the margin and the scale that stand for it.
+        described: what is trained, with every number.
+        seconds: time of one training, mean over the seeds.
+        memory: peak memory of its process, in bytes, the highest of the seeds; 0 if not known.
+        failed: why it cannot be compared, the first seed's reason; empty if it can.
+    """
+
+    variant: Variant
+    described: str
+    seconds: float
+    memory: int
+    failed: str = ""
+
+
+@dataclass(frozen=True)
+class LossComparison:
+    """Losses, compared.
+
+    Attributes:
+        folder: where everything is.
+        plan: what was done.
+        split: identities trained on, that chose margins and scales, and that were measured.
+        losses: each loss, by its name.
+        table: what was measured; the runs have the names of their losses.
+        tuned: the variants that were tried; empty where nothing was varied.
+        choice: the name of the loss to take.
+        reason: why, in words.
+        notes: what the user has to know.
+    """
+
+    folder: Path
+    plan: Plan
+    split: tuple[int, int, int]
+    losses: Mapping[str, ComparedLoss]
+    table: RunComparison
+    tuned: tuple[TunedVariant, ...]
+    choice: str
+    reason: str
+    notes: tuple[str, ...] = ()
+
+
+def compare(
+    data: str | Path | Manifest,
+    out: str | Path,
+    config: TrainConfig,
+    *,
+    losses: Sequence[str] = LOSSES,
+    baseline: str = "arcface",
+    margins: Sequence[float] = (),
+    scales: Sequence[float] = (),
+    seeds: int = 5,
+    budget: float | None = BUDGET,
+    far: float = 1e-2,
+    processes: int | None = None,
+    progress: Progress = lambda done, total, last: None,
+) -> LossComparison:
+    """Train every loss with every seed, and measure all on the same identities; go on where it is.
+
+    Identities are held out as `config.data.holdout` and `config.run.split_seed` say. Half of these
+    choose among the margins and scales of a loss, the other half is measured; where nothing is
+    varied, all of them are measured. Each training keeps its last weights.
+
+    Args:
+        data: a folder of folders, a table, a zip, or a manifest.
+        out: the folder of the comparison.
+        config: what the trainings share; its loss has no part in it.
+        losses: by name, as `TrainConfig.with_loss` takes them.
+        baseline: the one that the others are compared with.
+        margins: that each loss is tried with; those of the recipe and the papers without any.
+        scales: that each loss is tried with.
+        seeds: trainings of each loss.
+        budget: minutes of all trainings together, from which the steps of each follow; None for the
+            steps of the config.
+        far: false-accept rate at which losses are compared.
+        processes: trainings at a time; by default one a core. They do not change a result.
+        progress: called when a training has ended.
+
+    Raises:
+        ArcwiseError: data or losses that do not fit, another comparison in the folder, or a budget
+            that is too small.
+        KeyboardInterrupt: it was stopped; the same call goes on.
+    """
+    out = Path(out)
+    if baseline not in losses or len(losses) < 2 or seeds < 1:
+        raise ArcwiseError(
+            f"losses {', '.join(losses)} with {seeds} seeds, baseline {baseline}; expected two "
+            "losses or more, the baseline among them, and a seed at least"
+        )
+    processes = processes or len(os.sched_getaffinity(0))
+    config = config.replace(data={"workers": 0}, run={"validate_every": 10**9})
+    tried = variants(config, losses, margins, scales)
+    manifest = training_rows(open_manifest(data), config)
+    parts = hold_out(manifest, config.data.holdout, config.run.split_seed)
+    config = config.replace(data={"holdout": 0.0})
+    plan = Plan(
+        losses=tuple(losses),
+        margins=tuple(margins),
+        scales=tuple(scales),
+        baseline=baseline,
+        seeds=seeds,
+        far=far,
+        steps=0 if budget else config.with_steps(len(parts.train)).run.steps,
+        data=manifest.fingerprint(),
+        config=config.replace(run={"steps": 1}).as_dict(),
+    )
+    with locked(out, "a comparison"):
+        plan = agreed(plan, out)
+        pixels = out / "held-out.npy"
+        measured = prepared_images(config, _joined(parts.validation, parts.calibration), pixels)
+        common = _Common(out, config, small_images(config, parts.train, out / "images"), pixels)
+        varied = [one for those in tried.values() if len(those) > 1 for one in those]
+        single = [those[0] for those in tried.values() if len(those) == 1]
+        first = min(TUNING_SEEDS, seeds)
+        total = len(varied) * first + len(tried) * seeds - (len(tried) - len(single)) * first
+        if not plan.steps:
+            assert budget is not None, "without a budget the steps are the config's"
+            plan = replace(plan, steps=_steps(common, baseline, budget, total, processes))
+            write_plan(plan, out)
+        common = replace(common, config=config.replace(run={"steps": plan.steps}))
+        ended: set[str] = set()
+
+        def report(training: Training, trained: Trained) -> None:
+            ended.add(training.folder.name)
+            progress(len(ended), total, training.folder.name)
+
+        train_all([common.training(one, seed) for seed in range(first) for one in varied],
+                  processes, report)  # fmt: skip
+        choosing = np.isin(measured.identities, parts.validation.classes)
+        tuned = _tuned(common, varied, measured, choosing, range(first), far)
+        chosen = [*single, *(one.variant for one in tuned if one.chosen)]
+        chosen.sort(key=lambda one: losses.index(one.loss))
+        train_all([common.training(one, seed) for seed in range(seeds) for one in chosen],
+                  processes, report)  # fmt: skip
+    rows = np.flatnonzero(~choosing) if varied else np.arange(len(measured))
+    ...
+
+
+@dataclass(frozen=True)
+class _Common:
+    """What the trainings of a comparison share."""
+
+    out: Path
+    config: TrainConfig
+    images: Manifest
+    pixels: Path
+
+    def training(self, variant: Variant, seed: int) -> Training:
+        config = variant.config(self.config).replace(run={"seed": seed})
+        return Training(self.folder(variant, seed), config, self.images, self.pixels)
+
+    def folder(self, variant: Variant, seed: int) -> Path:
+        return self.out / "trainings" / f"{variant.label}, seed {seed}"
+
+    def embeddings(self, variant: Variant, seed: int) -> np.ndarray:
+        """Return the (M, D) embeddings of the held-out images."""
+        return np.load(self.folder(variant, seed) / EMBEDDINGS)
+
+    def trained(self, variant: Variant, seed: int) -> Trained:
+        found = known_result(self.folder(variant, seed))
+        assert found is not None, "it has ended"
+        return found
+
+
+def _joined(one: Manifest, other: Manifest) -> Manifest:
+    """Return the rows of two manifests of one data set."""
+    return replace(one, table=pa.concat_tables([one.table, other.table]))
+
+
+def _steps(common: _Common, baseline: str, budget: float, total: int, processes: int) -> int:
+    """Return the steps that each training may take, two digits of them.
+
+    Raises:
+        ArcwiseError: they are too few to learn anything.
+    """
+    began = perf_counter()
+    training = common.training(Variant(baseline), 0)
+    seconds = seconds_a_step(training, _TIMED, processes)
+    left = 60 * budget - (perf_counter() - began)
+    steps = int(left * processes / (total * seconds))
+    if steps < _LEAST_STEPS:
+        least = math.ceil(_LEAST_STEPS * total * seconds / (60 * processes)) + 1
+        raise ArcwiseError(
+            f"{total} trainings in {budget:g} minutes are {max(steps, 0)} steps each; expected "
+            f"{_LEAST_STEPS} or more: --budget {least}, or fewer losses or seeds"
+        )
+    unit = 10 ** max(len(str(steps)) - 2, 0)
+    return steps // unit * unit
+
+
+def _tuned(
+    common: _Common,
+    varied: Sequence[Variant],
+    measured: Manifest,
+    choosing: np.ndarray,
+    seeds: range,
+    far: float,
+) -> tuple[TunedVariant, ...]:
+    """Return what each variant reached on the identities that choose, and which are chosen."""
+    labels = measured.labels[choosing]
+    found: dict[Variant, float] = {}
+    for one in varied:
+        rates = []
+        for seed in seeds:
+            if common.trained(one, seed).failed:
+                rates.append(-1.0)  # worse than any
+                continue
+            vectors = common.embeddings(one, seed)[choosing]
+            (threshold,) = evaluation.calibrate(vectors, labels, fars=(far,), draws=2)
+            rates.append(threshold.tar or 0.0)
+        found[one] = float(np.mean(rates))
+    best = {one.loss: one for one, _ in sorted(found.items(), key=lambda item: item[1])}
+    return tuple(TunedVariant(one, tar, best[one.loss] == one) for one, tar in found.items())
