@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -52,12 +53,12 @@ def _pair_metrics(
     owner, counts = codes[row], np.bincount(place)
     # Every impostor pair of one identity with another stands in the rows of both.
     impostor = np.concatenate(
-        [similarity[a:b, b:].ravel() for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        [similarity[a:b, b:].ravel() for a, b in pairwise(starts)]
     )
     above, at_or_above = counts_above(distinct, np.sort(impostor)[::-1])
     curves = [Curve(counts, above, at_or_above, len(impostor))]
     metrics = [(curves[0].tar(far), curves[0].eer())]
-    for identity, (a, b) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+    for identity, (a, b) in enumerate(pairwise(starts)):
         own = np.concatenate([similarity[a:b, :a].ravel(), similarity[a:b, b:].ravel()])
         own_above, own_at_or_above = counts_above(distinct, np.sort(own)[::-1])
         curve = Curve(
