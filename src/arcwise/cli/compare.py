@@ -15,16 +15,22 @@ from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.positionals import Data
 from arcwise.cli.run_options import chosen_by, options_of, run_command, value_of
-from arcwise.cli.screen import progress
+from arcwise.cli.screen import counted, progress
 from arcwise.cli.stopping import status_of
 from arcwise.errors import ArcwiseError
+from arcwise.evaluation import Rate
 from arcwise.recipes import QUICK
-from arcwise.verbs.compare import BUDGET, LOSSES, LossComparison, compare
+from arcwise.verbs.compare import BUDGET, LOSSES, METRICS, LossComparison, as_dict, compare
+from arcwise.verbs.reporting import NO_REPORT
 
 OUT = Path("runs/compare")
 
 HOLDOUT = 0.4
 """Share of the identities that are measured: more than a single training holds out."""
+
+COMPARISON = ("--out", "--losses", "--baseline", "--margins", "--scales", "--seeds", "--budget",
+              "--far", "--processes", "--json", "--steps", "--epochs", "--holdout")  # fmt: skip
+"""Options that a comparison does not pass on to the training of its choice."""
 
 _OWN = ("--loss", "--margin", "--scale", "--seed")
 """Options of a run that a comparison has of its own, in the plural."""
@@ -104,10 +110,85 @@ def answer(words: Sequence[str]) -> int:
         except KeyboardInterrupt as stop:
             print(f"stopped; go on with: {again}", file=sys.stderr)
             return status_of(stop)
+        loss = result.losses[result.choice].variant.options
+        run = [*loss, *training_words(words, str(source))]
+        command = shlex.join(["arcwise", "train", str(source), *run])
         if json:
-            print_json(as_dict(result))
+            print_json(as_dict(result) | {"command": command})
             return 0
         show(result)
+        print(f"train it: {command}")
+        print(f"report: {result.report}" if result.report else NO_REPORT)
         return 0
 
     return run_command(command, words, "compare")
+
+
+def show(result: LossComparison) -> None:
+    """Print what was compared on what, the table, and the choice."""
+    trained, chose, _ = result.split
+    table, plan = result.table, result.plan
+    for note in result.notes:
+        print(f"warning: {note}")
+    chosen_by = f", {chose} chose margins and scales" if chose else ""
+    print(
+        f"{len(result.losses)} losses, {counted(plan.seeds, 'seed')} each, "
+        f"{plan.steps:,} steps: trained on {trained} identities{chosen_by}, measured on "
+        f"{counted(table.images, 'image')} of {counted(table.identities, 'other identity')}"
+    )
+    for one in result.tuned:
+        mark = "  <- chosen" if one.chosen else ""
+        print(f"  {one.variant.label}: TAR {one.tar:.3f} on the identities that choose{mark}")
+    Console().print(losses_table(result))
+    print(
+        f"mean over the seeds; in brackets the 95 % interval over {table.interval_covers}; p is "
+        f"Holm's, for {len(table.names) - 1} comparisons with {plan.baseline}"
+    )
+    if not table.tar.resolved:
+        print(
+            f"warning: {table.identities} identities do not resolve FAR {table.far:g}; recall@1 "
+            "decides"
+        )
+    for one in result.losses.values():
+        if one.failed:
+            print(f"warning: {one.variant.label} is left out: {one.failed}")
+    print(f"choice: {result.choice}, {result.reason}")
+
+
+def losses_table(result: LossComparison) -> Table:
+    """Return a row a loss, the best one first."""
+    table, deciding = result.table, result.table.deciding
+    gap_name = f"{METRICS[deciding.metric]} - {table.baseline}"
+    found = Table("loss", f"TAR@{table.far:g}", "recall@1", "EER", gap_name, "p", "time", "memory")
+    for name in sorted(table.names, key=lambda one: -deciding.mean[one]):
+        one = result.losses[name]
+        gap = deciding.to_baseline.get(name)
+        found.add_row(
+            one.variant.label,
+            *(_interval(metric.mean[name]) for metric in (table.tar, table.recall_at_1, table.eer)),
+            "baseline" if gap is None else _interval(gap.difference, signed=True),
+            "" if gap is None else f"{gap.corrected_p:.2g}",
+            f"{one.seconds:.0f} s",
+            f"{one.memory / 1e6:.0f} MB" if one.memory else "",
+        )
+    return found
+
+
+def _interval(rate: Rate, *, signed: bool = False) -> str:
+    form = "+.1%" if signed else ".1%"
+    return f"{rate:{form}} ({rate.low:{form}} – {rate.high:{form}})"
+
+
+def training_words(words: Sequence[str], source: str) -> list[str]:
+    """Return those of the words of a comparison that `arcwise train` takes for its run.
+
+    How long a training is, and how many identities are held out, is the comparison's own.
+    """
+    found: list[str] = []
+    kept = False
+    for word in words:
+        if word.startswith("--"):
+            kept = word.partition("=")[0] not in COMPARISON
+        if kept and word != source:
+            found.append(word)
+    return found

@@ -31,7 +31,7 @@ def products() -> TrainConfig:
 
 
 def quick() -> TrainConfig:
-    """Return the recipe for photographs of things with smaller images, a fifth of the time a step."""
+    """Return the recipe for things with smaller images, whose steps take a third of the time."""
     return products().replace(encoder={"size": 48, "train_crop": 36})
 
 

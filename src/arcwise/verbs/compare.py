@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +20,7 @@ from arcwise.data.manifest import Manifest
 from arcwise.data.split import hold_out
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import RunComparison
-from arcwise.files import locked
+from arcwise.files import atomic_write, locked
 from arcwise.training.config import TrainConfig
 from arcwise.training.losses import described
 from arcwise.verbs.compare_plan import Plan, Variant, agreed, variants, write_plan
@@ -32,6 +34,7 @@ from arcwise.verbs.compare_training import (
     small_images,
     train_all,
 )
+from arcwise.verbs.reporting import can_report
 from arcwise.verbs.train import training_rows
 
 LOSSES = ("softmax", "normsoftmax", "cosface", "arcface", "adaface", "triplet")
@@ -42,6 +45,9 @@ BUDGET = 10.0
 
 TUNING_SEEDS = 2
 """Trainings of each variant of a loss, where margins or scales are varied."""
+
+METRICS = {"tar": "TAR", "recall_at_1": "recall@1", "eer": "EER"}
+"""What the metrics of a comparison are called."""
 
 _TIMED = 20  # steps that are timed to find how many there is time for
 _LEAST_STEPS = 50
@@ -95,9 +101,8 @@ class LossComparison:
         losses: each loss, by its name.
         table: what was measured; the runs have the names of their losses.
         tuned: the variants that were tried; empty where nothing was varied.
-        choice: the name of the loss to take.
-        reason: why, in words.
         notes: what the user has to know.
+        report: the page; None where matplotlib or jinja2 are missing.
     """
 
     folder: Path
@@ -106,9 +111,27 @@ class LossComparison:
     losses: Mapping[str, ComparedLoss]
     table: RunComparison
     tuned: tuple[TunedVariant, ...]
-    choice: str
-    reason: str
     notes: tuple[str, ...] = ()
+    report: Path | None = None
+
+    @property
+    def choice(self) -> str:
+        """The name of the loss with the best mean, by the metric that decides."""
+        return self.table.deciding.best
+
+    @property
+    def reason(self) -> str:
+        """Why it is the choice, and how sure that is, in words."""
+        deciding = self.table.deciding
+        alike = [name for name in deciding.not_worse if name != self.choice]
+        worse = [name for name in self.table.names if name not in (self.choice, *alike)]
+        words = f"the highest mean {METRICS[deciding.metric]}"
+        if worse:
+            words += f", decidedly better than {', '.join(worse)}"
+        if alike:
+            words += f"; {', '.join(alike)} cannot be told from it with {self.table.identities} "
+            words += f"identities and {self.table.seeds} seeds"
+        return words
 
 
 def compare(
@@ -204,7 +227,64 @@ def compare(
         train_all([common.training(one, seed) for seed in range(seeds) for one in chosen],
                   processes, report)  # fmt: skip
     rows = np.flatnonzero(~choosing) if varied else np.arange(len(measured))
-    ...
+    compared = {one.loss: _compared(common, one, seeds, len(parts.train.classes)) for one in chosen}
+    usable = {one.loss: one for one in chosen if not compared[one.loss].failed}
+    if baseline not in usable or len(usable) < 2:
+        reasons = [f"{one.variant.label}: {one.failed}" for one in compared.values() if one.failed]
+        raise ArcwiseError(
+            f"nothing is left to compare {baseline} with; {'; '.join(reasons)}; expected a loss "
+            "that trains: a lower --lr, or other --losses"
+        )
+    runs = {
+        name: [common.embeddings(one, seed)[rows] for seed in range(seeds)]
+        for name, one in usable.items()
+    }
+    identities = measured.select(rows).identities
+    table = evaluation.compare_runs(runs, identities, far=far, baseline=baseline)
+    result = LossComparison(
+        folder=out,
+        plan=plan,
+        split=(len(parts.train.classes), len(parts.validation.classes) if varied else 0,
+               table.identities),
+        losses=compared,
+        table=table,
+        tuned=tuned,
+        notes=common.images.notes,
+    )  # fmt: skip
+    with atomic_write(out / "results.json") as unfinished:
+        text = json.dumps(as_dict(result), indent=1, ensure_ascii=False)
+        unfinished.write_text(text + "\n", encoding="utf-8")
+    if not can_report():
+        return result
+    from arcwise.verbs.compare_report import write_compare_report  # matplotlib may not be there
+
+    return replace(result, report=write_compare_report(out / "report.html", result))
+
+
+def as_dict(result: LossComparison) -> dict[str, Any]:
+    """Return plain values for JSON."""
+    trained, chose, measured = result.split
+    return {
+        "plan": asdict(result.plan),
+        "identities": {"trained on": trained, "choosing": chose, "measured": measured},
+        "losses": {
+            name: {
+                "label": one.variant.label,
+                "described": one.described,
+                "seconds": one.seconds,
+                "memory": one.memory,
+                "failed": one.failed,
+            }
+            for name, one in result.losses.items()
+        },
+        "table": result.table.as_dict(),
+        "tuned": [
+            {"label": one.variant.label, "tar": one.tar, "chosen": one.chosen}
+            for one in result.tuned
+        ],
+        "choice": result.choice,
+        "reason": result.reason,
+    }
 
 
 @dataclass(frozen=True)
@@ -231,6 +311,19 @@ class _Common:
         found = known_result(self.folder(variant, seed))
         assert found is not None, "it has ended"
         return found
+
+
+def _compared(common: _Common, variant: Variant, seeds: int, classes: int) -> ComparedLoss:
+    """Return what a loss cost, and why it cannot be compared, if so."""
+    trained = [common.trained(variant, seed) for seed in range(seeds)]
+    failed = next((one.failed for one in trained if one.failed), "")
+    return ComparedLoss(
+        variant,
+        described(variant.config(common.config).objective, classes),
+        float(np.mean([one.seconds for one in trained])),
+        max(one.memory for one in trained),
+        failed,
+    )
 
 
 def _joined(one: Manifest, other: Manifest) -> Manifest:

@@ -35,7 +35,9 @@ class Variant:
     def label(self) -> str:
         """The loss, and what of it was asked for: the name of a row and of a folder."""
         numbers = (("m", self.margin), ("s", self.scale))
-        return " ".join([self.loss, *(f"{name}={one:g}" for name, one in numbers if one is not None)])
+        return " ".join(
+            [self.loss, *(f"{name}={one:g}" for name, one in numbers if one is not None)]
+        )
 
     @property
     def options(self) -> list[str]:
@@ -75,7 +77,7 @@ def variants(
         if loss in found:
             raise ArcwiseError(f"--losses: {loss} is named twice")
         objective = config.with_loss(loss).objective
-        own_margins = margins if _margin_fields(config.with_loss(loss)) else ()
+        own_margins = margins if _margin_field(config.with_loss(loss)) else ()
         own_scales = scales if isinstance(objective, CentresConfig) else ()
         found[loss] = [
             Variant(loss, margin, scale)
@@ -88,23 +90,24 @@ def variants(
 
 
 def _margin(config: TrainConfig, value: float) -> dict[str, Any]:
-    (path,) = _margin_fields(config)
-    changes: Any = value
-    for part in reversed(path):
-        changes = {part: changes}
-    return changes
+    place = _margin_field(config)
+    if place is None:
+        raise ArcwiseError(
+            f"{config.objective.loss} has no single margin; expected a loss that has"
+        )
+    first, second = place
+    return {first: {second: value}}
 
 
-def _margin_fields(config: TrainConfig) -> list[tuple[str, ...]]:
-    """Return where a loss has its margin, where it has a single one."""
+def _margin_field(config: TrainConfig) -> tuple[str, str] | None:
+    """Return where a loss has its margin; None where it has none, or several numbers for it."""
     objective = config.objective
-    found = []
     if isinstance(objective, CentresConfig) and hasattr(objective.margin, "m"):
-        found.append(("margin", "m"))
+        return "margin", "m"
     for name, term in objective.terms().items():
         if any(one.name == "margin" for one in fields(term)):
-            found.append((name, "margin"))
-    return found[:1]
+            return name, "margin"
+    return None
 
 
 @dataclass(frozen=True)

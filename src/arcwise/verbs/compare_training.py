@@ -14,7 +14,6 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -186,9 +185,7 @@ def seconds_a_step(training: Training, steps: int, processes: int) -> float:
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that end with the block, and stop at a checkpoint where it ends early."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        processes, context, initializer=_begin, initargs=(os.getpid(),)
-    )
+    pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(os.getpid(),))
     try:
         yield pool
     except BaseException:
@@ -204,7 +201,9 @@ def _begin(parent: int) -> None:
     """One thread a process; a process whose parent was killed ends too."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent passes it on
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # a terminal sends it to all; the parent passes it on
 
     def watch() -> None:
         while os.getppid() == parent:
