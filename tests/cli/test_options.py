@@ -11,7 +11,7 @@ from arcwise.cli import VERBS, main
 
 FROZEN = Path(__file__).with_name("options.txt")
 
-OF_A_RUN = ("data views", "train")
+OF_A_RUN = ("compare", "data views", "train")
 """Verbs whose --help shows the everyday options only."""
 
 OPTION = re.compile(r"^\W{0,4}?((?:-\w, )?--\w[\w.-]*(?:, --\w[\w.-]*)*)", re.MULTILINE)

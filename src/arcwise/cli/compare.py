@@ -28,8 +28,10 @@ OUT = Path("runs/compare")
 HOLDOUT = 0.4
 """Share of the identities that are measured: more than a single training holds out."""
 
-COMPARISON = ("--out", "--losses", "--baseline", "--margins", "--scales", "--seeds", "--budget",
-              "--far", "--processes", "--json", "--steps", "--epochs", "--holdout")  # fmt: skip
+COMPARISON = (
+    "--out", "--losses", "--baseline", "--margins", "--scales", "--seeds", "--budget", "--far",
+    "--processes", "--json", "--no-json", "--steps", "--epochs", "--holdout",
+)  # fmt: skip
 """Options that a comparison does not pass on to the training of its choice."""
 
 _OWN = ("--loss", "--margin", "--scale", "--seed")

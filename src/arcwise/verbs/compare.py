@@ -96,6 +96,7 @@ class LossComparison:
 
     Attributes:
         folder: where everything is.
+        data: name of the data set.
         plan: what was done.
         split: identities trained on, that chose margins and scales, and that were measured.
         losses: each loss, by its name.
@@ -106,6 +107,7 @@ class LossComparison:
     """
 
     folder: Path
+    data: str
     plan: Plan
     split: tuple[int, int, int]
     losses: Mapping[str, ComparedLoss]
@@ -176,14 +178,14 @@ def compare(
         KeyboardInterrupt: it was stopped; the same call goes on.
     """
     out = Path(out)
+    config = config.replace(data={"workers": 0}, run={"validate_every": 10**9})
+    tried = variants(config, losses, margins, scales)
     if baseline not in losses or len(losses) < 2 or seeds < 1:
         raise ArcwiseError(
             f"losses {', '.join(losses)} with {seeds} seeds, baseline {baseline}; expected two "
             "losses or more, the baseline among them, and a seed at least"
         )
     processes = processes or len(os.sched_getaffinity(0))
-    config = config.replace(data={"workers": 0}, run={"validate_every": 10**9})
-    tried = variants(config, losses, margins, scales)
     manifest = training_rows(open_manifest(data), config)
     parts = hold_out(manifest, config.data.holdout, config.run.split_seed)
     config = config.replace(data={"holdout": 0.0})
@@ -210,7 +212,7 @@ def compare(
         if not plan.steps:
             assert budget is not None, "without a budget the steps are the config's"
             plan = replace(plan, steps=_steps(common, baseline, budget, total, processes))
-            write_plan(plan, out)
+        write_plan(plan, out)
         common = replace(common, config=config.replace(run={"steps": plan.steps}))
         ended: set[str] = set()
 
@@ -243,6 +245,7 @@ def compare(
     table = evaluation.compare_runs(runs, identities, far=far, baseline=baseline)
     result = LossComparison(
         folder=out,
+        data=manifest.name,
         plan=plan,
         split=(len(parts.train.classes), len(parts.validation.classes) if varied else 0,
                table.identities),

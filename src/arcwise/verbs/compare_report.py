@@ -15,13 +15,14 @@ def write_compare_report(path: Path, result: LossComparison) -> Path:
     trained, chose, _ = result.split
     name = METRICS[deciding.metric] + (f" at FAR {table.far:g}" if deciding is table.tar else "")
     best = deciding.mean[result.choice]
+    ranked = {one: deciding.mean[one] for one in ranking(result)}
     sections: list[Section] = [
         Numbers(
             "The choice",
             [Number(result.losses[result.choice].variant.label, best, name)],
             f"It has {result.reason}.",
         ),
-        Plot(name, plots.comparison(dict(deciding.mean), name),
+        Plot(name, plots.comparison(ranked, name),
              f"Mean over {table.seeds} seeds; the 95 % interval covers {table.interval_covers}."),
         losses(result),
         seeds(result),
@@ -41,16 +42,22 @@ def write_compare_report(path: Path, result: LossComparison) -> Path:
     sections.append(Facts("What was compared", items, "The whole of it is in results.json."))
     summary = (
         f"{len(result.losses)} losses, {table.seeds} seeds each, on the same identities of "
-        f"{result.folder.name}."
+        f"{result.data}."
     )
     return write_report(path, "Comparison of losses", sections, summary)
+
+
+def ranking(result: LossComparison) -> list[str]:
+    """Return the losses, the best one first."""
+    deciding = result.table.deciding
+    return sorted(deciding.mean, key=lambda one: -deciding.mean[one])
 
 
 def losses(result: LossComparison) -> Table:
     """One row a loss, the best one first."""
     table, deciding = result.table, result.table.deciding
     rows: list[list[Cell]] = []
-    for name in sorted(table.names, key=lambda one: -deciding.mean[one]):
+    for name in ranking(result):
         one, gap = result.losses[name], deciding.to_baseline.get(name)
         rows.append(
             [

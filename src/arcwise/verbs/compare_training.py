@@ -31,7 +31,8 @@ from arcwise.verbs.train import train
 IMAGES, HELD_OUT = "images", "held-out.npy"
 EMBEDDINGS, RESULT, RUN = "embeddings.npy", "result.json", "run"
 
-_ALIVE = 2.0  # seconds between two looks at whether the parent process is there
+ALIVE = 1.0
+"""Seconds between two looks at whether the parent process is there."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ def _begin(parent: int) -> None:
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(_ALIVE)
+            time.sleep(ALIVE)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
