@@ -12,12 +12,11 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from arcwise import evaluation
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
-from arcwise.data.split import hold_out
+from arcwise.data.split import Split, hold_out
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import RunComparison
 from arcwise.files import atomic_write, locked
@@ -26,6 +25,7 @@ from arcwise.training.losses import described
 from arcwise.verbs.compare_plan import Plan, Variant, agreed, variants, write_plan
 from arcwise.verbs.compare_training import (
     EMBEDDINGS,
+    HeldOut,
     Trained,
     Training,
     known_result,
@@ -137,7 +137,7 @@ class LossComparison:
 
 
 def compare(
-    data: str | Path | Manifest,
+    data: str | Path | Manifest | Split,
     out: str | Path,
     config: TrainConfig,
     *,
@@ -158,7 +158,8 @@ def compare(
     varied, all of them are measured. Each training keeps its last weights.
 
     Args:
-        data: a folder of folders, a table, a zip, or a manifest.
+        data: a folder of folders, a table, a zip, a manifest; or a split, of which nobody is held
+            out, as its parts are what is trained on, what chooses and what is measured.
         out: the folder of the comparison.
         config: what the trainings share; its loss has no part in it.
         losses: by name, as `TrainConfig.with_loss` takes them.
@@ -186,8 +187,11 @@ def compare(
             "losses or more, the baseline among them, and a seed at least"
         )
     processes = processes or len(os.sched_getaffinity(0))
-    manifest = training_rows(open_manifest(data), config)
-    parts = hold_out(manifest, config.data.holdout, config.run.split_seed)
+    if isinstance(data, Split):
+        parts = data
+    else:
+        manifest = training_rows(open_manifest(data), config)
+        parts = hold_out(manifest, config.data.holdout, config.run.split_seed)
     config = config.replace(data={"holdout": 0.0})
     plan = Plan(
         losses=tuple(losses),
@@ -197,18 +201,16 @@ def compare(
         seeds=seeds,
         far=far,
         steps=0 if budget else config.with_steps(len(parts.train)).run.steps,
-        data=manifest.fingerprint(),
+        data="-".join(one.fingerprint()[:16] for one in parts),
         config=config.replace(run={"steps": 1}).as_dict(),
     )
     with locked(out, "a comparison"):
         plan = agreed(plan, out)
         pixels = out / "held-out.npy"
-        measured = prepared_images(config, _joined(parts.validation, parts.calibration), pixels)
-        common = _Common(out, config, small_images(config, parts.train, out / "images"), pixels)
-        varied = [one for those in tried.values() if len(those) > 1 for one in those]
-        single = [those[0] for those in tried.values() if len(those) == 1]
-        first = min(TUNING_SEEDS, seeds)
-        total = len(varied) * first + len(tried) * seeds - (len(tried) - len(single)) * first
+        images = small_images(config, parts.train, out / "images")
+        choosing, measured = prepared_images(config, (parts.validation, parts.calibration), pixels)
+        common = _Common(out, config, images, pixels)
+        total = _trainings(tried, seeds)
         if not plan.steps:
             assert budget is not None, "without a budget the steps are the config's"
             plan = replace(plan, steps=_steps(common, baseline, budget, total, processes))
@@ -220,48 +222,41 @@ def compare(
             ended.add(training.folder.name)
             progress(len(ended), total, training.folder.name)
 
-        train_all([common.training(one, seed) for seed in range(first) for one in varied],
-                  processes, report)  # fmt: skip
-        choosing = np.isin(measured.identities, parts.validation.classes)
-        tuned = _tuned(common, varied, measured, choosing, range(first), far)
-        chosen = [*single, *(one.variant for one in tuned if one.chosen)]
-        chosen.sort(key=lambda one: losses.index(one.loss))
-        train_all([common.training(one, seed) for seed in range(seeds) for one in chosen],
-                  processes, report)  # fmt: skip
-    rows = np.flatnonzero(~choosing) if varied else np.arange(len(measured))
-    compared = {one.loss: _compared(common, one, seeds, len(parts.train.classes)) for one in chosen}
-    usable = {one.loss: one for one in chosen if not compared[one.loss].failed}
-    if baseline not in usable or len(usable) < 2:
-        reasons = [f"{one.variant.label}: {one.failed}" for one in compared.values() if one.failed]
-        raise ArcwiseError(
-            f"nothing is left to compare {baseline} with; {'; '.join(reasons)}; expected a loss "
-            "that trains: a lower --lr, or other --losses"
-        )
-    runs = {
-        name: [common.embeddings(one, seed)[rows] for seed in range(seeds)]
-        for name, one in usable.items()
-    }
-    identities = measured.select(rows).identities
-    table = evaluation.compare_runs(runs, identities, far=far, baseline=baseline)
+        varied = [one for those in tried.values() if len(those) > 1 for one in those]
+        first = range(min(TUNING_SEEDS, seeds))
+        train_all([common.training(one, k) for k in first for one in varied], processes, report)
+        tuned = _tuned(common, varied, choosing, first, far)
+        best = {one.variant.loss: one.variant for one in tuned if one.chosen}
+        chosen = [best.get(loss, those[0]) for loss, those in tried.items()]
+        every = [common.training(one, seed) for seed in range(seeds) for one in chosen]
+        train_all(every, processes, report)
+    if not varied:  # nothing was chosen: all of them are measured
+        measured = HeldOut((*choosing.identities, *measured.identities), slice(None))
+    compared = {one.loss: _compared(common, one, plan, len(parts.train.classes)) for one in chosen}
     result = LossComparison(
         folder=out,
-        data=manifest.name,
+        data=parts.train.name,
         plan=plan,
         split=(len(parts.train.classes), len(parts.validation.classes) if varied else 0,
-               table.identities),
+               len(set(measured.identities))),
         losses=compared,
-        table=table,
+        table=_table(common, compared, measured, plan),
         tuned=tuned,
         notes=common.images.notes,
     )  # fmt: skip
-    with atomic_write(out / "results.json") as unfinished:
+    return _written(result)
+
+
+def _written(result: LossComparison) -> LossComparison:
+    """Write results.json and report.html."""
+    with atomic_write(result.folder / "results.json") as unfinished:
         text = json.dumps(as_dict(result), indent=1, ensure_ascii=False)
         unfinished.write_text(text + "\n", encoding="utf-8")
     if not can_report():
         return result
     from arcwise.verbs.compare_report import write_compare_report  # matplotlib may not be there
 
-    return replace(result, report=write_compare_report(out / "report.html", result))
+    return replace(result, report=write_compare_report(result.folder / "report.html", result))
 
 
 def as_dict(result: LossComparison) -> dict[str, Any]:
@@ -316,9 +311,9 @@ class _Common:
         return found
 
 
-def _compared(common: _Common, variant: Variant, seeds: int, classes: int) -> ComparedLoss:
+def _compared(common: _Common, variant: Variant, plan: Plan, classes: int) -> ComparedLoss:
     """Return what a loss cost, and why it cannot be compared, if so."""
-    trained = [common.trained(variant, seed) for seed in range(seeds)]
+    trained = [common.trained(variant, seed) for seed in range(plan.seeds)]
     failed = next((one.failed for one in trained if one.failed), "")
     return ComparedLoss(
         variant,
@@ -329,9 +324,33 @@ def _compared(common: _Common, variant: Variant, seeds: int, classes: int) -> Co
     )
 
 
-def _joined(one: Manifest, other: Manifest) -> Manifest:
-    """Return the rows of two manifests of one data set."""
-    return replace(one, table=pa.concat_tables([one.table, other.table]))
+def _table(
+    common: _Common, compared: Mapping[str, ComparedLoss], measured: HeldOut, plan: Plan
+) -> RunComparison:
+    """Return what was measured of the losses that could be trained.
+
+    Raises:
+        ArcwiseError: there are not two of them, or the baseline could not.
+    """
+    failed = [one for one in compared.values() if one.failed]
+    if len(compared) - len(failed) < 2 or compared[plan.baseline].failed:
+        reasons = "; ".join(f"{one.variant.label}: {one.failed}" for one in failed)
+        raise ArcwiseError(
+            f"nothing is left to compare {plan.baseline} with ({reasons}); expected losses that "
+            "train: a lower --lr, or other --losses"
+        )
+    runs = {
+        name: [common.embeddings(one.variant, seed)[measured.rows] for seed in range(plan.seeds)]
+        for name, one in compared.items()
+        if not one.failed
+    }
+    return evaluation.compare_runs(runs, measured.identities, far=plan.far, baseline=plan.baseline)
+
+
+def _trainings(tried: Mapping[str, Sequence[Variant]], seeds: int) -> int:
+    """Return how many trainings there are: all seeds of one variant, the first ones of others."""
+    others = sum(len(those) - 1 for those in tried.values())
+    return len(tried) * seeds + others * min(TUNING_SEEDS, seeds)
 
 
 def _steps(common: _Common, baseline: str, budget: float, total: int, processes: int) -> int:
@@ -356,15 +375,10 @@ def _steps(common: _Common, baseline: str, budget: float, total: int, processes:
 
 
 def _tuned(
-    common: _Common,
-    varied: Sequence[Variant],
-    measured: Manifest,
-    choosing: np.ndarray,
-    seeds: range,
-    far: float,
+    common: _Common, varied: Sequence[Variant], choosing: HeldOut, seeds: range, far: float
 ) -> tuple[TunedVariant, ...]:
     """Return what each variant reached on the identities that choose, and which are chosen."""
-    labels = measured.labels[choosing]
+    _, labels = np.unique(choosing.identities, return_inverse=True)
     found: dict[Variant, float] = {}
     for one in varied:
         rates = []
@@ -372,7 +386,7 @@ def _tuned(
             if common.trained(one, seed).failed:
                 rates.append(-1.0)  # worse than any
                 continue
-            vectors = common.embeddings(one, seed)[choosing]
+            vectors = common.embeddings(one, seed)[choosing.rows]
             (threshold,) = evaluation.calibrate(vectors, labels, fars=(far,), draws=2)
             rates.append(threshold.tar or 0.0)
         found[one] = float(np.mean(rates))

@@ -122,7 +122,7 @@ class Plan:
         seeds: trainings of each loss.
         far: false-accept rate at which losses are compared.
         steps: of each training; 0 while the budget has not been turned into steps.
-        data: fingerprint of the data set.
+        data: fingerprints of what is trained on, what chooses and what is measured.
         config: what the trainings share.
     """
 

@@ -28,7 +28,6 @@ from arcwise.training import batches, build
 from arcwise.training.config import TrainConfig
 from arcwise.verbs.train import train
 
-IMAGES, HELD_OUT = "images", "held-out.npy"
 EMBEDDINGS, RESULT, RUN = "embeddings.npy", "result.json", "run"
 
 ALIVE = 1.0
@@ -111,24 +110,47 @@ def small_images(config: TrainConfig, images: Manifest, folder: Path) -> Manifes
     return replace(images, table=table, root=folder, notes=notes)
 
 
-def prepared_images(config: TrainConfig, images: Manifest, path: Path) -> Manifest:
-    """Write the images as the model is given them; return the manifest of those that are readable.
+@dataclass(frozen=True)
+class HeldOut:
+    """Images that every training embeds.
+
+    Attributes:
+        identities: of each image.
+        rows: where their embeddings are among those of a training.
+    """
+
+    identities: tuple[str, ...]
+    rows: slice
+
+
+def prepared_images(
+    config: TrainConfig, sets: Sequence[Manifest], path: Path
+) -> tuple[HeldOut, ...]:
+    """Write the images of several sets as the model is given them; return which ones these are.
+
+    Images that cannot be read are left out.
 
     Args:
         config: the run.
-        images: of the identities that are measured.
+        sets: of the identities that are held out.
         path: of the file, (M, H, W, 3) uint8.
     """
-    source = batches.cached_images(
-        config.replace(data={"cache_gb": 0.0}), images, build.preparation(config.encoder)
-    )
-    pixels = torch.empty(source.shape(len(images)), dtype=torch.uint8)
-    read = source.read_into(pixels, np.arange(len(images)))
-    if not len(read.positions):
-        raise ArcwiseError(f"{images.name}: no image can be read; {read.failures[0]}")
+    found, parts, first = [], [], 0
+    unbuffered = config.replace(data={"cache_gb": 0.0})
+    for images in sets:
+        source = batches.cached_images(unbuffered, images, build.preparation(config.encoder))
+        pixels = torch.empty(source.shape(len(images)), dtype=torch.uint8)
+        read = source.read_into(pixels, np.arange(len(images)))
+        if not len(read.positions):
+            raise ArcwiseError(f"{images.name}: no image can be read; {read.failures[0]}")
+        last = first + len(read.positions)
+        identities = tuple(images.identities[row] for row in read.positions)
+        found.append(HeldOut(identities, slice(first, last)))
+        parts.append(pixels[: len(read.positions)].numpy())
+        first = last
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
-        np.save(file, pixels[: len(read.positions)].numpy())
-    return images.select(read.positions)
+        np.save(file, np.concatenate(parts))
+    return tuple(found)
 
 
 def known_result(folder: Path) -> Trained | None:
