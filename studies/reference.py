@@ -49,6 +49,10 @@ def with_results(page: str) -> str:
     return page
 
 
+ORDER = ["nothing", "frozen", "last blocks", "whole"]
+"""The starts in their order: how much of a pretrained network is trained."""
+
+
 def starts() -> Iterator[str]:
     """Yield the lines of the table of starts: products that no run was trained on."""
     groups = defaultdict(list)
@@ -57,7 +61,9 @@ def starts() -> Iterator[str]:
             groups[run["identities"], run["start"]].append(run)
     yield "| products trained on | start | seeds | TAR at FAR 1 % | rank 1 from one studio image |"
     yield "|---|---|---|---|---|"
-    for (products, start), runs in sorted(groups.items(), key=lambda item: -item[0][0]):
+    for (products, start), runs in sorted(
+        groups.items(), key=lambda item: (-item[0][0], ORDER.index(item[0][1]))
+    ):
         cells = (spread([run[name][0] for run in runs]) for name in ("TAR at FAR 1 %", "rank 1"))
         yield f"| {products} | {start} | {len(runs)} | {' | '.join(cells)} |"
 
