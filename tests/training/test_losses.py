@@ -106,8 +106,38 @@ def test_the_loss_of_a_recipe_keeps_its_number_and_another_does_not_take_it():
 
 
 @pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("arcface@0.45", ArcFace(0.45)),
+        ("combined@0.9,0.4,0.15", Combined(0.9, 0.4, 0.15)),
+        ("cm2", Combined(0.9, 0.4, 0.15)),
+        ("AdaFace@h=0.5", AdaFace(0.4, 0.5)),
+        ("elasticface@0.35,0.05,form=cos", ElasticFace(0.35, 0.05, "cos")),
+        ("sv-softmax", SupportVector(NormSoftmax(), 1.2)),
+        ("sv-arcface@0.3", SupportVector(ArcFace(0.3), 1.2)),
+        ("mv-cosface", SupportVector(CosFace(0.35), 1.2, "fixed")),
+    ],
+)
+def test_a_loss_with_its_numbers(loss, expected):
+    assert build.margin(runs.config().with_loss(loss).objective) == expected
+
+
+def test_numbers_of_terms():
+    found = runs.config().with_loss("normsoftmax+intra@2+triplet-euclidean").objective
+    assert found.intra.weight == 2.0
+    assert (found.triplet.margin, found.triplet.distance) == (0.2, "euclidean")
+
+
+@pytest.mark.parametrize(
     ("loss", "hint"),
     [
+        ("arcface@a", "expected numbers for m"),
+        ("arcface@0.5,0.5", "expected numbers for m"),
+        ("normsoftmax@1", "expected none"),
+        ("arcface@n=1", "expected numbers for m"),
+        ("arcface@9", "expected 0 to 3.14"),
+        ("sv-triplet", "such as sv-arcface"),
+        ("triplet-euclidian", "'triplet-euclidean'"),
         ("arcfase", "'arcface'"),
         ("arcface+itra", "'intra'"),
         ("arcface+cosface", "one loss over classes"),

@@ -228,7 +228,7 @@ def margin(config: CentresConfig) -> Margin:
     """Return what the target pays, and what the other classes count for."""
     found: Margin = config.margin
     if config.sv_t > 1:
-        found = SupportVector(found, config.sv_t)
+        found = SupportVector(found, config.sv_t, config.sv_form)
     if config.interclass_filter:
         found = Filtered(found, config.interclass_filter, "exclude")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -53,6 +53,21 @@ MARGINS: dict[str, CentreMargin] = {
     "elasticface": ElasticFace(),
 }
 """The losses over class centres by name, with the numbers of their papers."""
+
+
+SHORT_NAMES = {
+    "cm1": "combined@1,0.3,0.2",
+    "cm2": "combined@0.9,0.4,0.15",
+    "triplet-euclidean": "triplet@0.2,distance=euclidean",
+    "sv-softmax": "sv-normsoftmax",
+    "mv-softmax": "mv-normsoftmax",
+}
+"""Names of losses with their numbers, as their papers have them."""
+
+_REWEIGHTED: dict[str, dict[str, Any]] = {
+    "sv-": {"sv_t": 1.2, "sv_form": "adaptive"},
+    "mv-": {"sv_t": 1.2, "sv_form": "fixed"},
+}
 
 
 @section("objective.intra")
@@ -213,6 +228,9 @@ class CentresConfig(Terms):
     sv_t: Annotated[float, Field(ge=1)] = 1.0
     """t of SV-X-Softmax (arXiv 1812.11317), over any margin: other classes that beat the target
     count for more; 1 for no more than the rest."""
+    sv_form: Literal["adaptive", "fixed"] = "adaptive"
+    """What a class that beats the target counts as, where its cosine is u: t·u + t - 1, or the
+    fixed form of MV-softmax (AAAI 2020), u + t - 1."""
     interclass_filter: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Cosine above which another class is taken for the same identity under a second label, and
     left out; 0 leaves none out."""
@@ -281,21 +299,36 @@ def name_of(margin: CentreMargin) -> str:
 def with_loss(objective: Terms, loss: str) -> ObjectiveConfig:
     """Return the objective of a loss by name, such as `arcface` or `softmax+centre`.
 
+    Numbers may follow a name: `arcface@0.45`, `combined@0.9,0.4,0.15`, `normsoftmax+intra@2`, or
+    `adaface@h=0.5`. Those without a name are the first ones of its section. `SHORT_NAMES` stand for
+    names with numbers. With `sv-` or `mv-` before a margin's name, classes that beat the target
+    count for more.
+
     What is not of the loss alone stays as it is. A margin of the same loss keeps its numbers;
     another one has those of its paper, since a number of one loss means something else in another.
 
     Raises:
-        ArcwiseError: an unknown loss, or losses that cannot be added up.
+        ArcwiseError: an unknown loss, losses that cannot be added up, or numbers that do not fit.
     """
-    names = [name.strip().lower() for name in loss.split("+")]
+    written = [name.strip().lower() for name in loss.split("+")]
+    written = [SHORT_NAMES.get(name, name) for name in written]
+    prefixes = [name[:3] for name in written if name[:3] in _REWEIGHTED]
+    written = [name[3:] if name[:3] in _REWEIGHTED else name for name in written]
+    numbers = dict(name.partition("@")[::2] for name in written if "@" in name)
+    names = [name.partition("@")[0] for name in written]
     known = ["softmax", *MARGINS, *map(_spelled, TERMS)]
     for name in names:
         if name not in known:
-            hint = suggestion(name, known) or f"known: {', '.join(known)}"
+            hint = suggestion(name, [*known, *SHORT_NAMES]) or f"known: {', '.join(known)}"
             raise ArcwiseError(
                 f"training config: objective.loss={loss!r}: no loss {name!r}; {hint}"
             )
     over_classes = [name for name in names if name == "softmax" or name in MARGINS]
+    if prefixes and not set(over_classes) & set(MARGINS):
+        raise ArcwiseError(
+            f"training config: objective.loss={loss!r}; expected {prefixes[0]} before a loss "
+            "with a margin, such as sv-arcface"
+        )
     if len(set(names)) < len(names) or len(over_classes) > 1:
         raise ArcwiseError(
             f"training config: objective.loss={loss!r}; expected each term once, and one loss over "
@@ -303,7 +336,9 @@ def with_loss(objective: Terms, loss: str) -> ObjectiveConfig:
         )
     fields_of = [name.replace("-", "_") for name in names if name not in over_classes]
     terms: dict[str, Any] = {
-        name: (getattr(objective, name) or kind()) if name in fields_of else None
+        name: _numbered(getattr(objective, name) or kind(), numbers.get(_spelled(name)), loss)
+        if name in fields_of
+        else None
         for name, kind in TERMS.items()
     }
     if not over_classes:
@@ -311,10 +346,36 @@ def with_loss(objective: Terms, loss: str) -> ObjectiveConfig:
     if over_classes == ["softmax"]:
         return LinearConfig(**terms)
     margin = MARGINS[over_classes[0]]
-    if not isinstance(objective, CentresConfig):
-        return CentresConfig(margin=margin, **terms)
-    same = type(objective.margin) is type(margin)
-    return replace(objective, margin=objective.margin if same else margin, **terms)
+    centres = objective if isinstance(objective, CentresConfig) else CentresConfig()
+    if isinstance(objective, CentresConfig) and type(objective.margin) is type(margin):
+        margin = objective.margin
+    terms |= _REWEIGHTED[prefixes[0]] if prefixes else {}
+    margin = _numbered(margin, numbers.get(over_classes[0]), loss)
+    return replace(centres, margin=margin, **terms)
+
+
+def _numbered(section: Any, numbers: str | None, loss: str) -> Any:
+    """Return a margin or a term with its first numbers replaced, as they are written."""
+    if numbers is None:
+        return section
+    names = [one.name for one in fields(section) if isinstance(getattr(section, one.name), float)]
+    written = [one.partition("=") for one in numbers.split(",")]
+    try:
+        unnamed = [first for first, equals, _ in written if not equals]
+        if len(unnamed) > len(names):
+            raise ValueError
+        changes: dict[str, Any] = dict(zip(names, map(float, unnamed), strict=False))
+        for name, equals, value in written:
+            if equals:
+                changes[name] = float(value) if name in names else value
+        return replace(section, **changes)
+    except (TypeError, ValueError) as problem:
+        if isinstance(problem, ArcwiseError):
+            raise
+        expected = f"numbers for {', '.join(names)}, or names and values" if names else "none"
+        raise ArcwiseError(
+            f"training config: objective.loss={loss!r}: got {numbers!r}; expected {expected}"
+        ) from None
 
 
 def described(objective: ObjectiveConfig, classes: int) -> str:
@@ -336,7 +397,8 @@ def _of_centres(objective: CentresConfig, classes: int) -> list[str]:
     margin: object = objective.margin
     parts = [f"{margin}", f"scale {objective.scale or scale_for(classes):.4g}"]
     if objective.sv_t > 1:
-        parts.append(f"support vectors times t {objective.sv_t:g}")
+        how = "times t" if objective.sv_form == "adaptive" else "plus t - 1 of t"
+        parts.append(f"support vectors {how} {objective.sv_t:g}")
     if objective.interclass_filter:
         parts.append(f"classes beyond cosine {objective.interclass_filter:g} left out")
     if objective.subcentres > 1:
