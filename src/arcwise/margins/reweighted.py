@@ -88,7 +88,8 @@ class SupportVector(Reweighted):
             return u, derivative
         hard = u > psi[:, None]
         if self.form == "fixed":
-            return torch.where(hard, u + (self.t - 1.0), u), derivative
+            counted = torch.where(hard, u + (self.t - 1.0), u)
+            return counted, torch.ones_like(u) if derivative is None else derivative
         weight = torch.ones_like(u).masked_fill(hard, self.t)
         reweighted = torch.where(hard, self.t * u + (self.t - 1.0), u)
         return reweighted, weight if derivative is None else weight * derivative
