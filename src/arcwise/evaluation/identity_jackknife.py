@@ -52,9 +52,7 @@ def _pair_metrics(
     distinct, place = np.unique(similarity[row, column], return_inverse=True)
     owner, counts = codes[row], np.bincount(place)
     # Every impostor pair of one identity with another stands in the rows of both.
-    impostor = np.concatenate(
-        [similarity[a:b, b:].ravel() for a, b in pairwise(starts)]
-    )
+    impostor = np.concatenate([similarity[a:b, b:].ravel() for a, b in pairwise(starts)])
     above, at_or_above = counts_above(distinct, np.sort(impostor)[::-1])
     curves = [Curve(counts, above, at_or_above, len(impostor))]
     metrics = [(curves[0].tar(far), curves[0].eer())]

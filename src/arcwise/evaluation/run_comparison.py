@@ -30,7 +30,8 @@ class PairedDifference:
         difference: the mean of the loss minus that of the reference, with its interval.
         p: two-sided p-value of the hypothesis that they are equally good.
         corrected_p: Holm's, over all comparisons of the family.
-        decided: whether the corrected p-value is below 1 - level, and the metric is resolved.
+        decided: whether the corrected p-value is below 1 - level, the metric is resolved, and there
+            are two seeds or more: of one run each, nobody knows what another seed would change.
     """
 
     name: str
@@ -170,8 +171,9 @@ class RunComparison:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
+        few = "" if self.recall_at_1.resolved else f" (too few to decide anything: at least {FEW})"
         notes = [
-            f"{self.seeds} seed(s), {self.identities} identities, {self.images} images; "
+            f"{self.seeds} seed(s), {self.identities} identities{few}, {self.images} images; "
             f"{100 * self.level:g} % intervals over {self.interval_covers}; p corrected by Holm "
             f"over {len(self.names) - 1} comparison(s) with {self.baseline}",
             f"best: {deciding.best}; not decidedly worse: "
@@ -215,7 +217,7 @@ def compare_runs(
         raise ArcwiseError(
             f"{uneven} runs and {seeds} of {baseline}, expected one or more, as many of each loss"
         )
-    images = len(runs[baseline][0])
+    images = len(identities)
     codes = inputs.codes("identities", identities, images)
     if not enough_identities(codes):
         raise ArcwiseError(
@@ -229,7 +231,10 @@ def compare_runs(
         for seed, array in enumerate(arrays):
             unit = inputs.embeddings(f"{name}[{seed}]", array)
             if len(unit) != images:
-                raise ArcwiseError(f"{name}[{seed}] has {len(unit)} images, expected {images}")
+                raise ArcwiseError(
+                    f"{name}[{seed}] has {len(unit)} embeddings, expected {images}: one for each "
+                    "of the identities"
+                )
             metrics = jackknifed_metrics(unit[order], codes, rate)
             values.append(metrics.value)
             left_out.append(metrics.left_out)
@@ -276,7 +281,7 @@ def metric_comparison(
         return {
             (a, b): PairedDifference(
                 names[a], names[b], difference, p, corrected_p,
-                resolved and corrected_p < 1 - level,
+                resolved and values.shape[1] > 1 and corrected_p < 1 - level,
             )
             for (a, b), (difference, p), corrected_p in zip(pairs, tests, corrected, strict=True)
         }  # fmt: skip
