@@ -60,7 +60,7 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class MetricComparison:
-    """All losses in one metric.
+    """All losses in one metric; p-values are corrected within it, not over several metrics.
 
     Attributes:
         metric: `tar`, `recall_at_1` or `eer`.
@@ -171,9 +171,10 @@ class RunComparison:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
+        one = " (decides nothing: at least 2)" if self.seeds == 1 else ""
         few = "" if self.recall_at_1.resolved else f" (too few to decide anything: at least {FEW})"
         notes = [
-            f"{self.seeds} seed(s), {self.identities} identities{few}, {self.images} images; "
+            f"{self.seeds} seed(s){one}, {self.identities} identities{few}, {self.images} images; "
             f"{100 * self.level:g} % intervals over {self.interval_covers}; p corrected by Holm "
             f"over {len(self.names) - 1} comparison(s) with {self.baseline}",
             f"best: {deciding.best}; not decidedly worse: "
@@ -217,7 +218,7 @@ def compare_runs(
         raise ArcwiseError(
             f"{uneven} runs and {seeds} of {baseline}, expected one or more, as many of each loss"
         )
-    images = len(identities)
+    images = np.size(identities)
     codes = inputs.codes("identities", identities, images)
     if not enough_identities(codes):
         raise ArcwiseError(
@@ -244,14 +245,14 @@ def compare_runs(
     count = without.shape[-1]
     enough = int(np.count_nonzero(np.bincount(codes) > 1)) >= FEW
     passing = {"tar": resolved(rate, pair_counts(codes)[1])}
-    comparisons = [
+    tar, recall, eer = [
         metric_comparison(
             metric, list(runs), baseline, value[..., k], without[:, :, k], confidence,
             enough and passing.get(metric, True),
         )
         for k, metric in enumerate(METRICS)
     ]  # fmt: skip
-    return RunComparison(*comparisons, rate, confidence, baseline, seeds, count, images)
+    return RunComparison(tar, recall, eer, rate, confidence, baseline, seeds, count, images)
 
 
 def metric_comparison(
