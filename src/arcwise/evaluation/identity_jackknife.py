@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 
 from arcwise.evaluation.roc import Curve, counts_above
-from arcwise.evaluation.similarity_matrix import pair_counts
 
 METRICS = ("tar", "recall_at_1", "eer")
 """The metrics, in the order of every array of them."""
@@ -98,4 +97,4 @@ def _recalls(similarity: np.ndarray, codes: np.ndarray, starts: np.ndarray) -> n
 def enough_identities(codes: np.ndarray) -> bool:
     """Return whether without any one identity some pairs of both kinds are left."""
     sizes = np.bincount(codes)
-    return len(sizes) > 2 and np.count_nonzero(sizes > 1) > 1 and min(pair_counts(codes)) > 0
+    return len(sizes) > 2 and int(np.count_nonzero(sizes > 1)) > 1

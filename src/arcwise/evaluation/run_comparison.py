@@ -10,11 +10,14 @@ import numpy as np
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
-from arcwise.evaluation.crossed_variance import crossed_mean, holm
+from arcwise.evaluation.crossed_variance import crossed_difference, crossed_mean, holm
 from arcwise.evaluation.identity_jackknife import METRICS, enough_identities, jackknifed_metrics
 from arcwise.evaluation.intervals import CONFIDENCE, Rate
 from arcwise.evaluation.similarity_matrix import pair_counts
 from arcwise.evaluation.thresholds import resolved
+
+FEW = 8
+"""With fewer identities of two images or more, no metric is resolved and nothing is decided."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class PairedDifference:
         difference: the mean of the loss minus that of the reference, with its interval.
         p: two-sided p-value of the hypothesis that they are equally good.
         corrected_p: Holm's, over all comparisons of the family.
-        decided: whether the corrected p-value is below 1 - level, and the metric is resolved.
+        decided: whether the corrected p-value is below 1 - level, the metric is resolved, and there
+            are two seeds or more: of one run each, nobody knows what another seed would change.
     """
 
     name: str
@@ -56,7 +60,7 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class MetricComparison:
-    """All losses in one metric.
+    """All losses in one metric; p-values are corrected within it, not over several metrics.
 
     Attributes:
         metric: `tar`, `recall_at_1` or `eer`.
@@ -167,8 +171,10 @@ class RunComparison:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
+        one = " (decides nothing: at least 2)" if self.seeds == 1 else ""
+        few = "" if self.recall_at_1.resolved else f" (too few to decide anything: at least {FEW})"
         notes = [
-            f"{self.seeds} seed(s), {self.identities} identities, {self.images} images; "
+            f"{self.seeds} seed(s){one}, {self.identities} identities{few}, {self.images} images; "
             f"{100 * self.level:g} % intervals over {self.interval_covers}; p corrected by Holm "
             f"over {len(self.names) - 1} comparison(s) with {self.baseline}",
             f"best: {deciding.best}; not decidedly worse: "
@@ -212,7 +218,7 @@ def compare_runs(
         raise ArcwiseError(
             f"{uneven} runs and {seeds} of {baseline}, expected one or more, as many of each loss"
         )
-    images = len(runs[baseline][0])
+    images = np.size(identities)
     codes = inputs.codes("identities", identities, images)
     if not enough_identities(codes):
         raise ArcwiseError(
@@ -226,7 +232,10 @@ def compare_runs(
         for seed, array in enumerate(arrays):
             unit = inputs.embeddings(f"{name}[{seed}]", array)
             if len(unit) != images:
-                raise ArcwiseError(f"{name}[{seed}] has {len(unit)} images, expected {images}")
+                raise ArcwiseError(
+                    f"{name}[{seed}] has {len(unit)} embeddings, expected {images}: one for each "
+                    "of the identities"
+                )
             metrics = jackknifed_metrics(unit[order], codes, rate)
             values.append(metrics.value)
             left_out.append(metrics.left_out)
@@ -234,41 +243,48 @@ def compare_runs(
     value = np.reshape(values, shape)
     without = np.moveaxis(np.reshape(left_out, (*shape[:2], -1, shape[2])), 2, 3)
     count = without.shape[-1]
+    enough = int(np.count_nonzero(np.bincount(codes) > 1)) >= FEW
     passing = {"tar": resolved(rate, pair_counts(codes)[1])}
-    comparisons = [
-        _metric_comparison(
-            metric, list(runs), baseline, value[..., k], without[:, :, k], confidence, images,
-            passing.get(metric, True),
+    tar, recall, eer = [
+        metric_comparison(
+            metric, list(runs), baseline, value[..., k], without[:, :, k], confidence,
+            enough and passing.get(metric, True),
         )
         for k, metric in enumerate(METRICS)
     ]  # fmt: skip
-    return RunComparison(*comparisons, rate, confidence, baseline, seeds, count, images)
+    return RunComparison(tar, recall, eer, rate, confidence, baseline, seeds, count, images)
 
 
-def _metric_comparison(
+def metric_comparison(
     metric: str,
     names: list[str],
     baseline: str,
     values: np.ndarray,
     left_out: np.ndarray,
     level: float,
-    images: int,
     resolved: bool,
 ) -> MetricComparison:
     """Return the comparison of L losses in one metric; (L, S) values, (L, S, I) left out."""
-    means = values.mean(axis=1)
-    best = int(np.argmin(means) if metric == "eer" else np.argmax(means))
+    means = [crossed_mean(row, left) for row, left in zip(values, left_out, strict=True)]
+    score = np.array([one.value for one in means])
+    best = int(np.argmin(score) if metric == "eer" else np.argmax(score))
     base = names.index(baseline)
 
     def differences(pairs: list[tuple[int, int]]) -> dict[tuple[int, int], PairedDifference]:
-        means = [crossed_mean(values[a] - values[b], left_out[a] - left_out[b]) for a, b in pairs]
-        p = np.array([one.p() for one in means])
+        tests = [
+            crossed_difference(
+                means[a], means[b], crossed_mean(values[a] - values[b], left_out[a] - left_out[b]),
+                level, resolved,
+            )
+            for a, b in pairs
+        ]  # fmt: skip
+        corrected = holm(np.array([p for _, p in tests])).tolist()
         return {
             (a, b): PairedDifference(
-                names[a], names[b], mean.difference(level, resolved), float(raw), float(corrected),
-                bool(resolved and corrected < 1 - level),
+                names[a], names[b], difference, p, corrected_p,
+                resolved and values.shape[1] > 1 and corrected_p < 1 - level,
             )
-            for (a, b), mean, raw, corrected in zip(pairs, means, p, holm(p), strict=True)
+            for (a, b), (difference, p), corrected_p in zip(pairs, tests, corrected, strict=True)
         }  # fmt: skip
 
     others = [k for k in range(len(names)) if k != base]
@@ -279,10 +295,7 @@ def _metric_comparison(
     return MetricComparison(
         metric,
         {name: tuple(row.tolist()) for name, row in zip(names, values, strict=True)},
-        {
-            name: crossed_mean(row, left).rate(level, images, resolved)
-            for name, row, left in zip(names, values, left_out, strict=True)
-        },
+        {name: mean.rate(level, resolved) for name, mean in zip(names, means, strict=True)},
         names[best],
         {names[k]: to_baseline[k, base] for k in others},
         {names[k]: all_pairs[best, k] for k in ranked[1:]},
