@@ -69,9 +69,8 @@ class MetricComparison:
         best: the loss with the best mean.
         to_baseline: of each loss but the baseline, its difference to the baseline. The family of
             Holm's correction are these comparisons.
-        best_to: of each loss but the best one, the difference of the best one to it. The family
-            are the comparisons of all losses with each other, because the best one is chosen by
-            the same values.
+        pairs: the differences of all losses to each other; the best one stands first in its own.
+            The family of the correction are all of these.
         resolved: whether there are enough identities, and enough impostors for the FAR.
     """
 
@@ -80,8 +79,13 @@ class MetricComparison:
     mean: Mapping[str, Rate]
     best: str
     to_baseline: Mapping[str, PairedDifference]
-    best_to: Mapping[str, PairedDifference]
+    pairs: tuple[PairedDifference, ...]
     resolved: bool
+
+    @property
+    def best_to(self) -> dict[str, PairedDifference]:
+        """Of each loss but the best one, the difference of the best one to it."""
+        return {one.reference: one for one in self.pairs if one.name == self.best}
 
     @property
     def not_worse(self) -> tuple[str, ...]:
@@ -96,7 +100,7 @@ class MetricComparison:
             "mean": {name: _plain(mean) for name, mean in self.mean.items()},
             "best": self.best,
             "to_baseline": {name: one.as_dict() for name, one in self.to_baseline.items()},
-            "best_to": {name: one.as_dict() for name, one in self.best_to.items()},
+            "pairs": [one.as_dict() for one in self.pairs],
             "not_worse": list(self.not_worse),
             "resolved": self.resolved,
         }
@@ -298,7 +302,7 @@ def metric_comparison(
         {name: mean.rate(level, resolved) for name, mean in zip(names, means, strict=True)},
         names[best],
         {names[k]: to_baseline[k, base] for k in others},
-        {names[k]: all_pairs[best, k] for k in ranked[1:]},
+        tuple(all_pairs.values()),
         resolved,
     )
 
