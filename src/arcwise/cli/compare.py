@@ -14,7 +14,13 @@ from rich.table import Table
 from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.positionals import Data
-from arcwise.cli.run_options import chosen_by, options_of, run_command, value_of
+from arcwise.cli.run_options import (
+    SharedOptions,
+    chosen_by,
+    options_of,
+    run_command,
+    value_of,
+)
 from arcwise.cli.screen import counted, progress
 from arcwise.cli.stopping import status_of
 from arcwise.errors import ArcwiseError
@@ -47,7 +53,7 @@ def answer(words: Sequence[str]) -> int:
     named = any(value_of(words, option) for option in ("--recipe", "--config"))
     begin = chosen_by(words if named else [*words, "--recipe", QUICK])
     shared = begin.config.replace(data={"holdout": HOLDOUT})
-    defaults = options_of(shared, words)
+    defaults = options_of(shared, words, SharedOptions)
     length = any(value_of(words, one) for one in ("--steps", "--epochs"))
 
     def command(
@@ -70,7 +76,8 @@ def answer(words: Sequence[str]) -> int:
         """Train several losses on one budget, and say which one is best for your images.
 
         Every loss is trained with every seed, all on the same identities, and measured on the same
-        others. A comparison that was stopped goes on with the same command.
+        others. A comparison that was stopped goes on with the same command. These are the everyday
+        options; --help-all shows every one.
 
         Args:
             source: A data set in any form: a folder of folders, a table, an archive.
