@@ -237,6 +237,8 @@ identity; seeds of the draws 0, 1 and 2; {minutes:.0f} minutes of one core. A sh
 standard error of {error:.1f} and {wider:.1f} points if one interval an experiment counts. The truth
 of TAR and EER is that of 2,500 identities; that of recall@1, which depends on how many identities
 there are, is the mean over all experiments of a row.
+The identity that `evaluation/crossed_variance.py` adds, and the shares of it, were chosen on other
+draws from these same populations: other populations may give other shares.
 
 A difference is decided where its p-value is below 0.05, corrected by Holm: over the comparisons
 with the baseline, or over all pairs for those of the best loss with the others. With one seed
