@@ -37,7 +37,8 @@ from arcwise.recipes import recipe
 from arcwise.recipes.table2 import BESIDE, TABLE_2
 from arcwise.synthetic import render_dataset
 from arcwise.training.config import TrainConfig
-from arcwise.verbs.compare import LossComparison, as_dict, compare
+from arcwise.verbs.compare import compare
+from arcwise.verbs.compare_result import LossComparison, as_dict
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS, PAGE = DOCS / "table2.json", DOCS / "table2.md"

@@ -21,7 +21,8 @@ from arcwise.errors import ArcwiseError
 from arcwise.recipes import recipe
 from arcwise.training.config import TrainConfig
 from arcwise.verbs import compare as module
-from arcwise.verbs.compare import LossComparison, compare
+from arcwise.verbs.compare import compare
+from arcwise.verbs.compare_result import LossComparison, as_dict
 from arcwise.verbs.compare_training import ALIVE, Training, _train, small_images
 from arcwise.verbs.train import train
 
@@ -52,7 +53,7 @@ def parts(products: Path) -> tuple[Manifest, Manifest, Manifest]:
 
 
 def without_cost(result: LossComparison) -> dict[str, Any]:
-    found = module.as_dict(result)
+    found = as_dict(result)
     for one in found["losses"].values():
         del one["seconds"], one["memory"]
     return found

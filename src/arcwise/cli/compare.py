@@ -26,7 +26,8 @@ from arcwise.cli.stopping import status_of
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate
 from arcwise.recipes import QUICK
-from arcwise.verbs.compare import BUDGET, LOSSES, METRICS, LossComparison, as_dict, compare
+from arcwise.verbs.compare import BUDGET, LOSSES, compare
+from arcwise.verbs.compare_result import METRICS, LossComparison, as_dict
 from arcwise.verbs.reporting import NO_REPORT
 
 OUT = Path("runs/compare")

@@ -314,7 +314,7 @@ def with_loss(objective: Terms, loss: str) -> ObjectiveConfig:
     written = [SHORT_NAMES.get(name, name) for name in written]
     prefixes = [name[:3] for name in written if name[:3] in _REWEIGHTED]
     written = [name[3:] if name[:3] in _REWEIGHTED else name for name in written]
-    numbers = dict(name.partition("@")[::2] for name in written if "@" in name)
+    numbers = {name.partition("@")[0]: name.partition("@")[2] for name in written if "@" in name}
     names = [name.partition("@")[0] for name in written]
     known = ["softmax", *MARGINS, *map(_spelled, TERMS)]
     for name in names:

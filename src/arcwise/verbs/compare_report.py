@@ -6,7 +6,7 @@ from pathlib import Path
 
 from arcwise.report import Facts, Number, Numbers, Plot, Section, Table, plots, write_report
 from arcwise.report.sections import Cell, RateDifference
-from arcwise.verbs.compare import METRICS, LossComparison
+from arcwise.verbs.compare_result import METRICS, LossComparison
 
 
 def write_compare_report(path: Path, result: LossComparison) -> Path:
