@@ -135,6 +135,10 @@ def test_a_training_that_diverges_is_left_out(
     assert os.listdir(tmp_path / "t") == ["result.json"]
 
 
+def stopped(*arguments: object) -> float:
+    raise KeyboardInterrupt
+
+
 def test_the_budget_is_turned_into_steps(
     products: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +147,10 @@ def test_the_budget_is_turned_into_steps(
     options = OPTIONS | {"scales": ()}
     with pytest.raises(ArcwiseError, match=r"4 trainings in 0\.1 minutes.*--budget 2"):
         compare(products, tmp_path / "a", CONFIG, **options | {"budget": 0.1}, processes=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "seconds_a_step", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            compare(products, tmp_path / "b", CONFIG, **options | {"budget": 10.0}, processes=2)
     with pytest.raises((AssertionError, FileNotFoundError)):  # nothing was trained
         compare(products, tmp_path / "b", CONFIG, **options | {"budget": 10.0}, processes=2)
     steps = json.loads((tmp_path / "b" / "compare.json").read_text())["steps"]

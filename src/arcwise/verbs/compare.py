@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +14,12 @@ import numpy as np
 from arcwise import evaluation
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
+from arcwise.data.parallel import cores
 from arcwise.data.split import Split, hold_out
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import RunComparison
 from arcwise.files import atomic_write, locked
+from arcwise.training import build
 from arcwise.training.config import TrainConfig
 from arcwise.training.losses import described
 from arcwise.verbs.compare_plan import Plan, Variant, agreed, variants, write_plan
@@ -103,13 +104,13 @@ def compare(
             f"losses {', '.join(losses)} with {seeds} seeds, baseline {baseline}; expected two "
             "losses or more, the baseline among them, and a seed at least"
         )
-    processes = processes or len(os.sched_getaffinity(0))
+    encoder, notes = build.as_the_network_takes(build.as_the_weights_say(config.encoder))
     if isinstance(data, Split):
         parts = data
     else:
         manifest = training_rows(open_manifest(data), config)
         parts = hold_out(manifest, config.data.holdout, config.run.split_seed)
-    config = config.replace(data={"holdout": 0.0})
+    config = config.replace(encoder=encoder, data={"holdout": 0.0})
     plan = Plan(
         losses=tuple(losses),
         margins=tuple(margins),
@@ -123,15 +124,16 @@ def compare(
     )
     with locked(out, "a comparison"):
         plan = agreed(plan, out)
+        write_plan(plan, out)
         pixels = out / "held-out.npy"
         images = small_images(config, parts.train, out / "images")
         choosing, measured = prepared_images(config, (parts.validation, parts.calibration), pixels)
         common = _Common(out, config, images, pixels)
-        total = _trainings(tried, seeds)
+        processes, total = processes or cores(), _trainings(tried, seeds)
         if not plan.steps:
             assert budget is not None, "without a budget the steps are the config's"
             plan = replace(plan, steps=_steps(common, baseline, budget, total, processes))
-        write_plan(plan, out)
+            write_plan(plan, out)
         common = replace(common, config=config.replace(run={"steps": plan.steps}))
         ended: set[str] = set()
 
@@ -159,7 +161,7 @@ def compare(
         losses=compared,
         table=_table(common, compared, measured, plan),
         tuned=tuned,
-        notes=common.images.notes,
+        notes=(*notes, *images.notes),
     )  # fmt: skip
     return _written(result)
 

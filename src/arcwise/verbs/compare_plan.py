@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,8 +157,9 @@ def agreed(plan: Plan, out: Path) -> Plan:
     except (ValueError, TypeError) as problem:
         raise ArcwiseError(f"{path} is damaged ({problem}); name another --out") from None
     now, before = _flat(plan), _flat(known)
-    if not plan.steps:
-        now["steps"] = before["steps"]
+    steps = known.steps or plan.steps  # neither is 0 once the budget has been turned into steps
+    if not plan.steps or not known.steps:
+        now["steps"] = before["steps"] = steps
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if changed:
         name = changed[0]
@@ -166,7 +167,7 @@ def agreed(plan: Plan, out: Path) -> Plan:
             f"{out}: a comparison with {name} {before.get(name)}, got {now.get(name)}; name "
             "another --out"
         )
-    return known
+    return replace(known, steps=steps)
 
 
 def write_plan(plan: Plan, out: Path) -> None:
