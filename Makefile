@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test docs lint types layers tests coverage clean
+.PHONY: demo test docs lint types layers tests coverage test-timm test-dlib clean
 
 demo: .venv/installed
 	$(BIN)/arcwise demo --out runs/demo
@@ -30,6 +30,25 @@ tests: .venv/installed
 coverage: .venv/installed  # the same tests; measuring coverage takes a third longer
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
 
+# timm needs torchvision, which needs another torch than the one that constraints.txt pins: several
+# gigabytes, in an environment of their own.
+test-timm: .venv-timm/installed
+	OMP_NUM_THREADS=1 .venv-timm/bin/python -m pytest tests/timm
+
+# dlib itself and the package with its network, 130 MB, against the network that is imported from it.
+test-dlib: .venv-dlib/installed
+	OMP_NUM_THREADS=1 .venv-dlib/bin/python -m pytest tests/dlib tests/verbs/test_import_dlib.py
+
+.venv-dlib/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-dlib
+	.venv-dlib/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,export,faces]' dlib-bin==20.0.1.post1 'pytest>=8' 'pytest-timeout>=2.3' 'hypothesis>=6.100'
+	@touch $@
+
+.venv-timm/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-timm
+	.venv-timm/bin/python -m pip install --quiet --disable-pip-version-check torch==2.14.1 torchvision==0.29.1 -e '.[train,export,timm]' 'pytest>=8' 'pytest-timeout>=2.3'
+	@touch $@
+
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Arcwise needs Python 3.11 or newer, this is {v[0]}.{v[1]}; try `make PYTHON=python3.12 ...`")'
 	$(PYTHON) -m venv .venv
@@ -37,4 +56,4 @@ coverage: .venv/installed  # the same tests; measuring coverage takes a third lo
 	@touch $@
 
 clean:
-	rm -rf .venv build dist site src/*.egg-info .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .venv-timm .venv-dlib build dist site src/*.egg-info .pytest_cache .ruff_cache .coverage

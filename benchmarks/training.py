@@ -34,9 +34,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=80, help="of each turn")
     options = parser.parse_args()
     manifest = open_manifest(options.data)
-    epoch = len(manifest) // recipe("products").data.batch + 1
+    epoch = len(manifest) // recipe("products-small").data.batch + 1
     total = epoch + options.rounds * options.steps
-    config = recipe("products").replace(
+    config = recipe("products-small").replace(
         encoder={"size": options.size, "train_crop": 0},
         data={"cache_size": 1.25, "holdout": 0.0},
         run={"steps": total, "validate_every": total, "checkpoint_every": total, "log_every": 1},

@@ -148,7 +148,7 @@ def embedded(name: str, out: Path) -> tuple[np.ndarray, np.ndarray]:
     run = folder / "promises"
     if not (run / "model" / "model.json").exists():
         known_table = folder / ("known.csv" if name == "grocery" else "train.csv")
-        config = recipe("drawings" if name == "omniglot" else "products")
+        config = recipe("drawings" if name == "omniglot" else "products-small")
         train(known_table, run, config.replace(data={"holdout": 0.0}))
     manifest = open_manifest(table)
     result = runtime.embed_manifest(runtime.load(run / "model"), manifest)

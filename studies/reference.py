@@ -2,8 +2,8 @@
 
 docs/reference/command-line.md is what `--help` of every command says; it is made anew for each
 build and not kept. The drawing of the rooms, docs/images/rooms.svg, and the tables of results in
-README.md, from docs/unseen.json and docs/promises.json, are kept; `--check` says whether they are
-up to date.
+README.md, from docs/starts.json, docs/unseen.json and docs/promises.json, are kept; `--check` says
+whether they are up to date.
 """
 
 from __future__ import annotations
@@ -41,11 +41,37 @@ def main() -> None:
 
 def with_results(page: str) -> str:
     """Return the page with the tables of results between their marks."""
-    for name, lines in (("unseen", unseen()), ("promises", promises())):
+    tables = {"starts": starts(), "unseen": unseen(), "promises": promises()}
+    for name, lines in tables.items():
         begin, end = f"<!-- {name}: written by `make docs` -->\n", f"<!-- end of {name} -->"
         head, _, rest = page.partition(begin)
         page = "\n".join([head + begin, *lines, "", end + rest.partition(end)[2]])
     return page
+
+
+ORDER = ["nothing", "frozen", "last blocks", "whole"]
+"""The starts in their order: how much of a pretrained network is trained."""
+
+
+def starts() -> Iterator[str]:
+    """Yield the lines of the table of starts: products that no run was trained on."""
+    groups = defaultdict(list)
+    for run in json.loads((DOCS / "starts.json").read_text()):
+        if run["split"] == "test":
+            groups[run["identities"], run["start"]].append(run)
+    yield "| products trained on | start | seeds | TAR at FAR 1 % | rank 1 from one studio image |"
+    yield "|---|---|---|---|---|"
+    for (products, start), runs in sorted(
+        groups.items(), key=lambda item: (-item[0][0], ORDER.index(item[0][1]))
+    ):
+        cells = (spread([run[name][0] for run in runs]) for name in ("TAR at FAR 1 %", "rank 1"))
+        yield f"| {products} | {start} | {len(runs)} | {' | '.join(cells)} |"
+
+
+def spread(values: list[float]) -> str:
+    """Return the mean, and the lowest to the highest where there are several."""
+    ends = f" ({min(values):.3f} – {max(values):.3f})" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{ends}"
 
 
 def unseen() -> Iterator[str]:
@@ -59,8 +85,7 @@ def unseen() -> Iterator[str]:
         cells = []
         for metric in ("recall@1", "TAR at FAR 1 %", "accuracy"):
             values = [run[metric] for run in runs if metric in run]
-            ends = f" ({min(values):.3f} – {max(values):.3f})" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.3f}{ends}" if values else "")
+            cells.append(spread(values) if values else "")
         yield f"| {data} | {loss} | {len(runs)} | {' | '.join(cells)} |"
 
 

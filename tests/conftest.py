@@ -72,7 +72,7 @@ def trained(known: Manifest, tmp_path_factory: pytest.TempPathFactory) -> TrainR
 
     torch.set_num_threads(1)
     config = changed(
-        recipe("products"),
+        recipe("products-small"),
         size=32,
         dim=32,
         steps=30,
@@ -95,3 +95,18 @@ def served(trained: TrainResult, tmp_path_factory: pytest.TempPathFactory) -> Pa
     shutil.copytree(trained.model, folder)
     export(folder)
     return folder
+
+
+@pytest.fixture
+def few_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every deep network a short one, with a layer of every kind that it has."""
+    from arcwise.encoders import dlib_resnet, efficientnet_lite, iresnet, mobilefacenet, vit
+
+    expanded = (6, 16, 1, 1, 5)  # of the stride and width that have a shortcut
+    monkeypatch.setattr(efficientnet_lite, "TABLE", (efficientnet_lite.TABLE[0], expanded))
+    monkeypatch.setattr(iresnet, "BLOCKS", {"iresnet18": (2, 1, 1, 1)})
+    monkeypatch.setattr(mobilefacenet, "TABLE", ((2, 64, 2, 2), (2, 64, 1, 2), (2, 64, 1, 2)))
+    monkeypatch.setattr(dlib_resnet, "blocks", lambda: (False, True))
+    monkeypatch.setattr(vit, "WIDTHS", {"small": (12, 3)})
+    monkeypatch.setattr(vit, "DEPTH", 1)
+    monkeypatch.setattr(vit, "GRIDS", {14: 4, 16: 3})

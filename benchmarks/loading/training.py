@@ -25,7 +25,7 @@ def measure(pictures: Manifest, folder: Path, rounds: int, _: int) -> list[dict[
     """
     rows = []
     for form in (*FORMS, "rec"):
-        keep_gb = recipe("products").data.cache_gb if len(rows) == len(FORMS) else 0.0
+        keep_gb = recipe("products-small").data.cache_gb if len(rows) == len(FORMS) else 0.0
         place = str(written(pictures, folder, form))
         name = f"{form}, kept once decoded" if keep_gb else form
         rows.append({"line": name} | Running(job, [0, 1], place=place, keep_gb=keep_gb).result())
@@ -35,8 +35,8 @@ def measure(pictures: Manifest, folder: Path, rounds: int, _: int) -> list[dict[
 def job(place: str, keep_gb: float) -> dict[str, Any]:
     """A short training by the `products` recipe."""
     manifest = open_manifest(place)
-    steps = EPOCHS * -(-len(manifest) // recipe("products").data.batch)
-    config = recipe("products").replace(
+    steps = EPOCHS * -(-len(manifest) // recipe("products-small").data.batch)
+    config = recipe("products-small").replace(
         data={"holdout": 0.0, "cache_gb": keep_gb},
         run={"steps": steps, "validate_every": steps, "checkpoint_every": steps},
     )

@@ -53,6 +53,11 @@ class NonFiniteError(ArcwiseError):
     """A NaN or an infinity during training; names the step, the layer and the batch."""
 
 
+def in_one_line(problem: BaseException, most: int = 200) -> str:
+    """Return what an exception of another library says, on one line, cut to so many characters."""
+    return " ".join(str(problem).split())[:most]
+
+
 def closest_name(name: str, names: Iterable[str]) -> str | None:
     """Return the one of `names` that is closest to a mistyped name; None if none is close."""
     spellings = {one.lower(): one for one in names}

@@ -166,6 +166,36 @@ def test_thresholds_and_onnx_come_later_and_keep_the_fingerprint(tmp_path: Path)
     assert sorted(os.listdir(folder)) == ["encoder.onnx", "encoder.safetensors", "model.json"]
 
 
+def test_a_smaller_onnx_file_has_its_own_reference(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    before = write(folder)
+    assert (before.precision, before.onnx_reference) == ("fp32", None)
+    (tmp_path / "new.onnx").write_bytes(b"int8")
+    reference = (0.0, 0.6, 0.8, 0.0)
+    smaller = add_onnx(
+        folder, tmp_path / "new.onnx", precision="int8", reference_embedding=reference
+    )
+    assert (smaller.precision, smaller.onnx_reference) == ("int8", reference)
+    assert smaller.fingerprint == before.fingerprint
+    path = folder / "model.json"
+    about = json.loads(path.read_text())
+    for wrong in (
+        {"precision": "int8"},
+        {"precision": "fp32", "probe": list(reference)},
+        {"precision": "int8", "probe": [1.0]},
+        {"precision": "int8", "probe": 1.0},
+        {"precision": ["int8"], "probe": list(reference)},
+        ["int8"],
+    ):
+        path.write_text(json.dumps({**about, "onnx": wrong}))
+        with pytest.raises(BundleError, match=r"onnx|reference"):
+            read_bundle(folder)
+    del about["files"]["encoder.onnx"]
+    path.write_text(json.dumps(about))
+    with pytest.raises(BundleError, match="not among the files"):
+        read_bundle(folder)
+
+
 def test_a_calibration_replaces_the_last_one(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     before = write(folder)

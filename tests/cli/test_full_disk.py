@@ -23,7 +23,8 @@ from arcwise.cli import main
 from arcwise.data.formats.opening import open_manifest
 
 TRAIN = (
-    "--size 16 --dim 8 --steps 4 --batch 8 --data.workers 0 --holdout 0 --run.checkpoint-every 2"
+    "--encoder small --size 16 --dim 8 --steps 4 --batch 8 --data.workers 0 --holdout 0 "
+    "--run.checkpoint-every 2"
 )
 
 

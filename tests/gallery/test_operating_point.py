@@ -138,7 +138,7 @@ class TestWhatIsPromised:
     def test_nothing(self) -> None:
         (point,) = points(size(34, 34, 33, 33), compared(0.01, 0.3))
         assert not point.promises
-        assert "nothing can be promised" in str(point)
+        assert "is not known" in str(point)
         assert point.as_dict()["fpir"] is None
 
     def test_all_images_count_as_one(self) -> None:

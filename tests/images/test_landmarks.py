@@ -160,3 +160,21 @@ def test_the_published_crops_come_out_to_the_last_bit(data_dir: Path) -> None:
     assert len(differences) == 300
     assert np.mean(differences) < 2  # JPEG loss alone
     assert max(differences) < 3
+
+
+def test_dlibs_template_shows_the_chin() -> None:
+    """Its mean face lies in the middle; ArcFace's mouth is at 0.82 of the height."""
+    points = template(150, "dlib") / 150
+    assert points.mean(axis=0) == pytest.approx((0.49, 0.5), abs=0.01)
+    assert points[3:, 1].max() == pytest.approx((0.780233 + 0.2) / 1.4)
+    assert template(150)[3:, 1].max() / 150 > 0.82
+
+
+def test_a_crop_is_turned_onto_another_template() -> None:
+    y, x = np.mgrid[0:112, 0:112]
+    image = np.stack([2 * x, 2 * y, x + y], axis=-1).astype(np.uint8)
+    crop = align(image, TEMPLATE, 150, "dlib")
+    matrix = umeyama(template(150, "dlib"), TEMPLATE)
+    for place in ((60, 50), (80, 90)):
+        expected = moved(np.array([place], np.float64), matrix)[0]
+        assert crop[place[1], place[0], :2] == pytest.approx(2 * expected, abs=1.5)

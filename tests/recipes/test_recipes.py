@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
-from arcwise import encoders
+from arcwise import encoders, recipes
 from arcwise.errors import ArcwiseError
-from arcwise.recipes import RECIPES, recipe
+from arcwise.recipes import RECIPES, best_for_products, recipe
 from arcwise.training import build
 from arcwise.training.config import TrainConfig
 from tests import pictures
@@ -45,6 +45,31 @@ def test_an_unknown_recipe_is_an_error_with_a_suggestion(asked, suggested):
 def test_an_unknown_recipe_like_no_other_lists_them_all():
     with pytest.raises(ArcwiseError, match=f"known: {', '.join(RECIPES)}"):
         recipe("qqqq")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "init", "weights", "name"),
+    [
+        ("", "", True, "products-last-blocks"),
+        ("", "", False, "products-small"),
+        ("small", "", True, "products-small"),
+        ("small", "runs/before", True, "products-small"),
+        ("", "runs/before", True, "products-small"),
+        ("vit_small_14", "", True, "products-small"),
+        ("vit_small_14", "dinov2.pth", False, "products-finetuned"),
+        ("timm:convnext_tiny", "pretrained", False, "products-finetuned"),
+        ("onnx", "imported", True, "products-frozen"),
+    ],
+)
+def test_products_is_the_recipe_for_the_start(encoder, init, weights, name, monkeypatch):
+    monkeypatch.setattr(recipes, "installed", lambda _: weights or None)
+    assert best_for_products(encoder, init)[0] == name
+
+
+def test_products_is_that_recipe_without_a_start_of_its_own(monkeypatch):
+    for weights, name in ((True, "products-last-blocks"), (False, "products-small")):
+        monkeypatch.setattr(recipes, "installed", lambda _, there=weights: there or None)
+        assert recipe("products") == recipe(name)
 
 
 def test_casia_resnet50_has_the_paper_s_numbers():
@@ -87,7 +112,7 @@ def one_thread():
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "products"])
 def test_a_recipe_trains(name, tmp_path):
     manifest = pictures.write(tmp_path / "data", identities=4, each=3)
     result = runs.train(shrunk(name), manifest, tmp_path / "run")

@@ -99,7 +99,10 @@ def a_list(folder):
         (lambda folder: folder, r"model\.json"),
         (lambda folder: write(folder / "a.safetensors", b"junk"), r"a\.safetensors: no weights"),
         (lambda folder: write(folder / "a.pth", b"junk"), r"a\.pth: no weights.*plain state dict"),
-        (lambda folder: write(folder / "a.jpg", b"\xff\xd8\xff"), r"a\.jpg: no weights"),
+        (
+            lambda folder: write(folder / "a.jpg", b"\xff\xd8\xff"),
+            r"a\.jpg: not a plain state dict",
+        ),
         (nested, r"nested\.pth: no weights in it.*plain state dict"),
         (a_list, r"list\.pth: no weights in it"),
         (
@@ -121,7 +124,7 @@ def test_code_in_a_weights_file_is_not_run(tmp_path, capsys):
             return print, ("run by the reader",)
 
     torch.save({"a": Code()}, tmp_path / "evil.pth")
-    with pytest.raises(ArcwiseError, match="no weights"):
+    with pytest.raises(ArcwiseError, match="its code is not run"):
         build.encoder(runs.config(init=str(tmp_path / "evil.pth")).encoder, CPU)
     assert "run by the reader" not in capsys.readouterr().out
 
@@ -259,3 +262,38 @@ def test_numbers_of_the_network_s_input_are_those_of_the_model_folder():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
     found = normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2), preparation)
     np.testing.assert_allclose(found.numpy(), preparation.tensor(pixels), rtol=1e-6)
+
+
+def folder_with(alignment, trained, folder):
+    preparation = build.preparation(runs.config(colour="bgr").encoder)
+    runtime.save(folder / "model", trained.eval(), preparation, alignment=alignment)
+    return str(folder / "model")
+
+
+@pytest.mark.parametrize(
+    ("of_start", "given", "expected"),
+    [("dlib", None, "dlib"), ("dlib", "none", None), (None, None, None), (None, "dlib", "dlib")],
+)
+def test_faces_are_turned_as_for_the_weights(of_start, given, expected, trained, tmp_path):
+    init = folder_with(of_start, trained, tmp_path)
+    found = build.as_the_weights_say(runs.config(init=init, alignment=given).encoder)
+    assert build.alignment(found) == expected
+    assert found.colour == "bgr"
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "crop", "fitting", "notes"),
+    [
+        ("small", 96, 64, (96, 64), 0),
+        ("vit_small_14", 96, 64, (98, 0), 2),
+        ("vit_small_16", 96, 96, (96, 96), 0),
+        ("dlib_resnet", 96, 64, (150, 0), 2),
+        ("dlib_resnet", 160, 112, (160, 112), 0),
+        ("iresnet18", 112, 64, (112, 0), 1),
+    ],
+)
+def test_sizes_and_crops_are_those_that_a_network_takes(name, size, crop, fitting, notes):
+    config = runs.config(encoder={"name": name, "size": size, "train_crop": crop}).encoder
+    found, said = build.as_the_network_takes(config)
+    assert (found.size, found.train_crop) == fitting
+    assert len(said) == notes

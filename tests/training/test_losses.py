@@ -90,7 +90,7 @@ def test_hard_negatives_and_the_filter_go_around_any_margin():
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("products", ArcFace(0.35)), ("casia-resnet50", ArcFace(0.5))],
+    [("products-small", ArcFace(0.35)), ("casia-resnet50", ArcFace(0.5))],
 )
 def test_a_recipe_s_margin_is_what_it_was(name, expected):
     assert build.margin(recipe(name).objective) == expected
@@ -98,7 +98,7 @@ def test_a_recipe_s_margin_is_what_it_was(name, expected):
 
 def test_the_loss_of_a_recipe_keeps_its_number_and_another_does_not_take_it():
     """0.35 rad of ArcFace is no 0.35 of SphereFace's factor."""
-    config = recipe("products")
+    config = recipe("products-small")
     assert config.with_loss("arcface").objective.margin == ArcFace(0.35)
     assert config.with_loss("arcface+intra").objective.margin == ArcFace(0.35)
     assert config.with_loss("sphereface").objective.margin == SphereFace(1.35)
@@ -123,7 +123,7 @@ def test_losses_that_cannot_be(loss, hint):
 
 
 def test_a_loss_between_samples_comes_with_balanced_batches():
-    config = recipe("products")
+    config = recipe("products-small")
     for loss in ("triplet", "arcface+circle"):
         data = config.with_loss(loss).data
         assert (data.sampling, data.domain_balance) == ("balanced", 0.0)

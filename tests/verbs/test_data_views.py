@@ -19,7 +19,9 @@ from arcwise.verbs.train import train
 from tests import pictures
 from tests.settings import changed
 
-CONFIG = changed(recipe("products"), size=32, train_crop=0, dim=16, batch=8, steps=2, holdout=0.3)
+CONFIG = changed(
+    recipe("products-small"), size=32, train_crop=0, dim=16, batch=8, steps=2, holdout=0.3
+)
 
 
 def tiles(path: Path, columns: int) -> np.ndarray:

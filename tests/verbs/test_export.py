@@ -58,7 +58,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         try:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-            report = export(root / "after", images=[reference_image()] * 3)
+            report = export(root / "after", data=[reference_image()] * 3)
         finally:
             for number, handle in enumerate(kept, 1):
                 os.dup2(handle, number)
@@ -88,14 +88,6 @@ def test_both_engines_answer_the_same(exported: Exported) -> None:
         a = by_torch.embed(images, batch_size=batch_size)
         b = by_onnx.embed(images, batch_size=batch_size)
         assert (a * b).sum(axis=1).min() > 1 - 1e-6
-
-
-def test_phone_and_face_networks_export_too(tmp_path: Path) -> None:
-    """PReLU, depthwise convolution and a flattened map, none of which the small encoder has."""
-    torch.manual_seed(0)
-    encoder = encoders.create("mobilefacenet", dim=16, size=(40, 32))
-    runtime.save(tmp_path / "model", encoder, PREPARATION)
-    assert export(tmp_path / "model", opset=20).cosine < 1e-6
 
 
 def test_the_file_tells_nothing_of_this_machine(
@@ -170,9 +162,9 @@ def test_a_image_that_cannot_be_read_leaves_nothing(
     folder = save(tmp_path / "model")
     manifest = Manifest(pa.table({"image": ["none.png"]}), tmp_path, "shelf")
     with pytest.raises(ImageError, match=r"none\.png"):
-        export(folder, images=manifest)
+        export(folder, manifest)
     with pytest.raises(ArcwiseError, match="expected a list or a manifest"):
-        export(folder, images="a.png")
+        export(folder, "a.png")
     assert sorted(os.listdir(folder)) == ["encoder.safetensors", "model.json"]
 
 

@@ -44,6 +44,7 @@ for words in [
     ["embed", "model", "catalogue.csv"],
     ["evaluate", "model", "catalogue.csv", "--out", "evaluation"],
     ["calibrate", "model", "catalogue.csv", "--far", "0.5", "--force"],
+    ["import", "model/encoder.onnx", "--mean", "0", "--std", "255", "--licence", "x", "--out", "i"],
     ["doctor"],
     ["data", "check", "catalogue.csv"],
 ]:
@@ -67,7 +68,17 @@ def test_every_verb_of_a_server(stock: Shop, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     said = done.stdout
     statuses = [line for line in said.splitlines() if line.startswith("==")]
-    verbs = ("enrol", "search", "verify", "remove", "embed", "evaluate", "calibrate", "doctor")
+    verbs = (
+        "enrol",
+        "search",
+        "verify",
+        "remove",
+        "embed",
+        "evaluate",
+        "calibrate",
+        "import",
+        "doctor",
+    )
     assert statuses == [f"== {verb} 0" for verb in (*verbs, "data")]
     assert "missing  train: torch; pip install 'arcwise[train]'" in said
     assert "missing  reports: matplotlib, jinja2; pip install 'arcwise[report]'" in said

@@ -183,7 +183,7 @@ def test_rows_of_other_splits_are_left_alone(
     )
     assert len(result.parts.train) == 60
     assert result.parts.train.notes == ("84 images of split 'test' are left alone",)
-    assert announced == [(result.parts, result.config)]
+    assert announced == [(result.parts, result.config, ())]
     assert len(read_bundle(result.model).digests["train"]) == 10
 
 

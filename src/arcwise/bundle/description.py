@@ -18,7 +18,9 @@ FORMAT = 1
 DESCRIPTION, WEIGHTS, ONNX = "model.json", "encoder.safetensors", "encoder.onnx"
 IMAGES = "trained_images.npy"
 USES = ("train", "choose", "calibrate")
-ALIGNMENTS = (None, "five-point")
+PRECISIONS = ("fp32", "fp16", "int8")
+"""Of the numbers in the ONNX file."""
+ALIGNMENTS = (None, "five-point", "dlib")
 _KEYS = {
     "format": int,
     "kind": str,
@@ -34,10 +36,16 @@ _KEYS = {
     "training": dict,
     "licence": str,
     "probe": list,  # the reference embedding; the word is of the format, and stays
+    "onnx": (dict, type(None)),
     "files": dict,
     "fingerprint": str,
 }
-_LATER: dict[str, Any] = {"search_thresholds": [], "probability": None, "history": []}
+_LATER: dict[str, Any] = {
+    "search_thresholds": [],
+    "probability": None,
+    "history": [],
+    "onnx": None,  # its numbers are fp32, and it embeds as the weights do
+}
 """What model folders written before these keys existed mean by their absence."""
 
 
@@ -74,7 +82,9 @@ def as_json(about: Mapping[str, Any]) -> bytes:
 
 def fingerprint(about: Mapping[str, Any]) -> str:
     """Return the hex sha256 of everything that decides what an embedding is."""
-    essence = {key: about[key] for key in ("kind", "architecture", "preparation", "alignment")}
+    essence = {key: about[key] for key in ("kind", "preparation", "alignment")}
+    architecture = about["architecture"]  # where its weights once came from decides nothing
+    essence["architecture"] = {key: architecture[key] for key in architecture if key != "weights"}
     essence["weights"] = about["files"][WEIGHTS]
     try:
         return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
@@ -100,13 +110,14 @@ def _check(about: Any) -> None:
     if about["alignment"] not in ALIGNMENTS:
         raise BundleError(f"alignment is {about['alignment']!r}, expected one of {ALIGNMENTS}")
     if about["alignment"] is not None and len(set(about["architecture"]["size"])) > 1:
-        raise BundleError("five-point alignment makes square crops, the encoder takes others")
+        raise BundleError("alignment makes square crops, the encoder takes others")
     _check_calibration(about)
     _same_keys("digests", about["digests"], USES)
     for use, digests in about["digests"].items():
         if not isinstance(digests, list) or not all(_is_hex(digest, 16) for digest in digests):
             raise BundleError(f"digests.{use} is no list of identity digests (16 hex digits each)")
     _check_reference(about["probe"], about["architecture"]["dim"])
+    _check_onnx(about["onnx"], about)
     files = about["files"]
     if WEIGHTS not in files or not files.keys() <= {WEIGHTS, ONNX, IMAGES}:
         raise BundleError(
@@ -138,7 +149,9 @@ def _check_calibration(about: Any) -> None:
 
 
 def _check_architecture(architecture: Any, preparation: Any) -> None:
-    _same_keys("architecture", architecture, ("name", "dim", "size"))
+    if isinstance(architecture, dict):
+        architecture = {"arguments": {}, "weights": ""} | architecture
+    _same_keys("architecture", architecture, ("name", "dim", "size", "arguments", "weights"))
     prepared = Preparation.from_dict(preparation)
     name, dim, size = architecture["name"], architecture["dim"], architecture["size"]
     numbers = [dim, *size] if isinstance(size, list) else []
@@ -147,11 +160,28 @@ def _check_architecture(architecture: Any, preparation: Any) -> None:
         raise BundleError(
             f"architecture is {architecture}, expected a name, dim >= 1 and size [height, width]"
         )
+    for key, kind in (("arguments", dict), ("weights", str)):
+        if not isinstance(architecture[key], kind):
+            raise BundleError(f"architecture.{key} is {architecture[key]!r:.80}, of the wrong type")
     if [prepared.height, prepared.width] != size:
         raise BundleError(
             f"images are prepared to {prepared.height} x {prepared.width} but the encoder takes "
             f"{size[0]} x {size[1]}: give both the same size"
         )
+
+
+def _check_onnx(onnx: Any, about: Any) -> None:
+    """Raise unless this describes an ONNX file of smaller numbers than the weights'."""
+    if onnx is None:
+        return
+    _same_keys("onnx", onnx, ("precision", "probe"))
+    if onnx["precision"] not in PRECISIONS[1:]:
+        raise BundleError(f"onnx.precision is {onnx['precision']!r}, expected {PRECISIONS[1:]}")
+    if ONNX not in about["files"]:
+        raise BundleError(f"onnx describes {ONNX}, which is not among the files: export again")
+    if not isinstance(onnx["probe"], list):
+        raise BundleError(f"onnx.probe is {onnx['probe']!r:.80}, of the wrong type")
+    _check_reference(onnx["probe"], about["architecture"]["dim"])
 
 
 def _check_reference(embedding: list[Any], dim: int) -> None:

@@ -32,8 +32,12 @@ class Bundle:
         fingerprint: sha256 of weights, architecture and preparation. Thresholds, the training
             summary and the ONNX file are not in it: adding them keeps enrolled vectors valid.
         files: sha256 of each weight file, by name.
-        alignment: None, or "five-point": where landmarks are known, the face is turned onto the
-            template of `images.landmarks` before the preparation; else it is taken as turned.
+        precision: of the ONNX file: "fp32", or "fp16" or "int8" where its numbers are smaller than
+            those of the weights.
+        onnx_reference: (D,) what the ONNX file gives for `reference_image()` where its precision
+            is not "fp32"; else None, as it is then `reference_embedding`.
+        alignment: None, "five-point" or "dlib": where landmarks are known, the face is turned onto
+            that template of `images.landmarks` before the preparation. Else it is taken as turned.
         thresholds: similarities for stated false-accept rates, with their intervals.
         search_thresholds: similarities for stated rates of unknown images answered, in galleries
             of a stated size.
@@ -53,6 +57,8 @@ class Bundle:
     reference_embedding: tuple[float, ...]
     fingerprint: str
     files: Mapping[str, str]
+    precision: str = "fp32"
+    onnx_reference: tuple[float, ...] | None = None
     alignment: str | None = None
     thresholds: tuple[Threshold, ...] = ()
     search_thresholds: tuple[SearchThreshold, ...] = ()
@@ -112,6 +118,7 @@ def read_bundle(folder: str | Path) -> Bundle:
         about = read_description(folder)
         for name, digest in about["files"].items():
             _verify(folder / name, digest)
+    onnx = about["onnx"]
     return Bundle(
         path=folder,
         architecture=about["architecture"],
@@ -119,6 +126,8 @@ def read_bundle(folder: str | Path) -> Bundle:
         reference_embedding=tuple(about["probe"]),
         fingerprint=about["fingerprint"],
         files=about["files"],
+        precision="fp32" if onnx is None else onnx["precision"],
+        onnx_reference=None if onnx is None else tuple(onnx["probe"]),
         alignment=about["alignment"],
         thresholds=tuple(Threshold.from_dict(values) for values in about["thresholds"]),
         search_thresholds=tuple(map(SearchThreshold.from_dict, about["search_thresholds"])),

@@ -58,7 +58,7 @@ def write_bundle(
         preparation: the one the encoder was trained with.
         reference_embedding: (D,) embedding of `reference_image()`; `runtime.reference_embedding`
             computes it.
-        alignment: None or "five-point".
+        alignment: None, "five-point" or "dlib".
         thresholds: of `evaluation.calibrate`.
         measured_on: the data they were measured on.
         digests: identity digests by use ("train", "choose", "calibrate").
@@ -149,20 +149,38 @@ def add_thresholds(
     return read_bundle(folder)
 
 
-def add_onnx(folder: str | Path, file: Path) -> Bundle:
+def add_onnx(
+    folder: str | Path,
+    file: Path,
+    *,
+    precision: str = "fp32",
+    reference_embedding: Sequence[float] | np.ndarray | None = None,
+) -> Bundle:
     """Move `file` into a model folder as its `encoder.onnx`, and return the model.
 
-    The fingerprint stays. An older file is struck from `model.json` before it is replaced, so that
-    the folder can be read whenever this stops.
+    The fingerprint stays: the caller vouches that its embeddings may be compared with those of the
+    weights. An older file is struck from `model.json` before it is replaced, so that the folder
+    can be read whenever this stops.
+
+    Args:
+        folder: the model folder.
+        file: the network.
+        precision: of its numbers.
+        reference_embedding: (D,) what it gives for `reference_image()`, for the self-check on
+            loading; where the precision is not "fp32".
     """
     folder = Path(folder)
+    smaller = None
+    if precision != "fp32":
+        assert reference_embedding is not None
+        smaller = {"precision": precision, "probe": [float(one) for one in reference_embedding]}
     with _changing(folder) as about:
         digest = sha256(file)
         if about["files"].pop(ONNX, None) is not None:
-            _replace_description(folder, about)
+            _replace_description(folder, {**about, "onnx": None})
         sync(file)
         os.replace(file, folder / ONNX)
-        about["files"][ONNX] = digest
+        about["files"][ONNX], about["onnx"] = digest, smaller
         _replace_description(folder, about)
     return read_bundle(folder)
 

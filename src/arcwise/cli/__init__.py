@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 
 from arcwise.cli.stopping import status_of, stoppable
 from arcwise.errors import ArcwiseError, suggestion
@@ -30,12 +31,14 @@ VERBS = {
     "evaluate": "measure a model on identities it was not trained on",
     "calibrate": "thresholds for stated error rates, on your own labelled images",
     "embed": "embeddings of a data set, to a Parquet file",
+    "import": "make a model folder of a network that exists: .onnx, .pth, .safetensors",
     "export": "ONNX, checked against torch",
     "enrol": "put images of known identities into a gallery",
     "search": "whose image is this, or is it unknown?",
     "verify": "is this image of the identity it is said to be?",
     "remove": "take an identity out of a gallery",
     "gallery info": "what is enrolled, by which model, and what its thresholds promise",
+    "gallery upgrade": "the enrolled images embedded again, with another model",
     "doctor": "what this machine can do, and what is missing for the rest",
 }
 
@@ -96,7 +99,8 @@ def _answer(words: list[str]) -> int:
 def _run(verb: str, words: list[str]) -> int:
     import tyro
 
-    module = import_module(f"arcwise.cli.{verb.replace(' ', '_')}")
+    name = verb.replace(" ", "_")
+    module = import_module(f"arcwise.cli.{name}{'_' if iskeyword(name) else ''}")
     if hasattr(module, "answer"):  # its defaults depend on what the words begin with
         return module.answer(words)
     return tyro.cli(module.command, prog=f"arcwise {verb}", args=words)

@@ -106,13 +106,16 @@ def show(result: ModelCalibration) -> None:
         "on a search answers, and how many images of enrolled identities it then finds"
     )
     if max((one.templates or 1 for one in result.search_thresholds), default=1) > 1:
-        print("identities with fewer images than templates were searched with, never enrolled")
+        print(
+            "identities with fewer images than a row has templates are not enrolled there: their "
+            "images count as those of nobody enrolled"
+        )
     if result.probability is not None and result.reliability is not None:
         _show_map(result.probability, result.reliability)
     history = ""
     if result.replaced:
         history = f"; those measured on {result.replaced} are in its history"
-    print(f"written into {result.model}: what it decides by from now on{history}")
+    print(f"written into {result.model}, which decides by these thresholds from now on{history}")
 
 
 def show_gallery(result: MeasuredGallery) -> None:
@@ -149,8 +152,8 @@ def show_gallery(result: MeasuredGallery) -> None:
 
 def _about(result: ModelCalibration | MeasuredGallery) -> None:
     """Print what was left out, and what the user has to know about the identities."""
-    left_out("images could not be read and were not measured", result.failures)
-    left_out("files are not images", result.ignored)
+    left_out("images that could not be read and were not measured", result.failures)
+    left_out("files that are not images", result.ignored)
     if result.trained_images is not None:
         print(trained_on(result.trained_images))
     for note in result.notes:

@@ -8,6 +8,7 @@ from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.positionals import Destination, Source
 from arcwise.cli.screen import progress
 from arcwise.data.formats.opening import open_manifest
+from arcwise.images.landmarks import Template
 from arcwise.verbs.data_align import Faceless, Policies, Profile, Several, align
 
 
@@ -16,6 +17,7 @@ def command(
     destination: Destination,
     detector: Path | None = None,
     size: int = 112,
+    template: Template = "five-point",
     several: Several = "largest",
     none: Faceless = "leave-out",
     profile: Profile = "keep",
@@ -28,6 +30,7 @@ def command(
         destination: New folder or .zip for the crops.
         detector: YuNet .onnx file, for images without landmarks.
         size: Height and width of a crop in pixels.
+        template: Place of the face in a crop, five-point or dlib, as the model expects it.
         several: Face that is taken of an image with several.
         none: Treatment of an image without a face; centre takes the square in its middle.
         profile: Treatment of a face seen from the side: its nose is beyond an eye.
@@ -40,6 +43,7 @@ def command(
             destination,
             detector=detector,
             size=size,
+            template=template,
             policies=Policies(several, none, profile),
             progress=move,
         )

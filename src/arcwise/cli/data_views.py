@@ -48,7 +48,7 @@ def answer(words: Sequence[str]) -> int:
         """
         settings = options.config(begin.config)
         done = draw(naming.open(source), sheet, settings, rows=rows, count=views)
-        left_out("images could not be read and are not shown", done.failures)
+        left_out("images that could not be read and are not shown", done.failures)
         print(f"{counted(done.images, 'image')} with {counted(views, 'view')} each: {sheet}")
         return 0
 

@@ -35,7 +35,7 @@ def command(
     if json:
         print_json(vars(result))
         return 0
-    left_out("images could not be read and have no row", result.failures)
-    left_out("files are not images", result.ignored)
+    left_out("images that could not be read and have no row", result.failures)
+    left_out("files that are not images", result.ignored)
     print(f"{result.path}: {counted(result.vectors, 'vector')} of {result.dim} dimensions")
     return 0

@@ -50,8 +50,10 @@ def command(
 
 
 def _show(gallery: str, result: Enrolled) -> None:
-    left_out("images could not be read and are not enrolled", result.failures)
-    left_out("files are not images", result.ignored)
+    left_out("images that could not be read and are not enrolled", result.failures)
+    left_out("files that are not images", result.ignored)
+    for note in result.notes:
+        print(f"warning: {note}")
     if result.trained_images:
         print(f"{result.trained_images:,} of these images were trained on")
     before, replaced = "", ""

@@ -77,8 +77,8 @@ def command(
     if json:
         print_json(as_dict(result))
         return 0
-    left_out("images could not be read and were not measured", result.about.failures)
-    left_out("files are not images", result.about.ignored)
+    left_out("images that could not be read and were not measured", result.about.failures)
+    left_out("files that are not images", result.about.ignored)
     show(result)
     print(f"results: {folder / 'results.json'}, results.csv")
     print(f"report: {result.report}" if result.report else NO_REPORT)

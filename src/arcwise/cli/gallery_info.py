@@ -54,6 +54,8 @@ def show(info: GalleryInfo) -> None:
     print(f"  model                  {described(info.model)}")
     if info.model.state != "sound":
         return
+    if info.model.licence:
+        print(f"  licence                {info.model.licence}")
     if not info.points or info.usual is None:
         if info.identities:
             print(f"  thresholds             none: arcwise calibrate {info.model.path} DATA")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -13,7 +13,7 @@ from tyro.conf import OmitArgPrefixes
 
 from arcwise.cli.naming import Naming
 from arcwise.errors import ArcwiseError
-from arcwise.recipes import recipe
+from arcwise.recipes import PRODUCTS, best_for_products, recipe
 from arcwise.training import checkpoint
 from arcwise.training.config import (
     DataConfig,
@@ -22,7 +22,7 @@ from arcwise.training.config import (
     RunConfig,
     TrainConfig,
 )
-from arcwise.training.config_file import read_config
+from arcwise.training.config_file import ConfigFile, read_config
 from arcwise.training.losses import (
     BETWEEN_SAMPLES,
     MARGINS,
@@ -30,9 +30,9 @@ from arcwise.training.losses import (
     CentresConfig,
     ObjectiveConfig,
 )
+from arcwise.training.section import merged
 from arcwise.verbs.run_folder import CHECKPOINTS, saved
 
-DEFAULT = "products"
 OUT = Path("runs/run")
 RESUME, HELP_ALL = "--resume", "--help-all"
 How = Literal["never", "always", "auto"]
@@ -49,13 +49,13 @@ class Network:
     """The encoder and what it sees."""
 
     encoder: str
-    """Name of the network: small, mobilefacenet, iresnet50, …"""
+    """Name of the network: small, efficientnet_lite0, vit_small_14, iresnet50, timm:NAME, …"""
     dim: int
     """D, the dimension of the embedding."""
     size: int
     """Height and width of the network's input, in pixels."""
     init: str
-    """A model folder or weights file to start the encoder from."""
+    """Weights to start the encoder from: a model folder, a file, hf://…, or `installed`."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ class Training:
     """How long and how fast."""
 
     steps: int
-    """Updates of the weights."""
+    """Updates of the weights; 0 for as many as --epochs takes."""
+    epochs: float
+    """Passes over the images, in the place of --steps."""
     batch: int
     """Images a step."""
     lr: float
@@ -120,15 +122,16 @@ class RunOptions(EverydayOptions):
         Raises:
             ArcwiseError: values that do not go together.
         """
-        sections = ("encoder", "objective", "data", "optim", "run")
-        config = chosen.replace(**{name: getattr(self, name) for name in sections})
+        names = ("encoder", "objective", "data", "optim", "run")
+        sections = {name: getattr(self, name) for name in names}
         before = everyday(chosen)
         for group in fields(EverydayOptions):
             for one in fields(getattr(self, group.name)):
                 value = getattr(getattr(self, group.name), one.name)
                 if value != getattr(before[group.name], one.name) and one.name != "loss":
-                    config = config.replace(**_nested(_full_name(chosen, one.name), value))
-        return config
+                    name, _, rest = _full_name(chosen, one.name).partition(".")
+                    sections[name] = merged(sections[name], _nested(rest, value), name)
+        return chosen.replace(**sections)  # all at once: what goes together may be given together
 
 
 def everyday(config: TrainConfig) -> dict[str, Any]:
@@ -149,8 +152,9 @@ def _full_name(config: TrainConfig, name: str) -> str:
     """
     names = {
         "encoder": "encoder.name", "dim": "encoder.dim", "size": "encoder.size",
-        "init": "encoder.init", "steps": "run.steps", "batch": "data.batch", "lr": "optim.lr",
-        "seed": "run.seed", "holdout": "data.holdout", "split_seed": "run.split_seed",
+        "init": "encoder.init", "steps": "run.steps", "epochs": "run.epochs",
+        "batch": "data.batch", "lr": "optim.lr", "seed": "run.seed",
+        "holdout": "data.holdout", "split_seed": "run.split_seed",
     }  # fmt: skip
     return names.get(name) or _of_objective(config.objective, name)
 
@@ -249,11 +253,13 @@ class RequestedConfig:
         recipe: the name of the recipe.
         config: the recipe's, or that of a run that goes on; with the config file and the loss.
         before: what a run that goes on had until now.
+        why: it is this recipe, in words; empty where the words name it.
     """
 
     recipe: str
     config: TrainConfig
     before: TrainConfig | None = None
+    why: str = ""
 
 
 def chosen_by(words: Sequence[str]) -> RequestedConfig:
@@ -266,28 +272,39 @@ def chosen_by(words: Sequence[str]) -> RequestedConfig:
     words = written_out(words)
     file = value_of(words, "--config")
     content = read_config(Path(file)) if file else None
-    chosen = _begin(words, content.recipe if content else "")
+    chosen = _begin(words, content)
     config = content.over(chosen.config) if content else chosen.config
     loss = value_of(words, "--loss")
-    return RequestedConfig(chosen.recipe, config.with_loss(loss) if loss else config, chosen.before)
+    return replace(chosen, config=config.with_loss(loss) if loss else config)
 
 
-def _begin(words: Sequence[str], of_file: str) -> RequestedConfig:
+def _begin(words: Sequence[str], file: ConfigFile | None) -> RequestedConfig:
     given = value_of(words, "--recipe")
-    name = given or of_file or DEFAULT
+    name, why = given or (file.recipe if file else "") or PRODUCTS, ""
+    if name == PRODUCTS:
+        name, why = best_for_products(*_start(words, file))
     if value_of(words, RESUME) not in ("always", "auto"):
-        return RequestedConfig(name, recipe(name))
+        return RequestedConfig(name, recipe(name), why=why)
     out = Path(value_of(words, "--out") or OUT)
-    known = saved(out)
-    if known is None:
-        return RequestedConfig(name, recipe(name))
+    run = saved(out)
+    if run is None:
+        return RequestedConfig(name, recipe(name), why=why)
     begun = bool(checkpoint.saved(out / CHECKPOINTS))
-    before = known.config if begun else None
-    if given is None or given == known.recipe:
-        return RequestedConfig(known.recipe or name, known.config, before)
-    if begun and known.recipe:
+    before = run.config if begun else None
+    if given is None or run.recipe in (given, name):
+        return RequestedConfig(run.recipe or name, run.config, before)
+    if begun and run.recipe:
         raise ArcwiseError(
-            f"{out}: began with the recipe {known.recipe}, got --recipe {given}; leave it out, or "
+            f"{out}: began with the recipe {run.recipe}, got --recipe {given}; leave it out, or "
             "give another --out"
         )
-    return RequestedConfig(name, recipe(name), before)
+    return RequestedConfig(name, recipe(name), before, why)
+
+
+def _start(words: Sequence[str], file: ConfigFile | None) -> tuple[str, str]:
+    """Return the network and the weights that the words or the file name; empty for none."""
+    encoder = file.values.get("encoder") if file else None
+    values = encoder if isinstance(encoder, Mapping) else {}
+    name = value_of(words, "--encoder") or value_of(words, "--encoder.name")
+    init = value_of(words, "--init") or value_of(words, "--encoder.init")
+    return name or str(values.get("name", "")), init or str(values.get("init", ""))

@@ -65,9 +65,9 @@ def progress(what: str) -> Iterator[Move]:
 
 
 def left_out(what: str, items: Sequence[object]) -> None:
-    """Print how many files were not used, and the first of them; print nothing without any."""
+    """Print how many there are, and the first of them; print nothing without any."""
     if items:
-        print(f"{len(items)} {what}:")
+        print(f"{what}: {len(items):,}")
         for item in items[:SHOWN]:
             print(f"  {item}")
         if len(items) > SHOWN:

@@ -64,7 +64,7 @@ def command(
         print(f"{answer.image}{verdict}")
         for hit in answer.hits:
             print(f"  {hit.similarity:7.4f}  {hit.identity}  {hit.metadata.get('image', '')}")
-    left_out("files are not images", result.ignored)
+    left_out("files that are not images", result.ignored)
     if result.failures:
         print(f"{len(result.failures)} of {len(result.queries)} images are not answered")
     for line in explanation:
@@ -82,8 +82,8 @@ def explained(result: SearchResult) -> list[str]:
     enrolled = f"{counted(size.identities, 'identity')} with {counted(size.templates, 'template')}"
     if point is None:
         return [
-            "no decision, nothing can be promised: the model has no thresholds; arcwise calibrate "
-            "measures them"
+            "nothing is decided, as the model has no thresholds; measure them: arcwise calibrate "
+            "MODEL DATA"
         ]
     lines = [f"answered at similarity >= {point.threshold:.4f}: {point}"]
     basis = point.basis
@@ -144,5 +144,6 @@ def _document(
         ],
         "ignored": result.ignored,
         "notes": result.notes,
+        "licence": result.licence,
         "page": page,
     }

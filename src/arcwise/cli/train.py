@@ -21,8 +21,9 @@ from arcwise.cli.run_options import OUT, RESUME, How, chosen_by, options_of, run
 from arcwise.cli.screen import FEW, left_out
 from arcwise.cli.stopping import status_of
 from arcwise.data.formats.opening import open_manifest
+from arcwise.data.manifest import Manifest
 from arcwise.errors import NonFiniteError
-from arcwise.training import checkpoint
+from arcwise.training import build, checkpoint
 from arcwise.training.config import TrainConfig
 from arcwise.training.losses import described
 from arcwise.training.run_logger import Report
@@ -57,7 +58,10 @@ def answer(words: Sequence[str]) -> int:
             source: A data set in any form: a folder of folders, a table, an archive.
             options: The run, field by field.
             out: The run folder.
-            recipe: What the options start from: products, faces, drawings, casia-resnet50.
+            recipe: What the options start from: products-small, products-last-blocks,
+                products-finetuned, products-frozen, faces, drawings, casia-resnet50. The default,
+                products, is products-last-blocks where its weights are installed (pip install
+                'arcwise[weights]'), else products-small.
             config: A .yaml or .json file with fields of the config, over the recipe; the
                 config.json of a run is one.
             resume: Go on with the run in --out from its last checkpoint: --resume alone, or
@@ -68,16 +72,18 @@ def answer(words: Sequence[str]) -> int:
         again = ["arcwise", "train", str(source), "--out", str(out), RESUME, "auto"]
         again += naming.words()
         begins = resume != "never" and not checkpoint.saved(out / CHECKPOINTS)
-        note = f"{out}: no checkpoint to go on from, so the run begins" if begins else ""
+        notes = [f"{out}: no checkpoint to go on from, so the run begins"] if begins else []
+        if begin.why:
+            notes.append(f"recipe: {begin.recipe}, as {begin.why}")
         settings = options.config(begin.config)
         try:
-            with training_progress(begin.before, note) as (announce, report):
+            with training_progress(begin.before, notes) as (announce, report):
                 result = train(
                     open_manifest(source, **naming.options),
                     out,
                     settings,
                     resume="auto" if resume == "auto" else resume == "always",
-                    recipe=recipe,
+                    recipe=begin.recipe,
                     announce=announce,
                     report=report,
                 )
@@ -96,7 +102,7 @@ def answer(words: Sequence[str]) -> int:
 
 @contextmanager
 def training_progress(
-    before: TrainConfig | None = None, first: str = ""
+    before: TrainConfig | None = None, first: Sequence[str] = ()
 ) -> Iterator[tuple[Announce, Report]]:
     """A bar with the loss, the rate and the time left; a line an epoch and a validation.
 
@@ -105,7 +111,7 @@ def training_progress(
 
     Args:
         before: what a resumed run had until now.
-        first: to be said before anything else.
+        first: lines to be printed before anything else.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     more = (TextColumn("{task.fields[state]}"), TimeRemainingColumn())
@@ -115,11 +121,11 @@ def training_progress(
         task = bar.add_task("training", total=None, state="")
         log = Log()
 
-        def announce(parts: Parts, config: TrainConfig) -> None:
+        def announce(parts: Parts, config: TrainConfig, start: tuple[str, ...]) -> None:
             bar.update(task, total=config.run.steps)
             log.config = config
-            if first:
-                bar.console.print(first, soft_wrap=True, highlight=False)
+            for line in first:
+                bar.console.print(line, soft_wrap=True, highlight=False, markup=False)
             classes = len(parts.train.classes)
             size = f"{len(parts.train)} images of {classes} identities"
             name, loss = config.encoder.name, config.objective.loss
@@ -136,9 +142,12 @@ def training_progress(
                     f"held out: {len(parts.validation.classes)} identities choose the checkpoint, "
                     f"{len(parts.calibration.classes)} set the thresholds"
                 )
-            for note in (*crop_notes(config), *parts.train.notes):
+            for line in start:
+                bar.console.print(line, soft_wrap=True, highlight=False, markup=False)
+            notes = (*crop_notes(config), *landmark_notes(config, parts.train))
+            for note in (*notes, *parts.train.notes):
                 bar.console.print(f"warning: {note}", soft_wrap=True, highlight=False)
-            left_out("files are not images", parts.train.ignored)
+            left_out("files that are not images", parts.train.ignored)
 
         def report(step: int, values: dict[str, float]) -> None:
             if "loss" in values:
@@ -186,6 +195,19 @@ def crop_notes(config: TrainConfig) -> Iterator[str]:
         yield (
             f"training sees crops of {crop} pixels and the model gets images of {size}; "
             "--encoder.train-crop 0 makes both the same"
+        )
+
+
+def landmark_notes(config: TrainConfig, images: Manifest) -> Iterator[str]:
+    """Yield a line where faces are to be turned, and images have no landmarks to do it by."""
+    onto = build.alignment(config.encoder)
+    landmarks = images.column("landmarks") or []
+    without = len(images) - sum(one is not None for one in landmarks)
+    if onto and without:
+        yield (
+            f"{without:,} of {len(images):,} images have no landmarks and are taken as they are: "
+            f"unless they are crops of the template {onto} already, make these with `arcwise data "
+            f"align --template {onto}`"
         )
 
 
@@ -239,7 +261,7 @@ def resumed_with(
 def conclude(result: TrainResult, again: str) -> int:
     """Say how the run ended, and what to do next: `again` resumes it."""
     ended = result.loop
-    left_out("images could not be read and were not used", result.failures)
+    left_out("images that could not be read and were not used", result.failures)
     if not ended.finished or ended.stopped_by:
         print(f"stopped after step {ended.steps} of {result.config.run.steps}; go on with: {again}")
         return 128 + (ended.stopped_by or signal.SIGINT)
@@ -252,14 +274,15 @@ def conclude(result: TrainResult, again: str) -> int:
             f"{ended.images_per_second:,.0f} images/s, {ended.waiting:.1%} of the time "
             "waiting for images"
         )
-    for threshold in result.thresholds:
-        print(f"  {threshold}")
     few = result.thresholds[0].identities if result.thresholds else FEW
     if few < FEW:
         print(
             f"warning: the thresholds rest on {few} identities, too few to decide by; hold out "
             "more (--holdout), or bring more identities"
         )
+    else:
+        for threshold in result.thresholds:
+            print(f"  {threshold}")
     print(f"model: {result.model}")
     print(f"report: {result.report}" if result.report else NO_REPORT)
     return 0

@@ -39,4 +39,6 @@ def command(
         images = counted(result.templates, "image")
         print(f"{verdict}: similarity {result.similarity:.4f} to {identity} ({images})")
         print(f"decided at {result.threshold}")
+        for note in result.notes:
+            print(f"warning: {note}")
     return 0 if result.accepted else 1

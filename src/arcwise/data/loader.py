@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from arcwise.data.digests import content_digest
 from arcwise.data.manifest import Manifest
-from arcwise.errors import ImageError
+from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import Preparation, decode
 
 _AHEAD = 4
@@ -62,6 +62,8 @@ class CachedImages:
         labels: (N,) int64.
         preparation: the size, and how an image of another shape becomes it.
         columns: (N,) of each column.
+        align: turns a face by its landmarks before it is prepared; None for no alignment. An image
+            without landmarks is taken as it is.
     """
 
     def __init__(
@@ -72,11 +74,13 @@ class CachedImages:
         cache_bytes: int,
         *,
         columns: Mapping[str, np.ndarray] | None = None,
+        align: Callable[[np.ndarray, list[float]], np.ndarray] | None = None,
     ) -> None:
         self.manifest = manifest
         self.labels = torch.from_numpy(np.ascontiguousarray(labels, dtype=np.int64))
         self.preparation = preparation
         self.columns = {name: torch.from_numpy(one) for name, one in (columns or {}).items()}
+        self.align = align
         self._cache: Tensor | None = None
         if math.prod(self.shape(len(manifest))) <= min(cache_bytes, _shared_memory()):
             # Shared by the workers: an image that one of them decodes is decoded for all.
@@ -136,13 +140,24 @@ class CachedImages:
             assert self._cache is not None, "it holds the row"
             array[:] = self._cache.numpy()[row]
             return int(self._digests[row])
-        self.preparation.pixels(decode(file, self.manifest.image(row)), array)
+        image = decode(file, self.manifest.image(row))
+        self.preparation.pixels(self._aligned(image, row), array)
         digest = content_digest(file)
         if self._cache is not None:
             self._cache.numpy()[row] = array
             self._digests[row] = digest
             self._cached[row] = True
         return digest
+
+    def _aligned(self, image: np.ndarray, row: int) -> np.ndarray:
+        table = self.manifest.table
+        if self.align is None or "landmarks" not in table.column_names:
+            return image
+        landmarks = table.column("landmarks")[row].as_py()
+        try:
+            return image if landmarks is None else self.align(image, landmarks)
+        except ArcwiseError as problem:
+            raise ImageError(self.manifest.image(row), str(problem)) from None
 
 
 def batches(

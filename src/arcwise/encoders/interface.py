@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from arcwise.errors import ArcwiseError
 
@@ -40,6 +41,12 @@ def encoder_output(result: Tensor | tuple[Tensor, Tensor] | EncoderOutput) -> En
         f"the encoder returned a {type(result).__name__}; expected embeddings (N, D), or a pair of "
         "embeddings (N, D) and qualities (N,)"
     )
+
+
+def layers_of(encoder: nn.Module) -> list[nn.Module]:
+    """Return the encoder's parts from the image to the embedding; the last one is its head."""
+    layers: Any = encoder.layers
+    return list(layers)
 
 
 def check_batch(images: Tensor, *, size: tuple[int, int] | None, training: bool) -> None:

@@ -68,7 +68,7 @@ class IResNet(nn.Module):
         self, name: str, *, dim: int = 512, size: tuple[int, int] = (112, 112), dropout: float = 0.0
     ) -> None:
         super().__init__()
-        self.name, self.dim, self.size = name, dim, size
+        self.dim, self.size = dim, size
         self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.prelu = nn.PReLU(64)
@@ -86,6 +86,13 @@ class IResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, 0.0, 0.1)
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The stem, the residual units, and what follows them."""
+        stem = nn.ModuleList([self.conv1, self.bn1, self.prelu])
+        units = [*self.layer1, *self.layer2, *self.layer3, *self.layer4]
+        return [stem, *units, nn.ModuleList([self.bn2, self.fc, self.features])]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (N, D) embeddings of (N, 3, H, W) prepared images."""

@@ -62,8 +62,6 @@ class MobileFaceNet(nn.Module):
         size: (H, W); 112 x 112 in the paper. The global convolution is as large as what remains.
     """
 
-    name = "mobilefacenet"
-
     def __init__(self, *, dim: int = 128, size: tuple[int, int] = (112, 112)) -> None:
         super().__init__()
         self.dim, self.size = dim, size
@@ -86,6 +84,11 @@ class MobileFaceNet(nn.Module):
             if isinstance(module, nn.Conv2d):  # 0.25: the slope a PReLU starts with
                 nn.init.kaiming_normal_(module.weight, a=0.25)
 
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The rows of Table 1, then the last convolution."""
+        return [*self.stages, self.embedding]
+
     def forward(self, images: Tensor) -> Tensor:
         """Return (N, D) embeddings of (N, 3, H, W) prepared images."""
         check_batch(images, size=self.size, training=self.training)
@@ -98,5 +101,5 @@ class MobileFaceNet(nn.Module):
 
 def build(name: str, *, dim: int, size: tuple[int, int]) -> MobileFaceNet:
     """Return the MobileFaceNet; there is one."""
-    assert name == MobileFaceNet.name
+    assert name == "mobilefacenet"
     return MobileFaceNet(dim=dim, size=size)

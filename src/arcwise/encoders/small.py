@@ -59,7 +59,6 @@ class Small(nn.Module):
         ArcwiseError: dim is larger.
     """
 
-    name = "small"
     projection: Tensor
 
     def __init__(self, *, dim: int = 512, size: tuple[int, int] = (112, 112)) -> None:
@@ -82,6 +81,11 @@ class Small(nn.Module):
         self.register_buffer("projection", projection)
         self.embedding = nn.BatchNorm1d(dim, affine=False)
 
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The stages, then what follows the pooling."""
+        return [*self.stages, nn.ModuleList([self.norm, self.embedding])]
+
     def pooled(self, images: Tensor) -> Tensor:
         """Return (N, 704): means and maxima of the last stages over the image, in float32."""
         features, x = [], images
@@ -103,5 +107,5 @@ class Small(nn.Module):
 
 def build(name: str, *, dim: int, size: tuple[int, int]) -> Small:
     """Return the small encoder; there is one."""
-    assert name == Small.name
+    assert name == "small"
     return Small(dim=dim, size=size)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from arcwise.encoders import create
+from arcwise.encoders import create, python_backbone
+from arcwise.encoders.spec import EncoderSpec
 from arcwise.errors import ArcwiseError
 
 
@@ -38,20 +39,26 @@ def load_numpy(encoder: nn.Module, state: Mapping[str, np.ndarray]) -> None:
     problems = [
         f"{len(keys)} {what} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})"
         for what, keys in (
-            ("keys missing", missing),
-            ("unknown keys", extra),
+            ("missing", missing),
+            ("too many", extra),
             ("of another shape", sorted(shapes)),
         )
         if keys
     ]
     if problems:
         raise ArcwiseError(
-            f"these weights are not of this {type(encoder).__name__}, of whose {len(own)} tensors "
-            f"{len(own) - len(missing) - len(shapes)} fit: {'; '.join(problems)}. "
-            "Create the encoder with the name, dim and size it was trained with",
+            f"these weights do not fit {encoder_name(encoder)}, of whose {len(own)} tensors "
+            f"{len(own) - len(missing) - len(shapes)} fit: {'; '.join(problems)}. Expected whole "
+            "weights of an encoder of this name, dim and size",
         )
     copies = {key: torch.from_numpy(np.array(state[key])) for key in own}
     encoder.load_state_dict(copies, assign=any(value.is_meta for value in own.values()))
+
+
+def encoder_name(encoder: nn.Module) -> str:
+    """Return the name that `create` takes for an encoder; of others, that of the class."""
+    spec = getattr(encoder, "spec", None)
+    return spec.name if isinstance(spec, EncoderSpec) else type(encoder).__name__
 
 
 def rebuild(architecture: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> nn.Module:
@@ -62,11 +69,15 @@ def rebuild(architecture: Mapping[str, Any], state: Mapping[str, np.ndarray]) ->
         state: as `to_numpy` returns it.
 
     Raises:
-        ArcwiseError: the name is unknown, or the weights do not fit.
+        ArcwiseError: the name is unknown or names code that is not trusted, or the weights do not
+            fit.
     """
+    spec = EncoderSpec.from_dict(architecture)
+    if spec.name.startswith(python_backbone.PREFIX):
+        python_backbone.check_trust(spec.name)
     with torch.device("meta"):  # no random start: nothing to compute, the generator stays put
         encoder = create(
-            architecture["name"], dim=architecture["dim"], size=tuple(architecture["size"])
+            spec.name, dim=spec.dim, size=spec.size, arguments=spec.arguments, weights=spec.weights
         )
     load_numpy(encoder, state)
     return encoder

@@ -3,6 +3,7 @@
 from arcwise.gallery.address import open_gallery
 from arcwise.gallery.contract import (
     DamagedGallery,
+    EnrolledTemplate,
     Enrolment,
     Gallery,
     GalleryCalibration,
@@ -21,10 +22,12 @@ from arcwise.gallery.operating_point import (
     operating_points,
     usual_point,
 )
+from arcwise.gallery.swapping import check_free, swap
 
 __all__ = [
     "DamagedGallery",
     "Decision",
+    "EnrolledTemplate",
     "Enrolment",
     "Gallery",
     "GalleryCalibration",
@@ -35,10 +38,12 @@ __all__ = [
     "Receipt",
     "VerificationScore",
     "bound",
+    "check_free",
     "check_one_rate",
     "decide",
     "nearest",
     "open_gallery",
     "operating_points",
+    "swap",
     "usual_point",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from arcwise.errors import GalleryError
@@ -27,11 +27,14 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
         raise GalleryError(f"{path}: there is no such gallery; create=True makes one")
     if not path.is_file():
         raise GalleryError(f"{path} is not a file; a gallery is one file, such as shop.gallery")
+    number = file_number(path)
     with translate_sqlite_errors(path):
         connection = _connection(path)
         try:
             _identify(connection, path)
             _settle(connection)
+            if writable and number == file_number(path):
+                _write_ahead(connection)
             # Not SQLite's own read-only mode: a last reader in that mode leaves -wal and -shm.
             connection.execute(f"PRAGMA query_only={'OFF' if writable else 'ON'}")
         except BaseException:
@@ -76,6 +79,15 @@ def _fill(connection: sqlite3.Connection, path: Path, about: About) -> None:
         connection.execute(statement)
     write_about(connection, about)
     connection.execute("COMMIT")
+
+
+def file_number(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at a path from another one; None where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 @contextmanager
@@ -140,6 +152,13 @@ def _identify(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: a gallery of version {version}; this Arcwise reads version {VERSION}: "
             "use the Arcwise that wrote it"
         )
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Go back to the write-ahead log in a file that was renamed, which is done without one."""
+    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        with suppress(sqlite3.OperationalError):  # others read it; it is sound either way
+            connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _settle(connection: sqlite3.Connection) -> None:

@@ -53,6 +53,21 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class EnrolledTemplate:
+    """One template, without its vector.
+
+    Attributes:
+        template: its id.
+        identity: whose it is, in the form that was enrolled first.
+        metadata: the JSON object enrolled with it.
+    """
+
+    template: int
+    identity: str
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """A batch that is on disk.
 
@@ -215,6 +230,9 @@ class Gallery(Protocol):
 
     def metadata(self, identity: str) -> list[dict[str, Any]]:
         """Return the JSON objects of an identity's templates, the oldest first; none if unknown."""
+
+    def templates(self) -> list[EnrolledTemplate]:
+        """Return every template, the oldest first."""
 
     def counts(self) -> dict[str, int]:
         """Return how many templates each enrolled identity has, in the order of `identities`."""

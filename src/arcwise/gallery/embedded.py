@@ -17,6 +17,7 @@ from arcwise.errors import GalleryError, suggestion
 from arcwise.gallery import sql
 from arcwise.gallery.connection import connect
 from arcwise.gallery.contract import (
+    EnrolledTemplate,
     Enrolment,
     GalleryCalibration,
     GallerySize,
@@ -75,6 +76,17 @@ class EmbeddedGallery:
         """Return the JSON objects of an identity's templates, the oldest first; none if unknown."""
         with self._file.current() as matrix:
             return [json.loads(one) for one in matrix.metadata_of(identity)]
+
+    def templates(self) -> list[EnrolledTemplate]:
+        """Return every template, the oldest first."""
+        with self._file.current() as matrix:
+            every = [
+                EnrolledTemplate(
+                    matrix.template(row), matrix.identity(row), json.loads(matrix.metadata(row))
+                )
+                for row in range(len(matrix))
+            ]
+        return sorted(every, key=lambda one: one.template)
 
     def counts(self) -> dict[str, int]:
         """Return how many templates each enrolled identity has, in the order of `identities`."""

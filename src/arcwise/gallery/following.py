@@ -14,7 +14,7 @@ import numpy as np
 
 from arcwise.errors import GalleryError
 from arcwise.gallery import sql
-from arcwise.gallery.connection import connect, translate_sqlite_errors
+from arcwise.gallery.connection import connect, file_number, translate_sqlite_errors
 from arcwise.gallery.matrix import TemplateMatrix
 from arcwise.gallery.vectors import units
 
@@ -35,9 +35,9 @@ class FollowedFile:
         self.path = path
         self._lock = threading.RLock()
         self._process = os.getpid()
+        self._file = file_number(path)  # before it is opened: it may be replaced at any moment
         self._connection: sqlite3.Connection | None = connect(path, writable=writable)
         self._writable = writable
-        self._file = _file_number(path)
         self._version: int | None = None  # SQLite's count of others' commits, as last followed
         try:
             with self.session() as connection:
@@ -115,7 +115,7 @@ class FollowedFile:
 
     def _follow(self, connection: sqlite3.Connection) -> None:
         """Bring the matrix to the state of the file."""
-        if _file_number(self.path) != self._file:
+        if file_number(self.path) != self._file:
             raise GalleryError(f"{self.path}: deleted or replaced while it was open; open it again")
         (version,) = connection.execute("PRAGMA data_version").fetchone()
         if version == self._version:
@@ -153,11 +153,3 @@ class FollowedFile:
         self._version = None
         self.about = replace(self.about, templates=0, last=0, removals=0, erased=0)
         self.matrix = TemplateMatrix(self.about.dim)
-
-
-def _file_number(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino

@@ -72,7 +72,7 @@ class OperatingPoint:
             why = "no threshold was measured for a gallery like this one"
             if self.fpir < NO_PROMISE:
                 why = f"its rate was measured on {self.basis.identities} identities, too few"
-            return f"nothing can be promised for others: {why}"
+            return f"how often an unknown image gets an answer is not known: {why}"
         sentence = describe_search(
             self.dir, (self.fpir, *self.fpir_interval), at_most=not self.exact
         )

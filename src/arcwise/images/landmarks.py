@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -12,15 +12,36 @@ from arcwise.errors import ArcwiseError
 from arcwise.images.plausible import TEMPLATE, impossible
 from arcwise.images.resize import scale
 
+Template = Literal["five-point", "dlib"]
+"""Where a network was trained to see a face: as ArcFace, or as dlib cuts it."""
+
 _LEAST_SCALE = 0.5  # bilinear interpolation passes over pixels where it shrinks further
 
+# Eyes, nose tip and mouth corners of dlib's mean face (image_transforms/interpolation.h,
+# `get_face_chip_details`), whose width and height are about 1. The margin is 0.2 and
+# not dlib's own 0.25, as the landmarks of other detectors are not quite those of dlib.
+_DLIB_FACE = np.array(
+    [
+        (0.2281715, 0.2240780),
+        (0.7520815, 0.2240780),
+        (0.4901270, 0.5156250),
+        (0.2541490, 0.7802330),
+        (0.7261040, 0.7802330),
+    ]
+)
+_DLIB_MARGIN = 0.2
 
-def template(size: int = 112) -> NDArray[np.float64]:
+
+def template(size: int = 112, name: Template = "five-point") -> NDArray[np.float64]:
     """Return where the landmarks belong in a square crop of `size` pixels, (5, 2) x, y.
 
-    Multiples of 128 that are none of 112 (128, 256, 512) get 8/112 more room on either side, as
-    the published crops of those sizes have; everything else is the 112 template, scaled.
+    That of dlib shows the chin, and the face in the middle; that of ArcFace ends below the mouth.
+    Of the latter, multiples of 128 that are none of 112 (128, 256, 512) get 8/112 more room on
+    either side, as the published crops of those sizes have; other sizes are the 112 template,
+    scaled.
     """
+    if name == "dlib":
+        return (_DLIB_FACE + _DLIB_MARGIN) / (1 + 2 * _DLIB_MARGIN) * size
     if size % 128 == 0 and size % 112:
         return (TEMPLATE + np.array([8.0, 0.0])) * (size / 128)
     return TEMPLATE * (size / 112)
@@ -92,7 +113,12 @@ def is_profile(points: NDArray[np.floating]) -> bool:
     return not 0 <= along <= eyes @ eyes or not eyes.any()
 
 
-def align(image: NDArray[np.uint8], landmarks: ArrayLike, size: int = 112) -> NDArray[np.uint8]:
+def align(
+    image: NDArray[np.uint8],
+    landmarks: ArrayLike,
+    size: int = 112,
+    onto: Template = "five-point",
+) -> NDArray[np.uint8]:
     """Return the face turned, scaled and shifted onto the template, (size, size, 3) uint8 RGB.
 
     What lies outside the image is black. Bilinear; a face that shrinks to less than half is first
@@ -102,11 +128,12 @@ def align(image: NDArray[np.uint8], landmarks: ArrayLike, size: int = 112) -> ND
         image: (H, W, 3) uint8 RGB.
         landmarks: 5 or 68 points x, y in pixels of the image, as `five_points` takes them.
         size: side of the crop, in pixels.
+        onto: the template.
 
     Raises:
         ArcwiseError: another number of points, or points no face in the image can have.
     """
-    points, targets = five_points(landmarks), template(size)
+    points, targets = five_points(landmarks), template(size, onto)
     if (reason := impossible(points, *image.shape[:2])) is not None:
         raise ArcwiseError(reason)
     matrix = umeyama(points, targets)

@@ -15,7 +15,7 @@ from arcwise.training.losses import CentresConfig
 
 
 def products() -> TrainConfig:
-    """Return the recipe for photographs of things: the default."""
+    """Return the recipe for photographs of things, from nothing."""
     return TrainConfig(
         encoder=EncoderConfig(name="small", dim=512, size=96, train_crop=64, resize="crop"),
         objective=CentresConfig(margin=ArcFace(0.35), scale=0.0, margin_from=0.1, margin_full=0.5),

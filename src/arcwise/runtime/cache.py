@@ -35,15 +35,15 @@ class EmbeddingCache:
     says so.
 
     Args:
-        fingerprint: the model's.
+        name: the model's `cache_name`.
         dim: D.
         folder: where caches are, instead of `cache_folder()`.
     """
 
-    def __init__(self, fingerprint: str, dim: int, folder: Path | None = None) -> None:
+    def __init__(self, name: str, dim: int, folder: Path | None = None) -> None:
         self.dim = dim
         self.notes: list[str] = []
-        self._place = lambda: (folder or cache_folder()) / FORMAT / f"{fingerprint}.sqlite"
+        self._place = lambda: (folder or cache_folder()) / FORMAT / f"{name}.sqlite"
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._usable = True

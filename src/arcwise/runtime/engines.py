@@ -7,6 +7,7 @@ not normalised, for any N.
 from __future__ import annotations
 
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.data.parallel import cores
-from arcwise.errors import ArcwiseError
+from arcwise.encoders.onnx_session import FACTS, GRAPH, OnnxSession
 from arcwise.images.preparation import Preparation
 
 if TYPE_CHECKING:
@@ -57,11 +58,15 @@ def embed_prepared(engine: Engine, preparation: Preparation, pixels: NDArray[np.
 
 
 class OnnxEngine:
-    """ONNX Runtime on the best device it was built for; networks with a fixed batch are fed so.
+    """ONNX Runtime on the best device it was built for.
 
     Args:
-        path: the `.onnx` file, with one image input (N, 3, H, W) and embeddings as first output.
-        size: (H, W) of the prepared images.
+        network: the `.onnx` file, or its bytes.
+        size: (H, W) of the prepared images; None for the network's own.
+        **facts: what the file does not say itself, as of `OnnxSession`.
+
+    Attributes:
+        session: the network, and how images are given to it.
 
     Raises:
         ArcwiseError: the file is no network of that kind.
@@ -69,61 +74,12 @@ class OnnxEngine:
 
     kind = "onnx"
 
-    def __init__(self, path: Path, size: tuple[int, int]) -> None:
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = cores()
-        options.log_severity_level = 3  # errors only: they are raised too
-        fastest_first = ("CUDAExecutionProvider", "CPUExecutionProvider")
-        providers = [name for name in fastest_first if name in ort.get_available_providers()]
-        try:
-            self._session = ort.InferenceSession(path, options, providers=providers)
-        except Exception as problem:  # its exceptions have no public base
-            reason = str(problem).strip().splitlines()[-1]
-            raise ArcwiseError(
-                f"{path} is no network that ONNX Runtime {ort.__version__} can run ({reason}): "
-                "copy or export it again, or update onnxruntime"
-            ) from None
-        inputs = self._session.get_inputs()
-        shape = inputs[0].shape if inputs else []
-        kinds = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-        fits = len(inputs) == 1 and len(shape) == 4 and inputs[0].type in kinds
-        if not fits or any(
-            isinstance(side, int) and side != expected
-            for side, expected in zip(shape[1:], (3, *size), strict=True)
-        ):
-            raise ArcwiseError(
-                f"{path} takes {[(one.name, one.type, one.shape) for one in inputs]}, expected one "
-                f"float input (N, 3, {size[0]}, {size[1]}): give the preparation the size the "
-                "network was made for, and a network that takes prepared images"
-            )
-        self._input, self._type = inputs[0].name, kinds[inputs[0].type]
-        self._output = self._session.get_outputs()[0].name
-        self._batch = shape[0] if isinstance(shape[0], int) else None
+    def __init__(self, network: Path | bytes, size: tuple[int, int] | None, **facts: Any) -> None:
+        self.session = OnnxSession(network, size, threads=cores(), **facts)
 
     def __call__(self, images: Floats) -> Floats:
         """Return the (N, D) embeddings of (N, 3, H, W) prepared images."""
-        if self._batch is None:
-            return self._run(images)
-        embeddings = []
-        for start in range(0, len(images), self._batch):
-            part = images[start : start + self._batch]
-            short = self._batch - len(part)
-            full = np.concatenate([part, np.repeat(part[-1:], short, axis=0)]) if short else part
-            embeddings.append(self._run(full)[: len(part)])
-        return np.concatenate(embeddings)
-
-    def _run(self, images: Floats) -> Floats:
-        feed = {self._input: np.ascontiguousarray(images, dtype=self._type)}
-        [out] = self._session.run([self._output], feed)
-        out = np.asarray(out)
-        if out.ndim < 2 or out.shape[0] != len(images):
-            raise ArcwiseError(
-                f"the network answered {len(images)} images with an array of shape {out.shape},"
-                " expected (N, D): its first output must be the embedding"
-            )
-        return out.reshape(len(out), -1).astype(np.float32)
+        return self.session(images)
 
 
 class TorchEngine:
@@ -146,7 +102,7 @@ class TorchEngine:
 
         from arcwise.encoders.interface import encoder_output
 
-        device = next(self.encoder.parameters()).device
+        device = next(chain(self.encoder.parameters(), self.encoder.buffers())).device
         training = self.encoder.training
         if training:
             self.encoder.eval()
@@ -172,3 +128,12 @@ def torch_engine(bundle: Bundle) -> TorchEngine:
     encoder: Any = rebuild(bundle.architecture, bundle.state())
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return TorchEngine(encoder.eval().to(device, memory_format=torch.channels_last))
+
+
+def imported_engine(bundle: Bundle) -> OnnxEngine:
+    """Return the network of an imported model, whose weights are its ONNX file."""
+    arguments = bundle.architecture["arguments"]
+    facts = {name: arguments[name] for name in FACTS if name in arguments}
+    size = (bundle.preparation.height, bundle.preparation.width)
+    graph = bundle.state()[GRAPH].tobytes()
+    return OnnxEngine(graph, size, name=str(bundle.path), **facts)

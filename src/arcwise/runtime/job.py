@@ -29,12 +29,15 @@ class Embedded:
         rows: (M,) int64, the manifest's row of each vector, ascending; rows that failed are absent.
         failures: why, one for each row that is absent, in the order of the rows.
         reused: how many of the vectors were in the cache.
+        notes: what the user has to know of the images, in sentences. Those in the cache do not
+            count.
     """
 
     vectors: Floats
     rows: NDArray[np.int64]
     failures: list[ImageError]
     reused: int = 0
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         text = f"{len(self.rows)} images embedded"
@@ -72,6 +75,7 @@ def embed_manifest(
     """
     names = manifest.images
     landmarks = manifest.column("landmarks") or [None] * len(names)
+    whole = np.zeros(len(names), bool)
 
     def prepared(row: int) -> Floats | _Prepared | ImageError:
         try:
@@ -80,7 +84,9 @@ def embed_manifest(
                 key = content_key(content, landmarks[row] if model.aligns else None)
                 if (cached := cache.get(key)) is not None:
                     return cached
-            return _Prepared(key, model.prepare(decode(content, names[row]), landmarks[row]))
+            image = decode(content, names[row])
+            whole[row] = model.takes_whole(image, landmarks[row])
+            return _Prepared(key, model.prepare(image, landmarks[row]))
         except ImageError as problem:
             return problem
         except ArcwiseError as problem:
@@ -115,7 +121,8 @@ def embed_manifest(
             f"none of the {len(failures)} images of {manifest.name} could be read ({listed}"
             f"{'; …' if len(failures) > 3 else ''}){': check the paths it holds' * absent}"
         )
-    return Embedded(vectors[rows] if failures else vectors, rows, failures, reused)
+    notes = model.notes_on_whole(int(whole.sum()), len(rows))
+    return Embedded(vectors[rows] if failures else vectors, rows, failures, reused, notes)
 
 
 def _computed(

@@ -13,7 +13,14 @@ from arcwise.bundle import Bundle, read_bundle, write_bundle
 from arcwise.errors import ArcwiseError, BundleError
 from arcwise.files import sha256
 from arcwise.images.preparation import Preparation
-from arcwise.runtime.engines import Engine, OnnxEngine, TorchEngine, available, torch_engine
+from arcwise.runtime.engines import (
+    Engine,
+    OnnxEngine,
+    TorchEngine,
+    available,
+    imported_engine,
+    torch_engine,
+)
 from arcwise.runtime.model import Model, reference_embedding
 
 if TYPE_CHECKING:
@@ -97,9 +104,10 @@ def _bare(path: Path, runtime: str, preparation: Preparation | None) -> Model:
         raise ArcwiseError(f"{path} runs on ONNX Runtime only: say runtime='onnx' or 'auto'")
     if preparation is None:
         raise ArcwiseError(
-            f"{path} does not say how an image is prepared for it: give "
-            "preparation=Preparation(height=…, width=…, colour=…, mean=…, std=…) as its authors "
-            "do, or on the command line --preparation with a JSON file of these"
+            f"{path} does not say how an image is prepared for it: make it a model folder with "
+            f"`arcwise import {path} --preparation … --licence … --out model`, and name that; or "
+            "give preparation=Preparation(height=…, width=…, colour=…, mean=…, std=…), to "
+            "`arcwise evaluate` --preparation with a JSON file of these"
         )
     _require("onnx", path)
     engine = OnnxEngine(path, (preparation.height, preparation.width))
@@ -119,17 +127,25 @@ def _bare(path: Path, runtime: str, preparation: Preparation | None) -> Model:
 
 def _engine(bundle: Bundle, runtime: str) -> Engine:
     """Return the requested engine, or with "auto" the lighter one that can be used."""
-    if runtime == "onnx" and bundle.onnx is None:
+    has_onnx = bundle.onnx is not None or _is_import(bundle)
+    if runtime == "onnx" and not has_onnx:
         raise ArcwiseError(
             f"{bundle.path} has no ONNX file: make it with `arcwise export {bundle.path}`, "
             "or say runtime='torch'"
         )
-    if bundle.onnx is not None and (runtime == "onnx" or (runtime == "auto" and available("onnx"))):
+    if has_onnx and (runtime == "onnx" or (runtime == "auto" and available("onnx"))):
         _require("onnx", bundle.path)
         size = (bundle.preparation.height, bundle.preparation.width)
-        return OnnxEngine(bundle.onnx, size)
+        return OnnxEngine(bundle.onnx, size) if bundle.onnx else imported_engine(bundle)
     _require("torch", bundle.path)
     return torch_engine(bundle)
+
+
+def _is_import(bundle: Bundle) -> bool:
+    """Return whether the weights are an ONNX network and nothing more."""
+    arguments = bundle.architecture.get("arguments", {})
+    name, projection = bundle.architecture["name"], arguments.get("projection", "none")
+    return (name, projection) == ("onnx", "none")
 
 
 def _require(kind: str, path: Path) -> None:
@@ -143,11 +159,14 @@ def _require(kind: str, path: Path) -> None:
 def _check(bundle: Bundle, engine: Engine) -> None:
     """Raise a BundleError unless the reference image is embedded as when the model was saved."""
     embedding = reference_embedding(engine, bundle.preparation)
-    stored = np.asarray(bundle.reference_embedding, np.float32)
+    reference = bundle.reference_embedding
+    if engine.kind == "onnx" and bundle.onnx_reference is not None:
+        reference = bundle.onnx_reference
+    stored = np.asarray(reference, np.float32)
     cosine = float(embedding @ stored) if len(embedding) == bundle.dim else 0.0
     if cosine > 1 - _TOLERANCE:
         return
-    if engine.kind == "onnx":
+    if engine.kind == "onnx" and bundle.onnx is not None:
         cause = (
             f"either {bundle.onnx} does not compute what the weights do (run `arcwise export "
             f"{bundle.path}` again), or images are not prepared as they were then"

@@ -6,18 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from arcwise.bundle import Bundle, reference_image
+from arcwise.bundle.description import ONNX
 from arcwise.data.image_files import read_image_bytes
 from arcwise.data.parallel import each_row
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.images.decode import decode
-from arcwise.images.landmarks import align
+from arcwise.images.landmarks import Template, align
 from arcwise.images.pillow import is_pillow, pillow_pixels
 from arcwise.images.preparation import Preparation
 from arcwise.runtime.engines import Engine, Floats, embed_prepared
@@ -60,6 +61,18 @@ class Model:
     def search_thresholds(self) -> tuple[SearchThreshold, ...]:
         """Similarities for stated rates of unknown images answered, by size of the gallery."""
         return () if self.bundle is None else self.bundle.search_thresholds
+
+    @property
+    def licence(self) -> str:
+        """Under which licence the weights may be used, in words; empty where nothing says it."""
+        return "" if self.bundle is None else self.bundle.licence
+
+    @property
+    def cache_name(self) -> str:
+        """The fingerprint, and the file's digest where that is int8: equal ones embed equally."""
+        if self.bundle is None or self.engine.kind != "onnx" or self.bundle.precision != "int8":
+            return self.fingerprint
+        return f"{self.fingerprint}-{self.bundle.files[ONNX][:16]}"
 
     @property
     def aligns(self) -> bool:
@@ -139,13 +152,35 @@ class Model:
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            landmarks: (5, 2) or (10,) x, y in the image. A model with "five-point" alignment
+            landmarks: (5, 2) or (10,) x, y in the image. A model with alignment
                 turns the face onto its template by them; without them, and for other models, the
                 image is taken as it is.
         """
-        if landmarks is not None and self.aligns:
-            image = align(image, landmarks, self.preparation.height)
+        if landmarks is not None and self.bundle is not None and self.bundle.alignment is not None:
+            onto = cast(Template, self.bundle.alignment)
+            image = align(image, landmarks, self.preparation.height, onto)
         return self.preparation.pixels(image)
+
+    def takes_whole(self, image: NDArray[np.uint8], landmarks: ArrayLike | None = None) -> bool:
+        """Return whether this is a model of turned faces, and cannot turn this one.
+
+        Args:
+            image: (H, W, 3); one of the size of a crop passes for a crop.
+            landmarks: as `prepare` takes them.
+        """
+        crop = (self.preparation.height, self.preparation.width)
+        return self.aligns and landmarks is None and image.shape[:2] != crop
+
+    def notes_on_whole(self, count: int, images: int) -> tuple[str, ...]:
+        """Return what to say of so many of the images that `takes_whole`; nothing for none."""
+        if self.bundle is None or not count:
+            return ()
+        return (
+            f"{count:,} of {images:,} images are taken whole, and their embeddings mean little: "
+            "the model takes faces turned onto a template, and they have no landmarks and not the "
+            "size of a crop. Cut them: arcwise data align DATA CROPS --detector yunet.onnx "
+            f"--template {self.bundle.alignment} --size {self.preparation.height}",
+        )
 
     def _prepared(self, source: ImageSource, index: int) -> tuple[str, NDArray[np.uint8]]:
         name = fspath(source) if isinstance(source, str | PathLike) else ""

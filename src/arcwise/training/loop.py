@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
+from torch import nn
 
 from arcwise import distributed
 from arcwise.data.loader import LoadedBatch
 from arcwise.data.manifest import Manifest
 from arcwise.data.training_columns import training_columns
+from arcwise.encoders.interface import layers_of
 from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
+from arcwise.heads import CentreHead
 from arcwise.images import Preparation
 from arcwise.objectives import Batch
 from arcwise.training import build, checkpoint
-from arcwise.training.batches import crops, on_device, stage_rows, stream
+from arcwise.training.batches import crops, on_device, stage_rows, step_keys, stream
 from arcwise.training.config import TrainConfig
+from arcwise.training.feature_cache import cached_stream, compute_features
+from arcwise.training.finetuning import training_mode
 from arcwise.training.interrupt import interruptible
 from arcwise.training.losses import CentresConfig
 from arcwise.training.run import Run
 from arcwise.training.run_logger import OnBest, Report, RunLogger
 from arcwise.training.schedule import margin_scale, rate, remedies
+from arcwise.training.start_centres import (
+    keep_centres,
+    run_of_kept_centres,
+    start_at_class_means,
+)
 from arcwise.training.step import StepResult, sentence, update
+from arcwise.training.timer import Timer
 from arcwise.training.validation import Validation, normalise
 
 
@@ -172,9 +182,8 @@ def _run(
         run = Run(config, images, device)
         run.seen = seen
         return run
-    # A resumed run has its weights in the checkpoint: what it once started from may be gone.
     step, state = checkpoint.load(checkpoints)
-    run = Run(config.replace(encoder={"init": ""}), images, device, state["stage"])
+    run = Run(config, images, device, state["stage"], restored=True)
     run.seen = seen
     run.restore(step, state)
     return run
@@ -195,7 +204,7 @@ def _train(
     began, steps = run.step, run.whole.run.steps
     settings = run.whole.run
     failures: dict[str, ImageError] = {}
-    timer = _Timer()
+    timer = Timer()
     source = _source(run, preparation)
     with interruptible() as interrupted, logger:
         while run.step < steps and not distributed.anywhere(bool(interrupted())):
@@ -255,9 +264,36 @@ def _train(
     )
 
 
+def _start_centres(run: Run, preparation: Preparation) -> None:
+    """Move the class centres of an objective that began anew to where the config says they start.
+
+    Every process embeds all images, and so has the same centres.
+    """
+    config = run.config
+    centres = config.objective
+    if not run.renewed or not isinstance(centres, CentresConfig):
+        return
+    if centres.centres_start == "random":
+        return
+    modules = cast(nn.Module, run.objective).modules()
+    head = next(one for one in modules if isinstance(one, CentreHead))
+    start_at_class_means(head, run.encoder, config, run.images, preparation)
+    if centres.centres_start == "kept":
+        keep_centres(head, run.images.classes, run_of_kept_centres(run.whole.encoder.init))
+
+
 def _source(run: Run, preparation: Preparation) -> Iterator[LoadedBatch]:
-    """The batches of the current stage that are to come."""
+    """Return the batches of the current stage that are to come; at its start, begin it."""
+    if run.step == run.begins:
+        _start_centres(run, preparation)
     columns = training_columns(run.every_image, run.objective.columns).select(run.rows)
+    if run.config.data.cached_views:
+        if run.features is None:
+            run.features = compute_features(
+                run.encoder, run.config, run.images, preparation, run.device,
+                views=run.config.data.cached_views,
+            )  # fmt: skip
+        return cached_stream(run.config, run.images, run.features, run.step - run.begins, columns)
     return stream(run.config, run.images, preparation, run.step - run.begins, columns)
 
 
@@ -281,12 +317,17 @@ def _step(run: Run, batch: LoadedBatch, preparation: Preparation, *, careful: bo
     for group in run.groups:
         group["lr"] = config.optim.lr * rate(config, local) * group["lr_multiple"]
     run.objective.set_margin_scale(margin_scale(config, local))
-    run.encoder.train()
-    inputs = normalise(crops(config, batch, run.step, device), preparation)
+    training_mode(run.encoder, config.optim)
+    network: nn.Module = run.encoder
+    if run.features is None:
+        inputs = normalise(crops(config, batch, run.step, device), preparation)
+    else:
+        network = layers_of(run.encoder)[-1]
+        inputs = run.features.of(batch.rows, step_keys(config, batch, run.step))
     columns = {name: on_device(one, device) for name, one in batch.columns.items()}
     try:
         result = update(
-            run.encoder,
+            network,
             run.objective,
             run.optimiser,
             Batch(inputs, on_device(batch.labels, device), columns),
@@ -322,52 +363,3 @@ def _epoch_ended(run: Run) -> int:
     before, done = ((local - back) * batch // images for back in (1, 0))
     every = max(1, run.config.run.log_every * batch // images)
     return done if done // every > before // every else 0
-
-
-class _Timer:
-    """Counts images, and the time spent waiting for them; validation does not count.
-
-    Attributes:
-        images: trained on so far.
-    """
-
-    def __init__(self) -> None:
-        self.images = 0
-        self._began = time.perf_counter()
-        self._waited = 0.0
-        self._paused = 0.0
-        self._last = (0, 0.0, 0.0)
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Return a context that waits for images."""
-        began = time.perf_counter()
-        yield
-        self._waited += time.perf_counter() - began
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Return a context that is not training."""
-        began = time.perf_counter()
-        yield
-        self._paused += time.perf_counter() - began
-
-    def seconds(self) -> float:
-        """Return the time since the start, pauses included."""
-        return time.perf_counter() - self._began
-
-    def so_far(self) -> dict[str, float]:
-        """Return images a second of training time, and the share of it spent waiting, 0 to 1."""
-        return _speed(self.images, self._waited, self.seconds() - self._paused)
-
-    def interval(self) -> dict[str, float]:
-        """Return the same since the last call, or since the start."""
-        now = (self.images, self._waited, self.seconds() - self._paused)
-        images, waited, seconds = (new - old for new, old in zip(now, self._last, strict=True))
-        self._last = now
-        return _speed(images, waited, seconds)
-
-
-def _speed(images: float, waited: float, seconds: float) -> dict[str, float]:
-    seconds = max(seconds, 1e-9)
-    return {"images_per_second": images / seconds, "waiting": waited / seconds}

@@ -223,6 +223,9 @@ class CentresConfig(Terms):
     batch always; under 1 it needs the fused optimiser."""
     logq_correction: bool = False
     """Whether the logits of sampled classes stand for those left out, too (sampled softmax)."""
+    centres_start: Literal["random", "class-means", "kept"] = "random"
+    """Where the centres start: at random; at the mean embeddings of their classes; or, where
+    encoder.init is a run folder, where that run left those of the identities that it knew."""
     softmax: ImplementationName = "auto"
     """How the softmax over the classes is computed."""
     gradient_products: GradientPrecision = "fp32"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -13,9 +14,12 @@ from arcwise import distributed
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.objectives import Objective
-from arcwise.training import build
+from arcwise.training import build, wise_ft
 from arcwise.training.batches import stage_rows
 from arcwise.training.config import TrainConfig
+from arcwise.training.feature_cache import FeatureCache
+from arcwise.training.finetuning import freeze
+from arcwise.training.start_centres import class_digests
 from arcwise.training.validation import Validation
 
 
@@ -61,6 +65,10 @@ class Run:
         images: what the current stage trains on.
         rows: (n,) which rows of the whole training data these are.
         config: the current stage as a config of its own.
+        features: of the current stage's images, where they are computed once; None before, and
+            where they are not.
+        renewed: whether the objective of the current stage began anew.
+        start: the weights that the current stage began with, where they are averaged with the last.
         begins: updates done when the current stage began.
         step: updates done.
         sound: whether every loss and gradient since the last look was finite, on the device.
@@ -68,14 +76,24 @@ class Run:
     """
 
     def __init__(
-        self, config: TrainConfig, images: Manifest, device: torch.device, stage: int = 0
+        self,
+        config: TrainConfig,
+        images: Manifest,
+        device: torch.device,
+        stage: int = 0,
+        *,
+        restored: bool = False,
     ) -> None:
         self.whole = config
         self.every_image = images
         self.device = device
         self.stage = stage
         torch.manual_seed(config.run.seed % 2**63)  # all that torch takes; other draws see all
-        self.encoder = build.encoder(config.encoder, device)
+        # A restored run has its weights in a checkpoint: what it once started from may be gone. Of
+        # an imported network, the model folder says how it is run.
+        new = restored and config.encoder.name != "onnx"
+        start = replace(config.encoder, init="") if new else config.encoder
+        self.encoder = build.encoder(start, device)
         self._begin(renew=True)
         self.step = self.begins
         self.best: Validation | None = None
@@ -88,6 +106,9 @@ class Run:
         lengths = [one.steps for one in self.whole.stages]
         self.begins = sum(lengths[: self.stage])
         self.config = self.whole.stage(self.stage)
+        self.renewed = renew
+        self.start = wise_ft.start_state(self.encoder) if self.config.optim.wise_ft else None
+        self.features: FeatureCache | None = None
         self.rows = stage_rows(self.whole, self.stage, self.every_image)
         self.images = self.every_image.select(self.rows) if self.whole.stages else self.every_image
         classes = len(self.images.classes)
@@ -99,6 +120,7 @@ class Run:
             settings, dim = self.config.objective, self.config.encoder.dim
             self.objective: Objective = build.objective(settings, classes, dim)
             self._module.to(self.device)
+        freeze(self.encoder, self.config.optim)
         distributed.same_start(self.encoder, self._module)
         self.centres = build.centre_optimiser(self.config, self.objective)
         self.optimiser = build.optimiser(self.config, self.encoder, self.objective, self.centres)
@@ -154,6 +176,8 @@ class Run:
             "optimiser": self.optimiser.state_dict(),
             "centres": self.centres and self.centres.state_dict(),
             "ema": self.ema and self.ema.module.state_dict(),
+            "start": self.start,
+            "classes": class_digests(self.images.classes),
             "best": best,
             "best_step": self.best_step,
             "seen": torch.from_numpy(self.seen),
@@ -168,6 +192,7 @@ class Run:
             self.centres.load_state_dict(state["centres"])
         if self.ema:
             self.ema.module.load_state_dict(state["ema"])
+        self.start = state.get("start")
         self.best = Validation(**state["best"]) if state["best"] else None
         self.best_step = state["best_step"]
         self.seen[:] = state["seen"].numpy()

@@ -7,19 +7,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from torch import nn
+from torch import Tensor, nn
 
 from arcwise import distributed
-from arcwise.data.loader import CachedImages
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
 from arcwise.images import Preparation
 from arcwise.training import build, checkpoint
+from arcwise.training.batches import cached_images
 from arcwise.training.config import TrainConfig
 from arcwise.training.metrics import Metrics
 from arcwise.training.run import Run
 from arcwise.training.schedule import remedies
 from arcwise.training.validation import Validation, validate
+from arcwise.training.wise_ft import best_average
 
 Report = Callable[[int, dict[str, float]], None]
 """Called with the number of updates done and what was measured."""
@@ -53,10 +54,10 @@ class RunLogger:
         self.writes = distributed.rank() == 0
         self.saved_at = run.step
         self.held_out = None
+        self.pooled: dict[tuple[int, bool], Tensor] = {}
         self.failures: tuple[ImageError, ...] = ()
         if validation is not None and self.writes:
-            memory = int(config.data.cache_gb * 1e9)
-            self.held_out = CachedImages(validation, validation.labels, preparation, memory)
+            self.held_out = cached_images(config, validation, preparation)
 
     def __enter__(self) -> Self:
         self.metrics = (
@@ -80,6 +81,7 @@ class RunLogger:
             if stopped and self.run.step > self.saved_at and bool(self.run.sound):
                 self.checkpoint()
             if kind is None and self.writes and self.run.step >= self.settings.steps:
+                self._average_with_start()
                 last = self.run.best if self.run.best_step == self.run.step else None
                 self.on_best(self.run.evaluated, self.run.step, last, True)
         finally:
@@ -108,14 +110,35 @@ class RunLogger:
             self.metrics.row(self.run.step, **values)
             self.report(self.run.step, values)
 
+    def _average_with_start(self) -> None:
+        """Keep the average of the last weights and the first, if it is the best."""
+        run = self.run
+        if run.start is None or self.held_out is None:
+            return
+        average = best_average(run.evaluated, run.start, self._validated)
+        result = average.validation
+        self.record(
+            {"wise_ft": average.share, "recall_at_1": result.recall_at_1, "tar": result.tar}
+        )
+        if run.best is None or result.score > run.best.score:
+            run.best, run.best_step = result, run.step
+            self.on_best(average.encoder, run.step, result, False)
+
+    def _validated(self, encoder: nn.Module) -> Validation:
+        """Measure a network on the held-out identities."""
+        assert self.held_out is not None
+        device = next(self.run.encoder.parameters()).device
+        autocast = build.autocast(self.settings, device)
+        pooled = self.pooled if self.run.config.data.cached_views else None
+        result, self.failures = validate(encoder, self.held_out, device, autocast, pooled)
+        return result
+
     def validate(self) -> None:
         """Measure the network on identities it was not trained on; keep it if it is the best."""
         run = self.run
         if self.held_out is not None:
-            device = next(run.encoder.parameters()).device
-            autocast = build.autocast(self.settings, device)
             try:
-                result, self.failures = validate(run.evaluated, self.held_out, device, autocast)
+                result = self._validated(run.evaluated)
             except NonFiniteError as error:
                 self.saved_at = run.step  # such weights are not worth keeping
                 what = " or ".join(remedies(run.config))

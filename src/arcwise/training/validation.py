@@ -43,9 +43,18 @@ def validate(
     images: CachedImages,
     device: torch.device,
     autocast: AbstractContextManager[object],
+    pooled: dict[tuple[int, bool], Tensor] | None = None,
 ) -> tuple[Validation, tuple[ImageError, ...]]:
-    """Return what was measured on these images, and the unreadable ones, which are left out."""
-    embeddings, labels, failures = embed(encoder, images, device, autocast)
+    """Return what was measured on these images, and the unreadable ones, which are left out.
+
+    Args:
+        encoder: the network.
+        images: of held-out identities.
+        device: where the network is.
+        autocast: its arithmetic.
+        pooled: features of these images, as `embed` takes them.
+    """
+    embeddings, labels, failures = embed(encoder, images, device, autocast, pooled)
     recall = float(evaluation.retrieval(embeddings, labels).recall_at(1))
     (threshold,) = evaluation.calibrate(embeddings, labels, fars=(FAR,), draws=2)
     return Validation(recall, threshold.tar or 0.0), failures
@@ -57,8 +66,17 @@ def embed(
     images: CachedImages,
     device: torch.device,
     autocast: AbstractContextManager[object],
+    pooled: dict[tuple[int, bool], Tensor] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, tuple[ImageError, ...]]:
     """Return (M, D) unit embeddings of the readable images, (M,) labels, and the other images.
+
+    Args:
+        encoder: the network.
+        images: what to embed.
+        device: where the network is.
+        autocast: its arithmetic.
+        pooled: what the encoder's head sees of each batch and of its mirror images, where the
+            backbone is frozen; filled by the first call.
 
     Raises:
         ArcwiseError: none can be read.
@@ -68,15 +86,19 @@ def embed(
     vectors, labels, failures = [], [], []
     rows = np.arange(len(images.manifest))
     plan = (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
-    for batch in batches(images, plan, workers=0):
+    mirrors = (False, True) if images.preparation.flip_tta else (False,)
+    for number, batch in enumerate(batches(images, plan, workers=0)):
         failures += batch.failures
         if len(batch.rows):
             inputs = normalise(batch.pixels.to(device).permute(0, 3, 1, 2), images.preparation)
             with autocast:
-                embedding = encoder_output(encoder(inputs)).embedding.float()
-                if images.preparation.flip_tta:
-                    mirrored = encoder_output(encoder(inputs.flip(3))).embedding.float()
-                    embedding = embedding + mirrored
+                embedding = torch.stack(
+                    [
+                        _embedding(encoder, inputs.flip(3) if mirror else inputs,
+                                   pooled, (number, mirror))
+                        for mirror in mirrors
+                    ]
+                ).sum(0)  # fmt: skip
             if not embedding.isfinite().all():
                 raise NonFiniteError("the embeddings of held-out images are not finite")
             vectors.append(torch.nn.functional.normalize(embedding).cpu())
@@ -87,6 +109,20 @@ def embed(
             f"cannot be read; the first: {failures[0]}"
         )
     return torch.cat(vectors).numpy(), torch.cat(labels).numpy(), tuple(failures)
+
+
+def _embedding(
+    encoder: nn.Module,
+    inputs: Tensor,
+    pooled: dict[tuple[int, bool], Tensor] | None,
+    key: tuple[int, bool],
+) -> Tensor:
+    """Return (N, D) embeddings, of pooled features where these are kept."""
+    if pooled is None:
+        return encoder_output(encoder(inputs)).embedding.float()
+    if key not in pooled:
+        pooled[key] = encoder.pooled(inputs)  # type: ignore[operator]
+    return encoder.head(pooled[key])  # type: ignore[operator]
 
 
 def normalise(planes: Tensor, preparation: Preparation) -> Tensor:

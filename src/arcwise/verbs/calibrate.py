@@ -23,7 +23,7 @@ from arcwise.evaluation.calibration import FARS
 from arcwise.evaluation.search_calibration import FPIRS, gallery_of, usual_galleries
 from arcwise.runtime import Model
 from arcwise.verbs.seed import check_seed
-from arcwise.verbs.unseen_identities import UnseenRows, unseen_rows
+from arcwise.verbs.unseen_identities import UnseenRows, says_its_training, unseen_rows
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def calibrate(
         probability=score_map,
         reliability=reliability,
         trained_images=unseen.trained_images,
-        notes=unseen.notes,
+        notes=(*unseen.notes, *embedded.notes),
         replaced=before.measured_on if had_some and not same_identities else "",
     )
 
@@ -196,6 +196,9 @@ def images_to_calibrate_on(
     unseen = unseen_rows(
         manifest, [model], other_uses=("choose",), other_identities=other_identities
     )
+    if not says_its_training(model):
+        note = f"{model.name} does not say what it was made with; it may know these identities"
+        unseen = unseen._replace(notes=(*unseen.notes, note))
     return manifest, unseen
 
 

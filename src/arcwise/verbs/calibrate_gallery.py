@@ -22,7 +22,8 @@ from arcwise.verbs.gallery_model import gallery_model
 from arcwise.verbs.seed import check_seed
 from arcwise.verbs.unseen_identities import UnseenRows
 
-_SAME_IMAGE = 1 - 1e-5  # from this similarity on, an image is taken for one that is enrolled
+SAME_IMAGE = 1 - 1e-5
+"""Similarity from which on an image is taken for one that is enrolled."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def calibrate_gallery(
             raise ArcwiseError(
                 f"{gallery}: empty, nobody is enrolled; enrol first, then calibrate against it"
             )
-        opened, notes = _with_identities(data)
+        opened, notes = with_identities(data)
         manifest, unseen = images_to_calibrate_on(loaded, opened, other_identities)
         enrolled = {one for one in unseen.manifest.classes if store.forms(one)}
         _check_strangers(store, loaded, str(gallery), unseen, enrolled, force)
@@ -188,11 +189,11 @@ def calibrate_gallery(
         failures=tuple(embedded.failures),
         ignored=manifest.ignored,
         trained_images=unseen.trained_images,
-        notes=(*notes, *unseen.notes),
+        notes=(*notes, *unseen.notes, *embedded.notes),
     )
 
 
-def _with_identities(data: str | Path | Manifest) -> tuple[Manifest, tuple[str, ...]]:
+def with_identities(data: str | Path | Manifest) -> tuple[Manifest, tuple[str, ...]]:
     """Return the data set; where it knows no identities each image is of another, with a note."""
     manifest = open_manifest(data, identities=False)
     if "identity" in manifest.table.column_names or not manifest.has_images:
@@ -260,7 +261,7 @@ def _mated_similarities(
         ids.tolist(), vectors, store.search(vectors, k=1), strict=True
     ):
         own = store.verify(identity, vector).similarity
-        if own < _SAME_IMAGE:
+        if own < SAME_IMAGE:
             similarities.append(own if own >= hits[0].similarity else -np.inf)
             owners.append(identity)
     return np.array(similarities), owners

@@ -22,8 +22,8 @@ from arcwise.data.writing import FileSink, new_folder, new_zip
 from arcwise.data.writing.manifest_tables import as_csv, pairs_renamed, rows_renamed
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images.detect import FaceDetector, most_central
+from arcwise.images.landmarks import Template, five_points, is_profile
 from arcwise.images.landmarks import align as align_face
-from arcwise.images.landmarks import five_points, is_profile
 from arcwise.images.plausible import doubtful
 from arcwise.images.preparation import Preparation
 
@@ -149,6 +149,7 @@ def align(
     *,
     detector: FaceDetector | str | os.PathLike[str] | None = None,
     size: int = 112,
+    template: Template = "five-point",
     encoding: Literal["png", "jpg"] = "png",
     policies: Policies = Policies(),
     progress: Progress | None = None,
@@ -163,6 +164,7 @@ def align(
         destination: must not exist; ends in .zip, or is a folder.
         detector: a YuNet model file, or a detector.
         size: side of the crops, in pixels.
+        template: where the face is in a crop; as the model was trained that will see it.
         encoding: `png` keeps every pixel; `jpg` (quality 95) is a quarter of the size.
         policies: what to do with images with several faces, none, or a profile.
         progress: called with the images done and their total.
@@ -191,6 +193,7 @@ def align(
         landmarks=landmarks,
         detector=detector,
         size=size,
+        template=template,
         policies=policies,
     )
     done = Aligned(target, policies, notes=manifest.notes)
@@ -232,6 +235,7 @@ def _crop(
     landmarks: list[list[float] | None],
     detector: FaceDetector | None,
     size: int,
+    template: Template,
     policies: Policies,
 ) -> _Crop:
     of_row, faces = landmarks[row], 1
@@ -253,7 +257,7 @@ def _crop(
             return _Crop(None, faces, profile)
         stated = of_row is not None and not profile
         odd = doubtful(points, *image.shape[:2]) if stated else None
-        return _Crop(align_face(image, points, size), faces, profile, doubtful=odd)
+        return _Crop(align_face(image, points, size, template), faces, profile, doubtful=odd)
     except ArcwiseError as problem:
         return _Crop(None, faces, impossible=str(problem))
 

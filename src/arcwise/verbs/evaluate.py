@@ -38,7 +38,12 @@ from arcwise.verbs.embedding_source import EmbeddingSource, embeddings_of, open_
 from arcwise.verbs.evaluate_files import check_folder, write_results
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.seed import check_seed
-from arcwise.verbs.unseen_identities import UnseenRows, trained_images, unseen_rows
+from arcwise.verbs.unseen_identities import (
+    UnseenRows,
+    says_its_training,
+    trained_images,
+    unseen_rows,
+)
 from arcwise.version import __version__
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
@@ -119,7 +124,7 @@ def evaluate(
     self_pairs = []
     if plan.pairs.listed:
         self_pairs = self_pairs_note(plan.pairs, plan.templates, measured[0].scores)
-    undeclared = [one.name for one in sources if one.model is None or one.model.bundle is None]
+    undeclared = [one.name for one in sources if not says_its_training(one.model)]
     about = Provenance(
         data=whole.name,
         fingerprint=plan.templates.manifest.fingerprint(),

@@ -1,4 +1,7 @@
-"""Export: a model's network as ONNX, kept only if it computes what torch computes."""
+"""Export: a model's network as ONNX, kept only if it computes what torch computes.
+
+A smaller one, of fp16 or int8 numbers, is kept only if it recognises as well on labelled images.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arcwise.bundle import add_onnx, reference_image
-from arcwise.bundle.description import ONNX
+from arcwise.bundle.description import ONNX, PRECISIONS
 from arcwise.errors import ArcwiseError
 from arcwise.files import translate_errors
 from arcwise.images.decode import decode
 from arcwise.images.preparation import Preparation
-from arcwise.runtime import ImageSource, load
+from arcwise.runtime import ImageSource, Model, load, reference_embedding
 from arcwise.runtime.engines import Engine, Floats, OnnxEngine, TorchEngine
 from arcwise.runtime.model import decode_source
+from arcwise.verbs.export_smaller import (
+    SmallerNetwork,
+    images_to_decide_on,
+    smaller_network,
+    write_smaller,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,6 +57,8 @@ class ExportReport:
         compared: inputs that both were given, random ones and images.
         cosine: the largest 1 - cosine between the two embeddings of an input.
         length: the largest relative difference of their lengths.
+        smaller: what fp16 or int8 numbers change; None for fp32. The differences from torch are
+            those of the fp32 network that an int8 one is made from.
     """
 
     path: Path
@@ -56,67 +67,125 @@ class ExportReport:
     compared: int
     cosine: float
     length: float
+    smaller: SmallerNetwork | None = None
 
     def __str__(self) -> str:
-        return (
+        before = ", before int8," if self.smaller and self.smaller.precision == "int8" else ""
+        line = (
             f"{self.path} ({self.bytes / 2**20:.1f} MiB, opset {self.opset}): on {self.compared} "
-            f"inputs ONNX Runtime differs from torch by at most {self.cosine:.1e} in cosine and "
-            f"{self.length:.1e} in length"
+            f"inputs ONNX Runtime{before} differs from torch by at most {self.cosine:.1e} in "
+            f"cosine and {self.length:.1e} in length"
         )
+        return line if self.smaller is None else f"{line}\n{self.smaller}"
 
 
 def export(
     model_path: str | Path,
+    data: Manifest | Sequence[ImageSource] | None = None,
     *,
-    opset: int = 18,
-    images: Manifest | Sequence[ImageSource] | None = None,
+    precision: str = "fp32",
+    opset: int | None = None,
+    other_identities: bool = False,
 ) -> ExportReport:
     """Write `encoder.onnx` into the model folder, for any batch size, and return the report.
 
+    The fingerprint stays, and with it every gallery. An int8 network is therefore judged with its
+    embeddings alone and with those of the model enrolled.
+
     Args:
-        model_path: the model folder; its fingerprint stays.
-        opset: of ONNX, 18 to 23.
-        images: a manifest or images to compare on, of which 64 are taken; besides random
-            input and the built-in images, which are always used.
+        model_path: the model folder.
+        data: for fp32, a manifest or images to compare on, of which 64 are taken; besides random
+            input and the built-in images, which are always used. For int8, a manifest of labelled
+            images: some set its ranges, those of other identities decide. For fp16 they decide
+            too, or are left out: it is then held to what is asked of fp32.
+        precision: "fp32"; "fp16", half the size; or "int8", about a quarter.
+        opset: of ONNX, 18 to 23; 18 by default. An imported network keeps its own.
+        other_identities: whether identities in `data` are others than in training, though they
+            may be called alike.
 
     Raises:
-        ArcwiseError: the exported network differs from torch's (the model is then as before), a
-            library is not installed, or the opset is out of range.
+        ArcwiseError: the exported network differs from torch's, or a smaller one leaves the
+            interval of the model's true-accept rate at one of its thresholds (the model is then as
+            before); the data does not suffice to tell, the model has no thresholds, a library is
+            not installed, or an argument is out of range.
     """
-    if opset not in OPSETS:
+    if opset is not None and opset not in OPSETS:
         raise ArcwiseError(f"opset is {opset}, expected {OPSETS[0]} to {OPSETS[-1]}")
+    if precision not in PRECISIONS:
+        raise ArcwiseError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
     check_libraries()
     model = load(model_path, runtime="torch")
+    labelled = None
+    if precision == "int8" or (precision == "fp16" and data is not None):
+        labelled = images_to_decide_on(model, data, precision, other_identities)
     reference = model.engine
     assert isinstance(reference, TorchEngine)
     reference.encoder.cpu()
     size = (model.preparation.height, model.preparation.width)
-    unfinished = model.path / f".encoder.{uuid.uuid4().hex}.onnx"
+    network = model.path / f".encoder.{uuid.uuid4().hex}.onnx"
+    unfinished = network.with_suffix(".smaller.onnx")
+    smaller, kept, embedding = None, network, None
     try:
         with translate_errors(model.path / ONNX):
-            write_onnx(reference.encoder, unfinished, size, opset)
-        inputs = [_noise(size), *_batches(model.preparation, built_in_images())]
-        if images is not None:
-            inputs += _batches(model.preparation, list(_opened(images)))
-        cosine, length = _differences(reference, OnnxEngine(unfinished, size), inputs)
-        if not (cosine <= TOLERANCE and length <= 10 * TOLERANCE):
+            written = write_onnx(reference.encoder, network, size, opset or OPSETS[0])
+        if opset not in (None, written):
             raise ArcwiseError(
-                f"the exported network is not the model: its embeddings differ from torch's by "
-                f"{cosine:.2e} in cosine and {length:.2e} in length, allowed are {TOLERANCE:.0e} "
-                f"and {10 * TOLERANCE:.0e}. {model.path} is as before; try another opset or update "
-                "torch and onnxruntime"
+                f"{model.path} is an imported network, which keeps the operators of its file, "
+                f"opset {written}; leave --opset {opset} out"
             )
-        bundle = add_onnx(model.path, unfinished)
+        inputs = [_noise(size), *_batches(model.preparation, built_in_images())]
+        if data is not None and labelled is None:
+            inputs += _batches(model.preparation, list(_opened(data)))
+        cosine, length = _checked(model, network, inputs)
+        if precision != "fp32":
+            kept = unfinished
+            write_smaller(model, network, kept, precision, labelled)
+            if precision == "fp16":
+                cosine, length = _differences(model.engine, OnnxEngine(kept, size), inputs)
+                if labelled is None and not _close(cosine, length):
+                    raise ArcwiseError(
+                        f"fp16 is not kept: {_in_words(cosine, length)}. {model.path} is as "
+                        "before; labelled images can decide instead, by the model's thresholds: "
+                        f"arcwise export {model.path} DATA --precision fp16"
+                    )
+            smaller = smaller_network(model, network, kept, precision, labelled)
+            embedding = reference_embedding(OnnxEngine(kept, size), model.preparation)
+        bundle = add_onnx(model.path, kept, precision=precision, reference_embedding=embedding)
     finally:
+        network.unlink(missing_ok=True)
         unfinished.unlink(missing_ok=True)
     assert bundle.onnx is not None
     return ExportReport(
         path=bundle.onnx,
-        opset=opset,
+        opset=written,
         bytes=os.path.getsize(bundle.onnx),
         compared=sum(map(len, inputs)),
         cosine=cosine,
         length=length,
+        smaller=smaller,
+    )
+
+
+def _checked(model: Model, network: Path, inputs: Sequence[Floats]) -> tuple[float, float]:
+    """Return how far a network is from torch, in cosine and length; raise if that is too far."""
+    size = (model.preparation.height, model.preparation.width)
+    cosine, length = _differences(model.engine, OnnxEngine(network, size), inputs)
+    if not _close(cosine, length):
+        raise ArcwiseError(
+            f"the exported network is not the model: {_in_words(cosine, length)}. {model.path} is "
+            "as before; try another opset or update torch and onnxruntime"
+        )
+    return cosine, length
+
+
+def _close(cosine: float, length: float) -> bool:
+    return cosine <= TOLERANCE and length <= 10 * TOLERANCE  # NaN is not
+
+
+def _in_words(cosine: float, length: float) -> str:
+    return (
+        f"its embeddings differ from torch's by {cosine:.2e} in cosine and {length:.2e} in "
+        f"length, allowed are {TOLERANCE:.0e} and {10 * TOLERANCE:.0e}"
     )
 
 
@@ -133,21 +202,27 @@ def check_libraries() -> None:
         )
 
 
-def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int) -> None:
-    """Write `pictures (batch, 3, H, W) -> embeddings (batch, D)`, without a trace of this machine.
+def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int) -> int:
+    """Write `images (batch, 3, H, W) -> embeddings (batch, D)`, without a trace of this machine.
 
-    The exporter notes the source line of every operation, with its path; that is removed.
+    The exporter notes the source line of every operation, with its path; that is removed. An
+    imported network keeps its operations, and its opset, which is returned.
     """
     import torch
 
+    spec: Any = encoder.spec
+    if spec.name == "onnx":
+        from arcwise.encoders.onnx_file import write_imported
+
+        return write_imported(encoder, path)
     example = torch.zeros(2, 3, *size)
-    with _quiet():
+    with _quiet(), torch.no_grad():  # without gradients the exporter traces less
         program: Any = torch.onnx.export(
             encoder.eval(),
             (example,),
             dynamo=True,
             opset_version=opset,
-            input_names=["pictures"],
+            input_names=["images"],
             output_names=["embeddings"],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
             verbose=False,
@@ -160,6 +235,7 @@ def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int
             for value in node.outputs:
                 value.metadata_props.clear()
         program.save(path, external_data=False)
+    return opset
 
 
 def built_in_images() -> list[np.ndarray]:
@@ -198,7 +274,7 @@ def _opened(images: Manifest | Sequence[ImageSource]) -> Iterator[np.ndarray]:
             yield decode(images.read(row), images.images[row])
         return
     if isinstance(images, str | Path | bytes | np.ndarray):
-        raise ArcwiseError("images is one image, expected a list or a manifest")
+        raise ArcwiseError("data is one image, expected a list or a manifest")
     for index, item in enumerate(islice(images, _MOST)):
         yield decode_source(item, f"image {index}")
 

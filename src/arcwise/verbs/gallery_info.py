@@ -41,12 +41,14 @@ class RecordedModel:
             fingerprint is not the gallery's; "damaged": it cannot be read; "unchecked": a bare
             .onnx, whose fingerprint needs its preparation; "none": no model is recorded or named.
         problem: why it is damaged; empty otherwise.
+        licence: under which its weights may be used, as its folder says; empty where it does not.
     """
 
     path: str | None
     fingerprint: str | None
     state: Literal["sound", "missing", "another", "damaged", "unchecked", "none"]
     problem: str = ""
+    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,4 +161,4 @@ def _model(
         return RecordedModel(path, fingerprint, "damaged", str(problem)), None
     if fingerprint not in (None, bundle.fingerprint) or dim != bundle.dim:
         return RecordedModel(path, fingerprint, "another"), None
-    return RecordedModel(path, bundle.fingerprint, "sound"), bundle
+    return RecordedModel(path, bundle.fingerprint, "sound", licence=bundle.licence), bundle

@@ -132,7 +132,8 @@ def verification_threshold(model: Model, far: float | None) -> Threshold | None:
     for threshold in thresholds:
         if abs(threshold.far - far) <= 1e-9 * far:
             return threshold
-    rates = ", ".join(f"{t.far:g}" for t in thresholds) or "none: arcwise calibrate measures them"
+    rates = ", ".join(f"{t.far:g}" for t in thresholds)
+    rates = rates or f"none; measure them: arcwise calibrate {model.path} DATA"
     raise ArcwiseError(f"{model.path}: no threshold for FAR {far:g}; the model has {rates}")
 
 
@@ -173,8 +174,8 @@ def search_operating_point(
         raise ArcwiseError(f"fpir is {fpir:g}; expected a rate between 0 and 1")
     point = nearest(points, fpir)
     if point is None:
-        rates = sorted({one.fpir for one in points if one.promises})
-        kept = ", ".join(f"{rate:.2g}" for rate in rates) or "nothing"
+        rates = sorted(one.fpir for one in points if one.promises)
+        kept = ", ".join(dict.fromkeys(f"{rate:.2g}" for rate in rates)) or "nothing"
         raise ArcwiseError(
             f"{model.path}: no threshold keeps FPIR {fpir:g} among {size.identities} identities "
             f"with {size.templates} templates; what it has keeps {kept} there: arcwise calibrate "

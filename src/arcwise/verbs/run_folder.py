@@ -20,7 +20,9 @@ from arcwise.training import build, checkpoint
 from arcwise.training.config import TrainConfig
 from arcwise.training.config_file import OLDER, is_older
 from arcwise.training.loop import LoopResult
+from arcwise.training.losses import CentresConfig
 from arcwise.training.section import flat
+from arcwise.training.start_centres import run_of_kept_centres
 from arcwise.version import __version__
 
 CONFIG, CHECKPOINTS = "config.json", "checkpoints"
@@ -100,6 +102,7 @@ class Start:
         changes: what earlier starts and this one changed, for config.json: the step, and by field
             what it was and what it is now.
         writes: whether config.json has to be written.
+        notes: what the network changed in the config, a sentence each.
     """
 
     config: TrainConfig
@@ -107,6 +110,7 @@ class Start:
     writes: bool = True
     recipe: str = ""
     changes: list[Any] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
 
 def start(out: Path, config: TrainConfig, manifest: Manifest, resume: Resume) -> Start:
@@ -127,8 +131,13 @@ def start(out: Path, config: TrainConfig, manifest: Manifest, resume: Resume) ->
         raise ArcwiseError(
             f"{manifest.name}: got {classes} identity; expected at least 2 to tell apart"
         )
+    for number in range(max(len(config.stages), 1)):
+        objective = config.stage(number).objective
+        if isinstance(objective, CentresConfig) and objective.centres_start == "kept":
+            run_of_kept_centres(config.encoder.init)
     precision = build.precision(config.run, build.device(config.run))
-    return Start(config.replace(run={"precision": precision}))
+    encoder, notes = build.as_the_network_takes(build.as_the_weights_say(config.encoder))
+    return Start(config.replace(encoder=encoder, run={"precision": precision}), notes=notes)
 
 
 def _refuse_what_is_there(out: Path, again: bool) -> None:
@@ -173,6 +182,11 @@ def _resumed(out: Path, config: TrainConfig, manifest: Manifest) -> Start:
         )
     if config.run.precision == "auto":  # as it was
         config = config.replace(run={"precision": known.config.run.precision})
+    settled = known.config.encoder
+    left_open = [name for name in build.OF_WEIGHTS if getattr(config.encoder, name) is None]
+    config = config.replace(encoder={name: getattr(settled, name) for name in left_open})
+    encoder, _ = build.as_the_network_takes(config.encoder)
+    config = config.replace(encoder=encoder)
     found = changes(known.config, config)
     refused = [name for name in found if name not in MAY_CHANGE]
     if refused:

@@ -56,6 +56,7 @@ class SearchResult:
         queries: every image of the query in its order: its answer, or why it has none.
         ignored: files of the folders searched with that are no images.
         notes: what the reader of a folder or table had to decide.
+        licence: under which the model's weights may be used, as its folder says.
     """
 
     answers: tuple[Answer, ...]
@@ -66,6 +67,7 @@ class SearchResult:
     queries: tuple[Answer | ImageError, ...]
     ignored: tuple[str, ...]
     notes: tuple[str, ...]
+    licence: str = ""
 
     @property
     def outgrown(self) -> bool:
@@ -120,7 +122,8 @@ def search(
         failures=tuple(embedded.failures),
         queries=tuple(in_order(embedded, answers)),
         ignored=queries.ignored,
-        notes=queries.notes,
+        notes=(*queries.notes, *embedded.notes),
+        licence=loaded.licence,
     )
 
 

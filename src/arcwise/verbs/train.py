@@ -17,10 +17,11 @@ from arcwise.data.digests import identity_digest
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.data.split import hold_out
+from arcwise.encoders import lora
 from arcwise.errors import ArcwiseError, BundleError, ImageError
 from arcwise.evaluation import Threshold
 from arcwise.files import locked
-from arcwise.training import build, loop
+from arcwise.training import build, loop, weight_sources
 from arcwise.training.config import TrainConfig
 from arcwise.training.losses import described
 from arcwise.training.run_logger import Report
@@ -29,8 +30,9 @@ from arcwise.verbs import run_folder
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.run_folder import LAST, MODEL, Parts, Resume, TrainResult
 
-Announce = Callable[[Parts, TrainConfig], None]
-"""Called with the parts of the data and the resolved config before the first step."""
+Announce = Callable[[Parts, TrainConfig, tuple[str, ...]], None]
+"""Called before the first step, with the parts of the data, the resolved config, and sentences on
+the start: what is taken from its weights, and what the network does not take of the config."""
 
 
 def train(
@@ -40,7 +42,7 @@ def train(
     *,
     resume: Resume = False,
     recipe: str = "",
-    announce: Announce = lambda parts, config: None,
+    announce: Announce = lambda parts, config, start: None,
     report: Report = lambda step, values: None,
 ) -> TrainResult:
     """Train on a data set and write a run folder.
@@ -55,7 +57,7 @@ def train(
         resume: go on from the latest checkpoint, or from the start where the run was stopped before
             its first; with "auto" begin where there is no run.
         recipe: the name of what the config was made from, for config.json.
-        announce: called with the parts and the resolved config before the first step.
+        announce: called before the first step.
         report: called with the step and the values after every logged step, epoch and validation,
             and first, as "resumed", where a run goes on.
 
@@ -67,11 +69,13 @@ def train(
     manifest = training_rows(open_manifest(data), config)
     if out.exists() and not out.is_dir():
         raise ArcwiseError(f"{out}: a file; --out is the folder of the run, a new one")
+    if config.run.epochs:
+        config = config.with_steps(len(divided(manifest, config).train))
     with locked(out, "a training") if distributed.first() else nullcontext():
         start = run_folder.start(out, config, manifest, resume)
         if start.config.encoder.init and not start.resume and distributed.first():
             note = build.start_note(start.config.encoder)
-            manifest = replace(manifest, notes=(*manifest.notes, note))
+            start = replace(start, notes=(*start.notes, note))
         return _train(out, start, manifest, recipe, announce, report)
 
 
@@ -87,9 +91,10 @@ def _train(
     config = start.config
     parts = divided(manifest, config)
     if distributed.first():
-        announce(parts, config)
+        announce(parts, config, start.notes)
     preparation = build.preparation(config.encoder)
     seen = np.zeros(len(parts.train), np.int64)
+    licence = _licence(config, out)
     ended = start.resume and _ended(out, config)
 
     def on_best(encoder: nn.Module, step: int, result: Validation | None, last: bool) -> None:
@@ -101,9 +106,11 @@ def _train(
         for name in names:
             runtime.save(
                 out / name,
-                encoder,
+                lora.merge(encoder),
                 preparation,
+                alignment=build.alignment(config.encoder),
                 digests=_digests(parts),
+                licence=licence,
                 trained_images=seen[seen > 0],
                 training=_summary(config, manifest, parts.train, step, result),
             )
@@ -140,6 +147,22 @@ def _train(
     from arcwise.verbs.train_report import write_train_report  # matplotlib may not be there
 
     return replace(result, report=write_train_report(page, result))
+
+
+def _licence(config: TrainConfig, out: Path) -> str:
+    """Return what binds a model that started from weights with a licence, in words.
+
+    A run that goes on may no longer have them: its model says it.
+    """
+    if not config.encoder.init:
+        return ""
+    try:
+        licence = weight_sources.resolve(config.encoder.init, config.encoder.name).licence
+    except ArcwiseError:
+        there = [one for name in (MODEL, LAST) if (one := out / name).is_dir()]
+        return read_bundle(there[0]).licence if there else ""
+    start = "started from weights under "
+    return f"{start}{licence}" if licence and not licence.startswith(start) else licence
 
 
 def _ended(out: Path, config: TrainConfig) -> bool:

@@ -109,6 +109,11 @@ def unseen_rows(
     )
 
 
+def says_its_training(model: Model | None) -> bool:
+    """Return whether a model says what it was trained on; one that was imported does not."""
+    return model is not None and model.bundle is not None and bool(model.bundle.digests["train"])
+
+
 def trained_images(manifest: Manifest, models: Sequence[Model]) -> NDArray[np.bool_] | None:
     """Return (N,) whether a model was trained on each row's image.
 

@@ -25,12 +25,14 @@ class Verified:
         similarity: largest cosine to the identity's templates.
         templates: how many it has.
         threshold: what decided.
+        notes: what the user has to know of the image.
     """
 
     accepted: bool
     similarity: float
     templates: int
     threshold: Threshold
+    notes: tuple[str, ...] = ()
 
 
 def verify(
@@ -57,16 +59,17 @@ def verify(
     """
     images = query_images([image])
     if len(images) != 1:
-        raise ArcwiseError(f"{image}: got {len(images)} images; verify takes one")
+        raise ArcwiseError(f"{image}: got {len(images)} images; verify takes one: name its file")
     loaded = gallery_model(gallery, model)
     threshold = verification_threshold(loaded, far)
     if threshold is None:
         raise ArcwiseError(
-            f"{loaded.path}: the model has no thresholds, so nothing can be accepted; arcwise "
-            "calibrate measures them"
+            f"{loaded.path}: the model has no thresholds, so nothing can be accepted; measure "
+            f"them: arcwise calibrate {loaded.path} DATA"
         )
-    (vector,) = embed_query_images(loaded, images).vectors
+    embedded = embed_query_images(loaded, images)
+    (vector,) = embedded.vectors
     with open_gallery(gallery, mode="r", model=loaded) as store:
         result = store.verify(identity, vector)
     accepted = result.similarity >= threshold.threshold
-    return Verified(accepted, result.similarity, result.templates, threshold)
+    return Verified(accepted, result.similarity, result.templates, threshold, embedded.notes)
