@@ -25,10 +25,10 @@ layers: .venv/installed
 	$(BIN)/lint-imports --no-cache
 
 tests: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 coverage: .venv/installed  # the same tests; measuring coverage takes a third longer
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 # timm needs torchvision, which needs another torch than the one that constraints.txt pins: several
 # gigabytes, in an environment of their own.
