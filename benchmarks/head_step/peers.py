@@ -32,7 +32,7 @@ def gather(x: Tensor, weight: Tensor, labels: Tensor, *, margin: float, scale: f
 def plain_softmax(
     x: Tensor, weight: Tensor, labels: Tensor, *, margin: float, scale: float
 ) -> Tensor:
-    """torch's chunked linear_cross_entropy on scaled cosines; it has no margin, so none is paid."""
+    """Chunked linear_cross_entropy of torch on scaled cosines; no margin is paid."""
     return functional.linear_cross_entropy(
         scale * functional.normalize(x),
         functional.normalize(weight),
