@@ -16,6 +16,7 @@ from arcwise.margins import (
     Combined,
     CosFace,
     CurricularFace,
+    DynamicArcFace,
     ElasticFace,
     Filtered,
     MagFace,
@@ -38,9 +39,10 @@ PUBLISHED = {
     "magface": MagFace(10, 110, 0.45, 0.8, 35),
     "curricularface": CurricularFace(0.5),
     "elasticface": ElasticFace(0.5, 0.0125),
+    "dynamicarcface": DynamicArcFace(0.05, 0.5, 0.25),
 }
 SLOPED = {"sphereface", "arcface", "combined", "adaface", "magface", "curricularface"}
-SLOPED |= {"elasticface"}
+SLOPED |= {"elasticface", "dynamicarcface"}
 
 
 def test_every_name_is_known():
@@ -58,7 +60,9 @@ def test_every_angular_one_has_the_slope_asked_for(loss):
     assert build.margin(config.objective).gradient == "detached"
 
 
-@pytest.mark.parametrize("loss", sorted(PUBLISHED.keys() - {"normsoftmax", "combined", "magface"}))
+@pytest.mark.parametrize(
+    "loss", sorted(PUBLISHED.keys() - {"normsoftmax", "combined", "magface", "dynamicarcface"})
+)
 def test_a_margin_given_is_the_loss_s_m(loss):
     assert build.margin(runs.config(loss=loss, m=1.0).objective).m == 1.0
 

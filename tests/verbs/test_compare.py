@@ -23,7 +23,7 @@ from arcwise.training.config import TrainConfig
 from arcwise.verbs import compare as module
 from arcwise.verbs.compare import compare
 from arcwise.verbs.compare_result import LossComparison, as_dict
-from arcwise.verbs.compare_training import ALIVE, Training, _train, small_images
+from arcwise.verbs.compare_training import ALIVE, Pace, Training, _train, small_images
 from arcwise.verbs.train import train
 
 CONFIG = recipe("products-quick").replace(
@@ -142,13 +142,13 @@ def stopped(*arguments: object) -> float:
 def test_the_budget_is_turned_into_steps(
     products: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "seconds_a_step", lambda *arguments: 0.1)
+    monkeypatch.setattr(module, "pace_of", lambda *arguments: Pace(0.1, 2.0))
     monkeypatch.setattr(module, "train_all", lambda trainings, *others: None)
     options = OPTIONS | {"scales": ()}
     with pytest.raises(ArcwiseError, match=r"4 trainings in 0\.1 minutes.*--budget 2"):
         compare(products, tmp_path / "a", CONFIG, **options | {"budget": 0.1}, processes=1)
     with monkeypatch.context() as patched:
-        patched.setattr(module, "seconds_a_step", stopped)
+        patched.setattr(module, "pace_of", stopped)
         with pytest.raises(KeyboardInterrupt):
             compare(products, tmp_path / "b", CONFIG, **options | {"budget": 10.0}, processes=2)
     with pytest.raises((AssertionError, FileNotFoundError)):  # nothing was trained

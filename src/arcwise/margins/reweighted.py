@@ -37,6 +37,10 @@ class Reweighted(Margin):
         """The wrapped margin's."""
         return self.margin.initial()
 
+    def of_classes(self, sizes: Tensor) -> dict[str, Tensor]:
+        """The wrapped margin's."""
+        return self.margin.of_classes(sizes)
+
     def observe(self, cos: Tensor, norm: Tensor, state: State) -> dict[str, Tensor]:
         """The wrapped margin's."""
         return self.margin.observe(cos, norm, state)

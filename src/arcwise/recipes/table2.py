@@ -57,6 +57,7 @@ BESIDE = {
     "MagFace": "magface",
     "CurricularFace": "curricularface",
     "ElasticFace": "elasticface",
+    "ArcFace, dynamic margins": "dynamicarcface",
     "Circle": "circle",
     "Supervised contrastive": "supervised-contrastive",
 }

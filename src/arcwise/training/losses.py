@@ -16,6 +16,7 @@ from arcwise.margins import (
     Combined,
     CosFace,
     CurricularFace,
+    DynamicArcFace,
     ElasticFace,
     MagFace,
     NormSoftmax,
@@ -39,6 +40,7 @@ CentreMargin = (
     | MagFace
     | CurricularFace
     | ElasticFace
+    | DynamicArcFace
 )
 
 MARGINS: dict[str, CentreMargin] = {
@@ -51,6 +53,7 @@ MARGINS: dict[str, CentreMargin] = {
     "magface": MagFace(),
     "curricularface": CurricularFace(),
     "elasticface": ElasticFace(),
+    "dynamicarcface": DynamicArcFace(),
 }
 """The losses over class centres by name, with the numbers of their papers."""
 

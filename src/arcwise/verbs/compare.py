@@ -30,8 +30,8 @@ from arcwise.verbs.compare_training import (
     Trained,
     Training,
     known_result,
+    pace_of,
     prepared_images,
-    seconds_a_step,
     small_images,
     train_all,
 )
@@ -47,7 +47,6 @@ BUDGET = 10.0
 TUNING_SEEDS = 2
 """Trainings of each variant of a loss, where margins or scales are varied."""
 
-_TIMED = 20  # steps that are timed to find how many there is time for
 _LEAST_STEPS = 50
 
 Progress = Callable[[int, int, str], object]
@@ -254,11 +253,12 @@ def _steps(common: _Common, baseline: str, budget: float, total: int, processes:
     """
     began = perf_counter()
     training = common.training(Variant(baseline), 0)
-    seconds = seconds_a_step(training, _TIMED, processes)
+    pace = pace_of(training, processes)
     left = 60 * budget - (perf_counter() - began)
-    steps = int(left * processes / (total * seconds))
+    steps = int((left * processes / total - pace.rest) / pace.step)
     if steps < _LEAST_STEPS:
-        least = math.ceil(_LEAST_STEPS * total * seconds / (60 * processes)) + 1
+        each = _LEAST_STEPS * pace.step + pace.rest
+        least = math.ceil(each * total / (60 * processes)) + 1
         raise ArcwiseError(
             f"{total} trainings in {budget:g} minutes are {max(steps, 0)} steps each; expected "
             f"{_LEAST_STEPS} or more: --budget {least}, or fewer losses or seeds"

@@ -26,9 +26,12 @@ from arcwise.errors import ArcwiseError, ImageError, NonFiniteError, Stopped
 from arcwise.files import atomic_write
 from arcwise.training import batches, build
 from arcwise.training.config import TrainConfig
+from arcwise.training.run_logger import Report
 from arcwise.verbs.train import train
 
 EMBEDDINGS, RESULT, RUN = "embeddings.npy", "result.json", "run"
+
+_TIMED = 20  # steps of which the speed is taken
 
 ALIVE = 1.0
 """Seconds between two looks at whether the parent process is there."""
@@ -194,14 +197,28 @@ def train_all(
                 report(running.pop(future), future.result())
 
 
-def seconds_a_step(training: Training, steps: int, processes: int) -> float:
-    """Return the time of a step while as many processes train as will."""
-    config = training.config.replace(run={"steps": steps})
+@dataclass(frozen=True)
+class Pace:
+    """How long a training takes.
+
+    Attributes:
+        step: seconds of a step, once the images are in memory.
+        rest: seconds of what each training does once: it reads the images and embeds others.
+    """
+
+    step: float
+    rest: float
+
+
+def pace_of(training: Training, processes: int) -> Pace:
+    """Return the pace of trainings like this one, while as many processes train as will."""
+    config = training.config.replace(run={"steps": 3 * _TIMED, "log_every": _TIMED})
     with _pool(processes) as pool:
         folders = [training.folder.with_name(f"timing-{number}") for number in range(processes)]
         timed = [pool.submit(_timed, replace(training, folder=one, config=config))
                  for one in folders]  # fmt: skip
-        return max(one.result() for one in timed)
+        paces = [one.result() for one in timed]
+    return Pace(max(one.step for one in paces), max(one.rest for one in paces))
 
 
 @contextmanager
@@ -251,10 +268,10 @@ def _train(training: Training) -> Trained:
     return result
 
 
-def _run(training: Training) -> float:
+def _run(training: Training, report: Report = lambda step, values: None) -> float:
     """Train and write the embeddings; return the time of all steps."""
     config, run = training.config, training.folder / RUN
-    result = train(training.images, run, config, resume="auto", page=False)
+    result = train(training.images, run, config, resume="auto", page=False, report=report)
     ended = result.loop
     if ended.stopped_by or not ended.finished:
         raise Stopped(ended.stopped_by or signal.SIGTERM)
@@ -266,10 +283,18 @@ def _run(training: Training) -> float:
     return ended.steps * config.data.batch / max(ended.images_per_second, 1e-9)
 
 
-def _timed(training: Training) -> float:
-    result = train(training.images, training.folder, training.config, page=False)
+def _timed(training: Training) -> Pace:
+    speeds: list[float] = []
+
+    def report(step: int, values: dict[str, float]) -> None:
+        speeds.append(values.get("images_per_second", 0.0))
+
+    began = time.perf_counter()
+    _run(training, report)
+    whole = time.perf_counter() - began
     shutil.rmtree(training.folder, ignore_errors=True)
-    return training.config.data.batch / max(result.loop.images_per_second, 1e-9)
+    step = training.config.data.batch / max(*speeds, 1e-9)  # the first ones read the images
+    return Pace(step, max(whole - training.config.run.steps * step, 0.0))
 
 
 def _forget_peak() -> None:
