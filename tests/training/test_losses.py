@@ -26,7 +26,8 @@ from arcwise.margins import (
 )
 from arcwise.recipes import recipe
 from arcwise.training import build
-from arcwise.training.losses import MARGINS, described
+from arcwise.training.described_loss import described
+from arcwise.training.losses import MARGINS
 from tests.training import runs
 
 PUBLISHED = {

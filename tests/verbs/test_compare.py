@@ -23,7 +23,7 @@ from arcwise.training.config import TrainConfig
 from arcwise.verbs import compare as module
 from arcwise.verbs.compare import compare
 from arcwise.verbs.compare_result import LossComparison, as_dict
-from arcwise.verbs.compare_training import ALIVE, Pace, Training, _train, small_images
+from arcwise.verbs.compare_training import ALIVE, Pace, SeedTraining, _train, small_images
 from arcwise.verbs.train import train
 
 CONFIG = recipe("products-quick").replace(
@@ -130,7 +130,7 @@ def test_a_training_that_diverges_is_left_out(
 ) -> None:
     config = CONFIG.replace(data={"holdout": 0.0}, optim={"lr": 1e30})
     images = small_images(config, parts[0], tmp_path / "images")
-    trained = _train(Training(tmp_path / "t", config, images, compared.folder / "held-out.npy"))
+    trained = _train(SeedTraining(tmp_path / "t", config, images, compared.folder / "held-out.npy"))
     assert "not finite" in trained.failed or "nan" in trained.failed
     assert os.listdir(tmp_path / "t") == ["result.json"]
 

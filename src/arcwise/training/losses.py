@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from arcwise.errors import ArcwiseError, suggestion
-from arcwise.heads import scale_for
 from arcwise.margins import (
     AdaFace,
     ArcFace,
@@ -24,7 +23,7 @@ from arcwise.margins import (
 )
 from arcwise.pairs import Circle, Contrastive, SupervisedContrastive, Triplet
 from arcwise.softmax import GradientPrecision, ImplementationName
-from arcwise.training.section import expect, plain, section
+from arcwise.training.section import expect, section
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -213,7 +212,7 @@ class LinearConfig(Terms):
     @property
     def loss(self) -> str:
         """The name of the loss."""
-        return "+".join(["softmax", *map(_spelled, self.terms())])
+        return "+".join(["softmax", *map(spelled, self.terms())])
 
 
 @section("objective")
@@ -280,7 +279,7 @@ class CentresConfig(Terms):
     @property
     def loss(self) -> str:
         """The name of the loss."""
-        return "+".join([name_of(self.margin), *map(_spelled, self.terms())])
+        return "+".join([name_of(self.margin), *map(spelled, self.terms())])
 
 
 ObjectiveConfig = PairsConfig | LinearConfig | CentresConfig
@@ -290,7 +289,8 @@ def _check(objective: object, name: str, good: bool, expected: str) -> None:
     expect(good, f"objective.{name}", getattr(objective, name), expected)
 
 
-def _spelled(field: str) -> str:
+def spelled(field: str) -> str:
+    """Return a field's name as the name of a loss spells it."""
     return field.replace("_", "-")
 
 
@@ -319,7 +319,7 @@ def with_loss(objective: Terms, loss: str) -> ObjectiveConfig:
     written = [name[3:] if name[:3] in _REWEIGHTED else name for name in written]
     numbers = {name.partition("@")[0]: name.partition("@")[2] for name in written if "@" in name}
     names = [name.partition("@")[0] for name in written]
-    known = ["softmax", *MARGINS, *map(_spelled, TERMS)]
+    known = ["softmax", *MARGINS, *map(spelled, TERMS)]
     for name in names:
         if name not in known:
             hint = suggestion(name, [*known, *SHORT_NAMES]) or f"known: {', '.join(known)}"
@@ -339,7 +339,7 @@ def with_loss(objective: Terms, loss: str) -> ObjectiveConfig:
         )
     fields_of = [name.replace("-", "_") for name in names if name not in over_classes]
     terms: dict[str, Any] = {
-        name: _numbered(getattr(objective, name) or kind(), numbers.get(_spelled(name)), loss)
+        name: _numbered(getattr(objective, name) or kind(), numbers.get(spelled(name)), loss)
         if name in fields_of
         else None
         for name, kind in TERMS.items()
@@ -379,42 +379,3 @@ def _numbered(section: Any, numbers: str | None, loss: str) -> Any:
         raise ArcwiseError(
             f"training config: objective.loss={loss!r}: got {numbers!r}; expected {expected}"
         ) from None
-
-
-def described(objective: ObjectiveConfig, classes: int) -> str:
-    """Return what is really trained, with every number: a name alone hides which."""
-    parts: list[str] = []
-    if isinstance(objective, LinearConfig):
-        parts.append("the plain linear softmax, without margin or scale")
-    if isinstance(objective, CentresConfig):
-        parts += _of_centres(objective, classes)
-    for name, term in objective.terms().items():
-        numbers = {key: value for key, value in plain(term).items() if key != "weight"}
-        spelled = ", ".join(f"{key} {value}" for key, value in numbers.items())
-        weight = f"{term.weight:g} × " if len(objective.terms()) > 1 or parts else ""
-        parts.append(f"{weight}{_spelled(name)}" + (f" ({spelled})" if spelled else ""))
-    return ", ".join(parts)
-
-
-def _of_centres(objective: CentresConfig, classes: int) -> list[str]:
-    margin: object = objective.margin
-    parts = [f"{margin}", f"scale {objective.scale or scale_for(classes):.4g}"]
-    if objective.sv_t > 1:
-        how = "times t" if objective.sv_form == "adaptive" else "plus t - 1 of t"
-        parts.append(f"support vectors {how} {objective.sv_t:g}")
-    if objective.interclass_filter:
-        parts.append(f"classes beyond cosine {objective.interclass_filter:g} left out")
-    if objective.subcentres > 1:
-        parts.append(f"{objective.subcentres} sub-centres a class")
-    if objective.sample_rate < 1:
-        corrected = ", their logits corrected" if objective.logq_correction else ""
-        parts.append(f"{objective.sample_rate:.4g} of the classes a step{corrected}")
-    if objective.softmax != "auto":
-        parts.append(f"{objective.softmax} softmax")
-    if objective.gradient_products != "fp32":
-        parts.append(f"gradient products in {objective.gradient_products}")
-    if objective.centre_optimiser == "fused":
-        parts.append("centres moved by the fused optimiser")
-    if objective.margin_from < objective.margin_full:
-        parts.append("the margin growing to its full size")
-    return parts

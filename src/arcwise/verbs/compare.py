@@ -21,14 +21,14 @@ from arcwise.evaluation import RunComparison
 from arcwise.files import atomic_write, locked
 from arcwise.training import build
 from arcwise.training.config import TrainConfig
-from arcwise.training.losses import described
+from arcwise.training.described_loss import described
 from arcwise.verbs.compare_plan import Plan, Variant, agreed, variants, write_plan
 from arcwise.verbs.compare_result import ComparedLoss, LossComparison, TunedVariant, as_dict
 from arcwise.verbs.compare_training import (
     EMBEDDINGS,
-    HeldOut,
+    HeldOutImages,
+    SeedTraining,
     Trained,
-    Training,
     known_result,
     pace_of,
     prepared_images,
@@ -136,7 +136,7 @@ def compare(
         common = replace(common, config=config.replace(run={"steps": plan.steps}))
         ended: set[str] = set()
 
-        def report(training: Training, trained: Trained) -> None:
+        def report(training: SeedTraining, trained: Trained) -> None:
             ended.add(training.folder.name)
             progress(len(ended), total, training.folder.name)
 
@@ -149,7 +149,7 @@ def compare(
         every = [common.training(one, seed) for seed in range(seeds) for one in chosen]
         train_all(every, processes, report)
     if not varied:  # nothing was chosen: all of them are measured
-        measured = HeldOut((*choosing.identities, *measured.identities), slice(None))
+        measured = HeldOutImages((*choosing.identities, *measured.identities), slice(None))
     compared = {one.loss: _compared(common, one, plan, len(parts.train.classes)) for one in chosen}
     result = LossComparison(
         folder=out,
@@ -186,9 +186,9 @@ class _Common:
     images: Manifest
     pixels: Path
 
-    def training(self, variant: Variant, seed: int) -> Training:
+    def training(self, variant: Variant, seed: int) -> SeedTraining:
         config = variant.config(self.config).replace(run={"seed": seed})
-        return Training(self.folder(variant, seed), config, self.images, self.pixels)
+        return SeedTraining(self.folder(variant, seed), config, self.images, self.pixels)
 
     def folder(self, variant: Variant, seed: int) -> Path:
         return self.out / "trainings" / f"{variant.label}, seed {seed}"
@@ -217,7 +217,7 @@ def _compared(common: _Common, variant: Variant, plan: Plan, classes: int) -> Co
 
 
 def _table(
-    common: _Common, compared: Mapping[str, ComparedLoss], measured: HeldOut, plan: Plan
+    common: _Common, compared: Mapping[str, ComparedLoss], measured: HeldOutImages, plan: Plan
 ) -> RunComparison:
     """Return what was measured of the losses that could be trained.
 
@@ -268,7 +268,7 @@ def _steps(common: _Common, baseline: str, budget: float, total: int, processes:
 
 
 def _tuned(
-    common: _Common, varied: Sequence[Variant], choosing: HeldOut, seeds: range, far: float
+    common: _Common, varied: Sequence[Variant], choosing: HeldOutImages, seeds: range, far: float
 ) -> tuple[TunedVariant, ...]:
     """Return what each variant reached on the identities that choose, and which are chosen."""
     _, labels = np.unique(choosing.identities, return_inverse=True)

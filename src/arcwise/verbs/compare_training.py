@@ -38,7 +38,7 @@ ALIVE = 1.0
 
 
 @dataclass(frozen=True)
-class Training:
+class SeedTraining:
     """One training of a comparison.
 
     Attributes:
@@ -114,7 +114,7 @@ def small_images(config: TrainConfig, images: Manifest, folder: Path) -> Manifes
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutImages:
     """Images that every training embeds.
 
     Attributes:
@@ -128,7 +128,7 @@ class HeldOut:
 
 def prepared_images(
     config: TrainConfig, sets: Sequence[Manifest], path: Path
-) -> tuple[HeldOut, ...]:
+) -> tuple[HeldOutImages, ...]:
     """Write the images of several sets as the model is given them; return which ones these are.
 
     Images that cannot be read are left out.
@@ -148,7 +148,7 @@ def prepared_images(
             raise ArcwiseError(f"{images.name}: no image can be read; {read.failures[0]}")
         last = first + len(read.positions)
         identities = tuple(images.identities[row] for row in read.positions)
-        found.append(HeldOut(identities, slice(first, last)))
+        found.append(HeldOutImages(identities, slice(first, last)))
         parts.append(pixels[: len(read.positions)].numpy())
         first = last
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
@@ -163,9 +163,9 @@ def known_result(folder: Path) -> Trained | None:
 
 
 def train_all(
-    trainings: Sequence[Training],
+    trainings: Sequence[SeedTraining],
     processes: int,
-    report: Callable[[Training, Trained], None] = lambda training, trained: None,
+    report: Callable[[SeedTraining, Trained], None] = lambda training, trained: None,
 ) -> None:
     """Train what has not ended yet, so many at a time, each on one thread.
 
@@ -210,7 +210,7 @@ class Pace:
     rest: float
 
 
-def pace_of(training: Training, processes: int) -> Pace:
+def pace_of(training: SeedTraining, processes: int) -> Pace:
     """Return the pace of trainings like this one, while as many processes train as will."""
     config = training.config.replace(run={"steps": 3 * _TIMED, "log_every": _TIMED})
     with _pool(processes) as pool:
@@ -253,7 +253,7 @@ def _begin(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _train(training: Training) -> Trained:
+def _train(training: SeedTraining) -> Trained:
     """Train, embed the held-out images, and write what is left of it: numbers."""
     folder = training.folder
     _forget_peak()
@@ -268,7 +268,7 @@ def _train(training: Training) -> Trained:
     return result
 
 
-def _run(training: Training, report: Report = lambda step, values: None) -> float:
+def _run(training: SeedTraining, report: Report = lambda step, values: None) -> float:
     """Train and write the embeddings; return the time of all steps."""
     config, run = training.config, training.folder / RUN
     result = train(training.images, run, config, resume="auto", page=False, report=report)
@@ -283,7 +283,7 @@ def _run(training: Training, report: Report = lambda step, values: None) -> floa
     return ended.steps * config.data.batch / max(ended.images_per_second, 1e-9)
 
 
-def _timed(training: Training) -> Pace:
+def _timed(training: SeedTraining) -> Pace:
     speeds: list[float] = []
 
     def report(step: int, values: dict[str, float]) -> None:

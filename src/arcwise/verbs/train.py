@@ -23,7 +23,7 @@ from arcwise.evaluation import Threshold
 from arcwise.files import locked
 from arcwise.training import build, loop, weight_sources
 from arcwise.training.config import TrainConfig
-from arcwise.training.losses import described
+from arcwise.training.described_loss import described
 from arcwise.training.run_logger import Report
 from arcwise.training.validation import Validation
 from arcwise.verbs import run_folder
