@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arcwise.heads import scale_for
-from arcwise.training.losses import CentresConfig, LinearConfig, ObjectiveConfig
+from arcwise.training.losses import CentresConfig, LinearConfig, ObjectiveConfig, spelled
 from arcwise.training.section import plain
 
 
