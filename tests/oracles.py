@@ -95,6 +95,10 @@ def supportvector(t: float) -> Negatives:
     return lambda u, value: t * u + t - 1 if u > value else u
 
 
+def mv_fixed(t: float) -> Negatives:
+    return lambda u, value: u + (t - 1) if u > value else u
+
+
 def curricularface(t: float) -> Negatives:
     return lambda u, value: u * (t + u) if u > value else u
 

@@ -30,7 +30,7 @@ def table(names: Sequence[str]) -> list[dict[str, Any]]:
         exact = in_float64(x, labels, centres, ArcFace(MARGIN))
         detached = in_float64(x, labels, centres, ArcFace(MARGIN, gradient="detached"))
         for name, line in LINES.items():
-            if name not in names:
+            if name not in names or name == "linear-ce":  # it solves a problem without margin
                 continue
             try:
                 got = gradients(line, x, labels, centres)

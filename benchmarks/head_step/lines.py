@@ -160,6 +160,15 @@ def compiled(embeddings: Tensor, labels: Tensor, centres: Tensor) -> Step:
     return peer("compiled_gather")(embeddings, labels, centres)
 
 
+def plain_softmax(embeddings: Tensor, labels: Tensor, centres: Tensor) -> Step:
+    """`peers.plain_softmax`, which needs torch 2.13."""
+    from torch.nn import functional
+
+    if not hasattr(functional, "linear_cross_entropy"):
+        raise Absent("torch has no linear_cross_entropy: it needs torch 2.13")
+    return peer("plain_softmax")(embeddings, labels, centres)
+
+
 def _sgd(torch: Any, parameters: Any, fused: bool = True) -> Any:
     return torch.optim.SGD(parameters, **SGD, fused=True if fused else None)
 
@@ -188,6 +197,7 @@ LINES = {
     "sampled": Line("arcwise, classes sampled, rate 0.1", _sampled, ours=True),
     "compile": Line("torch.compile, target gathered", compiled, compiled=True),
     "gather": Line("PyTorch, target gathered", peer("gather")),
+    "linear-ce": Line("torch linear_cross_entropy, scaled, no margin", plain_softmax),
     "pml": Line("pytorch-metric-learning", metric_learning(fused=True)),
     "pml-default": Line("pytorch-metric-learning, SGD not fused", metric_learning(fused=False)),
     "partialfc": Line("Partial FC's operations, rate 1", peer("partial_fc", rate=1.0)),

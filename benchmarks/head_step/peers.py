@@ -29,6 +29,18 @@ def gather(x: Tensor, weight: Tensor, labels: Tensor, *, margin: float, scale: f
     return functional.cross_entropy(logits, labels)
 
 
+def plain_softmax(
+    x: Tensor, weight: Tensor, labels: Tensor, *, margin: float, scale: float
+) -> Tensor:
+    """Chunked linear_cross_entropy of torch on scaled cosines; no margin is paid."""
+    return functional.linear_cross_entropy(
+        scale * functional.normalize(x),
+        functional.normalize(weight),
+        labels,
+        options=torch.nn.LinearCrossEntropyOptions(),
+    )
+
+
 def compiled_gather(x: Tensor, weight: Tensor, labels: Tensor, **settings: float) -> Tensor:
     """`gather` by torch.compile."""
     return _compiled()(x, weight, labels, **settings)

@@ -110,6 +110,11 @@ FAMILY = {
         _same(oracles.normsoftmax),
         {"negatives": oracles.supportvector(2.0)},
     ),
+    "support fixed": Case(
+        SupportVector(CosFace(0.35), 1.2, "fixed"),
+        _same(oracles.cosface(0.35)),
+        {"negatives": oracles.mv_fixed(1.2)},
+    ),
     "ada": Case(AdaFace(0.4, h=1.0), _same(oracles.adaface(0.4, 1.0, 3, 1)), WITH_LENGTH, LENGTHS),
     "ada clip": Case(AdaFace(0.4, h=1.0, beyond="clip"), _same(_ada_clipped), WITH_LENGTH, LENGTHS),
     "mag": Case(

@@ -16,6 +16,7 @@ from arcwise.margins import (
     Combined,
     CosFace,
     CurricularFace,
+    DynamicArcFace,
     ElasticFace,
     Filtered,
     MagFace,
@@ -25,7 +26,8 @@ from arcwise.margins import (
 )
 from arcwise.recipes import recipe
 from arcwise.training import build
-from arcwise.training.losses import MARGINS, described
+from arcwise.training.described_loss import described
+from arcwise.training.losses import MARGINS
 from tests.training import runs
 
 PUBLISHED = {
@@ -38,9 +40,10 @@ PUBLISHED = {
     "magface": MagFace(10, 110, 0.45, 0.8, 35),
     "curricularface": CurricularFace(0.5),
     "elasticface": ElasticFace(0.5, 0.0125),
+    "dynamicarcface": DynamicArcFace(0.05, 0.5, 0.25),
 }
 SLOPED = {"sphereface", "arcface", "combined", "adaface", "magface", "curricularface"}
-SLOPED |= {"elasticface"}
+SLOPED |= {"elasticface", "dynamicarcface"}
 
 
 def test_every_name_is_known():
@@ -58,7 +61,9 @@ def test_every_angular_one_has_the_slope_asked_for(loss):
     assert build.margin(config.objective).gradient == "detached"
 
 
-@pytest.mark.parametrize("loss", sorted(PUBLISHED.keys() - {"normsoftmax", "combined", "magface"}))
+@pytest.mark.parametrize(
+    "loss", sorted(PUBLISHED.keys() - {"normsoftmax", "combined", "magface", "dynamicarcface"})
+)
 def test_a_margin_given_is_the_loss_s_m(loss):
     assert build.margin(runs.config(loss=loss, m=1.0).objective).m == 1.0
 
@@ -106,8 +111,38 @@ def test_the_loss_of_a_recipe_keeps_its_number_and_another_does_not_take_it():
 
 
 @pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("arcface@0.45", ArcFace(0.45)),
+        ("combined@0.9,0.4,0.15", Combined(0.9, 0.4, 0.15)),
+        ("cm2", Combined(0.9, 0.4, 0.15)),
+        ("AdaFace@h=0.5", AdaFace(0.4, 0.5)),
+        ("elasticface@0.35,0.05,form=cos", ElasticFace(0.35, 0.05, "cos")),
+        ("sv-softmax", SupportVector(NormSoftmax(), 1.2)),
+        ("sv-arcface@0.3", SupportVector(ArcFace(0.3), 1.2)),
+        ("mv-cosface", SupportVector(CosFace(0.35), 1.2, "fixed")),
+    ],
+)
+def test_a_loss_with_its_numbers(loss, expected):
+    assert build.margin(runs.config().with_loss(loss).objective) == expected
+
+
+def test_numbers_of_terms():
+    found = runs.config().with_loss("normsoftmax+intra@2+triplet-euclidean").objective
+    assert found.intra.weight == 2.0
+    assert (found.triplet.margin, found.triplet.distance) == (0.2, "euclidean")
+
+
+@pytest.mark.parametrize(
     ("loss", "hint"),
     [
+        ("arcface@a", "expected numbers for m"),
+        ("arcface@0.5,0.5", "expected numbers for m"),
+        ("normsoftmax@1", "expected none"),
+        ("arcface@n=1", "expected numbers for m"),
+        ("arcface@9", "expected 0 to 3.14"),
+        ("sv-triplet", "such as sv-arcface"),
+        ("triplet-euclidian", "'triplet-euclidean'"),
         ("arcfase", "'arcface'"),
         ("arcface+itra", "'intra'"),
         ("arcface+cosface", "one loss over classes"),

@@ -28,6 +28,7 @@ VERBS = {
     "data align": "112×112 crops of faces, from landmarks or a detector",
     "data views": "a contact sheet of what training sees",
     "train": "train an encoder on the identities you have",
+    "compare": "several losses on one budget: which one for these images?",
     "evaluate": "measure a model on identities it was not trained on",
     "calibrate": "thresholds for stated error rates, on your own labelled images",
     "embed": "embeddings of a data set, to a Parquet file",

@@ -107,6 +107,15 @@ class EverydayOptions:
 
 
 @dataclass(frozen=True)
+class SharedOptions:
+    """The options that the runs of a comparison have in common, and most of them need."""
+
+    network: OmitArgPrefixes[Network]
+    training: OmitArgPrefixes[Training]
+    split: OmitArgPrefixes[HeldOut]
+
+
+@dataclass(frozen=True)
 class RunOptions(EverydayOptions):
     """Every option."""
 
@@ -195,11 +204,21 @@ def _nested(full: str, value: Any) -> dict[str, Any]:
     return value
 
 
-def options_of(config: TrainConfig, words: Sequence[str]) -> EverydayOptions:
-    """Return the options with the values of a config; the everyday ones where `--help` is asked."""
+def options_of(
+    config: TrainConfig,
+    words: Sequence[str],
+    short: type[EverydayOptions | SharedOptions] = EverydayOptions,
+) -> EverydayOptions | SharedOptions:
+    """Return the options with the values of a config; a few of them where `--help` is asked.
+
+    Args:
+        config: what the options start from.
+        words: of the command line.
+        short: the few.
+    """
     groups = everyday(config)
     if {"-h", "--help"} & set(words) and HELP_ALL not in words:
-        return EverydayOptions(**groups)
+        return short(**{one.name: groups[one.name] for one in fields(short)})
     names = ("encoder", "objective", "data", "optim", "run")
     return RunOptions(**groups, **{name: getattr(config, name) for name in names})
 
@@ -209,7 +228,7 @@ def run_command(command: Callable[..., int], words: Sequence[str], name: str) ->
     kind = type(inspect.signature(command).parameters["options"].default)
     command.__annotations__["options"] = Annotated[kind, tyro.conf.arg(name="")]
     command.__annotations__["config"] = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
-    if kind is EverydayOptions:
+    if kind is not RunOptions:
         command.__annotations__["naming"] = tyro.conf.Suppress[Naming]
     return tyro.cli(
         command,

@@ -25,7 +25,7 @@ from arcwise.data.manifest import Manifest
 from arcwise.errors import NonFiniteError
 from arcwise.training import build, checkpoint
 from arcwise.training.config import TrainConfig
-from arcwise.training.losses import described
+from arcwise.training.described_loss import described
 from arcwise.training.run_logger import Report
 from arcwise.training.schedule import calmer, rate
 from arcwise.verbs.reporting import NO_REPORT

@@ -28,6 +28,12 @@ from arcwise.evaluation.probability import ScoreMap, calibrate_probability, scor
 from arcwise.evaluation.reliability import Reliability, reliability
 from arcwise.evaluation.rerank import KReciprocal, QueryExpansion
 from arcwise.evaluation.retrieval import Retrieval, retrieval
+from arcwise.evaluation.run_comparison import (
+    MetricComparison,
+    PairedDifference,
+    RunComparison,
+    compare_runs,
+)
 from arcwise.evaluation.search_calibration import (
     calibrate_search,
     calibrate_searches,
@@ -48,10 +54,13 @@ __all__ = [
     "Identification",
     "KReciprocal",
     "McNemar",
+    "MetricComparison",
+    "PairedDifference",
     "QueryExpansion",
     "Rate",
     "Reliability",
     "Retrieval",
+    "RunComparison",
     "ScoreMap",
     "SearchThreshold",
     "Templates",
@@ -71,6 +80,7 @@ __all__ = [
     "centre_angles",
     "clustering",
     "compare",
+    "compare_runs",
     "describe_search",
     "identification",
     "identification_from_embeddings",

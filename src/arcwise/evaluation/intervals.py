@@ -48,8 +48,8 @@ class Rate(float):
         return f"{self:.4f} [{self.low:.4f}, {self.high:.4f}]{mark}"
 
 
-def wilson(successes: float, trials: int) -> tuple[float, float]:
-    """Return the 95 % interval of a proportion (Wilson, JASA 22, 1927).
+def wilson(successes: float, trials: float, quantile: float = _Z) -> tuple[float, float]:
+    """Return the interval of a proportion (Wilson, JASA 22, 1927), by default the 95 % one.
 
     It treats the trials as independent. Pairs that share a person are not: where the identities
     are known, use `bootstrap`. Exact at 0 and at `trials`, where the usual normal interval has no
@@ -57,9 +57,10 @@ def wilson(successes: float, trials: int) -> tuple[float, float]:
     """
     if trials == 0:
         return 0.0, 1.0
-    p, z2 = successes / trials, _Z * _Z
+    p, z2 = successes / trials, quantile * quantile
     centre = (p + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = _Z * math.sqrt(p * (1 - p) / trials + z2 / (4 * trials * trials)) / (1 + z2 / trials)
+    root = math.sqrt(p * (1 - p) / trials + z2 / (4 * trials * trials))
+    half = quantile * root / (1 + z2 / trials)
     return min(max(0.0, centre - half), p), max(min(1.0, centre + half), p)
 
 

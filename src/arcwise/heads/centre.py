@@ -36,6 +36,8 @@ class CentreHead(nn.Module):
         scale: s.
         selection: which classes take part in a step.
         impl: how the softmax is computed, as for `arcwise.margin_softmax`.
+        of_classes: what the margin needs of every class, made from the (C,) images of each in
+            `sizes`; empty for most margins, and without sizes.
         centre_optimiser: the `CentreSGD` that moves the centres, or None for another optimiser.
         metrics: of the last loss: the error of its gradients, where it is more than rounding, and
             how many negatives of a sample the margin re-weighted, where it does.
@@ -51,6 +53,7 @@ class CentreHead(nn.Module):
         selection: Selection | None = None,
         subcentres: int = 1,
         impl: Implementation = "auto",
+        sizes: Tensor | None = None,
     ) -> None:
         super().__init__()
         if classes < 2:
@@ -74,6 +77,10 @@ class CentreHead(nn.Module):
         self.statistics = nn.Module()
         for name, value in margin.initial().items():
             self.statistics.register_buffer(name, value)
+        # Of the data, which a resumed run has again: no part of a checkpoint.
+        self.of_classes = nn.Module()
+        for name, value in ({} if sizes is None else margin.of_classes(sizes)).items():
+            self.of_classes.register_buffer(name, value, persistent=False)
         self.centre_optimiser: CentreSGD | None = None
         self._workspace = Workspace()
 
@@ -91,6 +98,10 @@ class CentreHead(nn.Module):
                 `CentreSGD` updates the centres: any other optimiser would move all of them.
         """
         labels = checked_labels(embeddings, self.centres, labels)
+        own = {
+            name: values[labels[labels >= 0].to(values.device)]
+            for name, values in self.of_classes.named_buffers()
+        }
         learning = torch.is_grad_enabled() and self.centres.requires_grad
         centres, sampled, offsets = self.centres, None, None
         if learning:
@@ -101,7 +112,7 @@ class CentreHead(nn.Module):
                 centres = centres.detach()[sampled]
         self._check_optimiser(sampled is not None)
         # Copies: a later step moves the buffers, maybe before this one's backward pass.
-        state = {name: buffer.clone() for name, buffer in self.statistics.named_buffers()}
+        state = {name: buffer.clone() for name, buffer in self.statistics.named_buffers()} | own
         margin = self.margin if margin_scale == 1.0 else self.margin.scaled(margin_scale)
         problem = prepare(
             embeddings, centres, labels, margin, self.scale, state, offsets,

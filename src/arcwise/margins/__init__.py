@@ -6,6 +6,7 @@ with numbers in it. The softmax over centres calls (see `Margin`)
 * ``target(cos, norm, state)``: (N,) target cosines → margin logit ψ(cos), dψ/dcos and dψ/dnorm;
 * ``negatives(cos, psi, state)``: (N, K) cosines to negatives → as they count, and the derivative;
 * ``initial()``, ``observe(cos, norm, state)``: running statistics, where a method has some;
+* ``of_classes(sizes)``: what it needs of every class, where that follows its number of images;
 * ``penalty(norm)``: a penalty on the embedding's length, where a method has one;
 * ``scaled(margin_scale)``: the same margin at a fraction of its size, for margin warm-up.
 
@@ -21,6 +22,7 @@ from arcwise.margins.arcface import ArcFace
 from arcwise.margins.combined import Combined
 from arcwise.margins.cosface import CosFace
 from arcwise.margins.curricularface import CurricularFace
+from arcwise.margins.dynamicarcface import DynamicArcFace
 from arcwise.margins.elasticface import ElasticFace
 from arcwise.margins.magface import MagFace
 from arcwise.margins.margin import Margin, NormSoftmax, State
@@ -35,6 +37,7 @@ __all__ = [
     "Combined",
     "CosFace",
     "CurricularFace",
+    "DynamicArcFace",
     "ElasticFace",
     "Filtered",
     "Gradient",

@@ -27,6 +27,16 @@ class Margin:
         """Return the running statistics before the first step; the head keeps them as buffers."""
         return {}
 
+    def of_classes(self, sizes: Tensor) -> dict[str, Tensor]:
+        """Return what the margin needs of every class, (C,) each; nothing for most.
+
+        The head keeps it, and the state of a step has the entries of its samples' classes.
+
+        Args:
+            sizes: (C,) images of every class.
+        """
+        return {}
+
     def observe(self, cos: Tensor, norm: Tensor, state: State) -> dict[str, Tensor]:
         """Return the state of this step.
 

@@ -13,6 +13,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.margins.margin import Margin, State, check_choice, check_range
 
 How = Literal["zero", "exclude"]
+Hard = Literal["adaptive", "fixed"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class Reweighted(Margin):
     def initial(self) -> dict[str, Tensor]:
         """The wrapped margin's."""
         return self.margin.initial()
+
+    def of_classes(self, sizes: Tensor) -> dict[str, Tensor]:
+        """The wrapped margin's."""
+        return self.margin.of_classes(sizes)
 
     def observe(self, cos: Tensor, norm: Tensor, state: State) -> dict[str, Tensor]:
         """The wrapped margin's."""
@@ -63,25 +68,32 @@ class SupportVector(Reweighted):
     easy), and then counts as t·u + t - 1, which is u + (t - 1)(u + 1). Over `NormSoftmax` this is
     SV-softmax; over `CosFace` or `ArcFace` SV-X-softmax.
 
-    MV-softmax (AAAI 2020) writes t' for t - 1: its adaptive form with t' = 0.2 is t = 1.2 here.
+    MV-softmax (AAAI 2020) writes t' for t - 1: its adaptive form with t' = 0.2 is t = 1.2 here. Its
+    fixed form lets a hard negative count as u + t'.
 
     Attributes:
         margin: the margin of the target.
         t: 1 or more; 1 is the margin itself.
+        form: ``"adaptive"``, t·u + t - 1; or ``"fixed"``, u + t - 1.
     """
 
     t: float = 1.2
+    form: Hard = "adaptive"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range(self, "t", 1.0)
+        check_choice(self, "form", Hard)
 
     def negatives(self, cos: Tensor, psi: Tensor, state: State) -> tuple[Tensor, Tensor | None]:
-        """Hard ones t·u + t - 1 with derivative t, the rest as the wrapped margin has them."""
+        """Hard ones as the form says, the rest as the wrapped margin has them."""
         u, derivative = self.margin.negatives(cos, psi, state)
         if self.t == 1.0:
             return u, derivative
         hard = u > psi[:, None]
+        if self.form == "fixed":
+            counted = torch.where(hard, u + (self.t - 1.0), u)
+            return counted, torch.ones_like(u) if derivative is None else derivative
         weight = torch.ones_like(u).masked_fill(hard, self.t)
         reweighted = torch.where(hard, self.t * u + (self.t - 1.0), u)
         return reweighted, weight if derivative is None else weight * derivative

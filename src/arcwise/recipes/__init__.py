@@ -10,11 +10,12 @@ from arcwise.recipes.casia import casia_resnet50
 from arcwise.training.config import WITHOUT_HEAD, TrainConfig
 from arcwise.training.weight_sources import installed
 
-PRODUCTS = "products"
+PRODUCTS, QUICK = "products", "products-quick"
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     PRODUCTS: lambda: recipe(PRODUCTS),
     "products-small": small.products,
+    QUICK: small.quick,
     "products-finetuned": pretrained.finetuned,
     "products-last-blocks": pretrained.last_blocks,
     "products-frozen": pretrained.frozen,

@@ -30,6 +30,11 @@ def products() -> TrainConfig:
     )
 
 
+def quick() -> TrainConfig:
+    """Return the recipe for things with smaller images, whose steps take a third of the time."""
+    return products().replace(encoder={"size": 48, "train_crop": 36})
+
+
 def faces() -> TrainConfig:
     """Return the recipe for aligned faces: little geometry to learn, and no hue to speak of."""
     return products().replace(

@@ -186,12 +186,21 @@ def _start(network: nn.Module, config: EncoderConfig) -> str:
         raise ArcwiseError(f"--init {problem}") from None
 
 
-def objective(config: ObjectiveConfig, classes: int, dim: int) -> Objective:
-    """Return what the steps minimise: one loss, or the weighted sum of several."""
+def objective(
+    config: ObjectiveConfig, classes: int, dim: int, sizes: torch.Tensor | None = None
+) -> Objective:
+    """Return what the steps minimise: one loss, or the weighted sum of several.
+
+    Args:
+        config: the loss.
+        classes: C.
+        dim: D.
+        sizes: (C,) images of every class, for margins that follow it.
+    """
     parts: dict[str, tuple[Objective, float]] = {}
     owner: CentreHead | LinearHead | None = None
     if isinstance(config, CentresConfig | LinearConfig):
-        owner = head(config, classes, dim)
+        owner = head(config, classes, dim, sizes)
         name, *_ = config.loss.split("+")
         parts[name] = ClassCentres(owner), 1.0
     for name, term in config.terms().items():
@@ -208,7 +217,12 @@ def objective(config: ObjectiveConfig, classes: int, dim: int) -> Objective:
     return WeightedSum(parts)
 
 
-def head(config: CentresConfig | LinearConfig, classes: int, dim: int) -> CentreHead | LinearHead:
+def head(
+    config: CentresConfig | LinearConfig,
+    classes: int,
+    dim: int,
+    sizes: torch.Tensor | None = None,
+) -> CentreHead | LinearHead:
     """Return the class centres and the loss over them."""
     if isinstance(config, LinearConfig):
         return LinearHead(classes, dim)
@@ -221,6 +235,7 @@ def head(config: CentresConfig | LinearConfig, classes: int, dim: int) -> Centre
         selection=All() if part == 1 else Sampled(part, config.logq_correction),
         subcentres=config.subcentres,
         impl=softmax(config),
+        sizes=sizes,
     )
 
 
@@ -228,7 +243,7 @@ def margin(config: CentresConfig) -> Margin:
     """Return what the target pays, and what the other classes count for."""
     found: Margin = config.margin
     if config.sv_t > 1:
-        found = SupportVector(found, config.sv_t)
+        found = SupportVector(found, config.sv_t, config.sv_form)
     if config.interclass_filter:
         found = Filtered(found, config.interclass_filter, "exclude")
     return found

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from arcwise.errors import ArcwiseError, suggestion
-from arcwise.heads import scale_for
 from arcwise.margins import (
     AdaFace,
     ArcFace,
     Combined,
     CosFace,
     CurricularFace,
+    DynamicArcFace,
     ElasticFace,
     MagFace,
     NormSoftmax,
@@ -23,7 +23,7 @@ from arcwise.margins import (
 )
 from arcwise.pairs import Circle, Contrastive, SupervisedContrastive, Triplet
 from arcwise.softmax import GradientPrecision, ImplementationName
-from arcwise.training.section import expect, plain, section
+from arcwise.training.section import expect, section
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -39,6 +39,7 @@ CentreMargin = (
     | MagFace
     | CurricularFace
     | ElasticFace
+    | DynamicArcFace
 )
 
 MARGINS: dict[str, CentreMargin] = {
@@ -51,8 +52,24 @@ MARGINS: dict[str, CentreMargin] = {
     "magface": MagFace(),
     "curricularface": CurricularFace(),
     "elasticface": ElasticFace(),
+    "dynamicarcface": DynamicArcFace(),
 }
 """The losses over class centres by name, with the numbers of their papers."""
+
+
+SHORT_NAMES = {
+    "cm1": "combined@1,0.3,0.2",
+    "cm2": "combined@0.9,0.4,0.15",
+    "triplet-euclidean": "triplet@0.2,distance=euclidean",
+    "sv-softmax": "sv-normsoftmax",
+    "mv-softmax": "mv-normsoftmax",
+}
+"""Names of losses with their numbers, as their papers have them."""
+
+_REWEIGHTED: dict[str, dict[str, Any]] = {
+    "sv-": {"sv_t": 1.2, "sv_form": "adaptive"},
+    "mv-": {"sv_t": 1.2, "sv_form": "fixed"},
+}
 
 
 @section("objective.intra")
@@ -195,7 +212,7 @@ class LinearConfig(Terms):
     @property
     def loss(self) -> str:
         """The name of the loss."""
-        return "+".join(["softmax", *map(_spelled, self.terms())])
+        return "+".join(["softmax", *map(spelled, self.terms())])
 
 
 @section("objective")
@@ -213,6 +230,9 @@ class CentresConfig(Terms):
     sv_t: Annotated[float, Field(ge=1)] = 1.0
     """t of SV-X-Softmax (arXiv 1812.11317), over any margin: other classes that beat the target
     count for more; 1 for no more than the rest."""
+    sv_form: Literal["adaptive", "fixed"] = "adaptive"
+    """What a class that beats the target counts as, where its cosine is u: t·u + t - 1, or the
+    fixed form of MV-softmax (AAAI 2020), u + t - 1."""
     interclass_filter: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Cosine above which another class is taken for the same identity under a second label, and
     left out; 0 leaves none out."""
@@ -259,7 +279,7 @@ class CentresConfig(Terms):
     @property
     def loss(self) -> str:
         """The name of the loss."""
-        return "+".join([name_of(self.margin), *map(_spelled, self.terms())])
+        return "+".join([name_of(self.margin), *map(spelled, self.terms())])
 
 
 ObjectiveConfig = PairsConfig | LinearConfig | CentresConfig
@@ -269,7 +289,8 @@ def _check(objective: object, name: str, good: bool, expected: str) -> None:
     expect(good, f"objective.{name}", getattr(objective, name), expected)
 
 
-def _spelled(field: str) -> str:
+def spelled(field: str) -> str:
+    """Return a field's name as the name of a loss spells it."""
     return field.replace("_", "-")
 
 
@@ -281,21 +302,36 @@ def name_of(margin: CentreMargin) -> str:
 def with_loss(objective: Terms, loss: str) -> ObjectiveConfig:
     """Return the objective of a loss by name, such as `arcface` or `softmax+centre`.
 
+    Numbers may follow a name: `arcface@0.45`, `combined@0.9,0.4,0.15`, `normsoftmax+intra@2`, or
+    `adaface@h=0.5`. Those without a name are the first ones of its section. `SHORT_NAMES` stand for
+    names with numbers. With `sv-` or `mv-` before a margin's name, classes that beat the target
+    count for more.
+
     What is not of the loss alone stays as it is. A margin of the same loss keeps its numbers;
     another one has those of its paper, since a number of one loss means something else in another.
 
     Raises:
-        ArcwiseError: an unknown loss, or losses that cannot be added up.
+        ArcwiseError: an unknown loss, losses that cannot be added up, or numbers that do not fit.
     """
-    names = [name.strip().lower() for name in loss.split("+")]
-    known = ["softmax", *MARGINS, *map(_spelled, TERMS)]
+    written = [name.strip().lower() for name in loss.split("+")]
+    written = [SHORT_NAMES.get(name, name) for name in written]
+    prefixes = [name[:3] for name in written if name[:3] in _REWEIGHTED]
+    written = [name[3:] if name[:3] in _REWEIGHTED else name for name in written]
+    numbers = {name.partition("@")[0]: name.partition("@")[2] for name in written if "@" in name}
+    names = [name.partition("@")[0] for name in written]
+    known = ["softmax", *MARGINS, *map(spelled, TERMS)]
     for name in names:
         if name not in known:
-            hint = suggestion(name, known) or f"known: {', '.join(known)}"
+            hint = suggestion(name, [*known, *SHORT_NAMES]) or f"known: {', '.join(known)}"
             raise ArcwiseError(
                 f"training config: objective.loss={loss!r}: no loss {name!r}; {hint}"
             )
     over_classes = [name for name in names if name == "softmax" or name in MARGINS]
+    if prefixes and not set(over_classes) & set(MARGINS):
+        raise ArcwiseError(
+            f"training config: objective.loss={loss!r}; expected {prefixes[0]} before a loss "
+            "with a margin, such as sv-arcface"
+        )
     if len(set(names)) < len(names) or len(over_classes) > 1:
         raise ArcwiseError(
             f"training config: objective.loss={loss!r}; expected each term once, and one loss over "
@@ -303,7 +339,9 @@ def with_loss(objective: Terms, loss: str) -> ObjectiveConfig:
         )
     fields_of = [name.replace("-", "_") for name in names if name not in over_classes]
     terms: dict[str, Any] = {
-        name: (getattr(objective, name) or kind()) if name in fields_of else None
+        name: _numbered(getattr(objective, name) or kind(), numbers.get(spelled(name)), loss)
+        if name in fields_of
+        else None
         for name, kind in TERMS.items()
     }
     if not over_classes:
@@ -311,45 +349,33 @@ def with_loss(objective: Terms, loss: str) -> ObjectiveConfig:
     if over_classes == ["softmax"]:
         return LinearConfig(**terms)
     margin = MARGINS[over_classes[0]]
-    if not isinstance(objective, CentresConfig):
-        return CentresConfig(margin=margin, **terms)
-    same = type(objective.margin) is type(margin)
-    return replace(objective, margin=objective.margin if same else margin, **terms)
+    centres = objective if isinstance(objective, CentresConfig) else CentresConfig()
+    if isinstance(objective, CentresConfig) and type(objective.margin) is type(margin):
+        margin = objective.margin
+    terms |= _REWEIGHTED[prefixes[0]] if prefixes else {}
+    margin = _numbered(margin, numbers.get(over_classes[0]), loss)
+    return replace(centres, margin=margin, **terms)
 
 
-def described(objective: ObjectiveConfig, classes: int) -> str:
-    """Return what is really trained, with every number: a name alone hides which."""
-    parts: list[str] = []
-    if isinstance(objective, LinearConfig):
-        parts.append("the plain linear softmax, without margin or scale")
-    if isinstance(objective, CentresConfig):
-        parts += _of_centres(objective, classes)
-    for name, term in objective.terms().items():
-        numbers = {key: value for key, value in plain(term).items() if key != "weight"}
-        spelled = ", ".join(f"{key} {value}" for key, value in numbers.items())
-        weight = f"{term.weight:g} × " if len(objective.terms()) > 1 or parts else ""
-        parts.append(f"{weight}{_spelled(name)}" + (f" ({spelled})" if spelled else ""))
-    return ", ".join(parts)
-
-
-def _of_centres(objective: CentresConfig, classes: int) -> list[str]:
-    margin: object = objective.margin
-    parts = [f"{margin}", f"scale {objective.scale or scale_for(classes):.4g}"]
-    if objective.sv_t > 1:
-        parts.append(f"support vectors times t {objective.sv_t:g}")
-    if objective.interclass_filter:
-        parts.append(f"classes beyond cosine {objective.interclass_filter:g} left out")
-    if objective.subcentres > 1:
-        parts.append(f"{objective.subcentres} sub-centres a class")
-    if objective.sample_rate < 1:
-        corrected = ", their logits corrected" if objective.logq_correction else ""
-        parts.append(f"{objective.sample_rate:.4g} of the classes a step{corrected}")
-    if objective.softmax != "auto":
-        parts.append(f"{objective.softmax} softmax")
-    if objective.gradient_products != "fp32":
-        parts.append(f"gradient products in {objective.gradient_products}")
-    if objective.centre_optimiser == "fused":
-        parts.append("centres moved by the fused optimiser")
-    if objective.margin_from < objective.margin_full:
-        parts.append("the margin growing to its full size")
-    return parts
+def _numbered(section: Any, numbers: str | None, loss: str) -> Any:
+    """Return a margin or a term with its first numbers replaced, as they are written."""
+    if numbers is None:
+        return section
+    names = [one.name for one in fields(section) if isinstance(getattr(section, one.name), float)]
+    written = [one.partition("=") for one in numbers.split(",")]
+    try:
+        unnamed = [first for first, equals, _ in written if not equals]
+        if len(unnamed) > len(names):
+            raise ValueError
+        changes: dict[str, Any] = dict(zip(names, map(float, unnamed), strict=False))
+        for name, equals, value in written:
+            if equals:
+                changes[name] = float(value) if name in names else value
+        return replace(section, **changes)
+    except (TypeError, ValueError) as problem:
+        if isinstance(problem, ArcwiseError):
+            raise
+        expected = f"numbers for {', '.join(names)}, or names and values" if names else "none"
+        raise ArcwiseError(
+            f"training config: objective.loss={loss!r}: got {numbers!r}; expected {expected}"
+        ) from None

@@ -118,7 +118,8 @@ class Run:
             )
         if renew:
             settings, dim = self.config.objective, self.config.encoder.dim
-            self.objective: Objective = build.objective(settings, classes, dim)
+            sizes = torch.from_numpy(np.bincount(self.images.labels, minlength=classes))
+            self.objective: Objective = build.objective(settings, classes, dim, sizes)
             self._module.to(self.device)
         freeze(self.encoder, self.config.optim)
         distributed.same_start(self.encoder, self._module)

@@ -23,7 +23,7 @@ from arcwise.evaluation import Threshold
 from arcwise.files import locked
 from arcwise.training import build, loop, weight_sources
 from arcwise.training.config import TrainConfig
-from arcwise.training.losses import described
+from arcwise.training.described_loss import described
 from arcwise.training.run_logger import Report
 from arcwise.training.validation import Validation
 from arcwise.verbs import run_folder
@@ -42,6 +42,7 @@ def train(
     *,
     resume: Resume = False,
     recipe: str = "",
+    page: bool = True,
     announce: Announce = lambda parts, config, start: None,
     report: Report = lambda step, values: None,
 ) -> TrainResult:
@@ -57,6 +58,7 @@ def train(
         resume: go on from the latest checkpoint, or from the start where the run was stopped before
             its first; with "auto" begin where there is no run.
         recipe: the name of what the config was made from, for config.json.
+        page: whether to write report.html.
         announce: called before the first step.
         report: called with the step and the values after every logged step, epoch and validation,
             and first, as "resumed", where a run goes on.
@@ -76,7 +78,7 @@ def train(
         if start.config.encoder.init and not start.resume and distributed.first():
             note = build.start_note(start.config.encoder)
             start = replace(start, notes=(*start.notes, note))
-        return _train(out, start, manifest, recipe, announce, report)
+        return _train(out, start, manifest, recipe, page, announce, report)
 
 
 def _train(
@@ -84,6 +86,7 @@ def _train(
     start: run_folder.Start,
     manifest: Manifest,
     recipe: str,
+    page: bool,
     announce: Announce,
     report: Report,
 ) -> TrainResult:
@@ -139,14 +142,14 @@ def _train(
             thresholds, unread = set_thresholds(out / MODEL, parts.calibration, config.run.seed)
             failures += unread
     result = TrainResult(out, config, parts, ended_at, thresholds, failures)
-    page = out / "report.html"
-    if not (done and can_report()):
+    path = out / "report.html"
+    if not (done and page and can_report()):
         return result
-    if ended and page.exists():
-        return replace(result, report=page)
+    if ended and path.exists():
+        return replace(result, report=path)
     from arcwise.verbs.train_report import write_train_report  # matplotlib may not be there
 
-    return replace(result, report=write_train_report(page, result))
+    return replace(result, report=write_train_report(path, result))
 
 
 def _licence(config: TrainConfig, out: Path) -> str:

@@ -9,7 +9,7 @@ from arcwise.evaluation import Threshold
 from arcwise.report import Facts, Number, Numbers, Plot, Section, Table, plots, write_report
 from arcwise.report.sections import Cell
 from arcwise.training import metrics
-from arcwise.training.losses import described
+from arcwise.training.described_loss import described
 from arcwise.training.section import flat
 from arcwise.verbs.run_folder import TrainResult
 

@@ -1,0 +1,46 @@
+"""What a loss really trains, in words: a name alone hides its numbers."""
+
+from __future__ import annotations
+
+from arcwise.heads import scale_for
+from arcwise.training.losses import CentresConfig, LinearConfig, ObjectiveConfig, spelled
+from arcwise.training.section import plain
+
+
+def described(objective: ObjectiveConfig, classes: int) -> str:
+    """Return what is really trained, with every number: a name alone hides which."""
+    parts: list[str] = []
+    if isinstance(objective, LinearConfig):
+        parts.append("the plain linear softmax, without margin or scale")
+    if isinstance(objective, CentresConfig):
+        parts += _of_centres(objective, classes)
+    for name, term in objective.terms().items():
+        numbers = {key: value for key, value in plain(term).items() if key != "weight"}
+        written = ", ".join(f"{key} {value}" for key, value in numbers.items())
+        weight = f"{term.weight:g} × " if len(objective.terms()) > 1 or parts else ""
+        parts.append(f"{weight}{spelled(name)}" + (f" ({written})" if written else ""))
+    return ", ".join(parts)
+
+
+def _of_centres(objective: CentresConfig, classes: int) -> list[str]:
+    margin: object = objective.margin
+    parts = [f"{margin}", f"scale {objective.scale or scale_for(classes):.4g}"]
+    if objective.sv_t > 1:
+        how = "times t" if objective.sv_form == "adaptive" else "plus t - 1 of t"
+        parts.append(f"support vectors {how} {objective.sv_t:g}")
+    if objective.interclass_filter:
+        parts.append(f"classes beyond cosine {objective.interclass_filter:g} left out")
+    if objective.subcentres > 1:
+        parts.append(f"{objective.subcentres} sub-centres a class")
+    if objective.sample_rate < 1:
+        corrected = ", their logits corrected" if objective.logq_correction else ""
+        parts.append(f"{objective.sample_rate:.4g} of the classes a step{corrected}")
+    if objective.softmax != "auto":
+        parts.append(f"{objective.softmax} softmax")
+    if objective.gradient_products != "fp32":
+        parts.append(f"gradient products in {objective.gradient_products}")
+    if objective.centre_optimiser == "fused":
+        parts.append("centres moved by the fused optimiser")
+    if objective.margin_from < objective.margin_full:
+        parts.append("the margin growing to its full size")
+    return parts

@@ -1,0 +1,311 @@
+"""The trainings of a comparison: each in a folder of its own, some at a time, in processes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import torch
+
+from arcwise import runtime
+from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError, ImageError, NonFiniteError, Stopped
+from arcwise.files import atomic_write
+from arcwise.training import batches, build
+from arcwise.training.config import TrainConfig
+from arcwise.training.run_logger import Report
+from arcwise.verbs.train import train
+
+EMBEDDINGS, RESULT, RUN = "embeddings.npy", "result.json", "run"
+
+_TIMED = 20  # steps of which the speed is taken
+
+ALIVE = 1.0
+"""Seconds between two looks at whether the parent process is there."""
+
+
+@dataclass(frozen=True)
+class SeedTraining:
+    """One training of a comparison.
+
+    Attributes:
+        folder: where it goes.
+        config: the run; nobody is held out in it.
+        images: what is trained on, made small.
+        held_out: file of (M, H, W, 3) uint8, prepared images of the identities that are measured.
+    """
+
+    folder: Path
+    config: TrainConfig
+    images: Manifest
+    held_out: Path
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that has ended.
+
+    Attributes:
+        seconds: time of its steps.
+        memory: peak memory of its process, in bytes; 0 where the system does not say.
+        failed: why it came to nothing; empty where it did not.
+    """
+
+    seconds: float
+    memory: int
+    failed: str = ""
+
+
+def small_images(config: TrainConfig, images: Manifest, folder: Path) -> Manifest:
+    """Write the images at the size at which training keeps them; return their manifest.
+
+    A training on these sees what it sees of the originals. Images that are there already are not
+    written again; those that cannot be read are left out, with a note.
+
+    Args:
+        config: the run.
+        images: what is trained on.
+        folder: where the images go.
+    """
+    side = batches.cached_side(config)
+    preparation = replace(build.preparation(config.encoder), height=side, width=side)
+    # Nothing is kept in memory: every image is read once.
+    source = batches.cached_images(config.replace(data={"cache_gb": 0.0}), images, preparation)
+    pixels = torch.empty(source.shape(1), dtype=torch.uint8)
+    folder.mkdir(parents=True, exist_ok=True)
+    names, kept = [], []
+    failures: list[ImageError] = []
+    for row in range(len(images)):
+        path = folder / f"{row}.png"
+        if not path.exists():
+            read = source.read_into(pixels, np.array([row]))
+            if read.failures:
+                failures += read.failures
+                continue
+            done, content = cv2.imencode(".png", cv2.cvtColor(pixels[0].numpy(), cv2.COLOR_RGB2BGR))
+            assert done, "OpenCV encodes every uint8 image"
+            unfinished = path.with_suffix(".part")
+            unfinished.write_bytes(content.tobytes())
+            unfinished.replace(path)
+        names.append(path.name)
+        kept.append(row)
+    if not kept:
+        raise ArcwiseError(f"{images.name}: no image can be read; {failures[0]}")
+    table = images.select(kept).table
+    table = table.set_column(table.column_names.index("image"), "image", pa.array(names))
+    if "landmarks" in table.column_names:  # they were of the original
+        table = table.drop_columns(["landmarks"])
+    note = f"{len(failures):,} images cannot be read and are left out, such as {failures[:1]}"
+    notes = (*images.notes, *([note] if failures else []))
+    return replace(images, table=table, root=folder, notes=notes)
+
+
+@dataclass(frozen=True)
+class HeldOutImages:
+    """Images that every training embeds.
+
+    Attributes:
+        identities: of each image.
+        rows: where their embeddings are among those of a training.
+    """
+
+    identities: tuple[str, ...]
+    rows: slice
+
+
+def prepared_images(
+    config: TrainConfig, sets: Sequence[Manifest], path: Path
+) -> tuple[HeldOutImages, ...]:
+    """Write the images of several sets as the model is given them; return which ones these are.
+
+    Images that cannot be read are left out.
+
+    Args:
+        config: the run.
+        sets: of the identities that are held out.
+        path: of the file, (M, H, W, 3) uint8.
+    """
+    found, parts, first = [], [], 0
+    unbuffered = config.replace(data={"cache_gb": 0.0})
+    for images in sets:
+        source = batches.cached_images(unbuffered, images, build.preparation(config.encoder))
+        pixels = torch.empty(source.shape(len(images)), dtype=torch.uint8)
+        read = source.read_into(pixels, np.arange(len(images)))
+        if not len(read.positions):
+            raise ArcwiseError(f"{images.name}: no image can be read; {read.failures[0]}")
+        last = first + len(read.positions)
+        identities = tuple(images.identities[row] for row in read.positions)
+        found.append(HeldOutImages(identities, slice(first, last)))
+        parts.append(pixels[: len(read.positions)].numpy())
+        first = last
+    with atomic_write(path) as unfinished, unfinished.open("wb") as file:
+        np.save(file, np.concatenate(parts))
+    return tuple(found)
+
+
+def known_result(folder: Path) -> Trained | None:
+    """Return the result of a training that has ended, None of one that has not."""
+    path = folder / RESULT
+    return Trained(**json.loads(path.read_bytes())) if path.exists() else None
+
+
+def train_all(
+    trainings: Sequence[SeedTraining],
+    processes: int,
+    report: Callable[[SeedTraining, Trained], None] = lambda training, trained: None,
+) -> None:
+    """Train what has not ended yet, so many at a time, each on one thread.
+
+    A training that was stopped goes on from its checkpoint. The order and the number of processes
+    have no influence on a result.
+
+    Args:
+        trainings: what to train.
+        processes: how many at a time.
+        report: called when one has ended.
+
+    Raises:
+        ArcwiseError: one cannot begin.
+        KeyboardInterrupt: the comparison was stopped; the trainings under way have checkpoints.
+    """
+    waiting = []
+    for one in trainings:
+        if (known := known_result(one.folder)) is None:
+            waiting.append(one)
+        else:
+            report(one, known)
+    if not waiting:
+        return
+    with _pool(min(processes, len(waiting))) as pool:
+        running = {pool.submit(_train, one): one for one in waiting}
+        while running:
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in ended:
+                report(running.pop(future), future.result())
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a training takes.
+
+    Attributes:
+        step: seconds of a step, once the images are in memory.
+        rest: seconds of what each training does once: it reads the images and embeds others.
+    """
+
+    step: float
+    rest: float
+
+
+def pace_of(training: SeedTraining, processes: int) -> Pace:
+    """Return the pace of trainings like this one, while as many processes train as will."""
+    config = training.config.replace(run={"steps": 3 * _TIMED, "log_every": _TIMED})
+    with _pool(processes) as pool:
+        folders = [training.folder.with_name(f"timing-{number}") for number in range(processes)]
+        timed = [pool.submit(_timed, replace(training, folder=one, config=config))
+                 for one in folders]  # fmt: skip
+        paces = [one.result() for one in timed]
+    return Pace(max(one.step for one in paces), max(one.rest for one in paces))
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that end with the block, and stop at a checkpoint where it ends early."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(os.getpid(),))
+    try:
+        yield pool
+    except BaseException:
+        for process in list((pool._processes or {}).values()):  # Python 3.14 has terminate_workers
+            with suppress(ProcessLookupError):
+                os.kill(process.pid or 0, signal.SIGTERM)
+        pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _begin(parent: int) -> None:
+    """One thread a process; a process whose parent was killed ends too."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # a terminal sends it to all; the parent passes it on
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(ALIVE)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _train(training: SeedTraining) -> Trained:
+    """Train, embed the held-out images, and write what is left of it: numbers."""
+    folder = training.folder
+    _forget_peak()
+    try:
+        seconds = _run(training)
+        result = Trained(seconds, _peak_memory())
+    except NonFiniteError as problem:
+        result = Trained(0.0, _peak_memory(), str(problem))
+    with atomic_write(folder / RESULT) as unfinished:
+        unfinished.write_text(json.dumps(asdict(result)))
+    shutil.rmtree(folder / RUN, ignore_errors=True)
+    return result
+
+
+def _run(training: SeedTraining, report: Report = lambda step, values: None) -> float:
+    """Train and write the embeddings; return the time of all steps."""
+    config, run = training.config, training.folder / RUN
+    result = train(training.images, run, config, resume="auto", page=False, report=report)
+    ended = result.loop
+    if ended.stopped_by or not ended.finished:
+        raise Stopped(ended.stopped_by or signal.SIGTERM)
+    model = runtime.load(result.model, runtime="torch", check=False)
+    vectors = model.embed_pixels(np.load(training.held_out))
+    with atomic_write(training.folder / EMBEDDINGS) as unfinished, unfinished.open("wb") as file:
+        np.save(file, vectors)
+    # A resumed run knows the speed of its last process alone.
+    return ended.steps * config.data.batch / max(ended.images_per_second, 1e-9)
+
+
+def _timed(training: SeedTraining) -> Pace:
+    speeds: list[float] = []
+
+    def report(step: int, values: dict[str, float]) -> None:
+        speeds.append(values.get("images_per_second", 0.0))
+
+    began = time.perf_counter()
+    _run(training, report)
+    whole = time.perf_counter() - began
+    shutil.rmtree(training.folder, ignore_errors=True)
+    step = training.config.data.batch / max(*speeds, 1e-9)  # the first ones read the images
+    return Pace(step, max(whole - training.config.run.steps * step, 0.0))
+
+
+def _forget_peak() -> None:
+    """Begin the peak of this process's memory anew, where the system can."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_memory() -> int:
+    """Return the peak of resident memory since `_forget_peak`, in bytes; 0 where nobody says."""
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * int(next(one for one in lines if one.startswith("VmHWM")).split()[1])
+    return 0
