@@ -35,6 +35,7 @@ from arcwise.data.manifest import Manifest
 from arcwise.data.split import Split
 from arcwise.recipes import recipe
 from arcwise.recipes.table2 import BESIDE, TABLE_2
+from arcwise.report import plots
 from arcwise.synthetic import render_dataset
 from arcwise.training.config import TrainConfig
 from arcwise.verbs.compare import compare
@@ -47,6 +48,7 @@ BASELINE = "arcface@0.5"
 SCALES = (12.0, 24.0, 48.0)
 SEEDS = 5
 STEPS = 160
+MEASURE = "TAR at FAR 1 %"
 LABELS = {row.loss: row.label for row in TABLE_2} | {loss: name for name, loss in BESIDE.items()}
 
 
@@ -80,6 +82,9 @@ def record(name: str, result: LossComparison, minutes: float) -> None:
     before = known.get(name, {}).get("minutes", 0)
     known[name] = as_dict(result) | {"minutes": round(before + minutes, 1)}
     RESULTS.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+    means = sorted(result.table.tar.mean.items(), key=lambda item: -item[1])
+    figure = plots.comparison({LABELS[loss]: mean for loss, mean in means}, MEASURE)
+    (DOCS / "images" / f"table2_{name}.svg").write_text(figure)
 
 
 def grocery(sets: Path) -> tuple[Split, TrainConfig]:
@@ -154,7 +159,8 @@ def page(sets: dict[str, Any]) -> str:
         "and AgeDB-30, of ResNet-50 trained on CASIA-WebFace.",
     ]
     for name, found in sets.items():
-        lines += ["", f"## {name}", "", *table(found), "", *orderings(found)]
+        picture = f"![{MEASURE} of every loss, {name}](images/table2_{name}.svg)"
+        lines += ["", f"## {name}", "", *table(found), "", picture, "", *orderings(found)]
     return "\n".join(lines) + "\n"
 
 

@@ -15,6 +15,7 @@ def test_from_a_folder_to_a_command(
     monkeypatch.setenv("COLUMNS", "160")
     run = ["--size", "16", "--encoder.train-crop", "0", "--dim", "8", "--batch", "8"]
     words = ["--losses", "normsoftmax", "arcface", "--seeds", "1", "--steps", "2", "--far", "0.1"]
+    words += ["--processes", "1"]
     assert main(["compare", str(products), "--out", str(tmp_path / "out"), *words, *run]) == 0
     out = capsys.readouterr().out
     assert out.startswith("2 losses, 1 seed each, 2 steps: trained on 22 identities")

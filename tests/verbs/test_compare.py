@@ -112,7 +112,7 @@ def test_another_number_of_processes_and_a_stop_change_nothing(
 
 def test_killed_and_gone_on_with(compared: LossComparison, products: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    words = ["compare", str(products), "--out", str(out), *WORDS.split(), "--processes", "1"]
+    words = ["compare", str(products), "--out", str(out), *WORDS.split(), "--processes", "2"]
     with subprocess.Popen([sys.executable, "-m", "arcwise", *words]) as child:
         until = time.monotonic() + 60
         while not list(out.glob("trainings/*/run/metrics.jsonl")) and time.monotonic() < until:

@@ -102,7 +102,13 @@ def answer(words: Sequence[str]) -> int:
         """
         again = shlex.join(["arcwise", "compare", *words])
         try:
-            with progress("training") as move:
+            with progress("training") as bar:
+
+                def move(done: int, total: int, last: str) -> None:
+                    bar(done, total)
+                    if not sys.stderr.isatty():
+                        print(f"{done} of {total}: {last}", file=sys.stderr, flush=True)
+
                 result = compare(
                     naming.open(source),
                     out,

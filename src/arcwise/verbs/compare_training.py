@@ -169,8 +169,8 @@ def train_all(
 ) -> None:
     """Train what has not ended yet, so many at a time, each on one thread.
 
-    A training that was stopped goes on from its checkpoint. The order and the number of processes
-    have no influence on a result.
+    One at a time trains in this process. A training that was stopped goes on from its checkpoint.
+    The order and the number of processes have no influence on a result.
 
     Args:
         trainings: what to train.
@@ -187,6 +187,11 @@ def train_all(
             waiting.append(one)
         else:
             report(one, known)
+    if processes == 1:
+        with _one_thread():
+            for one in waiting:
+                report(one, _train(one))
+        return
     if not waiting:
         return
     with _pool(min(processes, len(waiting))) as pool:
@@ -213,6 +218,9 @@ class Pace:
 def pace_of(training: SeedTraining, processes: int) -> Pace:
     """Return the pace of trainings like this one, while as many processes train as will."""
     config = training.config.replace(run={"steps": 3 * _TIMED, "log_every": _TIMED})
+    if processes == 1:
+        with _one_thread():
+            return _timed(replace(training, config=config))
     with _pool(processes) as pool:
         folders = [training.folder.with_name(f"timing-{number}") for number in range(processes)]
         timed = [pool.submit(_timed, replace(training, folder=one, config=config))
@@ -237,13 +245,25 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     pool.shutdown()
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread in the block, as the processes of a pool do."""
+    threads = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads[0])
+        cv2.setNumThreads(threads[1])
+
+
 def _begin(parent: int) -> None:
     """One thread a process; a process whose parent was killed ends too."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # a terminal sends it to all; the parent passes it on
+    # A terminal sends Ctrl-C to all of them: the parent passes it on, as SIGTERM.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:
