@@ -47,6 +47,14 @@ def test_resampling_is_repeatable(trained: resample.Trained) -> None:
     assert torch.equal(first, second)
 
 
+def test_torch_s_own_peer_is_the_softmax_without_margin() -> None:
+    x, labels, centres = errors.problem(0.7)
+    found = LINES["linear-ce"].build(x, labels, centres.clone()).loss()
+    cosines = functional.normalize(x) @ functional.normalize(centres).T
+    expected = functional.cross_entropy(64 * cosines, labels)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=64 * 2.0**-23)
+
+
 def test_peers_compute_the_same_loss() -> None:
     """All lines of the table solve one problem: their losses agree, and with arcwise's."""
     x, labels, centres = errors.problem(0.7)

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from arcwise.cli import main
 from arcwise.cli.compare import training_words
+from arcwise.cli.run_options import chosen_by, options_of, run_command
+from arcwise.recipes import QUICK, recipe
+from arcwise.training.config import TrainConfig
+from arcwise.verbs.compare_plan import variants
 
 
 def test_from_a_folder_to_a_command(
@@ -41,3 +46,39 @@ def test_what_is_passed_on_to_the_training() -> None:
     assert training_words(words.split(), "data") == [
         "--size", "48", "--encoder=small", "--lr", "1",
     ]  # fmt: skip
+
+
+def parsed(words: list[str]) -> TrainConfig:
+    """Return the config that `arcwise train` makes of the words."""
+    begin = chosen_by(words)
+    found = []
+
+    def command(
+        options: Any = options_of(begin.config, words),  # noqa: B008
+        recipe: str = "",
+        config: Path | None = None,
+    ) -> int:
+        found.append(options.config(begin.config))
+        return 0
+
+    run_command(command, words, "train")
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels"),
+    [
+        ("normsoftmax", ["normsoftmax s=8", "normsoftmax s=16"]),
+        ("softmax", ["softmax"]),
+        ("combined", ["combined s=8", "combined s=16"]),
+        ("cosface", [f"cosface m={m} s={s}" for s in (8, 16) for m in (0.1, 0.2)]),
+        ("triplet", ["triplet m=0.1", "triplet m=0.2"]),
+        ("combined+triplet", ["combined+triplet s=8", "combined+triplet s=16"]),
+    ],
+)
+def test_what_is_varied_is_an_option_of_train(loss: str, labels: list[str]) -> None:
+    found = variants(recipe(QUICK), [loss], (0.1, 0.2), (8.0, 16.0))[loss]
+    assert [one.label for one in found] == labels
+    for one in found:
+        words = ["--recipe", QUICK, *one.options]
+        assert parsed(words).objective == one.config(recipe(QUICK)).objective

@@ -23,7 +23,14 @@ from arcwise.training.config import TrainConfig
 from arcwise.verbs import compare as module
 from arcwise.verbs.compare import compare
 from arcwise.verbs.compare_result import LossComparison, as_dict
-from arcwise.verbs.compare_training import ALIVE, Pace, SeedTraining, _train, small_images
+from arcwise.verbs.compare_training import (
+    ALIVE,
+    Pace,
+    SeedTraining,
+    _train,
+    prepared_images,
+    small_images,
+)
 from arcwise.verbs.train import train
 
 CONFIG = recipe("products-quick").replace(
@@ -123,6 +130,26 @@ def test_killed_and_gone_on_with(compared: LossComparison, products: Path, tmp_p
     time.sleep(2 * ALIVE)  # the training under way ends when its parent is gone
     again = compare(products, out, CONFIG, **OPTIONS, processes=1)
     assert without_cost(again) == without_cost(compared)
+
+
+def test_what_cannot_be_read_is_counted(
+    parts: tuple[Manifest, Manifest, Manifest], tmp_path: Path
+) -> None:
+    pictures = tmp_path / "pictures"
+    for row in range(4):
+        path = pictures / f"p{row // 2}" / f"{row}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(parts[0].read(row))
+    (pictures / "p1" / "2.jpg").write_bytes(parts[0].read(0)[:200])
+    images = open_manifest(pictures)
+    for _ in range(2):  # the second time they are there
+        small = small_images(CONFIG, images, tmp_path / "small")
+        assert small.identities == ["p0", "p0", "p1"]
+        assert small.notes[-1] == "images that cannot be read and are left out: 1, such as p1/2.jpg"
+    (held_out,) = prepared_images(CONFIG, [images], tmp_path / "held-out.npy")
+    assert held_out.identities == ("p0", "p0", "p1")
+    assert held_out.notes == small.notes[-1:]
+    assert len(np.load(tmp_path / "held-out.npy")) == 3
 
 
 def test_a_training_that_diverges_is_left_out(

@@ -27,8 +27,8 @@ from arcwise.training.losses import (
     BETWEEN_SAMPLES,
     MARGINS,
     REGULARISERS,
-    CentresConfig,
     ObjectiveConfig,
+    places_of,
 )
 from arcwise.training.section import merged
 from arcwise.verbs.run_folder import CHECKPOINTS, saved
@@ -170,20 +170,12 @@ def _full_name(config: TrainConfig, name: str) -> str:
 
 def _of_objective(objective: ObjectiveConfig, name: str) -> str:
     """Where a loss has its margin, or its scale."""
-    if isinstance(objective, CentresConfig):
-        if name == "scale":
-            return "objective.scale"
-        if hasattr(objective.margin, "m"):
-            return "objective.margin.m"
-        numbers = [f"--objective.margin.{one.name}" for one in fields(objective.margin)]
-        there = ", ".join(numbers).replace("_", "-") if numbers else "none, as it has no margin"
-        raise ArcwiseError(f"--margin: {objective.loss} has no single one; expected {there}")
-    terms = [one for one in objective.terms() if one in BETWEEN_SAMPLES]
-    with_it = [one for one in terms if hasattr(getattr(objective, one), name)]
-    if len(with_it) == 1:
-        return f"objective.{with_it[0]}.{name}"
-    there = " or ".join(f"--objective.{one}.{name}" for one in with_it) or "another loss"
-    raise ArcwiseError(f"--{name}: {objective.loss} has no single one; expected {there}")
+    places = places_of(objective, name)
+    if len(places) == 1:
+        return f"objective.{places[0]}"
+    there = ", ".join(f"--objective.{one}" for one in places).replace("_", "-")
+    expected = there or f"another loss, as this one has no {name}"
+    raise ArcwiseError(f"--{name}: {objective.loss} has no single one; expected {expected}")
 
 
 def _value(config: TrainConfig, name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from arcwise.heads import scale_for
+from arcwise.margins import NormSoftmax
 from arcwise.training.losses import CentresConfig, LinearConfig, ObjectiveConfig, spelled
 from arcwise.training.section import plain
 
@@ -41,6 +42,7 @@ def _of_centres(objective: CentresConfig, classes: int) -> list[str]:
         parts.append(f"gradient products in {objective.gradient_products}")
     if objective.centre_optimiser == "fused":
         parts.append("centres moved by the fused optimiser")
-    if objective.margin_from < objective.margin_full:
+    grows = objective.margin_from < objective.margin_full
+    if grows and not isinstance(objective.margin, NormSoftmax):
         parts.append("the margin growing to its full size")
     return parts

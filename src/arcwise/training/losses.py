@@ -299,6 +299,23 @@ def name_of(margin: CentreMargin) -> str:
     return next(name for name, one in MARGINS.items() if type(one) is type(margin))
 
 
+def places_of(objective: ObjectiveConfig, name: str) -> list[str]:
+    """Return the full names of the fields that are a loss's `margin`, or its `scale`.
+
+    One where it has a single such number, none where it has none. Several for a margin of several
+    numbers, and for several losses between samples.
+    """
+    if not isinstance(objective, CentresConfig):
+        terms = objective.terms()
+        found = [one for one in terms if one in BETWEEN_SAMPLES and hasattr(terms[one], name)]
+        return [f"{one}.{name}" for one in found]
+    if name == "scale":
+        return ["scale"]
+    if hasattr(objective.margin, "m"):
+        return ["margin.m"]
+    return [f"margin.{one.name}" for one in fields(objective.margin)]
+
+
 def with_loss(objective: Terms, loss: str) -> ObjectiveConfig:
     """Return the objective of a loss by name, such as `arcface` or `softmax+centre`.
 

@@ -127,6 +127,7 @@ def compare(
         pixels = out / "held-out.npy"
         images = small_images(config, parts.train, out / "images")
         choosing, measured = prepared_images(config, (parts.validation, parts.calibration), pixels)
+        unread = (*choosing.notes, *measured.notes)
         common = _Common(out, config, images, pixels)
         processes, total = processes or cores(), _trainings(tried, seeds)
         if not plan.steps:
@@ -160,7 +161,7 @@ def compare(
         losses=compared,
         table=_table(common, compared, measured, plan),
         tuned=tuned,
-        notes=(*notes, *images.notes),
+        notes=(*notes, *images.notes, *unread),
     )  # fmt: skip
     return _written(result)
 

@@ -1,17 +1,17 @@
-"""What a comparison trains: every loss, in every margin and scale that is asked for."""
+"""What a comparison trains: every loss, with each of the margins and scales to be tried."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from arcwise.errors import ArcwiseError
 from arcwise.files import atomic_write
 from arcwise.training.config import TrainConfig
-from arcwise.training.losses import CentresConfig
+from arcwise.training.losses import places_of
 from arcwise.training.section import flat
 
 PLAN = "compare.json"
@@ -33,7 +33,7 @@ class Variant:
 
     @property
     def label(self) -> str:
-        """The loss, and what of it was asked for: the name of a row and of a folder."""
+        """The loss with the numbers that are varied: the name of a row and of a folder."""
         numbers = (("m", self.margin), ("s", self.scale))
         return " ".join(
             [self.loss, *(f"{name}={one:g}" for name, one in numbers if one is not None)]
@@ -54,12 +54,14 @@ class Variant:
             ArcwiseError: an unknown loss, or a number that it cannot have.
         """
         config = config.with_loss(self.loss)
-        changes: dict[str, Any] = {}
-        if self.margin is not None:
-            changes |= _margin(config, self.margin)
-        if self.scale is not None:
-            changes["scale"] = self.scale
-        return config.replace(objective=changes) if changes else config
+        for name, value in (("margin", self.margin), ("scale", self.scale)):
+            if value is not None:
+                (place,) = places_of(config.objective, name)
+                changes: Any = value
+                for part in reversed(place.split(".")):
+                    changes = {part: changes}
+                config = config.replace(objective=changes)
+        return config
 
 
 def variants(
@@ -67,7 +69,7 @@ def variants(
 ) -> dict[str, list[Variant]]:
     """Return the variants of each loss, by its name.
 
-    A loss without a margin, or without a scale, has none of these to vary.
+    A loss varies in the margin, and in the scale, where it has a single number for it.
 
     Raises:
         ArcwiseError: a loss that is unknown or named twice, or a number that does not fit.
@@ -77,37 +79,15 @@ def variants(
         if loss in found:
             raise ArcwiseError(f"--losses: {loss} is named twice")
         objective = config.with_loss(loss).objective
-        own_margins = margins if _margin_field(config.with_loss(loss)) else ()
-        own_scales = scales if isinstance(objective, CentresConfig) else ()
+        one_margin, one_scale = (len(places_of(objective, n)) == 1 for n in ("margin", "scale"))
         found[loss] = [
             Variant(loss, margin, scale)
-            for scale in (own_scales or (None,))
-            for margin in (own_margins or (None,))
+            for scale in ((one_scale and scales) or (None,))
+            for margin in ((one_margin and margins) or (None,))
         ]
         for one in found[loss]:
             one.config(config)
     return found
-
-
-def _margin(config: TrainConfig, value: float) -> dict[str, Any]:
-    place = _margin_field(config)
-    if place is None:
-        raise ArcwiseError(
-            f"{config.objective.loss} has no single margin; expected a loss that has"
-        )
-    first, second = place
-    return {first: {second: value}}
-
-
-def _margin_field(config: TrainConfig) -> tuple[str, str] | None:
-    """Return where a loss has its margin; None where it has none, or several numbers for it."""
-    objective = config.objective
-    if isinstance(objective, CentresConfig) and hasattr(objective.margin, "m"):
-        return "margin", "m"
-    for name, term in objective.terms().items():
-        if any(one.name == "margin" for one in fields(term)):
-            return name, "margin"
-    return None
 
 
 @dataclass(frozen=True)

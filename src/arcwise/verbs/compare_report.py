@@ -31,7 +31,7 @@ def write_compare_report(path: Path, result: LossComparison) -> Path:
         sections.append(tuned(result))
     items: list[tuple[str, Cell]] = [
         ("identities trained on", trained),
-        ("identities that chose margins and scales", chose),
+        *([("identities that chose margins and scales", chose)] if chose else []),
         ("identities measured", table.identities),
         ("images measured", table.images),
         ("steps of each training", result.plan.steps),

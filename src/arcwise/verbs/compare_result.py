@@ -87,10 +87,10 @@ class LossComparison:
         worse = [name for name in self.table.names if name not in (self.choice, *alike)]
         words = f"the highest mean {METRICS[deciding.metric]}"
         if worse:
-            words += f", decidedly better than {', '.join(worse)}"
+            words += f", significantly better than {', '.join(worse)}"
         if alike:
-            words += f"; {', '.join(alike)} cannot be told from it with {self.table.identities} "
-            words += f"identities and {self.table.seeds} seeds"
+            words += f"; with {self.table.identities} identities and {self.table.seeds} seeds no "
+            words += f"significant difference to {', '.join(alike)}"
         return words
 
 

@@ -22,7 +22,7 @@ import torch
 
 from arcwise import runtime
 from arcwise.data.manifest import Manifest
-from arcwise.errors import ArcwiseError, ImageError, NonFiniteError, Stopped
+from arcwise.errors import ArcwiseError, NonFiniteError, Stopped
 from arcwise.files import atomic_write
 from arcwise.training import batches, build
 from arcwise.training.config import TrainConfig
@@ -72,45 +72,36 @@ class Trained:
 def small_images(config: TrainConfig, images: Manifest, folder: Path) -> Manifest:
     """Write the images at the size at which training keeps them; return their manifest.
 
-    A training on these sees what it sees of the originals. Images that are there already are not
-    written again; those that cannot be read are left out, with a note.
+    A training on these sees what it sees of the originals. A folder that is there is taken as it
+    is. Images that cannot be read are left out, with a note.
 
     Args:
         config: the run.
         images: what is trained on.
-        folder: where the images go.
+        folder: where the images go, whole or not at all.
     """
-    side = batches.cached_side(config)
-    preparation = replace(build.preparation(config.encoder), height=side, width=side)
-    # Nothing is kept in memory: every image is read once.
-    source = batches.cached_images(config.replace(data={"cache_gb": 0.0}), images, preparation)
-    pixels = torch.empty(source.shape(1), dtype=torch.uint8)
-    folder.mkdir(parents=True, exist_ok=True)
-    names, kept = [], []
-    failures: list[ImageError] = []
-    for row in range(len(images)):
-        path = folder / f"{row}.png"
-        if not path.exists():
-            read = source.read_into(pixels, np.array([row]))
-            if read.failures:
-                failures += read.failures
-                continue
-            done, content = cv2.imencode(".png", cv2.cvtColor(pixels[0].numpy(), cv2.COLOR_RGB2BGR))
-            assert done, "OpenCV encodes every uint8 image"
-            unfinished = path.with_suffix(".part")
-            unfinished.write_bytes(content.tobytes())
-            unfinished.replace(path)
-        names.append(path.name)
-        kept.append(row)
-    if not kept:
-        raise ArcwiseError(f"{images.name}: no image can be read; {failures[0]}")
+    if not folder.exists():
+        side = batches.cached_side(config)
+        preparation = replace(build.preparation(config.encoder), height=side, width=side)
+        # Nothing is kept in memory: every image is read once.
+        source = batches.cached_images(config.replace(data={"cache_gb": 0.0}), images, preparation)
+        pixels = torch.empty(source.shape(1), dtype=torch.uint8)
+        with atomic_write(folder) as unfinished:
+            unfinished.mkdir()
+            for row in range(len(images)):
+                if len(source.read_into(pixels, np.array([row])).positions):
+                    image = cv2.cvtColor(pixels[0].numpy(), cv2.COLOR_RGB2BGR)
+                    done, content = cv2.imencode(".png", image)
+                    assert done, "OpenCV encodes every uint8 image"
+                    (unfinished / f"{row}.png").write_bytes(content.tobytes())
+    kept = [row for row in range(len(images)) if (folder / f"{row}.png").exists()]
+    notes = _unread(images, kept)
     table = images.select(kept).table
-    table = table.set_column(table.column_names.index("image"), "image", pa.array(names))
+    names = pa.array([f"{row}.png" for row in kept])
+    table = table.set_column(table.column_names.index("image"), "image", names)
     if "landmarks" in table.column_names:  # they were of the original
         table = table.drop_columns(["landmarks"])
-    note = f"{len(failures):,} images cannot be read and are left out, such as {failures[:1]}"
-    notes = (*images.notes, *([note] if failures else []))
-    return replace(images, table=table, root=folder, notes=notes)
+    return replace(images, table=table, root=folder, notes=(*images.notes, *notes))
 
 
 @dataclass(frozen=True)
@@ -120,10 +111,12 @@ class HeldOutImages:
     Attributes:
         identities: of each image.
         rows: where their embeddings are among those of a training.
+        notes: what the user has to know of them.
     """
 
     identities: tuple[str, ...]
     rows: slice
+    notes: tuple[str, ...] = ()
 
 
 def prepared_images(
@@ -131,7 +124,7 @@ def prepared_images(
 ) -> tuple[HeldOutImages, ...]:
     """Write the images of several sets as the model is given them; return which ones these are.
 
-    Images that cannot be read are left out.
+    Images that cannot be read are left out, with a note.
 
     Args:
         config: the run.
@@ -143,17 +136,30 @@ def prepared_images(
     for images in sets:
         source = batches.cached_images(unbuffered, images, build.preparation(config.encoder))
         pixels = torch.empty(source.shape(len(images)), dtype=torch.uint8)
-        read = source.read_into(pixels, np.arange(len(images)))
-        if not len(read.positions):
-            raise ArcwiseError(f"{images.name}: no image can be read; {read.failures[0]}")
-        last = first + len(read.positions)
-        identities = tuple(images.identities[row] for row in read.positions)
-        found.append(HeldOutImages(identities, slice(first, last)))
-        parts.append(pixels[: len(read.positions)].numpy())
+        kept = source.read_into(pixels, np.arange(len(images))).positions.tolist()
+        notes = _unread(images, kept)
+        last = first + len(kept)
+        identities = tuple(images.identities[row] for row in kept)
+        found.append(HeldOutImages(identities, slice(first, last), notes))
+        parts.append(pixels[: len(kept)].numpy())
         first = last
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         np.save(file, np.concatenate(parts))
     return tuple(found)
+
+
+def _unread(images: Manifest, kept: Sequence[int]) -> tuple[str, ...]:
+    """Return a note on the images that could not be read; none without any.
+
+    Raises:
+        ArcwiseError: no image could.
+    """
+    lost = [images.image(row) for row in sorted(set(range(len(images))) - set(kept))]
+    if not kept:
+        raise ArcwiseError(f"{images.name}: no image can be read, such as {lost[0]}")
+    if not lost:
+        return ()
+    return (f"images that cannot be read and are left out: {len(lost):,}, such as {lost[0]}",)
 
 
 def known_result(folder: Path) -> Trained | None:
