@@ -21,6 +21,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.recipes import recipe
 from arcwise.training.config import TrainConfig
 from arcwise.verbs import compare as module
+from arcwise.verbs import compare_training
 from arcwise.verbs.compare import compare
 from arcwise.verbs.compare_result import LossComparison, as_dict
 from arcwise.verbs.compare_training import (
@@ -30,6 +31,7 @@ from arcwise.verbs.compare_training import (
     _train,
     prepared_images,
     small_images,
+    train_all,
 )
 from arcwise.verbs.train import train
 
@@ -164,6 +166,16 @@ def test_a_training_that_diverges_is_left_out(
 
 def stopped(*arguments: object) -> float:
     raise KeyboardInterrupt
+
+
+def test_a_process_that_dies_is_an_error_that_says_why(
+    parts: tuple[Manifest, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(compare_training, "_begin", os._exit)
+    training = SeedTraining(tmp_path, CONFIG, parts[0], tmp_path)
+    with pytest.raises(ArcwiseError, match=r"out of memory .*__main__"):
+        train_all([training], 2)
+
 
 
 def test_the_budget_is_turned_into_steps(

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -242,6 +243,12 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(os.getpid(),))
     try:
         yield pool
+    except BrokenProcessPool:
+        raise ArcwiseError(
+            "a process that was training ended at once: it ran out of memory (one at a time needs "
+            "less: processes=1), or this is a script that calls compare outside of "
+            'if __name__ == "__main__":, which processes need'
+        ) from None
     except BaseException:
         for process in list((pool._processes or {}).values()):  # Python 3.14 has terminate_workers
             with suppress(ProcessLookupError):
