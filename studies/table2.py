@@ -23,8 +23,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ import numpy as np
 
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
+from arcwise.data.parallel import cores
 from arcwise.data.split import Split
 from arcwise.recipes import recipe
 from arcwise.recipes.table2 import BESIDE, TABLE_2
@@ -80,11 +83,17 @@ def record(name: str, result: LossComparison, minutes: float) -> None:
     """Put a set into the results; the minutes are of all starts together."""
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     before = known.get(name, {}).get("minutes", 0)
-    known[name] = as_dict(result) | {"minutes": round(before + minutes, 1)}
+    minutes = round(before + minutes, 1)
+    known[name] = as_dict(result) | {"minutes": minutes, "machine": on_this_machine()}
     RESULTS.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
     means = sorted(result.table.tar.mean.items(), key=lambda item: -item[1])
     figure = plots.comparison({LABELS[loss]: mean for loss, mean in means}, MEASURE)
     (DOCS / "images" / f"table2_{name}.svg").write_text(figure)
+
+
+def on_this_machine() -> str:
+    """Return its cores and releases, in words."""
+    return f"{cores()} cores ({platform.machine()}), torch {version('torch')}"
 
 
 def grocery(sets: Path) -> tuple[Split, TrainConfig]:
@@ -173,7 +182,7 @@ def table(found: dict[str, Any]) -> Iterator[str]:
         f"{people['trained on']:,} identities trained on, {people['choosing']:,} choose the scale, "
         f"{people['measured']:,} with {found['table']['images']:,} images are measured. "
         f"{plan['seeds']} seeds, {plan['steps']} steps of {config['data']['batch']} images of "
-        f"{config['encoder']['size']} pixels; {found['minutes']:.0f} minutes."
+        f"{config['encoder']['size']} pixels; {found['minutes']:.0f} minutes, {found['machine']}."
     )
     yield ""
     far = f"{found['table']['far']:g}"

@@ -177,7 +177,6 @@ def test_a_process_that_dies_is_an_error_that_says_why(
         train_all([training], 2)
 
 
-
 def test_the_budget_is_turned_into_steps(
     products: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,266 @@
+"""Which loss, scale and margin `train` should use: `python studies/defaults.py SETS [NAME …]`.
+
+A dozen settings of the softmax with a margin, and two losses without class centres, each trained
+with five seeds on data with few and many identities, few and many images of each, from nothing and
+from a pretrained network. One half of the held-out identities says which is best; the other half
+says how much worse the default is than that. SETS is prepared as for `studies/table2.py`, whose
+images, pixels and recipes these are. A study that was stopped goes on with the same command; what
+it found is kept in docs/defaults.json, from which docs/defaults.md is written.
+
+    python studies/defaults.py sets
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from arcwise import evaluation
+from arcwise.data.manifest import Manifest
+from arcwise.data.parallel import cores
+from arcwise.data.split import Split
+from arcwise.evaluation import RunComparison
+from arcwise.heads import scale_for
+from arcwise.recipes import recipe
+from arcwise.training.config import TrainConfig
+from arcwise.verbs.compare_training import (
+    EMBEDDINGS,
+    HeldOutImages,
+    SeedTraining,
+    known_result,
+    prepared_images,
+    small_images,
+    train_all,
+)
+from table2 import grocery, interval, lfw, omniglot, on_this_machine, rendered
+
+DOCS = Path(__file__).parent.parent / "docs"
+RESULTS, PAGE = DOCS / "defaults.json", DOCS / "defaults.md"
+SEEDS, FAR = 5, 1e-2
+DEFAULT = "arcface 0.35, s"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A loss, the factor of its scale over that of `scale_for`, and how its margin grows."""
+
+    loss: str
+    factor: float | None = None
+    grows: tuple[float, float] = (0.1, 0.5)
+
+    def config(self, config: TrainConfig, classes: int) -> TrainConfig:
+        config = config.with_loss(self.loss)
+        if self.factor is None:
+            return config
+        start, full = self.grows
+        scale = self.factor * scale_for(classes)
+        return config.replace(objective={"scale": scale, "margin_from": start, "margin_full": full})
+
+
+VARIANTS: dict[str, Variant] = {
+    "softmax": Variant("softmax"),
+    "triplet": Variant("triplet"),
+    "normsoftmax, s/2": Variant("normsoftmax", 0.5),
+    "normsoftmax, s": Variant("normsoftmax", 1.0),
+    "normsoftmax, 2s": Variant("normsoftmax", 2.0),
+    "arcface 0.2, s": Variant("arcface@0.2", 1.0),
+    "arcface 0.35, s/2": Variant("arcface@0.35", 0.5),
+    DEFAULT: Variant("arcface@0.35", 1.0),
+    "arcface 0.35, 2s": Variant("arcface@0.35", 2.0),
+    "arcface 0.5, s": Variant("arcface@0.5", 1.0),
+    "arcface 0.35 at once, s": Variant("arcface@0.35", 1.0, (0.0, 0.0)),
+    "arcface 0.5 at once, s": Variant("arcface@0.5", 1.0, (0.0, 0.0)),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Data of a kind.
+
+    Attributes:
+        source: the data set and its recipe.
+        identities: to train on, at most.
+        images: of each, at most.
+        steps: of every training.
+        pretrained: whether trainings start from the installed weights.
+    """
+
+    source: Callable[[Path], tuple[Split, TrainConfig]]
+    identities: int
+    images: int
+    steps: int = 200
+    pretrained: bool = False
+
+    def of(self, sets: Path) -> tuple[Split, TrainConfig]:
+        """Return what to train on, what chooses and what is measured, and the recipe."""
+        split, config = self.source(sets)
+        train = fewer(split.train, self.identities, self.images)
+        if self.pretrained:
+            size = {"size": 96, "train_crop": 64}
+            config = recipe("products-last-blocks").replace(encoder=size)
+        config = config.replace(
+            data={"workers": 0, "holdout": 0.0},
+            run={"steps": self.steps, "epochs": 0.0, "validate_every": 10**9},
+        )
+        return Split(train, split.validation, split.calibration), config
+
+
+SETTINGS: dict[str, Setting] = {
+    "13 products, 70 images each": Setting(grocery, 13, 1000),
+    "39 products, 70 images each": Setting(grocery, 39, 1000),
+    "39 products, 5 images each": Setting(grocery, 39, 5),
+    "100 characters, 20 images each": Setting(omniglot, 100, 20),
+    "300 characters, 4 images each": Setting(omniglot, 300, 4),
+    "774 people, 5 images each": Setting(lfw, 10**6, 1000),
+    "1,600 rendered products, 6 images each": Setting(rendered, 10**6, 6),
+    "1,600 rendered products, 2 images each": Setting(rendered, 10**6, 2),
+    "39 products, 10 images each, pretrained": Setting(grocery, 39, 10, 50, pretrained=True),
+    "200 people, 5 images each, pretrained": Setting(lfw, 200, 1000, 50, pretrained=True),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("sets", type=Path)
+    parser.add_argument("names", nargs="*", default=list(SETTINGS), metavar="NAME")
+    options = parser.parse_args()
+    for name in options.names:
+        known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        if name not in known:
+            folder = options.sets / "defaults" / name
+            known[name] = measured(SETTINGS[name], options.sets, folder)
+            RESULTS.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+        PAGE.write_text(page(known))
+
+
+def measured(setting: Setting, sets: Path, folder: Path) -> dict[str, Any]:
+    """Train every variant with every seed, or go on with that."""
+    split, config = setting.of(sets)
+    began = time.perf_counter()
+    images = small_images(config, split.train, folder / "images")
+    pixels = folder / "held-out.npy"
+    choosing, other = prepared_images(config, (split.validation, split.calibration), pixels)
+    classes = len(split.train.classes)
+    trainings = {
+        (label, seed): SeedTraining(
+            folder / f"{label.replace('/', ' over ')}, seed {seed}",
+            variant.config(config, classes).replace(run={"seed": seed}),
+            images,
+            pixels,
+        )
+        for seed in range(SEEDS)
+        for label, variant in VARIANTS.items()
+    }
+    for one in trainings.values():
+        one.folder.mkdir(parents=True, exist_ok=True)
+    train_all(
+        list(trainings.values()),
+        cores(),
+        lambda training, trained: print(training.folder.name, round(trained.seconds), flush=True),
+    )
+    results = {key: known_result(one.folder) for key, one in trainings.items()}
+    failed = {label for (label, _), result in results.items() if result and result.failed}
+    runs = {
+        label: [np.load(trainings[label, seed].folder / EMBEDDINGS) for seed in range(SEEDS)]
+        for label in VARIANTS
+        if label not in failed
+    }
+    return {
+        "identities": classes,
+        "images": len(images),
+        "choosing": len(set(choosing.identities)),
+        "measured": len(set(other.identities)),
+        "steps": config.run.steps,
+        "batch": config.data.batch,
+        "s": round(scale_for(classes), 1),
+        "chosen": {name: float(one) for name, one in compared(runs, choosing).tar.mean.items()},
+        "table": compared(runs, other).as_dict(),
+        "failed": sorted(failed),
+        "minutes": round((time.perf_counter() - began) / 60, 1),
+        "machine": on_this_machine(),
+    }
+
+
+def compared(runs: Mapping[str, list[np.ndarray]], images: HeldOutImages) -> RunComparison:
+    parts = {name: [one[images.rows] for one in arrays] for name, arrays in runs.items()}
+    return evaluation.compare_runs(parts, images.identities, far=FAR, baseline=DEFAULT)
+
+
+def fewer(images: Manifest, identities: int, each: int) -> Manifest:
+    """Return so many images of so many identities, drawn with a fixed seed."""
+    rng = np.random.default_rng(0)
+    labels = images.labels
+    classes = rng.permutation(len(images.classes))[:identities]
+    drawn = [rng.permutation(np.flatnonzero(labels == one))[:each] for one in classes]
+    return images.select(np.sort(np.concatenate(drawn)))
+
+
+def page(settings: dict[str, Any]) -> str:
+    lines = [
+        "# Which loss, scale and margin to begin with",
+        "",
+        "Written by `studies/defaults.py`, which also says how to run it; every number is in",
+        "`defaults.json`. Each row is a setting of the loss, trained with five seeds for as many",
+        "steps as the others. s is 2.5 · √2 · log(C - 1) for C identities, the scale that recipes",
+        "take where none is given. A margin grows from 10 to 50 % of the steps, or is there at",
+        "once. Values are TAR at FAR 1 %: on identities that choose, the mean of the seeds; on",
+        "others, with a 95 % interval over seeds and identities",
+        "([how often these hold](compare-intervals.md)).",
+        "",
+        f"The default is {DEFAULT}. What it loses, on the identities that choose nothing, against",
+        "the row that the others would have chosen:",
+        "",
+        "| identities to train on | s | chosen | TAR of the default | default - chosen | |",
+        "|---|---|---|---|---|---|",
+        *(f"| {name} | {found['s']} | {summary(found)} |" for name, found in settings.items()),
+    ]
+    for name, found in settings.items():
+        lines += ["", f"## {name}", "", *table(found)]
+    return "\n".join(lines) + "\n"
+
+
+def summary(found: Mapping[str, Any]) -> str:
+    """Return what the default loses to the row that was chosen."""
+    metric = found["table"]["metrics"][0]
+    best = max(found["chosen"], key=found["chosen"].__getitem__)
+    default = interval(metric["mean"][DEFAULT])
+    if best == DEFAULT:
+        return f"{best} | {default} | | "
+    gap = metric["to_baseline"][best]
+    value, low, high = (-gap["difference"][part] for part in ("value", "high", "low"))
+    words = "" if low <= 0 <= high else "decided" if gap["decided"] else "not after correction"
+    return f"{best} | {default} | {value:+.3f} ({low:+.3f} – {high:+.3f}) | {words}"
+
+
+def table(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a row a variant."""
+    metric = found["table"]["metrics"][0]
+    yield (
+        f"{found['images']:,} images of {found['identities']:,} identities trained on, "
+        f"{found['choosing']:,} identities that choose, {found['measured']:,} that are measured; "
+        f"{found['steps']} steps of {found['batch']} images; {found['minutes']:.0f} minutes, "
+        f"{found['machine']}."
+    )
+    yield ""
+    yield "| loss | that choose | measured | minus the default | p |"
+    yield "|---|---|---|---|---|"
+    for name in VARIANTS:
+        if name in found["failed"]:
+            yield f"| {name} | diverged | | | |"
+            continue
+        gap = metric["to_baseline"].get(name)
+        cells = [f"{found['chosen'][name]:.3f}", interval(metric["mean"][name])]
+        cells.append("" if gap is None else interval(gap["difference"], "+.3f"))
+        cells.append("" if gap is None else f"{gap['corrected_p']:.2g}")
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
