@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import nn
 
 from arcface import claims, page, pictures, records
 from arcface.claims import Claim
 from arcface.family import FAMILY, Training, centres
 from arcface.histograms import falling, paired, training
-from arcface.network import SIZE
+from arcface.network import SIZE, Network
 from arcwise import evaluation
 from arcwise.data.augment import Augment
 from arcwise.training.config import (
@@ -99,7 +101,13 @@ def main() -> None:
     page.write("angles", text(runs))
 
 
-def measured(seed: int, loss: str, steps: int) -> records.Run:
+def measured(
+    seed: int,
+    loss: str,
+    steps: int,
+    config: TrainConfig = CONFIG,
+    network: Callable[[int], nn.Module] = Network,
+) -> records.Run:
     identities = list(range(IDENTITIES + HELD_OUT))
     seen = pictures.kept(
         records.FOLDER / f"products-{IDENTITIES}x{SHOTS}-{SIZE}px.npz",
@@ -107,8 +115,8 @@ def measured(seed: int, loss: str, steps: int) -> records.Run:
             identities[:IDENTITIES], identities[IDENTITIES:], SHOTS, OTHERS, SIZE
         ),
     )
-    config = CONFIG.replace(run={"seed": seed, "steps": steps})
-    trained = Training(loss, config, seen.pixels, seen.labels)
+    config = config.replace(run={"seed": seed, "steps": steps})
+    trained = Training(loss, config, seen.pixels, seen.labels, network)
     watched = np.linspace(0, len(seen.labels) - 1, WATCHED).astype(int)
     theta: list[list[int]] = []
     for step in (0, steps // 2, steps):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import MappingProxyType
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
 from arcwise.data.augment import augment, view_keys
@@ -72,13 +74,18 @@ class Training:
     """
 
     def __init__(
-        self, name: str, config: TrainConfig, pixels: np.ndarray, labels: np.ndarray
+        self,
+        name: str,
+        config: TrainConfig,
+        pixels: np.ndarray,
+        labels: np.ndarray,
+        network: Callable[[int], nn.Module] = Network,
     ) -> None:
         torch.manual_seed(config.run.seed)
         self.config = config.with_loss(FAMILY[name])
         self.pixels = torch.from_numpy(pixels)  # (N, H, W, 3) uint8
         self.labels = torch.from_numpy(labels)
-        self.encoder = Network(config.encoder.dim)
+        self.encoder = network(config.encoder.dim)
         self.objective = objective(name, config, len(np.unique(labels)))
         self.optimiser = build.optimiser(self.config, self.encoder, self.objective, None)
         each = config.data.images_per_identity

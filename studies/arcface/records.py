@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +45,15 @@ def read(path: Path) -> list[Run]:
     return found
 
 
-def by_seed(runs: Iterable[Run]) -> dict[int, dict[str, Run]]:
-    """The runs of each seed that has all losses, by loss, in the family's order."""
+def by_seed(runs: Iterable[Run], family: Collection[str] = FAMILY) -> dict[int, dict[str, Run]]:
+    """The runs of each seed that has all losses of a family, by loss, in the family's order."""
     found: dict[int, dict[str, Run]] = {}
     for run in runs:
         found.setdefault(run["seed"], {})[run["loss"]] = run
     return {
-        seed: {name: losses[name] for name in FAMILY}
+        seed: {name: losses[name] for name in family}
         for seed, losses in sorted(found.items())
-        if losses.keys() >= FAMILY.keys()
+        if losses.keys() >= set(family)
     }
 
 
