@@ -27,6 +27,7 @@ def test_from_the_images_to_the_page(
         "DOCS": tmp_path,
         "RESULTS": tmp_path / "table2.json",
         "PAGE": tmp_path / "table2.md",
+        "ORDERINGS": tmp_path / "table2-orderings.md",
         "STEPS": 2,
         "SCALES": (8.0, 16.0),
         "LABELS": {loss: table2.LABELS[loss] for loss in LOSSES},
@@ -43,4 +44,10 @@ def test_from_the_images_to_the_page(
     assert found["losses"]["arcface@0.5"]["label"].partition(" s=")[2] in rows["ArcFace (0.5)"]
     assert "Of the paper's 3 orderings of two rows" in page
     assert "ArcFace (0.5) above Softmax" in page
+    gap = table2.paper_gaps(found)["arcface@0.5", "softmax"]
+    means = found["table"]["metrics"][0]["mean"]
+    assert gap.value == pytest.approx(means["arcface@0.5"]["value"] - means["softmax"]["value"])
+    assert f"| ArcFace (0.5) above Softmax | {gap} |" in (
+        tmp_path / "table2-orderings.md"
+    ).read_text().replace("**", "")
     assert "<svg" in (tmp_path / "images" / "table2_tiny.svg").read_text()
