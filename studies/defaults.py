@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +38,16 @@ from arcwise.verbs.compare_training import (
     small_images,
     train_all,
 )
-from table2 import grocery, interval, lfw, omniglot, on_this_machine, rendered
+from table2 import (
+    difference_cells,
+    grocery,
+    interval,
+    lfw,
+    omniglot,
+    on_this_machine,
+    rendered,
+    rounded,
+)
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS, PAGE = DOCS / "defaults.json", DOCS / "defaults.md"
@@ -135,7 +143,7 @@ def main() -> None:
         known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         if name not in known:
             folder = options.sets / "defaults" / name
-            known[name] = measured(SETTINGS[name], options.sets, folder)
+            known[name] = rounded(measured(SETTINGS[name], options.sets, folder))
             RESULTS.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
         PAGE.write_text(page(known))
 
@@ -143,7 +151,6 @@ def main() -> None:
 def measured(setting: Setting, sets: Path, folder: Path) -> dict[str, Any]:
     """Train every variant with every seed, or go on with that."""
     split, config = setting.of(sets)
-    began = time.perf_counter()
     images = small_images(config, split.train, folder / "images")
     pixels = folder / "held-out.npy"
     choosing, other = prepared_images(config, (split.validation, split.calibration), pixels)
@@ -183,7 +190,7 @@ def measured(setting: Setting, sets: Path, folder: Path) -> dict[str, Any]:
         "chosen": {name: float(one) for name, one in compared(runs, choosing).tar.mean.items()},
         "table": compared(runs, other).as_dict(),
         "failed": sorted(failed),
-        "minutes": round((time.perf_counter() - began) / 60, 1),
+        "minutes": sum(one.seconds for one in results.values() if one) / 60,
         "machine": on_this_machine(),
     }
 
@@ -235,7 +242,7 @@ def summary(found: Mapping[str, Any]) -> str:
         return f"{best} | {default} | | "
     gap = metric["to_baseline"][best]
     value, low, high = (-gap["difference"][part] for part in ("value", "high", "low"))
-    words = "" if low <= 0 <= high else "decided" if gap["decided"] else "not after correction"
+    words = "" if low <= 0 <= high else "significant" if gap["decided"] else "not after correction"
     return f"{best} | {default} | {value:+.3f} ({low:+.3f} – {high:+.3f}) | {words}"
 
 
@@ -245,8 +252,8 @@ def table(found: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"{found['images']:,} images of {found['identities']:,} identities trained on, "
         f"{found['choosing']:,} identities that choose, {found['measured']:,} that are measured; "
-        f"{found['steps']} steps of {found['batch']} images; {found['minutes']:.0f} minutes, "
-        f"{found['machine']}."
+        f"{found['steps']} steps of {found['batch']} images; {found['minutes']:.0f} minutes of "
+        f"one core in all, on {found['machine']}."
     )
     yield ""
     yield "| loss | that choose | measured | minus the default | p |"
@@ -255,10 +262,8 @@ def table(found: Mapping[str, Any]) -> Iterator[str]:
         if name in found["failed"]:
             yield f"| {name} | diverged | | | |"
             continue
-        gap = metric["to_baseline"].get(name)
         cells = [f"{found['chosen'][name]:.3f}", interval(metric["mean"][name])]
-        cells.append("" if gap is None else interval(gap["difference"], "+.3f"))
-        cells.append("" if gap is None else f"{gap['corrected_p']:.2g}")
+        cells += difference_cells(metric, name)
         yield f"| {name} | {' | '.join(cells)} |"
 
 

@@ -2,7 +2,7 @@
 
 Every row of the table, and the losses that came after it, trained by `arcwise.verbs.compare` with
 one number of steps and five seeds, each at the scale that is best for it. The scale is chosen on
-identities that are not measured; the recipe and the steps were not chosen at all. NAME is any of
+identities that are not measured. NAME is any of
 
     grocery    39 products to train on, 13 that choose the scale, 13 that are measured
     omniglot   300 background characters, 60 of other background alphabets, 60 evaluation characters
@@ -176,7 +176,13 @@ def page(sets: dict[str, Any]) -> str:
         "`table2.json`. Each loss is trained with five seeds for as many steps as the others, at",
         "the scale that was best for it on identities that choose and are not measured. Margins",
         "are those of the rows. Networks and images are small: they show which loss learns more",
-        "from so much work, not how far it can go.",
+        "from so much work, not how far it can go. A scale with ≤ or ≥ is the least or the largest",
+        f"of those tried, {', '.join(f'{scale:g}' for scale in SCALES)}: a better one may lie",
+        "beyond.",
+        "",
+        "The scales to try, the pixels and the number of steps, the same for every loss, were",
+        "settled after a look at some trainings of one seed with larger scales and fewer steps,",
+        "also at what they reached on identities that are measured. No loss was chosen by it.",
         "",
         "Values are means over the seeds with 95 % intervals over seeds and identities",
         "([how often these hold](compare-intervals.md)); p is corrected by Holm's method for all",
@@ -211,11 +217,11 @@ def table(found: dict[str, Any]) -> Iterator[str]:
         if one["failed"]:
             yield f"| {label} | | diverged | | | | {published.get(loss, '')} |"
             continue
-        gap = tar["to_baseline"].get(loss)
         cells = [interval(metric["mean"][loss]) for metric in metrics]
-        cells.append("" if gap is None else interval(gap["difference"], "+.3f"))
-        cells.append("" if gap is None else f"{gap['corrected_p']:.2g}")
+        cells += difference_cells(tar, loss)
         scale = one["label"].partition(" s=")[2]
+        edges = {f"{min(plan['scales']):g}": "≤ ", f"{max(plan['scales']):g}": "≥ "}
+        scale = edges.get(scale, "") + scale
         yield f"| {label} | {scale} | {' | '.join(cells)} | {published.get(loss, '')} |"
 
 
@@ -226,8 +232,8 @@ def orderings(found: dict[str, Any]) -> Iterator[str]:
     verdicts = [gap.verdict for gap in gaps.values()]
     yield (
         f"Of the paper's {len(gaps)} orderings of two rows, {right} have the same sign here. "
-        f"Decided, corrected for all pairs of losses, are {verdicts.count('holds')} that hold and "
-        f"{verdicts.count('does not hold')} that do not ([all of them](table2-orderings.md))."
+        f"Significant, corrected for all pairs of losses, are {verdicts.count('holds')} that hold "
+        f"and {verdicts.count('does not hold')} that do not ([all of them](table2-orderings.md))."
     )
     yield ""
     yield "| in the paper | here, difference in TAR | |"
@@ -252,7 +258,7 @@ class Gap:
     @property
     def verdict(self) -> str:
         if not self.decided:
-            return "not decided"
+            return "not significant"
         return "holds" if self.value > 0 else "does not hold"
 
 
@@ -285,9 +291,9 @@ def every_ordering(sets: dict[str, Any]) -> str:
         "",
         "Written by `studies/table2.py`: every two rows of the ArcFace paper's table, the one with",
         "the higher mean accuracy there first, and the difference in TAR at FAR 1 % here, with its",
-        "95 % interval ([how they were measured](table2.md)). **Bold** is decided, corrected by",
-        "Holm's method for all pairs of losses: a positive difference holds, a negative one does",
-        "not.",
+        "95 % interval ([how they were measured](table2.md)). **Bold** is significant, corrected",
+        "by Holm's method for all pairs of losses: a positive difference holds, a negative one",
+        "does not.",
         "",
         f"| in the paper | {' | '.join(sets)} |",
         "|---" * (len(sets) + 1) + "|",
@@ -303,6 +309,14 @@ def cell(gap: Gap | None) -> str:
     if gap is None:
         return "diverged"
     return f"**{gap}**" if gap.decided else str(gap)
+
+
+def difference_cells(metric: dict[str, Any], loss: str) -> list[str]:
+    """Return the difference to the baseline and its corrected p; empty cells for the baseline."""
+    gap = metric["to_baseline"].get(loss)
+    if gap is None:
+        return ["", ""]
+    return [interval(gap["difference"], "+.3f"), f"{gap['corrected_p']:.2g}"]
 
 
 def interval(rate: dict[str, float], form: str = ".3f") -> str:

@@ -166,7 +166,7 @@ class TestAsColumns:
             read(tmp_path, image_set, "a,b,same", ["0.jpg,1.jpg,0", line(2, 3)])
 
     def test_half_a_million_are_quick(self) -> None:
-        """Nothing is done pair by pair: lists of Python's own would take seconds."""
+        """All pairs are scored at once: lists of Python's own would take seconds."""
         rng = np.random.default_rng(0)
         ids = people(1000, 2)
         a, b = rng.integers(2000, size=(2, 500_000))

@@ -245,8 +245,8 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
     except BrokenProcessPool:
         raise ArcwiseError(
-            "a process that was training ended at once: it ran out of memory (one at a time needs "
-            "less: processes=1), or this is a script that calls compare outside of "
+            "a training process died: it ran out of memory (--processes 1 needs less, in Python "
+            "processes=1), or this is a script that calls compare outside of "
             'if __name__ == "__main__":, which processes need'
         ) from None
     except BaseException:
