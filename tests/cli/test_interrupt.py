@@ -16,7 +16,7 @@ import pytest
 from arcwise.cli import main
 from arcwise.training.metrics import read
 
-STEPS = 150
+STEPS = 80
 WORDS = f"--encoder small --size 16 --dim 8 --steps {STEPS} --batch 4 --holdout 0 --run.log-every 1"
 WORDS += " --data.workers 0"
 

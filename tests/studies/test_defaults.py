@@ -25,7 +25,7 @@ def test_from_the_images_to_the_page(
     def tiny(sets: Path) -> tuple[Split, TrainConfig]:
         return hold_out(open_manifest(products), 0.6, 0), config
 
-    names = (defaults.DEFAULT, "softmax")
+    names = (defaults.DEFAULT, "normsoftmax, s")
     for name, value in {
         "RESULTS": tmp_path / "defaults.json",
         "PAGE": tmp_path / "defaults.md",
@@ -40,7 +40,7 @@ def test_from_the_images_to_the_page(
     assert (found["identities"], found["images"]) == (4, 8)
     page = (tmp_path / "defaults.md").read_text()
     rows = {row.split("|")[1].strip(): row for row in page.splitlines() if row.startswith("| ")}
-    mean = found["table"]["metrics"][0]["mean"]["softmax"]["value"]
-    assert f"| {found['chosen']['softmax']:.3f} | {mean:.3f} (" in rows["softmax"]
+    mean = found["table"]["metrics"][0]["mean"][names[1]]["value"]
+    assert f"| {found["chosen"][names[1]]:.3f} | {mean:.3f} (" in rows[names[1]]
     best = max(names, key=lambda name: found["chosen"][name])
     assert f"| {best} |" in rows["tiny"]

@@ -53,7 +53,7 @@ WORDS = (
 @pytest.fixture(scope="module")
 def compared(products: Path, tmp_path_factory: pytest.TempPathFactory) -> LossComparison:
     out = tmp_path_factory.mktemp("compared") / "out"
-    return compare(products, out, CONFIG, **OPTIONS, processes=2)
+    return compare(products, out, CONFIG, **OPTIONS, processes=1)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_another_number_of_processes_and_a_stop_change_nothing(
     shutil.rmtree(out / "trainings" / "softmax, seed 1")
     (out / "trainings" / "arcface s=8, seed 0" / "result.json").unlink()
     (out / "results.json").unlink()
-    again = compare(products, out, CONFIG, **OPTIONS, processes=1)
+    again = compare(products, out, CONFIG, **OPTIONS, processes=2)
     assert without_cost(again) == without_cost(compared)
 
 
