@@ -1,10 +1,11 @@
 """Which loss, scale and margin `train` should use: `python studies/defaults.py SETS [NAME …]`.
 
 Eight settings of the softmax with a margin, each trained with five seeds on data with few and many
-identities, few and many images of each, from nothing and from a pretrained network. One half of the held-out identities says which is best; the other half
-says how much worse the default is than that. SETS is prepared as for `studies/table2.py`, whose
-images, pixels and recipes these are. A study that was stopped goes on with the same command; what
-it found is kept in docs/defaults.json, from which docs/defaults.md is written.
+identities, few and many images of each, from nothing and from a pretrained network. One half of the
+held-out identities says which is best; the other half says how much worse the default is than that.
+SETS is prepared as for `studies/table2.py`, whose images, pixels and recipes these are. A study
+that was stopped goes on with the same command; what it found is kept in docs/defaults.json, from
+which docs/defaults.md is written.
 
     python studies/defaults.py sets
 """
