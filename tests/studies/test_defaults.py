@@ -41,6 +41,6 @@ def test_from_the_images_to_the_page(
     page = (tmp_path / "defaults.md").read_text()
     rows = {row.split("|")[1].strip(): row for row in page.splitlines() if row.startswith("| ")}
     mean = found["table"]["metrics"][0]["mean"][names[1]]["value"]
-    assert f"| {found["chosen"][names[1]]:.3f} | {mean:.3f} (" in rows[names[1]]
+    assert f"| {found['chosen'][names[1]]:.3f} | {mean:.3f} (" in rows[names[1]]
     best = max(names, key=lambda name: found["chosen"][name])
     assert f"| {best} |" in rows["tiny"]
