@@ -215,13 +215,21 @@ def page(settings: dict[str, Any]) -> str:
         f"The default is {DEFAULT}. What it loses, on the identities that choose nothing, against",
         "the row that the others would have chosen:",
         "",
-        "| identities to train on | s | chosen | TAR of the default | default - chosen | |",
-        "|---|---|---|---|---|---|",
-        *(f"| {name} | {found['s']} | {summary(found)} |" for name, found in settings.items()),
+        "| identities to train on | passes | s | chosen | TAR of the default | default - chosen | |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {name} | {passes(found):.2g} | {found['s']} | {summary(found)} |"
+            for name, found in settings.items()
+        ),
     ]
     for name, found in settings.items():
         lines += ["", f"## {name}", "", *table(found)]
     return "\n".join(lines) + "\n"
+
+
+def passes(found: Mapping[str, Any]) -> float:
+    """Return how often an image was seen."""
+    return found["steps"] * found["batch"] / found["images"]
 
 
 def summary(found: Mapping[str, Any]) -> str:
@@ -243,8 +251,8 @@ def table(found: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"{found['images']:,} images of {found['identities']:,} identities trained on, "
         f"{found['choosing']:,} identities that choose, {found['measured']:,} that are measured; "
-        f"{found['steps']} steps of {found['batch']} images; {found['minutes']:.0f} minutes of "
-        f"one core in all, on {found['machine']}."
+        f"{found['steps']} steps of {found['batch']} images, {passes(found):.2g} passes; "
+        f"{found['minutes']:.0f} minutes of one core in all, on {found['machine']}."
     )
     yield ""
     yield "| loss | that choose | measured | minus the default | p |"

@@ -76,18 +76,18 @@ def main() -> None:
             budget=None,
             progress=lambda done, total, last: print(f"{done} of {total}: {last}", flush=True),
         )
-        record(name, result)
+        record(name, result, len(split.train))
         known = json.loads(RESULTS.read_text())
         PAGE.write_text(page(known))
         ORDERINGS.write_text(every_ordering(known))
 
 
-def record(name: str, result: LossComparison) -> None:
-    """Put a set into the results."""
+def record(name: str, result: LossComparison, images: int) -> None:
+    """Put a set, with so many images to train on, into the results."""
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     trained = [known_result(folder) for folder in (result.folder / "trainings").iterdir()]
     spent = {"minutes": sum(one.seconds for one in trained if one) / 60}
-    found = as_dict(result) | spent | {"machine": on_this_machine()}
+    found = as_dict(result) | spent | {"images": images, "machine": on_this_machine()}
     for metric in found["table"]["metrics"][1:]:
         del metric["pairs"]  # the page has those of the TAR
     known[name] = rounded(found)
@@ -200,12 +200,14 @@ def table(found: dict[str, Any]) -> Iterator[str]:
     plan, people = found["plan"], found["identities"]
     metrics, config = found["table"]["metrics"][:2], plan["config"]
     tar = metrics[0]
+    passes = plan["steps"] * config["data"]["batch"] / found["images"]
     yield (
-        f"{people['trained on']:,} identities trained on, {people['choosing']:,} choose the scale, "
-        f"{people['measured']:,} with {found['table']['images']:,} images are measured. "
-        f"{plan['seeds']} seeds, {plan['steps']} steps of {config['data']['batch']} images of "
-        f"{config['encoder']['size']} pixels; {found['minutes']:.0f} minutes of one core in all, "
-        f"on {found['machine']}."
+        f"{people['trained on']:,} identities with {found['images']:,} images are trained on, "
+        f"{people['choosing']:,} choose the scale, {people['measured']:,} with "
+        f"{found['table']['images']:,} images are measured. {plan['seeds']} seeds, "
+        f"{plan['steps']} steps of {config['data']['batch']} images of "
+        f"{config['encoder']['size']} pixels, {passes:.2g} passes; {found['minutes']:.0f} minutes "
+        f"of one core in all, on {found['machine']}."
     )
     yield ""
     far = f"{found['table']['far']:g}"
