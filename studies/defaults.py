@@ -215,7 +215,7 @@ def page(settings: dict[str, Any]) -> str:
         f"The default is {DEFAULT}. What it loses, on the identities that choose nothing, against",
         "the row that the others would have chosen:",
         "",
-        "| identities to train on | passes | s | chosen | TAR of the default | default - chosen | |",
+        "| trained on | passes | s | chosen | TAR of the default | default - chosen | |",
         "|---|---|---|---|---|---|---|",
         *(
             f"| {name} | {passes(found):.2g} | {found['s']} | {summary(found)} |"
