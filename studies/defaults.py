@@ -121,7 +121,7 @@ SETTINGS: dict[str, Setting] = {
     "774 people, 5 images each": Setting(lfw, 10**6, 1000),
     "1,600 rendered products, 2 images each": Setting(rendered, 10**6, 2),
     "39 products, 10 images each, pretrained": Setting(grocery, 39, 10, 50, pretrained=True),
-    "200 people, 5 images each, pretrained": Setting(lfw, 200, 1000, 50, pretrained=True),
+    "39 products, 70 images each, longer": Setting(grocery, 39, 1000, 1000),
 }
 
 
