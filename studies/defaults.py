@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from arcwise.data.parallel import cores
 from arcwise.data.split import Split
 from arcwise.evaluation import RunComparison
 from arcwise.heads import scale_for
-from arcwise.recipes import recipe
+from arcwise.recipes import default_loss, recipe
+from arcwise.recipes.default_loss import Finding
 from arcwise.training.config import TrainConfig
 from arcwise.verbs.compare_training import (
     EMBEDDINGS,
@@ -51,6 +52,7 @@ from table2 import (
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS, PAGE = DOCS / "defaults.json", DOCS / "defaults.md"
+FINDINGS = Path(default_loss.__file__).with_name(default_loss.FINDINGS)
 SEEDS, FAR = 5, 1e-2
 DEFAULT = "arcface 0.35, s"
 
@@ -137,6 +139,8 @@ def main() -> None:
             known[name] = rounded(measured(SETTINGS[name], options.sets, folder))
             RESULTS.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
         PAGE.write_text(page(known))
+        found = [asdict(finding(name, one)) for name, one in known.items()]
+        FINDINGS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def measured(setting: Setting, sets: Path, folder: Path) -> dict[str, Any]:
@@ -243,6 +247,26 @@ def summary(found: Mapping[str, Any]) -> str:
     value, low, high = (-gap["difference"][part] for part in ("value", "high", "low"))
     words = "" if low <= 0 <= high else "significant" if gap["decided"] else "not after correction"
     return f"{best} | {default} | {value:+.3f} ({low:+.3f} – {high:+.3f}) | {words}"
+
+
+def finding(name: str, found: Mapping[str, Any]) -> Finding:
+    """Return what `arcwise train` says of a data set like this."""
+    gaps = found["table"]["metrics"][0]["to_baseline"]
+    better = {
+        label: gap["difference"]["value"]
+        for label, gap in gaps.items()
+        if gap["decided"] and gap["difference"]["value"] > 0
+    }
+    best = max(better, key=better.__getitem__, default="")
+    return Finding(
+        name.removesuffix(", pretrained").removesuffix(", longer"),
+        found["identities"],
+        found["images"] / found["identities"],
+        SETTINGS[name].pretrained,
+        len(VARIANTS),
+        best,
+        better.get(best, 0.0),
+    )
 
 
 def table(found: Mapping[str, Any]) -> Iterator[str]:

@@ -23,9 +23,12 @@ from arcwise.cli.stopping import status_of
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.errors import NonFiniteError
+from arcwise.recipes import recipe as recipe_of
+from arcwise.recipes.default_loss import reason
 from arcwise.training import build, checkpoint
 from arcwise.training.config import TrainConfig
 from arcwise.training.described_loss import described
+from arcwise.training.losses import ObjectiveConfig
 from arcwise.training.run_logger import Report
 from arcwise.training.schedule import calmer, rate
 from arcwise.verbs.reporting import NO_REPORT
@@ -77,7 +80,8 @@ def answer(words: Sequence[str]) -> int:
             notes.append(f"recipe: {begin.recipe}, as {begin.why}")
         settings = options.config(begin.config)
         try:
-            with training_progress(begin.before, notes) as (announce, report):
+            usual = recipe_of(begin.recipe).objective
+            with training_progress(begin.before, notes, usual) as (announce, report):
                 result = train(
                     open_manifest(source, **naming.options),
                     out,
@@ -102,7 +106,9 @@ def answer(words: Sequence[str]) -> int:
 
 @contextmanager
 def training_progress(
-    before: TrainConfig | None = None, first: Sequence[str] = ()
+    before: TrainConfig | None = None,
+    first: Sequence[str] = (),
+    usual: ObjectiveConfig | None = None,
 ) -> Iterator[tuple[Announce, Report]]:
     """A bar with the loss, the rate and the time left; a line an epoch and a validation.
 
@@ -112,6 +118,7 @@ def training_progress(
     Args:
         before: what a resumed run had until now.
         first: lines to be printed before anything else.
+        usual: the objective of the recipe, whose reason is printed where the run has it.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     more = (TextColumn("{task.fields[state]}"), TimeRemainingColumn())
@@ -137,6 +144,9 @@ def training_progress(
                 if stage.data.sampling != "shuffled":
                     trained += f"; {stage.data.sampling} batches"
                 bar.console.print(trained, soft_wrap=True, highlight=False)
+            same = config.objective == usual and not config.stages
+            if same and (why := reason(config, classes, len(parts.train))):
+                bar.console.print(f"why this loss: {why}", soft_wrap=True, highlight=False)
             if parts.validation and parts.calibration:
                 bar.console.print(
                     f"held out: {len(parts.validation.classes)} identities choose the checkpoint, "

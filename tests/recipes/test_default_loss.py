@@ -1,0 +1,39 @@
+"""The reason of the default loss is what was found on the nearest data."""
+
+from __future__ import annotations
+
+import pytest
+
+from arcwise.recipes import default_loss, recipe
+from arcwise.recipes.default_loss import Finding, findings, reason
+
+SMALL = Finding("few", 10, 50.0, False, 8, "", 0.0)
+LARGE = Finding("many", 1000, 2.0, False, 8, "a smaller scale", 0.0213)
+READY = Finding("few more", 20, 50.0, True, 8, "", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("start", "identities", "images", "expected"),
+    [
+        ("", 12, 600, "on few, from nothing, none of 7 others was significantly better"),
+        ("", 5000, 9000, "on many, from nothing, a smaller scale was better, by 0.021 in TAR"),
+        ("installed", 5000, 9000, "on few more, from pretrained weights, none of 7 others"),
+    ],
+)
+def test_the_nearest_data_of_the_same_start(
+    start: str, identities: int, images: int, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(default_loss, "findings", lambda: [SMALL, LARGE, READY])
+    config = recipe("products-small").replace(encoder={"init": start})
+    assert expected in reason(config, identities, images)
+
+
+def test_a_loss_or_scale_of_ones_own_has_no_reason() -> None:
+    config = recipe("products-small")
+    assert reason(config.with_loss("softmax"), 12, 600) == ""
+    assert reason(config.replace(objective={"scale": 30.0}), 12, 600) == ""
+
+
+def test_what_the_study_found_can_be_read() -> None:
+    assert all(one.identities > 1 and one.images >= 1 and one.settings > 1 for one in findings())
+    assert findings()
