@@ -28,7 +28,7 @@ from arcwise.data.split import Split
 from arcwise.evaluation import RunComparison
 from arcwise.heads import scale_for
 from arcwise.recipes import default_loss, recipe
-from arcwise.recipes.default_loss import Finding
+from arcwise.recipes.default_loss import StudyResult
 from arcwise.training.config import TrainConfig
 from arcwise.verbs.compare_training import (
     EMBEDDINGS,
@@ -249,7 +249,7 @@ def summary(found: Mapping[str, Any]) -> str:
     return f"{best} | {default} | {value:+.3f} ({low:+.3f} – {high:+.3f}) | {words}"
 
 
-def finding(name: str, found: Mapping[str, Any]) -> Finding:
+def finding(name: str, found: Mapping[str, Any]) -> StudyResult:
     """Return what `arcwise train` says of a data set like this."""
     gaps = found["table"]["metrics"][0]["to_baseline"]
     better = {
@@ -258,7 +258,7 @@ def finding(name: str, found: Mapping[str, Any]) -> Finding:
         if gap["decided"] and gap["difference"]["value"] > 0
     }
     best = max(better, key=better.__getitem__, default="")
-    return Finding(
+    return StudyResult(
         name.removesuffix(", pretrained").removesuffix(", longer"),
         found["identities"],
         found["images"] / found["identities"],

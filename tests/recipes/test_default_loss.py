@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from arcwise.recipes import default_loss, recipe
-from arcwise.recipes.default_loss import Finding, findings, reason
+from arcwise.recipes.default_loss import StudyResult, findings, reason
 
-SMALL = Finding("few", 10, 50.0, False, 8, "", 0.0)
-LARGE = Finding("many", 1000, 2.0, False, 8, "a smaller scale", 0.0213)
-READY = Finding("few more", 20, 50.0, True, 8, "", 0.0)
+SMALL = StudyResult("few", 10, 50.0, False, 8, "", 0.0)
+LARGE = StudyResult("many", 1000, 2.0, False, 8, "a smaller scale", 0.0213)
+READY = StudyResult("few more", 20, 50.0, True, 8, "", 0.0)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ FINDINGS = "default_loss.json"
 
 
 @dataclass(frozen=True)
-class Finding:
+class StudyResult:
     """How the recipes' loss compares with other settings of it on a data set.
 
     Attributes:
@@ -52,10 +52,10 @@ class Finding:
         return f"on {self.data}, {start}, {found}"
 
 
-def findings() -> list[Finding]:
+def findings() -> list[StudyResult]:
     """Return what was found on every data set."""
-    text = resources.files(__package__).joinpath(FINDINGS).read_text()
-    return [Finding(**one) for one in json.loads(text)]
+    text = resources.files("arcwise.recipes").joinpath(FINDINGS).read_text()
+    return [StudyResult(**one) for one in json.loads(text)]
 
 
 def reason(config: TrainConfig, identities: int, images: int) -> str:
