@@ -1,11 +1,12 @@
 """Which loss, scale and margin `train` should use: `python studies/defaults.py SETS [NAME …]`.
 
-Eight settings of the softmax with a margin, each trained with five seeds on data with few and many
-identities, few and many images of each, from nothing and from a pretrained network. One half of the
-held-out identities says which is best; the other half says how much worse the default is than that.
-SETS is prepared as for `studies/table2.py`, whose images, pixels and recipes these are. A study
-that was stopped goes on with the same command; what it found is kept in docs/defaults.json, from
-which docs/defaults.md is written.
+Nine settings of the softmax with a margin, each trained with five seeds on data with few and many
+identities, few and many images of each, from nothing and from a pretrained network; and its scales
+once more, trained five times as long. One half of the held-out identities says which is best; the
+other half says how much worse the default is than that. SETS is prepared as for
+`studies/table2.py`, whose images, pixels and recipes these are. A study that was stopped goes on
+with the same command; what it found is kept in docs/defaults.json, from which docs/defaults.md is
+written.
 
     python studies/defaults.py sets
 """
@@ -75,6 +76,7 @@ class Variant:
 VARIANTS: dict[str, Variant] = {
     "normsoftmax, s": Variant("normsoftmax"),
     "arcface 0.2, s": Variant("arcface@0.2"),
+    "arcface 0.35, s/4": Variant("arcface@0.35", 0.25),
     "arcface 0.35, s/2": Variant("arcface@0.35", 0.5),
     DEFAULT: Variant("arcface@0.35"),
     "arcface 0.35, 2s": Variant("arcface@0.35", 2.0),
@@ -82,6 +84,8 @@ VARIANTS: dict[str, Variant] = {
     "arcface 0.35 at once, s": Variant("arcface@0.35", grows=(0.0, 0.0)),
     "arcface 0.5 at once, s": Variant("arcface@0.5", grows=(0.0, 0.0)),
 }
+SCALES = (*(label for label, one in VARIANTS.items() if one.factor != 1), DEFAULT)
+"""The variants that differ in their scale alone."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class Setting:
         images: of each, at most.
         steps: of every training.
         pretrained: whether trainings start from the installed weights.
+        labels: which variants are trained.
     """
 
     source: Callable[[Path], tuple[Split, TrainConfig]]
@@ -101,6 +106,7 @@ class Setting:
     images: int
     steps: int = 200
     pretrained: bool = False
+    labels: tuple[str, ...] = tuple(VARIANTS)
 
     def of(self, sets: Path) -> tuple[Split, TrainConfig]:
         """Return what to train on, what chooses and what is measured, and the recipe."""
@@ -122,8 +128,10 @@ SETTINGS: dict[str, Setting] = {
     "300 characters, 4 images each": Setting(omniglot, 300, 4),
     "774 people, 5 images each": Setting(lfw, 10**6, 1000),
     "1,600 rendered products, 2 images each": Setting(rendered, 10**6, 2),
+    "774 people, 1,000 steps": Setting(lfw, 10**6, 1000, 1000, labels=SCALES),
+    "1,600 rendered products, 1,000 steps": Setting(rendered, 10**6, 2, 1000, labels=SCALES),
+    "39 products, 1,000 steps": Setting(grocery, 39, 1000, 1000, labels=SCALES),
     "39 products, 10 images each, pretrained": Setting(grocery, 39, 10, 50, pretrained=True),
-    "39 products, 70 images each, longer": Setting(grocery, 39, 1000, 1000),
 }
 
 
@@ -153,12 +161,12 @@ def measured(setting: Setting, sets: Path, folder: Path) -> dict[str, Any]:
     trainings = {
         (label, seed): SeedTraining(
             folder / f"{label.replace('/', ' over ')}, seed {seed}",
-            variant.config(config, classes).replace(run={"seed": seed}),
+            VARIANTS[label].config(config, classes).replace(run={"seed": seed}),
             images,
             pixels,
         )
         for seed in range(SEEDS)
-        for label, variant in VARIANTS.items()
+        for label in setting.labels
     }
     for one in trainings.values():
         one.folder.mkdir(parents=True, exist_ok=True)
@@ -171,7 +179,7 @@ def measured(setting: Setting, sets: Path, folder: Path) -> dict[str, Any]:
     failed = {label for (label, _), result in results.items() if result and result.failed}
     runs = {
         label: [np.load(trainings[label, seed].folder / EMBEDDINGS) for seed in range(SEEDS)]
-        for label in VARIANTS
+        for label in setting.labels
         if label not in failed
     }
     return {
@@ -259,11 +267,11 @@ def finding(name: str, found: Mapping[str, Any]) -> StudyResult:
     }
     best = max(better, key=better.__getitem__, default="")
     return StudyResult(
-        name.removesuffix(", pretrained").removesuffix(", longer"),
+        name.removesuffix(", pretrained").removesuffix(", 1,000 steps"),
         found["identities"],
         found["images"] / found["identities"],
         SETTINGS[name].pretrained,
-        len(VARIANTS),
+        len(found["chosen"]),
         best,
         better.get(best, 0.0),
     )
@@ -281,7 +289,7 @@ def table(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "| loss | that choose | measured | minus the default | p |"
     yield "|---|---|---|---|---|"
-    for name in VARIANTS:
+    for name in [one for one in VARIANTS if one in found["chosen"] or one in found["failed"]]:
         if name in found["failed"]:
             yield f"| {name} | diverged | | | |"
             continue
