@@ -1,6 +1,6 @@
 """Which loss, scale and margin `train` should use: `python studies/defaults.py SETS [NAME …]`.
 
-Nine settings of the softmax with a margin, each trained with five seeds on data with few and many
+Ten settings of the softmax with a margin, each trained with five seeds on data with few and many
 identities, few and many images of each, from nothing and from a pretrained network; and its scales
 once more, trained five times as long. One half of the held-out identities says which is best; the
 other half says how much worse the default is than that. SETS is prepared as for
@@ -27,10 +27,11 @@ from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import cores
 from arcwise.data.split import Split
 from arcwise.evaluation import RunComparison
-from arcwise.heads import scale_for
+from arcwise.heads.centre import SEEN, scale_for
 from arcwise.recipes import default_loss, recipe
 from arcwise.recipes.default_loss import StudyResult
 from arcwise.training.config import TrainConfig
+from arcwise.training.losses import CentresConfig
 from arcwise.verbs.compare_training import (
     EMBEDDINGS,
     HeldOutImages,
@@ -55,36 +56,55 @@ DOCS = Path(__file__).parent.parent / "docs"
 RESULTS, PAGE = DOCS / "defaults.json", DOCS / "defaults.md"
 FINDINGS = Path(default_loss.__file__).with_name(default_loss.FINDINGS)
 SEEDS, FAR = 5, 1e-2
-DEFAULT = "arcface 0.35, s"
+DEFAULT = "arcface 0.35, as train"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A loss, the factor of its scale over that of `scale_for`, and how its margin grows."""
+    """A loss, its scale, and how its margin grows.
+
+    Attributes:
+        loss: by name.
+        factor: the scale over that of the classes alone; None for the one that `train` takes.
+        grows: the margin, from a share of the steps to another.
+    """
 
     loss: str
-    factor: float = 1.0
+    factor: float | None = 1.0
     grows: tuple[float, float] = (0.1, 0.5)
 
     def config(self, config: TrainConfig, classes: int) -> TrainConfig:
         start, full = self.grows
-        scale = self.factor * scale_for(classes)
+        seen = config.run.steps * config.data.batch / classes
+        scale = (
+            scale_for(classes, seen) if self.factor is None else scale_for(classes) * self.factor
+        )
         changes = {"scale": scale, "margin_from": start, "margin_full": full}
         return config.with_loss(self.loss).replace(objective=changes)
 
+    def folder(self, config: TrainConfig, classes: int) -> str:
+        """Return the name of its trainings, the same for variants that are equal here."""
+        objective = self.config(config, classes).objective
+        assert isinstance(objective, CentresConfig)
+        grows = "" if self.grows[1] else " at once"
+        return f"{self.loss}{grows} s={objective.scale:.4g}"
+
 
 VARIANTS: dict[str, Variant] = {
+    DEFAULT: Variant("arcface@0.35", None),
     "normsoftmax, s": Variant("normsoftmax"),
     "arcface 0.2, s": Variant("arcface@0.2"),
     "arcface 0.35, s/4": Variant("arcface@0.35", 0.25),
     "arcface 0.35, s/2": Variant("arcface@0.35", 0.5),
-    DEFAULT: Variant("arcface@0.35"),
+    "arcface 0.35, s": Variant("arcface@0.35"),
     "arcface 0.35, 2s": Variant("arcface@0.35", 2.0),
     "arcface 0.5, s": Variant("arcface@0.5"),
     "arcface 0.35 at once, s": Variant("arcface@0.35", grows=(0.0, 0.0)),
     "arcface 0.5 at once, s": Variant("arcface@0.5", grows=(0.0, 0.0)),
 }
-SCALES = (*(label for label, one in VARIANTS.items() if one.factor != 1), DEFAULT)
+SCALES = tuple(
+    name for name, one in VARIANTS.items() if one.loss == "arcface@0.35" and one.grows[1]
+)
 """The variants that differ in their scale alone."""
 
 
@@ -158,15 +178,20 @@ def measured(setting: Setting, sets: Path, folder: Path) -> dict[str, Any]:
     pixels = folder / "held-out.npy"
     choosing, other = prepared_images(config, (split.validation, split.calibration), pixels)
     classes = len(split.train.classes)
+    folders: dict[str, str] = {}
+    for label in setting.labels:
+        name = VARIANTS[label].folder(config, classes)
+        if name not in folders.values():
+            folders[label] = name
     trainings = {
         (label, seed): SeedTraining(
-            folder / f"{label.replace('/', ' over ')}, seed {seed}",
+            folder / f"{name}, seed {seed}",
             VARIANTS[label].config(config, classes).replace(run={"seed": seed}),
             images,
             pixels,
         )
         for seed in range(SEEDS)
-        for label in setting.labels
+        for label, name in folders.items()
     }
     for one in trainings.values():
         one.folder.mkdir(parents=True, exist_ok=True)
@@ -179,7 +204,7 @@ def measured(setting: Setting, sets: Path, folder: Path) -> dict[str, Any]:
     failed = {label for (label, _), result in results.items() if result and result.failed}
     runs = {
         label: [np.load(trainings[label, seed].folder / EMBEDDINGS) for seed in range(SEEDS)]
-        for label in setting.labels
+        for label in folders
         if label not in failed
     }
     return {
@@ -190,6 +215,7 @@ def measured(setting: Setting, sets: Path, folder: Path) -> dict[str, Any]:
         "steps": config.run.steps,
         "batch": config.data.batch,
         "s": round(scale_for(classes), 1),
+        "of_train": round(scale_for(classes, config.run.steps * config.data.batch / classes), 1),
         "chosen": {name: float(one) for name, one in compared(runs, choosing).tar.mean.items()},
         "table": compared(runs, other).as_dict(),
         "failed": sorted(failed),
@@ -218,19 +244,21 @@ def page(settings: dict[str, Any]) -> str:
         "",
         "Written by `studies/defaults.py`, which also says how to run it; every number is in",
         "`defaults.json`. Each row is a setting of the loss, trained with five seeds for as many",
-        "steps as the others. s is 2.5 · √2 · log(C - 1) for C identities, the scale that recipes",
-        "take where none is given. A margin grows from 10 to 50 % of the steps, or is there at",
-        "once. Values are TAR at FAR 1 %: on identities that choose, the mean of the seeds; on",
-        "others, with a 95 % interval over seeds and identities",
-        "([how often these hold](compare-intervals.md)).",
+        "steps as the others. s is 2.5 · √2 · log(C - 1) for C identities, at least 8. `train`",
+        f"takes s · √(seen / {SEEN}) where an identity is seen fewer than {SEEN} times in the",
+        "whole training, else s; then there is no row s beside it. A margin grows from 10 to 50 %",
+        "of the steps, or is there at once. Values are TAR at FAR 1 %: on",
+        "identities that choose, the mean of the seeds; on others, with a 95 % interval over seeds",
+        "and identities ([how often these hold](compare-intervals.md)).",
         "",
         f"The default is {DEFAULT}. What it loses, on the identities that choose nothing, against",
         "the row that the others would have chosen:",
         "",
-        "| trained on | passes | s | chosen | TAR of the default | default - chosen | |",
-        "|---|---|---|---|---|---|---|",
+        "| trained on | seen | s | of train | chosen | TAR of the default | default - chosen | |",
+        "|---|---|---|---|---|---|---|---|",
         *(
-            f"| {name} | {passes(found):.2g} | {found['s']} | {summary(found)} |"
+            f"| {name} | {seen(found):.2g} | {found['s']} | {found['of_train']} "
+            f"| {summary(found)} |"
             for name, found in settings.items()
         ),
     ]
@@ -239,9 +267,9 @@ def page(settings: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def passes(found: Mapping[str, Any]) -> float:
-    """Return how often an image was seen."""
-    return found["steps"] * found["batch"] / found["images"]
+def seen(found: Mapping[str, Any]) -> float:
+    """Return how often an identity was seen in a training."""
+    return found["steps"] * found["batch"] / found["identities"]
 
 
 def summary(found: Mapping[str, Any]) -> str:
@@ -283,8 +311,8 @@ def table(found: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"{found['images']:,} images of {found['identities']:,} identities trained on, "
         f"{found['choosing']:,} identities that choose, {found['measured']:,} that are measured; "
-        f"{found['steps']} steps of {found['batch']} images, {passes(found):.2g} passes; "
-        f"{found['minutes']:.0f} minutes of one core in all, on {found['machine']}."
+        f"{found['steps']} steps of {found['batch']} images; {found['minutes']:.0f} minutes of one "
+        f"core in all, on {found['machine']}."
     )
     yield ""
     yield "| loss | that choose | measured | minus the default | p |"

@@ -200,6 +200,12 @@ def test_scale_grows_with_the_classes_as_adacos_does():
     assert 45 < scales[-1] < 64  # what the field uses by hand for a million
 
 
+def test_a_scale_is_smaller_where_classes_are_seen_a_few_times_only():
+    assert scale_for(1000, 80) == scale_for(1000, 1e6) == scale_for(1000)
+    assert scale_for(1000, 20) == pytest.approx(scale_for(1000) / 2)
+    assert scale_for(1000, 0) == 8
+
+
 def test_a_scale_for_one_class_is_refused():
     with pytest.raises(ArcwiseError, match="got 1 classes"):
         scale_for(1)

@@ -31,7 +31,7 @@ def test_from_the_images_to_the_page(
         "PAGE": tmp_path / "defaults.md",
         "SEEDS": 2,
         "VARIANTS": {one: defaults.VARIANTS[one] for one in names},
-        "SETTINGS": {"tiny": defaults.Setting(tiny, 4, 2, steps=2)},
+        "SETTINGS": {"tiny": defaults.Setting(tiny, 4, 2, steps=2, labels=names)},
     }.items():
         monkeypatch.setattr(defaults, name, value)
     monkeypatch.setattr(sys, "argv", ["defaults.py", str(tmp_path)])

@@ -167,8 +167,12 @@ def test_gradient_products_in_bf16_are_the_streaming_softmax_s(softmax):
     assert build.head(config.objective, 7, 16).impl == Streaming(gradients="bf16")
 
 
-def test_scale_0_is_found_from_the_number_of_classes():
-    assert build.head(runs.config(scale=0.0).objective, 7, 16).scale == scale_for(7)
+@pytest.mark.parametrize(("steps", "seen"), [(14, 16.0), (700, 800.0)])
+def test_scale_0_is_found_from_the_classes_and_how_often_each_is_seen(steps, seen):
+    config = runs.config(scale=0.0, steps=steps, batch=8)
+    assert build.settled_objective(config, 7).scale == scale_for(7, seen)
+    given = runs.config(scale=30.0, steps=steps)
+    assert build.settled_objective(given, 7) == given.objective
 
 
 def test_the_plain_softmax_has_a_linear_head():

@@ -171,19 +171,19 @@ def test_a_description_has_the_formula_and_all_its_numbers():
         loss="cosface", m=0.3, subcentres=3, sample_rate=0.1, centre_optimiser="fused",
         sv_t=1.2, softmax="streaming",
     )  # fmt: skip
-    assert described(config.objective, 100) == (
+    assert described(config, 100) == (
         "CosFace(m=0.3), scale 16, support vectors times t 1.2, 3 sub-centres a class, "
         "0.1 of the classes a step, streaming softmax, centres moved by the fused optimiser"
     )
-    growing = runs.config(margin_full=0.3, gradient_products="bf16").objective
+    growing = runs.config(margin_full=0.3, gradient_products="bf16")
     assert described(growing, 100).endswith(
         "scale 16, gradient products in bf16, the margin growing to its full size"
     )
-    assert described(runs.config(scale=0.0).objective, 100).endswith("scale 16.25")
-    assert "linear" in described(runs.config(loss="softmax").objective, 100)
-    added = described(runs.config(loss="softmax+centre").objective, 100)
+    assert described(runs.config(scale=0.0, steps=1000, batch=8), 100).endswith("scale 16.25")
+    assert "linear" in described(runs.config(loss="softmax"), 100)
+    added = described(runs.config(loss="softmax+centre"), 100)
     assert added.endswith("0.003 × centre (alpha 0.5)")
-    alone = described(runs.config(loss="triplet").objective, 100)
+    alone = described(runs.config(loss="triplet"), 100)
     assert alone.startswith("triplet (margin 0.35, distance angular, mining semi-hard")
 
 

@@ -67,7 +67,8 @@ class Loss:
     """m of the loss, in its own unit. A loss with several numbers has them by name, such as
     --objective.margin.l-m: see --loss NAME --help-all."""
     scale: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")]
-    """s, the inverse temperature; 0 finds it from the number of classes."""
+    """s, the inverse temperature; 0 finds it from the number of classes and how often each is
+    seen."""
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ def training_progress(
             for number in range(max(len(config.stages), 1)):
                 stage = config.stage(number)
                 which = f"stage {number + 1}, {stage.run.steps} steps: " if config.stages else ""
-                trained = f"{which}loss: {described(stage.objective, classes)}"
+                trained = f"{which}loss: {described(stage, classes)}"
                 if stage.data.sampling != "shuffled":
                     trained += f"; {stage.data.sampling} batches"
                 bar.console.print(trained, soft_wrap=True, highlight=False)

@@ -155,7 +155,11 @@ class CentreHead(nn.Module):
         return {**self.__dict__, "centre_optimiser": None}
 
 
-def scale_for(classes: int) -> float:
+SEEN = 80
+"""How often a class has to be seen for a scale that follows from the classes alone."""
+
+
+def scale_for(classes: int, seen: float = math.inf) -> float:
     """Return the scale s for this many classes: 2.5 · √2 · log(C - 1), at least 8.
 
     √2 · log(C - 1) is the start value of AdaCos (arXiv 1905.00292, section 3.2), chosen so that
@@ -163,7 +167,16 @@ def scale_for(classes: int) -> float:
     not spread evenly need more; the factor was chosen on products kept apart for that. A
     fixed 64, right for ten thousand classes and more, leaves a few dozen hardly grouped: the loss
     is satisfied long before they are.
+
+    Where a class is seen fewer than `SEEN` times, s is times √(seen / SEEN): centres that are
+    hardly learnt stand everywhere, and a large s takes their places for the truth. The root was
+    chosen on people, characters and products kept apart for that (docs/defaults.md).
+
+    Args:
+        classes: C.
+        seen: samples of a class in the whole training, on average.
     """
     if classes < 2:
         raise ArcwiseError(f"scale_for: got {classes} classes; expected at least 2")
-    return max(8.0, 2.5 * math.sqrt(2) * math.log(max(classes - 1, 1)))
+    whole = 2.5 * math.sqrt(2) * math.log(max(classes - 1, 1))
+    return max(8.0, whole * math.sqrt(min(1.0, seen / SEEN)))

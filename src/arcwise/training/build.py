@@ -186,6 +186,20 @@ def _start(network: nn.Module, config: EncoderConfig) -> str:
         raise ArcwiseError(f"--init {problem}") from None
 
 
+def settled_objective(config: TrainConfig, classes: int) -> ObjectiveConfig:
+    """Return the objective of a run or a stage, with the scale that its classes and steps settle.
+
+    Args:
+        config: the run or the stage.
+        classes: C of its images.
+    """
+    objective = config.objective
+    if not isinstance(objective, CentresConfig) or objective.scale:
+        return objective
+    seen = config.run.steps * config.data.batch / classes
+    return replace(objective, scale=scale_for(classes, seen))
+
+
 def objective(
     config: ObjectiveConfig, classes: int, dim: int, sizes: torch.Tensor | None = None
 ) -> Objective:

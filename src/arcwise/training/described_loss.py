@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from arcwise.heads import scale_for
 from arcwise.margins import NormSoftmax
-from arcwise.training.losses import CentresConfig, LinearConfig, ObjectiveConfig, spelled
+from arcwise.training import build
+from arcwise.training.config import TrainConfig
+from arcwise.training.losses import CentresConfig, LinearConfig, spelled
 from arcwise.training.section import plain
 
 
-def described(objective: ObjectiveConfig, classes: int) -> str:
-    """Return what is really trained, with every number: a name alone hides which."""
+def described(config: TrainConfig, classes: int) -> str:
+    """Return what is really trained, with every number: a name alone hides which.
+
+    Args:
+        config: a run or a stage.
+        classes: C of its images.
+    """
+    objective = build.settled_objective(config, classes)
     parts: list[str] = []
     if isinstance(objective, LinearConfig):
         parts.append("the plain linear softmax, without margin or scale")
     if isinstance(objective, CentresConfig):
-        parts += _of_centres(objective, classes)
+        parts += _of_centres(objective)
     for name, term in objective.terms().items():
         numbers = {key: value for key, value in plain(term).items() if key != "weight"}
         written = ", ".join(f"{key} {value}" for key, value in numbers.items())
@@ -23,9 +30,9 @@ def described(objective: ObjectiveConfig, classes: int) -> str:
     return ", ".join(parts)
 
 
-def _of_centres(objective: CentresConfig, classes: int) -> list[str]:
+def _of_centres(objective: CentresConfig) -> list[str]:
     margin: object = objective.margin
-    parts = [f"{margin}", f"scale {objective.scale or scale_for(classes):.4g}"]
+    parts = [f"{margin}", f"scale {objective.scale:.4g}"]
     if objective.sv_t > 1:
         how = "times t" if objective.sv_form == "adaptive" else "plus t - 1 of t"
         parts.append(f"support vectors {how} {objective.sv_t:g}")

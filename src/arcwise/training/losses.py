@@ -222,7 +222,8 @@ class CentresConfig(Terms):
     margin: CentreMargin = ArcFace()
     """What the target class pays, a dataclass of `arcwise.margins`."""
     scale: NotNegative = 64.0
-    """s, the inverse temperature; 0 finds it from the number of classes."""
+    """s, the inverse temperature; 0 finds it from the number of classes and how often each is
+    seen."""
     margin_from: Share = 0.0
     """Share of the steps before the margin starts to grow."""
     margin_full: Share = 0.0

@@ -117,7 +117,8 @@ class Run:
                 f"{self.images.name}: got {classes} identity; expected at least 2 to tell apart"
             )
         if renew:
-            settings, dim = self.config.objective, self.config.encoder.dim
+            settings = build.settled_objective(self.config, classes)
+            dim = self.config.encoder.dim
             sizes = torch.from_numpy(np.bincount(self.images.labels, minlength=classes))
             self.objective: Objective = build.objective(settings, classes, dim, sizes)
             self._module.to(self.device)

@@ -210,7 +210,7 @@ def _compared(common: _Common, variant: Variant, plan: Plan, classes: int) -> Co
     failed = next((one.failed for one in trained if one.failed), "")
     return ComparedLoss(
         variant,
-        described(variant.config(common.config).objective, classes),
+        described(variant.config(common.config).replace(run={"steps": plan.steps}), classes),
         float(np.mean([one.seconds for one in trained])),
         max(one.memory for one in trained),
         failed,

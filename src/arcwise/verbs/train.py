@@ -120,7 +120,7 @@ def _train(
 
     with distributed.started(build.device(config.run)):
         if start.writes and distributed.rank() == 0:
-            loss = described(config.objective, len(parts.train.classes))
+            loss = described(config, len(parts.train.classes))
             run_folder.write(out, start, manifest, loss, recipe)
         ended_at = loop.train(
             config,
@@ -257,7 +257,7 @@ def _summary(
     measured = {} if result is None else {"recall_at_1": result.recall_at_1, "tar": result.tar}
     return {
         "config": config.as_dict(),
-        "loss": described(config.objective, len(trained_on.classes)),
+        "loss": described(config, len(trained_on.classes)),
         "data": manifest.name,
         "data_fingerprint": manifest.fingerprint(),
         "images": len(manifest),

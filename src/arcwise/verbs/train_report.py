@@ -81,7 +81,7 @@ def highlights(result: TrainResult) -> list[tuple[str, Cell]]:
     names = ("encoder.name", "encoder.dim", "encoder.size", "run.steps", "data.batch")
     names += ("optim.name", "optim.lr", "run.precision", "run.seed", "data.holdout")
     values = flat(result.config.as_dict())
-    loss = described(result.config.objective, len(result.parts.train.classes))
+    loss = described(result.config, len(result.parts.train.classes))
     return [("loss", loss), *((name, values[name]) for name in names)]
 
 
