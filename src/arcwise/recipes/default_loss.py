@@ -72,7 +72,8 @@ def reason(config: TrainConfig, identities: int, images: int) -> str:
     pretrained = bool(config.encoder.init)
     each = images / identities
     nearest = min(findings(), key=lambda one: one.distance(identities, each, pretrained))
+    seen = config.run.steps * config.data.batch / identities
     return (
-        f"the scale follows from {identities:,} identities, margin and schedule are the same for "
-        f"all data; {nearest} (docs/defaults.md)"
+        f"the scale follows from {identities:,} identities, each seen {seen:,.0f} times; margin "
+        f"and schedule are the same for all data; {nearest} (docs/defaults.md)"
     )
