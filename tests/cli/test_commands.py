@@ -249,13 +249,14 @@ def test_train(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) 
     out = run(
         capsys, "train", str(products), "--recipe", "products-small", "--out", "run",
         "--size", "32", "--dim", "16", "--steps", "2", "--batch", "8", "--data.workers", "0",
-        "--holdout", "0.2", "--loss", "cosface", "--data.augment.zoom", "0.9",
+        "--holdout", "0.2", "--data.augment.zoom", "0.9",
         "--encoder.train-crop", "0",
     )  # fmt: skip
     lines = out.splitlines()
-    loss = lines.pop(1)
-    assert lines[0] == "training small with cosface on 174 images of 29 identities"
-    assert loss.startswith("loss: CosFace(m=0.35), scale 11.7")
+    loss, why = lines.pop(1), lines.pop(1)
+    assert lines[0] == "training small with arcface on 174 images of 29 identities"
+    assert loss.startswith("loss: ArcFace(m=0.35")
+    assert why.startswith("why this loss: the scale follows from 29 identities, each seen 0.552")
     assert lines[1] == "held out: 4 identities choose the checkpoint, 3 set the thresholds"
     assert lines.pop(2).startswith("step 2 of 2: loss ")
     assert lines[2].startswith("step 2: recall@1 ")
