@@ -256,7 +256,9 @@ def test_train(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) 
     loss, why = lines.pop(1), lines.pop(1)
     assert lines[0] == "training small with arcface on 174 images of 29 identities"
     assert loss.startswith("loss: ArcFace(m=0.35")
-    assert why.startswith("why this loss: the scale follows from 29 identities, each seen 0.552")
+    assert why.startswith(
+        "why this loss: the scale follows from 29 identities, each seen 0.6 times"
+    )
     assert lines[1] == "held out: 4 identities choose the checkpoint, 3 set the thresholds"
     assert lines.pop(2).startswith("step 2 of 2: loss ")
     assert lines[2].startswith("step 2: recall@1 ")

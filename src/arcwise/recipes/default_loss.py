@@ -74,6 +74,6 @@ def reason(config: TrainConfig, identities: int, images: int) -> str:
     nearest = min(findings(), key=lambda one: one.distance(identities, each, pretrained))
     seen = config.run.steps * config.data.batch / identities
     return (
-        f"the scale follows from {identities:,} identities, each seen {seen:,.3g} times; margin "
+        f"the scale follows from {identities:,} identities, each seen {seen:,.1f} times; margin "
         f"and schedule are the same for all data; {nearest} (docs/defaults.md)"
     )
