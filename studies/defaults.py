@@ -257,7 +257,7 @@ def page(settings: dict[str, Any]) -> str:
         "| trained on | seen | s | of train | chosen | TAR of the default | default - chosen | |",
         "|---|---|---|---|---|---|---|---|",
         *(
-            f"| {name} | {seen(found):.2g} | {found['s']} | {found['of_train']} "
+            f"| {name} | {seen(found):,.0f} | {found['s']} | {found['of_train']} "
             f"| {summary(found)} |"
             for name, found in settings.items()
         ),
