@@ -28,6 +28,14 @@ def test_the_nearest_data_of_the_same_start(
     assert expected in reason(config, identities, images)
 
 
+def test_without_data_of_the_same_start_nothing_is_said_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(default_loss, "findings", lambda: [SMALL, LARGE])
+    config = recipe("products-small").replace(encoder={"init": "installed"})
+    assert reason(config, 12, 600).endswith("the same for all data")
+
+
 def test_a_loss_or_scale_of_ones_own_has_no_reason() -> None:
     config = recipe("products-small")
     assert reason(config.with_loss("softmax"), 12, 600) == ""

@@ -37,10 +37,10 @@ class StudyResult:
     better: str
     gain: float
 
-    def distance(self, identities: int, images: float, pretrained: bool) -> tuple[bool, float]:
-        """Return how unlike other data are: the start first, then both numbers, by their ratio."""
+    def distance(self, identities: int, images: float) -> float:
+        """Return how unlike other data are, by the ratios of both numbers."""
         ratios = math.log(identities / self.identities), math.log(images / self.images)
-        return pretrained != self.pretrained, math.hypot(*ratios)
+        return math.hypot(*ratios)
 
     def __str__(self) -> str:
         """Return what was found, as a sentence of its own would have it."""
@@ -71,9 +71,11 @@ def reason(config: TrainConfig, identities: int, images: int) -> str:
         return ""
     pretrained = bool(config.encoder.init)
     each = images / identities
-    nearest = min(findings(), key=lambda one: one.distance(identities, each, pretrained))
+    alike = [one for one in findings() if one.pretrained == pretrained]
+    nearest = min(alike, key=lambda one: one.distance(identities, each), default=None)
+    found = f"; {nearest} (docs/defaults.md)" if nearest else ""
     seen = config.run.steps * config.data.batch / identities
     return (
         f"the scale follows from {identities:,} identities, each seen {seen:,.1f} times; margin "
-        f"and schedule are the same for all data; {nearest} (docs/defaults.md)"
+        f"and schedule are the same for all data{found}"
     )

@@ -74,6 +74,8 @@ def variants(
     Raises:
         ArcwiseError: a loss that is unknown or named twice, or a number that does not fit.
     """
+    if 0 in scales:
+        raise ArcwiseError("scales=0 leaves the scale to the recipe; expected numbers above 0")
     found: dict[str, list[Variant]] = {}
     for loss in losses:
         if loss in found:
