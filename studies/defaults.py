@@ -30,6 +30,7 @@ from arcwise.evaluation import RunComparison
 from arcwise.heads.centre import SEEN, scale_for
 from arcwise.recipes import default_loss, recipe
 from arcwise.recipes.default_loss import StudyResult
+from arcwise.training import build
 from arcwise.training.config import TrainConfig
 from arcwise.training.losses import CentresConfig
 from arcwise.verbs.compare_training import (
@@ -50,6 +51,7 @@ from table2 import (
     on_this_machine,
     rendered,
     rounded,
+    write_results,
 )
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -75,19 +77,20 @@ class Variant:
 
     def config(self, config: TrainConfig, classes: int) -> TrainConfig:
         start, full = self.grows
-        seen = config.run.steps * config.data.batch / classes
-        scale = (
-            scale_for(classes, seen) if self.factor is None else scale_for(classes) * self.factor
-        )
+        scale = 0.0 if self.factor is None else self.factor * scale_for(classes)
         changes = {"scale": scale, "margin_from": start, "margin_full": full}
         return config.with_loss(self.loss).replace(objective=changes)
 
+    def scale(self, config: TrainConfig, classes: int) -> float:
+        """Return the scale that is trained with."""
+        objective = build.settled_objective(self.config(config, classes), classes)
+        assert isinstance(objective, CentresConfig)
+        return objective.scale
+
     def folder(self, config: TrainConfig, classes: int) -> str:
         """Return the name of its trainings, the same for variants that are equal here."""
-        objective = self.config(config, classes).objective
-        assert isinstance(objective, CentresConfig)
         grows = "" if self.grows[1] else " at once"
-        return f"{self.loss}{grows} s={objective.scale:.4g}"
+        return f"{self.loss}{grows} s={self.scale(config, classes):.4g}"
 
 
 VARIANTS: dict[str, Variant] = {
@@ -165,7 +168,7 @@ def main() -> None:
         if name not in known:
             folder = options.sets / "defaults" / name
             known[name] = rounded(measured(SETTINGS[name], options.sets, folder))
-            RESULTS.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+            write_results(RESULTS, known)
         PAGE.write_text(page(known))
         found = [asdict(finding(name, one)) for name, one in known.items()]
         FINDINGS.write_text(json.dumps(found, indent=1) + "\n")
@@ -215,9 +218,9 @@ def measured(setting: Setting, sets: Path, folder: Path) -> dict[str, Any]:
         "steps": config.run.steps,
         "batch": config.data.batch,
         "s": round(scale_for(classes), 1),
-        "of_train": round(scale_for(classes, config.run.steps * config.data.batch / classes), 1),
+        "of_train": round(VARIANTS[DEFAULT].scale(config, classes), 1),
         "chosen": {name: float(one) for name, one in compared(runs, choosing).tar.mean.items()},
-        "table": compared(runs, other).as_dict(),
+        "table": without_pairs(compared(runs, other).as_dict()),
         "failed": sorted(failed),
         "minutes": sum(one.seconds for one in results.values() if one) / 60,
         "machine": on_this_machine(),
@@ -227,6 +230,12 @@ def measured(setting: Setting, sets: Path, folder: Path) -> dict[str, Any]:
 def compared(runs: Mapping[str, list[np.ndarray]], images: HeldOutImages) -> RunComparison:
     parts = {name: [one[images.rows] for one in arrays] for name, arrays in runs.items()}
     return evaluation.compare_runs(parts, images.identities, far=FAR, baseline=DEFAULT)
+
+
+def without_pairs(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a comparison of runs without the pairs of settings, which the page does not show."""
+    metrics = [{**one, "pairs": []} for one in table["metrics"]]
+    return {**table, "metrics": metrics}
 
 
 def fewer(images: Manifest, identities: int, each: int) -> Manifest:
@@ -244,25 +253,29 @@ def page(settings: dict[str, Any]) -> str:
         "",
         "Written by `studies/defaults.py`, which also says how to run it; every number is in",
         "`defaults.json`. Each row is a setting of the loss, trained with five seeds for as many",
-        "steps as the others. s is 2.5 · √2 · log(C - 1) for C identities, at least 8. `train`",
-        f"takes s · √(seen / {SEEN}) where an identity is seen fewer than {SEEN} times in the",
-        "whole training, else s; then there is no row s beside it. A margin grows from 10 to 50 %",
-        "of the steps, or is there at once. Values are TAR at FAR 1 %: on",
-        "identities that choose, the mean of the seeds; on others, with a 95 % interval over seeds",
-        "and identities ([how often these hold](compare-intervals.md)).",
+        "steps as the others. s is 2.5 · √2 · log(C - 1) for C identities, at least 8. The",
+        f"default, `as train`, has this s where an identity is seen {SEEN} times or more in the",
+        f"training. Where it is seen less, it has s · √(seen / {SEEN}), at least 8, and s is a row",
+        "of its own. A margin grows from 10 to 50 % of the steps, or is there at once.",
+        "",
+        "Some of the held-out identities choose the best row, others are measured. Values are TAR",
+        "at FAR 1 %: on the identities that choose, the mean of the seeds; on those that are",
+        "measured, with a 95 % interval over seeds and identities",
+        "([how often these hold](compare-intervals.md)).",
         "",
         f"The rule for the scale, with its {SEEN}, was made after a look at the trainings of 200",
-        "steps from nothing with the other scales, also on identities that are measured, and of",
+        "steps from nothing with the other scales, also on identities that are measured, and at",
         "some of 1,000 steps on identities that choose. The other data sets, and the row of the",
         "default in all of them, came later.",
         "",
-        f"The default is {DEFAULT}. What it loses, on the identities that choose nothing, against",
-        "the row that the others would have chosen:",
+        "What the default loses against the row that was chosen, on the identities that are",
+        "measured:",
         "",
-        "| trained on | seen | s | of train | chosen | TAR of the default | default - chosen | |",
+        "| trained on | an identity is seen | s | scale of the default | chosen "
+        "| TAR of the default | default - chosen | |",
         "|---|---|---|---|---|---|---|---|",
         *(
-            f"| {name} | {seen(found):,.0f} | {found['s']} | {found['of_train']} "
+            f"| {name} | {seen(found):,.0f} times | {found['s']} | {found['of_train']} "
             f"| {summary(found)} |"
             for name, found in settings.items()
         ),
@@ -304,6 +317,7 @@ def finding(name: str, found: Mapping[str, Any]) -> StudyResult:
         found["identities"],
         found["images"] / found["identities"],
         SETTINGS[name].pretrained,
+        found["measured"],
         len(found["chosen"]),
         best,
         better.get(best, 0.0),

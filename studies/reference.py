@@ -74,7 +74,7 @@ def spread(values: list[float]) -> str:
     return f"{statistics.mean(values):.3f}{ends}"
 
 
-BESIDE_ARCFACE = {
+COMPARED = {
     "softmax": "Softmax", "normsoftmax": "Norm-Softmax", "cosface@0.35": "CosFace",
     "sphereface@1.35": "SphereFace", "triplet@0.35": "triplet",
 }  # fmt: skip
@@ -83,12 +83,12 @@ BESIDE_ARCFACE = {
 
 def losses() -> Iterator[str]:
     """Yield the lines of the table of losses: how much each is above ArcFace, or below it."""
-    yield f"| data | ArcFace (0.5) | {' | '.join(BESIDE_ARCFACE.values())} |"
-    yield "|---" * (2 + len(BESIDE_ARCFACE)) + "|"
+    yield f"| data | ArcFace (0.5) | {' | '.join(COMPARED.values())} |"
+    yield "|---" * (2 + len(COMPARED)) + "|"
     for data, found in json.loads((DOCS / "table2.json").read_text()).items():
         tar = found["table"]["metrics"][0]
         cells = [f"{tar['mean']['arcface@0.5']['value']:.3f}"]
-        for loss in BESIDE_ARCFACE:
+        for loss in COMPARED:
             gap = tar["to_baseline"].get(loss)
             if gap is None:
                 cells.append("diverged")

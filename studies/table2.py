@@ -91,11 +91,16 @@ def record(name: str, result: LossComparison, images: int) -> None:
     for metric in found["table"]["metrics"][1:]:
         del metric["pairs"]  # the page has those of the TAR
     known[name] = rounded(found)
-    lines = (f"{json.dumps(one)}: {json.dumps(known[one], ensure_ascii=False)}" for one in known)
-    RESULTS.write_text("{" + ",\n".join(lines) + "}\n")
+    write_results(RESULTS, known)
     means = sorted(result.table.tar.mean.items(), key=lambda item: -item[1])
     figure = plots.comparison({LABELS[loss]: mean for loss, mean in means}, MEASURE)
     (DOCS / "images" / f"table2_{name}.svg").write_text(figure)
+
+
+def write_results(path: Path, sets: dict[str, Any]) -> None:
+    """Write JSON with a line a data set."""
+    lines = (f"{json.dumps(one)}: {json.dumps(sets[one], ensure_ascii=False)}" for one in sets)
+    path.write_text("{" + ",\n".join(lines) + "}\n")
 
 
 def rounded(value: Any) -> Any:

@@ -48,8 +48,7 @@ published, the triplet's of ArcFace's table 2 (0.35 rad); regularisers have the 
 
 def objective(name: str, config: TrainConfig, classes: int) -> Objective:
     """The objective of that name."""
-    settings = config.with_loss(FAMILY[name]).objective
-    return build.objective(settings, classes, config.encoder.dim)
+    return build.objective(config.with_loss(FAMILY[name]), classes)
 
 
 def head_of(objective: Objective) -> CentreHead | LinearHead | None:

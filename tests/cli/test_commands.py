@@ -256,6 +256,7 @@ def test_train(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) 
     loss, why = lines.pop(1), lines.pop(1)
     assert lines[0] == "training small with arcface on 174 images of 29 identities"
     assert loss.startswith("loss: ArcFace(m=0.35")
+    assert ", scale 8, the margin growing" in loss
     assert why.startswith(
         "why this loss: the scale follows from 29 identities, each seen 0.6 times"
     )

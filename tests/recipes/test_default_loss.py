@@ -7,17 +7,27 @@ import pytest
 from arcwise.recipes import default_loss, recipe
 from arcwise.recipes.default_loss import StudyResult, findings, reason
 
-SMALL = StudyResult("few", 10, 50.0, False, 8, "", 0.0)
-LARGE = StudyResult("many", 1000, 2.0, False, 8, "a smaller scale", 0.0213)
-READY = StudyResult("few more", 20, 50.0, True, 8, "", 0.0)
+SMALL = StudyResult("few", 10, 50.0, False, 9, 8, "", 0.0)
+LARGE = StudyResult("many", 1000, 2.0, False, 99, 8, "a smaller scale", 0.0213)
+READY = StudyResult("few more", 20, 50.0, True, 13, 8, "", 0.0)
 
 
 @pytest.mark.parametrize(
     ("start", "identities", "images", "expected"),
     [
-        ("", 12, 600, "on few, from nothing, none of 7 others was significantly better"),
-        ("", 5000, 9000, "on many, from nothing, a smaller scale was better, by 0.021 in TAR"),
-        ("installed", 5000, 9000, "on few more, from pretrained weights, none of 7 others"),
+        ("", 12, 600, "on few, from nothing, measured on 9 others, none of 7 other settings was"),
+        (
+            "",
+            5000,
+            9000,
+            "on many, from nothing, measured on 99 others, a smaller scale was better, by 0.021",
+        ),
+        (
+            "installed",
+            5000,
+            9000,
+            "on few more, from pretrained weights, measured on 13 others, none of 7",
+        ),
     ],
 )
 def test_the_nearest_data_of_the_same_start(

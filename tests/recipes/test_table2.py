@@ -52,10 +52,10 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
 
 def objective_of(loss: str, batch: tuple[torch.Tensor, torch.Tensor]) -> Any:
     torch.manual_seed(1)
-    config = TrainConfig().with_loss(loss)
+    config = TrainConfig().with_loss(loss).replace(encoder={"dim": DIM})
     if hasattr(config.objective, "scale"):
         config = config.replace(objective={"scale": SCALE})
-    return build.objective(config.objective, CLASSES, DIM)
+    return build.objective(config, CLASSES)
 
 
 def value_of(objective: Any, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:

@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 def parts(config):
     """The encoder, and the objective over 7 identities."""
     encoder = build.encoder(config.encoder, CPU)
-    return encoder, build.objective(config.objective, 7, config.encoder.dim)
+    return encoder, build.objective(config, 7)
 
 
 @pytest.fixture
@@ -171,6 +171,7 @@ def test_gradient_products_in_bf16_are_the_streaming_softmax_s(softmax):
 def test_scale_0_is_found_from_the_classes_and_how_often_each_is_seen(steps, seen):
     config = runs.config(scale=0.0, steps=steps, batch=8)
     assert build.settled_objective(config, 7).scale == scale_for(7, seen)
+    assert build.objective(config, 7).head.scale == scale_for(7, seen)
     given = runs.config(scale=30.0, steps=steps)
     assert build.settled_objective(given, 7) == given.objective
 

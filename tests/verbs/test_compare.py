@@ -202,7 +202,7 @@ def test_the_budget_is_turned_into_steps(
         ({"losses": ("softmax", "cosface")}, "baseline arcface"),
         ({"losses": ("softmax", "arcface", "softmax")}, "softmax is named twice"),
         ({"scales": (-1.0,)}, "scale"),
-        ({"scales": (8.0, 0.0)}, "scales=0"),
+        ({"scales": (8.0, 0.0)}, "got 0, which leaves the scale"),
         ({"seeds": 0}, "0 seeds"),
     ],
 )

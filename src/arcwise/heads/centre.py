@@ -168,9 +168,9 @@ def scale_for(classes: int, seen: float = math.inf) -> float:
     fixed 64, right for ten thousand classes and more, leaves a few dozen hardly grouped: the loss
     is satisfied long before they are.
 
-    Where a class is seen fewer than `SEEN` times, s is times √(seen / SEEN): centres that are
-    hardly learnt stand everywhere, and a large s takes their places for the truth. The root was
-    chosen on people, characters and products kept apart for that (docs/defaults.md).
+    Where a class is seen fewer than `SEEN` times, s is multiplied by √(seen / SEEN): its centre is
+    then hardly learnt, and a large s learns much less (measured in docs/defaults.md, which also
+    says on what the root was chosen).
 
     Args:
         classes: C.

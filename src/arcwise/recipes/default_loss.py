@@ -7,11 +7,12 @@ import math
 from dataclasses import dataclass
 from importlib import resources
 
+from arcwise.training import build
 from arcwise.training.config import TrainConfig
 from arcwise.training.losses import CentresConfig
 
 FINDINGS = "default_loss.json"
-"""What `studies/defaults.py` found, written by it beside this file."""
+"""What `studies/defaults.py` found; it writes this file."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class StudyResult:
         identities: trained on.
         images: of an identity, on average.
         pretrained: whether trainings started from pretrained weights.
+        measured: identities that were measured, others than those trained on.
         settings: how many were tried, the recipes' among them.
-        better: the setting that is significantly better on identities that nothing was chosen on,
-            of all the best; empty for none.
+        better: the best of the settings that are significantly better; empty for none.
         gain: by how much, in TAR at FAR 1 %.
     """
 
@@ -33,6 +34,7 @@ class StudyResult:
     identities: int
     images: float
     pretrained: bool
+    measured: int
     settings: int
     better: str
     gain: float
@@ -43,13 +45,13 @@ class StudyResult:
         return math.hypot(*ratios)
 
     def __str__(self) -> str:
-        """Return what was found, as a sentence of its own would have it."""
+        """Return the result in words: "on 39 products, from nothing, …"."""
         start = "from pretrained weights" if self.pretrained else "from nothing"
         if self.better:
-            found = f"{self.better} was better, by {self.gain:.3f} in TAR at FAR 1 %"
+            result = f"{self.better} was better, by {self.gain:.3f} in TAR at FAR 1 %"
         else:
-            found = f"none of {self.settings - 1} others was significantly better"
-        return f"on {self.data}, {start}, {found}"
+            result = f"none of {self.settings - 1} other settings was significantly better"
+        return f"on {self.data}, {start}, measured on {self.measured} others, {result}"
 
 
 def findings() -> list[StudyResult]:
@@ -73,9 +75,9 @@ def reason(config: TrainConfig, identities: int, images: int) -> str:
     each = images / identities
     alike = [one for one in findings() if one.pretrained == pretrained]
     nearest = min(alike, key=lambda one: one.distance(identities, each), default=None)
-    found = f"; {nearest} (docs/defaults.md)" if nearest else ""
-    seen = config.run.steps * config.data.batch / identities
+    study = f"; {nearest} (docs/defaults.md)" if nearest else ""
+    seen = build.times_seen(config, identities)
     return (
         f"the scale follows from {identities:,} identities, each seen {seen:,.1f} times; margin "
-        f"and schedule are the same for all data{found}"
+        f"and schedule are the same for all data{study}"
     )

@@ -196,28 +196,30 @@ def settled_objective(config: TrainConfig, classes: int) -> ObjectiveConfig:
     objective = config.objective
     if not isinstance(objective, CentresConfig) or objective.scale:
         return objective
-    seen = config.run.steps * config.data.batch / classes
-    return replace(objective, scale=scale_for(classes, seen))
+    return replace(objective, scale=scale_for(classes, times_seen(config, classes)))
 
 
-def objective(
-    config: ObjectiveConfig, classes: int, dim: int, sizes: torch.Tensor | None = None
-) -> Objective:
+def times_seen(config: TrainConfig, classes: int) -> float:
+    """Return how many samples of a class a run or a stage has, on average."""
+    return config.run.steps * config.data.batch / classes
+
+
+def objective(config: TrainConfig, classes: int, sizes: torch.Tensor | None = None) -> Objective:
     """Return what the steps minimise: one loss, or the weighted sum of several.
 
     Args:
-        config: the loss.
+        config: the run or the stage.
         classes: C.
-        dim: D.
         sizes: (C,) images of every class, for margins that follow it.
     """
+    settled, dim = settled_objective(config, classes), config.encoder.dim
     parts: dict[str, tuple[Objective, float]] = {}
     owner: CentreHead | LinearHead | None = None
-    if isinstance(config, CentresConfig | LinearConfig):
-        owner = head(config, classes, dim, sizes)
-        name, *_ = config.loss.split("+")
+    if isinstance(settled, CentresConfig | LinearConfig):
+        owner = head(settled, classes, dim, sizes)
+        name, *_ = settled.loss.split("+")
         parts[name] = ClassCentres(owner), 1.0
-    for name, term in config.terms().items():
+    for name, term in settled.terms().items():
         if name in BETWEEN_SAMPLES:
             made: Objective = BetweenSamples(term)
         elif name in OF_CENTRES:
@@ -245,7 +247,7 @@ def head(
         classes,
         dim,
         margin=margin(config),
-        scale=config.scale or scale_for(classes),
+        scale=config.scale,
         selection=All() if part == 1 else Sampled(part, config.logq_correction),
         subcentres=config.subcentres,
         impl=softmax(config),

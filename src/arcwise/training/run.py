@@ -117,10 +117,8 @@ class Run:
                 f"{self.images.name}: got {classes} identity; expected at least 2 to tell apart"
             )
         if renew:
-            settings = build.settled_objective(self.config, classes)
-            dim = self.config.encoder.dim
             sizes = torch.from_numpy(np.bincount(self.images.labels, minlength=classes))
-            self.objective: Objective = build.objective(settings, classes, dim, sizes)
+            self.objective: Objective = build.objective(self.config, classes, sizes)
             self._module.to(self.device)
         freeze(self.encoder, self.config.optim)
         distributed.same_start(self.encoder, self._module)

@@ -75,7 +75,9 @@ def variants(
         ArcwiseError: a loss that is unknown or named twice, or a number that does not fit.
     """
     if 0 in scales:
-        raise ArcwiseError("scales=0 leaves the scale to the recipe; expected numbers above 0")
+        raise ArcwiseError(
+            "--scales: got 0, which leaves the scale to the recipe; expected numbers above 0"
+        )
     found: dict[str, list[Variant]] = {}
     for loss in losses:
         if loss in found:

@@ -63,7 +63,7 @@ class ZipContainer:
             return self._file.read(info)
         except (zipfile.BadZipFile, zlib.error, EOFError):
             raise ImageError(ref, f"{self._name} is damaged") from None
-        except (OSError, RuntimeError, NotImplementedError) as problem:  # encrypted, codec
+        except (OSError, RuntimeError) as problem:  # RuntimeError: encrypted, or an unknown codec
             raise ImageError(ref, f"cannot be read from {self._name}: {problem}") from None
 
     def _member(self, member: str) -> zipfile.ZipInfo | None:
