@@ -191,7 +191,9 @@ def page(sets: dict[str, Any]) -> str:
         "",
         "Values are means over the seeds with 95 % intervals over seeds and identities",
         "([how often these hold](compare-intervals.md)); p is corrected by Holm's method for all",
-        "comparisons with ArcFace (0.5). The paper's column is its mean accuracy on LFW, CFP-FP",
+        "comparisons with ArcFace (0.5), the intervals are not. NS is Norm-Softmax, CM a combined",
+        "margin (m1, m2, m3), SV and MV are SV-Softmax and MV-Softmax ([the losses]"
+        "(explanation/losses.md)). The paper's column is its mean accuracy on LFW, CFP-FP",
         "and AgeDB-30, of ResNet-50 trained on CASIA-WebFace.",
     ]
     for name, found in sets.items():
