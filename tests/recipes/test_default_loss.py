@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from arcwise.recipes import default_loss, recipe
@@ -52,6 +54,11 @@ def test_a_loss_or_scale_of_ones_own_has_no_reason() -> None:
     assert reason(config.replace(objective={"scale": 30.0}), 12, 600) == ""
 
 
-def test_what_the_study_found_can_be_read() -> None:
-    assert all(one.identities > 1 and one.images >= 1 and one.settings > 1 for one in findings())
+def test_what_the_package_says_is_what_the_page_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "defaults.md").read_text()
     assert findings()
+    for one in findings():
+        assert f"## {one.data}" in page
+        assert one.identities > 1
+        assert one.images >= 1
+        assert one.settings > 1

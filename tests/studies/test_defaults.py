@@ -29,6 +29,7 @@ def test_from_the_images_to_the_page(
     for name, value in {
         "RESULTS": tmp_path / "defaults.json",
         "PAGE": tmp_path / "defaults.md",
+        "FINDINGS": tmp_path / "default_loss.json",
         "SEEDS": 2,
         "VARIANTS": {one: defaults.VARIANTS[one] for one in names},
         "SETTINGS": {"tiny": defaults.Setting(tiny, 4, 2, steps=2, labels=names)},
@@ -44,3 +45,9 @@ def test_from_the_images_to_the_page(
     assert f"| {found['chosen'][names[1]]:.3f} | {mean:.3f} (" in rows[names[1]]
     best = max(names, key=lambda name: found["chosen"][name])
     assert f"| {best} |" in rows["tiny"]
+    (written,) = json.loads((tmp_path / "default_loss.json").read_text())
+    assert (written["data"], written["identities"], written["measured"]) == (
+        "tiny",
+        4,
+        found["measured"],
+    )
