@@ -5,17 +5,20 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from tyro.conf import OmitArgPrefixes
 
 from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.positionals import Data
 from arcwise.cli.run_options import (
-    SharedOptions,
+    Network,
     chosen_by,
     options_of,
     run_command,
@@ -43,6 +46,40 @@ COMPARISON = (
 
 _OWN = ("--loss", "--margin", "--scale", "--seed")
 """Options of a run that a comparison has of its own, in the plural."""
+
+
+@dataclass(frozen=True)
+class EachTraining:
+    """How long each training is, and how fast."""
+
+    steps: int
+    """Updates of the weights, in the place of what --budget allows."""
+    epochs: float
+    """Passes over the images, in the place of --budget."""
+    batch: int
+    """Images a step."""
+    lr: float
+    """Learning rate at its highest."""
+
+
+@dataclass(frozen=True)
+class OtherIdentities:
+    """Who is not trained on."""
+
+    holdout: float
+    """Share of the identities that are measured. Where --margins or --scales are tried, half of
+    them choose among these, and the other half is measured."""
+    split_seed: int
+    """Seed of the choice of these identities."""
+
+
+@dataclass(frozen=True)
+class SharedOptions:
+    """The options that the trainings of a comparison have in common, and most of them need."""
+
+    network: OmitArgPrefixes[Network]
+    training: OmitArgPrefixes[EachTraining]
+    split: OmitArgPrefixes[OtherIdentities]
 
 
 def answer(words: Sequence[str]) -> int:
@@ -102,12 +139,15 @@ def answer(words: Sequence[str]) -> int:
         """
         again = shlex.join(["arcwise", "compare", *words])
         try:
+            began = monotonic()
             with progress("training") as bar:
 
                 def move(done: int, total: int, last: str) -> None:
-                    bar(done, total)
+                    bar(done, total, "training" if done else last)
                     if not sys.stderr.isatty():
-                        print(f"{done} of {total}: {last}", file=sys.stderr, flush=True)
+                        minutes, seconds = divmod(round(monotonic() - began), 60)
+                        line = f"{done} of {total}, {minutes}:{seconds:02d}: {last}"
+                        print(line, file=sys.stderr, flush=True)
 
                 result = compare(
                     naming.open(source),
@@ -134,6 +174,11 @@ def answer(words: Sequence[str]) -> int:
             return 0
         show(result)
         print(f"train it: {command}")
+        if not named:
+            print(
+                f"It takes the recipe of `arcwise train`. Losses were compared with the small "
+                f"network of {QUICK}: --recipe {QUICK} trains that one."
+            )
         print(f"report: {result.report}" if result.report else NO_REPORT)
         return 0
 
@@ -158,7 +203,7 @@ def show(result: LossComparison) -> None:
     Console().print(losses_table(result))
     print(
         f"mean over the seeds; in brackets the 95 % interval over {table.interval_covers}; p is "
-        f"Holm's, for {len(table.names) - 1} comparisons with {plan.baseline}"
+        f"Holm's, for {counted(len(table.names) - 1, 'comparison')} with {plan.baseline}"
     )
     if not table.tar.resolved:
         print(
@@ -168,13 +213,13 @@ def show(result: LossComparison) -> None:
     for one in result.losses.values():
         if one.failed:
             print(f"warning: {one.variant.label} is left out: {one.failed}")
-    print(f"choice: {result.choice}, {result.reason}")
+    print(f"choice: {result.choice}, {result.certainty}: {result.reason}")
 
 
 def losses_table(result: LossComparison) -> Table:
     """Return a row a loss, the best one first."""
     table, deciding = result.table, result.table.deciding
-    gap_name = f"{METRICS[deciding.metric]} - {table.baseline}"
+    gap_name = f"{METRICS[deciding.metric]} - {table.baseline}, points"
     found = Table("loss", f"TAR@{table.far:g}", "recall@1", "EER", gap_name, "p", "time", "memory")
     for name in sorted(table.names, key=lambda one: -deciding.mean[one]):
         one = result.losses[name]
@@ -182,7 +227,7 @@ def losses_table(result: LossComparison) -> Table:
         found.add_row(
             one.variant.label,
             *(_interval(metric.mean[name]) for metric in (table.tar, table.recall_at_1, table.eer)),
-            "baseline" if gap is None else _interval(gap.difference, signed=True),
+            "baseline" if gap is None else _points(gap.difference),
             "" if gap is None else f"{gap.corrected_p:.2g}",
             f"{one.seconds:.0f} s",
             f"{one.memory / 1e6:.0f} MB" if one.memory else "",
@@ -190,9 +235,14 @@ def losses_table(result: LossComparison) -> Table:
     return found
 
 
-def _interval(rate: Rate, *, signed: bool = False) -> str:
-    form = "+.1%" if signed else ".1%"
-    return f"{rate:{form}} ({rate.low:{form}} – {rate.high:{form}})"
+def _interval(rate: Rate) -> str:
+    return f"{rate:.1%} ({rate.low:.1%} – {rate.high:.1%})"
+
+
+def _points(difference: Rate) -> str:
+    """Return a difference in percentage points: in per cent it would read as a relative one."""
+    middle, low, high = (100 * end for end in (float(difference), difference.low, difference.high))
+    return f"{middle:+.1f} ({low:+.1f} – {high:+.1f})"
 
 
 def training_words(words: Sequence[str], source: str) -> list[str]:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import tyro
 from tyro.conf import OmitArgPrefixes
@@ -108,15 +108,6 @@ class EverydayOptions:
 
 
 @dataclass(frozen=True)
-class SharedOptions:
-    """The options that the runs of a comparison have in common, and most of them need."""
-
-    network: OmitArgPrefixes[Network]
-    training: OmitArgPrefixes[Training]
-    split: OmitArgPrefixes[HeldOut]
-
-
-@dataclass(frozen=True)
 class RunOptions(EverydayOptions):
     """Every option."""
 
@@ -144,13 +135,11 @@ class RunOptions(EverydayOptions):
         return chosen.replace(**sections)  # all at once: what goes together may be given together
 
 
-def everyday(config: TrainConfig) -> dict[str, Any]:
-    """Return the groups of everyday options with the values of a config."""
+def everyday(config: TrainConfig, options: type = EverydayOptions) -> dict[str, Any]:
+    """Return the groups of some options with the values of a config."""
     return {
-        group.name: kind(**{one.name: _value(config, one.name) for one in fields(kind)})
-        for group, kind in zip(
-            fields(EverydayOptions), (Network, Loss, Training, HeldOut), strict=True
-        )
+        name: group(**{one.name: _value(config, one.name) for one in fields(group)})
+        for name, group in get_type_hints(options).items()
     }
 
 
@@ -200,18 +189,18 @@ def _nested(full: str, value: Any) -> dict[str, Any]:
 def options_of(
     config: TrainConfig,
     words: Sequence[str],
-    short: type[EverydayOptions | SharedOptions] = EverydayOptions,
-) -> EverydayOptions | SharedOptions:
+    short: type = EverydayOptions,
+) -> Any:
     """Return the options with the values of a config; a few of them where `--help` is asked.
 
     Args:
         config: what the options start from.
         words: of the command line.
-        short: the few.
+        short: the few: a dataclass of groups.
     """
-    groups = everyday(config)
     if {"-h", "--help"} & set(words) and HELP_ALL not in words:
-        return short(**{one.name: groups[one.name] for one in fields(short)})
+        return short(**everyday(config, short))
+    groups = everyday(config)
     names = ("encoder", "objective", "data", "optim", "run")
     return RunOptions(**groups, **{name: getattr(config, name) for name in names})
 

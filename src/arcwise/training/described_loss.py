@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from arcwise.margins import NormSoftmax
 from arcwise.training import build
 from arcwise.training.config import TrainConfig
-from arcwise.training.losses import CentresConfig, LinearConfig, spelled
+from arcwise.training.losses import CentreMargin, CentresConfig, LinearConfig, spelled
 from arcwise.training.section import plain
 
 
@@ -30,9 +32,19 @@ def described(config: TrainConfig, classes: int) -> str:
     return ", ".join(parts)
 
 
+def _of_margin(margin: CentreMargin) -> str:
+    """Return a margin with its numbers, and those of its other choices that are not the usual."""
+    written = (
+        f"{one.name}={value!r}"
+        for one in fields(margin)
+        if not isinstance(value := getattr(margin, one.name), str) or value != one.default
+    )
+    return f"{type(margin).__name__}({', '.join(written)})"
+
+
 def _of_centres(objective: CentresConfig) -> list[str]:
-    margin: object = objective.margin
-    parts = [f"{margin}", f"scale {objective.scale:.4g}"]
+    margin = objective.margin
+    parts = [_of_margin(margin), f"scale {objective.scale:.4g}"]
     if objective.sv_t > 1:
         how = "times t" if objective.sv_form == "adaptive" else "plus t - 1 of t"
         parts.append(f"support vectors {how} {objective.sv_t:g}")

@@ -50,7 +50,8 @@ TUNING_SEEDS = 2
 _LEAST_STEPS = 50
 
 Progress = Callable[[int, int, str], object]
-"""Called with how many trainings have ended, how many there are, and which ended last."""
+"""Called with how many trainings have ended, how many there are, and which ended last, or what is
+done before the first one."""
 
 
 def compare(
@@ -132,6 +133,7 @@ def compare(
         processes, total = processes or cores(), _trainings(tried, seeds)
         if not plan.steps:
             assert budget is not None, "without a budget the steps are the config's"
+            progress(0, total, "measuring how long a step takes")
             plan = replace(plan, steps=_steps(common, baseline, budget, total, processes))
             write_plan(plan, out)
         common = replace(common, config=config.replace(run={"steps": plan.steps}))

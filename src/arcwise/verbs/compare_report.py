@@ -18,7 +18,7 @@ def write_compare_report(path: Path, result: LossComparison) -> Path:
     ranked = {one: deciding.mean[one] for one in ranking(result)}
     sections: list[Section] = [
         Numbers(
-            "The choice",
+            f"The choice ({result.certainty})",
             [Number(result.losses[result.choice].variant.label, best, name)],
             f"It has {result.reason}.",
         ),

@@ -80,8 +80,14 @@ class LossComparison:
         return self.table.deciding.best
 
     @property
+    def certainty(self) -> str:
+        """How sure the choice is: whether it is significantly better than every other loss."""
+        alike = [name for name in self.table.deciding.not_worse if name != self.choice]
+        return "not certain" if alike else "certain"
+
+    @property
     def reason(self) -> str:
-        """Why it is the choice, and how sure that is, in words."""
+        """Why it is the choice, in words."""
         deciding = self.table.deciding
         alike = [name for name in deciding.not_worse if name != self.choice]
         worse = [name for name in self.table.names if name not in (self.choice, *alike)]
@@ -116,5 +122,6 @@ def as_dict(result: LossComparison) -> dict[str, Any]:
             for one in result.tuned
         ],
         "choice": result.choice,
+        "certainty": result.certainty,
         "reason": result.reason,
     }
