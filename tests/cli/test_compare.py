@@ -26,8 +26,8 @@ def test_from_a_folder_to_a_command(
     assert out.startswith("2 losses, 1 seed each, 2 steps: trained on 22 identities")
     assert "identities only" in out
     lines = out.splitlines()
-    assert lines[-3].startswith("choice: ")
-    command = lines[-2].removeprefix("train it: arcwise train ").split()
+    assert lines[-4].startswith("choice: ")
+    command = lines[-3].removeprefix("train it: arcwise train ").split()
     assert command[:2] == [str(products), "--loss"]
     assert command[3:] == run
     assert (tmp_path / "out" / "report.html").exists()
