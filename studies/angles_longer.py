@@ -17,7 +17,7 @@ from angles import CLAIMS, CONFIG, FIVE, SIZE, TABLE, measured
 from arcface import claims, page, records
 from arcwise.encoders.small import Small
 
-STEPS = 1000
+STEPS = 500
 RUNS = records.FOLDER / "angles_longer.jsonl"
 
 

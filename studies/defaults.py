@@ -153,7 +153,6 @@ SETTINGS: dict[str, Setting] = {
     "1,600 rendered products, 2 images each": Setting(rendered, 10**6, 2),
     "774 people, 1,000 steps": Setting(lfw, 10**6, 1000, 1000, labels=SCALES),
     "1,600 rendered products, 1,000 steps": Setting(rendered, 10**6, 2, 1000, labels=SCALES),
-    "39 products, 1,000 steps": Setting(grocery, 39, 1000, 1000, labels=SCALES),
     "39 products, 10 images each, pretrained": Setting(grocery, 39, 10, 50, pretrained=True),
 }
 
