@@ -80,7 +80,9 @@ def test_where_every_class_takes_part_there_is_nothing_to_correct():
 
 
 def test_where_no_other_takes_part_there_is_nothing_to_correct():
-    assert Sampled(0.1, correction=True).select(labels_of(0, 1, 2), torch.empty(10, 1)).offsets is None
+    assert (
+        Sampled(0.1, correction=True).select(labels_of(0, 1, 2), torch.empty(10, 1)).offsets is None
+    )
 
 
 def test_corrected_the_sum_of_exponentials_is_right_on_average():

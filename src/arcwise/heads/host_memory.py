@@ -38,9 +38,9 @@ def host_zeros(shape: tuple[int, ...]) -> Tensor:
     except OSError as problem:
         free = shutil.disk_usage(folder).free
         raise ArcwiseError(
-            f"{shape[0]:,} prototypes of {shape[-1]} numbers take {size / 1e9:.2f} GB, and {folder} "
-            f"has {free / 1e9:.2f} GB free ({problem.strerror}); set TMPDIR to a folder with room, "
-            "or lower --dim"
+            f"{shape[0]:,} prototypes of {shape[-1]} numbers take {size / 1e9:.2f} GB, and "
+            f"{folder} has {free / 1e9:.2f} GB free ({problem.strerror}); set TMPDIR to a folder "
+            "with room, or lower --dim"
         ) from None
 
 
