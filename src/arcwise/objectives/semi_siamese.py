@@ -105,10 +105,9 @@ class SemiSiamese(nn.Module):
     @torch.no_grad()
     def _follow(self, finite: Tensor) -> None:
         """Move the slow encoder towards the trained one, unless the loss is not a number."""
-        weight = torch.where(finite, 1 - self.decay, 0.0)
         trained = self.__dict__["encoder"].parameters()
         for own, new in zip(self.slow.parameters(), trained, strict=True):
-            own.lerp_(new.detach(), weight.to(own.dtype))
+            own.copy_(torch.where(finite, own.lerp(new.detach(), 1 - self.decay), own))
 
     @torch.no_grad()
     def _enqueue(self, entering: Tensor, labels: Tensor, kept: Tensor) -> None:

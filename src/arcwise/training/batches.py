@@ -152,7 +152,7 @@ def cached_side(config: TrainConfig) -> int:
     return round(crop_size(config) * config.data.cache_size)
 
 
-def _sampler(config: TrainConfig, images: Manifest, queues: np.ndarray | None) -> Sampler:
+def _sampler(config: TrainConfig, images: Manifest, queues: np.ndarray | None = None) -> Sampler:
     data, seed = config.data, config.run.seed
     if data.sampling == "bisample":
         return Bisample(images, data.batch // 2, seed, queues)

@@ -323,8 +323,11 @@ class TrainConfig:
         """
         if not self.stages:
             return whole
-        ends = np.cumsum([one.steps for one in self.stages]) * whole.run.steps / self.run.steps
-        steps = np.diff(np.round(ends).astype(int), prepend=0).tolist()
+        count, total = len(self.stages), whole.run.steps
+        expect(total >= count, "run.steps", total, f"at least {count}, one for each stage")
+        ends = np.cumsum([one.steps for one in self.stages]) * total / self.run.steps
+        ends = np.round(ends).clip(np.arange(count) + 1, total - np.arange(count)[::-1])
+        steps = np.diff(ends.astype(int), prepend=0).tolist()
         stages = tuple(
             replace(
                 stage,
