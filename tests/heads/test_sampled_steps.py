@@ -9,7 +9,7 @@ import torch
 
 from arcwise.errors import ArcwiseError
 from arcwise.heads import All, CentreSGD, Sampled
-from arcwise.heads.selection import Chosen
+from arcwise.heads.selection import Chosen, Stateless
 from arcwise.margins import ArcFace
 from arcwise.softmax import Streaming
 from tests.heads.batches import C, batch, head
@@ -20,13 +20,14 @@ SOME = [0, 1, 3, 4, 7, 9, 10]
 
 
 @dataclass(frozen=True)
-class These:
+class These(Stateless):
     """The same classes in every step."""
 
     classes: tuple[int, ...]
     offset: float | None = None
 
-    def choose(self, labels, classes):
+    def select(self, labels, centres):
+        classes = len(centres)
         taken = torch.tensor(self.classes)
         place = torch.full((classes,), -1)
         place[taken] = torch.arange(len(taken))
@@ -102,7 +103,7 @@ def test_offsets_are_added_to_the_negatives_only(how, scale):
     optimiser = CentreSGD(owner, 1.0, momentum=0.0)
     x, y = among(0, SOME)
     before = owner.centres.detach()[SOME].clone()
-    chosen = owner.selection.choose(y, C)
+    chosen = owner.selection.select(y, owner.centres)
     expected = exact(x, before, chosen.labels, ArcFace(0.3), scale, offsets=chosen.offsets)
     loss = owner.loss(x, y)
     loss.backward()
@@ -119,7 +120,7 @@ def test_offsets_count_towards_what_may_overflow():
     with torch.no_grad():
         owner.centres[1], owner.centres[4] = -x[0], x[0]  # its own opposite, another on it
     y = torch.tensor([1])
-    chosen = owner.selection.choose(y, C)
+    chosen = owner.selection.select(y, owner.centres)
     expected = exact(
         x, owner.centres[SOME], chosen.labels, ArcFace(0.3), 40.0, offsets=chosen.offsets
     )

@@ -22,7 +22,7 @@ def test_a_tenth_takes_part_uncorrected_unless_asked():
 
 
 def test_all_takes_everyone():
-    assert All().choose(labels_of(1, 2), 5) is None
+    assert All().select(labels_of(1, 2), torch.empty(5, 1)) is None
 
 
 @given(
@@ -33,7 +33,7 @@ def test_all_takes_everyone():
 @settings(max_examples=100, deadline=None)
 def test_the_batchs_classes_and_as_many_others_as_there_is_room_for(labels, rate, correction):
     y = labels_of(*labels)
-    chosen = Sampled(rate, correction).choose(y, 30)
+    chosen = Sampled(rate, correction).select(y, torch.empty(30, 1))
     positives = {label for label in labels if label >= 0}
     taken = chosen.classes.tolist()
     assert positives <= set(taken)
@@ -47,7 +47,7 @@ def test_the_same_seed_takes_the_same_classes():
     picks = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        picks.append(Sampled(0.3).choose(labels_of(3), 50).classes.tolist())
+        picks.append(Sampled(0.3).select(labels_of(3), torch.empty(50, 1)).classes.tolist())
     assert picks[0] == picks[1] != picks[2]
 
 
@@ -56,7 +56,7 @@ def test_every_other_class_is_as_likely():
     times = torch.zeros(20)
     draws = 4000
     for _ in range(draws):
-        times[Sampled(0.25).choose(labels_of(7), 20).classes] += 1
+        times[Sampled(0.25).select(labels_of(7), torch.empty(20, 1)).classes] += 1
     assert times[7] == draws
     others = torch.cat([times[:7], times[8:]])
     share = 4 / 19  # of the 19 others, the 4 that there is room for
@@ -65,22 +65,24 @@ def test_every_other_class_is_as_likely():
 
 
 def test_without_correction_nothing_is_added():
-    assert Sampled(0.5).choose(labels_of(1), 10).offsets is None
+    assert Sampled(0.5).select(labels_of(1), torch.empty(10, 1)).offsets is None
 
 
 def test_correction_is_the_log_of_one_over_the_share_taken_of_the_others():
-    chosen = Sampled(0.5, correction=True).choose(labels_of(1, 4, 1, -1), 10)
+    chosen = Sampled(0.5, correction=True).select(labels_of(1, 4, 1, -1), torch.empty(10, 1))
     expected = [0.0 if c in (1, 4) else math.log(8 / 3) for c in chosen.classes.tolist()]
     assert chosen.offsets.tolist() == pytest.approx(expected)
 
 
 def test_where_every_class_takes_part_there_is_nothing_to_correct():
-    chosen = Sampled(1.0, correction=True).choose(labels_of(1, 4), 10)
+    chosen = Sampled(1.0, correction=True).select(labels_of(1, 4), torch.empty(10, 1))
     assert not chosen.offsets.any()
 
 
 def test_where_no_other_takes_part_there_is_nothing_to_correct():
-    assert Sampled(0.1, correction=True).choose(labels_of(0, 1, 2), 10).offsets is None
+    assert (
+        Sampled(0.1, correction=True).select(labels_of(0, 1, 2), torch.empty(10, 1)).offsets is None
+    )
 
 
 def test_corrected_the_sum_of_exponentials_is_right_on_average():
@@ -90,7 +92,7 @@ def test_corrected_the_sum_of_exponentials_is_right_on_average():
     how = Sampled(0.2, correction=True)
     sums = []
     for _ in range(draws):
-        chosen = how.choose(y, 50)
+        chosen = how.select(y, torch.empty(50, 1))
         sums.append((z[chosen.classes] + chosen.offsets).exp().sum())
     sums = torch.stack(sums)
     error = (sums.mean() - z.exp().sum()) / (sums.std() / math.sqrt(draws))

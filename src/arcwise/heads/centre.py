@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from arcwise.errors import ArcwiseError
+from arcwise.heads.dominant import Dominant
+from arcwise.heads.host_memory import host_zeros
 from arcwise.heads.optimiser import CentreSGD
 from arcwise.heads.selection import All, Selection
 from arcwise.margins import Margin
@@ -31,7 +33,7 @@ class CentreHead(nn.Module):
     Attributes:
         centres: (C, D) parameter, or (C, K, D); only its rows' directions count. Initialised
             N(0, 0.01²) as in ArcFace (arXiv 1801.07698, section 3.1), in any length: the start is
-            90° ± 1/√D rad.
+            90° ± 1/√D rad. With a `Dominant` selection they stay in host memory.
         margin: the margin of the target. Its running statistics are buffers of this module.
         scale: s.
         selection: which classes take part in a step.
@@ -64,15 +66,21 @@ class CentreHead(nn.Module):
         self.margin = margin
         self.scale = scale
         self.selection = selection or All()
-        if isinstance(self.selection, type) or not hasattr(self.selection, "choose"):
+        if isinstance(self.selection, type) or not hasattr(self.selection, "select"):
             raise ArcwiseError(
                 f"CentreHead: got selection={selection!r}; expected All() or, say, Sampled(0.1)"
+            )
+        shape = (classes, dim) if subcentres == 1 else (classes, subcentres, dim)
+        queues = self.selection.dominant if isinstance(self.selection, Dominant) else None
+        if queues is not None and (subcentres > 1 or len(queues) != classes):
+            raise ArcwiseError(
+                f"CentreHead: got {classes} classes of {subcentres} sub-centres with the queues of "
+                f"{len(queues)}; expected Dominant({classes}) and subcentres=1"
             )
         implementation(impl, torch.device("cpu"))  # refuses what is none
         self.impl = impl
         self.metrics: Mapping[str, float | Tensor] = {}
-        shape = (classes, dim) if subcentres == 1 else (classes, subcentres, dim)
-        self.centres = nn.Parameter(torch.empty(shape))
+        self.centres = nn.Parameter(torch.empty(shape) if queues is None else host_zeros(shape))
         nn.init.normal_(self.centres, std=0.01)
         self.statistics = nn.Module()
         for name, value in margin.initial().items():
@@ -103,13 +111,14 @@ class CentreHead(nn.Module):
             for name, values in self.of_classes.named_buffers()
         }
         learning = torch.is_grad_enabled() and self.centres.requires_grad
-        centres, sampled, offsets = self.centres, None, None
+        centres, chosen, sampled, offsets = self.centres, None, None, None
         if learning:
             on_device = labels.to(centres.device, non_blocking=True)
-            chosen = self.selection.choose(on_device, len(centres))
+            chosen = self.selection.select(on_device, centres)
             if chosen is not None:
                 labels, sampled, offsets = chosen.labels, chosen.classes, chosen.offsets
                 centres = centres.detach()[sampled]
+        centres = centres.to(embeddings.device)  # from host memory
         self._check_optimiser(sampled is not None)
         # Copies: a later step moves the buffers, maybe before this one's backward pass.
         state = {name: buffer.clone() for name, buffer in self.statistics.named_buffers()} | own
@@ -126,11 +135,24 @@ class CentreHead(nn.Module):
                 workspace=self._workspace, optimiser=self.centre_optimiser if learning else None,
             )  # fmt: skip
             self.metrics = ctx.passes.metrics
+        if chosen is not None:
+            learnt = self.selection.update(chosen, embeddings, problem.centres)
+            self.metrics = {**self.metrics, **learnt}
         if self.training:
             self._keep_statistics(problem, loss.detach().isfinite())
         return loss
 
     forward = loss
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Convert the module as torch does, without centres that stay in host memory."""
+        if not isinstance(self.selection, Dominant):
+            return super()._apply(fn, recurse)
+        centres = self._parameters.pop("centres")
+        try:
+            return super()._apply(fn, recurse)
+        finally:
+            self._parameters["centres"] = centres
 
     def _check_optimiser(self, sampled: bool) -> None:
         """Refuse what the optimiser of the centres cannot do."""

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from arcwise.errors import ArcwiseError, NonFiniteError
+from arcwise.heads.dominant import Dominant
+from arcwise.heads.host_memory import host_zeros
 from arcwise.softmax.flow import Context, step
 from arcwise.softmax.loss import Rule, to_sphere
 
@@ -101,6 +103,8 @@ class CentreSGD(torch.optim.Optimizer):
         defaults |= {"nesterov": nesterov, **FIXED}
         super().__init__([head.centres], defaults)
         self.sphere = sphere
+        on_host = isinstance(getattr(head, "selection", None), Dominant)
+        self._zeros = _host_zeros_like if on_host else torch.zeros_like
         self.deferred: DeferredStep | None = None
         head.centre_optimiser = self
         if sphere:
@@ -121,6 +125,10 @@ class CentreSGD(torch.optim.Optimizer):
                         "as it has no other"
                     )
         super().load_state_dict(state_dict)
+        state = self.state.get(self._centres, {})
+        if state.get("momentum_buffer") is not None:  # torch's copy may not be where it belongs
+            kept = state["momentum_buffer"]
+            state["momentum_buffer"] = self._zeros(self._centres).copy_(kept)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients that no step has used."""
@@ -199,12 +207,14 @@ class CentreSGD(torch.optim.Optimizer):
             velocity = None if momentum is None else momentum.view_as(problem.centres)
             step(deferred.ctx, rule, velocity)
             return
-        some = None if momentum is None else momentum[sampled]
+        # The rows are distinct, so no write overtakes another. They may be in host memory.
+        rows, host = sampled.to(centres.device), centres.device
+        some = None if momentum is None else momentum[rows].to(problem.centres.device)
         velocity = None if some is None else some.view_as(problem.centres)
         step(deferred.ctx, rule, velocity)
-        centres[sampled] = problem.centres.view(len(sampled), *centres.shape[1:])
+        centres[rows] = problem.centres.view(len(rows), *centres.shape[1:]).to(host)
         if momentum is not None and some is not None:
-            momentum[sampled] = some
+            momentum[rows] = some.to(host)
 
     @property
     def _centres(self) -> Tensor:
@@ -216,5 +226,9 @@ class CentreSGD(torch.optim.Optimizer):
             return None
         state = self.state[self._centres]
         if state.get("momentum_buffer") is None:
-            state["momentum_buffer"] = torch.zeros_like(self._centres)
+            state["momentum_buffer"] = self._zeros(self._centres)
         return state["momentum_buffer"]
+
+
+def _host_zeros_like(centres: Tensor) -> Tensor:
+    return host_zeros(tuple(centres.shape))

@@ -28,24 +28,42 @@ class Chosen:
 
 
 class Selection(Protocol):
-    """Chooses the classes of a step."""
+    """Selects the classes of a step."""
 
-    def choose(self, labels: Tensor, classes: int) -> Chosen | None:
-        """Return the classes that take part, given (N,) labels among C; None for all of them."""
+    def select(self, labels: Tensor, centres: Tensor) -> Chosen | None:
+        """Return the classes that take part, of (C, …) centres and (N,) labels; None for all."""
+        ...
+
+    def update(self, chosen: Chosen, embeddings: Tensor, centres: Tensor) -> dict[str, float]:
+        """Learn from a step in which these classes took part; return what is worth logging.
+
+        Args:
+            chosen: of this step.
+            embeddings: (N, D).
+            centres: (S, D) or (S, K, D), those of the chosen classes, before they move.
+        """
         ...
 
 
+class Stateless:
+    """A selection that learns nothing from a step."""
+
+    def update(self, chosen: Chosen, embeddings: Tensor, centres: Tensor) -> dict[str, float]:
+        """Return an empty mapping."""
+        return {}
+
+
 @dataclass(frozen=True)
-class All:
+class All(Stateless):
     """Every class, in every step."""
 
-    def choose(self, labels: Tensor, classes: int) -> None:
+    def select(self, labels: Tensor, centres: Tensor) -> None:
         """Return None."""
         return None
 
 
 @dataclass(frozen=True)
-class Sampled:
+class Sampled(Stateless):
     """The classes of the batch and random others (Partial FC, arXiv 2203.15565, section 3.2).
 
     A class that does not take part is left as it is, bit for bit: neither weight decay nor momentum
@@ -67,8 +85,9 @@ class Sampled:
                 f"Sampled: rate={self.rate!r}; expected a share of the classes, over 0, at most 1"
             )
 
-    def choose(self, labels: Tensor, classes: int) -> Chosen:
+    def select(self, labels: Tensor, centres: Tensor) -> Chosen:
         """Return the batch's classes, and as many negatives as the rate leaves room for."""
+        classes = len(centres)
         positive = torch.zeros(classes, dtype=torch.bool, device=labels.device)
         positive[labels[labels >= 0]] = True
         positives = int(positive.sum())

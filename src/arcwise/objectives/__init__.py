@@ -1,12 +1,13 @@
 """Objectives: what a training step minimises.
 
 An objective answers `loss(output, batch) -> (loss, metrics)`; the step knows no more of it. Those
-over class centres, between samples and the regularisers are in `terms`. A `WeightedSum` of
-objectives is one.
+over class centres, between samples and the regularisers are in `terms`; `SemiSiamese` has a file
+of its own. A `WeightedSum` of objectives is one.
 """
 
 from arcwise.encoders.interface import EncoderOutput
 from arcwise.objectives.objective import Batch, Objective, WeightedSum
+from arcwise.objectives.semi_siamese import SemiSiamese
 from arcwise.objectives.terms import BetweenSamples, ClassCentres, Regulariser
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "EncoderOutput",
     "Objective",
     "Regulariser",
+    "SemiSiamese",
     "WeightedSum",
 ]

@@ -11,7 +11,7 @@ from arcwise.encoders.interface import EncoderOutput
 from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead, LinearHead
 from arcwise.objectives.objective import Batch
-from arcwise.pairs import PairLoss
+from arcwise.pairs import PairLoss, Triplet
 from arcwise.regularisers import CentreLoss, inter, intra
 
 Head = CentreHead | LinearHead
@@ -51,15 +51,22 @@ class BetweenSamples(nn.Module):
         pair_loss: the loss and its numbers.
     """
 
-    columns: tuple[str, ...] = ()
+    def __init__(self, pair_loss: PairLoss, across: str = "") -> None:
+        """Take the loss, and the column whose values the two of every pair differ in.
 
-    def __init__(self, pair_loss: PairLoss) -> None:
+        Such a column needs a `pairs.Triplet`.
+        """
         super().__init__()
         self.pair_loss = pair_loss
+        self.columns: tuple[str, ...] = (across,) if across else ()
 
     def loss(self, output: EncoderOutput, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss over the batch's pairs or triplets, and how many of them counted."""
-        return self.pair_loss.loss(output.embedding, batch.labels)
+        if not self.columns:
+            return self.pair_loss.loss(output.embedding, batch.labels)
+        assert isinstance(self.pair_loss, Triplet)
+        (groups,) = (batch.columns[name] for name in self.columns)
+        return self.pair_loss.loss(output.embedding, batch.labels, groups=groups)
 
     def set_margin_scale(self, margin_scale: float) -> None:
         """Have no effect: margin warm-up concerns class centres."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple, Protocol, get_args
 
 import torch
@@ -61,7 +62,11 @@ class BlockSums(NamedTuple):
 
 
 def pairwise_loss(
-    embeddings: Tensor, labels: Tensor, sums: Callable[[AnchorBlock], BlockSums], chunk: int
+    embeddings: Tensor,
+    labels: Tensor,
+    sums: Callable[[AnchorBlock], BlockSums],
+    chunk: int,
+    groups: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss of a batch and its metrics.
 
@@ -70,25 +75,36 @@ def pairwise_loss(
         labels: (N,) int64, -1 for a row without a class.
         sums: what a block adds.
         chunk: anchors at a time.
+        groups: see `blocks`.
 
     Returns:
         The scalar in float32 or, for float64 embeddings, float64, 0 where no value is counted; and
         the counts as float32 scalars.
     """
     x = directions(embeddings)
-    loss, gradient, counts = _loss_and_gradient(x.detach(), labels, sums, chunk, x.requires_grad)
+    pairs = partial(blocks, x.detach(), labels, chunk, groups)
+    loss, gradient, counts = _loss_and_gradient(x.detach(), pairs, sums, x.requires_grad)
     if gradient is not None:
         loss = with_gradient(loss, x, gradient)
     return loss.to(wide(embeddings).dtype), {name: one.float() for name, one in counts.items()}
 
 
-def blocks(x: Tensor, labels: Tensor, chunk: int) -> Iterator[AnchorBlock]:
-    """Yield the batch, `chunk` anchors at a time; x (N, D) of unit length, labels (N,)."""
+def blocks(
+    x: Tensor, labels: Tensor, chunk: int, groups: Tensor | None = None
+) -> Iterator[AnchorBlock]:
+    """Yield the batch, `chunk` anchors at a time; x (N, D) of unit length, labels (N,).
+
+    With (N,) groups, only rows of two different groups are a pair, and a row of the group -1 is in
+    none.
+    """
     columns = torch.arange(len(x), device=x.device)
     for start in range(0, len(x), chunk):
         rows = columns[start : start + chunk, None]
         equal = labels[rows] == labels
         labelled = (labels[rows] >= 0) & (labels >= 0)
+        if groups is not None:
+            here = groups.to(x.device)
+            labelled &= (here[rows] != here) & (here[rows] >= 0) & (here >= 0)
         cosines = snap(x[start : start + chunk] @ x.T)
         yield AnchorBlock(start, cosines, equal & labelled & (rows != columns), ~equal & labelled)
 
@@ -109,15 +125,14 @@ class _Term:
 
 def _loss_and_gradient(
     x: Tensor,
-    labels: Tensor,
+    pairs: Callable[[], Iterator[AnchorBlock]],
     sums: Callable[[AnchorBlock], BlockSums],
-    chunk: int,
     with_gradients: bool,
 ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
     """Return the loss, its gradient by x where it is needed, and the counts; keep no block."""
     terms: list[_Term] = []
     counts: dict[str, Tensor] = {}
-    for block in blocks(x, labels, chunk):
+    for block in pairs():
         cosines = block.cosines.requires_grad_(with_gradients)
         with torch.set_grad_enabled(with_gradients):
             added = sums(block)

@@ -67,6 +67,7 @@ class Triplet:
         embeddings: Tensor,
         labels: Tensor,
         *,
+        groups: Tensor | None = None,
         triplets: Tensor | None = None,
         generator: torch.Generator | None = None,
         chunk: int = 256,
@@ -76,6 +77,9 @@ class Triplet:
         Args:
             embeddings: (N, D), any float type, any length; directions are what counts.
             labels: (N,) int64, -1 for a row without a class, which is in no triplet.
+            groups: (N,) int64, of which positive and negative have another than the anchor, such
+                as the domain of an image; -1 for a row that is in no triplet. Not given, any row
+                may be in one.
             triplets: (T, 3) int64 rows, as `mine` returns them, instead of mining; the labels then
                 have no effect.
             generator: for the semi-hard draws, torch's global one by default; see `mine`.
@@ -103,9 +107,10 @@ class Triplet:
                 mining=self.mining,
                 generator=generator,
                 chunk=chunk,
+                groups=groups,
             )
             sums = self._sums_of(mined)
-        return pairwise_loss(embeddings, labels, sums, chunk)
+        return pairwise_loss(embeddings, labels, sums, chunk, groups)
 
     def _sums_of(self, triplets: Tensor) -> Callable[[AnchorBlock], BlockSums]:
         """Return the sums over given triplets, (T, 3), each in the block of its anchor."""
@@ -160,6 +165,7 @@ def mine(
     mining: Mining = "semi-hard",
     generator: torch.Generator | None = None,
     chunk: int = 256,
+    groups: Tensor | None = None,
 ) -> Tensor:
     """Return triplets (T, 3) int64 of rows: anchor, positive, negative; by anchor and positive.
 
@@ -184,6 +190,7 @@ def mine(
             generator's device, the CPU by default, one for each anchor and positive, whatever the
             embeddings' device and the chunk: the same seed gives the same triplets.
         chunk: anchors at a time; memory is chunk×N, and the result does not depend on it.
+        groups: (N,) int64, see `Triplet.loss`.
 
     Raises:
         ArcwiseError: shapes, labels or options that do not fit.
@@ -196,7 +203,7 @@ def mine(
     x = directions(embeddings)
     mined = [torch.empty((0, 3), dtype=torch.int64, device=x.device)]
     draws = _draws(labels, generator) if mining == "semi-hard" else labels
-    for block in blocks(x, labels, chunk):
+    for block in blocks(x, labels, chunk, groups):
         if mining == "hard":
             mined.append(_hard(block, measure))
         else:

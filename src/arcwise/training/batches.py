@@ -12,6 +12,7 @@ from torch import Tensor
 
 from arcwise import distributed
 from arcwise.data.augment import augment, view_keys
+from arcwise.data.domain_pairs import Bisample, domain_pairs
 from arcwise.data.loader import CachedImages, LoadedBatch, batches
 from arcwise.data.manifest import Manifest
 from arcwise.data.samplers import Balanced, Mixed, Sampler, Shuffled, Windowed
@@ -44,32 +45,49 @@ def stage_rows(config: TrainConfig, stage: int, images: Manifest) -> np.ndarray:
                 f"{', '.join(images.table.column_names)}"
             )
         kept &= np.isin(np.array([str(one) for one in found]), values)
+    identities = config.stages[stage].identities if config.stages else "all"
+    if identities != "all":
+        found = domain_pairs(images)
+        some = found.deep if identities == "deep" else (*found.paired, *found.lacking)
+        if some or identities == "paired":
+            kept &= np.isin(images.identities, some)
     if not kept.any():
         raise ArcwiseError(f"stages[{stage}].where={where}: no row of {images.name} is left")
     return np.flatnonzero(kept)
 
 
 def stream(
-    config: TrainConfig,
-    images: Manifest,
-    preparation: Preparation,
-    start: int,
-    columns: TrainingColumns | None = None,
+    config: TrainConfig, source: CachedImages, start: int, queues: np.ndarray | None = None
 ) -> Iterator[LoadedBatch]:
     """Return this rank's part of every batch from step `start`, at the size that is cached.
 
     Args:
         config: one stage.
+        source: its `training_images`.
+        start: steps of the stage that are done.
+        queues: (C, Q) the dominant queues to draw batches from, where the objective has some.
+    """
+    plan = map(distributed.share, planned_rows(config, source.manifest, start, queues))
+    return batches(source, plan, workers=config.data.workers)
+
+
+def training_images(
+    config: TrainConfig,
+    images: Manifest,
+    preparation: Preparation,
+    columns: TrainingColumns | None = None,
+) -> CachedImages:
+    """Return the images of a stage at the size that is cached.
+
+    Args:
+        config: one stage.
         images: what it trains on.
         preparation: how an image becomes the encoder's input.
-        start: steps of the stage that are done.
         columns: what the objective asks for besides images and labels.
     """
     side = cached_side(config)
     larger = replace(preparation, height=side, width=side)
-    source = cached_images(config, images, larger, columns.values if columns else {})
-    plan = map(distributed.share, planned_rows(config, images, start))
-    return batches(source, plan, workers=config.data.workers)
+    return cached_images(config, images, larger, columns.values if columns else {})
 
 
 def cached_images(
@@ -97,9 +115,11 @@ def cached_images(
     )
 
 
-def planned_rows(config: TrainConfig, images: Manifest, start: int) -> Iterator[np.ndarray]:
+def planned_rows(
+    config: TrainConfig, images: Manifest, start: int, queues: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
     """Yield (N,) the rows of every batch of a stage, over all processes, from step `start`."""
-    sampler = _sampler(config, images)
+    sampler = _sampler(config, images, queues)
     return (sampler.batch(step) for step in range(start, config.run.steps))
 
 
@@ -132,8 +152,10 @@ def cached_side(config: TrainConfig) -> int:
     return round(crop_size(config) * config.data.cache_size)
 
 
-def _sampler(config: TrainConfig, images: Manifest) -> Sampler:
+def _sampler(config: TrainConfig, images: Manifest, queues: np.ndarray | None = None) -> Sampler:
     data, seed = config.data, config.run.seed
+    if data.sampling == "bisample":
+        return Bisample(images, data.batch // 2, seed, queues)
     if data.sampling == "balanced":
         identities = data.batch // data.images_per_identity
         return Balanced(images.labels, identities, data.images_per_identity, seed)

@@ -15,7 +15,16 @@ from arcwise import encoders
 from arcwise.bundle import read_bundle
 from arcwise.encoders import lora
 from arcwise.errors import ArcwiseError
-from arcwise.heads import All, CentreHead, CentreSGD, LinearHead, Sampled, scale_for
+from arcwise.heads import (
+    All,
+    CentreHead,
+    CentreSGD,
+    Dominant,
+    LinearHead,
+    Sampled,
+    scale_for,
+)
+from arcwise.heads.selection import Selection
 from arcwise.images import Preparation
 from arcwise.images.landmarks import Template
 from arcwise.margins import Filtered, Margin, SupportVector
@@ -24,6 +33,7 @@ from arcwise.objectives import (
     ClassCentres,
     Objective,
     Regulariser,
+    SemiSiamese,
     WeightedSum,
 )
 from arcwise.regularisers import CentreLoss
@@ -36,6 +46,7 @@ from arcwise.training.losses import (
     CentresConfig,
     LinearConfig,
     ObjectiveConfig,
+    SemiSiameseConfig,
 )
 
 PLANES = ("colour", "mean", "std")
@@ -204,15 +215,27 @@ def times_seen(config: TrainConfig, classes: int) -> float:
     return config.run.steps * config.data.batch / classes
 
 
-def objective(config: TrainConfig, classes: int, sizes: torch.Tensor | None = None) -> Objective:
+def objective(
+    config: TrainConfig,
+    classes: int,
+    sizes: torch.Tensor | None = None,
+    encoder: nn.Module | None = None,
+) -> Objective:
     """Return what the steps minimise: one loss, or the weighted sum of several.
 
     Args:
         config: the run or the stage.
         classes: C.
         sizes: (C,) images of every class, for margins that follow it.
+        encoder: the network that is trained, for losses with a slow copy of it.
     """
     settled, dim = settled_objective(config, classes), config.encoder.dim
+    if isinstance(settled, SemiSiameseConfig):
+        assert encoder is not None
+        return SemiSiamese(
+            encoder, dim, margin=settled.margin, scale=settled.scale, queue=settled.queue,
+            decay=settled.encoder_decay,
+        )  # fmt: skip
     parts: dict[str, tuple[Objective, float]] = {}
     owner: CentreHead | LinearHead | None = None
     if isinstance(settled, CentresConfig | LinearConfig):
@@ -221,7 +244,8 @@ def objective(config: TrainConfig, classes: int, sizes: torch.Tensor | None = No
         parts[name] = ClassCentres(owner), 1.0
     for name, term in settled.terms().items():
         if name in BETWEEN_SAMPLES:
-            made: Objective = BetweenSamples(term)
+            across = "domain" if getattr(term, "across_domains", False) else ""
+            made: Objective = BetweenSamples(term, across=across)
         elif name in OF_CENTRES:
             made = Regulariser(name, owner)  # type: ignore[arg-type]
         else:
@@ -243,12 +267,24 @@ def head(
     if isinstance(config, LinearConfig):
         return LinearHead(classes, dim)
     part = config.sample_rate
+    selection: Selection = All()
+    if config.negatives == "dominant":
+        selection = Dominant(
+            classes,
+            active=None if part == 1 else max(round(part * classes), 2),
+            candidates=config.candidates,
+            queue=config.dominant_queue,
+            refresh=config.queue_refresh,
+            ceiling=config.interclass_filter or 1.0,
+        )
+    elif part < 1:
+        selection = Sampled(part, config.logq_correction)
     return CentreHead(
         classes,
         dim,
         margin=margin(config),
         scale=config.scale,
-        selection=All() if part == 1 else Sampled(part, config.logq_correction),
+        selection=selection,
         subcentres=config.subcentres,
         impl=softmax(config),
         sizes=sizes,
@@ -299,7 +335,7 @@ def optimiser(
     settings = config.optim
     assert isinstance(objective, nn.Module)
     fused = {id(p) for group in (centres.param_groups if centres else ()) for p in group["params"]}
-    others = [p for p in objective.parameters() if id(p) not in fused]
+    others = [p for p in objective.parameters() if id(p) not in fused and p.requires_grad]
     groups = finetuning.parameter_groups(encoder, settings)
     if others:
         groups.append({"params": others, "lr_multiple": settings.head_lr})

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field, fields, replace
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from arcwise.data.augment import Augment
 from arcwise.errors import ArcwiseError
 from arcwise.training.losses import (
+    AtLeastOne,
     CentresConfig,
     NotNegative,
     ObjectiveConfig,
     PairsConfig,
     Positive,
+    SemiSiameseConfig,
     Share,
     with_loss,
 )
 from arcwise.training.section import expect, frozen, merged, plain, section
 
-AtLeastOne = Annotated[int, Field(ge=1)]
 Pixels = Annotated[int, Field(ge=16)]
 Planes = tuple[float, float, float]
 
@@ -81,9 +83,10 @@ class DataConfig:
 
     batch: Annotated[int, Field(ge=2)] = 64
     """Images a step, over all processes."""
-    sampling: Literal["shuffled", "windowed", "balanced"] = "shuffled"
+    sampling: Literal["shuffled", "windowed", "balanced", "bisample"] = "shuffled"
     """Every image once an epoch; the same, with neighbours on disk at about the same time (for sets
-    that do not fit the memory); or identities in turn."""
+    that do not fit the memory); identities in turn; or identities with one image of either of two
+    values of the column `domain`, half of them drawn from dominant queues where there are some."""
     images_per_identity: AtLeastOne = 4
     """K of balanced sampling: images of one identity in a batch."""
     domain_balance: Share = 0.0
@@ -108,7 +111,11 @@ class DataConfig:
             each = self.images_per_identity
             expect(self.batch % each == 0, "data.batch", self.batch,
                    f"a multiple of data.images_per_identity={each}")  # fmt: skip
-            words = "0 where data.sampling=balanced fills the batch"
+        if self.sampling == "bisample":
+            expect(self.batch % 2 == 0 and self.batch >= 4, "data.batch", self.batch,
+                   "an even number from 4 with data.sampling=bisample")  # fmt: skip
+        if self.sampling in ("balanced", "bisample"):
+            words = f"0 where data.sampling={self.sampling} fills the batch"
             expect(not self.domain_balance, "data.domain_balance", self.domain_balance, words)
 
 
@@ -205,6 +212,9 @@ class StageConfig:
     where: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Rows to train on: columns of the data set, such as `domain` or `split`, and the values that
     count; every row without it."""
+    identities: Literal["all", "deep", "paired"] = "all"
+    """Whom to train on: everybody; identities with more than two images, or everybody where none
+    has; or identities with images of two domains."""
     objective: ObjectiveConfig | None = None
     """The loss of this stage."""
     data: DataConfig | None = None
@@ -256,9 +266,9 @@ class TrainConfig:
             expect(name not in WITHOUT_HEAD, "encoder.name", name,
                    "an encoder with an embedding head, such as efficientnet_lite0, with "
                    "data.cached_views; or data.cached_views=0")  # fmt: skip
-        if isinstance(self.objective, PairsConfig):
+        if isinstance(self.objective, PairsConfig | SemiSiameseConfig):
             sampling = self.data.sampling
-            expect(sampling == "balanced", "data.sampling", sampling,
+            expect(sampling in ("balanced", "bisample"), "data.sampling", sampling,
                    f"balanced with loss={self.objective.loss}, which needs several images of an "
                    "identity in a batch")  # fmt: skip
         if self.stages:
@@ -298,9 +308,37 @@ class TrainConfig:
         images of an identity.
         """
         objective, data = with_loss(self.objective, loss), self.data
-        if objective.between_samples and not self.objective.between_samples:
+        among = objective.between_samples and not self.objective.between_samples
+        if among and data.sampling != "bisample":
             data = replace(data, sampling="balanced", domain_balance=0.0)
-        return replace(self, objective=objective, data=data)
+        if isinstance(objective, SemiSiameseConfig):
+            data = replace(data, images_per_identity=2)
+        return self._with(replace(replace(self, stages=()), objective=objective, data=data))
+
+    def _with(self, whole: TrainConfig) -> TrainConfig:
+        """Return a changed config with the stages of this one, which follow the change.
+
+        What a section of a stage has in common with the config's own changes with it, and the
+        steps of the stages are in the same proportion.
+        """
+        if not self.stages:
+            return whole
+        count, total = len(self.stages), whole.run.steps
+        expect(total >= count, "run.steps", total, f"at least {count}, one for each stage")
+        ends = np.cumsum([one.steps for one in self.stages]) * total / self.run.steps
+        ends = np.round(ends).clip(np.arange(count) + 1, total - np.arange(count)[::-1])
+        steps = np.diff(ends.astype(int), prepend=0).tolist()
+        stages = tuple(
+            replace(
+                stage,
+                steps=count,
+                objective=_followed(stage.objective, self.objective, whole.objective),
+                data=_followed(stage.data, self.data, whole.data),
+                optim=_followed(stage.optim, self.optim, whole.optim),
+            )
+            for stage, count in zip(self.stages, steps, strict=True)
+        )
+        return replace(whole, stages=stages)
 
     def replace(self, **sections: Any) -> TrainConfig:
         """Return this config with some fields changed: `replace(run={"steps": 500})`.
@@ -313,12 +351,12 @@ class TrainConfig:
         """
         changes = dict(sections)
         stages = changes.pop("stages", None)
-        config: TrainConfig = self if stages is None else replace(self, stages=())
+        config: TrainConfig = replace(self, stages=())
         objective = changes.get("objective")
         if isinstance(objective, Mapping) and "loss" in objective:
             config = config.with_loss(str(objective["loss"]))
         if stages is None:
-            return merged(config, changes)
+            return self._with(merged(config, changes))
         run = changes.get("run", {})
         made = [_stage(number, one, merged(config, changes)) for number, one in enumerate(stages)]
         if made and isinstance(run, Mapping) and "steps" not in run:
@@ -339,6 +377,18 @@ class TrainConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
         """Return the config that `as_dict` gave; fields that are not there have their defaults."""
         return cls().replace(**{str(name): value for name, value in values.items()})
+
+
+def _followed(own: Any, before: Any, now: Any) -> Any:
+    """Return a section of a stage, where it was as the config's own with the change of that."""
+    if own is None or not type(own) is type(before) is type(now):
+        return own
+    changes = {
+        one.name: getattr(now, one.name)
+        for one in fields(own)
+        if getattr(own, one.name) == getattr(before, one.name) != getattr(now, one.name)
+    }
+    return replace(own, **changes)
 
 
 def _stage(number: int, stage: StageConfig | Mapping[str, Any], config: TrainConfig) -> StageConfig:

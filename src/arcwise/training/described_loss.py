@@ -7,7 +7,13 @@ from dataclasses import fields
 from arcwise.margins import NormSoftmax
 from arcwise.training import build
 from arcwise.training.config import TrainConfig
-from arcwise.training.losses import CentreMargin, CentresConfig, LinearConfig, spelled
+from arcwise.training.losses import (
+    CentreMargin,
+    CentresConfig,
+    LinearConfig,
+    SemiSiameseConfig,
+    spelled,
+)
 from arcwise.training.section import plain
 
 
@@ -22,6 +28,11 @@ def described(config: TrainConfig, classes: int) -> str:
     parts: list[str] = []
     if isinstance(objective, LinearConfig):
         parts.append("the plain linear softmax, without margin or scale")
+    if isinstance(objective, SemiSiameseConfig):
+        parts.append(
+            f"semi-siamese ({objective.margin}, scale {objective.scale:g}, a queue of "
+            f"{objective.queue}, an encoder that follows with decay {objective.encoder_decay:g})"
+        )
     if isinstance(objective, CentresConfig):
         parts += _of_centres(objective)
     for name, term in objective.terms().items():
@@ -52,7 +63,12 @@ def _of_centres(objective: CentresConfig) -> list[str]:
         parts.append(f"classes beyond cosine {objective.interclass_filter:g} left out")
     if objective.subcentres > 1:
         parts.append(f"{objective.subcentres} sub-centres a class")
-    if objective.sample_rate < 1:
+    if objective.negatives == "dominant":
+        parts.append(
+            f"at most {objective.sample_rate:.4g} of the classes a step, those in queues of "
+            f"{objective.dominant_queue} that the batch's are confused with"
+        )
+    elif objective.sample_rate < 1:
         corrected = ", their logits corrected" if objective.logq_correction else ""
         parts.append(f"{objective.sample_rate:.4g} of the classes a step{corrected}")
     if objective.softmax != "auto":

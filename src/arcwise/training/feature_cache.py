@@ -112,6 +112,7 @@ def cached_stream(
     cache: FeatureCache,
     start: int,
     columns: TrainingColumns | None = None,
+    queues: np.ndarray | None = None,
 ) -> Iterator[LoadedBatch]:
     """Yield what `batches.stream` yields, without pixels.
 
@@ -121,13 +122,14 @@ def cached_stream(
         cache: their features.
         start: steps of the stage that are done.
         columns: what the objective asks for besides images and labels.
+        queues: the dominant queues to draw batches from, where the objective has some.
     """
     labels = torch.from_numpy(np.ascontiguousarray(images.labels, dtype=np.int64))
     values = {
         name: torch.from_numpy(one) for name, one in (columns.values if columns else {}).items()
     }
     failures = cache.failures
-    for planned in planned_rows(config, images, start):
+    for planned in planned_rows(config, images, start, queues):
         shared = distributed.share(planned)
         positions = np.flatnonzero(cache.digests[shared])
         rows = torch.from_numpy(shared[positions])

@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
 from torch import nn
 
 from arcwise import distributed
+from arcwise.data.domain_pairs import check_pairs
 from arcwise.data.loader import LoadedBatch
 from arcwise.data.manifest import Manifest
 from arcwise.data.training_columns import training_columns
 from arcwise.encoders.interface import layers_of
 from arcwise.errors import ArcwiseError, ImageError, NonFiniteError
-from arcwise.heads import CentreHead
 from arcwise.images import Preparation
 from arcwise.objectives import Batch
 from arcwise.training import build, checkpoint
-from arcwise.training.batches import crops, on_device, stage_rows, step_keys, stream
+from arcwise.training.batches import (
+    crops,
+    on_device,
+    stage_rows,
+    step_keys,
+    stream,
+    training_images,
+)
 from arcwise.training.config import TrainConfig
 from arcwise.training.feature_cache import cached_stream, compute_features
 from arcwise.training.finetuning import training_mode
@@ -130,8 +136,11 @@ def train(
             the centres that the processes cannot share.
     """
     for number in range(max(len(config.stages), 1)):
-        _check_processes(config.stage(number))
-        stage_rows(config, number, images)
+        stage = config.stage(number)
+        _check_processes(stage)
+        rows = stage_rows(config, number, images)
+        if stage.data.sampling == "bisample":
+            check_pairs(images.select(rows))
     seen = np.zeros(len(images), np.int64) if seen is None else seen
     checkpoints = folder / "checkpoints"
     by_user, careful_until = resume, -1
@@ -162,6 +171,11 @@ def _check_processes(config: TrainConfig) -> None:
         raise ArcwiseError(
             f"--batch {batch} over {processes} processes; expected a multiple of their number, and "
             "at least 2 images for each"
+        )
+    if config.data.sampling == "bisample" and batch % (2 * processes):
+        raise ArcwiseError(
+            f"--batch {batch} over {processes} processes with data.sampling=bisample; expected a "
+            "multiple of twice their number, so that pairs stay together"
         )
     centres = config.objective
     if processes > 1 and isinstance(centres, CentresConfig) and centres.centre_optimiser == "fused":
@@ -205,11 +219,10 @@ def _train(
     settings = run.whole.run
     failures: dict[str, ImageError] = {}
     timer = Timer()
-    source = _source(run, preparation)
+    source: Iterator[LoadedBatch] | None = None
     with interruptible() as interrupted, logger:
         while run.step < steps and not distributed.anywhere(bool(interrupted())):
-            if run.step == run.ends:
-                run.advance()
+            if source is None or run.step == run.ends or run.refreshes:
                 source = _source(run, preparation)
             with timer.waiting():
                 batch = next(source)
@@ -275,17 +288,23 @@ def _start_centres(run: Run, preparation: Preparation) -> None:
         return
     if centres.centres_start == "random":
         return
-    modules = cast(nn.Module, run.objective).modules()
-    head = next(one for one in modules if isinstance(one, CentreHead))
+    head = run.head
+    assert head is not None
     start_at_class_means(head, run.encoder, config, run.images, preparation)
     if centres.centres_start == "kept":
         keep_centres(head, run.images.classes, run_of_kept_centres(run.whole.encoder.init))
 
 
 def _source(run: Run, preparation: Preparation) -> Iterator[LoadedBatch]:
-    """Return the batches of the current stage that are to come; at its start, begin it."""
+    """Return the batches of the current stage that are to come, or of the next one at its end.
+
+    Where there are dominant queues, these are brought up to date, and batches are drawn from them.
+    """
+    if run.step == run.ends:
+        run.advance()
     if run.step == run.begins:
         _start_centres(run, preparation)
+    queues = run.refreshed_queues()
     columns = training_columns(run.every_image, run.objective.columns).select(run.rows)
     if run.config.data.cached_views:
         if run.features is None:
@@ -293,8 +312,12 @@ def _source(run: Run, preparation: Preparation) -> Iterator[LoadedBatch]:
                 run.encoder, run.config, run.images, preparation, run.device,
                 views=run.config.data.cached_views,
             )  # fmt: skip
-        return cached_stream(run.config, run.images, run.features, run.step - run.begins, columns)
-    return stream(run.config, run.images, preparation, run.step - run.begins, columns)
+        return cached_stream(
+            run.config, run.images, run.features, run.step - run.begins, columns, queues
+        )
+    if run.source is None:
+        run.source = training_images(run.config, run.images, preparation, columns)
+    return stream(run.config, run.source, run.step - run.begins, queues)
 
 
 def _refuse_unreadable(images: Manifest, failures: dict[str, ImageError]) -> None:

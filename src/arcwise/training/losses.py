@@ -28,6 +28,7 @@ from arcwise.training.section import expect, section
 Share = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+AtLeastOne = Annotated[int, Field(ge=1)]
 
 CentreMargin = (
     NormSoftmax
@@ -56,6 +57,8 @@ MARGINS: dict[str, CentreMargin] = {
 }
 """The losses over class centres by name, with the numbers of their papers."""
 
+
+SEMI_SIAMESE = "semi-siamese"
 
 SHORT_NAMES = {
     "cm1": "combined@1,0.3,0.2",
@@ -104,6 +107,8 @@ class TripletConfig(Triplet):
 
     weight: Positive = 1.0
     """Weight in a sum."""
+    across_domains: bool = False
+    """Whether an anchor's positive and negative are of another `domain` than its own."""
 
 
 @section("objective.contrastive")
@@ -216,6 +221,36 @@ class LinearConfig(Terms):
 
 
 @section("objective")
+class SemiSiameseConfig(Terms):
+    """Semi-siamese training (arXiv 2007.08398): class centres are embeddings of a slow encoder."""
+
+    margin: NormSoftmax | CosFace | ArcFace = NormSoftmax()
+    """What the target class pays."""
+    scale: Positive = 30.0
+    """s, the inverse temperature."""
+    queue: AtLeastOne = 16384
+    """How many identities of earlier batches are negatives."""
+    encoder_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of the moving average that the slow encoder is."""
+
+    def __post_init__(self) -> None:
+        if self.terms():
+            raise ArcwiseError(
+                f"training config: objective.loss={self.loss!r}; expected {SEMI_SIAMESE} alone"
+            )
+
+    @property
+    def loss(self) -> str:
+        """The name of the loss."""
+        return "+".join([SEMI_SIAMESE, *map(spelled, self.terms())])
+
+    @property
+    def between_samples(self) -> bool:
+        """True: two images of an identity are needed in a batch."""
+        return True
+
+
+@section("objective")
 class CentresConfig(Terms):
     """A softmax over class centres on the sphere, with a margin."""
 
@@ -242,6 +277,16 @@ class CentresConfig(Terms):
     sample_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the classes that take part in a step (Partial FC, arXiv 2010.05222), those of the
     batch always; under 1 it needs the fused optimiser."""
+    negatives: Literal["random", "dominant"] = "random"
+    """Which classes take part besides those of the batch: random ones, or those that they are
+    confused with (DP-softmax, arXiv 1806.03018), at most the share sample_rate. Dominant ones need
+    the fused optimiser; their centres are in host memory."""
+    candidates: AtLeastOne = 300
+    """Nearest classes of each class that may become dominant."""
+    dominant_queue: AtLeastOne = 100
+    """Dominant classes of each class."""
+    queue_refresh: AtLeastOne = 1000
+    """Steps between two searches for the candidates."""
     logq_correction: bool = False
     """Whether the logits of sampled classes stand for those left out, too (sampled softmax)."""
     centres_start: Literal["random", "class-means", "kept"] = "random"
@@ -257,7 +302,17 @@ class CentresConfig(Terms):
     pass over the classes and holds no gradient of the centres in memory."""
 
     def __post_init__(self) -> None:
+        dominant = self.negatives == "dominant"
         every, fused = self.sample_rate == 1, self.centre_optimiser == "fused"
+        _check(self, "negatives", fused or not dominant,
+               "random with objective.centre_optimiser=ordinary; or "
+               "objective.centre_optimiser=fused")  # fmt: skip
+        _check(self, "logq_correction", not (dominant and self.logq_correction),
+               "false with objective.negatives=dominant, which are no sample")  # fmt: skip
+        _check(self, "subcentres", self.subcentres == 1 or not dominant,
+               "1 with objective.negatives=dominant")  # fmt: skip
+        _check(self, "dominant_queue", self.dominant_queue <= self.candidates,
+               f"at most objective.candidates={self.candidates}")  # fmt: skip
         _check(self, "margin_from", self.margin_from <= self.margin_full,
                f"at most objective.margin_full={self.margin_full}")  # fmt: skip
         streams = self.softmax in ("auto", "streaming") or self.gradient_products == "fp32"
@@ -283,7 +338,7 @@ class CentresConfig(Terms):
         return "+".join([name_of(self.margin), *map(spelled, self.terms())])
 
 
-ObjectiveConfig = PairsConfig | LinearConfig | CentresConfig
+ObjectiveConfig = PairsConfig | LinearConfig | CentresConfig | SemiSiameseConfig
 
 
 def _check(objective: object, name: str, good: bool, expected: str) -> None:
@@ -306,7 +361,7 @@ def places_of(objective: ObjectiveConfig, name: str) -> list[str]:
     One where it has a single such number, none where it has none. Several for a margin of several
     numbers, and for several losses between samples.
     """
-    if not isinstance(objective, CentresConfig):
+    if not isinstance(objective, CentresConfig | SemiSiameseConfig):
         terms = objective.terms()
         found = [one for one in terms if one in BETWEEN_SAMPLES and hasattr(terms[one], name)]
         return [f"{one}.{name}" for one in found]
@@ -337,14 +392,14 @@ def with_loss(objective: Terms, loss: str) -> ObjectiveConfig:
     written = [name[3:] if name[:3] in _REWEIGHTED else name for name in written]
     numbers = {name.partition("@")[0]: name.partition("@")[2] for name in written if "@" in name}
     names = [name.partition("@")[0] for name in written]
-    known = ["softmax", *MARGINS, *map(spelled, TERMS)]
+    known = ["softmax", SEMI_SIAMESE, *MARGINS, *map(spelled, TERMS)]
     for name in names:
         if name not in known:
             hint = suggestion(name, [*known, *SHORT_NAMES]) or f"known: {', '.join(known)}"
             raise ArcwiseError(
                 f"training config: objective.loss={loss!r}: no loss {name!r}; {hint}"
             )
-    over_classes = [name for name in names if name == "softmax" or name in MARGINS]
+    over_classes = [name for name in names if name in ("softmax", SEMI_SIAMESE, *MARGINS)]
     if prefixes and not set(over_classes) & set(MARGINS):
         raise ArcwiseError(
             f"training config: objective.loss={loss!r}; expected {prefixes[0]} before a loss "
@@ -366,6 +421,9 @@ def with_loss(objective: Terms, loss: str) -> ObjectiveConfig:
         return PairsConfig(**terms)
     if over_classes == ["softmax"]:
         return LinearConfig(**terms)
+    if over_classes == [SEMI_SIAMESE]:
+        own = objective if isinstance(objective, SemiSiameseConfig) else SemiSiameseConfig()
+        return _numbered(replace(own, **terms), numbers.get(SEMI_SIAMESE), loss)
     margin = MARGINS[over_classes[0]]
     centres = objective if isinstance(objective, CentresConfig) else CentresConfig()
     if isinstance(objective, CentresConfig) and type(objective.margin) is type(margin):

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from arcwise import distributed
+from arcwise.data.loader import CachedImages
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
+from arcwise.heads import CentreHead, Dominant
 from arcwise.objectives import Objective
 from arcwise.training import build, wise_ft
 from arcwise.training.batches import stage_rows
@@ -65,6 +67,7 @@ class Run:
         images: what the current stage trains on.
         rows: (n,) which rows of the whole training data these are.
         config: the current stage as a config of its own.
+        source: the current stage's images, as far as they are decoded; None before its start.
         features: of the current stage's images, where they are computed once; None before, and
             where they are not.
         renewed: whether the objective of the current stage began anew.
@@ -108,6 +111,7 @@ class Run:
         self.config = self.whole.stage(self.stage)
         self.renewed = renew
         self.start = wise_ft.start_state(self.encoder) if self.config.optim.wise_ft else None
+        self.source: CachedImages | None = None
         self.features: FeatureCache | None = None
         self.rows = stage_rows(self.whole, self.stage, self.every_image)
         self.images = self.every_image.select(self.rows) if self.whole.stages else self.every_image
@@ -118,7 +122,7 @@ class Run:
             )
         if renew:
             sizes = torch.from_numpy(np.bincount(self.images.labels, minlength=classes))
-            self.objective: Objective = build.objective(self.config, classes, sizes)
+            self.objective: Objective = build.objective(self.config, classes, sizes, self.encoder)
             self._module.to(self.device)
         freeze(self.encoder, self.config.optim)
         distributed.same_start(self.encoder, self._module)
@@ -131,6 +135,32 @@ class Run:
     def _module(self) -> nn.Module:
         """The objective as the module that it is, too."""
         return cast(nn.Module, self.objective)
+
+    @property
+    def head(self) -> CentreHead | None:
+        """The class centres of the current stage, where it has some on the sphere."""
+        heads = (one for one in self._module.modules() if isinstance(one, CentreHead))
+        return next(heads, None)
+
+    @property
+    def dominant(self) -> Dominant | None:
+        """The dominant queues of the current stage, where it has some."""
+        selection = self.head and self.head.selection
+        return selection if isinstance(selection, Dominant) else None
+
+    @property
+    def refreshes(self) -> bool:
+        """Whether dominant queues are brought up to date before the next step."""
+        return self.dominant is not None and self.dominant.due
+
+    def refreshed_queues(self) -> np.ndarray | None:
+        """Return the dominant queues to draw batches from, up to date; None without any."""
+        dominant, head = self.dominant, self.head
+        if dominant is None or head is None:
+            return None
+        if dominant.due:
+            dominant.refresh(head.centres)
+        return dominant.drawn
 
     @property
     def ends(self) -> int:

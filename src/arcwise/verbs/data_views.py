@@ -73,7 +73,7 @@ def views(
     manifest = manifest.select(batches.stage_rows(config, 0, manifest))
     preparation, cpu = build.preparation(config.encoder), torch.device("cpu")
     first = config.stage(0).replace(data={"workers": 0, "cache_gb": 0.0})  # nothing is read ahead
-    batch = next(batches.stream(first, manifest, preparation, 0))
+    batch = next(batches.stream(first, batches.training_images(first, manifest, preparation), 0))
     if not len(batch.rows):
         raise ArcwiseError(f"{manifest.name}: no image can be read; {batch.failures[0]}")
     # A batch may have an image twice; a sheet shows it once.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from arcwise import distributed
+from arcwise.data.domain_pairs import DEEP, domain_pairs
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import Threshold
@@ -137,6 +138,10 @@ def start(out: Path, config: TrainConfig, manifest: Manifest, resume: Resume) ->
             run_of_kept_centres(config.encoder.init)
     precision = build.precision(config.run, build.device(config.run))
     encoder, notes = build.as_the_network_takes(build.as_the_weights_say(config.encoder))
+    deep = [number for number, one in enumerate(config.stages) if one.identities == "deep"]
+    if deep and not domain_pairs(manifest).deep:
+        note = f"no identity has {DEEP} images or more: stage {deep[0] + 1} trains on all of them"
+        notes = (*notes, note)
     return Start(config.replace(encoder=encoder, run={"precision": precision}), notes=notes)
 
 

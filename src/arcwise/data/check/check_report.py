@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -117,6 +117,8 @@ class CheckReport:
         nobody: images without an identity, where the data set has identities.
         pairs: what is wrong with the pairs that the data set states.
         by_model: what the embeddings of a model suggest, where one was named.
+        domains: domain → how many images.
+        two_images: why the recipe `bisample` fits; empty where it does not.
     """
 
     name: str
@@ -137,6 +139,8 @@ class CheckReport:
     by_model: ModelReport | None = None
     landmarks: tuple[Unreadable, ...] = ()
     odd_landmarks: tuple[Unreadable, ...] = ()
+    domains: dict[str, int] = field(default_factory=dict)
+    two_images: str = ""
 
     @property
     def identities(self) -> int:
@@ -245,6 +249,11 @@ class CheckReport:
         yield from (f"  warning            {note}" for note in self.notes)
         if self.splits:
             yield "  splits             " + _pairs(self.splits)
+        if self.domains:
+            yield "  domains            " + _pairs(self.domains)
+        if self.two_images:
+            yield f"  two images each    {self.two_images}"
+            yield "                     for these, arcwise train --recipe bisample"
         if counts := list(self.per_identity.values()):
             yield (
                 f"  images an identity {min(counts)} to {max(counts)}, median {median(counts):g}"
