@@ -20,6 +20,9 @@ EXACT = 20_000
 PROBED = 16
 """Lists of the inverted file that are searched for each class."""
 
+ROUNDS = 5
+"""Of k-means, which makes the lists: they need not be good ones."""
+
 BLOCK = 8192
 """Classes whose neighbours are looked for at a time."""
 
@@ -182,6 +185,7 @@ def _index(centres: Tensor) -> faiss.Index:
             faiss.METRIC_INNER_PRODUCT,
         )  # fmt: skip
         index.nprobe = PROBED
+        index.cp.niter = ROUNDS
         step = max(classes // (40 * lists), 1)
         index.train(_directions(centres[::step]))
     for part in centres.split(BLOCK):
