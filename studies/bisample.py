@@ -344,6 +344,7 @@ def page(known: Mapping[str, Any]) -> str:
     ]
     sets = {name: known[name] for name in SETS if name in known}
     if sets:
+        lines += ["", "What it says:", "", *said(sets)]
         lines += ["", f"![{MEASURE} of every way of training](images/{FIGURE})"]
     for name, found in sets.items():
         lines += ["", f"## {name}", "", *table(found), "", *answers(found)]
@@ -355,6 +356,21 @@ def page(known: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def said(sets: Mapping[str, Any]) -> Iterator[str]:
+    """Yield, for each question, on which sets the answer is yes, no, or open."""
+    for name, reference in QUESTIONS:
+        answers = [
+            f"{data} {gap:+.3f}{'' if decided else ' (not significant)'}"
+            for data, found in sets.items()
+            for gap, _, _, decided, _ in differences(found, name, reference)
+        ]
+        yield f"- {name} minus {reference}, TAR: {', '.join(answers)}."
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def facts(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield what was trained on, how long, and where."""
     deep = found["identities"] - found["paired"]
@@ -362,7 +378,7 @@ def facts(found: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"{deep:,} identities of the deep set and {found['paired']:,} with two images, "
         f"{found['images']:,} images in all; {found['measured']:,} identities measured. "
-        f"{found['table']['seeds']} seeds; {found['steps']} steps "
+        f"{plural(found['table']['seeds'], 'seed')}; {found['steps']} steps "
         f"({' + '.join(map(str, found['stages']))}) of {found['batch']} images of {found['size']} "
         f"pixels.{active} {found['minutes']:.0f} minutes of one core in all, on "
         f"{found['machine']}."
@@ -396,14 +412,21 @@ def answers(found: Mapping[str, Any]) -> Iterator[str]:
     yield "| difference | TAR | p, corrected for all pairs |"
     yield "|---|---|---|"
     for name, reference in QUESTIONS:
-        for one in found["table"]["metrics"][0]["pairs"]:
-            if {one["name"], one["reference"]} != {name, reference}:
-                continue
+        for gap, low, high, decided, p in differences(found, name, reference):
+            text = f"{gap:+.3f} ({low:+.3f} – {high:+.3f})"
+            bold = f"**{text}**" if decided else text
+            yield f"| {name} minus {reference} | {bold} | {p:.2g} |"
+
+
+def differences(
+    found: Mapping[str, Any], name: str, reference: str
+) -> Iterator[tuple[float, float, float, bool, float]]:
+    """Yield the difference in TAR, its interval, whether it is significant, and p; or nothing."""
+    for one in found["table"]["metrics"][0]["pairs"]:
+        if {one["name"], one["reference"]} == {name, reference}:
             gap, sign = one["difference"], 1 if one["name"] == name else -1
-            ends = sorted((sign * gap["low"], sign * gap["high"]))
-            text = f"{sign * gap['value']:+.3f} ({ends[0]:+.3f} – {ends[1]:+.3f})"
-            bold = f"**{text}**" if one["decided"] else text
-            yield f"| {name} minus {reference} | {bold} | {one['corrected_p']:.2g} |"
+            low, high = sorted((sign * gap["low"], sign * gap["high"]))
+            yield sign * gap["value"], low, high, one["decided"], one["corrected_p"]
 
 
 def figure(sets: Mapping[str, Any]) -> str:
