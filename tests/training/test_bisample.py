@@ -132,7 +132,7 @@ def test_the_stages_follow_the_options():
     stages = [made.stage(number) for number in range(3)]
     assert {(one.data.batch, one.data.workers) for one in stages} == {(32, 0)}
     assert [one.data.sampling for one in stages] == ["shuffled", "bisample", "bisample"]
-    assert [one.optim.lr for one in stages] == [0.05, 0.02, 0.02]
+    assert [one.optim.lr for one in stages] == [0.05, 0.05, 0.005]
     assert [one.steps for one in recipe("bisample").replace(run={"steps": 3}).stages] == [1, 1, 1]
     with pytest.raises(ArcwiseError, match=r"run\.steps=2; expected at least 3"):
         recipe("bisample").replace(run={"steps": 2})

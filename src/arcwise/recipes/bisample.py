@@ -3,7 +3,7 @@
 Classification, verification, classification (CVC) as Zhu et al. have it: Large-scale Bisample
 Learning on ID versus Spot Face Recognition, IJCV 2019, arXiv 1806.03018. The paper's text could not
 be read. The stages are those of its abstract; every number is from rendered products, on which the
-recipe was settled (`studies/bisample.py rendered`).
+recipe was settled (`studies/bisample.py SETS settle`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ def bisample() -> TrainConfig:
     """Return the recipe for a data set with a column `domain` of two values.
 
     1. Classification of the identities with more than two images, the deep set.
-    2. Verification: triplets with the hardest negatives of the other domain, in batches of one
-       image of either domain from each identity.
+    2. Verification: triplets whose positive and negative are of the other domain, the negative
+       semi-hard (the hardest ones learnt less), in batches of one image of either domain from each
+       identity.
     3. Fine classification of the identities with images of both domains: class centres that start
        at the means of stage 2, and for negatives the classes that dominate them (DP-softmax).
     """
@@ -32,12 +33,8 @@ def bisample() -> TrainConfig:
             {
                 "steps": VERIFY,
                 "identities": "paired",
-                "objective": {
-                    "loss": "triplet",
-                    "triplet": {"mining": "hard", "across_domains": True},
-                },
+                "objective": {"loss": "triplet", "triplet": {"across_domains": True}},
                 "data": pairs,
-                "optim": {"lr": 0.02},
             },
             {
                 "steps": FINE,
@@ -50,7 +47,7 @@ def bisample() -> TrainConfig:
                     "margin_full": 0.0,
                 },
                 "data": pairs,
-                "optim": {"lr": 0.02},
+                "optim": {"lr": 0.005},
             },
         ]
     )
