@@ -101,6 +101,16 @@ class CentreLossConfig:
     """Rate at which its centres follow the embeddings."""
 
 
+@section("objective.length")
+class LengthConfig:
+    """The regression of a column on the length of the embedding (OE-CNN, arXiv 1810.07599)."""
+
+    weight: Positive = 0.01
+    """Weight in the sum, the paper's λ, for a column of standard deviation 1."""
+    column: str = "age"
+    """Numbers of the data set that the length is to tell: `age`, an angle of view, a blur, …"""
+
+
 @section("objective.triplet")
 class TripletConfig(Triplet):
     """The triplet loss."""
@@ -146,7 +156,7 @@ BETWEEN_SAMPLES = {
 OF_CENTRES = {"intra": IntraConfig, "inter": InterConfig}
 """Regularisers of the class centres of another loss."""
 
-REGULARISERS = {**OF_CENTRES, "centre": CentreLossConfig}
+REGULARISERS = {**OF_CENTRES, "centre": CentreLossConfig, "length": LengthConfig}
 """What is only added to another loss."""
 
 TERMS = {**BETWEEN_SAMPLES, **REGULARISERS}
@@ -164,6 +174,7 @@ class Terms:
     intra: IntraConfig | None = None
     inter: InterConfig | None = None
     centre: CentreLossConfig | None = None
+    length: LengthConfig | None = None
 
     @property
     def loss(self) -> str:
