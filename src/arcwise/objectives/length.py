@@ -84,7 +84,11 @@ class LengthRegression(nn.Module):
         z = (batch.columns[self.columns[0]].double() - self.mean) / self.std
         known = z.isfinite()
         r, z = lengths[known], z[known]
-        residual = self.k * (r - self.length_mean) / self._spread + self.b - z
+        import os
+
+        alpha = float(os.environ.get("ALPHA", "0.2"))
+        sign = float(os.environ.get("SIGN", "1"))
+        residual = sign * (r / self.length_mean - 1) / alpha - z
         loss = 0.5 * residual.square().sum() / max(len(r), 1)
         metrics = {"length": lengths.detach().mean(), "correlation": _correlation(r.detach(), z)}
         return loss.to(wide(output.embedding).dtype), metrics
@@ -94,8 +98,12 @@ class LengthRegression(nn.Module):
 
     def reading(self) -> LengthReading:
         """Return the line from a length to the number, as a model folder holds it."""
-        k = float(self.k) / float(self._spread)
-        b = float(self.b) - k * float(self.length_mean)
+        import os
+
+        alpha = float(os.environ.get("ALPHA", "0.2"))
+        sign = float(os.environ.get("SIGN", "1"))
+        k = sign / alpha / float(self.length_mean)
+        b = -sign / alpha
         return LengthReading(self.columns[0], k, b, float(self.mean), float(self.std))
 
     @property
