@@ -6,50 +6,47 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from arcwise.bundle import LengthReading
 from arcwise.encoders.interface import EncoderOutput
 from arcwise.errors import ArcwiseError
 from arcwise.objectives.objective import Batch
-from arcwise.sphere import unit, wide
+from arcwise.sphere import TINY, unit, wide
 
 OLDEST = 150
 """Years beyond which an `age` is a mistake."""
 
-_SLOWEST = 0.05
-"""Weight of a batch in the running statistics of the lengths; of the first ones, 1 over their
-number."""
+SPREAD = 0.2
+"""Standard deviation of the lengths that is asked for, as a share of their mean."""
 
-_LEAST_SPREAD = 1e-3
-"""Standard deviation of the lengths, as a share of their mean, below which they count as equal."""
+_SLOWEST = 0.05
+"""Weight of a batch in the mean length; of the first batches, 1 over their number."""
 
 
 class LengthRegression(nn.Module):
     """L_age of OE-CNN (Wang et al., ECCV 2018, arXiv 1810.07599).
 
     x = ‖x‖ · x/‖x‖: the length r tells a number z of the image, a loss over directions tells the
-    identity. This one is ½ (f(r) - z)², averaged over the samples whose number is known, with
-    f(r) = k (r - m) / s + b and z standardised by mean and standard deviation of the training
-    data. m and s are the running mean and standard deviation of the lengths: f is a line as in the
-    paper, and its k and b are learnt alike whatever unit the encoder's lengths have.
+    identity. This one is ½ (f(r) - z)², averaged over the samples whose number is known. z is
+    standardised by mean and standard deviation of the training data, and f(r) = (r/m - 1) / 0.2
+    with the running mean m of the lengths.
 
-    Its gradient by x points along x, and that of a loss over directions is orthogonal to x: the two
-    never meet in the embedding. m and s are constants to the gradient.
+    That is the paper's line k r + b with k = 1/(0.2 m) and b = -5; the encoder, free to choose its
+    lengths, is fitted to it. A k that is learnt as well goes to the correlation of r and z, near 0
+    at first, and the gradient by x goes with it.
+
+    The gradient by x points along x, and that of a loss over directions is orthogonal to x: the two
+    never meet in the embedding. m is a constant to the gradient.
 
     Attributes:
         columns: the column that is read.
-        k: slope, a parameter; 1 at first, so that the length grows with the number.
-        b: intercept, a parameter.
         mean: of the column, a buffer.
         std: of the column, a buffer.
         length_mean: m, a buffer that follows the batches in training mode.
-        length_variance: s², likewise.
-        batches: how many moved them.
+        batches: how many moved it.
     """
 
     mean: Tensor
     std: Tensor
     length_mean: Tensor
-    length_variance: Tensor
     batches: Tensor
 
     def __init__(self, column: str, mean: float, std: float) -> None:
@@ -65,12 +62,8 @@ class LengthRegression(nn.Module):
                 "numbers, and std over 0"
             )
         self.columns = (column,)
-        self.k = nn.Parameter(torch.ones(()))
-        self.b = nn.Parameter(torch.zeros(()))
-        for name, value in (("mean", mean), ("std", std)):
+        for name, value in (("mean", mean), ("std", std), ("length_mean", 0.0)):
             self.register_buffer(name, torch.tensor(float(value), dtype=torch.float64))
-        for name in ("length_mean", "length_variance"):
-            self.register_buffer(name, torch.zeros((), dtype=torch.float64))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
     def loss(self, output: EncoderOutput, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -84,11 +77,8 @@ class LengthRegression(nn.Module):
         z = (batch.columns[self.columns[0]].double() - self.mean) / self.std
         known = z.isfinite()
         r, z = lengths[known], z[known]
-        import os
-
-        alpha = float(os.environ.get("ALPHA", "0.2"))
-        sign = float(os.environ.get("SIGN", "1"))
-        residual = sign * (r / self.length_mean - 1) / alpha - z
+        m = torch.where(self.length_mean > TINY, self.length_mean, 1.0)
+        residual = (r / m - 1) / SPREAD - z
         loss = 0.5 * residual.square().sum() / max(len(r), 1)
         metrics = {"length": lengths.detach().mean(), "correlation": _correlation(r.detach(), z)}
         return loss.to(wide(output.embedding).dtype), metrics
@@ -96,33 +86,13 @@ class LengthRegression(nn.Module):
     def set_margin_scale(self, margin_scale: float) -> None:
         """Have no effect: there is no margin."""
 
-    def reading(self) -> LengthReading:
-        """Return the line from a length to the number, as a model folder holds it."""
-        import os
-
-        alpha = float(os.environ.get("ALPHA", "0.2"))
-        sign = float(os.environ.get("SIGN", "1"))
-        k = sign / alpha / float(self.length_mean)
-        b = -sign / alpha
-        return LengthReading(self.columns[0], k, b, float(self.mean), float(self.std))
-
-    @property
-    def _spread(self) -> Tensor:
-        """s, not below a small part of m; 1 before the first batch."""
-        least = (_LEAST_SPREAD * self.length_mean).clamp_min(1e-30)
-        spread = torch.maximum(self.length_variance.sqrt(), least)
-        return torch.where(self.batches > 0, spread, 1.0)
-
     @torch.no_grad()
     def _follow(self, lengths: Tensor) -> None:
-        """Move the running statistics towards those of this batch."""
-        if not len(lengths):
-            return
-        self.batches += 1
-        weight = (1 / self.batches.double()).clamp_min(_SLOWEST)
-        self.length_mean.lerp_(lengths.mean(), weight)
-        deviation = (lengths - self.length_mean).square().mean()
-        self.length_variance.lerp_(deviation, weight)
+        """Move the running mean towards that of this batch."""
+        if len(lengths):
+            self.batches += 1
+            weight = (1 / self.batches.double()).clamp_min(_SLOWEST)
+            self.length_mean.lerp_(lengths.mean(), weight)
 
 
 def _correlation(lengths: Tensor, numbers: Tensor) -> Tensor:

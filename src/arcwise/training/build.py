@@ -363,12 +363,9 @@ def optimiser(
     assert isinstance(objective, nn.Module)
     fused = {id(p) for group in (centres.param_groups if centres else ()) for p in group["params"]}
     others = [p for p in objective.parameters() if id(p) not in fused and p.requires_grad]
-    single = [p for p in others if p.ndim == 0]  # the line of a regression, not weights
     groups = finetuning.parameter_groups(encoder, settings)
-    if rows := [p for p in others if p.ndim]:
-        groups.append({"params": rows, "lr_multiple": settings.head_lr})
-    if single:
-        groups.append({"params": single, "lr_multiple": settings.head_lr, "weight_decay": 0.0})
+    if others:
+        groups.append({"params": others, "lr_multiple": settings.head_lr})
     if settings.name == "adamw":
         return torch.optim.AdamW(groups, settings.lr, weight_decay=settings.weight_decay)
     return torch.optim.SGD(

@@ -105,8 +105,8 @@ class CentreLossConfig:
 class LengthConfig:
     """The regression of a column on the length of the embedding (OE-CNN, arXiv 1810.07599)."""
 
-    weight: Positive = 0.01
-    """Weight in the sum, the paper's λ, for a column of standard deviation 1."""
+    weight: Positive = 1.0
+    """Weight in the sum, the paper's λ, for numbers of standard deviation 1."""
     column: str = "age"
     """Numbers of the data set that the length is to tell: `age`, an angle of view, a blur, …"""
 
