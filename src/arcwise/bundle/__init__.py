@@ -11,11 +11,12 @@ it is refused with a key too many or too few, or with a file whose digest differ
 
 from arcwise.bundle.length_reading import LengthReading
 from arcwise.bundle.model_folder import Bundle, read_bundle, reference_image
-from arcwise.bundle.saving import add_onnx, add_thresholds, write_bundle
+from arcwise.bundle.saving import add_length, add_onnx, add_thresholds, write_bundle
 
 __all__ = [
     "Bundle",
     "LengthReading",
+    "add_length",
     "add_onnx",
     "add_thresholds",
     "read_bundle",

@@ -23,6 +23,8 @@ class LengthReading:
         b: intercept, in standard deviations of the column.
         mean: of the column in the training data.
         std: of the column in the training data.
+        r2: share of the column's variance that the line explained on the images that it was fitted
+            to, of identities that were not trained on.
     """
 
     column: str
@@ -30,6 +32,36 @@ class LengthReading:
     b: float
     mean: float
     std: float
+    r2: float
+
+    @classmethod
+    def fitted(
+        cls, column: str, lengths: ArrayLike, values: ArrayLike, mean: float, std: float
+    ) -> LengthReading:
+        """Return the least-squares line through lengths and values of the column.
+
+        Args:
+            column: its name.
+            lengths: (N,) of the embeddings.
+            values: (N,) of the column, NaN where not known.
+            mean: of the column in the training data.
+            std: likewise.
+
+        Raises:
+            ArcwiseError: fewer than three values are known.
+        """
+        r, z = np.asarray(lengths, np.float64), (np.asarray(values, np.float64) - mean) / std
+        r, z = r[~np.isnan(z)], z[~np.isnan(z)]
+        if len(r) < 3:
+            raise ArcwiseError(
+                f"{len(r)} images have a value of {column!r}; expected 3 or more, to fit a line"
+            )
+        spread = np.square(r - r.mean()).sum()
+        k = float(((r - r.mean()) * (z - z.mean())).sum() / spread) if spread else 0.0
+        b = float(z.mean() - k * r.mean())
+        total = np.square(z - z.mean()).sum()
+        r2 = 1 - np.square(k * r + b - z).sum() / total if total else 0.0
+        return cls(column, k, b, mean, std, float(r2))
 
     def values(self, lengths: ArrayLike) -> np.ndarray:
         """Return mean + std · (k r + b) for every length r, (N,) → (N,) float64."""
