@@ -116,8 +116,8 @@ class Model:
         reading = None if self.bundle is None else self.bundle.length
         if reading is None:
             raise ArcwiseError(
-                f"{self.name}: the lengths of its embeddings say nothing; expected a model trained "
-                "with a loss such as arcface+length, on data that know the number of held-out images"
+                f"{self.name}: the lengths of its embeddings say nothing; expected a model "
+                "trained with a loss such as arcface+length, some identities held out"
             )
         lengths = [self.lengths(pixels) for _, pixels in self._batches(items, batch_size)]
         return reading.values(np.concatenate([np.empty(0), *lengths]))
