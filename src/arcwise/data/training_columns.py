@@ -38,8 +38,8 @@ def training_columns(manifest: Manifest, names: Sequence[str]) -> TrainingColumn
     """Return the columns of these names as numbers.
 
     A column of numbers is numeric. So is one of text that holds numbers only, as a CSV has them,
-    unless it is one of names (`TEXT`). Other text, true and false are categories. An empty text is a
-    missing one.
+    unless it is one of names (`TEXT`). Other text, true and false are categories. Empty text is
+    missing.
 
     Args:
         manifest: the whole data set, so that codes do not depend on which rows are trained on.
