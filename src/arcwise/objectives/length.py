@@ -61,7 +61,7 @@ class LengthRegression(nn.Module):
                 f"LengthRegression: got mean={mean!r}, std={std!r} of {column!r}; expected finite "
                 "numbers, and std over 0"
             )
-        self.columns = (column,)
+        self.columns: tuple[str, ...] = (column,)
         for name, value in (("mean", mean), ("std", std), ("length_mean", 0.0)):
             self.register_buffer(name, torch.tensor(float(value), dtype=torch.float64))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
