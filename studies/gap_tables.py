@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,16 +40,24 @@ def tar_all(vectors: np.ndarray, ids: np.ndarray) -> float:
     """Return TAR at FAR 1 % of all pairs."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     a, b = np.triu_indices(len(ids), 1)
-    return tar((unit[a] * unit[b]).sum(1), ids[a] == ids[b], np.ones(len(a)))
+    same = ids[a] == ids[b]
+    return float(tars((unit[a] * unit[b]).sum(1), same, [np.ones(len(a))])[0])
 
 
-def tar(scores: np.ndarray, same: np.ndarray, weights: np.ndarray) -> float:
-    """Return TAR at FAR 1 % of pairs that count so often."""
-    order = np.argsort(-scores[~same])
-    accepted = np.cumsum(weights[~same][order])
-    first = int(np.searchsorted(accepted, FAR * accepted[-1], side="right"))
-    threshold = scores[~same][order][min(first, len(order) - 1)]
-    return float(weights[same][scores[same] > threshold].sum() / weights[same].sum())
+def tars(scores: np.ndarray, same: np.ndarray, weights: Iterable[np.ndarray]) -> np.ndarray:
+    """Return TAR at FAR 1 % of (P,) pairs, once for every number of times that each counts."""
+    impostors, mated = np.flatnonzero(~same), np.flatnonzero(same)
+    impostors = impostors[np.argsort(-scores[impostors])]
+    mated = mated[np.argsort(-scores[mated])]
+    above = np.searchsorted(-scores[mated], -scores[impostors])  # mated pairs over each impostor
+    found = []
+    for times in weights:
+        passed = np.cumsum(times[impostors])
+        first = int(np.searchsorted(passed, FAR * passed[-1], side="right"))
+        accepted = np.cumsum(times[mated])
+        count = above[min(first, len(above) - 1)]
+        found.append((accepted[count - 1] if count else 0.0) / accepted[-1])
+    return np.array(found)
 
 
 def tables(parts: list[Measured], edges: tuple[float, float]) -> dict[str, Any]:
@@ -77,13 +85,11 @@ def tables(parts: list[Measured], edges: tuple[float, float]) -> dict[str, Any]:
     rates: dict[str, Any] = {}
     for name, chosen in groups.items():
         same = a[chosen] == b[chosen]
+        weights = [np.ones(same.size), *(m[a[chosen]] * m[b[chosen]] for m in draws)]
         drawn = {
-            arm: np.array([
-                [tar(np.concatenate(one)[chosen], same, weights) for one in scores[arm]]
-                for weights in (np.ones(same.size), *(m[a[chosen]] * m[b[chosen]] for m in draws))
-            ]).mean(1)
-            for arm in scores
-        }  # fmt: skip
+            arm: np.mean([tars(np.concatenate(one)[chosen], same, weights) for one in made], 0)
+            for arm, made in scores.items()
+        }
         rates[name] = {"mated": int(same.sum()), "impostors": int((~same).sum())}
         rates[name] |= with_interval(drawn)
     return {
