@@ -44,9 +44,8 @@ from arcwise.regularisers import CentreLoss
 from arcwise.softmax import Implementation, Streaming
 from arcwise.training import finetuning, start_weights, weight_sources
 from arcwise.training.config import EncoderConfig, RunConfig, TrainConfig
+from arcwise.training.loss_terms import BETWEEN_SAMPLES, OF_CENTRES
 from arcwise.training.losses import (
-    BETWEEN_SAMPLES,
-    OF_CENTRES,
     CentresConfig,
     LinearConfig,
     ObjectiveConfig,
