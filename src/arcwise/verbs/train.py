@@ -225,16 +225,19 @@ def set_length(model: Path, held_out: Manifest, config: TrainConfig, train: Mani
     values = training_columns(held_out, [term.column]).values[term.column]
     network = runtime.load(model, runtime="torch", check=False)
     landmarks = held_out.column("landmarks") or [None] * len(held_out)
-    read: dict[int, np.ndarray] = {}
-    for row in np.flatnonzero(~np.isnan(values)).tolist():
-        with suppress(ArcwiseError):  # it is named among the failures of the thresholds
-            image = decode(held_out.read(row), held_out.image(row))
-            read[row] = network.prepare(image, landmarks[row])
-    rows = list(read)
-    parts = [rows[start : start + 64] for start in range(0, len(rows), 64)]
-    lengths = [network.lengths(np.stack([read[row] for row in part])) for part in parts]
-    if len(rows) >= 3:
-        line = LengthReading.fitted(term.column, np.concatenate(lengths), values[rows], *scale)
+    lengths = np.full(len(held_out), np.nan)
+    rows = np.flatnonzero(~np.isnan(values)).tolist()
+    for start in range(0, len(rows), 64):
+        read: dict[int, np.ndarray] = {}
+        for row in rows[start : start + 64]:
+            with suppress(ArcwiseError):  # it is named among the failures of the thresholds
+                image = decode(held_out.read(row), held_out.image(row))
+                read[row] = network.prepare(image, landmarks[row])
+        if read:
+            lengths[list(read)] = network.lengths(np.stack(list(read.values())))
+    measured = ~np.isnan(lengths)
+    if np.count_nonzero(measured) >= 3:
+        line = LengthReading.fitted(term.column, lengths[measured], values[measured], *scale)
         add_length(model, line)
 
 
