@@ -54,6 +54,20 @@ def test_text_in_any_storage(values):
     assert found.values["domain"].tolist() == [1, 0, -1]
 
 
+def test_numbers_in_a_table_of_text_are_numbers():
+    found = training_columns(manifest(yaw=["-0.5", "", None, " 1e3"]), ["yaw"])
+    np.testing.assert_array_equal(found.values["yaw"], np.float32([-0.5, np.nan, np.nan, 1000]))
+    assert found.categories == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"), [("media", ["7", "12"]), ("yaw", ["1", "left"]), ("yaw", ["", ""])]
+)
+def test_text_that_is_no_number_stays_a_category(name, texts):
+    found = training_columns(manifest(**{name: texts}), [name])
+    assert found.values[name].dtype == np.int64
+
+
 def test_true_and_false_are_categories():
     found = training_columns(manifest(mask=[True, False, None]), ["mask"])
     assert found.values["mask"].tolist() == [1, 0, -1]

@@ -200,3 +200,44 @@ def test_real_faces_find_each_other(lfw: dict[str, np.ndarray]) -> None:
     assert result.queries + result.left_out == 3000
     assert result.recall_at(1) > 0.98
     assert 0.95 < result.map_at_r < result.recall_at(1)
+
+
+@pytest.mark.parametrize("stated", [False, True])
+@pytest.mark.parametrize("bounds", [(-1.0, 5.0), (5.0, 15.0), (15.0, math.inf)])
+def test_mates_at_a_gap(halves: np.ndarray, stated: bool, bounds: tuple[float, float]) -> None:
+    """The others of an identity are left out, as a loop does; so is who has no age."""
+    rng = np.random.default_rng(3)
+    above, up_to = bounds
+    ids = [f"p{row % 6}" for row in range(40)]
+    rows = halves[rng.integers(0, 16, 40)]
+    ages = rng.integers(0, 40, 40).astype(float)
+    ages[[3, 17]] = np.nan
+    probes, entries = (np.arange(15), np.arange(15, 40)) if stated else (np.arange(40),) * 2
+
+    def left_out(i: int, j: int) -> bool:
+        query, other = int(probes[i]), int(entries[j])
+        gap = abs(ages[query] - ages[other])
+        mate = ids[query] == ids[other]
+        return query == other or (mate and not above < gap <= up_to)
+
+    held = [ids[row] for row in entries]
+    places = slow_places(rows[probes], [ids[row] for row in probes], rows[entries], held, left_out)
+    gallery = {"gallery": rows[entries], "gallery_ids": held} if stated else {}
+    gap = evaluation.MateGap(ages[probes], ages[entries] if stated else None, above, up_to)
+    found = evaluation.retrieval(
+        rows[probes], [ids[row] for row in probes], gap=gap, draws=2, **gallery
+    )
+    assert found.ranks.tolist() == [place for one in places for place in one]
+    assert found.answers.tolist() == [len(one) for one in places if one]
+    assert found.recall_at(1) == mean([one[0] == 1 for one in places if one])
+
+
+def test_ages_of_too_few() -> None:
+    with pytest.raises(ArcwiseError, match="numbers of 2 queries"):
+        evaluation.retrieval(np.eye(3), ["a", "a", "b"], gap=evaluation.MateGap(np.zeros(2)))
+
+
+def test_no_mate_at_such_a_gap() -> None:
+    gap = evaluation.MateGap(np.array([1.0, 2.0, 30.0]), above=5.0)
+    with pytest.raises(ArcwiseError, match="none of 3 queries"):
+        evaluation.retrieval(np.eye(3), ["a", "a", "b"], gap=gap)

@@ -129,7 +129,7 @@ class TestGroupSides:
         assert group_sides(GroupBy("age"), [None, None], pairs([0], [1], [True])) == (
             "the column holds no number"
         )
-        assert "fewer than two numbers" in str(
+        assert "every gap is up to 5" in str(
             group_sides(GroupBy("age"), [3.0, 3.0], pairs([0], [1], [True]))
         )
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 import torch
 
@@ -115,6 +117,8 @@ def one_thread():
 @pytest.mark.parametrize("name", [name for name in RECIPES if name not in ("products", "bisample")])
 def test_a_recipe_trains(name, tmp_path):
     manifest = pictures.write(tmp_path / "data", identities=4, each=3)
+    ages = manifest.table.append_column("age", pa.array(range(12)))
+    manifest = replace(manifest, table=ages)
     result = runs.train(shrunk(name), manifest, tmp_path / "run")
     assert (result.finished, result.steps) == (True, 2)
     assert len(runs.rows(tmp_path / "run")) == 2

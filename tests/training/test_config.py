@@ -19,7 +19,8 @@ from arcwise.training.config import (
     TrainConfig,
 )
 from arcwise.training.config_file import read_config
-from arcwise.training.losses import CentresConfig, IntraConfig
+from arcwise.training.loss_terms import IntraConfig
+from arcwise.training.losses import CentresConfig
 from tests.settings import changed
 
 SECTIONS = (EncoderConfig, CentresConfig, DataConfig, OptimConfig, RunConfig)
@@ -52,7 +53,7 @@ def test_as_dict_has_every_field_of_every_section():
     assert list(values) == [f.name for f in dataclasses.fields(TrainConfig)]
     for kind, name in zip(SECTIONS, values, strict=False):
         terms = {"triplet", "contrastive", "circle", "supervised_contrastive"}
-        terms |= {"intra", "inter", "centre"} if kind is CentresConfig else set()
+        terms |= {"intra", "inter", "centre", "length"} if kind is CentresConfig else set()
         there = {f.name for f in dataclasses.fields(kind)} - terms
         there -= {
             "colour",

@@ -9,11 +9,14 @@ The runtime executes what `model.json` says about preparing an image. The folder
 it is refused with a key too many or too few, or with a file whose digest differs.
 """
 
+from arcwise.bundle.length_reading import LengthReading
 from arcwise.bundle.model_folder import Bundle, read_bundle, reference_image
-from arcwise.bundle.saving import add_onnx, add_thresholds, write_bundle
+from arcwise.bundle.saving import add_length, add_onnx, add_thresholds, write_bundle
 
 __all__ = [
     "Bundle",
+    "LengthReading",
+    "add_length",
     "add_onnx",
     "add_thresholds",
     "read_bundle",

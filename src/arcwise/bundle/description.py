@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from arcwise.bundle.length_reading import LengthReading
 from arcwise.errors import ArcwiseError, BundleError
 from arcwise.evaluation import ScoreMap, SearchThreshold, Threshold
 from arcwise.images.preparation import Preparation
@@ -32,6 +33,7 @@ _KEYS = {
     "probability": (dict, type(None)),
     "measured_on": str,
     "history": list,
+    "length": (dict, type(None)),
     "digests": dict,
     "training": dict,
     "licence": str,
@@ -44,6 +46,7 @@ _LATER: dict[str, Any] = {
     "search_thresholds": [],
     "probability": None,
     "history": [],
+    "length": None,
     "onnx": None,  # its numbers are fp32, and it embeds as the weights do
 }
 """What model folders written before these keys existed mean by their absence."""
@@ -112,6 +115,8 @@ def _check(about: Any) -> None:
     if about["alignment"] is not None and len(set(about["architecture"]["size"])) > 1:
         raise BundleError("alignment makes square crops, the encoder takes others")
     _check_calibration(about)
+    if about["length"] is not None:
+        LengthReading.from_dict(about["length"])
     _same_keys("digests", about["digests"], USES)
     for use, digests in about["digests"].items():
         if not isinstance(digests, list) or not all(_is_hex(digest, 16) for digest in digests):

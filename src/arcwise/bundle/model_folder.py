@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from arcwise.bundle.description import DESCRIPTION, IMAGES, ONNX, WEIGHTS, read_description
+from arcwise.bundle.length_reading import LengthReading
 from arcwise.errors import BundleError
 from arcwise.evaluation import ScoreMap, SearchThreshold, Threshold
 from arcwise.files import sha256, translate_errors
@@ -45,6 +46,7 @@ class Bundle:
         measured_on: the data all three were measured on.
         history: the calibrations that these took the place of, the oldest first, with the keys of
             `description.CALIBRATION`.
+        length: what the length of an embedding says; None where it was not trained to say anything.
         digests: digests of the identities used to train, choose and calibrate, by use.
         training: a summary of the training; any JSON object.
         licence: under which the weights may be used.
@@ -65,6 +67,7 @@ class Bundle:
     probability: ScoreMap | None = None
     measured_on: str = ""
     history: tuple[Mapping[str, Any], ...] = ()
+    length: LengthReading | None = None
     digests: Mapping[str, Sequence[str]] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     licence: str = ""
@@ -134,6 +137,7 @@ def read_bundle(folder: str | Path) -> Bundle:
         probability=about["probability"] and ScoreMap.from_dict(about["probability"]),
         measured_on=about["measured_on"],
         history=tuple(about["history"]),
+        length=about["length"] and LengthReading.from_dict(about["length"]),
         digests={use: tuple(digests) for use, digests in about["digests"].items()},
         training=about["training"],
         licence=about["licence"],

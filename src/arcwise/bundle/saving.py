@@ -25,6 +25,7 @@ from arcwise.bundle.description import (
     fingerprint,
     read_description,
 )
+from arcwise.bundle.length_reading import LengthReading
 from arcwise.bundle.model_folder import Bundle, read_bundle
 from arcwise.errors import BundleError
 from arcwise.evaluation import ScoreMap, SearchThreshold, Threshold
@@ -146,6 +147,17 @@ def add_thresholds(
         about["measured_on"] = measured_on
         about["digests"]["calibrate"] = digests
         _replace_description(folder, about)
+    return read_bundle(folder)
+
+
+def add_length(folder: str | Path, length: LengthReading) -> Bundle:
+    """Put what the lengths of a model's embeddings say into its folder, and return the model.
+
+    The fingerprint stays: embeddings are compared by their directions.
+    """
+    folder = Path(folder)
+    with _changing(folder) as about:
+        _replace_description(folder, {**about, "length": length.as_dict()})
     return read_bundle(folder)
 
 

@@ -46,7 +46,7 @@ def command(
         pairs: Pairs to verify, instead of those that the data list: a CSV of a, b, same, perhaps
             fold, and columns to group by; or a .txt as LFW's.
         group_by: Column to group pairs by besides domain and age, perhaps with bins, as in
-            age_gap:5,15; as often as you like.
+            age_gap:5,15 or age:1,2; as often as you like. Gaps of age are cut at 5 and 15 years.
         out: Folder for results.json, results.csv and report.html; by default one named like the
             data, in "evaluation" next to the model.
         preparation: JSON file of height, width, resize, colour, mean, std and flip, for a bare
@@ -115,7 +115,8 @@ def show(result: EvaluationResult) -> None:
     for protocol in result.protocols:
         if not protocol.measured:
             print(f"not measured: {protocol.name}: {protocol.why}")
-    for breakdown in result.breakdowns:
+    gaps = [] if result.by_age_gap is None else [result.by_age_gap]
+    for breakdown in (*result.breakdowns, *gaps):
         for group, why in breakdown.unmeasured.items():
             print(f"not measured: {breakdown.column} {group}: {why}")
     unresolved = [m.name for m in result.metrics if not m.rate.resolved and not m.column]

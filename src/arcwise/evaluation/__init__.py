@@ -27,7 +27,7 @@ from arcwise.evaluation.intervals import Rate
 from arcwise.evaluation.probability import ScoreMap, calibrate_probability, score_to_probability
 from arcwise.evaluation.reliability import Reliability, reliability
 from arcwise.evaluation.rerank import KReciprocal, QueryExpansion
-from arcwise.evaluation.retrieval import Retrieval, retrieval
+from arcwise.evaluation.retrieval import MateGap, Retrieval, retrieval
 from arcwise.evaluation.run_comparison import (
     MetricComparison,
     PairedDifference,
@@ -53,6 +53,7 @@ __all__ = [
     "Groups",
     "Identification",
     "KReciprocal",
+    "MateGap",
     "McNemar",
     "MetricComparison",
     "PairedDifference",

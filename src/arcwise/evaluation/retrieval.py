@@ -13,6 +13,42 @@ from arcwise.evaluation.nearest import BLOCK, unit_rows
 from arcwise.evaluation.rerank import KReciprocal, QueryExpansion
 
 
+@dataclass(frozen=True, eq=False)
+class MateGap:
+    """Which mates are to be found: those whose number is so far from the query's.
+
+    Attributes:
+        values: (N,) a number for each query, such as an age; NaN where it is not known.
+        gallery_values: (G,) likewise; None where the queries are searched among themselves.
+        above: the gap has to be larger than this; below 0 for any from 0.
+        up_to: the largest gap.
+    """
+
+    values: np.ndarray
+    gallery_values: np.ndarray | None = None
+    above: float = -1.0
+    up_to: float = np.inf
+
+    def check(self, queries: int, entries: int) -> None:
+        """Refuse numbers that are not one for each query and each entry.
+
+        Raises:
+            ArcwiseError: they are not.
+        """
+        there = self.values if self.gallery_values is None else self.gallery_values
+        if len(self.values) != queries or len(there) != entries:
+            raise ArcwiseError(
+                f"gap has numbers of {len(self.values)} queries and {len(there)} images in the "
+                f"gallery, expected {queries} and {entries}: one for each"
+            )
+
+    def holds(self, rows: np.ndarray) -> np.ndarray:
+        """Return (B, G) bool for the queries of these rows; False where a number is not known."""
+        entries = self.values if self.gallery_values is None else self.gallery_values
+        gap = np.abs(self.values[rows, None] - entries)
+        return (gap > self.above) & (gap <= self.up_to)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Retrieval:
     """The result of retrieval; prints itself. Intervals are 95 %, from drawing identities.
@@ -121,6 +157,7 @@ def retrieval(
     gallery_media: inputs.Identities | None = None,
     expand: QueryExpansion | None = None,
     rerank: KReciprocal | None = None,
+    gap: MateGap | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Retrieval:
@@ -141,6 +178,8 @@ def retrieval(
         gallery_media: (G,) the gallery's media.
         expand: query expansion by a first search; the gallery stays.
         rerank: re-ranking by neighbourhoods.
+        gap: which mates are to be found. The others are left out of the query's ranking: they are
+            neither right nor wrong.
         draws: bootstrap samples.
         seed: of the bootstrap.
 
@@ -153,9 +192,21 @@ def retrieval(
     queries, unit_gallery = unit_rows(embeddings, gallery)
     owner, gallery_codes = _codes("ids", ids, len(queries), gallery_ids, len(unit_gallery))
     medium, gallery_medium = _media(media, gallery_media, len(queries), len(unit_gallery), alone)
-    answers = _occurrences(owner, gallery_codes) - _occurrences(
-        np.stack([owner, medium], axis=1), np.stack([gallery_codes, gallery_medium], axis=1)
-    )
+    if gap is not None:
+        gap.check(len(queries), len(unit_gallery))
+    parts = np.split(np.arange(len(queries)), range(0, len(queries), _block(unit_gallery))[1:])
+
+    def masks(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which entries are of the identity of each of these queries, and which are left out."""
+        same, absent = owner[rows, None] == gallery_codes, medium[rows, None] == gallery_medium
+        return same, absent if gap is None else absent | (same & ~gap.holds(rows))
+
+    if gap is None:
+        answers = _occurrences(owner, gallery_codes) - _occurrences(
+            np.stack([owner, medium], axis=1), np.stack([gallery_codes, gallery_medium], axis=1)
+        )
+    else:
+        answers = np.concatenate([(same & ~out).sum(1) for same, out in map(masks, parts)])
     counted = np.flatnonzero(answers)
     if not len(counted):
         raise ArcwiseError(
@@ -168,14 +219,18 @@ def retrieval(
         embeddings, gallery = queries, embeddings if gallery is None else gallery
     reranked = None if rerank is None else rerank.fit(embeddings, gallery)
     ranks = []
-    for part in np.split(counted, range(0, len(counted), max(1, BLOCK // len(unit_gallery)))[1:]):
+    for part in np.split(counted, range(0, len(counted), _block(unit_gallery))[1:]):
         score = queries[part] @ unit_gallery.T if reranked is None else -reranked.distance(part)
-        same = owner[part, None] == gallery_codes
-        ranks.append(_ranks(score, same, medium[part, None] == gallery_medium))
+        ranks.append(_ranks(score, *masks(part)))
     return Retrieval(
         np.concatenate(ranks), answers[counted], owner[counted], len(queries) - len(counted),
         len(unit_gallery), draws, seed,
     )  # fmt: skip
+
+
+def _block(gallery: np.ndarray) -> int:
+    """Return how many queries are scored at once."""
+    return max(1, BLOCK // len(gallery))
 
 
 def _codes(

@@ -1,11 +1,12 @@
 """Objectives: what a training step minimises.
 
 An objective answers `loss(output, batch) -> (loss, metrics)`; the step knows no more of it. Those
-over class centres, between samples and the regularisers are in `terms`; `SemiSiamese` has a file
-of its own. A `WeightedSum` of objectives is one.
+over class centres, between samples and the regularisers are in `terms`, that of the length in
+`length`; `SemiSiamese` has a file of its own. A `WeightedSum` of objectives is one.
 """
 
 from arcwise.encoders.interface import EncoderOutput
+from arcwise.objectives.length import LengthRegression, standardisation
 from arcwise.objectives.objective import Batch, Objective, WeightedSum
 from arcwise.objectives.semi_siamese import SemiSiamese
 from arcwise.objectives.terms import BetweenSamples, ClassCentres, Regulariser
@@ -15,8 +16,10 @@ __all__ = [
     "BetweenSamples",
     "ClassCentres",
     "EncoderOutput",
+    "LengthRegression",
     "Objective",
     "Regulariser",
     "SemiSiamese",
     "WeightedSum",
+    "standardisation",
 ]

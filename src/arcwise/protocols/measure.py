@@ -20,6 +20,7 @@ from arcwise.evaluation import (
 )
 from arcwise.evaluation.thresholds import resolved
 from arcwise.gallery import GallerySize, nearest, operating_points
+from arcwise.protocols.age_gaps import BY_AGE_GAP
 from arcwise.protocols.pair_groups import Grouping
 from arcwise.protocols.pair_set import identity_numbers
 from arcwise.protocols.plan import (
@@ -31,7 +32,13 @@ from arcwise.protocols.plan import (
     THRESHOLDS,
     EvaluationPlan,
 )
-from arcwise.protocols.result import AppliedSearchThreshold, AppliedThreshold, Breakdown, Metric
+from arcwise.protocols.result import (
+    AppliedSearchThreshold,
+    AppliedThreshold,
+    Breakdown,
+    GapRetrieval,
+    Metric,
+)
 from arcwise.protocols.search_protocol import SearchProtocol
 
 COMPARED_AT = (1e-3, 1e-2)
@@ -56,6 +63,7 @@ class ProtocolResults(NamedTuple):
         verification: of the listed pairs, or of all.
         breakdowns: verification in groups, one for each grouping.
         retrieval: leave one out, or of the stated queries.
+        by_age_gap: the same in groups of the gap between the ages of query and mate.
         closed: closed-set identification.
         open: open-set identification.
     """
@@ -65,6 +73,7 @@ class ProtocolResults(NamedTuple):
     verification: Verification
     breakdowns: tuple[Breakdown, ...]
     retrieval: Retrieval | None
+    by_age_gap: GapRetrieval | None
     closed: Identification | TwoGalleries | None
     open: Identification | TwoGalleries | None
 
@@ -80,12 +89,16 @@ def measure(plan: EvaluationPlan, vectors: np.ndarray) -> ProtocolResults:
         verification = evaluation.verification_from_embeddings(
             pooled, templates.ids, seed=plan.seed
         )
-    retrieval, closed, open_ = None, None, None
+    retrieval, by_age_gap, closed, open_ = None, None, None, None
     if search is not None:
+        if plan.gaps is not None:
+            by_age_gap = plan.gaps.retrieve(search, pooled, templates.ids, plan.seed)
         retrieval = search.retrieve(pooled, templates.ids, plan.seed)
         closed, open_ = search.identify(pooled, templates.ids, plan.seed)
     breakdowns = tuple(_break_down(one, plan, scores) for one in plan.groupings)
-    return ProtocolResults(pooled, scores, verification, breakdowns, retrieval, closed, open_)
+    return ProtocolResults(
+        pooled, scores, verification, breakdowns, retrieval, by_age_gap, closed, open_
+    )
 
 
 def _break_down(grouping: Grouping, plan: EvaluationPlan, scores: np.ndarray) -> Breakdown:
@@ -195,6 +208,7 @@ def metrics(
         *_threshold_metrics(thresholds, _pair_counts(results.verification)),
         *_search_threshold_metrics(searches, results.open),
         *(one for breakdown in results.breakdowns for one in _group_metrics(breakdown)),
+        *_gap_metrics(results.by_age_gap),
     )
 
 
@@ -308,6 +322,19 @@ def _group_metrics(breakdown: Breakdown) -> Iterator[Metric]:
         tar = result.tar_at(far)
         yield Metric(protocol, f"TAR at FAR {far:g}", tar, _TAR + of_group, *where)
         yield Metric(protocol, "equal-error rate", result.eer, _EER + of_group, *where)
+
+
+def _gap_metrics(result: GapRetrieval | None) -> Iterator[Metric]:
+    if result is None:
+        return
+    for group, one in result.groups.items():
+        counts = {"queries": one.queries, "searched": one.gallery}
+        for name, rate, definition in (
+            ("recall@1", one.recall_at(1), "part of the queries whose nearest is such a mate"),
+            ("MAP@R", one.map_at_r, "mean average precision among the nearest R such mates"),
+        ):
+            words = f"{definition} ({result.definition})"
+            yield Metric(BY_AGE_GAP, name, rate, words, counts, None, result.column, group)
 
 
 def _pair_counts(result: Verification) -> dict[str, int]:

@@ -21,6 +21,9 @@ pc: Any = pyarrow.compute  # its functions are made while it is imported; no che
 DEFAULT_COLUMNS = ("domain", "age")
 """Columns of a data set that pairs are grouped by wherever they are."""
 
+AGE_GAPS = (5.0, 15.0)
+"""Years where one group of age gaps ends and the next begins, where no others are stated."""
+
 BINS = 4
 MAX_CROSSED = 4
 """Values up to which every combination of two is a group of its own."""
@@ -133,9 +136,9 @@ def group_pairs(by: GroupBy, values: pa.ChunkedArray, same: np.ndarray) -> Group
 def group_sides(by: GroupBy, values: Sequence[Any], pairs: PairSet) -> Grouping | str:
     """Return the grouping by a column of the data set, or why it makes none, in words.
 
-    Ages make the gap between both sides. Other values (numbers are cut into bins first) make a
-    group of the pairs that have the same on both sides, and one for every two that differ, or one
-    for all that differ where there are more than a few.
+    Ages make the gap between both sides, by default cut at `AGE_GAPS`. Other values (numbers are
+    cut into bins first) make a group of the pairs that have the same on both sides, and one for
+    every two that differ, or one for all that differ where there are more than a few.
 
     Args:
         by: the column.
@@ -146,8 +149,13 @@ def group_sides(by: GroupBy, values: Sequence[Any], pairs: PairSet) -> Grouping 
         ages = _numbers(values, by)
         if ages is None:
             return "the column holds no number"
-        bins = _binned(by, np.abs(ages[pairs.a] - ages[pairs.b]), pairs.same)
-        return bins if isinstance(bins, str) else Grouping("age gap", "gap between the ages", *bins)
+        gaps = np.abs(ages[pairs.a] - ages[pairs.b])
+        edges = by.edges or AGE_GAPS
+        names, codes = bin_names(edges), _codes_of(gaps, edges)
+        if len(different := np.unique(codes[codes >= 0])) < 2:
+            where = names[different[0]] if len(different) else "not known"
+            return f"every gap is {where}: other bins may tell them apart (--group-by age:1,2)"
+        return Grouping("age gap", "gap between the ages", names, codes)
     groups = _groups(by, values, np.arange(len(values)), np.ones(len(values), bool))
     if isinstance(groups, str):
         return groups
@@ -201,10 +209,19 @@ def _binned(
         edges = edges[edges < numbers[known].max()]
     if not len(edges):
         return "the column has fewer than two numbers to tell apart"
-    codes = np.where(known, np.searchsorted(edges, numbers), -1)
+    return bin_names(edges), _codes_of(numbers, edges)
+
+
+def bin_names(edges: Sequence[float] | np.ndarray) -> list[str]:
+    """Return the names of the bins that end at ascending edges, and of that beyond the last."""
     ends = [f"{edge:g}" for edge in edges]
     between = [f"above {low} to {high}" for low, high in pairwise(ends)]
-    return [f"up to {ends[0]}", *between, f"above {ends[-1]}"], codes
+    return [f"up to {ends[0]}", *between, f"above {ends[-1]}"]
+
+
+def _codes_of(numbers: np.ndarray, edges: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return (V,) the bin of each number; -1 of NaN. An edge is in the bin that it ends."""
+    return np.where(np.isnan(numbers), -1, np.searchsorted(np.asarray(edges), numbers))
 
 
 def _numbers(values: Sequence[Any], by: GroupBy) -> np.ndarray | None:

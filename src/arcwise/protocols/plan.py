@@ -9,6 +9,7 @@ import numpy as np
 
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
+from arcwise.protocols.age_gaps import AgeGaps, age_gaps
 from arcwise.protocols.pair_groups import GroupBy, Grouping, groupings
 from arcwise.protocols.pair_set import PairList, PairSet, drawn_pairs, listed_pairs
 from arcwise.protocols.result import ProtocolFit
@@ -35,6 +36,8 @@ class EvaluationPlan:
             comparisons of models rest on these pairs.
         search: which templates search which; None where identities are not known.
         groupings: of the pairs.
+        gaps: ages, and the groups of gaps that retrieval is measured in; None where they are not
+            known.
         protocols: which protocols fit, and why the others do not.
         seed: of everything that is drawn.
     """
@@ -43,6 +46,7 @@ class EvaluationPlan:
     pairs: PairSet
     search: SearchProtocol | None
     groupings: tuple[Grouping, ...]
+    gaps: AgeGaps | None
     protocols: tuple[ProtocolFit, ...]
     seed: int
 
@@ -61,7 +65,8 @@ def plan_evaluation(
         manifest: what is measured on.
         known_names: the names (`names_of_rows`) of the whole data set, measured or not.
         pairs: those to verify; None for all, which takes identities.
-        group_by: columns to group pairs by, perhaps with bins (`age_gap:5,15`).
+        group_by: columns to group pairs by, perhaps with bins (`age_gap:5,15`); those of `age` are
+            the gaps of retrieval too.
         seed: of galleries, of unknown identities, and of samples of pairs.
 
     Raises:
@@ -75,14 +80,17 @@ def plan_evaluation(
     else:
         pair_set = listed_pairs(pairs, templates, known_names)
     search = None if templates.identities is None else search_protocol(templates, seed)
-    groups, group_fits = groupings([GroupBy.parse(one) for one in group_by], templates, pair_set)
+    requested = [GroupBy.parse(one) for one in group_by]
+    groups, group_fits = groupings(requested, templates, pair_set)
+    gaps, gap_fit = age_gaps(requested, templates, search)
     protocols = (
         *_verification_fits(templates, pair_set),
         *_search_fits(templates, search),
         _template_fit(templates),
         *group_fits,
+        *([gap_fit] if "age" in manifest.table.column_names else []),
     )
-    return EvaluationPlan(templates, pair_set, search, tuple(groups), protocols, seed)
+    return EvaluationPlan(templates, pair_set, search, tuple(groups), gaps, protocols, seed)
 
 
 def _check_comparable(templates: TemplateSet) -> None:

@@ -88,6 +88,23 @@ class Breakdown:
     unmeasured: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class GapRetrieval:
+    """Retrieval in groups of the gap between the ages of query and mate.
+
+    Attributes:
+        column: what the mates are grouped by.
+        definition: what is searched, in words.
+        groups: retrieval by the group's name, in the order of the groups.
+        unmeasured: groups without a mate to find, and why.
+    """
+
+    column: str
+    definition: str
+    groups: Mapping[str, Retrieval]
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class AppliedThreshold:
     """A threshold that the model was shipped with, applied to these data.
@@ -192,6 +209,8 @@ class EvaluationResult:
         breakdowns: verification in groups, a breakdown for each column.
         retrieval: leave one out, or of the data set's own queries in its own gallery; None where
             identities are not known.
+        by_age_gap: the same in groups of the gap between the ages of query and mate; None where
+            ages are not known either.
         closed: identification with every identity in the gallery; None where no probe has one.
         open: with some identities unknown to the gallery; None where that cannot be.
         search: which templates search which, for retrieval and identification; None likewise.
@@ -216,6 +235,7 @@ class EvaluationResult:
     verification: Verification
     breakdowns: tuple[Breakdown, ...]
     retrieval: Retrieval | None
+    by_age_gap: GapRetrieval | None
     closed: Identification | TwoGalleries | None
     open: Identification | TwoGalleries | None
     search: SearchProtocol | None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from arcwise import evaluation
 from arcwise.errors import ArcwiseError
-from arcwise.evaluation import Identification, Retrieval, TwoGalleries
+from arcwise.evaluation import Identification, MateGap, Retrieval, TwoGalleries
 from arcwise.protocols.template_set import GALLERY, PROBES, TWO_GALLERIES, TemplateSet
 
 
@@ -45,17 +45,23 @@ class SearchProtocol:
         entries = np.concatenate(self.galleries) if self.stated else self.enrolled
         return np.isin(ids[self.probes], ids[entries])
 
-    def retrieve(self, vectors: np.ndarray, ids: np.ndarray, seed: int) -> Retrieval:
+    def retrieve(
+        self, vectors: np.ndarray, ids: np.ndarray, seed: int, gap: MateGap | None = None
+    ) -> Retrieval:
         """Return retrieval of the probes in the stated gallery, otherwise leave one out.
 
         Args:
             vectors: (U, D) unit vectors of the templates.
             ids: (U,) their identities.
             seed: of the intervals.
+            gap: which mates are to be found, with the number of every template; all without it.
         """
         if not self.stated:
-            return evaluation.retrieval(vectors, ids, media=self.media, seed=seed)
+            return evaluation.retrieval(vectors, ids, media=self.media, gap=gap, seed=seed)
         entries = np.concatenate(self.galleries)
+        if gap is not None:
+            values, gallery_values = gap.values[self.probes], gap.values[entries]
+            gap = replace(gap, values=values, gallery_values=gallery_values)
         return evaluation.retrieval(
             vectors[self.probes],
             ids[self.probes],
@@ -63,6 +69,7 @@ class SearchProtocol:
             gallery_ids=ids[entries],
             media=None if self.media is None else self.media[self.probes],
             gallery_media=None if self.media is None else self.media[entries],
+            gap=gap,
             seed=seed,
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from arcwise.errors import ArcwiseError, suggestion
 from arcwise.recipes import pretrained, small
+from arcwise.recipes.age import age
 from arcwise.recipes.bisample import bisample
 from arcwise.recipes.casia import casia_resnet50
 from arcwise.training.config import WITHOUT_HEAD, TrainConfig
@@ -21,6 +22,7 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "products-last-blocks": pretrained.last_blocks,
     "products-frozen": pretrained.frozen,
     "faces": small.faces,
+    "age": age,
     "drawings": small.drawings,
     "bisample": bisample,
     "casia-resnet50": casia_resnet50,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -91,29 +92,56 @@ class Model:
             ImageError: an image cannot be used. A job that must go on takes `embed_manifest`.
             ArcwiseError: an item is of another kind, or its embedding is zero or not finite.
         """
+        parts = (
+            self.embed_pixels(pixels, batch_size=batch_size, names=names)
+            for names, pixels in self._batches(items, batch_size)
+        )
+        return np.concatenate([np.empty((0, self.dim), np.float32), *parts])
+
+    def estimate(
+        self, items: Iterable[ImageSource], *, batch_size: int = 64
+    ) -> NDArray[np.float64]:
+        """Return (N,) what the lengths of the embeddings say, such as ages, in the items' order.
+
+        An image is embedded as it is, without its mirror image.
+
+        Args:
+            items: as `embed` takes them.
+            batch_size: images computed at once.
+
+        Raises:
+            ImageError: an image cannot be used.
+            ArcwiseError: an item is of another kind, or the model's lengths say nothing.
+        """
+        reading = None if self.bundle is None else self.bundle.length
+        if reading is None:
+            raise ArcwiseError(
+                f"{self.name}: the lengths of its embeddings say nothing; expected a model "
+                "trained with a loss such as arcface+length, some identities held out"
+            )
+        lengths = [self.lengths(pixels) for _, pixels in self._batches(items, batch_size)]
+        return reading.values(np.concatenate([np.empty(0), *lengths]))
+
+    def lengths(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return (N,) lengths of the embeddings of prepared images, (N, height, width, 3) uint8."""
+        vectors = self.engine(self.preparation.tensor(pixels))
+        return np.linalg.norm(vectors.astype(np.float64), axis=1)
+
+    def _batches(
+        self, items: Iterable[ImageSource], size: int
+    ) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:
+        """Yield names and prepared pixels (B, height, width, 3) of so many items at once."""
         single = isinstance(items, str | PathLike | bytes | bytearray | memoryview)
         if single or not isinstance(items, Iterable) or getattr(items, "ndim", 4) != 4:
             raise ArcwiseError(
                 f"embed got one {type(items).__name__}, expected a list: write embed([image])[0]"
             )
         images = list(items)
-        embeddings = [np.empty((0, self.dim), np.float32)]
-        batch: list[NDArray[np.uint8]] = []
-        names: list[str] = []
         prepared = each_row(
-            lambda index: self._prepared(images[index], index), len(images), ahead=batch_size
+            lambda index: self._prepared(images[index], index), len(images), ahead=size
         )
-        for name, pixels in prepared:
-            names.append(name)
-            batch.append(pixels)
-            if len(batch) == batch_size or len(names) == len(images):
-                embeddings.append(
-                    self.embed_pixels(
-                        np.stack(batch), batch_size=batch_size, names=names[-len(batch) :]
-                    )
-                )
-                batch = []
-        return np.concatenate(embeddings)
+        while batch := list(islice(prepared, size)):
+            yield [name for name, _ in batch], np.stack([pixels for _, pixels in batch])
 
     def embed_pixels(
         self,

@@ -12,15 +12,12 @@ from pydantic import Field
 
 from arcwise.data.augment import Augment
 from arcwise.errors import ArcwiseError
+from arcwise.training.loss_terms import AtLeastOne, NotNegative, Positive, Share
 from arcwise.training.losses import (
-    AtLeastOne,
     CentresConfig,
-    NotNegative,
     ObjectiveConfig,
     PairsConfig,
-    Positive,
     SemiSiameseConfig,
-    Share,
     with_loss,
 )
 from arcwise.training.section import expect, frozen, merged, plain, section

@@ -21,14 +21,25 @@ from arcwise.margins import (
     NormSoftmax,
     SphereFace,
 )
-from arcwise.pairs import Circle, Contrastive, SupervisedContrastive, Triplet
 from arcwise.softmax import GradientPrecision, ImplementationName
+from arcwise.training.loss_terms import (
+    BETWEEN_SAMPLES,
+    OF_CENTRES,
+    TERMS,
+    AtLeastOne,
+    CentreLossConfig,
+    CircleConfig,
+    ContrastiveConfig,
+    InterConfig,
+    IntraConfig,
+    LengthConfig,
+    NotNegative,
+    Positive,
+    Share,
+    SupervisedContrastiveConfig,
+    TripletConfig,
+)
 from arcwise.training.section import expect, section
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-NotNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-AtLeastOne = Annotated[int, Field(ge=1)]
 
 CentreMargin = (
     NormSoftmax
@@ -75,84 +86,6 @@ _REWEIGHTED: dict[str, dict[str, Any]] = {
 }
 
 
-@section("objective.intra")
-class IntraConfig:
-    """The mean angle to the own class centre over π (ArcFace, arXiv 1801.07698, equation 5)."""
-
-    weight: Positive = 1.0
-    """Weight in the sum."""
-
-
-@section("objective.inter")
-class InterConfig:
-    """Minus the mean angle between class centres over π (ArcFace, equation 6)."""
-
-    weight: Positive = 1.0
-    """Weight in the sum."""
-
-
-@section("objective.centre")
-class CentreLossConfig:
-    """The centre loss of Wen et al., ECCV 2016."""
-
-    weight: Positive = 0.003
-    """Weight in the sum, the paper's λ."""
-    alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Rate at which its centres follow the embeddings."""
-
-
-@section("objective.triplet")
-class TripletConfig(Triplet):
-    """The triplet loss."""
-
-    weight: Positive = 1.0
-    """Weight in a sum."""
-    across_domains: bool = False
-    """Whether an anchor's positive and negative are of another `domain` than its own."""
-
-
-@section("objective.contrastive")
-class ContrastiveConfig(Contrastive):
-    """The contrastive loss."""
-
-    weight: Positive = 1.0
-    """Weight in a sum."""
-
-
-@section("objective.circle")
-class CircleConfig(Circle):
-    """The circle loss."""
-
-    weight: Positive = 1.0
-    """Weight in a sum."""
-
-
-@section("objective.supervised_contrastive")
-class SupervisedContrastiveConfig(SupervisedContrastive):
-    """The supervised contrastive loss."""
-
-    weight: Positive = 1.0
-    """Weight in a sum."""
-
-
-BETWEEN_SAMPLES = {
-    "triplet": TripletConfig,
-    "contrastive": ContrastiveConfig,
-    "circle": CircleConfig,
-    "supervised_contrastive": SupervisedContrastiveConfig,
-}
-"""Losses that need several images of an identity in a batch."""
-
-OF_CENTRES = {"intra": IntraConfig, "inter": InterConfig}
-"""Regularisers of the class centres of another loss."""
-
-REGULARISERS = {**OF_CENTRES, "centre": CentreLossConfig}
-"""What is only added to another loss."""
-
-TERMS = {**BETWEEN_SAMPLES, **REGULARISERS}
-"""What is added to another loss, or stands alone if it is one between samples."""
-
-
 @section("objective")
 class Terms:
     """The terms of a weighted sum, None for those that are not in it."""
@@ -164,6 +97,7 @@ class Terms:
     intra: IntraConfig | None = None
     inter: InterConfig | None = None
     centre: CentreLossConfig | None = None
+    length: LengthConfig | None = None
 
     @property
     def loss(self) -> str:

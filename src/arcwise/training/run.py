@@ -122,7 +122,10 @@ class Run:
             )
         if renew:
             sizes = torch.from_numpy(np.bincount(self.images.labels, minlength=classes))
-            self.objective: Objective = build.objective(self.config, classes, sizes, self.encoder)
+            scale = build.length_scale(self.config, self.images)
+            self.objective: Objective = build.objective(
+                self.config, classes, sizes, self.encoder, scale
+            )
             self._module.to(self.device)
         freeze(self.encoder, self.config.optim)
         distributed.same_start(self.encoder, self._module)

@@ -248,6 +248,7 @@ def _result(
         verification=results.verification,
         breakdowns=results.breakdowns,
         retrieval=results.retrieval,
+        by_age_gap=results.by_age_gap,
         closed=results.closed,
         open=results.open,
         search=plan.search,

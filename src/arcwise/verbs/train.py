@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,17 @@ import numpy as np
 from torch import nn
 
 from arcwise import distributed, evaluation, runtime
-from arcwise.bundle import add_thresholds, read_bundle
+from arcwise.bundle import LengthReading, add_length, add_thresholds, read_bundle
 from arcwise.data.digests import identity_digest
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.data.split import hold_out
+from arcwise.data.training_columns import training_columns
 from arcwise.encoders import lora
 from arcwise.errors import ArcwiseError, BundleError, ImageError
 from arcwise.evaluation import Threshold
 from arcwise.files import locked
+from arcwise.images.decode import decode
 from arcwise.training import build, loop, weight_sources
 from arcwise.training.config import TrainConfig
 from arcwise.training.described_loss import described
@@ -93,6 +95,8 @@ def _train(
     """`train` in a folder that is this process's alone."""
     config = start.config
     parts = divided(manifest, config)
+    for number in range(max(len(config.stages), 1)):  # what is wrong is said before the folder is
+        build.length_scale(config.stage(number), parts.train)
     if distributed.first():
         announce(parts, config, start.notes)
     preparation = build.preparation(config.encoder)
@@ -135,12 +139,15 @@ def _train(
         )
     thresholds: tuple[Threshold, ...] = ()
     failures = ended_at.failures
+    final = config.stage(max(len(config.stages) - 1, 0))
     done = ended_at.finished and not ended_at.stopped_by and distributed.first()
     if done and parts.calibration is not None:
         thresholds = read_bundle(out / MODEL).thresholds  # of a run that had ended, or a user's own
         if not thresholds:
             thresholds, unread = set_thresholds(out / MODEL, parts.calibration, config.run.seed)
             failures += unread
+            if final.objective.length is not None:
+                set_length(out / MODEL, parts.calibration, final, parts.train)
     result = TrainResult(out, config, parts, ended_at, thresholds, failures)
     path = out / "report.html"
     if not (done and page and can_report()):
@@ -201,6 +208,37 @@ def set_thresholds(
         digests=digests,
     )
     return thresholds, tuple(embedded.failures)
+
+
+def set_length(model: Path, held_out: Manifest, config: TrainConfig, train: Manifest) -> None:
+    """Fit the line from lengths to their column on held-out images, and put it into the bundle.
+
+    Args:
+        model: the folder.
+        held_out: images of identities not trained on; those that cannot be read are passed over.
+        config: with the column.
+        train: what was trained on, whose mean and standard deviation the bundle has too.
+    """
+    term, scale = config.objective.length, build.length_scale(config, train)
+    assert term is not None
+    assert scale is not None
+    values = training_columns(held_out, [term.column]).values[term.column]
+    network = runtime.load(model, runtime="torch", check=False)
+    landmarks = held_out.column("landmarks") or [None] * len(held_out)
+    lengths = np.full(len(held_out), np.nan)
+    rows = np.flatnonzero(~np.isnan(values)).tolist()
+    for start in range(0, len(rows), 64):
+        read: dict[int, np.ndarray] = {}
+        for row in rows[start : start + 64]:
+            with suppress(ArcwiseError):  # it is named among the failures of the thresholds
+                image = decode(held_out.read(row), held_out.image(row))
+                read[row] = network.prepare(image, landmarks[row])
+        if read:
+            lengths[list(read)] = network.lengths(np.stack(list(read.values())))
+    measured = ~np.isnan(lengths)
+    if np.count_nonzero(measured) >= 3:
+        line = LengthReading.fitted(term.column, lengths[measured], values[measured], *scale)
+        add_length(model, line)
 
 
 def training_rows(manifest: Manifest, config: TrainConfig) -> Manifest:

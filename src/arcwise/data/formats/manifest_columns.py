@@ -27,7 +27,9 @@ NOBODY = frozenset(
 
 _BLANK = r"^[\s\pZ\x{200B}\x{FEFF}]*$"
 _MINUS_ONE = r"^-0*1(\.0*)?$"
-_TEXT = ("image", "identity", "split", "domain", "template", "media")
+TEXT = ("image", "identity", "split", "domain", "template", "media")
+"""Columns of names, also where these are written in digits."""
+
 _NUMBERS = ("age", "quality")
 _LISTS = {"landmarks": (10, 136), "box": (4,)}  # how many numbers
 _ALIASES = {
@@ -124,7 +126,7 @@ def _splits(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _converter(name: str) -> Callable[[pa.ChunkedArray, str, str], pa.ChunkedArray] | None:
-    if name in _TEXT:
+    if name in TEXT:
         return _text
     if name in _NUMBERS:
         return _number

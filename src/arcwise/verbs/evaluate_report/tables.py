@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from arcwise.evaluation import Rate
 from arcwise.evaluation.intervals import DRAWS
+from arcwise.protocols.age_gaps import BY_AGE_GAP
 from arcwise.protocols.plan import THRESHOLDS
-from arcwise.protocols.result import EvaluationResult, Metric
+from arcwise.protocols.result import Breakdown, EvaluationResult, GapRetrieval, Metric
 from arcwise.report import Facts, Number, Numbers, Plot, RateDifference, Section, Table, plots
 from arcwise.report.sections import Cell
 
@@ -96,38 +99,42 @@ def differences(result: EvaluationResult) -> list[Section]:
 
 
 def groups(result: EvaluationResult) -> list[Section]:
-    """Return a plot and a table for every column that pairs are grouped by."""
-    return [
-        section
-        for breakdown in result.breakdowns
-        for section in _groups_of(result, breakdown.column, breakdown.definition)
-    ]
+    """Return a plot and a table for every column that pairs, or mates, are grouped by."""
+    sections = []
+    for one in result.breakdowns:
+        titles = f"By {one.column}", f"Groups of {one.column}"
+        sections += _groups_of(result, f"groups by {one.column}", one, titles)
+    if result.by_age_gap is not None:
+        titles = "Retrieval by age gap", "Groups of mates"
+        sections += _groups_of(result, BY_AGE_GAP, result.by_age_gap, titles)
+    return sections
 
 
-def _groups_of(result: EvaluationResult, column: str, definition: str) -> list[Section]:
-    models = result.models
+def _groups_of(
+    result: EvaluationResult,
+    protocol: str,
+    breakdown: Breakdown | GapRetrieval,
+    titles: tuple[str, str],
+) -> list[Section]:
+    models, column, definition = result.models, breakdown.column, breakdown.definition
     metric_of = {
         (name, m.group, m.name): m
         for name, one in models.items()
         for m in one.metrics
-        if m.column == column
+        if m.protocol == protocol
     }
     names = list(dict.fromkeys(group for _, group, _ in metric_of))
     kinds = list(dict.fromkeys(kind for _, _, kind in metric_of))
-    unmeasured = {
-        group: why
-        for one in result.breakdowns
-        if one.column == column
-        for group, why in one.unmeasured.items()
-    }
+    unmeasured = breakdown.unmeasured
     if not names and not unmeasured:
         return []
     rows: list[list[Cell]] = []
+    counted: Mapping[str, int] = {}
     for group in names:
         measured = [metric_of.get((model, group, kind)) for kind in kinds for model in models]
-        counts = next(one.counts for one in measured if one is not None)
+        counted = next(one.counts for one in measured if one is not None)
         rates = ["" if one is None else one.rate for one in measured]
-        rows.append([group, *rates, *counts.values()])
+        rows.append([group, *rates, *counted.values()])
     header = [f"{kind}, {model}" if len(models) > 1 else kind for kind in kinds for model in models]
     sections: list[Section] = []
     if kinds:
@@ -138,10 +145,10 @@ def _groups_of(result: EvaluationResult, column: str, definition: str) -> list[S
             }
             for group in [*names, *unmeasured][:MAX_PLOTTED]
         }
-        sections.append(Plot(f"By {column}", plots.groups(dots, kinds[0]), f"{definition}."))
+        sections.append(Plot(titles[0], plots.groups(dots, kinds[0]), f"{definition}."))
     others = "".join(f" Nothing to measure in {group}: {why}." for group, why in unmeasured.items())
-    header = [column, *header, "mated pairs", "impostor pairs"]
-    table = Table(f"Groups of {column}", header, rows, f"{definition}.{others}")
+    header = [column, *header, *counted]
+    table = Table(titles[1], header, rows, f"{definition}.{others}")
     return [*sections, table]
 
 
