@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -145,10 +146,9 @@ def _opened(
     index, similarity, about = (
         folder / name for name in ("index.npy", "similarity.npy", "state.json")
     )
-    try:
+    state: dict[str, Any] = {}
+    with suppress(OSError, ValueError):  # none, or one of another hand
         state = json.loads(about.read_bytes())
-    except (OSError, ValueError):
-        state = {}
     if state.get("request") != request or not (index.is_file() and similarity.is_file()):
         state = {"done": 0, "recall": None}
         about.unlink(missing_ok=True)  # it speaks of arrays that are about to go
