@@ -247,9 +247,7 @@ def _pass(
         left_flow = max(0.0, flow[old] - p)
         if size[old] == 1:
             left_exit = left_enter = left_flow = 0.0
-        gone = (
-            _term(left_flow, left_exit, left_enter) - _term(flow[old], exits[old], enters[old])
-        )
+        gone = _term(left_flow, left_exit, left_enter) - _term(flow[old], exits[old], enters[old])
         best, change = old, -_LEAST
         for place in range(seen + 1):
             if place < seen:
