@@ -40,9 +40,9 @@ def constrained(
 ) -> np.ndarray:
     """Return (N,) int64 clusters that obey the constraints, and else are as they were.
 
-    Clusters with rows of one identity are joined. A cluster with rows that must be apart is taken apart, and
-    joined again along its strongest pairs, but for those that would put such rows together. Parts
-    that no pair joins go to the largest one that they may be with.
+    Clusters with rows of one identity are joined. A cluster with rows that must be apart is taken
+    apart, and joined again along its strongest pairs, but for those that would put such rows
+    together. Parts that no pair joins go to the largest one that they may be with.
 
     Args:
         labels: (N,) clusters.

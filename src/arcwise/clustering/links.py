@@ -4,16 +4,16 @@ A similarity alone does not say whether two embeddings are of one identity: wher
 many images, or its neighbourhood is dense, impostors are as similar as the images of a small
 identity are to each other. But images of one identity have the *same* neighbours.
 
-Two are neighbours here where their similarity s reaches the threshold t above which an embedding
-has ten impostors by chance. With v_im = s_im - t over the neighbours m of i, and v_ii = 1 - t, the
-agreement of i and j is
+Two are neighbours here where their score z (`impostors`) reaches the limit t above which an
+embedding has thirty impostors by chance. With v_im = z_im - t over the neighbours m of i, and v_ii
+that of a copy, the agreement of i and j is
 
     J_ij = Σ_m min(v_im, v_jm) / Σ_m max(v_im, v_jm),
 
 the weighted Jaccard similarity (Ruzicka, 1958), as k-reciprocal re-ranking has it (Zhong et al.,
-CVPR 2017). A pair is linked, with weight J, where J reaches 0.25, or where its similarity is one
-that an embedding reaches by chance with three images in a thousand. The four numbers were settled
-on half of the people of LFW and on background characters of Omniglot: docs/clustering.md.
+CVPR 2017). A pair is linked, with weight J, where J reaches 0.25, or where its score is one that an
+embedding reaches by chance with three images in a thousand. The three numbers were settled on half
+of the people of LFW and on background characters of Omniglot: docs/clustering.md.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ from arcwise.clustering.graph import Neighbours
 from arcwise.clustering.impostors import Impostors
 
 BY_CHANCE = 0.003
-"""Impostors of one embedding above the similarity that links a pair by itself."""
+"""Impostors of one embedding above the score that links a pair by itself."""
 
-AROUND = 10.0
-"""Impostors of one embedding above the similarity of neighbours whose agreement is measured."""
+AROUND = 30.0
+"""Impostors of one embedding above the score of neighbours whose agreement is measured."""
 
 AGREEMENT = 0.25
 """Agreement that links a pair."""
+
+
+_DUPLICATE = 1 - 1e-6  # the cosine of two copies of one image
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +49,9 @@ class Links:
         similarity: (E,) float32 cosines.
         agreement: (E,) float64, above 0 and at most 1.
         linked: (E,) bool.
-        threshold: the similarity that links by itself.
-        around: the similarity from which on two are neighbours.
+        threshold: the cosine that links a typical pair by itself.
+        around: the cosine from which on a typical pair are neighbours.
+        reason: where the two come from, for people.
     """
 
     pairs: np.ndarray
@@ -56,6 +60,13 @@ class Links:
     linked: np.ndarray
     threshold: float
     around: float
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"linked: pairs of similarity {self.threshold:.3f} and above, and those from "
+            f"{self.around:.3f} on that share their neighbours (typically); by {self.reason}"
+        )
 
 
 def links(neighbours: Neighbours, impostors: Impostors, threshold: float | None = None) -> Links:
@@ -64,15 +75,26 @@ def links(neighbours: Neighbours, impostors: Impostors, threshold: float | None 
     Args:
         neighbours: of N embeddings.
         impostors: what is similar by chance.
-        threshold: the similarity that links by itself, in the place of the one by chance.
+        threshold: the cosine that links, and without which none does; in place of both limits.
     """
     count = len(neighbours)
-    by_itself = impostors.threshold(BY_CHANCE, count) if threshold is None else threshold
-    around = min(impostors.threshold(AROUND, count), by_itself, 1 - 1e-3)
-    pairs, similarity = neighbours.pairs(around)
-    agreement = _agreement(pairs, np.maximum(similarity - around, 1e-6), 1 - around, count)
-    linked = (agreement >= AGREEMENT) | (similarity >= by_itself)
-    return Links(pairs, similarity, agreement, linked, by_itself, around)
+    strict, around = impostors.limit(BY_CHANCE), impostors.limit(AROUND)
+    # A score at the limit takes a cosine at that of one of the two, at least.
+    least = float((impostors.centre + around * impostors.spread).min())
+    pairs, similarity = neighbours.pairs(least if threshold is None else min(least, threshold))
+    score = impostors.score(pairs[:, 0], pairs[:, 1], similarity)
+    near = (score >= around) | (similarity >= _DUPLICATE)
+    if threshold is not None:
+        near |= similarity >= threshold
+    pairs, similarity, score = pairs[near], similarity[near], score[near]
+    copy = max(impostors.score_of(1.0) - around, around)
+    agreement = _agreement(pairs, np.clip(score - around, 1e-6, copy), copy, count)
+    linked = (agreement >= AGREEMENT) | (score >= strict) | (similarity >= _DUPLICATE)
+    cosines = min(impostors.cosine(strict), _DUPLICATE), impostors.cosine(around)
+    reason = impostors.reason
+    if threshold is not None:
+        linked, cosines, reason = similarity >= threshold, (threshold, threshold), "your threshold"
+    return Links(pairs, similarity, agreement, linked, *cosines, reason)
 
 
 def _agreement(pairs: np.ndarray, excess: np.ndarray, own: float, count: int) -> np.ndarray:

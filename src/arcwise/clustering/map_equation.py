@@ -214,7 +214,7 @@ def _moved(
 
 
 @njit(cache=True, nogil=True)
-def _pass(
+def _pass(  # noqa: PLR0912, PLR0915  # one compiled loop
     order: np.ndarray, start: np.ndarray, other: np.ndarray, out: np.ndarray, into: np.ndarray,
     of_nodes: np.ndarray, module: np.ndarray, of_modules: np.ndarray, size: np.ndarray,
     limit: np.ndarray, waiting: np.ndarray,
