@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         recipes,
         regularisers,
     )
+    from arcwise.clustering.clusters import cluster
     from arcwise.errors import ArcwiseError
     from arcwise.gallery import open_gallery
     from arcwise.runtime import load
@@ -31,6 +32,7 @@ _MODULES = (
 )  # fmt: skip
 _NAMES = {
     "ArcwiseError": "arcwise.errors",
+    "cluster": "arcwise.clustering.clusters",
     "load": "arcwise.runtime",
     "margin_softmax": "arcwise.softmax",
     "open_gallery": "arcwise.gallery",
@@ -38,6 +40,7 @@ _NAMES = {
 
 __all__ = [
     "ArcwiseError",
+    "cluster",
     "encoders",
     "evaluation",
     "heads",

@@ -32,6 +32,7 @@ VERBS = {
     "evaluate": "measure a model on identities it was not trained on",
     "calibrate": "thresholds for stated error rates, on your own labelled images",
     "embed": "embeddings of a data set, to a Parquet file",
+    "cluster": "the identities in unlabelled images or embeddings",
     "import": "make a model folder of a network that exists: .onnx, .pth, .safetensors",
     "export": "ONNX, checked against torch",
     "enrol": "put images of known identities into a gallery",

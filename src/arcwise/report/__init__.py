@@ -1,6 +1,7 @@
 """Plots as SVG, and a report as one HTML file that needs nothing else."""
 
 from arcwise.report.html import render, shrunk, write_report
+from arcwise.report.review import Question, write_review
 from arcwise.report.sections import (
     CaptionedImage,
     Facts,
@@ -21,6 +22,7 @@ __all__ = [
     "Number",
     "Numbers",
     "Plot",
+    "Question",
     "RateDifference",
     "Section",
     "Strip",
@@ -28,4 +30,5 @@ __all__ = [
     "render",
     "shrunk",
     "write_report",
+    "write_review",
 ]

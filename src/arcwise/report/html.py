@@ -49,8 +49,23 @@ def write_report(
     return target
 
 
-def render(title: str, sections: Sequence[Section], summary: str = "") -> str:
-    """Return the report as the text of an HTML page. All text but plots is escaped."""
+def render(
+    title: str,
+    sections: Sequence[Section],
+    summary: str = "",
+    *,
+    template: str = "report.html",
+    **values: object,
+) -> str:
+    """Return the report as the text of an HTML page. All text but plots is escaped.
+
+    Args:
+        title: heading of the page.
+        sections: in the order in which they are read.
+        summary: a sentence or two about the results.
+        template: file in this folder.
+        values: what else the template names.
+    """
     environment = Environment(
         loader=PackageLoader("arcwise.report", "."),
         autoescape=True,  # names of identities and files are not trusted
@@ -59,7 +74,7 @@ def render(title: str, sections: Sequence[Section], summary: str = "") -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"cell": cell, "id": id, "is_number": is_number}
-    page = environment.get_template("report.html")
+    page = environment.get_template(template)
     return page.render(
         title=title,
         summary=summary,
@@ -67,6 +82,7 @@ def render(title: str, sections: Sequence[Section], summary: str = "") -> str:
         uris=_image_uris(sections),
         svg=_svg,
         measured=any(not isinstance(one, ImageStrips | Facts) for one in sections),
+        **values,
     )
 
 

@@ -1,0 +1,160 @@
+"""From unlabelled embeddings to clusters: one for each identity, as far as can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from arcwise.clustering.constraints import Constraints, constrained
+from arcwise.clustering.graph import nearest_neighbours
+from arcwise.clustering.impostors import impostors_of
+from arcwise.clustering.links import AGREEMENT, Links, links
+from arcwise.clustering.map_equation import numbered_by_first
+from arcwise.clustering.methods import METHODS, Problem, each_in_a_cluster
+from arcwise.errors import ArcwiseError, suggestion
+from arcwise.evaluation import Threshold, inputs
+
+NEIGHBOURS = 80
+
+DOUBTFUL = 0.6
+"""Confidence below which a member is doubtful."""
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Clusters of N embeddings.
+
+    Attributes:
+        labels: (N,) int64 cluster of each, 0 … M - 1, numbered by their first members.
+        confidence: (N,) float64, 0 to 1: a / (a + b), a being the mean agreement of an embedding
+            with its cluster, and b with the nearest other one. For one that is alone, a is the
+            agreement that would have linked it.
+        next_to: (N,) int64 that other cluster; -1 where there is none.
+        links: what the clusters were made of.
+        recall: share of the true nearest neighbours that were looked at.
+    """
+
+    labels: np.ndarray
+    confidence: np.ndarray
+    next_to: np.ndarray
+    links: Links
+    recall: float
+
+    @property
+    def count(self) -> int:
+        """Number of clusters, M."""
+        return int(self.labels.max()) + 1
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(M,) int64 members of each cluster."""
+        return np.bincount(self.labels)
+
+    @property
+    def doubtful(self) -> np.ndarray:
+        """(N,) bool: whether a confidence is below 0.6."""
+        return self.confidence < DOUBTFUL
+
+
+def cluster(
+    embeddings: np.ndarray,
+    method: str = "auto",
+    *,
+    threshold: float | None = None,
+    clusters: int | None = None,
+    must_link: Sequence[Sequence[int]] | np.ndarray = (),
+    cannot_link: Sequence[Sequence[int]] | np.ndarray = (),
+    seed: int = 0,
+) -> np.ndarray:
+    """Return a cluster for each embedding, without labels; one that is like no other is alone.
+
+    Args:
+        embeddings: (N, D), of any length.
+        method: "auto" (links by shared neighbours, communities by the map equation), "fc-es",
+            "components", "average-linkage", "chinese-whispers", "dbscan", "hdbscan" or "k-means".
+        threshold: cosine from which on two are linked; by default found from the data.
+        clusters: how many, for k-means.
+        must_link: (M, 2) rows of one identity.
+        cannot_link: (P, 2) rows of two identities.
+        seed: of everything random.
+
+    Returns:
+        (N,) int64 clusters 0 … M - 1, numbered by their first members.
+
+    Raises:
+        ArcwiseError: a value is NaN or infinite, there is no embedding, the method is unknown, or
+            the constraints contradict each other.
+    """
+    known = Constraints(np.asarray(must_link, np.int64), np.asarray(cannot_link, np.int64))
+    return find_clusters(
+        embeddings, method, threshold=threshold, clusters=clusters, constraints=known, seed=seed
+    ).labels
+
+
+def find_clusters(
+    embeddings: np.ndarray,
+    method: str = "auto",
+    *,
+    threshold: float | None = None,
+    thresholds: Sequence[Threshold] = (),
+    clusters: int | None = None,
+    constraints: Constraints | None = None,
+    k: int = NEIGHBOURS,
+    folder: Path | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> Clusters:
+    """Return clusters with what they were made of.
+
+    Args:
+        embeddings: (N, D), of any length.
+        method: a name in `METHODS`.
+        threshold: cosine from which on two are linked; by default found from the data.
+        thresholds: of the model, at stated false-accept rates: what is found from the data is then
+            found from these.
+        clusters: how many, for k-means.
+        constraints: what is known of pairs; holds in every method.
+        k: neighbours of each.
+        folder: where neighbours are kept.
+        seed: of everything random.
+        progress: called with (embeddings whose neighbours were found, embeddings in all).
+
+    Raises:
+        ArcwiseError: as for `cluster`.
+    """
+    if method not in METHODS:
+        hint = suggestion(method, METHODS) or f"expected one of {', '.join(METHODS)}"
+        raise ArcwiseError(f"no method {method!r}; {hint}")
+    if threshold is not None and not -1 <= inputs.real("threshold", threshold) <= 1:
+        raise ArcwiseError(f"the threshold is {threshold}; expected a cosine, from -1 to 1")
+    inputs.generator(seed)
+    unit = inputs.embeddings("embeddings", embeddings)
+    neighbours = nearest_neighbours(unit, k, folder=folder, seed=seed, progress=progress)
+    found = links(neighbours, impostors_of(unit, thresholds, seed), threshold)
+    labels = each_in_a_cluster(METHODS[method](Problem(unit, neighbours, found, clusters, seed)))
+    if constraints:
+        labels = constrained(labels, constraints, found.pairs, found.agreement)
+    labels = numbered_by_first(labels)
+    return Clusters(labels, *_confidence(labels, found), found, neighbours.recall)
+
+
+def _confidence(labels: np.ndarray, found: Links) -> tuple[np.ndarray, np.ndarray]:
+    """Return (N,) confidences, and (N,) the other cluster of most agreement, -1 without any."""
+    count, clusters = len(labels), int(labels.max()) + 1
+    row = np.concatenate([found.pairs[:, 0], found.pairs[:, 1]])
+    other = np.concatenate([found.pairs[:, 1], found.pairs[:, 0]])
+    key, place = np.unique(row * clusters + labels[other], return_inverse=True)
+    row, near = key // clusters, key % clusters
+    own = labels[row] == near
+    others = np.bincount(labels)[near] - own
+    mean = np.bincount(place, np.tile(found.agreement, 2), len(key)) / np.maximum(others, 1)
+    inside = np.where(np.bincount(labels)[labels] == 1, AGREEMENT, 0.0)
+    inside[row[own]] = mean[own]
+    order = np.flatnonzero(~own)[np.argsort(mean[~own], kind="stable")]  # the largest is set last
+    outside, next_to = np.zeros(count), np.full(count, -1)
+    outside[row[order]], next_to[row[order]] = mean[order], near[order]
+    total = inside + outside
+    return np.divide(inside, total, out=np.zeros(count), where=total > 0), next_to
