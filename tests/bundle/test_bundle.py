@@ -187,8 +187,8 @@ def test_a_smaller_onnx_file_has_its_own_reference(tmp_path: Path) -> None:
         {"precision": ["int8"], "probe": list(reference)},
         ["int8"],
     ):
-        path.write_text(json.dumps({**about, "onnx": wrong}))
-        with pytest.raises(BundleError, match=r"onnx|reference"):
+        path.write_text(json.dumps({**about, "encoder": {**about["encoder"], "onnx": wrong}}))
+        with pytest.raises(BundleError, match=r"onnx.* (lacks|is)|reference embedding"):
             read_bundle(folder)
     del about["files"]["encoder.onnx"]
     path.write_text(json.dumps(about))
@@ -239,11 +239,11 @@ def test_thresholds_from_before_templates_were_counted_open(tmp_path: Path) -> N
     later = ("templates", "fpir_low", "fpir_high", "dir_low", "dir_high")
 
     def older(description: dict[str, Any]) -> None:
-        del description["history"]
+        del description["encoder"]["history"]
         for key in ("far_low", "far_high", "far_spread", "tar_low", "tar_high"):
-            del description["thresholds"][0][key]
+            del description["encoder"]["thresholds"][0][key]
         for key in later:
-            del description["search_thresholds"][0][key]
+            del description["encoder"]["search_thresholds"][0][key]
 
     edit(folder, older)
     old = read_bundle(folder)
@@ -257,7 +257,7 @@ def test_a_bundle_from_before_there_were_search_thresholds_opens(tmp_path: Path)
     folder = tmp_path / "model"
     write(folder)
     add_thresholds(folder, [THRESHOLD], measured_on="shop", digests=[DIGEST])
-    edit(folder, lambda d: (d.pop("search_thresholds"), d.pop("probability")))
+    edit(folder, lambda d: (d["encoder"].pop("search_thresholds"), d["encoder"].pop("probability")))
     old = read_bundle(folder)
     assert (old.thresholds, old.search_thresholds, old.probability) == ((THRESHOLD,), (), None)
 
@@ -273,39 +273,66 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "unknown key": (lambda d: d.update(colour="rgb"), r"unknown keys \['colour'\]"),
     "missing key": (lambda d: d.pop("licence"), r"lacks \['licence'\]"),
     "wrong type": (lambda d: d.update(licence=3), "licence is 3, of the wrong type"),
-    "boolean": (lambda d: d.update(probe=True), "of the wrong type"),
-    "newer format": (lambda d: d.update(format=2), "format is 2, this Arcwise reads 1"),
+    "boolean": (lambda d: d["encoder"].update(probe=True), "of the wrong type"),
+    "newer format": (lambda d: d.update(format=3), "format is 3, this Arcwise reads 1 to 2"),
     "another kind": (lambda d: d.update(kind="set"), "kind is 'set'"),
-    "preparation key": (lambda d: d["preparation"].update(gamma=1), "unknown key 'gamma'"),
-    "preparation value": (lambda d: d["preparation"].update(resize="zoom"), "resize is 'zoom'"),
-    "size": (lambda d: d["preparation"].update(height=64), "give both the same size"),
-    "dim": (lambda d: d["architecture"].update(dim="4"), "architecture is"),
-    "architecture": (lambda d: d["architecture"].pop("name"), r"lacks \['name'\]"),
-    "size form": (lambda d: d["architecture"].update(size=48), "architecture is"),
-    "alignment": (lambda d: d.update(alignment="68 points"), "alignment is '68 points'"),
+    "preparation key": (
+        lambda d: d["encoder"]["preparation"].update(gamma=1),
+        "unknown key 'gamma'",
+    ),
+    "preparation value": (
+        lambda d: d["encoder"]["preparation"].update(resize="zoom"),
+        "resize is 'zoom'",
+    ),
+    "size": (lambda d: d["encoder"]["preparation"].update(height=64), "give both the same size"),
+    "dim": (lambda d: d["encoder"]["architecture"].update(dim="4"), "architecture is"),
+    "architecture": (lambda d: d["encoder"]["architecture"].pop("name"), r"lacks \['name'\]"),
+    "size form": (lambda d: d["encoder"]["architecture"].update(size=48), "architecture is"),
+    "alignment": (lambda d: d["encoder"].update(alignment="68 points"), "alignment is '68 points'"),
     "oblong": (
         lambda d: (
-            d["architecture"].update(size=[48, 40]),
-            d["preparation"].update(width=40),
-            d.update(alignment="five-point"),
+            d["encoder"]["architecture"].update(size=[48, 40]),
+            d["encoder"]["preparation"].update(width=40),
+            d["encoder"].update(alignment="five-point"),
         ),
         "square crops",
     ),
-    "threshold": (lambda d: d.update(thresholds=[{"far": 1}]), "a threshold has"),
-    "threshold form": (lambda d: d.update(thresholds=[3]), "a threshold has"),
-    "search threshold": (lambda d: d.update(search_thresholds=[{}]), "a search threshold has"),
-    "search thresholds": (lambda d: d.update(search_thresholds=None), "of the wrong type"),
-    "probability": (lambda d: d.update(probability={"slope": 1}), "a probability map has"),
-    "probability form": (lambda d: d.update(probability=[]), "of the wrong type"),
+    "threshold": (lambda d: d["encoder"].update(thresholds=[{"far": 1}]), "a threshold has"),
+    "threshold form": (lambda d: d["encoder"].update(thresholds=[3]), "a threshold has"),
+    "search threshold": (
+        lambda d: d["encoder"].update(search_thresholds=[{}]),
+        "a search threshold has",
+    ),
+    "search thresholds": (
+        lambda d: d["encoder"].update(search_thresholds=None),
+        "of the wrong type",
+    ),
+    "probability": (
+        lambda d: d["encoder"].update(probability={"slope": 1}),
+        "a probability map has",
+    ),
+    "probability form": (lambda d: d["encoder"].update(probability=[]), "of the wrong type"),
     "digest": (lambda d: d["digests"].update(train=["Ann"]), "digests.train is no list"),
     "digest use": (lambda d: d["digests"].update(test=[]), r"unknown keys \['test'\]"),
-    "probe length": (lambda d: d.update(probe=[1.0]), r"\(probe\) has 1 values, expected 4"),
-    "probe norm": (lambda d: d.update(probe=[1.0, 1.0, 0.0, 0.0]), r"\(probe\) has length 1.4142"),
-    "probe NaN": (lambda d: d.update(probe=[float("nan"), 0.0, 0.0, 0.0]), "NaN is no number"),
+    "probe length": (
+        lambda d: d["encoder"].update(probe=[1.0]),
+        r"\(probe\) has 1 values, expected 4",
+    ),
+    "probe norm": (
+        lambda d: d["encoder"].update(probe=[1.0, 1.0, 0.0, 0.0]),
+        r"\(probe\) has length 1.4142",
+    ),
+    "probe NaN": (
+        lambda d: d["encoder"].update(probe=[float("nan"), 0.0, 0.0, 0.0]),
+        "NaN is no number",
+    ),
     "files": (lambda d: d["files"].update({"../../x": "0" * 64}), "files are"),
     "file digest": (lambda d: d["files"].update({"encoder.onnx": "xyz"}), "no sha256"),
     "fingerprint": (lambda d: d.update(fingerprint="0" * 64), "the fingerprint does not fit"),
-    "edited preparation": (lambda d: d["preparation"].update(colour="bgr"), "fingerprint does not"),
+    "edited preparation": (
+        lambda d: d["encoder"]["preparation"].update(colour="bgr"),
+        "fingerprint does not",
+    ),
 }
 
 

@@ -406,5 +406,5 @@ def test_published_network_gives_the_published_embeddings(data_dir: Path) -> Non
 
 def test_names_in_json(linear: Path) -> None:
     about = json.loads((linear / "model.json").read_text())
-    assert about["preparation"]["resize"] == "crop"
+    assert about["encoder"]["preparation"]["resize"] == "crop"
     assert about["files"].keys() == {"encoder.onnx", "encoder.safetensors"}

@@ -98,8 +98,9 @@ def test_the_self_check_is_that_of_the_smaller_network(
     folder = tmp_path / "model"
     shutil.copytree(quantised[0], folder)
     about = json.loads((folder / "model.json").read_text())
-    assert about["onnx"]["probe"] != about["probe"]
-    about["onnx"]["probe"] = [-value for value in about["onnx"]["probe"]]
+    encoder = about["encoder"]
+    assert encoder["onnx"]["probe"] != encoder["probe"]
+    encoder["onnx"]["probe"] = [-value for value in encoder["onnx"]["probe"]]
     (folder / "model.json").write_text(json.dumps(about))
     with pytest.raises(BundleError, match="self-check"):
         runtime.load(folder)

@@ -1,4 +1,4 @@
-"""A model folder, read: every field and every digest checked."""
+"""An encoder's model folder, read: every field and every digest checked."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
-from arcwise.bundle.description import DESCRIPTION, IMAGES, ONNX, WEIGHTS, read_description
+from arcwise.bundle.description import IMAGES, ONNX, WEIGHTS, read_description
 from arcwise.bundle.length_reading import LengthReading
+from arcwise.bundle.weight_files import read_state, verify_files
 from arcwise.errors import BundleError
 from arcwise.evaluation import ScoreMap, SearchThreshold, Threshold
-from arcwise.files import sha256, translate_errors
+from arcwise.files import translate_errors
 from arcwise.images.preparation import Preparation
 
 
@@ -102,12 +101,7 @@ class Bundle:
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the weights by state-dict key."""
-        try:
-            return load_file(self.path / WEIGHTS)
-        except (OSError, SafetensorError) as problem:
-            raise BundleError(
-                f"{self.path / WEIGHTS} cannot be read ({problem}): copy the model folder again"
-            ) from None
+        return read_state(self.path / WEIGHTS)
 
 
 def read_bundle(folder: str | Path) -> Bundle:
@@ -119,8 +113,7 @@ def read_bundle(folder: str | Path) -> Bundle:
     folder = Path(folder)
     with translate_errors(folder, action="read", error=BundleError):
         about = read_description(folder)
-        for name, digest in about["files"].items():
-            _verify(folder / name, digest)
+        verify_files(folder, about["files"], {ONNX: ", or export again"})
     onnx = about["onnx"]
     return Bundle(
         path=folder,
@@ -163,16 +156,3 @@ def reference_image() -> NDArray[np.uint8]:
     board = (x < 48) & (y > 52) & ((x // 8 + y // 8) % 2 == 0)
     image[board] = (20, 200, 240)
     return image.astype(np.uint8)
-
-
-def _verify(path: Path, digest: str) -> None:
-    """Raise a BundleError unless the weight file is there and has that digest."""
-    again = "copy the model folder again, whole" + (
-        ", or export again" if path.name == ONNX else ""
-    )
-    if not path.is_file():
-        raise BundleError(f"{path.parent} lacks {path.name}: {again}")
-    if sha256(path) != digest:
-        raise BundleError(
-            f"{path} is not the file that {DESCRIPTION} describes (its sha256 differs): {again}"
-        )

@@ -1,4 +1,4 @@
-"""A model folder, written whole or not at all; thresholds and ONNX added to one later."""
+"""An encoder's model folder; thresholds and ONNX added to one later."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from safetensors.numpy import save
 
 from arcwise.bundle.description import (
     CALIBRATION,
-    DESCRIPTION,
-    FORMAT,
     IMAGES,
+    KIND,
     ONNX,
-    USES,
     WEIGHTS,
-    as_json,
     fingerprint,
     read_description,
 )
+from arcwise.bundle.envelope import DESCRIPTION, as_json
 from arcwise.bundle.length_reading import LengthReading
 from arcwise.bundle.model_folder import Bundle, read_bundle
+from arcwise.bundle.writing import write_model
 from arcwise.errors import BundleError
 from arcwise.evaluation import ScoreMap, SearchThreshold, Threshold
 from arcwise.files import atomic_write, locked, sha256, sync, translate_errors
@@ -71,46 +69,35 @@ def write_bundle(
         BundleError: a weight is not finite, a field is not what it should be, or `folder` holds
             something else.
     """
-    folder = Path(folder)
-    for key, value in state.items():
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise BundleError(
-                f"the weights are not saved: {key} is not finite. The training diverged; go back "
-                "to an earlier checkpoint and lower the learning rate"
-            )
-    if folder.is_file():
-        raise BundleError(f"{folder} is a file: name a folder for the model")
-    if folder.exists() and not (folder / DESCRIPTION).is_file() and any(folder.iterdir()):
-        raise BundleError(f"{folder} holds something that is no bundle: name an empty place")
-    about = {
-        "format": FORMAT,
-        "kind": "encoder",
+    payload = {
         "architecture": {**architecture, "size": list(architecture.get("size", ()))},
         "preparation": preparation.as_dict(),
         "alignment": alignment,
         "thresholds": [threshold.as_dict() for threshold in thresholds],
+        "search_thresholds": [],
+        "probability": None,
         "measured_on": measured_on,
         "history": [],
-        "digests": {use: sorted(those) for use, those in _every_use(digests or {}).items()},
-        "training": dict(training or {}),
-        "licence": licence,
         "probe": [float(value) for value in reference_embedding],
+        "onnx": None,
     }
-    with atomic_write(folder, error=BundleError) as new:
-        new.mkdir()
-        # Not `save_file`: that leaves a file which only this account may read.
-        (new / WEIGHTS).write_bytes(save({key: _c_order(value) for key, value in state.items()}))
-        sync(new / WEIGHTS)
-        about["files"] = {WEIGHTS: sha256(new / WEIGHTS)}
-        if trained_images is not None:
-            np.save(new / IMAGES, np.unique(np.asarray(trained_images, np.int64)))
-            sync(new / IMAGES)
-            about["files"][IMAGES] = sha256(new / IMAGES)
-        about["fingerprint"] = fingerprint(about)
-        (new / DESCRIPTION).write_bytes(as_json(about))
-        sync(new / DESCRIPTION)
-        bundle = read_bundle(new)  # what is refused when read is refused when written
-    return replace(bundle, path=folder)
+    arrays = {}
+    if trained_images is not None:
+        arrays[IMAGES] = np.unique(np.asarray(trained_images, np.int64))
+    bundle = write_model(
+        Path(folder),
+        KIND,
+        state,
+        payload,
+        weights=WEIGHTS,
+        fingerprint=fingerprint,
+        read=read_bundle,
+        digests=digests,
+        training=training,
+        licence=licence,
+        arrays=arrays,
+    )
+    return replace(bundle, path=Path(folder))
 
 
 def add_thresholds(
@@ -211,12 +198,3 @@ def _changing(folder: Path) -> Iterator[dict[str, Any]]:
 def _replace_description(folder: Path, about: Mapping[str, Any]) -> None:
     with atomic_write(folder / DESCRIPTION, error=BundleError) as file:
         file.write_bytes(as_json(about))
-
-
-def _every_use(digests: Mapping[str, Iterable[str]]) -> dict[str, Iterable[str]]:
-    return {**dict.fromkeys(USES, ()), **digests}
-
-
-def _c_order(array: np.ndarray) -> np.ndarray:
-    """Return the array as safetensors reads its memory; 0-d stays 0-d."""
-    return np.ascontiguousarray(array).reshape(array.shape)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from arcwise import encoders
 from arcwise.bundle import read_bundle
-from arcwise.bundle.description import DESCRIPTION
+from arcwise.bundle.envelope import DESCRIPTION
 from arcwise.encoders.weights import encoder_name, load_numpy
 from arcwise.errors import ArcwiseError, in_one_line
 

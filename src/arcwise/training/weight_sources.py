@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from arcwise.bundle.description import DESCRIPTION, read_description
+from arcwise.bundle.description import read_description
+from arcwise.bundle.envelope import DESCRIPTION
 from arcwise.data.catalogue import RemoteFile
 from arcwise.data.catalogue.fetching import fetch
 from arcwise.errors import ArcwiseError
