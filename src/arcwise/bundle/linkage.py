@@ -158,13 +158,21 @@ def read_linkage(folder: str | Path) -> LinkageBundle:
         except ArcwiseError as problem:
             raise BundleError(f"{folder / DESCRIPTION}: {problem}") from None
         verify_files(folder, about["files"])
-    lists = {"widths": tuple(about["widths"]), "hops": tuple(about["hops"])}
-    digests = {use: tuple(those) for use, those in about["digests"].items()}
-    plain = {key: about[key] for key in ("fingerprint", "files", "training", "licence")}
     return LinkageBundle(
         path=folder,
-        digests=digests,
-        **{key: about[key] for key in _KEYS} | lists | plain,
+        dim=about["dim"],
+        widths=tuple(about["widths"]),
+        aggregation=about["aggregation"],
+        hops=tuple(about["hops"]),
+        links=about["links"],
+        threshold=about["threshold"],
+        largest=about["largest"],
+        embeddings_of=about["embeddings_of"],
+        fingerprint=about["fingerprint"],
+        files=about["files"],
+        digests={use: tuple(digests) for use, digests in about["digests"].items()},
+        training=about["training"],
+        licence=about["licence"],
     )
 
 
