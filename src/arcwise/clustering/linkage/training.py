@@ -1,0 +1,245 @@
+"""A linkage network, trained on embeddings whose identities are known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from arcwise.clustering.graph import nearest_neighbours
+from arcwise.clustering.linkage.model import LinkageModel
+from arcwise.clustering.linkage.network import LinkageNetwork
+from arcwise.clustering.linkage.propagation import propagate, symmetric_links
+from arcwise.clustering.linkage.subgraphs import SubgraphShape, subgraphs
+from arcwise.errors import ArcwiseError
+from arcwise.evaluation import clustering, inputs
+from arcwise.files import atomic_write
+
+_THRESHOLDS = np.linspace(0.02, 0.98, 49)
+_SAVE_EVERY = 200  # steps
+_STATE = "state.pt"
+
+
+@dataclass(frozen=True)
+class LinkageTraining:
+    """How a linkage network is trained; the defaults are those of the paper and its code.
+
+    Attributes:
+        training_shape: of the sub-graphs in training.
+        shape: of the sub-graphs that are clustered.
+        aggregation: of `bundle.linkage.AGGREGATIONS`.
+        epochs: passes over the embeddings, each of them once the pivot. The learning rate is a
+            tenth in each of what it was in the one before.
+        batch: pivots a step.
+        learning_rate: of SGD in the first epoch.
+        momentum: of SGD.
+        weight_decay: of SGD.
+        held_out: share of the identities that the threshold is chosen on.
+        largest: images in the largest cluster.
+    """
+
+    training_shape: SubgraphShape = SubgraphShape((200, 10), 10)
+    shape: SubgraphShape = SubgraphShape((80, 5), 5)
+    aggregation: str = "mean"
+    epochs: int = 4
+    batch: int = 16
+    learning_rate: float = 1e-2
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    held_out: float = 0.2
+    largest: int = 900
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedLinkage:
+    """What a training gave.
+
+    Attributes:
+        model: the linkage model.
+        losses: mean cross-entropy in each epoch.
+        train: (N,) bool the embeddings trained on; the threshold was chosen on the others.
+        bcubed_f: of the held-out identities at the threshold, which was chosen for that.
+    """
+
+    model: LinkageModel
+    losses: tuple[float, ...]
+    train: np.ndarray
+    bcubed_f: float
+
+
+def train_linkage(
+    embeddings: np.ndarray,
+    identities: inputs.Identities,
+    settings: LinkageTraining = LinkageTraining(),
+    *,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    embeddings_of: str = "",
+    progress: Callable[[int, int], object] | None = None,
+) -> TrainedLinkage:
+    """Return a linkage model; what it clusters must be of other identities than these.
+
+    Args:
+        embeddings: (N, D), of any length.
+        identities: (N,).
+        settings: how it is trained.
+        seed: of the weights, the order and the identities held out.
+        folder: where the training is kept every 200 steps. One that was stopped goes on from there,
+            to the same result.
+        embeddings_of: fingerprint of the encoder that made the embeddings.
+        progress: called with (pivots done, pivots in all).
+
+    Raises:
+        ArcwiseError: a value is NaN or infinite, or there are fewer than two identities with two
+            images to train on or to choose on.
+    """
+    unit = inputs.embeddings("embeddings", embeddings)
+    identity = inputs.codes("identities", identities, len(unit))
+    train = _trained_on(identity, settings.held_out, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = LinkageNetwork(unit.shape[1], aggregation=settings.aggregation)
+    losses = _fit(network, unit[train], identity[train], settings, seed, folder, progress)
+    model = LinkageModel(network, settings.shape, 0.5, settings.largest, embeddings_of)
+    threshold, bcubed_f = _best_threshold(model, unit[~train], identity[~train])
+    model = LinkageModel(network, settings.shape, threshold, settings.largest, embeddings_of)
+    return TrainedLinkage(model, losses, train, bcubed_f)
+
+
+def _trained_on(identity: np.ndarray, held_out: float, seed: int) -> np.ndarray:
+    """Return (N,) bool: a share of the identities is held out, of those with one image too."""
+    inputs.fraction("held_out", held_out)
+    draw, count = inputs.generator(seed), np.bincount(identity)
+    held = np.zeros(len(count), dtype=bool)
+    for several in (True, False):
+        those = draw.permutation(np.flatnonzero((count >= 2) == several))
+        held[those[: round(held_out * len(those))]] = True
+    for use, part in (("train on", ~held), ("hold out", held)):
+        found = np.count_nonzero(count[part] >= 2)
+        if found < 2:
+            raise ArcwiseError(
+                f"{found} identities with two images or more to {use}, expected two at least: "
+                "bring more identities, or hold out another share"
+            )
+    return ~held[identity]
+
+
+def _fit(
+    network: LinkageNetwork,
+    unit: np.ndarray,
+    identity: np.ndarray,
+    settings: LinkageTraining,
+    seed: int,
+    folder: str | Path | None,
+    progress: Callable[[int, int], object] | None,
+) -> tuple[float, ...]:
+    """Train a network, and return the mean loss of each epoch."""
+    shape, size = settings.training_shape, len(unit)
+    index = nearest_neighbours(unit, shape.neighbours).index
+    features = torch.from_numpy(unit)
+    optimiser = torch.optim.SGD(
+        network.parameters(),
+        settings.learning_rate,
+        settings.momentum,
+        weight_decay=settings.weight_decay,
+    )
+    kept = None if folder is None else _Kept(Path(folder), unit, identity, settings, seed)
+    sums = [0.0] * settings.epochs
+    done = 0 if kept is None else kept.load(network, optimiser, sums)
+    steps = -(-size // settings.batch)
+    network.train()
+    for epoch in range(done // steps, settings.epochs):
+        order = np.random.default_rng([seed, epoch]).permutation(size)
+        for group in optimiser.param_groups:
+            group["lr"] = settings.learning_rate * 0.1**epoch
+        for step in range(done - epoch * steps, steps):
+            pivots = order[step * settings.batch : (step + 1) * settings.batch]
+            graphs = subgraphs(index, pivots, shape)
+            same = identity[graphs.node[graphs.first_hop]] == identity[pivots[graphs.of]]
+            logits = network.logits(features, graphs)
+            loss = F.cross_entropy(logits, torch.from_numpy(same.astype(np.int64)))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            sums[epoch] += loss.item() * len(pivots)
+            done += 1
+            if kept is not None and (done % _SAVE_EVERY == 0 or done == steps * settings.epochs):
+                kept.save(network, optimiser, sums, done)
+            if progress is not None:
+                progress(min(done * settings.batch, size * settings.epochs), size * settings.epochs)
+    return tuple(total / size for total in sums)
+
+
+class _Kept:
+    """A training that is kept in a folder, and known by what decides it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        unit: np.ndarray,
+        identity: np.ndarray,
+        settings: LinkageTraining,
+        seed: int,
+    ) -> None:
+        self.path = folder / _STATE
+        about = json.dumps([asdict(settings), seed, unit.shape]).encode()
+        self.request = hashlib.sha256(about + unit.tobytes() + identity.tobytes()).hexdigest()
+
+    def load(
+        self, network: LinkageNetwork, optimiser: torch.optim.Optimizer, sums: list[float]
+    ) -> int:
+        """Take up the training; return the steps that were done, 0 where there is none of these."""
+        if not self.path.is_file():
+            return 0
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+        except Exception as problem:  # torch raises many kinds for one damaged file
+            raise ArcwiseError(
+                f"{self.path}: damaged ({type(problem).__name__}); delete it to train from the "
+                "beginning"
+            ) from problem
+        if state["request"] != self.request:
+            return 0
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        sums[:] = state["sums"]
+        return state["done"]
+
+    def save(
+        self,
+        network: LinkageNetwork,
+        optimiser: torch.optim.Optimizer,
+        sums: list[float],
+        done: int,
+    ) -> None:
+        """Keep the training as it is after so many steps."""
+        state = {
+            "request": self.request,
+            "network": network.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "sums": sums,
+            "done": done,
+        }
+        with atomic_write(self.path) as path:
+            torch.save(state, path)
+
+
+def _best_threshold(
+    model: LinkageModel, unit: np.ndarray, identity: np.ndarray
+) -> tuple[float, float]:
+    """Return the threshold of the highest BCubed F, and that; of equals the middle one."""
+    index = nearest_neighbours(unit, model.shape.neighbours)
+    probability = model.probabilities(unit, index)
+    links, score = symmetric_links(index.index[:, : probability.shape[1]], probability)
+    found = []
+    for threshold in _THRESHOLDS:
+        cluster = propagate(links, score, len(unit), threshold=threshold, largest=model.largest)
+        found.append(float(clustering(identity, cluster, draws=1).bcubed_f))
+    best = np.flatnonzero(np.array(found) == max(found))
+    return float(_THRESHOLDS[best[len(best) // 2]]), max(found)
