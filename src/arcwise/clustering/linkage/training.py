@@ -157,7 +157,7 @@ def _fit(
     for epoch in range(done // steps, settings.epochs):
         order = np.random.default_rng([seed, epoch]).permutation(size)
         for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * 0.1**epoch
+            group["lr"] = settings.learning_rate * 1000.0 ** (-epoch / max(1, settings.epochs - 1))
         for step in range(done - epoch * steps, steps):
             pivots = order[step * settings.batch : (step + 1) * settings.batch]
             graphs = subgraphs(index, pivots, shape)
