@@ -70,7 +70,7 @@ def test_pivots_without_neighbours() -> None:
 
 
 def test_every_pivot_is_in_one_batch() -> None:
-    shape = SubgraphShape()
+    shape = SubgraphShape((80, 5), 5)
     assert shape.most_nodes == 1 + 80 + 400
     parts = list(batches(1000, shape))
     assert len(parts) > 1

@@ -26,8 +26,8 @@ class SubgraphShape:
             that brought it in.
     """
 
-    hops: tuple[int, ...] = (80, 5)
-    links: int = 5
+    hops: tuple[int, ...]
+    links: int
 
     def __post_init__(self) -> None:
         if not self.hops or min(self.hops) < 1 or self.links < max(self.hops[1:], default=1):
