@@ -28,6 +28,7 @@ VERBS = {
     "data align": "112×112 crops of faces, from landmarks or a detector",
     "data views": "a contact sheet of what training sees",
     "train": "train an encoder on the identities you have",
+    "train-linkage": "learn from labelled embeddings how to cluster others",
     "compare": "several losses on one budget: which one for these images?",
     "evaluate": "measure a model on identities it was not trained on",
     "calibrate": "thresholds for stated error rates, on your own labelled images",
@@ -101,7 +102,7 @@ def _answer(words: list[str]) -> int:
 def _run(verb: str, words: list[str]) -> int:
     import tyro
 
-    name = verb.replace(" ", "_")
+    name = verb.replace(" ", "_").replace("-", "_")
     module = import_module(f"arcwise.cli.{name}{'_' if iskeyword(name) else ''}")
     if hasattr(module, "answer"):  # its defaults depend on what the words begin with
         return module.answer(words)
