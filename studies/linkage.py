@@ -17,6 +17,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -119,7 +120,7 @@ def baselines(train: Faces, sets: dict[str, Faces]) -> dict[str, Any]:
         chosen = float(COSINES[int(np.argmax(scores))])
         found[name] = {"chosen": chosen}
         for data, some in sets.items():
-            found[name][data] = measured(some, lambda some=some: method(some, chosen))
+            found[name][data] = measured(some, partial(method, some, chosen))
     return found
 
 
@@ -143,18 +144,21 @@ def networks(
         probability = model.probabilities(some.vectors, some.near)
         seconds = time.process_time() - begun
         links, score = symmetric_links(some.near.index[:, : probability.shape[1]], probability)
+        graph = some, links, score
         ways = {
-            "propagation": lambda s=score, p=links, some=some: propagate(
-                p, s, len(some.person), threshold=model.threshold, largest=model.largest
-            ),
-            "map equation": lambda s=score, p=links, some=some: by_probability(
-                some, p, s, model.threshold
-            ),
-            "edge recall": lambda s=score, p=links, some=some: with_recall(some, p, s, cosine),
+            "propagation": partial(propagated, *graph, model.threshold, model.largest),
+            "map equation": partial(by_probability, *graph, model.threshold),
+            "edge recall": partial(with_recall, *graph, cosine),
         }
         for way, cluster in ways.items():
             found.setdefault(way, {})[data] = measured(some, cluster, seconds)
     return found
+
+
+def propagated(
+    some: Faces, links: np.ndarray, score: np.ndarray, threshold: float, largest: int
+) -> np.ndarray:
+    return propagate(links, score, len(some.person), threshold=threshold, largest=largest)
 
 
 def by_probability(
@@ -166,7 +170,7 @@ def by_probability(
 
 
 def with_recall(some: Faces, links: np.ndarray, score: np.ndarray, cosine: float) -> np.ndarray:
-    """The map equation on the usual graph, and on the links just below it that the network takes."""
+    """The map equation on the usual graph, and links just below it that the network takes."""
     pairs, similarity = some.near.pairs(cosine - RECALL_FROM)
     size = len(some.person)
     taken = np.isin(pairs @ [size, 1], links[score >= RECALL_AT] @ [size, 1])
@@ -214,8 +218,9 @@ def page(results: dict[str, Any]) -> str:
         f"{SEEDS} seeds each, with the defaults of `arcwise train-linkage`. They cluster the other",
         f"{about['LFW']['people']:,} people of LFW ({about['LFW']['images']:,} images), and FG-NET",
         f"({about['FG-NET']['people']} people, {about['FG-NET']['images']} images, ages apart).",
-        "Thresholds are chosen on the people trained on: those of L-GCN on the fifth that was held",
-        "out, the cosine of the other methods on all of them. The defaults were chosen on them too.",
+        "Thresholds are chosen on the people trained on: those of L-GCN on the fifth that was",
+        "held out, the cosine of the other methods on all of them. The defaults of the training",
+        "were chosen on them too.",
         "",
         "Values are means of the seeds. In brackets is the 95 % interval over people (the mean of",
         "the seeds' intervals), then the lowest and the highest seed.",

@@ -43,8 +43,8 @@ def train_linkage(
     out: str | Path,
     *,
     aggregation: str = "mean",
-    epochs: int = 6,
-    learning_rate: float = 0.1,
+    epochs: int = 12,
+    learning_rate: float = 0.05,
     seed: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> LinkageReport:

@@ -21,7 +21,7 @@ from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.evaluation import inputs
 from arcwise.files import atomic_write
 
-_SMALL = SubgraphShape((10, 3), 3)
+_SMALL = SubgraphShape((10, 5), 5)
 _THRESHOLDS = np.linspace(0.02, 0.98, 49)
 _SAVE_EVERY = 200  # steps
 _STATE = "state.pt"
@@ -52,9 +52,9 @@ class LinkageTraining:
     training_shape: SubgraphShape = _SMALL
     shape: SubgraphShape = _SMALL
     aggregation: str = "mean"
-    epochs: int = 6
+    epochs: int = 12
     batch: int = 16
-    learning_rate: float = 0.1
+    learning_rate: float = 0.05
     last_rate: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 1e-4
