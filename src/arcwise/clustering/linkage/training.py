@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,14 +15,13 @@ from arcwise.clustering.linkage.model import LinkageModel
 from arcwise.clustering.linkage.network import LinkageNetwork
 from arcwise.clustering.linkage.propagation import propagate, symmetric_links
 from arcwise.clustering.linkage.subgraphs import SubgraphShape, subgraphs
+from arcwise.clustering.linkage.training_state import TrainingState, request_of
 from arcwise.errors import ArcwiseError, NonFiniteError
 from arcwise.evaluation import inputs
-from arcwise.files import atomic_write
 
 _SMALL = SubgraphShape((10, 5), 5)
 _THRESHOLDS = np.linspace(0.02, 0.98, 49)
 _SAVE_EVERY = 200  # steps
-_STATE = "state.pt"
 
 
 @dataclass(frozen=True)
@@ -170,9 +167,12 @@ def _fit(
         settings.momentum,
         weight_decay=settings.weight_decay,
     )
-    kept = None if folder is None else _Kept(Path(folder), unit, identity, settings, seed)
+    kept = None
+    if folder is not None:
+        request = request_of(unit, identity, asdict(settings), seed)
+        kept = TrainingState(Path(folder), request, network, optimiser)
     sums = [0.0] * settings.epochs
-    done = 0 if kept is None else kept.load(network, optimiser, sums)
+    done = 0 if kept is None else kept.load(sums)
     steps = -(-size // settings.batch)
     network.train()
     for epoch in range(done // steps, settings.epochs):
@@ -197,64 +197,10 @@ def _fit(
             sums[epoch] += loss.item() * len(pivots)
             done += 1
             if kept is not None and (done % _SAVE_EVERY == 0 or done == steps * settings.epochs):
-                kept.save(network, optimiser, sums, done)
+                kept.save(sums, done)
             if progress is not None:
                 progress(min(done * settings.batch, size * settings.epochs), size * settings.epochs)
     return tuple(total / size for total in sums)
-
-
-class _Kept:
-    """A training that is kept in a folder, and known by what decides it."""
-
-    def __init__(
-        self,
-        folder: Path,
-        unit: np.ndarray,
-        identity: np.ndarray,
-        settings: LinkageTraining,
-        seed: int,
-    ) -> None:
-        self.path = folder / _STATE
-        about = json.dumps([asdict(settings), seed, unit.shape]).encode()
-        self.request = hashlib.sha256(about + unit.tobytes() + identity.tobytes()).hexdigest()
-
-    def load(
-        self, network: LinkageNetwork, optimiser: torch.optim.Optimizer, sums: list[float]
-    ) -> int:
-        """Take up the training; return the steps that were done, 0 where there is none of these."""
-        if not self.path.is_file():
-            return 0
-        try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-        except Exception as problem:  # torch raises many kinds for one damaged file
-            raise ArcwiseError(
-                f"{self.path}: damaged ({type(problem).__name__}); delete it to train from the "
-                "beginning"
-            ) from problem
-        if state["request"] != self.request:
-            return 0
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        sums[:] = state["sums"]
-        return state["done"]
-
-    def save(
-        self,
-        network: LinkageNetwork,
-        optimiser: torch.optim.Optimizer,
-        sums: list[float],
-        done: int,
-    ) -> None:
-        """Keep the training as it is after so many steps."""
-        state = {
-            "request": self.request,
-            "network": network.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "sums": sums,
-            "done": done,
-        }
-        with atomic_write(self.path) as path:
-            torch.save(state, path)
 
 
 def _best_threshold(
