@@ -21,11 +21,10 @@ FINGERPRINT = "c0ffee" * 10
 
 
 def written(path: Path, *, identities: bool = True) -> Path:
-    """A file of embeddings as `arcwise embed` writes it."""
+    """A file of embeddings without their images, of a model that it names."""
     vectors, identity = people(30, 0)
     flat = pa.array(vectors.reshape(-1), pa.float32())
     columns = {
-        "image": [f"{row}.jpg" for row in range(len(vectors))],
         "identity": [f"person {one}" for one in identity],
         "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
     }
@@ -97,6 +96,7 @@ def test_the_command(embedded: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_what_cannot_be_trained_on(embedded: Path, tmp_path: Path) -> None:
     with pytest.raises(ArcwiseError, match="identity"):
         train_linkage(written(tmp_path / "e.parquet", identities=False), tmp_path / "out")
+    (tmp_path / "a.jpg").touch()
     (tmp_path / "names.csv").write_text("image,identity\na.jpg,ann\n")
     with pytest.raises(ArcwiseError, match="no vectors"):
         train_linkage(tmp_path / "names.csv", tmp_path / "out")
