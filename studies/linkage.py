@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from arcwise.clustering.graph import Neighbours, nearest_neighbours
-from arcwise.clustering.linkage.propagation import propagate, symmetric_links
+from arcwise.clustering.linkage.propagation import propagate
 from arcwise.clustering.linkage.training import LinkageTraining, train_linkage
 from arcwise.clustering.map_equation import modules, undirected_flow
 from arcwise.evaluation import clustering
@@ -141,10 +141,8 @@ def networks(
     }
     for data, some in sets.items():
         begun = time.process_time()
-        probability = model.probabilities(some.vectors, some.near)
+        graph = some, *model.links(some.vectors, some.near)
         seconds = time.process_time() - begun
-        links, score = symmetric_links(some.near.index[:, : probability.shape[1]], probability)
-        graph = some, links, score
         ways = {
             "propagation": partial(propagated, *graph, model.threshold, model.largest),
             "map equation": partial(by_probability, *graph, model.threshold),

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from arcwise.bundle import read_linkage
+from arcwise.clustering.constraints import Constraints
 from arcwise.clustering.graph import nearest_neighbours
 from arcwise.clustering.linkage import model as linkage
 from arcwise.clustering.linkage.subgraphs import SubgraphShape
@@ -94,6 +95,18 @@ def test_a_model_folder_clusters_the_same(trained: TrainedLinkage, tmp_path: Pat
     assert (loaded.shape, loaded.threshold) == (SHAPE, trained.model.threshold)
     assert loaded.cluster(vectors).tolist() == trained.model.cluster(vectors).tolist()
     assert read_linkage(tmp_path / "model").training == {"epochs": 3}
+
+
+def test_constraints_hold(trained: TrainedLinkage) -> None:
+    vectors, _ = people(20, 2)
+    free = trained.model.cluster(vectors)
+    apart = np.flatnonzero(free == np.bincount(free).argmax())[:2]
+    together = np.array([np.flatnonzero(free == one)[0] for one in (0, free.max())])
+    constraints = Constraints(must=together[None], cannot=apart[None])
+    cluster = trained.model.cluster(vectors, constraints=constraints)
+    assert free[apart[0]] == free[apart[1]]
+    assert cluster[apart[0]] != cluster[apart[1]]
+    assert cluster[together[0]] == cluster[together[1]]
 
 
 def test_weights_of_another_network(trained: TrainedLinkage, tmp_path: Path) -> None:

@@ -11,12 +11,15 @@ import numpy as np
 import torch
 
 from arcwise.bundle import LinkageBundle, read_linkage, write_linkage
+from arcwise.clustering.constraints import Constraints, constrained
 from arcwise.clustering.graph import Neighbours, nearest_neighbours
 from arcwise.clustering.linkage.network import LinkageNetwork
 from arcwise.clustering.linkage.propagation import propagate, symmetric_links
 from arcwise.clustering.linkage.subgraphs import SubgraphShape, batches, subgraphs
 from arcwise.errors import ArcwiseError, BundleError
 from arcwise.evaluation import inputs
+
+NO_CONSTRAINTS = Constraints()
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,30 +84,52 @@ class LinkageModel:
                     progress(part.stop, len(unit))
         return result
 
-    def cluster(
+    def links(
         self,
         embeddings: np.ndarray,
-        neighbours: Neighbours | None = None,
+        neighbours: Neighbours,
         *,
         progress: Callable[[int, int], object] | None = None,
-    ) -> np.ndarray:
-        """Return the cluster of each embedding, (N,) int64 from 0 in the order of the first rows.
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pairs of neighbours, and the probability of each, as `symmetric_links` does.
 
         Args:
             embeddings: (N, D), of any length.
-            neighbours: as `probabilities` needs; searched exactly where they are not given.
+            neighbours: as `probabilities` needs.
             progress: called with (embeddings done, embeddings in all).
 
         Raises:
             ArcwiseError: as `probabilities` says.
         """
+        probability = self.probabilities(embeddings, neighbours, progress=progress)
+        return symmetric_links(neighbours.index[:, : probability.shape[1]], probability)
+
+    def cluster(
+        self,
+        embeddings: np.ndarray,
+        neighbours: Neighbours | None = None,
+        *,
+        constraints: Constraints = NO_CONSTRAINTS,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> np.ndarray:
+        """Return the cluster of each embedding, (N,) int64 from 0.
+
+        Args:
+            embeddings: (N, D), of any length.
+            neighbours: as `probabilities` needs; searched exactly where they are not given.
+            constraints: what is known of pairs; it holds in the result.
+            progress: called with (embeddings done, embeddings in all).
+
+        Raises:
+            ArcwiseError: as `probabilities` and `constrained` say.
+        """
         if neighbours is None:
             neighbours = nearest_neighbours(embeddings, self.shape.neighbours)
-        probability = self.probabilities(embeddings, neighbours, progress=progress)
-        links, score = symmetric_links(neighbours.index[:, : probability.shape[1]], probability)
-        return propagate(
-            links, score, len(probability), threshold=self.threshold, largest=self.largest
+        links, score = self.links(embeddings, neighbours, progress=progress)
+        cluster = propagate(
+            links, score, len(neighbours), threshold=self.threshold, largest=self.largest
         )
+        return constrained(cluster, constraints, links, score) if constraints else cluster
 
 
 def save(

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from arcwise.clustering.graph import nearest_neighbours
 from arcwise.clustering.linkage.model import LinkageModel
 from arcwise.clustering.linkage.network import LinkageNetwork
-from arcwise.clustering.linkage.propagation import propagate, symmetric_links
+from arcwise.clustering.linkage.propagation import propagate
 from arcwise.clustering.linkage.subgraphs import SubgraphShape, subgraphs
 from arcwise.clustering.linkage.training_state import TrainingState, request_of
 from arcwise.errors import ArcwiseError, NonFiniteError
@@ -212,8 +212,7 @@ def _best_threshold(
     thresholds it is the middle one.
     """
     near = nearest_neighbours(unit, model.shape.neighbours)
-    probability = model.probabilities(unit, near)
-    links, score = symmetric_links(near.index[:, : probability.shape[1]], probability)
+    links, score = model.links(unit, near)
     found = []
     for threshold in _THRESHOLDS:
         cluster = propagate(links, score, len(unit), threshold=threshold, largest=model.largest)
