@@ -222,8 +222,8 @@ def page(results: dict[str, Any]) -> str:
         "were chosen on them too.",
         "",
         "Values are means of the seeds. In brackets is the 95 % interval over people (the mean of",
-        "the seeds' intervals), then the lowest and the highest seed. Seconds are of one core, from",
-        "nearest neighbours that are known.",
+        "the seeds' intervals), then the lowest and the highest seed. Seconds are of one core,",
+        "from nearest neighbours that are known.",
         f"{len(trained)} trainings took {cores:.1f} minutes of one core ({results['machine']}).",
     ]
     for data in ("LFW", "FG-NET"):
