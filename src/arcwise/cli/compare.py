@@ -38,6 +38,9 @@ OUT = Path("runs/compare")
 HOLDOUT = 0.4
 """Share of the identities that are measured: more than a single training holds out."""
 
+FEW_MEASURED = 20
+"""Identities under which only large differences are significant (docs/compare-intervals.md)."""
+
 COMPARISON = (
     "--out", "--losses", "--baseline", "--margins", "--scales", "--seeds", "--budget", "--far",
     "--processes", "--json", "--no-json", "--steps", "--epochs", "--holdout",
@@ -205,6 +208,11 @@ def show(result: LossComparison) -> None:
         f"mean over the seeds; in brackets the 95 % interval over {table.interval_covers}; p is "
         f"Holm's, for {counted(len(table.names) - 1, 'comparison')} with {plan.baseline}"
     )
+    if table.identities < FEW_MEASURED:
+        print(
+            f"warning: {counted(table.identities, 'identity')} to measure with are few: only large "
+            "differences are significant; bring more, or give a larger --holdout"
+        )
     if not table.tar.resolved:
         print(
             f"warning: {table.identities} identities do not resolve FAR {table.far:g}; recall@1 "

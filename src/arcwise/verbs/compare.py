@@ -256,15 +256,17 @@ def _steps(common: _Common, baseline: str, budget: float, total: int, processes:
     """
     began = perf_counter()
     training = common.training(Variant(baseline), 0)
-    pace = pace_of(training, processes)
+    slowest = 60 * budget * processes / total / _LEAST_STEPS
+    pace = pace_of(training, processes, slowest)
     left = 60 * budget - (perf_counter() - began)
     steps = int((left * processes / total - pace.rest) / pace.step)
     if steps < _LEAST_STEPS:
         each = _LEAST_STEPS * pace.step + pace.rest
         least = math.ceil(each * total / (60 * processes)) + 1
         raise ArcwiseError(
-            f"{total} trainings in {budget:g} minutes are {max(steps, 0)} steps each; expected "
-            f"{_LEAST_STEPS} or more: --budget {least}, or fewer losses or seeds"
+            f"{total} trainings in {budget:g} minutes are fewer than {_LEAST_STEPS} steps each, at "
+            f"{pace.step:.2g} s a step; expected --budget {least} or more, --steps, fewer losses "
+            "or seeds, or a machine that is less busy"
         )
     unit = 10 ** max(len(str(steps)) - 2, 0)
     return steps // unit * unit

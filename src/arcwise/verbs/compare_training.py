@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import shutil
@@ -32,7 +33,7 @@ from arcwise.verbs.train import train
 
 EMBEDDINGS, RESULT, RUN = "embeddings.npy", "result.json", "run"
 
-_TIMED = 20  # steps of which the speed is taken
+_TIMED = 10  # steps of which the speed is taken, six times
 
 ALIVE = 1.0
 """Seconds between two looks at whether the parent process is there."""
@@ -215,22 +216,30 @@ class Pace:
 
     Attributes:
         step: seconds of a step, once the images are in memory.
-        rest: seconds of what each training does once: it reads the images and embeds others.
+        rest: seconds of what each training does once: it reads the images and embeds others; 0
+            where the steps alone take too long.
     """
 
     step: float
     rest: float
 
 
-def pace_of(training: SeedTraining, processes: int) -> Pace:
-    """Return the pace of trainings like this one, while as many processes train as will."""
-    config = training.config.replace(run={"steps": 3 * _TIMED, "log_every": _TIMED})
+def pace_of(training: SeedTraining, processes: int, slowest: float = math.inf) -> Pace:
+    """Return the pace of trainings like this one, while as many processes train as will.
+
+    Args:
+        training: one of them.
+        processes: how many train at a time.
+        slowest: seconds of a step from which on the rest need not be known: that it takes none is
+            enough to see that there is no time for the trainings.
+    """
+    config = training.config.replace(run={"steps": 6 * _TIMED, "log_every": _TIMED})
     if processes == 1:
         with _one_thread():
-            return _timed(replace(training, config=config))
+            return _timed(replace(training, config=config), slowest)
     with _pool(processes) as pool:
         folders = [training.folder.with_name(f"timing-{number}") for number in range(processes)]
-        timed = [pool.submit(_timed, replace(training, folder=one, config=config))
+        timed = [pool.submit(_timed, replace(training, folder=one, config=config), slowest)
                  for one in folders]  # fmt: skip
         paces = [one.result() for one in timed]
     return Pace(max(one.step for one in paces), max(one.rest for one in paces))
@@ -316,14 +325,25 @@ def _run(training: SeedTraining, report: Report = lambda step, values: None) -> 
     return ended.steps * config.data.batch / max(ended.images_per_second, 1e-9)
 
 
-def _timed(training: SeedTraining) -> Pace:
+class _TooSlow(Exception):
+    """A step takes too long for the budget."""
+
+
+def _timed(training: SeedTraining, slowest: float) -> Pace:
     speeds: list[float] = []
 
     def report(step: int, values: dict[str, float]) -> None:
         speeds.append(values.get("images_per_second", 0.0))
+        # The first steps read the images too: the second report knows better.
+        if len(speeds) > 1 and training.config.data.batch > slowest * max(speeds):
+            raise _TooSlow
 
     began = time.perf_counter()
-    _run(training, report)
+    try:
+        _run(training, report)
+    except _TooSlow:
+        shutil.rmtree(training.folder, ignore_errors=True)
+        return Pace(training.config.data.batch / max(*speeds, 1e-9), 0.0)
     whole = time.perf_counter() - began
     shutil.rmtree(training.folder, ignore_errors=True)
     step = training.config.data.batch / max(*speeds, 1e-9)  # the first ones read the images
