@@ -24,11 +24,7 @@ from arcwise.training.config import (
 )
 from arcwise.training.config_file import ConfigFile, read_config
 from arcwise.training.loss_terms import BETWEEN_SAMPLES, REGULARISERS
-from arcwise.training.losses import (
-    MARGINS,
-    ObjectiveConfig,
-    places_of,
-)
+from arcwise.training.losses import MARGINS, SEMI_SIAMESE, ObjectiveConfig, places_of
 from arcwise.training.section import merged
 from arcwise.verbs.run_folder import CHECKPOINTS, saved
 
@@ -39,7 +35,7 @@ How = Literal["never", "always", "auto"]
 _LOSSES = (
     f"One of {', '.join(['softmax', *MARGINS, *BETWEEN_SAMPLES])}; or a sum of one of them and "
     f"others, such as arcface+triplet, or regularisers: {', '.join(REGULARISERS)}. A loss that is "
-    "not the recipe's has the numbers of its paper."
+    f"not the recipe's has the numbers of its paper. {SEMI_SIAMESE} stands alone."
 ).replace("_", "-")
 
 

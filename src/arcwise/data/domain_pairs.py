@@ -48,7 +48,8 @@ def domain_pairs(images: Manifest) -> DomainPairs:
     domains = images.column("domain") or [""] * len(images)
     there: dict[str, set[str]] = defaultdict(set)
     counts: Counter[str] = Counter()
-    for identity, domain in zip(images.column("identity") or (), domains, strict=True):
+    identities = images.column("identity") or [""] * len(images)
+    for identity, domain in zip(identities, domains, strict=True):
         if identity:
             counts[identity] += 1
             there[identity] |= {str(domain)} if domain else set()

@@ -17,15 +17,7 @@ from arcwise.data.manifest import Manifest
 from arcwise.data.training_columns import training_columns
 from arcwise.encoders import lora
 from arcwise.errors import ArcwiseError
-from arcwise.heads import (
-    All,
-    CentreHead,
-    CentreSGD,
-    Dominant,
-    LinearHead,
-    Sampled,
-    scale_for,
-)
+from arcwise.heads import All, CentreHead, CentreSGD, Dominant, LinearHead, Sampled, scale_for
 from arcwise.heads.selection import Selection
 from arcwise.images import Preparation
 from arcwise.images.landmarks import Template

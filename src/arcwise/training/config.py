@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import field, fields, replace
+from dataclasses import field, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from arcwise.training.losses import (
     SemiSiameseConfig,
     with_loss,
 )
-from arcwise.training.section import expect, frozen, merged, plain, section
+from arcwise.training.section import expect, followed, frozen, merged, plain, section
 
 Pixels = Annotated[int, Field(ge=16)]
 Planes = tuple[float, float, float]
@@ -329,9 +329,9 @@ class TrainConfig:
             replace(
                 stage,
                 steps=count,
-                objective=_followed(stage.objective, self.objective, whole.objective),
-                data=_followed(stage.data, self.data, whole.data),
-                optim=_followed(stage.optim, self.optim, whole.optim),
+                objective=followed(stage.objective, self.objective, whole.objective),
+                data=followed(stage.data, self.data, whole.data),
+                optim=followed(stage.optim, self.optim, whole.optim),
             )
             for stage, count in zip(self.stages, steps, strict=True)
         )
@@ -374,18 +374,6 @@ class TrainConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
         """Return the config that `as_dict` gave; fields that are not there have their defaults."""
         return cls().replace(**{str(name): value for name, value in values.items()})
-
-
-def _followed(own: Any, before: Any, now: Any) -> Any:
-    """Return a section of a stage, where it was as the config's own with the change of that."""
-    if own is None or not type(own) is type(before) is type(now):
-        return own
-    changes = {
-        one.name: getattr(now, one.name)
-        for one in fields(own)
-        if getattr(own, one.name) == getattr(before, one.name) != getattr(now, one.name)
-    }
-    return replace(own, **changes)
 
 
 def _stage(number: int, stage: StageConfig | Mapping[str, Any], config: TrainConfig) -> StageConfig:

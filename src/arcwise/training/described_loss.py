@@ -64,10 +64,9 @@ def _of_centres(objective: CentresConfig) -> list[str]:
     if objective.subcentres > 1:
         parts.append(f"{objective.subcentres} sub-centres a class")
     if objective.negatives == "dominant":
-        parts.append(
-            f"at most {objective.sample_rate:.4g} of the classes a step, those in queues of "
-            f"{objective.dominant_queue} that the batch's are confused with"
-        )
+        most = objective.sample_rate
+        limit = f", at most {most:.4g} of the classes a step" if most < 1 else ""
+        parts.append(f"negatives from queues of {objective.dominant_queue} dominant classes{limit}")
     elif objective.sample_rate < 1:
         corrected = ", their logits corrected" if objective.logq_correction else ""
         parts.append(f"{objective.sample_rate:.4g} of the classes a step{corrected}")

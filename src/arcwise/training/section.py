@@ -153,6 +153,24 @@ def merged(base: Any, changes: Mapping[str, Any], path: str = "") -> Any:
         raise ArcwiseError(message) from None
 
 
+def followed(own: Any, before: Any, now: Any) -> Any:
+    """Return a section that changes as another does, in the fields that they have in common.
+
+    Args:
+        own: the section; None, or one of another kind, stays as it is.
+        before: the other one.
+        now: the other one, changed.
+    """
+    if own is None or not type(own) is type(before) is type(now):
+        return own
+    values = {
+        one.name: getattr(now, one.name)
+        for one in dataclasses.fields(own)
+        if getattr(own, one.name) == getattr(before, one.name) != getattr(now, one.name)
+    }
+    return dataclasses.replace(own, **values)
+
+
 def frozen(value: Any) -> Any:
     """Return what a file holds with tuples in place of lists."""
     if isinstance(value, Mapping):
