@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
+from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead
 from arcwise.margins import (
@@ -190,29 +193,28 @@ def test_a_scale_that_is_none(mean, std):
         LengthRegression("age", mean, std)
 
 
-def column(*values, kind=np.float32):
-    return np.array(values, kind)
+def table(name, *values):
+    return Manifest(pa.table({name: list(values)}), Path(), "faces.csv")
 
 
 def test_mean_and_deviation_of_what_is_known():
-    assert standardisation("age", column(10, 20, np.nan, 30), "x") == pytest.approx(
-        (20, np.std([10, 20, 30]))
-    )
-    assert standardisation("yaw", column(-1, 1), "x") == (0, 1)
+    found = standardisation("age", table("age", 10, 20, None, 30))
+    assert found == pytest.approx((20, np.std([10, 20, 30])))
+    assert standardisation("yaw", table("yaw", "-1", "1")) == (0, 1)
 
 
 @pytest.mark.parametrize(
     ("name", "values", "fact"),
     [
-        ("age", column(0, 1, kind=np.int64), "holds text"),
-        ("age", column(-3, 20, 40), "1 of 3 values of 'age' cannot be, such as -3"),
-        ("age", column(20, 1900), "such as 1900; expected 0 to 150"),
-        ("yaw", column(0, np.inf), "expected finite numbers"),
-        ("blur", column(2, 2, np.nan), "2 in every row"),
-        ("blur", column(np.nan), "no number in any row"),
+        ("age", ["old", "young"], "holds text"),
+        ("age", [-3, 20, 40], "1 of 3 values of 'age' cannot be, such as -3"),
+        ("age", [20, 1900], "such as 1900; expected 0 to 150"),
+        ("yaw", [0.0, math.inf], "expected finite numbers"),
+        ("blur", [2.0, 2.0, None], "2 in every row"),
+        ("blur", [math.nan], "no number in any row"),
     ],
 )
 def test_columns_that_lengths_cannot_tell(name, values, fact):
     with pytest.raises(ArcwiseError, match=fact) as caught:
-        standardisation(name, values, "faces.csv")
+        standardisation(name, table(name, *values))
     assert "\n" not in str(caught.value)

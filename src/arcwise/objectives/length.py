@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from arcwise.data.manifest import Manifest
+from arcwise.data.training_columns import training_columns
 from arcwise.encoders.interface import EncoderOutput
 from arcwise.errors import ArcwiseError
 from arcwise.objectives.objective import Batch
@@ -102,18 +104,19 @@ def _correlation(lengths: Tensor, numbers: Tensor) -> Tensor:
     return torch.where(scale > 0, (r * z).sum() / scale, 0.0)
 
 
-def standardisation(column: str, values: np.ndarray, data: str) -> tuple[float, float]:
+def standardisation(column: str, images: Manifest) -> tuple[float, float]:
     """Return mean and standard deviation of a column that lengths are to tell.
 
     Args:
         column: its name.
-        values: (N,) as of `training_columns`: float32 numbers, NaN where missing.
-        data: what the data set is called, for an error.
+        images: what is trained on.
 
     Raises:
-        ArcwiseError: the column holds no numbers, one that cannot be (an infinite one; an `age`
-            that is negative or beyond `OLDEST`), or the same number everywhere.
+        ArcwiseError: there is no such column, or it holds no numbers, one that cannot be (an
+            infinite one; an `age` that is negative or beyond `OLDEST`), or the same number
+            everywhere.
     """
+    values, data = training_columns(images, [column]).values[column], images.name
     if values.dtype.kind != "f":
         raise ArcwiseError(
             f"{data}: the column {column!r} holds text; expected numbers, which the length of an "

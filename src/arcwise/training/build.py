@@ -14,7 +14,6 @@ from torch import nn
 from arcwise import encoders
 from arcwise.bundle import read_bundle
 from arcwise.data.manifest import Manifest
-from arcwise.data.training_columns import training_columns
 from arcwise.encoders import lora
 from arcwise.errors import ArcwiseError
 from arcwise.heads import All, CentreHead, CentreSGD, Dominant, LinearHead, Sampled, scale_for
@@ -215,7 +214,7 @@ def objective(
     classes: int,
     sizes: torch.Tensor | None = None,
     encoder: nn.Module | None = None,
-    length_scale: tuple[float, float] | None = None,
+    images: Manifest | None = None,
 ) -> Objective:
     """Return what the steps minimise: one loss, or the weighted sum of several.
 
@@ -224,8 +223,7 @@ def objective(
         classes: C.
         sizes: (C,) images of every class, for margins that follow it.
         encoder: the network that is trained, for losses with a slow copy of it.
-        length_scale: mean and standard deviation of the column that lengths are to tell, where
-            the loss has one.
+        images: what is trained on, for losses whose lengths tell a column of it.
     """
     settled, dim = settled_objective(config, classes), config.encoder.dim
     if isinstance(settled, SemiSiameseConfig):
@@ -247,8 +245,8 @@ def objective(
         elif name in OF_CENTRES:
             made = Regulariser(name, owner)  # type: ignore[arg-type]
         elif name == "length":
-            assert length_scale is not None
-            made = LengthRegression(term.column, *length_scale)
+            assert images is not None
+            made = LengthRegression(term.column, *standardisation(term.column, images))
         else:
             made = Regulariser(CentreLoss(classes, dim, alpha=term.alpha))
         parts[name] = made, term.weight
@@ -256,23 +254,6 @@ def objective(
         ((only, _),) = parts.values()
         return only
     return WeightedSum(parts)
-
-
-def length_scale(config: TrainConfig, images: Manifest) -> tuple[float, float] | None:
-    """Return mean and standard deviation of the column that lengths are to tell; None for none.
-
-    Args:
-        config: the run or the stage.
-        images: what it trains on.
-
-    Raises:
-        ArcwiseError: there is no such column, or it holds nothing that lengths could tell.
-    """
-    term = config.objective.length
-    if term is None:
-        return None
-    values = training_columns(images, [term.column]).values[term.column]
-    return standardisation(term.column, values, images.name)
 
 
 def head(

@@ -122,9 +122,8 @@ class Run:
             )
         if renew:
             sizes = torch.from_numpy(np.bincount(self.images.labels, minlength=classes))
-            scale = build.length_scale(self.config, self.images)
             self.objective: Objective = build.objective(
-                self.config, classes, sizes, self.encoder, scale
+                self.config, classes, sizes, self.encoder, self.images
             )
             self._module.to(self.device)
         freeze(self.encoder, self.config.optim)

@@ -23,6 +23,7 @@ from arcwise.errors import ArcwiseError, BundleError, ImageError
 from arcwise.evaluation import Threshold
 from arcwise.files import locked
 from arcwise.images.decode import decode
+from arcwise.objectives import standardisation
 from arcwise.training import build, loop, weight_sources
 from arcwise.training.config import TrainConfig
 from arcwise.training.described_loss import described
@@ -95,8 +96,9 @@ def _train(
     """`train` in a folder that is this process's alone."""
     config = start.config
     parts = divided(manifest, config)
-    for number in range(max(len(config.stages), 1)):  # what is wrong is said before the folder is
-        build.length_scale(config.stage(number), parts.train)
+    for number in range(max(len(config.stages), 1)):  # what is wrong is said before there is a run
+        if (term := config.stage(number).objective.length) is not None:
+            standardisation(term.column, parts.train)
     if distributed.first():
         announce(parts, config, start.notes)
     preparation = build.preparation(config.encoder)
@@ -147,7 +149,7 @@ def _train(
             thresholds, unread = set_thresholds(out / MODEL, parts.calibration, config.run.seed)
             failures += unread
             if final.objective.length is not None:
-                set_length(out / MODEL, parts.calibration, final, parts.train)
+                set_length(out / MODEL, parts, final.objective.length.column)
     result = TrainResult(out, config, parts, ended_at, thresholds, failures)
     path = out / "report.html"
     if not (done and page and can_report()):
@@ -210,19 +212,18 @@ def set_thresholds(
     return thresholds, tuple(embedded.failures)
 
 
-def set_length(model: Path, held_out: Manifest, config: TrainConfig, train: Manifest) -> None:
-    """Fit the line from lengths to their column on held-out images, and put it into the bundle.
+def set_length(model: Path, parts: Parts, column: str) -> None:
+    """Fit the line from lengths to a column on held-out images, and put it into the bundle.
 
     Args:
         model: the folder.
-        held_out: images of identities not trained on; those that cannot be read are passed over.
-        config: with the column.
-        train: what was trained on, whose mean and standard deviation the bundle has too.
+        parts: what was trained on, and images of other identities, of which those that cannot be
+            read are passed over.
+        column: its name.
     """
-    term, scale = config.objective.length, build.length_scale(config, train)
-    assert term is not None
-    assert scale is not None
-    values = training_columns(held_out, [term.column]).values[term.column]
+    held_out = parts.calibration
+    assert held_out is not None
+    values = training_columns(held_out, [column]).values[column]
     network = runtime.load(model, runtime="torch", check=False)
     landmarks = held_out.column("landmarks") or [None] * len(held_out)
     lengths = np.full(len(held_out), np.nan)
@@ -237,7 +238,8 @@ def set_length(model: Path, held_out: Manifest, config: TrainConfig, train: Mani
             lengths[list(read)] = network.lengths(np.stack(list(read.values())))
     measured = ~np.isnan(lengths)
     if np.count_nonzero(measured) >= 3:
-        line = LengthReading.fitted(term.column, lengths[measured], values[measured], *scale)
+        scale = standardisation(column, parts.train)
+        line = LengthReading.fitted(column, lengths[measured], values[measured], *scale)
         add_length(model, line)
 
 
