@@ -21,7 +21,9 @@ from arcwise.evaluation.clustering import NOISE
 LINKAGE_UP_TO = 20_000
 """Embeddings that average linkage takes: it holds the distances of all pairs."""
 
-_LEAST_WEIGHT = 0.02  # of a pair that is linked by its similarity alone
+LEAST_WEIGHT = 0.02
+"""Weight of a pair that is linked by its similarity alone."""
+
 _ROUNDS = 30  # of Chinese whispers
 
 
@@ -46,7 +48,7 @@ class Problem:
 
 def _map_equation(problem: Problem) -> np.ndarray:
     linked, count = problem.links.linked, len(problem.unit)
-    weight = problem.links.agreement[linked] + _LEAST_WEIGHT
+    weight = problem.links.agreement[linked] + LEAST_WEIGHT
     flow = undirected_flow(problem.links.pairs[linked], weight, count)
     return modules(flow, seed=problem.seed)
 
