@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         pairs,
         recipes,
         regularisers,
+        sets,
     )
     from arcwise.errors import ArcwiseError
     from arcwise.gallery import open_gallery
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _MODULES = (
     "encoders", "evaluation", "heads", "margins", "objectives", "pairs", "recipes", "regularisers",
+    "sets",
 )  # fmt: skip
 _NAMES = {
     "ArcwiseError": "arcwise.errors",
@@ -49,6 +51,7 @@ __all__ = [
     "pairs",
     "recipes",
     "regularisers",
+    "sets",
 ]
 
 

@@ -7,6 +7,7 @@ objectives is one.
 
 from arcwise.encoders.interface import EncoderOutput
 from arcwise.objectives.objective import Batch, Objective, WeightedSum
+from arcwise.objectives.set_triplet import SetTriplet, pool_sets
 from arcwise.objectives.terms import BetweenSamples, ClassCentres, Regulariser
 
 __all__ = [
@@ -16,5 +17,7 @@ __all__ = [
     "EncoderOutput",
     "Objective",
     "Regulariser",
+    "SetTriplet",
     "WeightedSum",
+    "pool_sets",
 ]
