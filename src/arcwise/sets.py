@@ -1,7 +1,7 @@
 """Many embeddings of one identity become one: R = Σ μᵢ rᵢ / Σ μᵢ (QAN, arXiv 1704.03373, eq. 2).
 
-Three weights μ: all alike, the length of each embedding, or a quality that an encoder estimates. The
-rᵢ are directions, since those are what is compared and what a gallery stores.
+Three weights μ: all alike, the length of each embedding, or a quality that an encoder estimates.
+The rᵢ are directions, since those are what is compared and what a gallery stores.
 
 Legend of shapes: N embeddings, S sets, D dimensions.
 """

@@ -1,4 +1,4 @@
-"""Sets are pooled with exact gradients, by the image and by its quality; the loss is of the sets."""
+"""Sets are pooled with exact gradients, by the image and by its quality."""
 
 from __future__ import annotations
 
@@ -67,8 +67,10 @@ def test_no_quality_makes_anything_infinite(scale):
     pooled = pool_sets(rows, mu, SETS, 3)
     pooled.square().sum().backward()
     assert pooled.isfinite().all()
-    assert rows.grad is not None and rows.grad.isfinite().all()
-    assert mu.grad is not None and mu.grad.isfinite().all()
+    assert rows.grad is not None
+    assert mu.grad is not None
+    assert rows.grad.isfinite().all()
+    assert mu.grad.isfinite().all()
     if scale < 1e-12:  # they count alike, and stay so
         torch.testing.assert_close(pooled, pool_sets(rows, None, SETS, 3))
         assert not mu.grad.any()

@@ -1,9 +1,9 @@
 """Sets against sets: what teaches an encoder the quality of an image, without labels of quality.
 
-Quality aware network (Liu et al., CVPR 2017, arXiv 1704.03373): the images of a set become one
-embedding, R = Σ μᵢ rᵢ / Σ μᵢ (equation 2), and sets are anchors, positives and negatives of a
-triplet loss. An image that pulls R away from its identity gets a lower μ. With the softmax on single
-images as a second term, `arcface+set-triplet`, the embeddings are learned at the same time.
+Quality aware network (QAN; Liu et al., CVPR 2017, arXiv 1704.03373): the images of a set become
+one embedding, R = Σ μᵢ rᵢ / Σ μᵢ (equation 2), and sets are anchors, positives and negatives of a
+triplet loss. An image that pulls R away from its identity gets a lower μ. With the softmax on
+single images as a second term, `arcface+set-triplet`, embeddings are learned at the same time.
 
 Here rᵢ has unit length: a gallery stores directions, and what is trained is what is served.
 """

@@ -21,6 +21,7 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "products-frozen": pretrained.frozen,
     "faces": small.faces,
     "drawings": small.drawings,
+    "sets": small.sets,
     "casia-resnet50": casia_resnet50,
 }
 """By the name that `arcwise train --recipe` takes."""

@@ -14,6 +14,7 @@ from torch import nn
 from arcwise import encoders
 from arcwise.bundle import read_bundle
 from arcwise.encoders import lora
+from arcwise.encoders.quality import without_quality
 from arcwise.errors import ArcwiseError
 from arcwise.heads import All, CentreHead, CentreSGD, LinearHead, Sampled, scale_for
 from arcwise.images import Preparation
@@ -24,19 +25,15 @@ from arcwise.objectives import (
     ClassCentres,
     Objective,
     Regulariser,
+    SetTriplet,
     WeightedSum,
 )
 from arcwise.regularisers import CentreLoss
 from arcwise.softmax import Implementation, Streaming
 from arcwise.training import finetuning, start_weights, weight_sources
 from arcwise.training.config import EncoderConfig, RunConfig, TrainConfig
-from arcwise.training.losses import (
-    BETWEEN_SAMPLES,
-    OF_CENTRES,
-    CentresConfig,
-    LinearConfig,
-    ObjectiveConfig,
-)
+from arcwise.training.losses import CentresConfig, LinearConfig, ObjectiveConfig
+from arcwise.training.terms import BETWEEN_SAMPLES, OF_CENTRES, OF_SETS
 
 PLANES = ("colour", "mean", "std")
 OF_WEIGHTS = (*PLANES, "alignment")
@@ -137,7 +134,9 @@ def encoder(config: EncoderConfig, device: torch.device) -> nn.Module:
 
 def _create(config: EncoderConfig) -> nn.Module:
     given = {"pooling": config.pooling, "projection": config.projection}
-    arguments = {name: value for name, value in given.items() if value}
+    arguments: dict[str, Any] = {name: value for name, value in given.items() if value}
+    if config.quality:
+        arguments["quality"] = True
     if config.name == "onnx" and config.init:  # what is known of the file, besides its bytes
         arguments = _imported(config).get("arguments", {}) | arguments
     return encoders.create(
@@ -179,7 +178,7 @@ def _start(network: nn.Module, config: EncoderConfig) -> str:
         source = weight_sources.resolve(config.init, config.name)
         network.spec = replace(network.spec, weights=source.description)  # type: ignore[arg-type, type-var]
         if source.path is None:
-            network.backbone.load_pretrained()  # type: ignore[operator, union-attr]
+            without_quality(network).backbone.load_pretrained()  # type: ignore[operator, union-attr]
             return f"--init {config.init}: {source.description}"
         return f"--init {start_weights.start(network, source.path)}"
     except ArcwiseError as problem:
@@ -222,6 +221,8 @@ def objective(config: TrainConfig, classes: int, sizes: torch.Tensor | None = No
     for name, term in settled.terms().items():
         if name in BETWEEN_SAMPLES:
             made: Objective = BetweenSamples(term)
+        elif name in OF_SETS:
+            made = SetTriplet(term, config.data.images_per_set)
         elif name in OF_CENTRES:
             made = Regulariser(name, owner)  # type: ignore[arg-type]
         else:

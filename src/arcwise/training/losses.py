@@ -21,13 +21,25 @@ from arcwise.margins import (
     NormSoftmax,
     SphereFace,
 )
-from arcwise.pairs import Circle, Contrastive, SupervisedContrastive, Triplet
 from arcwise.softmax import GradientPrecision, ImplementationName
 from arcwise.training.section import expect, section
+from arcwise.training.terms import (
+    BETWEEN_SAMPLES,
+    OF_CENTRES,
+    OF_SETS,
+    TERMS,
+    CentreLossConfig,
+    CircleConfig,
+    ContrastiveConfig,
+    InterConfig,
+    IntraConfig,
+    NotNegative,
+    SetTripletConfig,
+    SupervisedContrastiveConfig,
+    TripletConfig,
+)
 
 Share = Annotated[float, Field(ge=0, lt=1)]
-NotNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
 
 CentreMargin = (
     NormSoftmax
@@ -72,82 +84,6 @@ _REWEIGHTED: dict[str, dict[str, Any]] = {
 }
 
 
-@section("objective.intra")
-class IntraConfig:
-    """The mean angle to the own class centre over π (ArcFace, arXiv 1801.07698, equation 5)."""
-
-    weight: Positive = 1.0
-    """Weight in the sum."""
-
-
-@section("objective.inter")
-class InterConfig:
-    """Minus the mean angle between class centres over π (ArcFace, equation 6)."""
-
-    weight: Positive = 1.0
-    """Weight in the sum."""
-
-
-@section("objective.centre")
-class CentreLossConfig:
-    """The centre loss of Wen et al., ECCV 2016."""
-
-    weight: Positive = 0.003
-    """Weight in the sum, the paper's λ."""
-    alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Rate at which its centres follow the embeddings."""
-
-
-@section("objective.triplet")
-class TripletConfig(Triplet):
-    """The triplet loss."""
-
-    weight: Positive = 1.0
-    """Weight in a sum."""
-
-
-@section("objective.contrastive")
-class ContrastiveConfig(Contrastive):
-    """The contrastive loss."""
-
-    weight: Positive = 1.0
-    """Weight in a sum."""
-
-
-@section("objective.circle")
-class CircleConfig(Circle):
-    """The circle loss."""
-
-    weight: Positive = 1.0
-    """Weight in a sum."""
-
-
-@section("objective.supervised_contrastive")
-class SupervisedContrastiveConfig(SupervisedContrastive):
-    """The supervised contrastive loss."""
-
-    weight: Positive = 1.0
-    """Weight in a sum."""
-
-
-BETWEEN_SAMPLES = {
-    "triplet": TripletConfig,
-    "contrastive": ContrastiveConfig,
-    "circle": CircleConfig,
-    "supervised_contrastive": SupervisedContrastiveConfig,
-}
-"""Losses that need several images of an identity in a batch."""
-
-OF_CENTRES = {"intra": IntraConfig, "inter": InterConfig}
-"""Regularisers of the class centres of another loss."""
-
-REGULARISERS = {**OF_CENTRES, "centre": CentreLossConfig}
-"""What is only added to another loss."""
-
-TERMS = {**BETWEEN_SAMPLES, **REGULARISERS}
-"""What is added to another loss, or stands alone if it is one between samples."""
-
-
 @section("objective")
 class Terms:
     """The terms of a weighted sum, None for those that are not in it."""
@@ -156,6 +92,7 @@ class Terms:
     contrastive: ContrastiveConfig | None = None
     circle: CircleConfig | None = None
     supervised_contrastive: SupervisedContrastiveConfig | None = None
+    set_triplet: SetTripletConfig | None = None
     intra: IntraConfig | None = None
     inter: InterConfig | None = None
     centre: CentreLossConfig | None = None
@@ -175,6 +112,11 @@ class Terms:
         """Whether several images of an identity in a batch are needed."""
         return any(name in BETWEEN_SAMPLES for name in self.terms())
 
+    @property
+    def of_sets(self) -> bool:
+        """Whether batches of whole sets of images are needed."""
+        return any(name in OF_SETS for name in self.terms())
+
     def settled(self, changes: Mapping[str, Any]) -> tuple[Terms, dict[str, Any]]:
         """Return the objective of the loss that changes name, and the changes of its fields."""
         left = dict(changes)
@@ -193,7 +135,7 @@ class PairsConfig(Terms):
 
     def __post_init__(self) -> None:
         terms = self.terms()
-        if not self.between_samples:
+        if not (self.between_samples or self.of_sets):
             raise ArcwiseError(
                 f"training config: objective.loss={self.loss!r} is added to another loss; expected "
                 f"one such as arcface+{self.loss or 'intra'}"
@@ -308,7 +250,8 @@ def places_of(objective: ObjectiveConfig, name: str) -> list[str]:
     """
     if not isinstance(objective, CentresConfig):
         terms = objective.terms()
-        found = [one for one in terms if one in BETWEEN_SAMPLES and hasattr(terms[one], name)]
+        kinds = (*BETWEEN_SAMPLES, *OF_SETS)
+        found = [one for one in terms if one in kinds and hasattr(terms[one], name)]
         return [f"{one}.{name}" for one in found]
     if name == "scale":
         return ["scale"]
