@@ -36,6 +36,7 @@ _KEYS = {
     "training": dict,
     "licence": str,
     "probe": list,  # the reference embedding; the word is of the format, and stays
+    "quality": (float, type(None)),  # of the reference image
     "onnx": (dict, type(None)),
     "files": dict,
     "fingerprint": str,
@@ -44,6 +45,7 @@ _LATER: dict[str, Any] = {
     "search_thresholds": [],
     "probability": None,
     "history": [],
+    "quality": None,  # none is estimated; written only where one is, so that others are as before
     "onnx": None,  # its numbers are fp32, and it embeds as the weights do
 }
 """What model folders written before these keys existed mean by their absence."""
@@ -117,6 +119,8 @@ def _check(about: Any) -> None:
         if not isinstance(digests, list) or not all(_is_hex(digest, 16) for digest in digests):
             raise BundleError(f"digests.{use} is no list of identity digests (16 hex digits each)")
     _check_reference(about["probe"], about["architecture"]["dim"])
+    if about["quality"] is not None and not 0 <= about["quality"] < np.inf:
+        raise BundleError(f"quality is {about['quality']!r}, expected 0 or more")
     _check_onnx(about["onnx"], about)
     files = about["files"]
     if WEIGHTS not in files or not files.keys() <= {WEIGHTS, ONNX, IMAGES}:

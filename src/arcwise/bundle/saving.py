@@ -41,6 +41,7 @@ def write_bundle(
     preparation: Preparation,
     *,
     reference_embedding: Sequence[float] | np.ndarray,
+    reference_quality: float | None = None,
     alignment: str | None = None,
     thresholds: Iterable[Threshold] = (),
     measured_on: str = "",
@@ -58,6 +59,7 @@ def write_bundle(
         preparation: the one the encoder was trained with.
         reference_embedding: (D,) embedding of `reference_image()`; `runtime.reference_embedding`
             computes it.
+        reference_quality: quality of the same image, for an encoder that estimates one.
         alignment: None, "five-point" or "dlib".
         thresholds: of `evaluation.calibrate`.
         measured_on: the data they were measured on.
@@ -95,6 +97,8 @@ def write_bundle(
         "licence": licence,
         "probe": [float(value) for value in reference_embedding],
     }
+    if reference_quality is not None:
+        about["quality"] = float(reference_quality)
     with atomic_write(folder, error=BundleError) as new:
         new.mkdir()
         # Not `save_file`: that leaves a file which only this account may read.

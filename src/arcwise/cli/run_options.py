@@ -23,14 +23,9 @@ from arcwise.training.config import (
     TrainConfig,
 )
 from arcwise.training.config_file import ConfigFile, read_config
-from arcwise.training.losses import (
-    BETWEEN_SAMPLES,
-    MARGINS,
-    REGULARISERS,
-    ObjectiveConfig,
-    places_of,
-)
+from arcwise.training.losses import MARGINS, ObjectiveConfig, places_of
 from arcwise.training.section import merged
+from arcwise.training.terms import BETWEEN_SAMPLES, REGULARISERS
 from arcwise.verbs.run_folder import CHECKPOINTS, saved
 
 OUT = Path("runs/run")

@@ -16,7 +16,7 @@ from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.images.named_preparations import named_preparation
 from arcwise.images.preparation import Preparation
-from arcwise.runtime import Embedded, EmbeddingCache, Model
+from arcwise.runtime import Embedded, Model
 
 NO_MODEL = "-"
 """What a user types, in the place of a model, for vectors that the data set has already."""
@@ -166,7 +166,7 @@ def _embedded(
         )
     if not cached:
         return runtime.embed_manifest(model, manifest, progress=progress), []
-    with EmbeddingCache(model.cache_name, model.dim) as cache:
+    with runtime.model_cache(model) as cache:
         return runtime.embed_manifest(model, manifest, progress=progress, cache=cache), cache.notes
 
 
