@@ -15,6 +15,7 @@ from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.gallery import open_gallery
 from arcwise.images import Preparation
+from arcwise.verbs.data_check import check
 from arcwise.verbs.enrol import enrol
 from arcwise.verbs.gallery_upgrade import upgrade_gallery
 from arcwise.verbs.search import search
@@ -172,3 +173,21 @@ def test_the_command_line(judge, images, tmp_path, capsys):
     assert "none is promised" in out
     assert main(["verify", gallery, "id03", *files(images, 3), "--together"]) == 0
     assert "decided once for 3 images together" in capsys.readouterr().out
+
+
+def test_data_check_lists_the_worst(judge, images, tmp_path, capsys):
+    quality = runtime.embed_manifest(runtime.load(judge), images).quality
+    report = check(images, model=judge).by_model.quality
+    assert [one.quality for one in report.worst] == sorted(quality.tolist())  # all twelve
+    assert report.worst[0].image == images.image(int(quality.argmin()))
+    assert report.median == pytest.approx(float(np.median(quality)))
+    assert (report.rejection is None) == bool(report.unmeasured)
+    folder = str(images.root)
+    main(["data", "check", folder, "--model", str(judge), "--out", str(tmp_path)])
+    assert "of the lowest quality" in capsys.readouterr().out
+    assert "Images of lowest quality" in (tmp_path / "quality.html").read_text()
+    assert main(["data", "check", folder, "--out", str(tmp_path)]) == 2
+
+
+def test_data_check_with_other_models(stock: Shop):
+    assert check(stock.catalogue, model=stock.model).by_model.quality is None

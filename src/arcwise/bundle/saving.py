@@ -83,7 +83,7 @@ def write_bundle(
         raise BundleError(f"{folder} is a file: name a folder for the model")
     if folder.exists() and not (folder / DESCRIPTION).is_file() and any(folder.iterdir()):
         raise BundleError(f"{folder} holds something that is no bundle: name an empty place")
-    about = {
+    about: dict[str, Any] = {
         "format": FORMAT,
         "kind": "encoder",
         "architecture": {**architecture, "size": list(architecture.get("size", ()))},

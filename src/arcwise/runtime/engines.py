@@ -70,7 +70,7 @@ def embed_with_quality(
     embeddings, quality = engine.with_quality(images)
     if preparation.flip_tta:
         mirrored, also = engine.with_quality(np.ascontiguousarray(images[..., ::-1]))
-        embeddings, quality = embeddings + mirrored, (quality + also) / 2
+        embeddings, quality = embeddings + mirrored, np.float32(0.5) * (quality + also)
     return embeddings, quality
 
 
