@@ -70,8 +70,9 @@ def evaluate(
     """Measure a model on the identities of a data set that it was not made with.
 
     What is measured depends on the columns: rows of a `split` "gallery" and "query" are searched,
-    `template` and `media` are pooled (weighted by the quality that the model estimates, if it does),
-    listed pairs verified, and pairs grouped by a `domain`, an `age` or the size of a template. A data set whose every identity was used is measured on the identities that were held
+    `template` and `media` are pooled (weighted by the quality that the model estimates, if it
+    does), listed pairs verified, and pairs grouped by a `domain`, an `age` or the size of a
+    template. A data set whose every identity was used is measured on the identities that were held
     out of training, and the result says so. Where identities are not known, as in a verification
     pack, the listed pairs are verified and nothing is left out.
 
