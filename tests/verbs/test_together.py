@@ -173,6 +173,8 @@ def test_the_command_line(judge, images, tmp_path, capsys):
     assert "none is promised" in out
     assert main(["verify", gallery, "id03", *files(images, 3), "--together"]) == 0
     assert "decided once for 3 images together" in capsys.readouterr().out
+    assert main(["verify", gallery, "id03"]) == 2
+    assert "no image is named" in capsys.readouterr().err
 
 
 def test_data_check_lists_the_worst(judge, images, tmp_path, capsys):
