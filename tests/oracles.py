@@ -107,6 +107,16 @@ def filtered(threshold: float, abnormal: float) -> Negatives:
     return lambda u, value: abnormal if u > threshold else u
 
 
+def pooled_set(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> list[float]:
+    """R = Σ μ r / Σ μ over directions r (QAN, equation 2)."""
+    total = [0.0] * len(rows[0])
+    for row, weight in zip(rows, weights, strict=True):
+        length = math.sqrt(sum(value * value for value in row))
+        for place, value in enumerate(row):
+            total[place] += weight * value / length
+    return [value / sum(weights) for value in total]
+
+
 def margin_softmax(
     embeddings: np.ndarray,
     centres: np.ndarray,

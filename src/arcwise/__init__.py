@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         pairs,
         recipes,
         regularisers,
+        sets,
     )
     from arcwise.clustering.clusters import cluster
     from arcwise.errors import ArcwiseError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _MODULES = (
     "encoders", "evaluation", "heads", "margins", "objectives", "pairs", "recipes", "regularisers",
+    "sets",
 )  # fmt: skip
 _NAMES = {
     "ArcwiseError": "arcwise.errors",
@@ -52,6 +54,7 @@ __all__ = [
     "pairs",
     "recipes",
     "regularisers",
+    "sets",
 ]
 
 

@@ -74,7 +74,7 @@ def test_a_gallery(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--gallery" in lines[7]
 
     out = run(capsys, "verify", "g", "Ärtikel 0", "1 图.jpg")
-    assert out.startswith("accepted: similarity 1.0000 to Ärtikel 0 (2 images)\n")
+    assert out.startswith("accepted: similarity 1.0000 to Ärtikel 0 (2 templates)\n")
     out = run(capsys, "verify", "g", "Ärtikel 1", "1 图.jpg", status=1)
     assert out.startswith("rejected: similarity ")
 
@@ -98,6 +98,10 @@ def test_enrolling_for_a_program(place: Path, capsys: pytest.CaptureFixture[str]
         "repeated": 0,
         "trained_images": 0,
         "notes": [],
+        "images": 4,
+        "weighting": "",
+        "refused": [],
+        "left_out": [],
     }
     assert [one["image"] for one in said["failures"]] == ["broken.jpg"]
     assert main(["enrol", "g", "photos.csv", "--json", *COLUMNS]) == 2

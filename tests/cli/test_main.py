@@ -81,7 +81,6 @@ def test_a_group_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
         ("train photos --marign 0.3", "--margin"),
         ("train photos --data.augment.zom 0.3", "--data.augment.zoom"),
         ("train photos --steps many", "many"),
-        ("verify g name", "Image file. (required)"),
         ("embed", "MODEL"),
         ("remove g a b", "b"),
     ],

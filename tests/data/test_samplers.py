@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.samplers import Balanced, Mixed, Shuffled, Windowed
+from arcwise.data.samplers import Balanced, Mixed, Sets, Shuffled, Windowed
 from arcwise.errors import ArcwiseError
 
 sizes = st.integers(1, 40)
@@ -183,3 +183,47 @@ def test_mixed_gives_each_part_its_share_of_every_batch():
 def test_what_cannot_be_drawn_is_refused(make, message):
     with pytest.raises(ArcwiseError, match=message):
         make()
+
+
+LABELS = np.repeat([0, 1, 2, 3, 4], [1, 2, 5, 9, 20])
+
+
+@given(seed=seeds, step=st.integers(0, 50), images=st.integers(1, 6))
+@settings(max_examples=40)
+def test_two_sets_of_an_identity_share_no_image(seed, step, images):
+    rows = Sets(LABELS, 3, images, seed).batch(step)
+    sets = rows.reshape(3, 2, images)
+    for first, second in sets:
+        (identity,) = set(LABELS[[*first, *second]])
+        if identity != 0:  # which has one image
+            assert not set(first) & set(second)
+        there = int((identity == LABELS).sum())
+        for one in (first, second):
+            assert len(set(one)) >= min(images, there // 2)
+    assert len(set(LABELS[rows])) == 3
+    assert rows.tolist() == Sets(LABELS, 3, images, seed).batch(step).tolist()
+
+
+def test_sets_of_groups():
+    groups = np.array([f"t{row // 3}" for row in range(len(LABELS))])
+    groups[LABELS == 3] = "alone"
+    sampler = Sets(LABELS, 2, 2, 7, groups=groups)
+    seen = set()
+    for step in range(40):
+        for first, second in sampler.batch(step).reshape(2, 2, 2):
+            identity = LABELS[first[0]]
+            seen.add(identity)
+            of_sets = [set(groups[one]) for one in (first, second)]
+            assert all(len(one) == 1 for one in of_sets) or identity in (0, 3)
+            if identity == 3:  # one group, which is divided
+                assert not set(first) & set(second)
+            elif identity in (2, 4):
+                assert of_sets[0] != of_sets[1]
+    assert seen == set(range(5))
+
+
+def test_sets_that_cannot_be():
+    with pytest.raises(ArcwiseError, match="0 images a set"):
+        Sets(LABELS, 2, 0, 1)
+    with pytest.raises(ArcwiseError, match="9 identities a batch"):
+        Sets(LABELS, 9, 2, 1)

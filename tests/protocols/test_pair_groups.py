@@ -169,3 +169,23 @@ class TestGroupings:
         grouped = templates(identity=people(2, 2), image=list("wxyz"), domain=list("abab"))
         with pytest.raises(ArcwiseError, match=r"no column 'camera' to group by among domain, id"):
             groupings([GroupBy("camera")], grouped, drawn_pairs(grouped.ids, 0))
+
+
+def test_pairs_of_sets_are_grouped_by_size() -> None:
+    ids: list[object] = ["x"] * 6 + ["y"] * 6
+    sets: list[object] = ["a", "b", "b", "c", "c", "c", "d", "e", "e", "f", "f", "f"]
+    found = templates(identity=ids, template=sets, media=[str(row) for row in range(12)])
+    every = drawn_pairs(found.ids, 0)
+    made, fits = groupings([], found, every)
+    assert [one.name for one in fits] == ["groups by set_size"]
+    (grouping,) = made
+    sizes = dict(zip("abcdef", (1, 2, 3) * 2, strict=True))
+    expected = [
+        str(min(sizes[found.names[a]], sizes[found.names[b]]))
+        for a, b in zip(every.a, every.b, strict=True)
+    ]
+    assert named(grouping) == expected
+    binned, _ = groupings([GroupBy("set_size", (1.0,))], found, every)
+    assert len(binned[0].names) == 2
+    with pytest.raises(ArcwiseError, match="set_size"):
+        groupings([GroupBy("set_size")], templates(identity=ids, image=sets), every)

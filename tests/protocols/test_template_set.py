@@ -155,3 +155,15 @@ def test_without_a_split_all() -> None:
 def test_splits_that_make_no_sense(splits: list[object], said: str) -> None:
     with pytest.raises(ArcwiseError, match=said):
         rows_to_measure(manifest(identity=["a"] * len(splits), split=splits))
+
+
+def test_a_model_s_quality_weights_the_rows() -> None:
+    quality: list[object] = [1.0, 0.5, 0.2, 0.1, 0.9, 0.3]
+    found = templates(identity=IDS, template=TEMPLATES, media=MEDIA, quality=quality)
+    own = np.array([0.1, 0.9, 0.8, 0.5, 0.1, 0.4])
+    direct = pooling.pool(vectors(IDS), np.array(TEMPLATES), np.array(MEDIA), detector_scores=own)
+    np.testing.assert_array_equal(found.pool(vectors(IDS), own), direct.vectors)
+    assert not np.array_equal(found.pool(vectors(IDS)), direct.vectors)
+    assert found.sizes is not None
+    assert found.sizes.tolist() == [1, 2, 2, 1]  # of t0 to t3
+    assert templates(identity=IDS, image=[f"{row}.jpg" for row in range(6)]).sizes is None

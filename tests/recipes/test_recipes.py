@@ -100,8 +100,8 @@ def test_casia_resnet50_has_the_paper_s_numbers():
 def shrunk(name):
     """A recipe's two first steps, small enough for one core."""
     return changed(
-        recipe(name), steps=2, batch=4, size=48, workers=0, precision="fp32", cache_gb=0.1,
-        log_every=1,
+        recipe(name), steps=2, batch=4, images_per_set=1, size=48, workers=0, precision="fp32",
+        cache_gb=0.1, log_every=1,
     )  # fmt: skip
 
 

@@ -24,6 +24,12 @@ ROWS = [{"step": s, "loss": 10 / (1 + s)} for s in range(50)] + [
 ]
 
 
+REJECTION = evaluation.ErrorVersusReject(
+    (0.0, 0.2, 0.5), tuple(Rate(0.3 - x, 0.2 - x, 0.4 - x) for x in (0, 0.1, 0.15)),
+    Rate(0.6, 0.5, 0.7), 0.4, 0.01, 100, 20, 200,
+)  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def drawn(
     verification: Verification, identification: Identification, angles: Angles, rate: Rate
@@ -40,6 +46,7 @@ def drawn(
         "angles": lambda: plots.angles(dict.fromkeys(names, angles)),
         "comparison": lambda: plots.comparison(dict.fromkeys(names, rate), HOSTILE),
         "groups": lambda: plots.groups({HOSTILE: dict.fromkeys(names, rate)}, HOSTILE),
+        "rejection": lambda: plots.error_versus_reject(dict.fromkeys(names, REJECTION)),
         "thresholds": lambda: plots.thresholds({key: [(0.9, rate)] for key in names}, HOSTILE),
         "reliability": lambda: plots.reliability({key: [(0.9, rate)] for key in names}),
         "training": lambda: plots.training(ROWS),
@@ -47,7 +54,7 @@ def drawn(
 
 
 KINDS = ["roc", "det", "detection", "cmc", "scores", "angles", "comparison", "groups"]
-KINDS += ["thresholds", "reliability", "training"]
+KINDS += ["thresholds", "reliability", "training", "rejection"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -369,7 +369,7 @@ class TestLabelled:
                 names.append(name)
                 super().__init__(name, dim)
 
-        monkeypatch.setattr(gallery_comparison, "EmbeddingCache", Cache)
+        monkeypatch.setattr("arcwise.runtime.job.EmbeddingCache", Cache)
         monkeypatch.setattr(Model, "cache_name", property(lambda self: f"{self.fingerprint}-int8"))
         model = runtime.load(shop.model)
         gallery_comparison.compare_galleries((shop.gallery,) * 2, (model, model), new)

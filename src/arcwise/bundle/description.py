@@ -39,6 +39,7 @@ _KEYS = {
     "history": list,
     "length": (dict, type(None)),
     "probe": list,  # the reference embedding; the word is of the format, and stays
+    "quality": (float, type(None)),  # of the reference image
     "onnx": (dict, type(None)),
 }
 _LATER: dict[str, Any] = {
@@ -46,6 +47,7 @@ _LATER: dict[str, Any] = {
     "probability": None,
     "history": [],
     "length": None,
+    "quality": None,  # none is estimated; written only where one is, so that others are as before
     "onnx": None,  # its numbers are fp32, and it embeds as the weights do
 }
 """What model folders written before these keys existed mean by their absence."""
@@ -82,6 +84,8 @@ def _check(about: Any) -> None:
     if about["length"] is not None:
         LengthReading.from_dict(about["length"])
     _check_reference(about["probe"], about["architecture"]["dim"])
+    if about["quality"] is not None and not 0 <= about["quality"] < np.inf:
+        raise BundleError(f"quality is {about['quality']!r}, expected 0 or more")
     _check_onnx(about["onnx"], about)
     check_files(about, WEIGHTS, (ONNX, IMAGES))
     check_fingerprint(about, fingerprint(about), "weights, architecture and preparation")

@@ -36,6 +36,7 @@ class Bundle:
             those of the weights.
         onnx_reference: (D,) what the ONNX file gives for `reference_image()` where its precision
             is not "fp32"; else None, as it is then `reference_embedding`.
+        reference_quality: quality of `reference_image()`; None where the encoder estimates none.
         alignment: None, "five-point" or "dlib": where landmarks are known, the face is turned onto
             that template of `images.landmarks` before the preparation. Else it is taken as turned.
         thresholds: similarities for stated false-accept rates, with their intervals.
@@ -60,6 +61,7 @@ class Bundle:
     files: Mapping[str, str]
     precision: str = "fp32"
     onnx_reference: tuple[float, ...] | None = None
+    reference_quality: float | None = None
     alignment: str | None = None
     thresholds: tuple[Threshold, ...] = ()
     search_thresholds: tuple[SearchThreshold, ...] = ()
@@ -124,6 +126,7 @@ def read_bundle(folder: str | Path) -> Bundle:
         files=about["files"],
         precision="fp32" if onnx is None else onnx["precision"],
         onnx_reference=None if onnx is None else tuple(onnx["probe"]),
+        reference_quality=about["quality"],
         alignment=about["alignment"],
         thresholds=tuple(Threshold.from_dict(values) for values in about["thresholds"]),
         search_thresholds=tuple(map(SearchThreshold.from_dict, about["search_thresholds"])),

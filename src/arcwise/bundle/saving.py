@@ -40,6 +40,7 @@ def write_bundle(
     preparation: Preparation,
     *,
     reference_embedding: Sequence[float] | np.ndarray,
+    reference_quality: float | None = None,
     alignment: str | None = None,
     thresholds: Iterable[Threshold] = (),
     measured_on: str = "",
@@ -57,6 +58,7 @@ def write_bundle(
         preparation: the one the encoder was trained with.
         reference_embedding: (D,) embedding of `reference_image()`; `runtime.reference_embedding`
             computes it.
+        reference_quality: quality of the same image, for an encoder that estimates one.
         alignment: None, "five-point" or "dlib".
         thresholds: of `evaluation.calibrate`.
         measured_on: the data they were measured on.
@@ -69,7 +71,7 @@ def write_bundle(
         BundleError: a weight is not finite, a field is not what it should be, or `folder` holds
             something else.
     """
-    payload = {
+    payload: dict[str, Any] = {
         "architecture": {**architecture, "size": list(architecture.get("size", ()))},
         "preparation": preparation.as_dict(),
         "alignment": alignment,
@@ -81,6 +83,8 @@ def write_bundle(
         "probe": [float(value) for value in reference_embedding],
         "onnx": None,
     }
+    if reference_quality is not None:
+        payload["quality"] = float(reference_quality)
     arrays = {}
     if trained_images is not None:
         arrays[IMAGES] = np.unique(np.asarray(trained_images, np.int64))

@@ -10,7 +10,10 @@ from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.positionals import Data
 from arcwise.cli.screen import progress
 from arcwise.data.formats.opening import open_manifest
+from arcwise.errors import ArcwiseError
 from arcwise.verbs.data_check import check
+from arcwise.verbs.quality_page import write_quality_page
+from arcwise.verbs.search_page import page_path
 
 
 def command(
@@ -19,6 +22,7 @@ def command(
     other_identities: bool = False,
     model: str | None = None,
     preparation: Path | None = None,
+    out: Path | None = None,
     cache: bool = True,
     json: bool = False,
     naming: NamingOptions = USUAL,
@@ -38,13 +42,19 @@ def command(
         other_identities: Identities of the other data sets are none of this one's, though they may
             be called alike (0, 1, …).
         model: Model folder, a bare .onnx with --preparation, or - for vectors in the data; its
-            embeddings reveal labels that may be wrong.
+            embeddings reveal labels that may be wrong. A model that estimates the quality of
+            images shows the worst, and whether errors fall without them.
         preparation: JSON file of how an image is prepared, for a bare .onnx.
+        out: Page of the images of lowest quality and of the errors without them: a file ending in
+            .html, or a folder for quality.html. It needs such a model.
         cache: Keep embeddings for the next time, in the user's cache folder.
         json: Print one JSON document instead.
         naming: Names of the columns and folders of a table.
     """
     manifest = open_manifest(data, identities=False, **naming.options)  # the report has its notes
+    page = None if out is None else page_path(out, "quality.html")  # what is wrong is said first
+    if page is not None and model is None:
+        raise ArcwiseError(f"--out {out}: the page shows what a model finds; name one: --model")
     with progress("reading") as move:
         report = check(
             manifest,
@@ -57,8 +67,12 @@ def command(
             comparing=partial(move, now="comparing"),
             embedding=partial(move, now="embedding"),
         )
+    if page is not None:
+        write_quality_page(page, manifest, report.by_model)
     if json:
-        print_json(report.as_dict())
+        print_json(report.as_dict() | ({} if page is None else {"page": page}))
     else:
         print(report)
+        if page is not None:
+            print(f"page: {page}")
     return 1 if report.problems else 0

@@ -17,6 +17,8 @@ def command(
     model: Path | None = None,
     replace: bool = False,
     again: bool = False,
+    together: bool = False,
+    least_quality: float | None = None,
     json: bool = False,
     naming: NamingOptions = USUAL,
 ) -> int:
@@ -30,6 +32,9 @@ def command(
         model: Model folder; an existing gallery knows its own.
         replace: Replace older templates of the same identities.
         again: Add templates to identities that have some.
+        together: Make one template of all images of an identity, weighted by the quality that the
+            model estimates, if it does.
+        least_quality: Refuse images below this quality, for a model that estimates one.
         json: Print one JSON document instead.
         naming: Names of the columns and folders of a table.
     """
@@ -40,6 +45,8 @@ def command(
             model=model,
             replace=replace,
             again=again,
+            together=together,
+            least_quality=least_quality,
             progress=move,
         )
     if json:
@@ -51,6 +58,8 @@ def command(
 
 def _show(gallery: str, result: Enrolled) -> None:
     left_out("images that could not be read and are not enrolled", result.failures)
+    left_out("images whose quality is too low, not enrolled", result.refused)
+    left_out("identities with no other image, not enrolled", result.left_out)
     left_out("files that are not images", result.ignored)
     for note in result.notes:
         print(f"warning: {note}")
@@ -63,7 +72,13 @@ def _show(gallery: str, result: Enrolled) -> None:
         replaced = f", {result.replaced} older ones replaced"
     elif result.repeated:
         replaced = f", {result.repeated} of the images were enrolled already"
+    if result.weighting:
+        print(
+            f"{counted(result.images, 'image')} became {counted(result.templates, 'template')}, "
+            f"{result.weighting}; thresholds measured for templates of one image do not hold for "
+            f"them: arcwise calibrate MODEL DATA --gallery {gallery}"
+        )
     print(
-        f"{gallery}: enrolled {counted(result.templates, 'image')} of "
+        f"{gallery}: enrolled {counted(result.images, 'image')} of "
         f"{counted(result.identities, 'identity')}{before}{replaced}; {result.total:,} in all"
     )

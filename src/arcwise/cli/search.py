@@ -18,6 +18,7 @@ def command(
     gallery: GalleryName,
     images: ImageFiles,
     k: int = 5,
+    together: bool = False,
     far: float | None = None,
     fpir: float | None = None,
     model: Path | None = None,
@@ -33,6 +34,9 @@ def command(
         gallery: Gallery file.
         images: Image files, or folders of them.
         k: Number of identities to show.
+        together: Take all images for one query, and decide once. They are weighted by the quality
+            that the model estimates, if it does. No rate is promised, as it is measured for single
+            images.
         far: False-accept rate of one comparison, to decide by that.
         fpir: Part of unknown images that may get any answer; what keeps it, or the nearest
             stricter rate, decides. By default the lowest rate that was measured for such a gallery
@@ -43,7 +47,7 @@ def command(
         json: Print one JSON document instead.
     """
     page = None if out is None else page_path(out)  # what is wrong with it is said first
-    result = search(gallery, images, k=k, far=far, fpir=fpir, model=model)
+    result = search(gallery, images, k=k, together=together, far=far, fpir=fpir, model=model)
     explanation = explained(result)
     written = None
     if page is not None:
@@ -66,7 +70,8 @@ def command(
             print(f"  {hit.similarity:7.4f}  {hit.identity}  {hit.metadata.get('image', '')}")
     left_out("files that are not images", result.ignored)
     if result.failures:
-        print(f"{len(result.failures)} of {len(result.queries)} images are not answered")
+        total = len(result.failures) + (result.together or len(result.answers))
+        print(f"{len(result.failures)} of {total} images are not answered")
     for line in explanation:
         print(line)
     if written is not None:
@@ -84,6 +89,14 @@ def explained(result: SearchResult) -> list[str]:
         return [
             "nothing is decided, as the model has no thresholds; measure them: arcwise calibrate "
             "MODEL DATA"
+        ]
+    together = []
+    if result.together > 1:
+        together = [f"answered once for {result.together} images together, {result.weighting}"]
+    if result.unmeasured:
+        return [
+            *together,
+            f"answered at similarity >= {point.threshold:.4f}; {result.unmeasured}",
         ]
     lines = [f"answered at similarity >= {point.threshold:.4f}: {point}"]
     basis = point.basis
@@ -128,6 +141,8 @@ def _document(
         "gallery": gallery,
         "enrolled": result.size,
         "operating_point": None if result.point is None else result.point.as_dict(),
+        "together": result.together,
+        "unmeasured": result.unmeasured,
         "outgrown": result.outgrown,
         "explained": explanation,
         "queries": [

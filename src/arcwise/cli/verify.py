@@ -5,40 +5,50 @@ from __future__ import annotations
 from pathlib import Path
 
 from arcwise.cli.as_json import print_json
-from arcwise.cli.positionals import GalleryName, IdentityName, ImageFile
-from arcwise.cli.screen import counted
+from arcwise.cli.positionals import GalleryName, IdentityName, ImageFiles
+from arcwise.cli.screen import counted, left_out
 from arcwise.verbs.verify import verify
 
 
 def command(
     gallery: GalleryName,
     identity: IdentityName,
-    image: ImageFile,
+    images: ImageFiles,
+    together: bool = False,
     far: float | None = None,
     model: Path | None = None,
     json: bool = False,
 ) -> int:
-    """Check whether an image is of the identity it is said to be.
+    """Check whether an image, or several together, are of the identity that is claimed.
 
     Exit status 0: accepted; 1: rejected; 2: it could not be compared.
 
     Args:
         gallery: Gallery file.
         identity: Identity that the image is said to be of.
-        image: Image file.
+        images: Image file; several, or folders of them, with --together.
+        together: Take all images for one claim, and decide once. They are weighted by the quality
+            that the model estimates, if it does. The rate of the threshold is that of single
+            images; for several together it was not measured.
         far: False-accept rate; by default the lowest that the model resolves and that still
             accepts half of the mated pairs.
         model: Folder of the gallery's model, if it moved.
         json: Print one JSON document instead.
     """
-    result = verify(gallery, identity, image, far=far, model=model)
+    result = verify(gallery, identity, images, together=together, far=far, model=model)
     if json:
-        print_json({"gallery": gallery, "identity": identity, "image": image, **vars(result)})
+        asked = {"images": images} if together else {"image": images[0]}
+        print_json({"gallery": gallery, "identity": identity, **asked, **vars(result)})
     else:
         verdict = "accepted" if result.accepted else "rejected"
-        images = counted(result.templates, "image")
-        print(f"{verdict}: similarity {result.similarity:.4f} to {identity} ({images})")
+        enrolled = counted(result.templates, "template")
+        print(f"{verdict}: similarity {result.similarity:.4f} to {identity} ({enrolled})")
+        left_out("images that could not be read", result.failures)
+        if result.together > 1:
+            print(f"decided once for {result.together} images together, {result.weighting}")
         print(f"decided at {result.threshold}")
+        if result.unmeasured:
+            print(f"warning: {result.unmeasured}")
         for note in result.notes:
             print(f"warning: {note}")
     return 0 if result.accepted else 1

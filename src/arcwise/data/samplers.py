@@ -120,19 +120,64 @@ class Balanced:
 
     def batch(self, step: int) -> np.ndarray:
         """Return (P·K,) rows, the K of one identity next to one another."""
+        rng = np.random.default_rng((self.seed, 1, step))
+        return np.concatenate([self._drawn(rng, self.rows_of[c]) for c in self.identities_of(step)])
+
+    def identities_of(self, step: int) -> np.ndarray:
+        """Return (P,) the identities of this step, as positions in `rows_of`."""
         classes = len(self.rows_of)
         batches_a_round = classes // self.identities  # the rest of a round is left out
         round_, number = divmod(step, batches_a_round)
-        chosen = _permutation(classes, self.seed, round_)[
-            number * self.identities : (number + 1) * self.identities
-        ]
-        rng = np.random.default_rng((self.seed, 1, step))
-        return np.concatenate([self._drawn(rng, self.rows_of[c]) for c in chosen])
+        places = slice(number * self.identities, (number + 1) * self.identities)
+        return _permutation(classes, self.seed, round_)[places]
 
     def _drawn(self, rng: np.random.Generator, rows: np.ndarray) -> np.ndarray:
         if len(rows) >= self.images:
             return rng.choice(rows, self.images, replace=False)
         return rng.permutation(np.resize(rng.permutation(rows), self.images))
+
+
+class Sets:
+    """P identities × 2 sets × K images of each: what a loss between sets needs.
+
+    The two sets of an identity share no image, as far as it has two. Where the rows come in groups
+    (templates, media), each set is drawn from one group, and the two from different ones; an
+    identity with one group has it divided. A set with fewer than K images repeats some.
+    Identities come in shuffled rounds, as in `Balanced`.
+    """
+
+    def __init__(
+        self,
+        labels: np.ndarray,
+        identities: int,
+        images: int,
+        seed: int,
+        *,
+        groups: np.ndarray | None = None,
+    ) -> None:
+        self._turns = Balanced(labels, identities, 1, seed)
+        if images < 1:
+            raise ArcwiseError(f"Sets: got {images} images a set; expected at least 1")
+        self.images = images
+        self.seed = seed
+        self.groups = None if groups is None else np.unique(groups, return_inverse=True)[1]
+
+    def batch(self, step: int) -> np.ndarray:
+        """Return (P·2·K,) rows, the K of a set next to one another, then those of its other set."""
+        rng = np.random.default_rng((self.seed, 3, step))
+        rows_of = self._turns.rows_of
+        chosen = self._turns.identities_of(step)
+        return np.concatenate([part for c in chosen for part in self._two_sets(rng, rows_of[c])])
+
+    def _two_sets(self, rng: np.random.Generator, rows: np.ndarray) -> list[np.ndarray]:
+        halves = np.array_split(rng.permutation(rows), 2)
+        if self.groups is not None:
+            groups = self.groups[rows]
+            names = np.unique(groups)
+            if len(names) > 1:
+                two = rng.choice(names, 2, replace=False)
+                halves = [rng.permutation(rows[groups == one]) for one in two]
+        return [np.resize(half if len(half) else halves[0], self.images) for half in halves]
 
 
 @lru_cache(maxsize=4)

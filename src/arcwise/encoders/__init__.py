@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -63,20 +64,25 @@ def create(
         name: one of `NAMES`, `timm:NAME`, or `torch:package.module:function`, whose code is run.
         dim: D, the size of an embedding.
         size: (H, W) of the images it will be given.
-        arguments: what the family takes besides, such as `pooling` and `projection`.
+        arguments: what the family takes besides, such as `pooling` and `projection`; and for every
+            network that is trained `quality`, whether it estimates the quality of each image too.
         weights: where weights that will be loaded into it come from, for the model folder.
 
     Returns:
-        A module from (N, 3, H, W) to (N, D), not normalised, with the `EncoderSpec` that a model
-        folder stores as `.spec`, and `.layers`, its parts from the image to the embedding.
+        A module from (N, 3, H, W) to (N, D), not normalised (and (N,) qualities), with the
+        `EncoderSpec` that a model folder stores as `.spec`, and `.layers`, its parts from the image
+        to the embedding.
 
     Raises:
         ArcwiseError: the name or an argument is unknown (close matches are suggested), or a size
             is not positive.
     """
+    given = dict(arguments or {})
+    if given.pop("quality", False):
+        return _with_quality(create(name, dim=dim, size=size, arguments=given, weights=weights))
     family = _family(name)
     recorded = family.recorded() if hasattr(family, "recorded") else {}
-    spec = EncoderSpec(name, dim, size, {**recorded, **(arguments or {})}, weights)
+    spec = EncoderSpec(name, dim, size, {**recorded, **given}, weights)
     parameters = inspect.signature(family.build).parameters
     own = [one for one in parameters if one not in _EVERY]
     any_other = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
@@ -87,6 +93,21 @@ def create(
     encoder = family.build(name, dim=spec.dim, size=spec.size, **spec.arguments)
     encoder.spec = spec
     return encoder
+
+
+def _with_quality(encoder: nn.Module) -> nn.Module:
+    """Return the encoder with a quality of each image."""
+    from arcwise.encoders.quality import QualityEncoder
+
+    spec: Any = encoder.spec
+    if spec.name == "onnx":
+        raise ArcwiseError(
+            "an imported ONNX network is kept as its file has it: it learns no quality; expected "
+            "an encoder that is trained"
+        )
+    whole = QualityEncoder(encoder)
+    whole.spec = replace(spec, arguments={**spec.arguments, "quality": True})
+    return whole
 
 
 def nearest_size(name: str, size: int) -> int:

@@ -24,6 +24,9 @@ FACTS = ("layout", "output", "batch")
 GRAPH = "backbone.graph"
 """The name, among an encoder's weights, of the tensor that is an ONNX file word for word."""
 
+QUALITY = "quality"
+"""The name of the output that is the quality of each image, of an encoder that estimates one."""
+
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 _OUTSIDE = "session.model_external_initializers_file_folder_path"
 
@@ -104,27 +107,45 @@ class OnnxSession:
 
     def __call__(self, images: Floats) -> Floats:
         """Return the (N, D) embeddings of (N, 3, H, W) prepared images."""
+        return self._in_batches(images, [self.output])[0]
+
+    def with_quality(self, images: Floats) -> tuple[Floats, Floats]:
+        """Return the (N, D) embeddings and (N,) qualities of (N, 3, H, W) prepared images.
+
+        Raises:
+            ArcwiseError: the network has no such output.
+        """
+        if QUALITY not in self.outputs:
+            raise ArcwiseError(
+                f"{self._name} has no output {QUALITY!r}; it has {', '.join(self.outputs)}: export "
+                "it again"
+            )
+        embeddings, quality = self._in_batches(images, [self.output, QUALITY])
+        return embeddings, quality[:, 0]
+
+    def _in_batches(self, images: Floats, outputs: list[str]) -> list[Floats]:
+        """Return (N, …) of each output, which the network gives of as many images as it takes."""
         if not self.batch:
-            return self._run(images)
-        embeddings = []
+            return self._run(images, outputs)
+        parts = []
         for start in range(0, len(images), self.batch):
             part = images[start : start + self.batch]
             short = self.batch - len(part)
             full = np.concatenate([part, np.repeat(part[-1:], short, axis=0)]) if short else part
-            embeddings.append(self._run(full)[: len(part)])
-        return np.concatenate(embeddings)
+            parts.append([one[: len(part)] for one in self._run(full, outputs)])
+        return [np.concatenate(of_output) for of_output in zip(*parts, strict=True)]
 
-    def _run(self, images: Floats) -> Floats:
+    def _run(self, images: Floats, outputs: list[str]) -> list[Floats]:
         if self.layout == "nhwc":
             images = images.transpose(0, 2, 3, 1)
         feed = {self.input: np.ascontiguousarray(images, dtype=self._type)}
         try:
-            [out] = self._session.run([self.output], feed)
+            results = self._session.run(outputs, feed)
         except Exception as problem:  # its exceptions have no public base
             raise ArcwiseError(
                 f"{self._name} cannot compute images of shape {images.shape} ({_reason(problem)})"
             ) from None
-        out = np.asarray(out)
+        out = np.asarray(results[0])
         places = [side for side in out.shape[1:] if side != 1]
         if out.ndim < 2 or out.shape[0] != len(images) or len(places) > 1:
             raise ArcwiseError(
@@ -132,7 +153,7 @@ class OnnxSession:
                 f"{out.shape}, expected (N, D): its first output, or the one that is named, must "
                 "be the embedding"
             )
-        return out.reshape(len(out), -1).astype(np.float32)
+        return [np.asarray(one, np.float32).reshape(len(images), -1) for one in results]
 
     def _runs(self, size: tuple[int, int]) -> bool:
         try:

@@ -25,6 +25,7 @@ from arcwise.evaluation.identification import (
 )
 from arcwise.evaluation.intervals import Rate
 from arcwise.evaluation.probability import ScoreMap, calibrate_probability, score_to_probability
+from arcwise.evaluation.rejection import ErrorVersusReject, error_versus_reject
 from arcwise.evaluation.reliability import Reliability, reliability
 from arcwise.evaluation.rerank import KReciprocal, QueryExpansion
 from arcwise.evaluation.retrieval import MateGap, Retrieval, retrieval
@@ -50,6 +51,7 @@ __all__ = [
     "Clustering",
     "Comparison",
     "Difference",
+    "ErrorVersusReject",
     "Groups",
     "Identification",
     "KReciprocal",
@@ -83,6 +85,7 @@ __all__ = [
     "compare",
     "compare_runs",
     "describe_search",
+    "error_versus_reject",
     "identification",
     "identification_from_embeddings",
     "pair_similarity",

@@ -10,10 +10,12 @@ from pathlib import Path
 from arcwise.errors import GalleryError
 from arcwise.files import atomic_write
 from arcwise.gallery.contract import DamagedGallery
-from arcwise.gallery.sql import SCHEMA, About, Damage, write_about
+from arcwise.gallery.sql import SCHEMA, WITH_QUALITY, About, Damage, write_about
 
 APPLICATION = 0x41726377  # "Arcw", where SQLite keeps the name of the program a file belongs to
 VERSION = 1
+"""Of a new gallery. With the first quality that is stored in it, it becomes `sql.WITH_QUALITY`."""
+
 _PATIENCE = 10.0  # seconds to wait for another process's write
 
 
@@ -147,10 +149,10 @@ def _identify(connection: sqlite3.Connection, path: Path) -> None:
         raise
     if application != APPLICATION:
         raise GalleryError(f"{path} is not a gallery, or its beginning is damaged")
-    if version != VERSION:
+    if version not in (VERSION, WITH_QUALITY):
         raise GalleryError(
-            f"{path}: a gallery of version {version}; this Arcwise reads version {VERSION}: "
-            "use the Arcwise that wrote it"
+            f"{path}: a gallery of version {version}; this Arcwise reads versions {VERSION} and "
+            f"{WITH_QUALITY}: use the Arcwise that wrote it"
         )
 
 

@@ -16,8 +16,13 @@ from numpy.typing import ArrayLike
 from arcwise.errors import ArcwiseError, GalleryError
 from arcwise.evaluation import SearchThreshold
 
-Enrolment = tuple[str, ArrayLike] | tuple[str, ArrayLike, Mapping[str, Any] | None]
-"""One template to enrol: identity, unit vector (D,), and optionally a JSON object."""
+Enrolment = (
+    tuple[str, ArrayLike]
+    | tuple[str, ArrayLike, Mapping[str, Any] | None]
+    | tuple[str, ArrayLike, Mapping[str, Any] | None, float | None]
+)
+"""One template to enrol: identity, unit vector (D,), and optionally a JSON object and the quality
+that its model estimates, 0 or more."""
 
 
 class DamagedGallery(GalleryError):
@@ -60,11 +65,13 @@ class EnrolledTemplate:
         template: its id.
         identity: whose it is, in the form that was enrolled first.
         metadata: the JSON object enrolled with it.
+        quality: enrolled with it; None where none was.
     """
 
     template: int
     identity: str
     metadata: dict[str, Any]
+    quality: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,10 @@ class EmbeddedGallery:
         with self._file.current() as matrix:
             every = [
                 EnrolledTemplate(
-                    matrix.template(row), matrix.identity(row), json.loads(matrix.metadata(row))
+                    matrix.template(row),
+                    matrix.identity(row),
+                    json.loads(matrix.metadata(row)),
+                    matrix.quality(row),
                 )
                 for row in range(len(matrix))
             ]
@@ -124,8 +127,9 @@ class EmbeddedGallery:
         that are joined so (`7` to `007`).
 
         Args:
-            items: (identity, vector) or (identity, vector, metadata); vectors (D,), finite, of
-                length 1 to 1e-3; metadata a JSON object.
+            items: (identity, vector), perhaps with metadata, perhaps with a quality after that;
+                vectors (D,), finite, of length 1 to 1e-3; metadata a JSON object; a quality of 0 or
+                more. With its first quality the file gets the version that stores it.
             replace: remove what was enrolled before for these identities, in the same step.
 
         Raises:

@@ -144,7 +144,9 @@ class FollowedFile:
             self.matrix.reserve(about.templates)
         for rows in sql.read_rows(connection, about.dim, after=self.about.last):
             exact = units(rows.vectors).astype(np.float32)
-            self.matrix.append(rows.templates, rows.identities, exact, rows.metadata)
+            self.matrix.append(
+                rows.templates, rows.identities, exact, rows.metadata, rows.qualities
+            )
         sql.compare_count(len(self.matrix), about.templates)
         self.about = about
 

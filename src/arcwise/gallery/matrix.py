@@ -6,6 +6,7 @@ Shapes: N queries, D dimensions, K neighbours, G gallery entries (templates).
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import faiss
@@ -40,6 +41,7 @@ class TemplateMatrix:
         self._size = 0
         self._vectors = np.empty((0, dim), np.float32)
         self._templates = np.empty(0, np.int64)
+        self._qualities = np.empty(0, np.float64)  # NaN where there is none
         self._owners = np.empty(0, np.int64)  # a number for each identity, never used again
         self._metadata: list[str] = []
         self._numbers = itertools.count()
@@ -99,6 +101,11 @@ class TemplateMatrix:
         """Return the JSON text of a row's template."""
         return self._metadata[row]
 
+    def quality(self, row: int) -> float | None:
+        """Return the quality of a row's template; None where there is none."""
+        quality = float(self._qualities[row])
+        return None if math.isnan(quality) else quality
+
     def reserve(self, size: int) -> None:
         """Make room for that many templates in all, in one allocation."""
         if size > len(self._templates):
@@ -110,6 +117,7 @@ class TemplateMatrix:
         identities: Sequence[str],
         vectors: NDArray[np.float32],
         metadata: Sequence[str],
+        qualities: NDArray[np.float64] | float = math.nan,
     ) -> None:
         """Add the unit vectors (N, D) of N templates whose ids are new."""
         start, stop = self._size, self._size + len(templates)
@@ -117,6 +125,7 @@ class TemplateMatrix:
             self._resize(stop + stop // 4)
         self._vectors[start:stop] = vectors
         self._templates[start:stop] = templates
+        self._qualities[start:stop] = qualities
         self._owners[start:stop] = [self._owner(identity) for identity in identities]
         self._metadata.extend(metadata)
         self._size = stop
@@ -134,7 +143,7 @@ class TemplateMatrix:
         size = self._size - int(dead.sum())
         holes = np.flatnonzero(dead[:size])
         movers = size + np.flatnonzero(~dead[size:])
-        for array in (self._vectors, self._templates, self._owners):
+        for array in (self._vectors, self._templates, self._owners, self._qualities):
             array[holes] = array[movers]
         for hole, mover in zip(holes.tolist(), movers.tolist(), strict=True):
             self._metadata[hole] = self._metadata[mover]
@@ -261,7 +270,7 @@ class TemplateMatrix:
         return number
 
     def _resize(self, capacity: int) -> None:
-        for name in ("_vectors", "_templates", "_owners"):
+        for name in ("_vectors", "_templates", "_owners", "_qualities"):
             old = getattr(self, name)
             new = np.empty((capacity, *old.shape[1:]), old.dtype)
             new[: self._size] = old[: self._size]

@@ -1,8 +1,11 @@
 """The statements of a gallery's SQLite file, and the checks that every byte read must pass.
 
-A template is one row. Its checksum covers the id, the identity, the metadata and the vector, so
-a changed byte, a moved row and a row put together from two are all found; the one row of `about`
-says how many templates there must be, so a lost row is found too.
+A template is one row. Its checksum covers the id, the identity, the metadata, the vector and the
+quality, so a changed byte, a moved row and a row put together from two are all found; the one row
+of `about` says how many templates there must be, so a lost row is found too.
+
+The column of qualities is made when the first one is stored: a gallery without it is the same, byte
+for byte, as before there were any, and its checksums hold in one that has got the column since.
 
 A removed template's row is overwritten where it stands, by zeros of the same length, and dropped
 later with many others. Deleting it at once would make SQLite move its neighbours between pages
@@ -12,6 +15,7 @@ and leave copies of them behind, which a later removal would not find.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import struct
 import zlib
@@ -34,6 +38,11 @@ SCHEMA = (
     templates INTEGER NOT NULL, last INTEGER NOT NULL, removals INTEGER NOT NULL,
     erased INTEGER NOT NULL, crc INTEGER NOT NULL)""",
 )
+
+WITH_QUALITY = 2
+"""The version of a file whose templates have a column of qualities, which older readers refuse."""
+
+_ADD_QUALITY = "ALTER TABLE {name} ADD COLUMN quality BLOB"
 
 CALIBRATION = """CREATE TABLE IF NOT EXISTS calibration (
     one INTEGER PRIMARY KEY CHECK (one = 1), text TEXT NOT NULL, crc INTEGER NOT NULL)"""
@@ -82,12 +91,16 @@ class About:
 
 @dataclass(frozen=True)
 class StoredTemplates:
-    """Templates read and found sound: ids (N,), N identities, vectors (N, D), N JSON texts."""
+    """Templates read and found sound.
+
+    Ids (N,), N identities, vectors (N, D), N JSON texts, qualities (N,) with NaN for none.
+    """
 
     templates: NDArray[np.int64]
     identities: list[str]
     vectors: NDArray[np.float32]
     metadata: list[str]
+    qualities: NDArray[np.float64]
 
 
 def write_about(connection: sqlite3.Connection, about: About) -> None:
@@ -147,17 +160,30 @@ def read_calibration(connection: sqlite3.Connection) -> str | None:
 def insert(connection: sqlite3.Connection, after: int, batch: CheckedItems) -> list[int]:
     """Write a batch and return its ids, from `after` + 1 on."""
     ids = list(range(after + 1, after + 1 + len(batch)))
+    if any(quality is not None for quality in batch.qualities) and not _has_quality(connection):
+        connection.execute(_ADD_QUALITY.format(name="templates"))
+        connection.execute(f"PRAGMA user_version={WITH_QUALITY}")
+    own = ["id", "crc", "identity", "metadata", "vector"]
+    own += ["quality"] if _has_quality(connection) else []
 
-    def rows() -> Iterator[tuple[int, bytes, str, str, bytes]]:
-        for template, identity, metadata, vector in zip(
-            ids, batch.identities, batch.metadata, batch.vectors, strict=True
+    def rows() -> Iterator[tuple[int | bytes | str | None, ...]]:
+        for template, identity, metadata, vector, quality in zip(
+            ids, batch.identities, batch.metadata, batch.vectors, batch.qualities, strict=True
         ):
             blob = vector.astype("<f4").tobytes()
-            crc = _crc(template, identity.encode(), metadata.encode(), blob)
-            yield template, crc, identity, metadata, blob
+            number = None if quality is None else struct.pack("<d", quality)
+            crc = _crc(template, identity.encode(), metadata.encode(), blob, number)
+            yield (template, crc, identity, metadata, blob, number)[: len(own)]
 
-    connection.executemany("INSERT INTO templates VALUES (?, ?, ?, ?, ?)", rows())
+    places = ", ".join("?" * len(own))
+    connection.executemany(f"INSERT INTO templates ({', '.join(own)}) VALUES ({places})", rows())
     return ids
+
+
+def _has_quality(connection: sqlite3.Connection, table: str = "templates") -> bool:
+    """Return whether the templates have a column of qualities."""
+    columns = "SELECT count(*) FROM pragma_table_info(?) WHERE name = 'quality'"
+    return connection.execute(columns, (table,)).fetchone() == (1,)
 
 
 def erase(connection: sqlite3.Connection, removals: int, templates: Sequence[int]) -> None:
@@ -166,11 +192,12 @@ def erase(connection: sqlite3.Connection, removals: int, templates: Sequence[int
     Raises:
         Damage: a template is not where it was.
     """
+    quality = ", quality = zeroblob(length(quality))" if _has_quality(connection) else ""
     changed = connection.executemany(
         "UPDATE templates SET crc = zeroblob(4), "
         "identity = zeroblob(length(CAST(identity AS BLOB))), "
         "metadata = zeroblob(length(CAST(metadata AS BLOB))), "
-        "vector = zeroblob(length(vector)) WHERE id = ?",
+        f"vector = zeroblob(length(vector)){quality} WHERE id = ?",
         ((template,) for template in templates),
     ).rowcount
     if changed != len(templates):
@@ -191,6 +218,8 @@ def compact(connection: sqlite3.Connection, about: About) -> About:
     if about.erased < max(_COMPACT_FROM, about.templates):
         return about
     connection.execute(TEMPLATES.format(name="compacted"))
+    if _has_quality(connection):
+        connection.execute(_ADD_QUALITY.format(name="compacted"))
     connection.execute(
         "INSERT INTO compacted SELECT * FROM templates WHERE crc != ? ORDER BY id", (_ERASED,)
     )
@@ -217,20 +246,22 @@ def read_rows(
     Raises:
         Damage: at the end, naming every row that is not what was written.
     """
+    quality = "CAST(quality AS BLOB)" if _has_quality(connection) else "NULL"
     cursor = connection.execute(
-        "SELECT id, crc, CAST(identity AS BLOB), CAST(metadata AS BLOB), CAST(vector AS BLOB) "
-        "FROM templates WHERE id > ? AND crc != ? ORDER BY id",
+        "SELECT id, crc, CAST(identity AS BLOB), CAST(metadata AS BLOB), CAST(vector AS BLOB), "
+        f"{quality} FROM templates WHERE id > ? AND crc != ? ORDER BY id",
         (after, _ERASED),
     )
     damaged: list[int] = []
     while chunk := cursor.fetchmany(_CHUNK):
         sound = []
         for row in chunk:
-            template, crc, identity, metadata, blob = row
+            template, crc, identity, metadata, blob, number = row
             if (
                 template > after
                 and len(blob) == 4 * dim
-                and crc == _crc(template, identity, metadata, blob)
+                and (number is None or len(number) == 8)
+                and crc == _crc(template, identity, metadata, blob, number)
             ):
                 sound.append(row)
             else:
@@ -246,8 +277,13 @@ def read_rows(
         damaged.extend(templates[off].tolist())
         if not damaged:
             identities = [row[2].decode() for row in sound]
+            qualities = b"".join(row[5] or struct.pack("<d", math.nan) for row in sound)
             yield StoredTemplates(
-                templates, identities, vectors, [row[3].decode() for row in sound]
+                templates,
+                identities,
+                vectors,
+                [row[3].decode() for row in sound],
+                np.frombuffer(qualities, "<f8").astype(np.float64, copy=False),
             )
     if damaged:
         raise Damage(f"{len(damaged)} templates, ids {_listed(damaged)}", damaged)
@@ -259,9 +295,12 @@ def compare_count(count: int, expected: int) -> None:
         raise Damage(f"{count} templates found, {expected} expected")
 
 
-def _crc(template: int, identity: bytes, metadata: bytes, vector: bytes) -> bytes:
+def _crc(
+    template: int, identity: bytes, metadata: bytes, vector: bytes, quality: bytes | None
+) -> bytes:
     lengths = struct.pack("<qII", template, len(identity), len(metadata))
-    return (zlib.crc32(b"".join((lengths, identity, metadata, vector))) or 1).to_bytes(4, "little")
+    content = b"".join((lengths, identity, metadata, vector, quality or b""))
+    return (zlib.crc32(content) or 1).to_bytes(4, "little")
 
 
 def _listed(ids: Iterable[int], shown: int = 10) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ UNIT_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class CheckedItems:
-    """Items ready to be stored: N identities, vectors (N, D) float32, and N JSON texts.
+    """Items ready to be stored: N identities, vectors (N, D) float32, N JSON texts and qualities.
 
     Identities are in their written form (`arcwise.identity`).
     """
@@ -27,6 +28,7 @@ class CheckedItems:
     identities: list[str]
     vectors: NDArray[np.float32]
     metadata: list[str]
+    qualities: list[float | None]
 
     def __len__(self) -> int:
         return len(self.identities)
@@ -71,11 +73,12 @@ def checked_batch(items: Iterable[Enrolment], dim: int) -> CheckedItems:
     identities: list[str] = []
     rows: list[NDArray[np.float32]] = []
     metadata: list[str] = []
+    qualities: list[float | None] = []
     for number, item in enumerate(items):
-        if not isinstance(item, tuple | list) or len(item) not in (2, 3):
+        if not isinstance(item, tuple | list) or not 2 <= len(item) <= 4:
             raise GalleryError(
-                f"item {number} is {type(item).__name__}; "
-                "expected (identity, vector) or (identity, vector, metadata)"
+                f"item {number} is {type(item).__name__}; expected (identity, vector), (identity, "
+                "vector, metadata) or (identity, vector, metadata, quality)"
             )
         identity = _identity(item[0], number)
         name = _name(number, identity)
@@ -86,10 +89,11 @@ def checked_batch(items: Iterable[Enrolment], dim: int) -> CheckedItems:
             )
         identities.append(identity)
         rows.append(row)
-        metadata.append(_json(item[2] if len(item) == 3 else None, name))
+        metadata.append(_json(item[2] if len(item) > 2 else None, name))
+        qualities.append(_quality(item[3] if len(item) > 3 else None, name))
     vectors = np.stack(rows) if rows else np.empty((0, dim), np.float32)
     _refuse_bad_lengths(vectors, lambda row: _name(row, identities[row]))
-    return CheckedItems(identities, vectors, metadata)
+    return CheckedItems(identities, vectors, metadata, qualities)
 
 
 def _name(number: int, identity: str) -> str:
@@ -128,6 +132,14 @@ def _json(metadata: Mapping[str, Any] | None, name: str) -> str:
         return json.dumps(dict(metadata), allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise GalleryError(f"{name}: metadata cannot be written as JSON: {error}") from error
+
+
+def _quality(quality: object, name: str) -> float | None:
+    if quality is None:
+        return None
+    if isinstance(quality, int | float | np.floating | np.integer) and 0 <= quality < math.inf:
+        return float(quality)
+    raise GalleryError(f"{name}: the quality is {quality!r}; expected 0 or more, or None")
 
 
 def _refuse_bad_lengths(vectors: NDArray[np.float32], name: Callable[[int], str]) -> None:

@@ -9,6 +9,7 @@ from arcwise.encoders.interface import EncoderOutput
 from arcwise.objectives.length import LengthRegression, standardisation
 from arcwise.objectives.objective import Batch, Objective, WeightedSum
 from arcwise.objectives.semi_siamese import SemiSiamese
+from arcwise.objectives.set_triplet import SetTriplet, pool_sets
 from arcwise.objectives.terms import BetweenSamples, ClassCentres, Regulariser
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "Objective",
     "Regulariser",
     "SemiSiamese",
+    "SetTriplet",
     "WeightedSum",
+    "pool_sets",
     "standardisation",
 ]

@@ -22,11 +22,14 @@ class Batch:
         labels: (N,) int64 in 0..C-1, or -1 for a sample without an identity.
         columns: (N,) for each column of the data set that the objective asks for: float32 numbers,
             NaN where missing, or the int64 codes of categories, -1 where missing.
+        places: (N,) int64, where each stood in the batch as the sampler planned it, some of whose
+            images may not be readable; None where all are there, in that order.
     """
 
     images: Tensor
     labels: Tensor
     columns: Mapping[str, Tensor] = field(default_factory=dict)
+    places: Tensor | None = None
 
 
 class Objective(Protocol):

@@ -78,10 +78,19 @@ class ProtocolResults(NamedTuple):
     open: Identification | TwoGalleries | None
 
 
-def measure(plan: EvaluationPlan, vectors: np.ndarray) -> ProtocolResults:
-    """Return the results of (N, D) embeddings of the rows that the plan was made for."""
+def measure(
+    plan: EvaluationPlan, vectors: np.ndarray, quality: np.ndarray | None = None
+) -> ProtocolResults:
+    """Return the results of a model in the protocols of a plan.
+
+    Args:
+        plan: of the rows.
+        vectors: (N, D) embeddings of the rows.
+        quality: (N,) as the model estimates it, which weights the rows of a template; None for a
+            model that estimates none.
+    """
     templates, pairs, search = plan.templates, plan.pairs, plan.search
-    pooled = templates.pool(vectors)
+    pooled = templates.pool(vectors, quality)
     scores = pairs.similarities(pooled)
     if pairs.listed:
         verification = pairs.verification(scores, templates.identities, plan.seed)

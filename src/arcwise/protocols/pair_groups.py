@@ -23,6 +23,8 @@ DEFAULT_COLUMNS = ("domain", "age")
 
 AGE_GAPS = (5.0, 15.0)
 """Years where one group of age gaps ends and the next begins, where no others are stated."""
+SET_SIZE = "set_size"
+"""What pairs of templates are grouped by, besides columns: the images of the smaller of the two."""
 
 BINS = 4
 MAX_CROSSED = 4
@@ -89,6 +91,8 @@ def groupings(
         ArcwiseError: there is no such column, or stated bins of one that holds no numbers.
     """
     columns = {*pairs.columns, *templates.manifest.table.column_names}
+    of_sets = templates.sizes is not None
+    columns |= {SET_SIZE} if of_sets else set()
     requested = {one.column: one for one in group_by}
     for name in requested:
         if name not in columns:
@@ -97,12 +101,14 @@ def groupings(
                 f"{', '.join(sorted(columns - {'image', 'vector'}))}; bins of one are numbers "
                 "after a colon, as in age_gap:5,15"
             )
-    defaults = [name for name in DEFAULT_COLUMNS if name in columns]
+    defaults = [name for name in (*DEFAULT_COLUMNS, SET_SIZE) if name in columns]
     made, fits = [], []
     for name in dict.fromkeys((*pairs.columns, *defaults, *requested)):
         one = requested.get(name, GroupBy(name))
         if name in pairs.columns:
             grouping = group_pairs(one, pairs.columns[name], pairs.same)
+        elif name == SET_SIZE and templates.sizes is not None:
+            grouping = group_set_sizes(one, templates.sizes, pairs)
         else:
             grouping = group_sides(one, templates.column(name) or (), pairs)
         if isinstance(grouping, Grouping) and not _has_both_kinds(grouping, pairs.same):
@@ -131,6 +137,22 @@ def group_pairs(by: GroupBy, values: pa.ChunkedArray, same: np.ndarray) -> Group
     if isinstance(groups, str):
         return groups
     return Grouping(by.column, f"{by.column} of the pair", *groups)
+
+
+def group_set_sizes(by: GroupBy, sizes: np.ndarray, pairs: PairSet) -> Grouping | str:
+    """Return the grouping by the images of the smaller side, or why it makes none, in words.
+
+    Args:
+        by: its bins, where the user states some.
+        sizes: (U,) images of each template.
+        pairs: of these templates.
+    """
+    smaller = np.minimum(sizes[pairs.a], sizes[pairs.b])
+    different, places = np.unique(smaller, return_inverse=True)
+    groups = _groups(by, different.tolist(), places, pairs.same)
+    if isinstance(groups, str):
+        return groups
+    return Grouping("set size", "images of the smaller set of a pair", *groups)
 
 
 def group_sides(by: GroupBy, values: Sequence[Any], pairs: PairSet) -> Grouping | str:

@@ -63,13 +63,27 @@ class TemplateSet:
         """(U,) the identity of each template, of a data set that knows them."""
         return np.array(self.manifest.identities)[self.first_row]
 
-    def pool(self, vectors: np.ndarray) -> np.ndarray:
-        """Return (U, D) unit vectors of the templates, from (N, D) embeddings of the rows."""
+    @cached_property
+    def sizes(self) -> np.ndarray | None:
+        """(U,) int64 the rows of each template; None where every row is one."""
+        if self.template_of_row is None:
+            return None
+        return np.unique(self.template_of_row, return_counts=True)[1]
+
+    def pool(self, vectors: np.ndarray, quality: np.ndarray | None = None) -> np.ndarray:
+        """Return (U, D) unit vectors of the templates, from (N, D) embeddings of the rows.
+
+        Args:
+            vectors: of the rows.
+            quality: (N,) as the model estimates it, which weights them in the place of the data
+                set's own; None for a model that estimates none.
+        """
         if self.template_of_row is None:
             return vectors
         assert self.media is not None, "templates are refused without media"
+        weights = self.weights if quality is None else quality
         return templates.pool(
-            vectors, self.template_of_row, self.media, detector_scores=self.weights
+            vectors, self.template_of_row, self.media, detector_scores=weights
         ).vectors
 
     def column(self, name: str) -> list[Any] | None:

@@ -25,6 +25,7 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "age": age,
     "drawings": small.drawings,
     "bisample": bisample,
+    "sets": small.sets,
     "casia-resnet50": casia_resnet50,
 }
 """By the name that `arcwise train --recipe` takes."""

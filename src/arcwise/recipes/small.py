@@ -35,6 +35,24 @@ def quick() -> TrainConfig:
     return products().replace(encoder={"size": 48, "train_crop": 36})
 
 
+def sets() -> TrainConfig:
+    """Return the recipe for sets of images, whose qualities it learns too (`docs/quality.md`).
+
+    Each of 8 identities is in a batch with two sets of 4 images. About a third of the views are
+    blurred, shrunk or covered, so that there is a quality to learn where all images are good.
+    """
+    return products().replace(
+        encoder={"quality": True},
+        objective={"loss": "arcface+set-triplet"},
+        data={
+            "sampling": "sets",
+            "images_per_set": 4,
+            "domain_balance": 0.0,
+            "augment": Augment(zoom=0.4, backdrop=0.5, cutout=0.1, blur=0.15, low_resolution=0.15),
+        },
+    )
+
+
 def faces() -> TrainConfig:
     """Return the recipe for aligned faces: little geometry to learn, and no hue to speak of."""
     return products().replace(

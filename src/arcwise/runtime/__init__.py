@@ -4,17 +4,24 @@ The ONNX path never imports torch, so that a server needs none.
 """
 
 from arcwise.runtime.cache import EmbeddingCache
-from arcwise.runtime.job import Embedded, embed_manifest
+from arcwise.runtime.job import Embedded, embed_manifest, model_cache
 from arcwise.runtime.loading import load, save
-from arcwise.runtime.model import ImageSource, Model, reference_embedding
+from arcwise.runtime.model import (
+    ImageSource,
+    Model,
+    QualifiedEmbeddings,
+    reference_embedding,
+)
 
 __all__ = [
     "Embedded",
     "EmbeddingCache",
     "ImageSource",
     "Model",
+    "QualifiedEmbeddings",
     "embed_manifest",
     "load",
+    "model_cache",
     "reference_embedding",
     "save",
 ]

@@ -36,7 +36,7 @@ class EmbeddingCache:
 
     Args:
         name: the model's `cache_name`.
-        dim: D.
+        dim: numbers of an entry: D, and one more for its quality where one is estimated.
         folder: where caches are, instead of `cache_folder()`.
     """
 
@@ -49,7 +49,7 @@ class EmbeddingCache:
         self._usable = True
 
     def get(self, key: bytes) -> Floats | None:
-        """Return the (D,) float32 embedding; None where it is not kept."""
+        """Return the (dim,) float32 numbers; None where they are not kept."""
 
         def find(connection: sqlite3.Connection) -> tuple[bytes] | None:
             return connection.execute(
@@ -60,7 +60,7 @@ class EmbeddingCache:
         return None if row is None else _unpacked(row[0], self.dim)
 
     def put(self, keys: Sequence[bytes], vectors: Floats) -> None:
-        """Keep (M, D) embeddings under M keys; all of them are kept, or none."""
+        """Keep (M, dim) numbers under M keys; all of them are kept, or none."""
         rows = [(key, _packed(vector)) for key, vector in zip(keys, vectors, strict=True)]
 
         def keep(connection: sqlite3.Connection) -> None:

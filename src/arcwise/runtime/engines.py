@@ -1,7 +1,7 @@
 """What computes: ONNX Runtime or torch, each loaded only when it is the one.
 
 An engine is a function from (N, 3, H, W) float32 prepared images to (N, D) float32 embeddings,
-not normalised, for any N.
+not normalised, for any N. One of an encoder that estimates qualities gives (N,) of these, too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from arcwise.data.parallel import cores
 from arcwise.encoders.onnx_session import FACTS, GRAPH, OnnxSession
+from arcwise.errors import ArcwiseError
 from arcwise.images.preparation import Preparation
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class Engine(Protocol):
 
     def __call__(self, images: Floats) -> Floats:
         """Return the (N, D) embeddings of (N, 3, H, W) prepared images."""
+        ...
+
+    def with_quality(self, images: Floats) -> tuple[Floats, Floats]:
+        """Return the embeddings and (N,) qualities; for an encoder that estimates some."""
         ...
 
 
@@ -55,6 +60,18 @@ def embed_prepared(engine: Engine, preparation: Preparation, pixels: NDArray[np.
     if preparation.flip_tta:
         embeddings = embeddings + engine(np.ascontiguousarray(images[..., ::-1]))
     return embeddings
+
+
+def embed_with_quality(
+    engine: Engine, preparation: Preparation, pixels: NDArray[np.uint8]
+) -> tuple[Floats, Floats]:
+    """Return what `embed_prepared` does, and (N,) qualities: with `flip_tta`, the mean of both."""
+    images = preparation.tensor(pixels)
+    embeddings, quality = engine.with_quality(images)
+    if preparation.flip_tta:
+        mirrored, also = engine.with_quality(np.ascontiguousarray(images[..., ::-1]))
+        embeddings, quality = embeddings + mirrored, np.float32(0.5) * (quality + also)
+    return embeddings, quality
 
 
 class OnnxEngine:
@@ -81,6 +98,10 @@ class OnnxEngine:
         """Return the (N, D) embeddings of (N, 3, H, W) prepared images."""
         return self.session(images)
 
+    def with_quality(self, images: Floats) -> tuple[Floats, Floats]:
+        """Return the embeddings and (N,) qualities."""
+        return self.session.with_quality(images)
+
 
 class TorchEngine:
     """A torch encoder, on the device where it is, in evaluation mode while it computes.
@@ -98,6 +119,16 @@ class TorchEngine:
 
     def __call__(self, images: Floats) -> Floats:
         """Return the (N, D) embeddings of (N, 3, H, W) prepared images."""
+        return self._run(images)[0]
+
+    def with_quality(self, images: Floats) -> tuple[Floats, Floats]:
+        """Return the embeddings and (N,) qualities."""
+        embeddings, quality = self._run(images)
+        if quality is None:
+            raise ArcwiseError(f"{type(self.encoder).__name__} estimates no quality")
+        return embeddings, quality
+
+    def _run(self, images: Floats) -> tuple[Floats, Floats | None]:
         import torch
 
         from arcwise.encoders.interface import encoder_output
@@ -113,7 +144,11 @@ class TorchEngine:
             with torch.inference_mode(), precision:
                 batch = torch.from_numpy(images).to(device, memory_format=torch.channels_last)
                 output = encoder_output(self.encoder(batch))
-                return output.embedding.float().cpu().numpy()
+                quality = output.quality
+                return (
+                    output.embedding.float().cpu().numpy(),
+                    None if quality is None else quality.float().cpu().numpy(),
+                )
         finally:
             if training:
                 self.encoder.train()

@@ -26,6 +26,7 @@ class Embedded:
 
     Attributes:
         vectors: (M, D) float32, unit length.
+        quality: (M,) float32, of a model that estimates qualities; None for others.
         rows: (M,) int64, the manifest's row of each vector, ascending; rows that failed are absent.
         failures: why, one for each row that is absent, in the order of the rows.
         reused: how many of the vectors were in the cache.
@@ -38,6 +39,7 @@ class Embedded:
     failures: list[ImageError]
     reused: int = 0
     notes: tuple[str, ...] = ()
+    quality: Floats | None = None
 
     def __str__(self) -> str:
         text = f"{len(self.rows)} images embedded"
@@ -68,7 +70,7 @@ def embed_manifest(
         batch_size: images computed at once; about twice as many are held in memory.
         workers: threads that decode; by default one for each core.
         progress: called with (rows done, rows in all), about once a batch.
-        cache: the model's; what is in it is not computed, and every batch is put there.
+        cache: of `model_cache`; what is in it is not computed, and every batch is put there.
 
     Raises:
         ArcwiseError: every image failed, or an embedding is zero or not finite.
@@ -92,7 +94,8 @@ def embed_manifest(
         except ArcwiseError as problem:
             return ImageError(names[row], str(problem))
 
-    vectors = np.empty((len(names), model.dim), np.float32)
+    # An embedding and, where one is estimated, its quality are one row, here and in the cache.
+    numbers = np.empty((len(names), model.dim + model.estimates_quality), np.float32)
     embedded = np.zeros(len(names), bool)
     failures: list[ImageError] = []
     batch: dict[int, _Prepared] = {}
@@ -103,12 +106,12 @@ def embed_manifest(
         elif isinstance(result, _Prepared):
             batch[row] = result
         else:
-            vectors[row], embedded[row] = result, True
+            numbers[row], embedded[row] = result, True
             reused += 1
         full, last = len(batch) == batch_size, row + 1 == len(names)
         if batch and (full or last):
             waiting = list(batch)
-            vectors[waiting], embedded[waiting] = _computed(model, batch, names, cache), True
+            numbers[waiting], embedded[waiting] = _computed(model, batch, names, cache), True
             batch = {}
         steady = reused > 0 and row % batch_size == 0  # where all is in the cache no batch fills
         if progress is not None and (full or last or steady):
@@ -122,17 +125,27 @@ def embed_manifest(
             f"{'; …' if len(failures) > 3 else ''}){': check the paths it holds' * absent}"
         )
     notes = model.notes_on_whole(int(whole.sum()), len(rows))
-    return Embedded(vectors[rows] if failures else vectors, rows, failures, reused, notes)
+    numbers = numbers[rows] if failures else numbers
+    quality = None
+    if model.estimates_quality:
+        numbers, quality = np.ascontiguousarray(numbers[:, :-1]), numbers[:, -1].copy()
+    return Embedded(numbers, rows, failures, reused, notes, quality)
+
+
+def model_cache(model: Model) -> EmbeddingCache:
+    """Return the cache of a model's embeddings, with their qualities where it estimates some."""
+    return EmbeddingCache(model.cache_name, model.dim + model.estimates_quality)
 
 
 def _computed(
     model: Model, batch: dict[int, _Prepared], names: list[str], cache: EmbeddingCache | None
 ) -> Floats:
-    """Return the (B, D) embeddings of a batch, and put them in the cache."""
+    """Return the (B, D) embeddings of a batch, or (B, D + 1) with qualities; keep them."""
     pixels = np.stack([one.pixels for one in batch.values()])
-    vectors = model.embed_pixels(
+    vectors, quality = model.embed_pixels_with_quality(
         pixels, batch_size=len(pixels), names=[names[row] for row in batch]
     )
+    rows = vectors if quality is None else np.column_stack([vectors, quality])
     if cache is not None:
-        cache.put([one.key for one in batch.values()], vectors)
-    return vectors
+        cache.put([one.key for one in batch.values()], rows)
+    return rows

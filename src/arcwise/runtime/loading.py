@@ -21,7 +21,7 @@ from arcwise.runtime.engines import (
     imported_engine,
     torch_engine,
 )
-from arcwise.runtime.model import Model, reference_embedding
+from arcwise.runtime.model import Model, reference_embedding, reference_quality
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _TOLERANCE = (
     1e-3  # of the reference image's cosine: engines and devices differ by 1e-5, mistakes by 1e-1
 )
+_QUALITY_TOLERANCE = 1e-2
 _EXTRA = {"onnx": "serve", "torch": "train"}
 
 
@@ -84,9 +85,13 @@ def save(folder: str | Path, encoder: nn.Module, preparation: Preparation, **abo
         **about: the other fields of `bundle.write_bundle` (thresholds, digests, licence, …).
     """
     from arcwise.encoders import architecture
+    from arcwise.encoders.quality import has_quality
     from arcwise.encoders.weights import to_numpy
 
-    reference = reference_embedding(TorchEngine(encoder), preparation)
+    engine = TorchEngine(encoder)
+    reference = reference_embedding(engine, preparation)
+    if has_quality(architecture(encoder)):
+        about["reference_quality"] = reference_quality(engine, preparation)
     return write_bundle(
         folder,
         to_numpy(encoder),
@@ -165,6 +170,7 @@ def _check(bundle: Bundle, engine: Engine) -> None:
     stored = np.asarray(reference, np.float32)
     cosine = float(embedding @ stored) if len(embedding) == bundle.dim else 0.0
     if cosine > 1 - _TOLERANCE:
+        _check_quality(bundle, engine)
         return
     if engine.kind == "onnx" and bundle.onnx is not None:
         cause = (
@@ -180,3 +186,17 @@ def _check(bundle: Bundle, engine: Engine) -> None:
         f"{bundle.path} does not pass its self-check: the embedding of the reference image has "
         f"cosine {cosine:.4f} with the stored one, expected above {1 - _TOLERANCE}: {cause}"
     )
+
+
+def _check_quality(bundle: Bundle, engine: Engine) -> None:
+    """Raise a BundleError unless the reference image has the quality that it had."""
+    stored = bundle.reference_quality
+    smaller = engine.kind == "onnx" and bundle.onnx_reference is not None
+    if stored is None or smaller:  # the export has compared a smaller network's
+        return
+    quality = reference_quality(engine, bundle.preparation)
+    if not abs(quality - stored) <= _QUALITY_TOLERANCE:
+        raise BundleError(
+            f"{bundle.path} does not pass its self-check: the quality of the reference image is "
+            f"{quality:.4f}, and {stored:.4f} is stored: export it again, or save it again"
+        )

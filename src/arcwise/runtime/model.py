@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,13 +22,25 @@ from arcwise.images.decode import decode
 from arcwise.images.landmarks import Template, align
 from arcwise.images.pillow import is_pillow, pillow_pixels
 from arcwise.images.preparation import Preparation
-from arcwise.runtime.engines import Engine, Floats, embed_prepared
+from arcwise.runtime.engines import Engine, Floats, embed_prepared, embed_with_quality
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 ImageSource: TypeAlias = "str | PathLike[str] | bytes | NDArray[np.uint8] | Image"
 """What can be embedded: a path, an encoded image, (H, W, 3) uint8 RGB pixels, a Pillow image."""
+
+
+class QualifiedEmbeddings(NamedTuple):
+    """Embeddings, and how much each is worth in a set.
+
+    Attributes:
+        vectors: (N, D) float32, unit length.
+        quality: (N,) float32, 0 or more; None for a model that estimates none.
+    """
+
+    vectors: Floats
+    quality: Floats | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +92,11 @@ class Model:
         """Whether an image is turned by its landmarks, where they are known."""
         return self.bundle is not None and self.bundle.alignment is not None
 
+    @property
+    def estimates_quality(self) -> bool:
+        """Whether it estimates the quality of each image."""
+        return self.bundle is not None and self.bundle.reference_quality is not None
+
     def embed(self, items: Iterable[ImageSource], *, batch_size: int = 64) -> Floats:
         """Return (N, D) float32 embeddings of unit length, in the order of the items.
 
@@ -92,11 +109,21 @@ class Model:
             ImageError: an image cannot be used. A job that must go on takes `embed_manifest`.
             ArcwiseError: an item is of another kind, or its embedding is zero or not finite.
         """
-        parts = (
-            self.embed_pixels(pixels, batch_size=batch_size, names=names)
-            for names, pixels in self._batches(items, batch_size)
+        return self.embed_with_quality(items, batch_size=batch_size).vectors
+
+    def embed_with_quality(
+        self, items: Iterable[ImageSource], *, batch_size: int = 64
+    ) -> QualifiedEmbeddings:
+        """Return the embeddings and, of a model that estimates some, the qualities of the items.
+
+        Args and errors are those of `embed`.
+        """
+        return self._joined(
+            [
+                self.embed_pixels_with_quality(pixels, batch_size=batch_size, names=names)
+                for names, pixels in self._batches(items, batch_size)
+            ]
         )
-        return np.concatenate([np.empty((0, self.dim), np.float32), *parts])
 
     def estimate(
         self, items: Iterable[ImageSource], *, batch_size: int = 64
@@ -157,10 +184,27 @@ class Model:
             batch_size: images computed at once.
             names: what to call the images in an error.
         """
-        embeddings = [np.empty((0, self.dim), np.float32)]
+        return self.embed_pixels_with_quality(pixels, batch_size=batch_size, names=names).vectors
+
+    def embed_pixels_with_quality(
+        self,
+        pixels: NDArray[np.uint8],
+        *,
+        batch_size: int = 64,
+        names: Sequence[str] | None = None,
+    ) -> QualifiedEmbeddings:
+        """Return what `embed_pixels` does and, of a model that estimates some, the qualities.
+
+        Args are those of `embed_pixels`.
+        """
+        results: list[QualifiedEmbeddings] = []
         for start in range(0, len(pixels), batch_size):
             part = pixels[start : start + batch_size]
-            vectors = embed_prepared(self.engine, self.preparation, part)
+            quality = None
+            if self.estimates_quality:
+                vectors, quality = embed_with_quality(self.engine, self.preparation, part)
+            else:
+                vectors = embed_prepared(self.engine, self.preparation, part)
             lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
             bad = np.flatnonzero(~(np.isfinite(lengths[:, 0]) & (lengths[:, 0] > 0)))
             if len(bad):
@@ -170,8 +214,22 @@ class Model:
                     f"{self.name} is zero or not finite, {len(bad)} of {len(vectors)} in the batch."
                     " The weights are broken: check that training did not diverge, and export again"
                 )
-            embeddings.append((vectors / lengths).astype(np.float32))
-        return np.concatenate(embeddings)
+            if quality is not None and not (np.isfinite(quality) & (quality >= 0)).all():
+                raise ArcwiseError(
+                    f"{self.name} estimates qualities that are negative or not finite: its weights "
+                    "are broken; check that training did not diverge"
+                )
+            results.append(QualifiedEmbeddings((vectors / lengths).astype(np.float32), quality))
+        return self._joined(results)
+
+    def _joined(self, parts: Sequence[QualifiedEmbeddings]) -> QualifiedEmbeddings:
+        """Return all parts as one, with no row where there is none."""
+        vectors = [np.empty((0, self.dim), np.float32), *(one.vectors for one in parts)]
+        quality = [one.quality for one in parts if one.quality is not None]
+        joined = None
+        if self.estimates_quality:
+            joined = np.concatenate([np.empty(0, np.float32), *quality])
+        return QualifiedEmbeddings(np.concatenate(vectors), joined)
 
     def prepare(
         self, image: NDArray[np.uint8], landmarks: ArrayLike | None = None
@@ -249,3 +307,9 @@ def reference_embedding(engine: Engine, preparation: Preparation) -> Floats:
     dim = engine(preparation.tensor(pixels)).shape[1]
     model = Model("this encoder", Path(), "", dim, preparation, engine)
     return model.embed_pixels(pixels, names=["the reference image"])[0]
+
+
+def reference_quality(engine: Engine, preparation: Preparation) -> float:
+    """Return the quality of the reference image, by an encoder that estimates one."""
+    pixels = preparation.pixels(reference_image())[None]
+    return float(embed_with_quality(engine, preparation, pixels)[1][0])

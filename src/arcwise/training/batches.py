@@ -15,7 +15,7 @@ from arcwise.data.augment import augment, view_keys
 from arcwise.data.domain_pairs import Bisample, domain_pairs
 from arcwise.data.loader import CachedImages, LoadedBatch, batches
 from arcwise.data.manifest import Manifest
-from arcwise.data.samplers import Balanced, Mixed, Sampler, Shuffled, Windowed
+from arcwise.data.samplers import Balanced, Mixed, Sampler, Sets, Shuffled, Windowed
 from arcwise.data.training_columns import TrainingColumns
 from arcwise.errors import ArcwiseError
 from arcwise.images import Preparation
@@ -131,8 +131,12 @@ def crops(config: TrainConfig, batch: LoadedBatch, step: int, device: torch.devi
 
 def step_keys(config: TrainConfig, batch: LoadedBatch, step: int) -> np.ndarray:
     """Return (N,) the random keys of what this step of the run sees of each image."""
-    places = distributed.share(np.arange(config.data.batch))[batch.positions.numpy()]
-    return view_keys(config.run.seed, step, places)
+    return view_keys(config.run.seed, step, places(config, batch))
+
+
+def places(config: TrainConfig, batch: LoadedBatch) -> np.ndarray:
+    """Return (N,) int64, where each image stood in the batch as it was planned."""
+    return distributed.share(np.arange(config.data.batch))[batch.positions.numpy()]
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:
@@ -159,6 +163,10 @@ def _sampler(config: TrainConfig, images: Manifest, queues: np.ndarray | None = 
     if data.sampling == "balanced":
         identities = data.batch // data.images_per_identity
         return Balanced(images.labels, identities, data.images_per_identity, seed)
+    if data.sampling == "sets":
+        identities = data.batch // (2 * data.images_per_set)
+        groups = None if data.sets_of == "identity" else _column(images, data.sets_of)
+        return Sets(images.labels, identities, data.images_per_set, seed, groups=groups)
     rare = _outside_the_most_frequent_domain(images)
     extra = round(data.domain_balance * data.batch) if len(rare) else 0
     rows, batch = len(images), data.batch - extra
@@ -167,6 +175,21 @@ def _sampler(config: TrainConfig, images: Manifest, queues: np.ndarray | None = 
     else:
         every = Shuffled(np.arange(rows), batch, seed)
     return Mixed(every, Shuffled(rare, extra, seed)) if extra else every
+
+
+def _column(images: Manifest, name: str) -> np.ndarray:
+    """Return (N,) the group of each row; one that names none is a group of its own.
+
+    Raises:
+        ArcwiseError: there is no such column.
+    """
+    values = images.column(name)
+    if values is None:
+        raise ArcwiseError(
+            f"--data.sets-of {name}: {images.name} has no column {name!r}; it has "
+            f"{', '.join(images.table.column_names)}; expected one, or --data.sets-of identity"
+        )
+    return np.array([f"g{one}" if one else f"r{row}" for row, one in enumerate(values)])
 
 
 def _outside_the_most_frequent_domain(images: Manifest) -> np.ndarray:

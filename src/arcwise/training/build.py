@@ -15,6 +15,7 @@ from arcwise import encoders
 from arcwise.bundle import read_bundle
 from arcwise.data.manifest import Manifest
 from arcwise.encoders import lora
+from arcwise.encoders.quality import without_quality
 from arcwise.errors import ArcwiseError
 from arcwise.heads import All, CentreHead, CentreSGD, Dominant, LinearHead, Sampled, scale_for
 from arcwise.heads.selection import Selection
@@ -28,6 +29,7 @@ from arcwise.objectives import (
     Objective,
     Regulariser,
     SemiSiamese,
+    SetTriplet,
     WeightedSum,
     standardisation,
 )
@@ -35,7 +37,7 @@ from arcwise.regularisers import CentreLoss
 from arcwise.softmax import Implementation, Streaming
 from arcwise.training import finetuning, start_weights, weight_sources
 from arcwise.training.config import EncoderConfig, RunConfig, TrainConfig
-from arcwise.training.loss_terms import BETWEEN_SAMPLES, OF_CENTRES
+from arcwise.training.loss_terms import BETWEEN_SAMPLES, OF_CENTRES, OF_SETS
 from arcwise.training.losses import (
     CentresConfig,
     LinearConfig,
@@ -142,7 +144,9 @@ def encoder(config: EncoderConfig, device: torch.device) -> nn.Module:
 
 def _create(config: EncoderConfig) -> nn.Module:
     given = {"pooling": config.pooling, "projection": config.projection}
-    arguments = {name: value for name, value in given.items() if value}
+    arguments: dict[str, Any] = {name: value for name, value in given.items() if value}
+    if config.quality:
+        arguments["quality"] = True
     if config.name == "onnx" and config.init:  # what is known of the file, besides its bytes
         arguments = _imported(config).get("arguments", {}) | arguments
     return encoders.create(
@@ -184,7 +188,7 @@ def _start(network: nn.Module, config: EncoderConfig) -> str:
         source = weight_sources.resolve(config.init, config.name)
         network.spec = replace(network.spec, weights=source.description)  # type: ignore[arg-type, type-var]
         if source.path is None:
-            network.backbone.load_pretrained()  # type: ignore[operator, union-attr]
+            without_quality(network).backbone.load_pretrained()  # type: ignore[operator, union-attr]
             return f"--init {config.init}: {source.description}"
         return f"--init {start_weights.start(network, source.path)}"
     except ArcwiseError as problem:
@@ -242,6 +246,8 @@ def objective(
         if name in BETWEEN_SAMPLES:
             across = "domain" if getattr(term, "across_domains", False) else ""
             made: Objective = BetweenSamples(term, across=across)
+        elif name in OF_SETS:
+            made = SetTriplet(term, config.data.images_per_set)
         elif name in OF_CENTRES:
             made = Regulariser(name, owner)  # type: ignore[arg-type]
         elif name == "length":

@@ -48,6 +48,9 @@ class EncoderConfig:
     lora_rank: Annotated[int, Field(ge=0)] = 0
     """Rank of low-rank adapters (arXiv 2106.09685) on the attention of a vision transformer, which
     are trained in the place of its weights; 0 trains these. The model folder has them merged."""
+    quality: bool = False
+    """Whether it estimates the quality of each image too, which a loss of sets teaches it
+    (arXiv 1704.03373)."""
     dim: Annotated[int, Field(ge=2)] = 256
     """D, the dimension of the embedding."""
     size: Pixels = 96
@@ -80,12 +83,18 @@ class DataConfig:
 
     batch: Annotated[int, Field(ge=2)] = 64
     """Images a step, over all processes."""
-    sampling: Literal["shuffled", "windowed", "balanced", "bisample"] = "shuffled"
+    sampling: Literal["shuffled", "windowed", "balanced", "bisample", "sets"] = "shuffled"
     """Every image once an epoch; the same, with neighbours on disk at about the same time (for sets
-    that do not fit the memory); identities in turn; or identities with one image of either of two
-    values of the column `domain`, half of them drawn from dominant queues where there are some."""
+    that do not fit the memory); identities in turn; identities with one image of either of two
+    values of the column `domain`, half of them drawn from dominant queues where there are some; or
+    identities in turn with two sets of images."""
     images_per_identity: AtLeastOne = 4
     """K of balanced sampling: images of one identity in a batch."""
+    images_per_set: AtLeastOne = 4
+    """K of sampling sets: images of a set, of which an identity has two in a batch."""
+    sets_of: Literal["identity", "template", "media"] = "identity"
+    """What a set is drawn from: any images of an identity, one template, or one medium, such as the
+    frames of a video; the latter two are columns of the data set."""
     domain_balance: Share = 0.0
     """Share of a batch kept for images outside the most frequent `domain`, say studio ones."""
     augment: Augment = field(default_factory=Augment)
@@ -111,7 +120,12 @@ class DataConfig:
         if self.sampling == "bisample":
             expect(self.batch % 2 == 0 and self.batch >= 4, "data.batch", self.batch,
                    "an even number from 4 with data.sampling=bisample")  # fmt: skip
-        if self.sampling in ("balanced", "bisample"):
+        if self.sampling == "sets":
+            each = 2 * self.images_per_set
+            expect(self.batch % each == 0 and self.batch > each, "data.batch", self.batch,
+                   f"a multiple of {each}, two sets of data.images_per_set={self.images_per_set} "
+                   "images for each of two identities or more")  # fmt: skip
+        if self.sampling in ("balanced", "bisample", "sets"):
             words = f"0 where data.sampling={self.sampling} fills the batch"
             expect(not self.domain_balance, "data.domain_balance", self.domain_balance, words)
 
@@ -263,17 +277,33 @@ class TrainConfig:
             expect(name not in WITHOUT_HEAD, "encoder.name", name,
                    "an encoder with an embedding head, such as efficientnet_lite0, with "
                    "data.cached_views; or data.cached_views=0")  # fmt: skip
-        if isinstance(self.objective, PairsConfig | SemiSiameseConfig):
-            sampling = self.data.sampling
-            expect(sampling in ("balanced", "bisample"), "data.sampling", sampling,
-                   f"balanced with loss={self.objective.loss}, which needs several images of an "
-                   "identity in a batch")  # fmt: skip
+        sampling, loss = self.data.sampling, self.objective.loss
+        if self.objective.of_sets:
+            expect(sampling == "sets", "data.sampling", sampling,
+                   f"sets with loss={loss}, which is between sets of images")  # fmt: skip
+        elif isinstance(self.objective, PairsConfig | SemiSiameseConfig):
+            expect(sampling in ("balanced", "bisample", "sets"), "data.sampling", sampling,
+                   f"balanced with loss={loss}, which needs several images of an identity in a "
+                   "batch")  # fmt: skip
+        if self.encoder.quality:
+            self._check_quality()
         if self.stages:
             total = sum(stage.steps for stage in self.stages)
             expect(self.run.steps == total, "run.steps", self.run.steps,
                    f"{total}, the steps of its stages together")  # fmt: skip
             for number in range(len(self.stages)):
                 self._check_stage(number)
+
+    def _check_quality(self) -> None:
+        """Refuse a quality that nothing would teach."""
+        of_sets = any((one.objective or self.objective).of_sets for one in self.stages)
+        expect(of_sets or self.objective.of_sets, "encoder.quality", True,
+               f"false with loss={self.objective.loss}, which teaches no quality; or a loss of "
+               f"sets, such as {self.objective.loss}+set-triplet")  # fmt: skip
+        expect(not self.data.cached_views, "encoder.quality", True,
+               "false with data.cached_views, as a quality is read off the image")  # fmt: skip
+        expect(self.encoder.name != "onnx", "encoder.quality", True,
+               "false with an imported network, which is not trained")  # fmt: skip
 
     def _check_stage(self, number: int) -> None:
         """Refuse a stage whose sections do not fit together."""
@@ -302,15 +332,21 @@ class TrainConfig:
         """Return this config with a loss by name; see `losses.with_loss`.
 
         A loss between samples comes with balanced sampling, without which a batch has hardly two
-        images of an identity.
+        images of an identity, and one between sets with sampling of sets. Without the latter, no
+        quality is estimated.
         """
-        objective, data = with_loss(self.objective, loss), self.data
+        objective, data, encoder = with_loss(self.objective, loss), self.data, self.encoder
         among = objective.between_samples and not self.objective.between_samples
-        if among and data.sampling != "bisample":
+        if objective.of_sets and data.sampling != "sets":
+            data = replace(data, sampling="sets", domain_balance=0.0)
+        elif among and data.sampling not in ("bisample", "sets"):
             data = replace(data, sampling="balanced", domain_balance=0.0)
         if isinstance(objective, SemiSiameseConfig):
             data = replace(data, images_per_identity=2)
-        return self._with(replace(replace(self, stages=()), objective=objective, data=data))
+        if encoder.quality and not objective.of_sets:
+            encoder = replace(encoder, quality=False)
+        whole = replace(self, stages=())
+        return self._with(replace(whole, objective=objective, data=data, encoder=encoder))
 
     def _with(self, whole: TrainConfig) -> TrainConfig:
         """Return a changed config with the stages of this one, which follow the change.
@@ -386,7 +422,7 @@ def _stage(number: int, stage: StageConfig | Mapping[str, Any], config: TrainCon
         if isinstance(stage.get("objective"), Mapping):
             objective = merged(config.objective, stage["objective"], "objective")
             whole["objective"] = objective
-            if objective.between_samples:
+            if objective.between_samples or objective.of_sets:
                 whole["data"] = config.with_loss(objective.loss).data
         for name, base in (("data", whole.get("data", config.data)), ("optim", config.optim)):
             if isinstance(stage.get(name), Mapping):

@@ -23,6 +23,7 @@ from arcwise.training import build, checkpoint
 from arcwise.training.batches import (
     crops,
     on_device,
+    places,
     stage_rows,
     step_keys,
     stream,
@@ -348,12 +349,13 @@ def _step(run: Run, batch: LoadedBatch, preparation: Preparation, *, careful: bo
         network = layers_of(run.encoder)[-1]
         inputs = run.features.of(batch.rows, step_keys(config, batch, run.step))
     columns = {name: on_device(one, device) for name, one in batch.columns.items()}
+    planned = torch.from_numpy(places(config, batch))
     try:
         result = update(
             network,
             run.objective,
             run.optimiser,
-            Batch(inputs, on_device(batch.labels, device), columns),
+            Batch(inputs, on_device(batch.labels, device), columns, on_device(planned, device)),
             max_grad_norm=config.optim.max_grad_norm,
             autocast=build.autocast(config.run, device),
             centres=run.centres,

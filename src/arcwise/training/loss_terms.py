@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from arcwise.pairs import Circle, Contrastive, SupervisedContrastive, Triplet
+from arcwise.pairs.triplet import Mining
 from arcwise.training.section import section
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -85,6 +86,16 @@ class SupervisedContrastiveConfig(SupervisedContrastive):
     """Weight in a sum."""
 
 
+@section("objective.set_triplet")
+class SetTripletConfig(Triplet):
+    """The triplet loss of sets, each pooled by the qualities of its images (QAN)."""
+
+    mining: Mining | Literal["all"] = "all"
+    """Which triplets; sets are few, so that all are."""
+    weight: Positive = 1.0
+    """Weight in a sum."""
+
+
 BETWEEN_SAMPLES = {
     "triplet": TripletConfig,
     "contrastive": ContrastiveConfig,
@@ -93,11 +104,14 @@ BETWEEN_SAMPLES = {
 }
 """Losses that need several images of an identity in a batch."""
 
+OF_SETS = {"set_triplet": SetTripletConfig}
+"""Losses between sets of images, which need whole sets in a batch."""
+
 OF_CENTRES = {"intra": IntraConfig, "inter": InterConfig}
 """Regularisers of the class centres of another loss."""
 
 REGULARISERS = {**OF_CENTRES, "centre": CentreLossConfig, "length": LengthConfig}
 """What is only added to another loss."""
 
-TERMS = {**BETWEEN_SAMPLES, **REGULARISERS}
-"""What is added to another loss, or stands alone if it is one between samples."""
+TERMS = {**BETWEEN_SAMPLES, **OF_SETS, **REGULARISERS}
+"""What is added to another loss, or stands alone if it is one between samples or sets."""

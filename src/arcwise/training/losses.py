@@ -25,6 +25,7 @@ from arcwise.softmax import GradientPrecision, ImplementationName
 from arcwise.training.loss_terms import (
     BETWEEN_SAMPLES,
     OF_CENTRES,
+    OF_SETS,
     TERMS,
     AtLeastOne,
     CentreLossConfig,
@@ -35,6 +36,7 @@ from arcwise.training.loss_terms import (
     LengthConfig,
     NotNegative,
     Positive,
+    SetTripletConfig,
     Share,
     SupervisedContrastiveConfig,
     TripletConfig,
@@ -94,6 +96,7 @@ class Terms:
     contrastive: ContrastiveConfig | None = None
     circle: CircleConfig | None = None
     supervised_contrastive: SupervisedContrastiveConfig | None = None
+    set_triplet: SetTripletConfig | None = None
     intra: IntraConfig | None = None
     inter: InterConfig | None = None
     centre: CentreLossConfig | None = None
@@ -114,6 +117,11 @@ class Terms:
         """Whether several images of an identity in a batch are needed."""
         return any(name in BETWEEN_SAMPLES for name in self.terms())
 
+    @property
+    def of_sets(self) -> bool:
+        """Whether batches of whole sets of images are needed."""
+        return any(name in OF_SETS for name in self.terms())
+
     def settled(self, changes: Mapping[str, Any]) -> tuple[Terms, dict[str, Any]]:
         """Return the objective of the loss that changes name, and the changes of its fields."""
         left = dict(changes)
@@ -132,7 +140,7 @@ class PairsConfig(Terms):
 
     def __post_init__(self) -> None:
         terms = self.terms()
-        if not self.between_samples:
+        if not (self.between_samples or self.of_sets):
             raise ArcwiseError(
                 f"training config: objective.loss={self.loss!r} is added to another loss; expected "
                 f"one such as arcface+{self.loss or 'intra'}"
@@ -297,7 +305,8 @@ def places_of(objective: ObjectiveConfig, name: str) -> list[str]:
     """
     if not isinstance(objective, CentresConfig | SemiSiameseConfig):
         terms = objective.terms()
-        found = [one for one in terms if one in BETWEEN_SAMPLES and hasattr(terms[one], name)]
+        kinds = (*BETWEEN_SAMPLES, *OF_SETS)
+        found = [one for one in terms if one in kinds and hasattr(terms[one], name)]
         return [f"{one}.{name}" for one in found]
     if name == "scale":
         return ["scale"]

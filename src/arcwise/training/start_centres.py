@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from arcwise.data.digests import identity_digest
 from arcwise.data.manifest import Manifest
+from arcwise.encoders.quality import without_quality
 from arcwise.errors import ArcwiseError
 from arcwise.heads import CentreHead
 from arcwise.images import Preparation
@@ -47,7 +48,7 @@ def start_at_class_means(
         images: what it trains on.
         preparation: how an image becomes the encoder's input.
     """
-    device = head.centres.device
+    device, encoder = head.centres.device, without_quality(encoder)
     if hasattr(encoder, "head"):  # of a backbone
         cache = compute_features(encoder, config, images, preparation, device, views=1)
         read = torch.from_numpy(cache.digests != 0)

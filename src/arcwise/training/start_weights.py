@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from arcwise import encoders
 from arcwise.bundle import read_bundle
 from arcwise.bundle.envelope import DESCRIPTION
+from arcwise.encoders.quality import QualityEncoder, without_quality
 from arcwise.encoders.weights import encoder_name, load_numpy
 from arcwise.errors import ArcwiseError, in_one_line
 
@@ -81,9 +82,11 @@ def start(encoder: nn.Module, path: Path) -> WeightsReport:
     Raises:
         ArcwiseError: there are no weights, they are of another encoder, or not finite.
     """
+    whole, encoder = encoder, without_quality(encoder)
     own = encoder.state_dict()
     try:
         part, state = read_weights(path)
+        quality = _start_quality(whole, state)
         state, assumed = encoders.completed(encoder, encoders.in_our_names(encoder, state))
         prefix, taken = _fitting(encoder, state)
         taken = _with_whole_head(encoder, taken, {name.removeprefix(prefix) for name in state})
@@ -105,9 +108,26 @@ def start(encoder: nn.Module, path: Path) -> WeightsReport:
             f"{path}: {len(broken)} of {len(taken)} tensors have a NaN or an infinity "
             f"({broken[0]} the first); take a checkpoint from before that training diverged"
         )
-    left = sorted(state.keys() - {prefix + name for name in taken})
+    left = sorted(state.keys() - {prefix + name for name in taken} - quality)
     anew_names = tuple(name for name in missing if not name.endswith(_COUNTER))
+    if whole is not encoder:
+        assumed = [*assumed, f"its quality is {'taken too' if quality else 'new'}"]
     return WeightsReport(path, part, prefix, len(taken), anew_names, tuple(left), tuple(assumed))
+
+
+def _start_quality(encoder: nn.Module, state: Mapping[str, Tensor]) -> set[str]:
+    """Give an encoder the quality branch of a state dict, if both have one; return its names there.
+
+    Raises:
+        ArcwiseError: it is another branch.
+    """
+    if not isinstance(encoder, QualityEncoder):
+        return set()
+    own = {f"quality.{name}": name for name in encoder.quality.state_dict()}
+    there = {own[name]: one for name, one in state.items() if name in own}
+    if there:
+        load_numpy(encoder.quality, {name: one.numpy() for name, one in there.items()})
+    return own.keys() & state.keys()
 
 
 def _may_start_anew(encoder: nn.Module, name: str) -> bool:

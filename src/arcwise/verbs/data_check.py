@@ -6,11 +6,19 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from arcwise.data.check import check as look
-from arcwise.data.check.check_report import CheckReport, CloseIdentities, ModelReport, Outlier
+from arcwise.data.check.check_report import (
+    CheckReport,
+    CloseIdentities,
+    ModelReport,
+    Outlier,
+    PoorImage,
+    QualityReport,
+)
 from arcwise.data.check.findings import NearDuplicates
 from arcwise.data.check.grouping import connected
 from arcwise.data.check.label_noise import (
@@ -26,12 +34,19 @@ from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress
 from arcwise.errors import ArcwiseError, ImageError
+from arcwise.evaluation import error_versus_reject
 from arcwise.identity import is_bare_number
 from arcwise.images import Preparation, decode
 from arcwise.runtime import Model
-from arcwise.verbs.embedding_source import EmbeddingSource, embeddings_of, open_sources
+from arcwise.verbs.embedding_source import (
+    Embeddings,
+    EmbeddingSource,
+    embeddings_of,
+    open_sources,
+)
 from arcwise.verbs.unseen_identities import OTHER_IDENTITIES
 
+_WORST = 20  # images of low quality that are listed, at least
 _COPIES = 64  # images that are copied to learn how similar a copy is to its image
 _DETECTED = 0.95  # the part of the copies that must be detected
 
@@ -136,9 +151,33 @@ def _by_model(
     ]
     copies_least = _similarity_of_copies(source, rows.manifests[0])
     copies = [] if copies_least is None else _copies(rows, row, vectors, copies_least)
+    quality = None
+    if parts[0].quality[0] is not None:
+        quality = _quality(rows.manifests[0], parts[0], cast(np.ndarray, parts[0].quality[0]))
     return ModelReport(
-        source.name, least, tuple(close), tuple(suspect), copies_least, tuple(copies)
+        source.name, least, tuple(close), tuple(suspect), copies_least, tuple(copies), quality
     )
+
+
+def _quality(manifest: Manifest, embedded: Embeddings, quality: np.ndarray) -> QualityReport:
+    """Return which images of the data set are poor, and whether leaving them out avoids errors."""
+    names = manifest.column("identity") or [""] * len(manifest)
+    owners = np.array([one or "" for one in names], object)[embedded.rows]
+    order = np.argsort(quality, kind="stable")[: max(_WORST, len(quality) // 100)]
+    worst = [
+        PoorImage(manifest.image(embedded.rows[row]), owners[row], float(quality[row]))
+        for row in order
+    ]
+    rejection, why = None, ""
+    known = np.flatnonzero(owners != "")
+    try:
+        rejection = error_versus_reject(
+            embedded.vectors[0][known], owners[known].astype(str), quality[known]
+        )
+    except ArcwiseError as problem:
+        why = str(problem)
+    low, median = np.quantile(quality, [0.05, 0.5]).tolist()
+    return QualityReport(tuple(worst), low, median, rejection, why)
 
 
 def _similarity_of_copies(source: EmbeddingSource, manifest: Manifest) -> float | None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from arcwise import runtime
@@ -45,6 +44,9 @@ def embed(
 ) -> EmbeddedFile:
     """Write the manifest's columns and a `vector` of D float32 for every readable image.
 
+    A model that estimates the quality of images gives a column `quality`, in the place of one that
+    the manifest has.
+
     The file names the model's fingerprint in its metadata, under `arcwise.fingerprint`.
 
     Args:
@@ -63,18 +65,22 @@ def embed(
         manifest = open_manifest(data, identities=False)
         loaded = runtime.load(model)
         embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
-        table = _table(manifest.select(embedded.rows), embedded.vectors, out)
+        table = _table(manifest.select(embedded.rows), embedded, out)
         about = {"arcwise.fingerprint": loaded.fingerprint, "arcwise.model": loaded.name}
         write(table.replace_schema_metadata((table.schema.metadata or {}) | about))
     failures = tuple(embedded.failures)
     return EmbeddedFile(out, len(embedded.rows), loaded.dim, failures, manifest.ignored)
 
 
-def _table(manifest: Manifest, vectors: np.ndarray, out: Path) -> pa.Table:
+def _table(manifest: Manifest, embedded: runtime.Embedded, out: Path) -> pa.Table:
     """Return the manifest's table with these vectors, its image paths relative to the file."""
-    table = manifest.table
+    table, vectors = manifest.table, embedded.vectors
     if "vector" in table.column_names:  # of another model
         table = table.drop_columns("vector")
+    if embedded.quality is not None:
+        if "quality" in table.column_names:
+            table = table.drop_columns("quality")
+        table = table.append_column("quality", pa.array(embedded.quality, pa.float64()))
     flat = pa.array(vectors.reshape(-1), pa.float32())
     places = pa.array([_path_from(out, manifest.root, one) for one in manifest.images], pa.string())
     table = table.set_column(table.column_names.index("image"), "image", places)

@@ -16,7 +16,7 @@ from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold, Threshold
 from arcwise.images.named_preparations import named_preparation
 from arcwise.images.preparation import Preparation
-from arcwise.runtime import Embedded, EmbeddingCache, Model
+from arcwise.runtime import Embedded, Model
 
 NO_MODEL = "-"
 """What a user types, in the place of a model, for vectors that the data set has already."""
@@ -94,6 +94,7 @@ class Embeddings(NamedTuple):
         failures: why the other rows have none.
         reused: how many vectors were in a cache.
         notes: on the caches and the images, a line each.
+        quality: (M,) float32 for each source that estimates qualities; None for the others.
     """
 
     vectors: list[np.ndarray]
@@ -101,6 +102,7 @@ class Embeddings(NamedTuple):
     failures: tuple[ImageError, ...]
     reused: int
     notes: tuple[str, ...]
+    quality: list[np.ndarray | None]
 
 
 def embeddings_of(
@@ -137,12 +139,17 @@ def embeddings_of(
         notes += [*cache_notes, *one.notes]
     rows = reduce(np.intersect1d, [one.rows for one in embedded])
     failures = {failure.name: failure for one in embedded for failure in one.failures}
+    kept = [np.isin(one.rows, rows) if failures else slice(None) for one in embedded]
     return Embeddings(
-        [one.vectors[np.isin(one.rows, rows)] if failures else one.vectors for one in embedded],
+        [one.vectors[some] for one, some in zip(embedded, kept, strict=True)],
         rows,
         tuple(failures.values()),
         sum(one.reused for one in embedded),
         tuple(notes),
+        [
+            None if one.quality is None else one.quality[some]
+            for one, some in zip(embedded, kept, strict=True)
+        ],
     )
 
 
@@ -166,7 +173,7 @@ def _embedded(
         )
     if not cached:
         return runtime.embed_manifest(model, manifest, progress=progress), []
-    with EmbeddingCache(model.cache_name, model.dim) as cache:
+    with runtime.model_cache(model) as cache:
         return runtime.embed_manifest(model, manifest, progress=progress, cache=cache), cache.notes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,27 @@ from arcwise.gallery import open_gallery
 from arcwise.identity import is_bare_number
 from arcwise.verbs.enrolled_images import CONTENT, image_metadata
 from arcwise.verbs.gallery_model import gallery_may_exist, gallery_model
+from arcwise.verbs.together import images_of, metadata_of_all, pooled, weighting
 
 _SHOWN = 3
+
+
+@dataclass(frozen=True)
+class RefusedImage:
+    """An image whose quality is too low to be enrolled.
+
+    Attributes:
+        image: its path.
+        identity: whose it is.
+        quality: as the model estimates it.
+    """
+
+    image: str
+    identity: str
+    quality: float
+
+    def __str__(self) -> str:
+        return f"{self.image}: {self.identity}, quality {self.quality:.3f}"
 
 
 @dataclass(frozen=True)
@@ -28,7 +48,8 @@ class Enrolled:
     """What was enrolled.
 
     Attributes:
-        templates: images enrolled.
+        templates: enrolled now: one an image, or one an identity for images together.
+        images: that these are of.
         identities: of how many identities.
         replaced: older templates that these replaced.
         total: templates in the gallery now.
@@ -39,6 +60,9 @@ class Enrolled:
         trained_images: how many of the data set's images the model was trained on; None if it
             does not say.
         notes: what the user has to know of the images.
+        weighting: how images together count, in words; empty where each is a template.
+        refused: images of too low a quality, the worst first.
+        left_out: identities that have no other images, and are not enrolled.
     """
 
     templates: int
@@ -51,6 +75,10 @@ class Enrolled:
     repeated: int = 0
     trained_images: int | None = None
     notes: tuple[str, ...] = ()
+    images: int = 0
+    weighting: str = ""
+    refused: tuple[RefusedImage, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def enrol(
@@ -60,9 +88,13 @@ def enrol(
     model: str | Path | None = None,
     replace: bool = False,
     again: bool = False,
+    together: bool = False,
+    least_quality: float | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Enrolled:
     """Embed a data set and enrol it: every readable image, or none if anything goes wrong.
+
+    The quality that a model estimates is stored with each template.
 
     Args:
         gallery: the file; it is created, for `model`, where there is none.
@@ -70,11 +102,15 @@ def enrol(
         model: the model folder; an existing gallery knows its own.
         replace: whether an identity's older templates go.
         again: whether templates are added to identities that have some.
+        together: whether all images of an identity become one template, weighted by the quality
+            that the model estimates, if it does.
+        least_quality: images below it are refused; only for a model that estimates a quality.
         progress: called with (images done, images in all).
 
     Raises:
         ArcwiseError: no model, no images, or a gallery of another model; identities that have
-            templates already, with neither `replace` nor `again`; or both of these.
+            templates already, with neither `replace` nor `again`; both of these; or a least quality
+            for a model that estimates none, or that no image has.
     """
     if replace and again:
         raise ArcwiseError(
@@ -83,6 +119,8 @@ def enrol(
     manifest = open_manifest(data)
     identities = manifest.identities  # complain before embedding
     loaded = gallery_model(gallery, model, create=True)
+    if least_quality is not None:
+        _check_least_quality(loaded, least_quality)
     digests = content_digests(manifest)
     enrolled_as: dict[str, str] = {}  # the written form of identities that have templates
     repeated = np.zeros(len(manifest), bool)
@@ -97,28 +135,69 @@ def enrol(
     embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
     of_images = image_metadata(manifest, digests)
     trained = None if loaded.bundle is None else loaded.bundle.trained_images()
-    items = [
-        (
-            enrolled_as.get(identities[row], identities[row]),
-            vector,
-            of_images[row],
+    names = np.array([enrolled_as.get(one, one) for one in identities], object)[embedded.rows]
+    good = np.ones(len(embedded.rows), bool)
+    if least_quality is not None and embedded.quality is not None:
+        good = embedded.quality >= least_quality
+        if not good.any():
+            raise ArcwiseError(
+                f"{manifest.name}: no image has a quality of {least_quality:g}; the best has "
+                f"{embedded.quality.max():.3f}: lower --least-quality, or bring better images"
+            )
+    refused = [
+        RefusedImage(
+            manifest.image(embedded.rows[place]), str(names[place]), float(embedded.quality[place])
         )
-        for row, vector in zip(embedded.rows, embedded.vectors, strict=True)
+        for place in np.flatnonzero(~good)
+        if embedded.quality is not None
     ]
+    groups = [np.array([place]) for place in np.flatnonzero(good)]
+    if together:
+        groups = [
+            np.flatnonzero(good & (names == name)) for name in dict.fromkeys(names[good].tolist())
+        ]
+    items = [_item(embedded, group, names, of_images) for group in groups]
     with open_gallery(gallery, create=True, model=loaded) as store:
         receipt = store.enrol(items, replace=replace)
         return Enrolled(
             templates=len(receipt),
-            identities=len({identity for identity, _, _ in items}),
+            identities=len({identity for identity, *_ in items}),
             replaced=receipt.replaced,
             total=len(store),
             failures=tuple(embedded.failures),
             notes=embedded.notes,
             ignored=manifest.ignored,
             had_templates=len(enrolled_as),
-            repeated=int(repeated[embedded.rows].sum()),
+            repeated=int(repeated[embedded.rows[good]].sum()),
+            images=int(good.sum()),
+            weighting=weighting(loaded) if together else "",
+            refused=tuple(sorted(refused, key=lambda one: one.quality)),
+            left_out=tuple(sorted(set(names[~good]) - set(names[good]))),
             trained_images=None if trained is None else int(np.isin(digests, trained).sum()),
         )
+
+
+def _check_least_quality(model: runtime.Model, least: float) -> None:
+    if not model.estimates_quality:
+        raise ArcwiseError(
+            f"{model.path}: the model estimates no quality, so no image can be refused by it; "
+            "leave --least-quality out, or train one that does (--recipe sets)"
+        )
+    if not 0 <= least < math.inf:
+        raise ArcwiseError(f"--least-quality {least:g}; expected 0 or more")
+
+
+def _item(
+    embedded: runtime.Embedded,
+    group: NDArray[np.int64],
+    names: NDArray[Any],
+    of_images: Sequence[dict[str, Any]],
+) -> tuple[str, NDArray[np.float32], dict[str, Any], float | None]:
+    """Return the template of one image, or of several of an identity."""
+    quality = None if embedded.quality is None else embedded.quality[group]
+    vector, mean_quality = pooled(embedded.vectors[group], quality)
+    metadata = metadata_of_all([of_images[row] for row in embedded.rows[group]], quality)
+    return names[group[0]], vector, metadata, mean_quality
 
 
 def _repeated(
@@ -134,7 +213,10 @@ def _repeated(
         digests: (N,) of their image files.
     """
     enrolled = {
-        (one, template.get(CONTENT)) for one, each in templates.items() for template in each
+        (one, image.get(CONTENT))
+        for one, each in templates.items()
+        for template in each
+        for image in images_of(template)
     }
     rows = zip(identities, digests.tolist(), strict=True)
     return np.array([(identity, f"{digest:016x}") in enrolled for identity, digest in rows])

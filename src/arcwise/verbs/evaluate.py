@@ -25,7 +25,7 @@ from arcwise.protocols.measure import (
     metrics,
 )
 from arcwise.protocols.pair_set import read_pair_list, self_pairs_note
-from arcwise.protocols.plan import THRESHOLDS
+from arcwise.protocols.plan import TEMPLATES, THRESHOLDS
 from arcwise.protocols.result import (
     BaselineResult,
     EvaluationResult,
@@ -70,8 +70,9 @@ def evaluate(
     """Measure a model on the identities of a data set that it was not made with.
 
     What is measured depends on the columns: rows of a `split` "gallery" and "query" are searched,
-    `template` and `media` are pooled, listed pairs verified, and pairs grouped by a `domain` or an
-    `age`. A data set whose every identity was used is measured on the identities that were held
+    `template` and `media` are pooled (weighted by the quality that the model estimates, if it
+    does), listed pairs verified, and pairs grouped by a `domain`, an `age` or the size of a
+    template. A data set whose every identity was used is measured on the identities that were held
     out of training, and the result says so. Where identities are not known, as in a verification
     pack, the listed pairs are verified and nothing is left out.
 
@@ -120,7 +121,10 @@ def evaluate(
     embeddings = embeddings_of(sources, manifest, cached=cached, progress=progress)
     if embeddings.failures:
         plan = plan_of(manifest.select(embeddings.rows))
-    measured = [measure(plan, vectors) for vectors in embeddings.vectors]
+    measured = [
+        measure(plan, vectors, quality)
+        for vectors, quality in zip(embeddings.vectors, embeddings.quality, strict=True)
+    ]
     self_pairs = []
     if plan.pairs.listed:
         self_pairs = self_pairs_note(plan.pairs, plan.templates, measured[0].scores)
@@ -219,6 +223,17 @@ def _notes(manifest: Manifest, sources: Sequence[EmbeddingSource]) -> list[str]:
     return notes
 
 
+def _as_weighted(source: EmbeddingSource, plan: EvaluationPlan) -> Sequence[ProtocolFit]:
+    """Return the plan's protocols; of a model that estimates qualities, with its own weighting."""
+    if source.model is None or not source.model.estimates_quality:
+        return plan.protocols
+    own, other = "weighted by the quality that the model estimates", plan.templates.weighting
+    return [
+        replace(one, why=one.why.replace(other, own)) if one.name == TEMPLATES and other else one
+        for one in plan.protocols
+    ]
+
+
 def _result(
     source: EmbeddingSource,
     about: Provenance,
@@ -239,7 +254,7 @@ def _result(
         fingerprint=source.fingerprint,
         path=None if source.model is None else source.model.path,
         about=about,
-        protocols=(*plan.protocols, ProtocolFit(THRESHOLDS, bool(thresholds), why)),
+        protocols=(*_as_weighted(source, plan), ProtocolFit(THRESHOLDS, bool(thresholds), why)),
         templates=plan.templates,
         vectors=vectors,
         template_vectors=results.template_vectors,

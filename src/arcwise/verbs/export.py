@@ -21,6 +21,7 @@ import numpy as np
 
 from arcwise.bundle import add_onnx, reference_image
 from arcwise.bundle.description import ONNX, PRECISIONS
+from arcwise.encoders.onnx_session import QUALITY
 from arcwise.errors import ArcwiseError
 from arcwise.files import translate_errors
 from arcwise.images.decode import decode
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4  # of 1 - cosine; lengths may differ by ten times that, relatively
 OPSETS = range(18, 24)
 _BATCHES = (1, 17)  # alone, and a number nothing in the network is a multiple of
+QUALITY_TOLERANCES = {"fp32": 1e-3, "fp16": 1e-2, "int8": 5e-2}
+"""Of the quality of an input, from 0 to 1, by the precision of the network that is kept."""
+
 _MOST = 64  # of the caller's images are compared
 
 
@@ -57,6 +61,7 @@ class ExportReport:
         compared: inputs that both were given, random ones and images.
         cosine: the largest 1 - cosine between the two embeddings of an input.
         length: the largest relative difference of their lengths.
+        quality: the largest difference of the kept network's qualities; None where it has none.
         smaller: what fp16 or int8 numbers change; None for fp32. The differences from torch are
             those of the fp32 network that an int8 one is made from.
     """
@@ -68,6 +73,7 @@ class ExportReport:
     cosine: float
     length: float
     smaller: SmallerNetwork | None = None
+    quality: float | None = None
 
     def __str__(self) -> str:
         before = ", before int8," if self.smaller and self.smaller.precision == "int8" else ""
@@ -76,6 +82,8 @@ class ExportReport:
             f"inputs ONNX Runtime{before} differs from torch by at most {self.cosine:.1e} in "
             f"cosine and {self.length:.1e} in length"
         )
+        if self.quality is not None:
+            line += f"; qualities by at most {self.quality:.1e}"
         return line if self.smaller is None else f"{line}\n{self.smaller}"
 
 
@@ -150,6 +158,9 @@ def export(
                     )
             smaller = smaller_network(model, network, kept, precision, labelled)
             embedding = reference_embedding(OnnxEngine(kept, size), model.preparation)
+        quality = None
+        if model.estimates_quality:
+            quality = _checked_quality(model, kept, precision, inputs)
         bundle = add_onnx(model.path, kept, precision=precision, reference_embedding=embedding)
     finally:
         network.unlink(missing_ok=True)
@@ -163,6 +174,7 @@ def export(
         cosine=cosine,
         length=length,
         smaller=smaller,
+        quality=quality,
     )
 
 
@@ -176,6 +188,23 @@ def _checked(model: Model, network: Path, inputs: Sequence[Floats]) -> tuple[flo
             "as before; try another opset or update torch and onnxruntime"
         )
     return cosine, length
+
+
+def _checked_quality(
+    model: Model, network: Path, precision: str, inputs: Sequence[Floats]
+) -> float:
+    """Return the largest difference of a network's qualities from torch's; raise if too large."""
+    onnx = OnnxEngine(network, (model.preparation.height, model.preparation.width))
+    worst, allowed = 0.0, QUALITY_TOLERANCES[precision]
+    for batch in inputs:
+        difference = np.abs(model.engine.with_quality(batch)[1] - onnx.with_quality(batch)[1])
+        worst = float(np.maximum(worst, difference.max()))
+    if not worst <= allowed:
+        raise ArcwiseError(
+            f"{precision} is not kept: its qualities differ from torch's by {worst:.2e}, allowed "
+            f"are {allowed:.0e}. {model.path} is as before; another precision may do"
+        )
+    return worst
 
 
 def _close(cosine: float, length: float) -> bool:
@@ -205,10 +234,14 @@ def check_libraries() -> None:
 def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int) -> int:
     """Write `images (batch, 3, H, W) -> embeddings (batch, D)`, without a trace of this machine.
 
+    An encoder that estimates qualities has a second output, `quality (batch,)`.
+
     The exporter notes the source line of every operation, with its path; that is removed. An
     imported network keeps its operations, and its opset, which is returned.
     """
     import torch
+
+    from arcwise.encoders.quality import has_quality
 
     spec: Any = encoder.spec
     if spec.name == "onnx":
@@ -223,7 +256,7 @@ def write_onnx(encoder: nn.Module, path: Path, size: tuple[int, int], opset: int
             dynamo=True,
             opset_version=opset,
             input_names=["images"],
-            output_names=["embeddings"],
+            output_names=["embeddings", *([QUALITY] if has_quality(spec.as_dict()) else [])],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
             verbose=False,
         )

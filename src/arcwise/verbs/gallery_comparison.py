@@ -22,7 +22,7 @@ from arcwise.evaluation.intervals import (
     redrawn_means,
 )
 from arcwise.gallery import OperatingPoint, open_gallery
-from arcwise.runtime import EmbeddingCache, Model
+from arcwise.runtime import Model
 from arcwise.verbs.calibrate_gallery import SAME_IMAGE, with_identities
 from arcwise.verbs.gallery_query import search_operating_point
 from arcwise.verbs.unseen_identities import unseen_rows
@@ -130,7 +130,7 @@ def compare_galleries(
 
     embedded = []
     for model, start in zip(models, (0, len(manifest)), strict=True):
-        with EmbeddingCache(model.cache_name, model.dim) as cache:
+        with runtime.model_cache(model) as cache:
             embedded.append(
                 runtime.embed_manifest(model, manifest, progress=moved(start), cache=cache)
             )

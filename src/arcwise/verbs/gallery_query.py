@@ -78,7 +78,7 @@ def query_images(sources: Sequence[str | Path | Manifest]) -> Manifest:
         ignored += [str(manifest.root / file) for file in manifest.ignored]
         notes += manifest.notes
     if not names:
-        raise ArcwiseError("no image to search with; name one or more files or folders")
+        raise ArcwiseError("no image is named; name one or more files or folders")
     columns = {"image": pa.array(names, pa.string()), "problem": pa.array(problems, pa.string())}
     if any(points is not None for points in landmarks):
         columns["landmarks"] = pa.array(landmarks, pa.list_(pa.float32()))

@@ -18,6 +18,7 @@ from arcwise.errors import ArcwiseError, GalleryError, ImageError
 from arcwise.files import locked
 from arcwise.gallery import (
     EnrolledTemplate,
+    Enrolment,
     Gallery,
     GallerySize,
     OperatingPoint,
@@ -26,12 +27,13 @@ from arcwise.gallery import (
     swap,
 )
 from arcwise.images import decode
-from arcwise.runtime import Model
+from arcwise.runtime import Model, QualifiedEmbeddings
 from arcwise.verbs.calibrate_gallery import MeasuredGallery, calibrate_gallery
 from arcwise.verbs.enrolled_images import EnrolledImages
 from arcwise.verbs.gallery_comparison import GalleryComparison, compare_galleries
 from arcwise.verbs.gallery_model import gallery_may_exist, gallery_model, no_such_gallery
 from arcwise.verbs.gallery_query import search_operating_point
+from arcwise.verbs.together import images_of, metadata_of_all, pooled
 
 UPGRADED_FROM = "upgraded_from"
 """The key, in a template's metadata, of the number that it had in the gallery before."""
@@ -334,34 +336,43 @@ def _remove_stale(new: Gallery, templates: Sequence[EnrolledTemplate]) -> int:
 
 
 class _Prepared(NamedTuple):
-    """A template whose image waits for the network."""
+    """A template whose K images wait for the network.
+
+    Attributes:
+        template: of the old gallery.
+        pixels: (K, H, W, 3).
+        metadata: what to record of each image.
+        whole: how many of them are taken whole.
+    """
 
     template: EnrolledTemplate
     pixels: np.ndarray
-    metadata: dict[str, Any]
-    whole: bool
+    metadata: list[dict[str, Any]]
+    whole: int
 
 
 def _embedded_again(
     templates: Sequence[EnrolledTemplate], model: Model, places: EnrolledImages
-) -> Iterator[tuple[list[tuple[str, np.ndarray, dict[str, Any]]], list[MissingTemplate], int]]:
+) -> Iterator[tuple[list[Enrolment], list[MissingTemplate], int]]:
     """Yield batches of what to enrol, the templates that fail, and how many are taken whole."""
 
     def prepared(row: int) -> _Prepared | MissingTemplate:
         one = templates[row]
-        image = one.metadata.get("image")
-        name = image if isinstance(image, str) else None
-        try:
-            image_file = places.find(one.metadata)
-            pixels = decode(image_file.content, name or "")
-            whole = model.takes_whole(pixels, image_file.landmarks)
-            pixels = model.prepare(pixels, image_file.landmarks)
-        except ImageError as problem:
-            return MissingTemplate(one.template, one.identity, name, problem.reason)
-        except ArcwiseError as problem:
-            return MissingTemplate(one.template, one.identity, name, str(problem))
-        origin = {UPGRADED_FROM: one.template}
-        return _Prepared(one, pixels, {**image_file.metadata, **origin}, whole)
+        prepared_images, metadata, whole = [], [], 0
+        for recorded in images_of(one.metadata):
+            image = recorded.get("image")
+            name = image if isinstance(image, str) else None
+            try:
+                image_file = places.find(recorded)
+                pixels = decode(image_file.content, name or "")
+                whole += model.takes_whole(pixels, image_file.landmarks)
+                prepared_images.append(model.prepare(pixels, image_file.landmarks))
+            except ImageError as problem:
+                return MissingTemplate(one.template, one.identity, name, problem.reason)
+            except ArcwiseError as problem:
+                return MissingTemplate(one.template, one.identity, name, str(problem))
+            metadata.append(image_file.metadata)
+        return _Prepared(one, np.stack(prepared_images), metadata, whole)
 
     results = each_row(prepared, len(templates), ahead=_BATCH)
     while batch := [result for _, result in zip(range(_BATCH), results, strict=False)]:
@@ -369,11 +380,21 @@ def _embedded_again(
         failed = [one for one in batch if isinstance(one, MissingTemplate)]
         items = []
         if ready:
-            names = [str(one.metadata["image"]) for one in ready]
-            pixels = np.stack([one.pixels for one in ready])
-            vectors = model.embed_pixels(pixels, batch_size=len(ready), names=names)
-            items = [
-                (one.template.identity, vector, one.metadata)
-                for one, vector in zip(ready, vectors, strict=True)
-            ]
+            names = [str(image["image"]) for one in ready for image in one.metadata]
+            pixels = np.concatenate([one.pixels for one in ready])
+            embedded = model.embed_pixels_with_quality(pixels, batch_size=_BATCH, names=names)
+            items = _pooled(ready, embedded)
         yield items, failed, sum(one.whole for one in ready)
+
+
+def _pooled(ready: Sequence[_Prepared], embedded: QualifiedEmbeddings) -> list[Enrolment]:
+    """Return what to enrol for each template, of the embeddings of all their images in turn."""
+    ends = np.cumsum([len(one.pixels) for one in ready])
+    items: list[Enrolment] = []
+    for one, end in zip(ready, ends.tolist(), strict=True):
+        part = slice(end - len(one.pixels), end)
+        quality = None if embedded.quality is None else embedded.quality[part]
+        vector, mean_quality = pooled(embedded.vectors[part], quality)
+        metadata = metadata_of_all(one.metadata, quality) | {UPGRADED_FROM: one.template.template}
+        items.append((one.template.identity, vector, metadata, mean_quality))
+    return items

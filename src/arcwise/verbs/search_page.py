@@ -25,11 +25,12 @@ FULL_SIZE = 120
 """Images up to which they are kept as large as on any page; more are kept smaller."""
 
 
-def page_path(out: str | Path) -> Path:
+def page_path(out: str | Path, name: str = "search.html") -> Path:
     """Return the file that a page goes to, before any work is done for it.
 
     Args:
-        out: a file that ends in .html, or a folder, where it is called search.html.
+        out: a file that ends in .html, or a folder.
+        name: what the file is called in a folder.
 
     Raises:
         ArcwiseError: something else is there, or the name ends otherwise.
@@ -39,7 +40,7 @@ def page_path(out: str | Path) -> Path:
 
     path = Path(out)
     if path.is_dir() or (not path.suffix and not path.exists()):
-        path = path / "search.html"
+        path = path / name
     elif path.suffix.lower() not in (".html", ".htm"):
         raise ArcwiseError(f"{out}: expected a page, ending in .html, or a folder for one")
     if path.exists() and not path.is_file():

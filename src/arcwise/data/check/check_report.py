@@ -15,6 +15,7 @@ from arcwise.data.check.findings import (
     near_findings,
     section,
 )
+from arcwise.evaluation import ErrorVersusReject
 
 _STEPS = (1, 2, 3, 5, 10, 20, 50, 100, 1000)
 
@@ -37,6 +38,49 @@ class Outlier(NamedTuple):
     similarity: float
 
 
+class PoorImage(NamedTuple):
+    """An image of low quality, as a model estimates it."""
+
+    image: str
+    identity: str
+    quality: float
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """What a model that estimates the quality of images finds poor.
+
+    Attributes:
+        worst: the images of lowest quality, the worst first; one in a hundred, at least twenty.
+        low: quality under which one image in twenty lies.
+        median: the middle quality.
+        rejection: whether rejecting them avoids errors; None where that cannot be measured.
+        unmeasured: why not, in words; empty otherwise.
+    """
+
+    worst: tuple[PoorImage, ...]
+    low: float
+    median: float
+    rejection: ErrorVersusReject | None
+    unmeasured: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain JSON values."""
+        values: dict[str, Any] = {name: getattr(self, name) for name in ("low", "median")}
+        values["worst"] = [one._asdict() for one in self.worst]
+        values["rejection"] = None if self.rejection is None else self.rejection.as_dict()
+        return values | {"unmeasured": self.unmeasured}
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines that are printed."""
+        yield from section(
+            f"of the lowest quality (median {self.median:.3f}, one in twenty under {self.low:.3f})",
+            [f"{one.quality:.3f}  {one.image}" for one in self.worst],
+        )
+        reason = f"whether that avoids errors is not measured: {self.unmeasured}"
+        yield f"  {reason if self.rejection is None else self.rejection}"
+
+
 @dataclass(frozen=True)
 class ModelReport:
     """What embeddings suggest: candidates for a person to judge, the most suspicious first.
@@ -49,6 +93,7 @@ class ModelReport:
         outliers: images that lie nearer to another identity.
         copies_least: similarity from which two images are listed as copies; None for vectors.
         copies: groups of near-duplicates that their pixels do not show.
+        quality: what a model that estimates qualities finds poor; None for others.
     """
 
     model: str
@@ -57,10 +102,12 @@ class ModelReport:
     outliers: tuple[Outlier, ...]
     copies_least: float | None
     copies: tuple[NearDuplicates, ...]
+    quality: QualityReport | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON values."""
-        values = asdict(self)
+        values = asdict(replace(self, quality=None))
+        values["quality"] = None if self.quality is None else self.quality.as_dict()
         for key in ("close", "outliers", "copies"):
             values[key] = [one._asdict() for one in getattr(self, key)]
         return values
@@ -91,6 +138,8 @@ class ModelReport:
                 yield from section(one.title, one.lines)  # candidates, never problems
         if not (self.close or self.outliers or self.copies):
             yield "  nothing suspicious"
+        if self.quality is not None:
+            yield from self.quality.lines()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Plots: pure functions from named results to the text of an SVG."""
 
 from arcwise.report.plots.dots import comparison, groups, reliability, thresholds
-from arcwise.report.plots.error_curves import cmc, det, detection, roc
+from arcwise.report.plots.error_curves import cmc, det, detection, error_versus_reject, roc
 from arcwise.report.plots.histograms import angles, scores
 from arcwise.report.plots.training_progress import training
 
@@ -11,6 +11,7 @@ __all__ = [
     "comparison",
     "det",
     "detection",
+    "error_versus_reject",
     "groups",
     "reliability",
     "roc",

@@ -7,22 +7,25 @@ from dataclasses import replace
 
 import numpy as np
 from matplotlib.axis import Axis
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.special import ndtr, ndtri
 
-from arcwise.evaluation import Identification, TwoGalleries, Verification
+from arcwise.evaluation import ErrorVersusReject, Identification, TwoGalleries, Verification
 from arcwise.evaluation.thresholds import RESOLVED_BY
 from arcwise.report.drawing import (
+    COLOURS,
     Band,
     axes,
     band,
     check_results,
     draw,
     error_rate_axis,
+    label,
     legend_above,
     look,
     percent,
     percent_axis,
+    style,
     svg,
 )
 
@@ -48,6 +51,29 @@ def roc(results: Mapping[str, Verification]) -> str:
         percent_axis(plot)
         legend_above(figure)
         return svg(figure, f"ROC: true-accept over false-accept rate of {', '.join(results)}")
+
+
+def error_versus_reject(results: Mapping[str, ErrorVersusReject]) -> str:
+    """Return the false-reject rate over the share of images rejected, with 95 % bands.
+
+    A quality that is worth nothing makes a level line.
+    """
+    check_results(results)
+    with look():
+        figure, plot = axes()
+        for index, (name, result) in enumerate(results.items()):
+            shares = np.array(result.shares)
+            plot.plot(shares, np.array(result.rates, float), label=label(name), **style(index))
+            low, high = ([getattr(one, end) for one in result.rates] for end in ("low", "high"))
+            colour = COLOURS[index % len(COLOURS)]
+            plot.fill_between(shares, low, high, color=colour, alpha=0.18, linewidth=0)
+        plot.set_ylim(bottom=0)
+        plot.set_xlabel("share of the images rejected, the worst first")
+        plot.set_ylabel("mated pairs rejected")
+        for axis in (plot.xaxis, plot.yaxis):
+            axis.set_major_formatter(FuncFormatter(percent))
+        legend_above(figure)
+        return svg(figure, f"Error against share rejected by the quality of {', '.join(results)}")
 
 
 def det(results: Mapping[str, Verification]) -> str:
