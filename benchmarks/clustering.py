@@ -96,8 +96,8 @@ def measured(count: int, dim: int) -> dict[str, Any]:
     scores = clustering(ids, labels, draws=2)
     record: dict[str, Any] = {
         "images": count, "identities": int(ids.max()) + 1, "clusters": int(labels.max()) + 1,
-        "cpu_seconds": round(cpu, 1), "seconds": seconds,
-        "total": round(sum(seconds.values()), 1), "gigabytes": peak / 2**20,
+        "seconds": seconds, "total": round(sum(seconds.values()), 1), "cpu_seconds": round(cpu, 1),
+        "gigabytes": peak / 2**20,
         "recall": near.recall, "links": len(pairs), "code_length": code_length(flow, labels),
         "pairwise_f": float(scores.pairwise_f), "bcubed_f": float(scores.bcubed_f),
     }  # fmt: skip

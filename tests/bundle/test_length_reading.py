@@ -45,6 +45,6 @@ def test_a_model_folder_keeps_it(tmp_path: Path) -> None:
 def test_a_damaged_one_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     write(tmp_path / "model")
     add_length(tmp_path / "model", LengthReading("age", 0.5, -5.0, 30.0, 12.0, 0.4))
-    edit(tmp_path / "model", lambda about: about["length"].update(change))
+    edit(tmp_path / "model", lambda about: about["encoder"]["length"].update(change))
     with pytest.raises(BundleError, match="length"):
         read_bundle(tmp_path / "model")

@@ -85,7 +85,7 @@ def test_another_quality_is_found_on_loading(model, tmp_path):
     other.mkdir()
     for one in model.iterdir():
         (other / one.name).write_bytes(one.read_bytes())
-    about["quality"] = about["quality"] - 0.1
+    about["encoder"]["quality"] -= 0.1
     (other / "model.json").write_text(json.dumps(about))
     with pytest.raises(BundleError, match="quality"):
         runtime.load(other)

@@ -52,10 +52,8 @@ def test_as_dict_has_every_field_of_every_section():
     values = TrainConfig().as_dict()
     assert list(values) == [f.name for f in dataclasses.fields(TrainConfig)]
     for kind, name in zip(SECTIONS, values, strict=False):
-        terms = {"triplet", "contrastive", "circle", "supervised_contrastive"}
-        terms |= {"intra", "inter", "centre", "length"} if kind is CentresConfig else set()
         terms = {"triplet", "contrastive", "circle", "supervised_contrastive", "set_triplet"}
-        terms |= {"intra", "inter", "centre"} if kind is CentresConfig else set()
+        terms |= {"intra", "inter", "centre", "length"} if kind is CentresConfig else set()
         there = {f.name for f in dataclasses.fields(kind)} - terms
         there -= {
             "colour",

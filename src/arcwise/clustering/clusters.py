@@ -11,9 +11,9 @@ import numpy as np
 from arcwise.clustering.constraints import Constraints, constrained
 from arcwise.clustering.graph import nearest_neighbours
 from arcwise.clustering.impostors import impostors_of
-from arcwise.clustering.links import AGREEMENT, Links, links
+from arcwise.clustering.links import AGREEMENT, NeighbourLinks, links
 from arcwise.clustering.map_equation import numbered_by_first
-from arcwise.clustering.methods import METHODS, Problem, each_in_a_cluster
+from arcwise.clustering.methods import METHODS, ClusteringProblem, each_in_a_cluster
 from arcwise.errors import ArcwiseError, suggestion
 from arcwise.evaluation import Threshold, inputs
 
@@ -40,7 +40,7 @@ class Clusters:
     labels: np.ndarray
     confidence: np.ndarray
     next_to: np.ndarray
-    links: Links
+    links: NeighbourLinks
     recall: float
 
     @property
@@ -134,14 +134,16 @@ def find_clusters(
     unit = inputs.embeddings("embeddings", embeddings)
     neighbours = nearest_neighbours(unit, k, folder=folder, seed=seed, progress=progress)
     found = links(neighbours, impostors_of(unit, thresholds, seed), threshold)
-    labels = each_in_a_cluster(METHODS[method](Problem(unit, neighbours, found, clusters, seed)))
+    labels = each_in_a_cluster(
+        METHODS[method](ClusteringProblem(unit, neighbours, found, clusters, seed))
+    )
     if constraints:
         labels = constrained(labels, constraints, found.pairs, found.agreement)
     labels = numbered_by_first(labels)
     return Clusters(labels, *_confidence(labels, found), found, neighbours.recall)
 
 
-def _confidence(labels: np.ndarray, found: Links) -> tuple[np.ndarray, np.ndarray]:
+def _confidence(labels: np.ndarray, found: NeighbourLinks) -> tuple[np.ndarray, np.ndarray]:
     """Return (N,) confidences, and (N,) the other cluster of most agreement, -1 without any."""
     count, clusters = len(labels), int(labels.max()) + 1
     row = np.concatenate([found.pairs[:, 0], found.pairs[:, 1]])

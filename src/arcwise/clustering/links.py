@@ -41,7 +41,7 @@ _DUPLICATE = 1 - 1e-6  # the cosine of two copies of one image
 
 
 @dataclass(frozen=True, eq=False)
-class Links:
+class NeighbourLinks:
     """The pairs of neighbours, and which of them are linked.
 
     Attributes:
@@ -69,7 +69,9 @@ class Links:
         )
 
 
-def links(neighbours: Neighbours, impostors: Impostors, threshold: float | None = None) -> Links:
+def links(
+    neighbours: Neighbours, impostors: Impostors, threshold: float | None = None
+) -> NeighbourLinks:
     """Return the pairs of neighbours with their agreement.
 
     Args:
@@ -94,7 +96,7 @@ def links(neighbours: Neighbours, impostors: Impostors, threshold: float | None 
     reason = impostors.reason
     if threshold is not None:
         linked, cosines, reason = similarity >= threshold, (threshold, threshold), "your threshold"
-    return Links(pairs, similarity, agreement, linked, *cosines, reason)
+    return NeighbourLinks(pairs, similarity, agreement, linked, *cosines, reason)
 
 
 def _agreement(pairs: np.ndarray, excess: np.ndarray, own: float, count: int) -> np.ndarray:

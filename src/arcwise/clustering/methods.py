@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from arcwise.clustering.fc_es import selected_edges
 from arcwise.clustering.graph import Neighbours
-from arcwise.clustering.links import Links
+from arcwise.clustering.links import NeighbourLinks
 from arcwise.clustering.map_equation import directed_flow, modules, undirected_flow
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation.clustering import NOISE
@@ -28,7 +28,7 @@ _ROUNDS = 30  # of Chinese whispers
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class ClusteringProblem:
     """What is to be clustered.
 
     Attributes:
@@ -41,31 +41,31 @@ class Problem:
 
     unit: np.ndarray
     neighbours: Neighbours
-    links: Links
+    links: NeighbourLinks
     clusters: int | None
     seed: int
 
 
-def _map_equation(problem: Problem) -> np.ndarray:
+def _map_equation(problem: ClusteringProblem) -> np.ndarray:
     linked, count = problem.links.linked, len(problem.unit)
     weight = problem.links.agreement[linked] + LEAST_WEIGHT
     flow = undirected_flow(problem.links.pairs[linked], weight, count)
     return modules(flow, seed=problem.seed)
 
 
-def _fc_es(problem: Problem) -> np.ndarray:
+def _fc_es(problem: ClusteringProblem) -> np.ndarray:
     edges, probability = selected_edges(problem.neighbours)
     return modules(directed_flow(edges, probability, len(problem.unit)), seed=problem.seed)
 
 
-def _components(problem: Problem) -> np.ndarray:
+def _components(problem: ClusteringProblem) -> np.ndarray:
     pairs, _ = problem.neighbours.pairs(problem.links.threshold)
     count = len(problem.unit)
     graph = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(count, count))
     return connected_components(graph, directed=False)[1]
 
 
-def _average_linkage(problem: Problem) -> np.ndarray:
+def _average_linkage(problem: ClusteringProblem) -> np.ndarray:
     count = len(problem.unit)
     if count > LINKAGE_UP_TO:
         raise ArcwiseError(
@@ -78,7 +78,7 @@ def _average_linkage(problem: Problem) -> np.ndarray:
     return fcluster(tree, 1 - problem.links.threshold, "distance") - 1
 
 
-def _chinese_whispers(problem: Problem) -> np.ndarray:
+def _chinese_whispers(problem: ClusteringProblem) -> np.ndarray:
     """Biemann, TextGraphs 2006: each node takes the label of most weight around it."""
     linked, count = problem.links.linked, len(problem.unit)
     graph = _both_ways(problem.links.pairs[linked], problem.links.similarity[linked], count)
@@ -111,7 +111,7 @@ def _whispered(
     return changes
 
 
-def _dbscan(problem: Problem) -> np.ndarray:
+def _dbscan(problem: ClusteringProblem) -> np.ndarray:
     from sklearn.cluster import DBSCAN
 
     pairs, similarity = problem.neighbours.pairs(problem.links.threshold)
@@ -122,7 +122,7 @@ def _dbscan(problem: Problem) -> np.ndarray:
     )
 
 
-def _hdbscan(problem: Problem) -> np.ndarray:
+def _hdbscan(problem: ClusteringProblem) -> np.ndarray:
     from sklearn.cluster import HDBSCAN  # pyrefly: ignore[missing-module-attribute]
 
     if len(problem.unit) == 1:
@@ -130,7 +130,7 @@ def _hdbscan(problem: Problem) -> np.ndarray:
     return HDBSCAN(min_cluster_size=2, copy=True).fit_predict(problem.unit)
 
 
-def _k_means(problem: Problem) -> np.ndarray:
+def _k_means(problem: ClusteringProblem) -> np.ndarray:
     from sklearn.cluster import MiniBatchKMeans
 
     count = len(problem.unit)
@@ -143,7 +143,7 @@ def _k_means(problem: Problem) -> np.ndarray:
     return k_means.fit_predict(problem.unit)
 
 
-METHODS: dict[str, Callable[[Problem], np.ndarray]] = {
+METHODS: dict[str, Callable[[ClusteringProblem], np.ndarray]] = {
     "auto": _map_equation,
     "fc-es": _fc_es,
     "components": _components,

@@ -10,8 +10,8 @@ from torch import Tensor
 from arcwise.bundle.linkage import AGGREGATIONS
 from arcwise.clustering.linkage.network import (
     GraphLayer,
+    GraphLinks,
     LinkageNetwork,
-    Links,
     aggregate,
     link_weights,
     softmax_by_row,
@@ -23,7 +23,7 @@ from tests.clustering.linkage.test_subgraphs import random_index
 FIXED = [one for one in AGGREGATIONS if one != "attention"]
 
 
-def graph(seed: int = 0, nodes: int = 9) -> tuple[Tensor, Links]:
+def graph(seed: int = 0, nodes: int = 9) -> tuple[Tensor, GraphLinks]:
     """A symmetric adjacency matrix without loops, of which node 4 has no link; and its links."""
     rng = np.random.default_rng(seed)
     dense = np.triu(rng.random((nodes, nodes)) < 0.4, 1)
@@ -31,7 +31,7 @@ def graph(seed: int = 0, nodes: int = 9) -> tuple[Tensor, Links]:
     adjacency = torch.from_numpy(dense | dense.T).double()
     row, column = adjacency.nonzero().T
     start = torch.cat([torch.zeros(1), adjacency.sum(1).cumsum(0)]).long()
-    return adjacency, Links(row, column, start)
+    return adjacency, GraphLinks(row, column, start)
 
 
 def unit_rows(count: int, dim: int, seed: int = 0) -> Tensor:

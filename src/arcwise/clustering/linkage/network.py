@@ -18,7 +18,7 @@ _ATTENTION = 32  # hidden units of the attention; the paper does not say how man
 
 
 @dataclass(frozen=True, eq=False)
-class Links:
+class GraphLinks:
     """The links of V nodes, sorted by the node that they come from.
 
     Attributes:
@@ -32,7 +32,7 @@ class Links:
     start: Tensor
 
     @classmethod
-    def of(cls, graphs: Subgraphs) -> Links:
+    def of(cls, graphs: Subgraphs) -> GraphLinks:
         """Return the links of packed sub-graphs."""
         start = torch.from_numpy(graphs.start)
         row = torch.repeat_interleave(torch.arange(len(graphs.node)), start.diff())
@@ -75,7 +75,7 @@ class LinkageNetwork(nn.Module):
         last = self.widths[-1]
         self.classifier = nn.Sequential(nn.Linear(last, last), nn.PReLU(last), nn.Linear(last, 2))
 
-    def forward(self, features: Tensor, links: Links, first_hop: Tensor) -> Tensor:
+    def forward(self, features: Tensor, links: GraphLinks, first_hop: Tensor) -> Tensor:
         """Return the logits of "another identity" and "the same one", (M, 2).
 
         Args:
@@ -95,7 +95,7 @@ class LinkageNetwork(nn.Module):
         """Return the logits (M, 2) of packed sub-graphs of (N, D) embeddings of unit length."""
         node, pivot = torch.from_numpy(graphs.node), torch.from_numpy(graphs.pivot)
         features = embeddings[node] - embeddings[pivot]
-        return self(features, Links.of(graphs), torch.from_numpy(graphs.first_hop))
+        return self(features, GraphLinks.of(graphs), torch.from_numpy(graphs.first_hop))
 
 
 class GraphLayer(nn.Module):
@@ -116,7 +116,7 @@ class GraphLayer(nn.Module):
         self.attention = nn.Linear(2 * inputs, _ATTENTION) if attention else None
         self.score = nn.Linear(_ATTENTION, 1, bias=False) if attention else None
 
-    def forward(self, features: Tensor, links: Links, weight: Tensor | None) -> Tensor:
+    def forward(self, features: Tensor, links: GraphLinks, weight: Tensor | None) -> Tensor:
         """Return (V, outputs).
 
         Args:
@@ -128,7 +128,7 @@ class GraphLayer(nn.Module):
             weight = self._attention(features, links)
         return F.relu(self.linear(torch.cat([features, aggregate(features, links, weight)], 1)))
 
-    def _attention(self, features: Tensor, links: Links) -> Tensor:
+    def _attention(self, features: Tensor, links: GraphLinks) -> Tensor:
         attention, score = cast(nn.Linear, self.attention), cast(nn.Linear, self.score)
         # The first layer of [x_row || x_column], made of its two halves a node and not a link.
         own, other = attention.weight.chunk(2, dim=1)
@@ -137,13 +137,13 @@ class GraphLayer(nn.Module):
         return softmax_by_row(score(hidden)[:, 0], links)
 
 
-def aggregate(features: Tensor, links: Links, weight: Tensor) -> Tensor:
+def aggregate(features: Tensor, links: GraphLinks, weight: Tensor) -> Tensor:
     """Return G X, (V, D): the weighted sum of each node's neighbours; 0 for one without links."""
     start = links.start[:-1]
     return F.embedding_bag(links.column, features, start, mode="sum", per_sample_weights=weight)
 
 
-def link_weights(aggregation: str, features: Tensor, links: Links) -> Tensor:
+def link_weights(aggregation: str, features: Tensor, links: GraphLinks) -> Tensor:
     """Return the (E,) weights of links that need no learning.
 
     Args:
@@ -161,7 +161,7 @@ def link_weights(aggregation: str, features: Tensor, links: Links) -> Tensor:
     return degree[links.row].reciprocal()
 
 
-def softmax_by_row(score: Tensor, links: Links) -> Tensor:
+def softmax_by_row(score: Tensor, links: GraphLinks) -> Tensor:
     """Return the (E,) softmax of the links' scores among the links of one node."""
     count = len(links.start) - 1
     highest = score.new_full((count,), -torch.inf)
