@@ -12,6 +12,9 @@ our own models, of identities that these were not trained on:
         --out SETS/clustering/omniglot.parquet
     python studies/defaults.py SETS "39 products, 10 images each, pretrained"
 
+The training of Omniglot's network is written down after the config of the run that made it; this
+command itself was not run again.
+
 What is in docs/clustering.json already is not measured again. About eight minutes of one core.
 """
 
