@@ -48,6 +48,7 @@ def test_the_model_says_what_its_lengths_tell(told: TrainResult) -> None:
     bundle = read_bundle(told.model)
     line = bundle.length
     assert line is not None
+    assert line == told.length
     assert line.column == "yaw"
     trained = np.array(told.parts.train.column("yaw"), float)  # a table of text
     assert (line.mean, line.std) == pytest.approx((trained.mean(), trained.std()), rel=1e-5)
@@ -90,3 +91,4 @@ def test_what_is_wrong_is_said_before_there_is_a_folder(
 def test_with_nobody_held_out_there_is_no_line(known: Manifest, tmp_path: Path) -> None:
     result = train(known, tmp_path / "run", config("blur", holdout=0.0), page=False)
     assert read_bundle(result.model).length is None
+    assert result.length is None

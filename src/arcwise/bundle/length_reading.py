@@ -67,6 +67,9 @@ class LengthReading:
         """Return mean + std · (k r + b) for every length r, (N,) → (N,) float64."""
         return self.mean + self.std * (self.k * np.asarray(lengths, np.float64) + self.b)
 
+    def __str__(self) -> str:
+        return f"the length tells {self.column}: R² {self.r2:.2f} on held-out identities"
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for `model.json`."""
         return asdict(self)

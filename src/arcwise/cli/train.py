@@ -298,6 +298,8 @@ def conclude(result: TrainResult, again: str) -> int:
     else:
         for threshold in result.thresholds:
             print(f"  {threshold}")
+    if result.length is not None:
+        print(result.length)
     print(f"model: {result.model}")
     print(f"report: {result.report}" if result.report else NO_REPORT)
     return 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from arcwise import distributed
+from arcwise.bundle import LengthReading
 from arcwise.data.domain_pairs import DEEP, domain_pairs
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
@@ -74,6 +75,8 @@ class TrainResult:
         loop: how the loop ended.
         thresholds: measured on the calibration identities; empty without them.
         failures: images that could not be read, held-out ones included.
+        length: what the lengths of the model's embeddings tell; None where it was not trained to
+            tell anything, or nobody is held out.
         report: the page about the run; None for a run that did not finish, and where matplotlib
             or jinja2 are missing.
     """
@@ -84,6 +87,7 @@ class TrainResult:
     loop: LoopResult
     thresholds: tuple[Threshold, ...]
     failures: tuple[ImageError, ...]
+    length: LengthReading | None = None
     report: Path | None = None
 
     @property

@@ -150,7 +150,8 @@ def _train(
             failures += unread
             if final.objective.length is not None:
                 set_length(out / MODEL, parts, final.objective.length.column)
-    result = TrainResult(out, config, parts, ended_at, thresholds, failures)
+    length = read_bundle(out / MODEL).length if done else None
+    result = TrainResult(out, config, parts, ended_at, thresholds, failures, length)
     path = out / "report.html"
     if not (done and page and can_report()):
         return result
