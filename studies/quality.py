@@ -11,7 +11,8 @@ nothing was told, and sets are pooled by it. A study that was stopped goes on wi
 docs/quality.md and its pictures are written from docs/quality.json.
 
 No setting was chosen: the numbers of the recipes are taken, and pixels and steps are what fifteen
-minutes of two cores allow. Before it ran, one seed was looked at on other products (tune.csv). YuNet scores faces where ARCWISE_DATA has it (models/).
+minutes of two cores allow. Before it ran, one seed was looked at on other products (tune.csv).
+YuNet scores faces where ARCWISE_DATA has it (models/).
 """
 
 from __future__ import annotations
