@@ -276,7 +276,7 @@ def page(known: Mapping[str, Any]) -> Iterator[str]:
         "mean.",
         "",
         "The weight of the length is chosen for faces, on people who are not measured. The small",
-        f"encoder has the default, {LengthConfig().weight:g}. Another weight is beside it. Weights",
+        f"encoder has the default, {LengthConfig().weight:g}. The tables have another weight too. Weights",
         "and steps to choose from were drawn up after a look at trainings on all people of FG-NET,",
         "the default after one training each on products that are not measured here. Intervals are",
         "not corrected for the number of rows.",

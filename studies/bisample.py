@@ -44,7 +44,6 @@ from arcwise import evaluation
 from arcwise.data.domain_pairs import domain_pairs
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
-from arcwise.data.parallel import cores
 from arcwise.evaluation.intervals import Rate
 from arcwise.recipes import recipe
 from arcwise.report import plots
@@ -53,13 +52,10 @@ from arcwise.training.config import StageConfig, TrainConfig
 from arcwise.training.losses import CentresConfig, SemiSiameseConfig
 from arcwise.training.section import merged
 from arcwise.verbs.compare_training import (
-    EMBEDDINGS,
-    SeedTraining,
-    known_result,
     prepared_images,
     small_images,
-    train_all,
 )
+from seed_runs import trained
 from table2 import difference_cells, interval, on_this_machine, rounded, some, write_results
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -180,28 +176,9 @@ def measured(
     images = small_images(config, train, folder / "images")
     pixels = folder / "held-out.npy"
     (people,) = prepared_images(config, (held_out,), pixels)
-    trainings = {
-        (name, seed): SeedTraining(
-            folder / f"{name}, seed {seed}", one.replace(run={"seed": seed}), images, pixels
-        )
-        for seed in range(seeds)
-        for name, one in configs.items()
-    }
-    for one in trainings.values():
-        one.folder.mkdir(parents=True, exist_ok=True)
-    train_all(
-        list(trainings.values()),
-        cores(),
-        lambda training, trained: print(training.folder.name, round(trained.seconds), flush=True),
-    )
-    results = {key: known_result(one.folder) for key, one in trainings.items()}
-    failed = {name for (name, _), result in results.items() if result and result.failed}
-    runs = {
-        name: [np.load(trainings[name, seed].folder / EMBEDDINGS) for seed in range(seeds)]
-        for name in configs
-        if name not in failed
-    }
-    table = evaluation.compare_runs(runs, people.identities, far=FAR, baseline=next(iter(runs)))
+    runs = trained(configs, seeds, images, pixels, folder)
+    found = runs.embeddings
+    table = evaluation.compare_runs(found, people.identities, far=FAR, baseline=next(iter(found)))
     return {
         "images": len(images),
         "identities": len(images.classes),
@@ -212,8 +189,8 @@ def measured(
         "batch": config.data.batch,
         "size": config.encoder.size,
         "table": table.as_dict(),
-        "failed": sorted(failed),
-        "minutes": sum(one.seconds for one in results.values() if one) / 60,
+        "failed": runs.failed,
+        "minutes": runs.minutes,
         "machine": on_this_machine(),
     }
 

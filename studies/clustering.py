@@ -41,7 +41,7 @@ from arcwise.clustering.graph import nearest_neighbours
 from arcwise.clustering.map_equation import modules, undirected_flow
 from arcwise.evaluation import Threshold, calibrate, clustering
 from arcwise.evaluation.clustering import Clustering
-from studies import defaults
+from table2 import grocery
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS, PAGE = DOCS / "clustering.json", DOCS / "clustering.md"
@@ -123,7 +123,7 @@ def omniglot(sets: Path) -> Embeddings:
 def products(sets: Path) -> list[Embeddings]:
     """Three trainings; half of the held-out products is clustered, by thresholds of the others."""
     folder = sets / "defaults" / PRODUCTS
-    split, _ = defaults.grocery(sets)
+    split, _ = grocery(sets)
     first, second = split.validation, split.calibration
     several = []
     for seed in range(SEEDS):

@@ -24,7 +24,6 @@ import numpy as np
 
 from arcwise import evaluation
 from arcwise.data.manifest import Manifest
-from arcwise.data.parallel import cores
 from arcwise.data.split import Split
 from arcwise.evaluation import RunComparison
 from arcwise.heads.centre import SEEN, scale_for
@@ -34,14 +33,11 @@ from arcwise.training import build
 from arcwise.training.config import TrainConfig
 from arcwise.training.losses import CentresConfig
 from arcwise.verbs.compare_training import (
-    EMBEDDINGS,
     HeldOutImages,
-    SeedTraining,
-    known_result,
     prepared_images,
     small_images,
-    train_all,
 )
+from seed_runs import trained
 from table2 import (
     difference_cells,
     grocery,
@@ -185,30 +181,9 @@ def measured(setting: Setting, sets: Path, folder: Path) -> dict[str, Any]:
         name = VARIANTS[label].folder(config, classes)
         if name not in folders.values():
             folders[label] = name
-    trainings = {
-        (label, seed): SeedTraining(
-            folder / f"{name}, seed {seed}",
-            VARIANTS[label].config(config, classes).replace(run={"seed": seed}),
-            images,
-            pixels,
-        )
-        for seed in range(SEEDS)
-        for label, name in folders.items()
-    }
-    for one in trainings.values():
-        one.folder.mkdir(parents=True, exist_ok=True)
-    train_all(
-        list(trainings.values()),
-        cores(),
-        lambda training, trained: print(training.folder.name, round(trained.seconds), flush=True),
-    )
-    results = {key: known_result(one.folder) for key, one in trainings.items()}
-    failed = {label for (label, _), result in results.items() if result and result.failed}
-    runs = {
-        label: [np.load(trainings[label, seed].folder / EMBEDDINGS) for seed in range(SEEDS)]
-        for label in folders
-        if label not in failed
-    }
+    configs = {label: VARIANTS[label].config(config, classes) for label in folders}
+    runs = trained(configs, SEEDS, images, pixels, folder, folders)
+    found = runs.embeddings
     return {
         "identities": classes,
         "images": len(images),
@@ -218,10 +193,10 @@ def measured(setting: Setting, sets: Path, folder: Path) -> dict[str, Any]:
         "batch": config.data.batch,
         "s": round(scale_for(classes), 1),
         "of_train": round(VARIANTS[DEFAULT].scale(config, classes), 1),
-        "chosen": {name: float(one) for name, one in compared(runs, choosing).tar.mean.items()},
-        "table": without_pairs(compared(runs, other).as_dict()),
-        "failed": sorted(failed),
-        "minutes": sum(one.seconds for one in results.values() if one) / 60,
+        "chosen": {name: float(one) for name, one in compared(found, choosing).tar.mean.items()},
+        "table": without_pairs(compared(found, other).as_dict()),
+        "failed": runs.failed,
+        "minutes": runs.minutes,
         "machine": on_this_machine(),
     }
 

@@ -85,3 +85,20 @@ def test_no_two_public_types_share_a_name() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(name)
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def test_studies_and_benchmarks_run_by_their_path() -> None:
+    """`python studies/x.py` has its own folder on the path, not the one above."""
+    root = Path(__file__).parent.parent
+    scripts = [path for name in ("studies", "benchmarks") for path in (root / name).rglob("*.py")]
+    wrong = [
+        (path.name, name)
+        for path in scripts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([one.name for one in node.names] if isinstance(node, ast.Import)
+                     else [node.module or ""])
+        if name.split(".")[0] in ("studies", "benchmarks", "tests")
+    ]  # fmt: skip
+    assert len(scripts) > 20
+    assert wrong == []

@@ -47,9 +47,9 @@ class Dominant(nn.Module):
         candidates: (C, K) int32, -1 where there are no more: the candidates, which begin with
             the dominant queue as it was after the last refresh.
         dominant: (C, Q) int32, -1 where there are no more.
-        steps: how many steps it was told of.
-        refreshed: at which of them the neighbours were found, -1 for never.
-        active: most classes of a step, beside more of the batch; None for no limit.
+        steps: how many steps it was updated after.
+        refreshed: after how many of them the neighbours were found; -1 for never.
+        active: most classes of a step, unless the batch has more; None for no limit.
         refresh_every: steps between two searches for neighbours.
         ceiling: cosine above which another class is no candidate, as it is probably the same
             identity under a second label.
