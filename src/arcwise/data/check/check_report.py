@@ -302,7 +302,7 @@ class CheckReport:
             yield "  domains            " + _pairs(self.domains)
         if self.two_images:
             yield f"  two images each    {self.two_images}"
-            yield "                     for these, arcwise train --recipe bisample"
+            yield "                     made for these: arcwise train --recipe bisample; try a plain recipe too"
         if counts := list(self.per_identity.values()):
             yield (
                 f"  images an identity {min(counts)} to {max(counts)}, median {median(counts):g}"
