@@ -302,7 +302,8 @@ class CheckReport:
             yield "  domains            " + _pairs(self.domains)
         if self.two_images:
             yield f"  two images each    {self.two_images}"
-            yield "                     made for these: arcwise train --recipe bisample; try a plain recipe too"
+            yield "                     made for these: arcwise train --recipe bisample"
+            yield "                     compare it with a plain recipe"
         if counts := list(self.per_identity.values()):
             yield (
                 f"  images an identity {min(counts)} to {max(counts)}, median {median(counts):g}"
