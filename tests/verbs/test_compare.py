@@ -134,6 +134,24 @@ def test_killed_and_gone_on_with(compared: LossComparison, products: Path, tmp_p
     assert without_cost(again) == without_cost(compared)
 
 
+def test_a_stop_between_the_last_step_and_the_embeddings(
+    parts: tuple[Manifest, Manifest, Manifest], tmp_path: Path
+) -> None:
+    """The process that goes on makes no step, and yet knows how long the steps took."""
+    config = CONFIG.replace(data={"holdout": 0.0, "workers": 0}, run={"log_every": 1})
+    images = small_images(config, parts[0], tmp_path / "images")
+    prepared_images(config, (parts[1],), tmp_path / "pixels.npy")
+    one = SeedTraining(tmp_path / "one", config, images, tmp_path / "pixels.npy")
+    one.folder.mkdir()
+    began = time.perf_counter()
+    train(images, one.folder / "run", config, page=False)
+    whole = time.perf_counter() - began
+    train_all([one], 1)
+    trained = compare_training.known_result(one.folder)
+    assert trained is not None
+    assert 0 < trained.seconds < whole
+
+
 def test_what_cannot_be_read_is_counted(
     parts: tuple[Manifest, Manifest, Manifest], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -37,6 +38,9 @@ OUT = Path("runs/compare")
 
 HOLDOUT = 0.4
 """Share of the identities that are measured: more than a single training holds out."""
+
+WIDE = 140
+"""Characters that the table takes; what is written to a file or a program need not be narrower."""
 
 FEW_MEASURED = 20
 """Identities under which only large differences are significant (docs/compare-intervals.md)."""
@@ -203,7 +207,9 @@ def show(result: LossComparison) -> None:
     for one in result.tuned:
         mark = "  <- chosen" if one.chosen else ""
         print(f"  {one.variant.label}: TAR {one.tar:.3f} on the identities that choose{mark}")
-    Console().print(losses_table(result))
+    Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE).print(
+        losses_table(result)
+    )
     print(
         f"mean over the seeds; in brackets the 95 % interval over {table.interval_covers}; p is "
         f"Holm's, for {counted(len(table.names) - 1, 'comparison')} with {plan.baseline}"
@@ -228,7 +234,10 @@ def losses_table(result: LossComparison) -> Table:
     """Return a row a loss, the best one first."""
     table, deciding = result.table, result.table.deciding
     gap_name = f"{METRICS[deciding.metric]} - {table.baseline}, points"
-    found = Table("loss", f"TAR@{table.far:g}", "recall@1", "EER", gap_name, "p", "time", "memory")
+    found = Table()
+    found.add_column("loss", no_wrap=True)
+    for header in (f"TAR@{table.far:g}", "recall@1", "EER", gap_name, "p", "time", "memory"):
+        found.add_column(header, overflow="fold")
     for name in sorted(table.names, key=lambda one: -deciding.mean[one]):
         one = result.losses[name]
         gap = deciding.to_baseline.get(name)
@@ -237,7 +246,7 @@ def losses_table(result: LossComparison) -> Table:
             *(_interval(metric.mean[name]) for metric in (table.tar, table.recall_at_1, table.eer)),
             "baseline" if gap is None else _points(gap.difference),
             "" if gap is None else f"{gap.corrected_p:.2g}",
-            f"{one.seconds:.0f} s",
+            f"{one.seconds:.0f} s" if one.seconds else "",
             f"{one.memory / 1e6:.0f} MB" if one.memory else "",
         )
     return found

@@ -36,7 +36,11 @@ def described(config: TrainConfig, classes: int) -> str:
     if isinstance(objective, CentresConfig):
         parts += _of_centres(objective)
     for name, term in objective.terms().items():
-        numbers = {key: value for key, value in plain(term).items() if key != "weight"}
+        numbers = {
+            key: value
+            for key, value in plain(term).items()
+            if key != "weight" and value is not False
+        }
         written = ", ".join(f"{key} {value}" for key, value in numbers.items())
         weight = f"{term.weight:g} × " if len(objective.terms()) > 1 or parts else ""
         parts.append(f"{weight}{spelled(name)}" + (f" ({written})" if written else ""))

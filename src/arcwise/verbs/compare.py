@@ -213,7 +213,7 @@ def _compared(common: _Common, variant: Variant, plan: Plan, classes: int) -> Co
     return ComparedLoss(
         variant,
         described(variant.config(common.config).replace(run={"steps": plan.steps}), classes),
-        float(np.mean([one.seconds for one in trained])),
+        float(np.mean([one.seconds for one in trained if one.seconds] or [0.0])),
         max(one.memory for one in trained),
         failed,
     )

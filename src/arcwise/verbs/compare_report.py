@@ -65,12 +65,13 @@ def losses(result: LossComparison) -> Table:
                 *(metric.mean[name] for metric in (table.tar, table.recall_at_1, table.eer)),
                 "baseline" if gap is None else RateDifference(gap.difference),
                 "" if gap is None else f"{gap.corrected_p:.2g}",
-                f"{one.seconds:.0f} s",
+                f"{one.seconds:.0f} s" if one.seconds else "",
                 f"{one.memory / 1e6:.0f} MB" if one.memory else "",
             ]
         )
     header = ["loss", f"TAR at FAR {table.far:g}", "recall@1", "EER",
-              f"difference to {table.baseline}", "p, corrected", "time", "peak memory"]  # fmt: skip
+              f"difference to {table.baseline}, points", "p, corrected", "time",
+              "peak memory"]  # fmt: skip
     note = (
         f"The difference is in {METRICS[deciding.metric]}. Its p-value is corrected by Holm's "
         f"method for {len(table.names) - 1} comparisons. Time and memory are of one training."

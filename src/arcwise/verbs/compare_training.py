@@ -26,7 +26,7 @@ from arcwise import runtime
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, NonFiniteError, Stopped
 from arcwise.files import atomic_write
-from arcwise.training import batches, build
+from arcwise.training import batches, build, metrics
 from arcwise.training.config import TrainConfig
 from arcwise.training.run_logger import Report
 from arcwise.verbs.train import train
@@ -61,7 +61,7 @@ class Trained:
     """A training that has ended.
 
     Attributes:
-        seconds: time of its steps.
+        seconds: time of its steps; 0 where it is not known.
         memory: peak memory of its process, in bytes; 0 where the system does not say.
         failed: why it came to nothing; empty where it did not.
     """
@@ -284,8 +284,11 @@ def _begin(parent: int) -> None:
     """One thread a process; a process whose parent was killed ends too."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    # A terminal sends Ctrl-C to all of them: the parent passes it on, as SIGTERM.
+    # A terminal sends Ctrl-C to all of them: the parent passes it on, as SIGTERM. Outside of a
+    # training it ends the process by a handler: one that comes as the training ends and gives the
+    # signal back would be printed as a traceback by the default.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -321,8 +324,19 @@ def _run(training: SeedTraining, report: Report = lambda step, values: None) -> 
     vectors = model.embed_pixels(np.load(training.held_out))
     with atomic_write(training.folder / EMBEDDINGS) as unfinished, unfinished.open("wb") as file:
         np.save(file, vectors)
-    # A resumed run knows the speed of its last process alone.
-    return ended.steps * config.data.batch / max(ended.images_per_second, 1e-9)
+    speed = _speed(run) or ended.images_per_second
+    return ended.steps * config.data.batch / speed if speed else 0.0
+
+
+def _speed(run: Path) -> float:
+    """Return images a second as a run logged them, the median; 0 where it logged none.
+
+    A run that was stopped and resumed knows the speed of its last process alone, which may have
+    found all steps done.
+    """
+    speeds = [row.get("images_per_second", 0.0) for row in metrics.read(run / "metrics.jsonl")]
+    speeds = [speed for speed in speeds if speed]
+    return float(np.median(speeds)) if speeds else 0.0
 
 
 class _TooSlow(Exception):
