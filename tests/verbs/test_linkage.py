@@ -56,6 +56,32 @@ def test_the_model_folder(embedded: Path, tmp_path: Path) -> None:
     assert linkage.load(report.path).cluster(vectors).shape == (len(vectors),)
 
 
+def test_clusters_other_identities(
+    embedded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_linkage(embedded, tmp_path / "linkage", epochs=2, learning_rate=0.01)
+    vectors, _ = people(5, 1)
+    others = pa.table({"vector": pa.array(vectors.tolist(), pa.list_(pa.float32(), 16))})
+    pq.write_table(others, tmp_path / "others.parquet")
+    asked = ["cluster", str(tmp_path / "others.parquet"), "--out", str(tmp_path / "found.parquet")]
+    asked += ["--linkage", str(tmp_path / "linkage")]
+    assert main(asked) == 0
+    found = pq.read_table(tmp_path / "found.parquet").column("cluster").to_numpy()
+    expected = linkage.load(tmp_path / "linkage").cluster(vectors)
+    same, same_expected = found[:, None] == found, expected[:, None] == expected
+    assert (same == same_expected).all()
+    assert "L-GCN" in capsys.readouterr().out
+
+    (tmp_path / "found.parquet").unlink()
+    of_another = others.replace_schema_metadata({"arcwise.fingerprint": "beef" * 16})
+    pq.write_table(of_another, tmp_path / "others.parquet")
+    assert main(asked) == 2
+    assert "c0ffeec0ffee" in capsys.readouterr().err
+    assert main([*asked, "--method", "dbscan"]) == 2
+    assert "linkage" in capsys.readouterr().err
+    assert not (tmp_path / "found.parquet").exists()
+
+
 class Cut(Exception):
     """The process ends here."""
 

@@ -25,6 +25,7 @@ def command(
     method: str = "auto",
     threshold: float | None = None,
     clusters: int | None = None,
+    linkage: Path | None = None,
     extend: Path | None = None,
     gallery: str | None = None,
     far: float | None = None,
@@ -47,6 +48,8 @@ def command(
             or k-means.
         threshold: Similarity from which on two images are linked, instead of what is found.
         clusters: Number of clusters, for k-means.
+        linkage: Model folder that `arcwise train-linkage` wrote, which clusters instead of the
+            method.
         extend: Table of an earlier run, whose images keep their cluster ids.
         gallery: Gallery file, whose identities are attached where its decision says so.
         far: False-accept rate of one comparison, for the gallery's decision.
@@ -74,9 +77,9 @@ def command(
     with progress("clustering") as move:
         found = cluster(
             naming.open(Path(data), identities=False), model=model, method=method,
-            threshold=threshold, clusters=clusters, extend=extend, gallery=gallery, far=far,
-            fpir=fpir, decisions=decisions, neighbours=neighbours, cached=cache, seed=seed,
-            progress=move,
+            threshold=threshold, clusters=clusters, linkage=linkage, extend=extend,
+            gallery=gallery, far=far, fpir=fpir, decisions=decisions, neighbours=neighbours,
+            cached=cache, seed=seed, progress=move,
         )  # fmt: skip
     written = write_clusters(found, out)
     if shown is not None:
@@ -103,7 +106,7 @@ def show(found: ClusteredImages) -> None:
         f"{int((sizes == 1).sum()):,} of one image, the largest of {int(sizes.max()):,}; "
         f"{int(result.doubtful.sum()):,} images are doubtful"
     )
-    print(result.links)
+    print(result.made_by)
     if result.recall < 1:
         print(f"nearest neighbours: approximate, {result.recall:.1%} of the true ones were found")
     if any(found.identities):
@@ -128,8 +131,8 @@ def _document(found: ClusteredImages, written: Path, page: Path | None) -> dict[
         "clusters": found.clusters.count,
         "singletons": int((found.clusters.sizes == 1).sum()),
         "doubtful": int(found.clusters.doubtful.sum()),
-        "threshold": found.clusters.links.threshold,
-        "reason": found.clusters.links.reason,
+        "threshold": found.clusters.made_by.threshold,
+        "reason": found.clusters.made_by.reason,
         "recall": found.clusters.recall,
         "accepted": found.accepted,
         "precision": None if precision is None else [precision, precision.low, precision.high],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from arcwise.clustering.map_equation import numbered_by_first
 from arcwise.clustering.methods import METHODS, ClusteringProblem, each_in_a_cluster
 from arcwise.errors import ArcwiseError, suggestion
 from arcwise.evaluation import Threshold, inputs
+
+if TYPE_CHECKING:
+    from arcwise.clustering.linkage.model import LinkageModel
 
 NEIGHBOURS = 80
 
@@ -33,8 +37,9 @@ class Clusters:
             with its cluster, and b with the nearest other one. For one that is alone, a is the
             agreement that would have linked it.
         next_to: (N,) int64 that other cluster; -1 where there is none.
-        links: what the clusters were made of.
+        links: what the clusters were made of; with a linkage model, the confidence alone.
         recall: share of the true nearest neighbours that were looked at.
+        linkage: the model that clustered; None for a method.
     """
 
     labels: np.ndarray
@@ -42,6 +47,12 @@ class Clusters:
     next_to: np.ndarray
     links: NeighbourLinks
     recall: float
+    linkage: LinkageModel | None = None
+
+    @property
+    def made_by(self) -> NeighbourLinks | LinkageModel:
+        """What linked images: prints itself, and has a `threshold` and a `reason`."""
+        return self.links if self.linkage is None else self.linkage
 
     @property
     def count(self) -> int:
@@ -101,6 +112,7 @@ def find_clusters(
     threshold: float | None = None,
     thresholds: Sequence[Threshold] = (),
     clusters: int | None = None,
+    linkage: LinkageModel | None = None,
     constraints: Constraints | None = None,
     k: int = NEIGHBOURS,
     folder: Path | None = None,
@@ -116,8 +128,9 @@ def find_clusters(
         thresholds: of the model, at stated false-accept rates: what is found from the data is then
             found from these.
         clusters: how many, for k-means.
+        linkage: clusters instead of the method, by the links that it learnt.
         constraints: what is known of pairs; holds in every method.
-        k: neighbours of each.
+        k: neighbours of each; a linkage model that was trained with more takes so many.
         folder: where neighbours are kept.
         seed: of everything random.
         progress: called with (embeddings whose neighbours were found, embeddings in all).
@@ -132,15 +145,19 @@ def find_clusters(
         raise ArcwiseError(f"the threshold is {threshold}; expected a cosine, from -1 to 1")
     inputs.generator(seed)
     unit = inputs.embeddings("embeddings", embeddings)
+    if linkage is not None:
+        k = max(k, linkage.shape.neighbours)
     neighbours = nearest_neighbours(unit, k, folder=folder, seed=seed, progress=progress)
     found = links(neighbours, impostors_of(unit, thresholds, seed), threshold)
-    labels = each_in_a_cluster(
-        METHODS[method](ClusteringProblem(unit, neighbours, found, clusters, seed))
-    )
+    if linkage is not None:
+        labels = linkage.cluster(unit, neighbours)
+    else:
+        labels = METHODS[method](ClusteringProblem(unit, neighbours, found, clusters, seed))
+    labels = each_in_a_cluster(labels)
     if constraints:
         labels = constrained(labels, constraints, found.pairs, found.agreement)
     labels = numbered_by_first(labels)
-    return Clusters(labels, *_confidence(labels, found), found, neighbours.recall)
+    return Clusters(labels, *_confidence(labels, found), found, neighbours.recall, linkage)
 
 
 def _confidence(labels: np.ndarray, found: NeighbourLinks) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +22,19 @@ from arcwise.files import read_file
 from arcwise.gallery import decide, open_gallery
 from arcwise.runtime import Model
 from arcwise.verbs.cluster_decisions import Decisions, name_of_clusters, read_decisions
-from arcwise.verbs.embedding_source import NO_MODEL, EmbeddingSource, embeddings_of, open_sources
+from arcwise.verbs.embedding_source import (
+    NO_MODEL,
+    EmbeddingSource,
+    embeddings_of,
+    model_of_vectors,
+    open_sources,
+)
 from arcwise.verbs.gallery_model import gallery_model
 from arcwise.verbs.gallery_query import search_operating_point
 from arcwise.verbs.seed import check_seed
+
+if TYPE_CHECKING:
+    from arcwise.clustering.linkage.model import LinkageModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +95,7 @@ def cluster(
     method: str = "auto",
     threshold: float | None = None,
     clusters: int | None = None,
+    linkage: str | Path | None = None,
     extend: str | Path | None = None,
     gallery: str | Path | None = None,
     far: float | None = None,
@@ -104,6 +115,7 @@ def cluster(
         method: as for `arcwise.cluster`.
         threshold: cosine from which on two are linked.
         clusters: how many, for k-means.
+        linkage: folder of a linkage model, which clusters instead of the method.
         extend: the table of an earlier run. Images that it names keep their ids, also where the
             clusters would now be others.
         gallery: its identities are attached where its decision says so.
@@ -116,9 +128,15 @@ def cluster(
         progress: called with (steps done, steps in all).
 
     Raises:
-        ArcwiseError: nothing to cluster, constraints that contradict each other, an unusable file.
+        ArcwiseError: nothing to cluster, constraints that contradict each other, an unusable file,
+            a linkage model of other embeddings.
     """
     check_seed(seed)
+    if linkage is not None and (method != "auto" or threshold is not None or clusters is not None):
+        raise ArcwiseError(
+            "a linkage model clusters by its own links: expected no method, threshold or number of "
+            "clusters beside it"
+        )
     source = open_sources([model], None)[0]
     if gallery is not None:
         loaded = gallery_model(gallery, None if source.model is None else source.model.path)
@@ -128,6 +146,7 @@ def cluster(
     manifest = open_manifest(data, identities=False)
     if not len(manifest):
         raise ArcwiseError(f"{manifest.name}: holds no image; expected at least one")
+    links = None if linkage is None else _linkage(linkage, source, manifest)
     embedded = embeddings_of([source], manifest, cached=cached, progress=progress)
     vectors, rows = embedded.vectors[0], manifest.select(embedded.rows)
     names = _names(rows, embedded.rows)
@@ -166,6 +185,7 @@ def cluster(
         threshold=threshold,
         thresholds=source.thresholds,
         clusters=clusters,
+        linkage=links,
         constraints=Constraints(decided.must, decided.cannot, fixed if fixed.max() >= 0 else None),
         folder=None if neighbours is None else Path(neighbours),
         seed=seed,
@@ -186,6 +206,24 @@ def write_clusters(found: ClusteredImages, out: str | Path) -> Path:
     with write_table(path) as write:
         write(found.table())
     return path
+
+
+def _linkage(folder: str | Path, source: EmbeddingSource, manifest: Manifest) -> LinkageModel:
+    """Return a linkage model, which was trained on the embeddings of the same model if it is known.
+
+    Raises:
+        ArcwiseError: there is none, or it was trained on those of another model.
+    """
+    from arcwise.clustering.linkage.model import load
+
+    loaded = load(folder)
+    made_by = source.fingerprint or model_of_vectors(manifest)
+    if loaded.embeddings_of and made_by and loaded.embeddings_of != made_by:
+        raise ArcwiseError(
+            f"{folder}: trained on embeddings of the model {loaded.embeddings_of[:12]}, and these "
+            f"are of {made_by[:12]}; embed with that model, or train: arcwise train-linkage"
+        )
+    return loaded
 
 
 def _names(manifest: Manifest, rows: np.ndarray) -> list[str]:

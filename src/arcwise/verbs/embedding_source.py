@@ -85,6 +85,11 @@ def _distinctive_name(model: Model) -> str:
     return path.parent.name if path.name == "model" else path.stem
 
 
+def model_of_vectors(manifest: Manifest) -> str:
+    """Return the fingerprint of the model that made a data set's vectors; empty if not stated."""
+    return (manifest.table.schema.metadata or {}).get(b"arcwise.fingerprint", b"").decode()
+
+
 class Embeddings(NamedTuple):
     """The embeddings of several sources, of the rows that all of them could embed.
 
@@ -161,7 +166,7 @@ def _embedded(
 ) -> tuple[Embedded, list[str]]:
     """Return one source's embeddings, and notes on its cache."""
     model = source.model
-    made_by = (manifest.table.schema.metadata or {}).get(b"arcwise.fingerprint", b"").decode()
+    made_by = model_of_vectors(manifest)
     if "vector" in manifest.table.column_names and (
         model is None or not manifest.has_images or made_by == model.fingerprint
     ):

@@ -13,6 +13,7 @@ from arcwise.data.digests import identity_digest
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.files import locked
+from arcwise.verbs.embedding_source import model_of_vectors
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,6 @@ def train_linkage(
     manifest = open_manifest(data)
     vectors, names = manifest.vectors, np.asarray(manifest.identities)
     settings = LinkageTraining(aggregation=aggregation, epochs=epochs, learning_rate=learning_rate)
-    encoder = (manifest.table.schema.metadata or {}).get(b"arcwise.fingerprint", b"").decode()
     out = Path(out)
     work = out.with_name(f"{out.name}.training")
     with locked(work, "training"):
@@ -81,7 +81,7 @@ def train_linkage(
             settings,
             seed=seed,
             folder=work,
-            embeddings_of=encoder,
+            embeddings_of=model_of_vectors(manifest),
             progress=progress,
         )
         uses = {"train": np.unique(names[result.train]), "choose": np.unique(names[~result.train])}

@@ -40,6 +40,14 @@ class LinkageModel:
     largest: int
     embeddings_of: str = ""
 
+    def __str__(self) -> str:
+        return f"linked: pairs of probability {self.threshold:.2f} and above; by {self.reason}"
+
+    @property
+    def reason(self) -> str:
+        """Where the threshold comes from, for people."""
+        return "a linkage model (L-GCN), on identities that its training held out"
+
     def probabilities(
         self,
         embeddings: np.ndarray,
