@@ -100,9 +100,10 @@ def growth(*records: dict[str, Any]) -> str:
     wider = (256 - large["dim"]) * 4 / 2**30
     expected = large["gigabytes"] + per_image * (PUBLISHED_IMAGES - large["images"])
     expected += wider * PUBLISHED_IMAGES
+    grown = "; ".join(parts)
     return (
-        f"{'; '.join(parts)}. On paper {PUBLISHED_IMAGES:,} × 256 take {expected:.0f} GB; GCN-V was "
-        f"reported to take {PUBLISHED_GB}"
+        f"{grown}. On paper {PUBLISHED_IMAGES:,} × 256 take {expected:.0f} GB; GCN-V was reported "
+        f"to take {PUBLISHED_GB}"
     )
 
 
