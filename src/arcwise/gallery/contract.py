@@ -6,23 +6,48 @@ Shapes: N vectors, D dimensions, K neighbours, G gallery entries (templates).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from arcwise.errors import ArcwiseError, GalleryError
 from arcwise.evaluation import SearchThreshold
+from arcwise.gallery.filters import Condition
+
+Where = str | Condition | None
+"""A condition on metadata, as `gallery.filters` reads it; None for none."""
+
+
+@dataclass(frozen=True, eq=False)
+class NewTemplate:
+    """One template to enrol.
+
+    Attributes:
+        identity: whose it is.
+        vector: (D,), of length 1.
+        metadata: a JSON object.
+        quality: as its model estimates it, 0 or more.
+        thumbnail: an encoded image, small: what a person is shown.
+    """
+
+    identity: str
+    vector: ArrayLike
+    metadata: Mapping[str, Any] | None = None
+    quality: float | None = None
+    thumbnail: bytes | None = None
+
 
 Enrolment = (
-    tuple[str, ArrayLike]
+    NewTemplate
+    | tuple[str, ArrayLike]
     | tuple[str, ArrayLike, Mapping[str, Any] | None]
     | tuple[str, ArrayLike, Mapping[str, Any] | None, float | None]
 )
-"""One template to enrol: identity, unit vector (D,), and optionally a JSON object and the quality
-that its model estimates, 0 or more."""
+"""What `enrol` takes: a `NewTemplate`, or the first of its attributes."""
 
 
 class DamagedGallery(GalleryError):
@@ -72,6 +97,32 @@ class EnrolledTemplate:
     identity: str
     metadata: dict[str, Any]
     quality: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredTemplates:
+    """Templates with everything that is stored of them, the oldest first.
+
+    Attributes:
+        templates: (N,) int64 ids.
+        identities: N, as they are written with each template.
+        vectors: (N, D) float32.
+        metadata: N JSON objects.
+        qualities: N, None where none was enrolled.
+        thumbnails: N, None where none was enrolled.
+        quarantined: N reasons for which a template takes part in nothing; None where it does.
+    """
+
+    templates: NDArray[np.int64]
+    identities: list[str]
+    vectors: NDArray[np.float32]
+    metadata: list[dict[str, Any]]
+    qualities: list[float | None]
+    thumbnails: list[bytes | None]
+    quarantined: list[str | None]
+
+    def __len__(self) -> int:
+        return len(self.templates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +258,14 @@ class GalleryCalibration:
 class Gallery(Protocol):
     """A store of enrolled vectors, exact in its answers and durable in its acknowledgements.
 
-    Every implementation promises: `enrol` and `remove` return once the change survives a crash,
-    and a batch is there whole or not at all; a search sees every change acknowledged before it
-    began, whichever process made it; similarities are cosines with the stored vectors; an
-    identity's templates count once, by the closest; equal similarities are ordered by identity.
-    Written forms of one identity (`arcwise.identity`) are one identity in every call.
+    Every implementation promises: whatever changes the gallery returns once the change survives a
+    crash, and is there whole or not at all; a call sees every change acknowledged before it began,
+    whichever process made it; similarities are cosines with the stored vectors; an identity's
+    templates count once, by the closest; equal similarities are ordered by identity; a condition
+    on metadata (`gallery.filters`) says which templates take part before anything is ranked. A
+    template in quarantine is kept and takes part in nothing: no call but `stored`, `quarantined`,
+    `remove` and `check` knows of it. Written forms of one identity (`arcwise.identity`) are one
+    identity in every call. An id of a template is never used again.
     """
 
     @property
@@ -238,8 +292,16 @@ class Gallery(Protocol):
     def metadata(self, identity: str) -> list[dict[str, Any]]:
         """Return the JSON objects of an identity's templates, the oldest first; none if unknown."""
 
-    def templates(self) -> list[EnrolledTemplate]:
-        """Return every template, the oldest first."""
+    def templates(
+        self, identity: str | None = None, *, where: Where = None
+    ) -> list[EnrolledTemplate]:
+        """Return the templates, the oldest first: of one identity, or that meet a condition."""
+
+    def thumbnail(self, template: int) -> bytes | None:
+        """Return what was enrolled for a person to see; None where nothing was."""
+
+    def stored(self) -> Iterator[StoredTemplates]:
+        """Yield everything that is enrolled, in chunks, as it was when the first was taken."""
 
     def counts(self) -> dict[str, int]:
         """Return how many templates each enrolled identity has, in the order of `identities`."""
@@ -258,10 +320,36 @@ class Gallery(Protocol):
         """Enrol a batch and return its receipt once it is durable."""
 
     def remove(self, identity: str) -> int:
-        """Remove an identity and return how many templates it had."""
+        """Remove an identity and return how many templates it had, those in quarantine too."""
 
-    def search(self, vectors: ArrayLike, k: int = 5) -> list[list[Hit]]:
+    def remove_templates(self, templates: Sequence[int]) -> None:
+        """Remove single templates, in quarantine or not."""
+
+    def purge(self) -> None:
+        """Make every byte of what was removed unreadable, whatever that costs."""
+
+    def assign(self, templates: Sequence[int], identity: str) -> None:
+        """Give templates to another identity, enrolled or new; their ids remain."""
+
+    def annotate(self, template: int, metadata: Mapping[str, Any]) -> None:
+        """Put metadata in the place of a template's."""
+
+    def quarantine(self, templates: Sequence[int], reason: str) -> None:
+        """Let templates take part in nothing until they are released."""
+
+    def quarantined(self) -> list[tuple[EnrolledTemplate, str]]:
+        """Return the templates in quarantine with the reasons, the oldest template first."""
+
+    def release(self, templates: Sequence[int]) -> None:
+        """Let templates in quarantine take part again."""
+
+    def search(self, vectors: ArrayLike, k: int = 5, *, where: Where = None) -> list[list[Hit]]:
         """Return N lists of the K closest identities, closest first; (D,) is one query."""
+
+    def above(
+        self, vectors: ArrayLike, threshold: float, *, where: Where = None
+    ) -> list[list[Hit]]:
+        """Return N lists of all identities from a similarity on, closest first."""
 
     def verify(self, identity: str, vector: ArrayLike) -> VerificationScore:
         """Return the similarity of a vector (D,) to one enrolled identity."""
@@ -270,7 +358,7 @@ class Gallery(Protocol):
         """Read all stored bytes and return what there is; raise where one is wrong."""
 
     def close(self) -> None:
-        """Close the file; the gallery cannot be used afterwards."""
+        """Close the gallery, which cannot be used afterwards."""
 
     def __enter__(self) -> Self: ...
 
