@@ -186,9 +186,9 @@ def test_other_databases_and_folders_are_refused(path):
 def test_a_gallery_of_a_later_version_is_refused(filled):
     path, _ = filled
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 3")
+    connection.execute("PRAGMA user_version = 4")
     connection.close()
-    with pytest.raises(GalleryError, match="version 3; this Arcwise reads versions 1 and 2"):
+    with pytest.raises(GalleryError, match="version 4; this Arcwise reads versions 1 to 3"):
         open_gallery(path)
 
 

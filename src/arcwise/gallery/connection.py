@@ -9,12 +9,14 @@ from pathlib import Path
 
 from arcwise.errors import GalleryError
 from arcwise.files import atomic_write
+from arcwise.gallery.changes import WITH_CHANGES
 from arcwise.gallery.contract import DamagedGallery
-from arcwise.gallery.sql import SCHEMA, WITH_QUALITY, About, Damage, write_about
+from arcwise.gallery.sql import SCHEMA, About, Damage, write_about
 
 APPLICATION = 0x41726377  # "Arcw", where SQLite keeps the name of the program a file belongs to
 VERSION = 1
-"""Of a new gallery. With the first quality that is stored in it, it becomes `sql.WITH_QUALITY`."""
+"""Of a new gallery. With the first quality that is stored in it, it becomes `sql.WITH_QUALITY`, and
+with the first thumbnail or amendment `changes.WITH_CHANGES`."""
 
 _PATIENCE = 10.0  # seconds to wait for another process's write
 
@@ -149,10 +151,10 @@ def _identify(connection: sqlite3.Connection, path: Path) -> None:
         raise
     if application != APPLICATION:
         raise GalleryError(f"{path} is not a gallery, or its beginning is damaged")
-    if version not in (VERSION, WITH_QUALITY):
+    if not VERSION <= version <= WITH_CHANGES:
         raise GalleryError(
-            f"{path}: a gallery of version {version}; this Arcwise reads versions {VERSION} and "
-            f"{WITH_QUALITY}: use the Arcwise that wrote it"
+            f"{path}: a gallery of version {version}; this Arcwise reads versions {VERSION} to "
+            f"{WITH_CHANGES}: use the Arcwise that wrote it"
         )
 
 

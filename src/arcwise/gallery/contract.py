@@ -156,13 +156,24 @@ class VerificationScore:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A gallery whose every byte was read again and found to be what was written."""
+    """A gallery whose every byte was read again and found to be what was written.
+
+    Attributes:
+        templates: of all identities, those in quarantine too.
+        identities: that have any.
+        quarantined: templates in quarantine.
+    """
 
     templates: int
     identities: int
+    quarantined: int = 0
 
     def __str__(self) -> str:
-        return f"sound: {self.templates} templates of {self.identities} identities read and checked"
+        held = f", {self.quarantined} of them in quarantine" if self.quarantined else ""
+        return (
+            f"sound: {self.templates} templates{held} of {self.identities} identities read and "
+            "checked"
+        )
 
 
 @dataclass(frozen=True)

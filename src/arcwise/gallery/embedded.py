@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import operator
+import sqlite3
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from arcwise.errors import GalleryError, suggestion
-from arcwise.gallery import sql
-from arcwise.gallery.connection import connect
+from arcwise.gallery import changes, sql
+from arcwise.gallery.connection import connect, translate_sqlite_errors
 from arcwise.gallery.contract import (
     EnrolledTemplate,
     Enrolment,
@@ -24,11 +27,22 @@ from arcwise.gallery.contract import (
     Health,
     Hit,
     Receipt,
+    StoredTemplates,
     VerificationScore,
+    Where,
 )
+from arcwise.gallery.filters import condition
 from arcwise.gallery.following import FollowedFile
 from arcwise.gallery.matrix import ScoredRow, TemplateMatrix
-from arcwise.gallery.vectors import checked_batch, checked_queries
+from arcwise.gallery.stored import health, quarantined_templates, stored_templates
+from arcwise.gallery.vectors import (
+    checked_batch,
+    checked_identity,
+    checked_metadata,
+    checked_queries,
+    checked_reason,
+    checked_threshold,
+)
 from arcwise.identity import identity_key
 
 
@@ -77,19 +91,49 @@ class EmbeddedGallery:
         with self._file.current() as matrix:
             return [json.loads(one) for one in matrix.metadata_of(identity)]
 
-    def templates(self) -> list[EnrolledTemplate]:
-        """Return every template, the oldest first."""
+    def templates(
+        self, identity: str | None = None, *, where: Where = None
+    ) -> list[EnrolledTemplate]:
+        """Return the templates, the oldest first: of one identity, or that meet a condition.
+
+        Args:
+            identity: whose; none are returned for an unknown one.
+            where: a condition on their metadata.
+
+        Raises:
+            GalleryError: the condition cannot be read.
+        """
+        meets = None if where is None else condition(where)
         with self._file.current() as matrix:
-            every = [
-                EnrolledTemplate(
-                    matrix.template(row),
-                    matrix.identity(row),
-                    json.loads(matrix.metadata(row)),
-                    matrix.quality(row),
-                )
-                for row in range(len(matrix))
-            ]
-        return sorted(every, key=lambda one: one.template)
+            rows = np.arange(len(matrix)) if identity is None else matrix.rows(identity)
+            if meets is not None:
+                rows = np.intersect1d(rows, matrix.matching(meets))
+            found = [_template(matrix, row) for row in rows.tolist()]
+        return sorted(found, key=lambda one: one.template)
+
+    def thumbnail(self, template: int) -> bytes | None:
+        """Return the image that was enrolled for a person to see; None where none was.
+
+        Raises:
+            GalleryError: there is no such template.
+        """
+        with self._file.current(), self._file.session() as connection:
+            self._file.check_present([template])
+            if changes.read_kept(connection) is None:
+                return None
+            return changes.read_thumbnails(connection, template, template).get(template)
+
+    def stored(self) -> Iterator[StoredTemplates]:
+        """Yield everything that is enrolled, in chunks, as it was when the first was taken.
+
+        Nobody waits for it, and it sees nothing of what is enrolled meanwhile.
+
+        Raises:
+            DamagedGallery: what is read is not what was written.
+        """
+        with translate_sqlite_errors(self.path), closing(self._fresh()) as connection:
+            connection.execute("BEGIN")
+            yield from stored_templates(connection)
 
     def counts(self) -> dict[str, int]:
         """Return how many templates each enrolled identity has, in the order of `identities`."""
@@ -142,10 +186,11 @@ class EmbeddedGallery:
             about, matrix = self._file.about, self._file.matrix
             joined = _joined(matrix, batch.identities)
             names = {identity_key(one): one for one in batch.identities}.values() if replace else ()
-            old = [template for name in names for template in matrix.templates(name)]
+            old = [template for name in names for template in self._file.templates_of(name)]
             ids = sql.insert(connection, about.last, batch)
+            changes.add_thumbnails(connection, ids, batch.thumbnails)
             if old:
-                sql.erase(connection, about.removals, old)
+                self._file.erase(connection, old)
             self._file.record(connection, added=len(ids), removed=len(old))
         if joined:
             warnings.warn(
@@ -158,35 +203,141 @@ class EmbeddedGallery:
     def remove(self, identity: str) -> int:
         """Remove an identity, all its written forms, and return how many templates it had.
 
-        Their bytes are gone from the file.
+        Their bytes are gone from the file, those in quarantine too.
 
         Raises:
             GalleryError: nobody of that name is enrolled; suggests a close one.
         """
         with self._file.writing() as connection:
-            old = self._enrolled(self._file.matrix, identity)
-            sql.erase(connection, self._file.about.removals, old)
+            old = self._file.templates_of(identity)
+            if not old:
+                self._enrolled(self._file.matrix, identity)
+            self._file.erase(connection, old)
             self._file.record(connection, added=0, removed=len(old))
         self._purge()
         return len(old)
 
-    def search(self, vectors: ArrayLike, k: int = 5) -> list[list[Hit]]:
+    def remove_templates(self, templates: Sequence[int]) -> None:
+        """Remove single templates, in quarantine or not; their bytes are gone from the file.
+
+        Raises:
+            GalleryError: there is no such template; none is removed then.
+        """
+        old = list(dict.fromkeys(templates))
+        with self._file.writing() as connection:
+            self._file.check_present(old)
+            self._file.erase(connection, old)
+            self._file.record(connection, added=0, removed=len(old))
+        self._purge()
+
+    def purge(self) -> None:
+        """Write the whole file again, so that nothing of what was removed or changed is left.
+
+        Removed templates are gone without it. This takes the names and metadata that templates had
+        before they were changed.
+
+        Raises:
+            GalleryError: another process is reading, so that the log beside the file stays; all
+                else is done then.
+        """
+        with self._file.writing() as connection:
+            self._file.compact(connection)
+        if not self._file.purge():
+            raise GalleryError(
+                f"{self.path}: another process is reading, and {self.path.name}-wal keeps what was "
+                "removed; stop it, and purge again"
+            )
+
+    def assign(self, templates: Sequence[int], identity: str) -> None:
+        """Give templates to another identity, enrolled or new; their ids remain.
+
+        Raises:
+            GalleryError: there is no such template, or the identity is blank; nothing is changed.
+        """
+        identity = checked_identity(identity, "assign")
+        self._file.amend(templates, lambda one: replace(one, identity=identity))
+
+    def annotate(self, template: int, metadata: Mapping[str, Any]) -> None:
+        """Put metadata in the place of a template's.
+
+        Raises:
+            GalleryError: there is no such template, or the metadata are no JSON object.
+        """
+        text = checked_metadata(metadata, f"template {template}")
+        self._file.amend([template], lambda one: replace(one, metadata=text))
+
+    def quarantine(self, templates: Sequence[int], reason: str) -> None:
+        """Let templates take part in nothing until they are released.
+
+        Raises:
+            GalleryError: there is no such template, or no reason is given; nothing is changed.
+        """
+        reason = checked_reason(reason)
+        self._file.amend(templates, lambda one: replace(one, quarantine=reason))
+
+    def quarantined(self) -> list[tuple[EnrolledTemplate, str]]:
+        """Return the templates in quarantine with the reasons, the oldest template first."""
+        with self._file.current(), self._file.session() as connection:
+            return quarantined_templates(connection, self.dim, self._file.quarantined())
+
+    def release(self, templates: Sequence[int]) -> None:
+        """Let templates in quarantine take part again.
+
+        Raises:
+            GalleryError: there is no such template in quarantine; nothing is changed.
+        """
+        with self._file.current():
+            held = self._file.quarantined()
+        for template in templates:
+            if template not in held:
+                raise GalleryError(f"{self.path}: template {template} is not in quarantine")
+        self._file.amend(templates, lambda one: replace(one, quarantine=None))
+
+    def search(self, vectors: ArrayLike, k: int = 5, *, where: Where = None) -> list[list[Hit]]:
         """Return the K closest identities of each query, closest first.
 
         Args:
             vectors: queries (N, D), or one (D,), of length 1 to 1e-3.
             k: how many identities; fewer come back where fewer are enrolled.
+            where: a condition on metadata, of the templates that take part.
 
         Returns:
             N lists of hits; equal similarities are in the order of their identities.
 
         Raises:
-            GalleryError: names the bad query.
+            GalleryError: names the bad query, or says why the condition cannot be read.
         """
         k = _count(k)
         queries = checked_queries(vectors, self.dim)
+        meets = None if where is None else condition(where)
         with self._file.current() as matrix:
-            return [[_hit(matrix, one) for one in rows] for rows in matrix.search(queries, k)]
+            among = None if meets is None else matrix.matching(meets)
+            answers = matrix.search(queries, k, among)
+            return [[_hit(matrix, one) for one in rows] for rows in answers]
+
+    def above(
+        self, vectors: ArrayLike, threshold: float, *, where: Where = None
+    ) -> list[list[Hit]]:
+        """Return all identities that are as similar as a threshold, closest first.
+
+        Args:
+            vectors: queries (N, D), or one (D,), of length 1 to 1e-3.
+            threshold: the least similarity, a cosine.
+            where: a condition on metadata, of the templates that take part.
+
+        Returns:
+            N lists of hits, as `search` orders them.
+
+        Raises:
+            GalleryError: as `search` says, or the threshold is no number.
+        """
+        threshold = checked_threshold(threshold)
+        queries = checked_queries(vectors, self.dim)
+        meets = None if where is None else condition(where)
+        with self._file.current() as matrix:
+            among = None if meets is None else matrix.matching(meets)
+            answers = matrix.above(queries, threshold, among)
+            return [[_hit(matrix, one) for one in rows] for rows in answers]
 
     def verify(self, identity: str, vector: ArrayLike) -> VerificationScore:
         """Return the largest cosine of a vector (D,) with an identity's templates.
@@ -208,18 +359,9 @@ class EmbeddedGallery:
         Raises:
             DamagedGallery: names the rows that are not what was written.
         """
-        with self._file.session(), closing(connect(self.path, writable=False)) as fresh:
-            fresh.execute("BEGIN")
-            problems = fresh.execute("PRAGMA integrity_check(3)").fetchall()
-            if problems != [("ok",)]:
-                raise sql.Damage("; ".join(text for (text,) in problems))
-            about = sql.read_about(fresh)
-            count, names = 0, set()
-            for rows in sql.read_rows(fresh, about.dim):
-                count += len(rows.templates)
-                names.update(map(identity_key, rows.identities))
-            sql.compare_count(count, about.templates)
-        return Health(count, len(names))
+        with translate_sqlite_errors(self.path), closing(self._fresh()) as connection:
+            connection.execute("BEGIN")
+            return health(connection)
 
     def close(self) -> None:
         """Close the file; the gallery cannot be used afterwards."""
@@ -249,6 +391,11 @@ class EmbeddedGallery:
                 stacklevel=3,
             )
 
+    def _fresh(self) -> sqlite3.Connection:
+        """Return a connection of its own, of an open gallery."""
+        with self._file.session():
+            return connect(self.path, writable=False)
+
     def _enrolled(self, matrix: TemplateMatrix, identity: str) -> list[int]:
         """Return the templates of an identity; refuse one that has none."""
         if identity in matrix:
@@ -268,6 +415,13 @@ def _joined(matrix: TemplateMatrix, identities: Iterable[str]) -> list[str]:
         if form != one:
             joined.append(f"{one!r} goes to {form!r}")
     return joined
+
+
+def _template(matrix: TemplateMatrix, row: int) -> EnrolledTemplate:
+    metadata = json.loads(matrix.metadata(row))
+    return EnrolledTemplate(
+        matrix.template(row), matrix.identity(row), metadata, matrix.quality(row)
+    )
 
 
 def _hit(matrix: TemplateMatrix, scored: ScoredRow) -> Hit:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from arcwise.errors import GalleryError
-from arcwise.gallery import sql
+from arcwise.gallery import changes, sql
+from arcwise.gallery.changes import Amendment
 from arcwise.gallery.connection import connect, file_number, translate_sqlite_errors
 from arcwise.gallery.matrix import TemplateMatrix
 from arcwise.gallery.vectors import units
+from arcwise.identity import identity_key
 
 
 class FollowedFile:
@@ -28,7 +31,8 @@ class FollowedFile:
     Attributes:
         path: the file.
         about: what the gallery says of itself, as last followed.
-        matrix: the templates, as last followed.
+        matrix: the templates that take part, as last followed.
+        amended: what templates are now that were changed since they were enrolled.
     """
 
     def __init__(self, path: Path, *, writable: bool) -> None:
@@ -105,7 +109,62 @@ class FollowedFile:
             removals=self.about.removals + removed,
             erased=self.about.erased + removed,
         )
-        sql.write_about(connection, sql.compact(connection, about))
+        if sql.worth_compacting(about):
+            about = self._compacted(connection, about)
+        sql.write_about(connection, about)
+
+    def compact(self, connection: sqlite3.Connection) -> None:
+        """Write all rows again, as they are now; nothing else of them is left."""
+        sql.write_about(connection, self._compacted(connection, self.about))
+
+    def _compacted(self, connection: sqlite3.Connection, about: sql.About) -> sql.About:
+        amended = changes.read_amendments(connection) if changes.read_kept(connection) else {}
+        now = {template: (one.identity, one.metadata) for template, one in amended.items()}
+        about = sql.compact(connection, about, now)
+        held = {key: one for key, one in amended.items() if one.quarantine is not None}
+        changes.compact(connection, held)
+        return about
+
+    def templates_of(self, identity: str) -> list[int]:
+        """Return the templates of an identity, those in quarantine too, as last followed."""
+        key = identity_key(identity) if isinstance(identity, str) else ""
+        held = [
+            template
+            for template, one in self.quarantined().items()
+            if identity_key(one.identity) == key
+        ]
+        found = self.matrix.templates(identity) if identity in self.matrix else []
+        return sorted([*held, *found])
+
+    def check_present(self, templates: Sequence[int]) -> None:
+        """Refuse a template that is not there, as last followed."""
+        held = self.quarantined()
+        for template in templates:
+            if template not in held and self.matrix.row(template) is None:
+                raise GalleryError(f"{self.path}: there is no template {template}")
+
+    def erase(self, connection: sqlite3.Connection, templates: Sequence[int]) -> None:
+        """Overwrite everything that is stored of templates."""
+        sql.erase(connection, self.about.removals, templates)
+        changes.erase(connection, templates, self.amended)
+
+    def amend(self, templates: Sequence[int], change: Callable[[Amendment], Amendment]) -> None:
+        """Change what templates are, all or none of them."""
+        those = list(dict.fromkeys(templates))
+        if not those:
+            return
+        with self.writing() as connection:
+            self.check_present(those)
+            amended = self.amended
+            now = {template: amended[template] for template in those if template in amended}
+            enrolled = [template for template in those if template not in amended]
+            for rows in sql.read_rows(connection, self.about.dim, only=enrolled):
+                for template, identity, metadata in zip(
+                    rows.templates.tolist(), rows.identities, rows.metadata, strict=True
+                ):
+                    now[template] = Amendment(identity, metadata, None)
+            changed = {template: change(now[template]) for template in those}
+            changes.amend(connection, changed, amended)
 
     def purge(self) -> bool:
         """Cut the write-ahead log to nothing; return whether no reader was in the way."""
@@ -140,18 +199,58 @@ class FollowedFile:
             self._forget()
         elif removals:
             self.matrix.remove(removals)
+            for template in removals:
+                self.amended.pop(template, None)
+        known, new = self.about.last, self._amendments(connection)
         if not len(self.matrix):
             self.matrix.reserve(about.templates)
-        for rows in sql.read_rows(connection, about.dim, after=self.about.last):
-            exact = units(rows.vectors).astype(np.float32)
-            self.matrix.append(
-                rows.templates, rows.identities, exact, rows.metadata, rows.qualities
-            )
-        sql.compare_count(len(self.matrix), about.templates)
+        again = [template for template in new if template <= known]
+        if again:
+            self.matrix.remove(again)
+            for rows in sql.read_rows(connection, about.dim, upto=known, only=again):
+                self._append(rows)
+        for rows in sql.read_rows(connection, about.dim, after=known):
+            self._append(rows)
+        sql.compare_count(len(self.matrix) + len(self.quarantined()), about.templates)
         self.about = about
+
+    def quarantined(self) -> dict[int, Amendment]:
+        """Return the templates in quarantine, as they are now."""
+        return {key: one for key, one in self.amended.items() if one.quarantine is not None}
+
+    def _amendments(self, connection: sqlite3.Connection) -> dict[int, Amendment]:
+        """Take in what templates were changed since, and return it."""
+        kept = changes.read_kept(connection)
+        if kept is None or kept.last == self._amendment:
+            return {}
+        new = changes.read_amendments(connection, self._amendment)
+        if not self._amendment and len(new) != kept.amendments:
+            raise sql.Damage(f"{len(new)} amendments found, {kept.amendments} expected")
+        self._amendment = kept.last
+        self.amended.update(new)
+        return new
+
+    def _append(self, rows: sql.TemplateRows) -> None:
+        """Add templates to the matrix as they are now, but for those in quarantine."""
+        identities, metadata = list(rows.identities), list(rows.metadata)
+        takes_part = np.ones(len(identities), bool)
+        for place, template in enumerate(rows.templates.tolist() if self.amended else ()):
+            one = self.amended.get(template)
+            if one is not None:
+                identities[place], metadata[place] = one.identity, one.metadata
+                takes_part[place] = one.quarantine is None
+        self.matrix.append(
+            rows.templates[takes_part],
+            list(itertools.compress(identities, takes_part)),
+            units(rows.vectors)[takes_part].astype(np.float32),
+            list(itertools.compress(metadata, takes_part)),
+            rows.qualities[takes_part],
+        )
 
     def _forget(self) -> None:
         """Empty the matrix, which is then read again from the beginning."""
         self._version = None
+        self._amendment = 0
+        self.amended: dict[int, Amendment] = {}
         self.about = replace(self.about, templates=0, last=0, removals=0, erased=0)
         self.matrix = TemplateMatrix(self.about.dim)

@@ -6,22 +6,40 @@ Shapes: N queries, D dimensions, K neighbours, G gallery entries (templates).
 from __future__ import annotations
 
 import itertools
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from arcwise.gallery.filters import Condition, MetadataColumn, keys, rows_that_match
 from arcwise.identity import identity_key, written_form
 
 _SHORT = 1024  # rows on a short list for an identity's many templates; more cost too much
 _LARGE_K = 1024  # neighbours from which short lists cost more than the second pass
 _BLOCK = 2**24  # float32 similarities held at once by the second pass: 64 MiB
 _ROWS = 4096  # rows scored in float64 at once
+_FEW = 8  # where at most every eighth row takes part, those are copied and the others not read
 
 ScoredRow = tuple[float, int]
 """Similarity and row."""
+
+
+class _Groups(NamedTuple):
+    """Rows in the order of their owners, where in it each owner starts, and how many it has."""
+
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: NDArray[np.int64], owners: NDArray[np.int64]) -> _Groups:
+        by_owner = np.argsort(owners, kind="stable")
+        starts = np.flatnonzero(np.diff(owners[by_owner], prepend=-1))
+        return cls(rows[by_owner], starts, np.diff(starts, append=len(rows)))
 
 
 class TemplateMatrix:
@@ -50,7 +68,8 @@ class TemplateMatrix:
         self._others_of: dict[int, set[str]] = {}  # further forms, of the few that have some
         self._count_of: dict[int, int] = {}
         self._most = 0  # at least the templates of the identity that has most
-        self._groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        self._groups: _Groups | None = None
+        self._columns: dict[str, MetadataColumn] = {}  # of the keys that were asked for
         # Twice the error of a float32 dot product of unit vectors, in any order of summation.
         self._slack = np.float32((dim + 8) * 2.0**-23)
 
@@ -78,7 +97,7 @@ class TemplateMatrix:
 
     def templates(self, identity: str) -> list[int]:
         """Return the ids of an identity's templates, ascending; none for an unknown identity."""
-        return np.sort(self._templates[self._rows(identity)]).tolist()
+        return np.sort(self._templates[self.rows(identity)]).tolist()
 
     def newest(self) -> int:
         """Return the largest template id; 0 without any."""
@@ -86,7 +105,7 @@ class TemplateMatrix:
 
     def metadata_of(self, identity: str) -> list[str]:
         """Return the JSON texts of an identity's templates, in the order of their ids."""
-        rows = self._rows(identity)
+        rows = self.rows(identity)
         return [self._metadata[row] for row in rows[np.argsort(self._templates[rows])].tolist()]
 
     def identity(self, row: int) -> str:
@@ -96,6 +115,11 @@ class TemplateMatrix:
     def template(self, row: int) -> int:
         """Return the id of a row's template."""
         return int(self._templates[row])
+
+    def row(self, template: int) -> int | None:
+        """Return the row of a template; None where it is not there."""
+        found = np.flatnonzero(self._templates[: self._size] == template)
+        return int(found[0]) if len(found) else None
 
     def metadata(self, row: int) -> str:
         """Return the JSON text of a row's template."""
@@ -129,7 +153,7 @@ class TemplateMatrix:
         self._owners[start:stop] = [self._owner(identity) for identity in identities]
         self._metadata.extend(metadata)
         self._size = stop
-        self._groups = None
+        self._changed()
 
     def remove(self, templates: Sequence[int]) -> None:
         """Drop those of the templates that are there; fill the holes with the last rows."""
@@ -149,22 +173,41 @@ class TemplateMatrix:
             self._metadata[hole] = self._metadata[mover]
         del self._metadata[size:]
         self._size = size
-        self._groups = None
+        self._changed()
         if size < len(self._templates) // 4:
             self._resize(size)
 
     def similarities(self, identity: str, query: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the cosines of one unit query (D,) with every template of an identity."""
-        return self._score(self._rows(identity), query)
+        return self._score(self.rows(identity), query)
 
-    def search(self, queries: NDArray[np.float64], k: int) -> list[list[ScoredRow]]:
-        """Return each of the K closest identities' best row, closest first, for queries (N, D)."""
+    def matching(self, where: Condition) -> NDArray[np.int64]:
+        """Return the rows whose metadata meet a condition, ascending."""
+        missing = keys(where) - self._columns.keys()
+        if missing:
+            every = [json.loads(one) for one in self._metadata]
+            for key in missing:
+                self._columns[key] = MetadataColumn([one.get(key) for one in every])
+        return np.flatnonzero(rows_that_match(where, self._columns))
+
+    def search(
+        self, queries: NDArray[np.float64], k: int, among: NDArray[np.int64] | None = None
+    ) -> list[list[ScoredRow]]:
+        """Return each of the K closest identities' best row, closest first, for queries (N, D).
+
+        Args:
+            queries: unit vectors.
+            k: how many identities at most.
+            among: the rows that take part; None for all.
+        """
         k = min(k, len(self._number_of))
-        if not k or not len(queries):
+        if not k or not len(queries) or (among is not None and not len(among)):
             return [[] for _ in queries]
         narrow = queries.astype(np.float32)
+        if among is not None:
+            return self._search_all(queries, narrow, k, self._grouped(among))
         if k > _LARGE_K:
-            return self._search_all(queries, narrow, k)
+            return self._search_all(queries, narrow, k, self._grouped())
         width = min(self._size, k + 16 + min(self._most, _SHORT))
         rough, rows = faiss.knn(
             narrow, self._vectors[: self._size], width, metric=faiss.METRIC_INNER_PRODUCT
@@ -180,7 +223,9 @@ class TemplateMatrix:
                 answers.append(self._rank(near, query, k))
         if unsure:
             for number, answer in zip(
-                unsure, self._search_all(queries[unsure], narrow[unsure], k), strict=True
+                unsure,
+                self._search_all(queries[unsure], narrow[unsure], k, self._grouped()),
+                strict=True,
             ):
                 answers[number] = answer
         return answers
@@ -201,22 +246,54 @@ class TemplateMatrix:
             return None
         return rows[rough >= np.maximum(rough[firsts[owners]] - self._slack, cut)]
 
-    def _search_all(
-        self, queries: NDArray[np.float64], narrow: NDArray[np.float32], k: int
+    def above(
+        self,
+        queries: NDArray[np.float64],
+        threshold: float,
+        among: NDArray[np.int64] | None = None,
     ) -> list[list[ScoredRow]]:
-        order, starts = self._grouped()
-        step = max(1, _BLOCK // self._size)
-        answers: list[list[ScoredRow]] = []
-        for first in range(0, len(queries), step):
-            scores = narrow[first : first + step] @ self._vectors[: self._size].T
-            for query, rough in zip(queries[first : first + step], scores, strict=True):
-                grouped = rough[order]
-                best = np.maximum.reduceat(grouped, starts)
-                kth = np.partition(best, len(best) - k)[len(best) - k]
-                cuts = np.maximum(best, kth) - self._slack
-                near = grouped >= np.repeat(cuts, np.diff(starts, append=self._size))
-                answers.append(self._rank(order[near], query, k))
+        """Return every identity's best row whose similarity reaches a threshold, closest first.
+
+        Args:
+            queries: unit vectors (N, D).
+            threshold: the least similarity.
+            among: the rows that take part; None for all.
+        """
+        groups = self._grouped(among)
+        if not len(groups.order):
+            return [[] for _ in queries]
+        answers = []
+        for query, rough in self._rough(queries, queries.astype(np.float32), groups.order):
+            best = np.repeat(np.maximum.reduceat(rough, groups.starts), groups.sizes)
+            near = (rough >= best - self._slack) & (best >= threshold - self._slack)
+            ranked = self._rank(groups.order[near], query, len(groups.starts))
+            answers.append([one for one in ranked if one[0] >= threshold])
         return answers
+
+    def _search_all(
+        self, queries: NDArray[np.float64], narrow: NDArray[np.float32], k: int, groups: _Groups
+    ) -> list[list[ScoredRow]]:
+        k = min(k, len(groups.starts))
+        answers: list[list[ScoredRow]] = []
+        for query, rough in self._rough(queries, narrow, groups.order):
+            best = np.maximum.reduceat(rough, groups.starts)
+            kth = np.partition(best, len(best) - k)[len(best) - k]
+            cuts = np.maximum(best, kth) - self._slack
+            near = rough >= np.repeat(cuts, groups.sizes)
+            answers.append(self._rank(groups.order[near], query, k))
+        return answers
+
+    def _rough(
+        self, queries: NDArray[np.float64], narrow: NDArray[np.float32], order: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
+        """Yield each query with its float32 similarities to the rows in an order."""
+        few = len(order) * _FEW <= self._size
+        vectors = self._vectors[order] if few else self._vectors[: self._size]
+        step = max(1, _BLOCK // len(vectors))
+        for first in range(0, len(queries), step):
+            scores = narrow[first : first + step] @ vectors.T
+            for query, rough in zip(queries[first : first + step], scores, strict=True):
+                yield query, rough if few else rough[order]
 
     def _rank(self, rows: NDArray[np.int64], query: NDArray[np.float64], k: int) -> list[ScoredRow]:
         """Score rows that hold the K best identities' best templates, and put them in order."""
@@ -239,20 +316,24 @@ class TemplateMatrix:
             vectors = self._vectors[rows[start : start + _ROWS]].astype(np.float64)
             lengths = np.sqrt(np.square(vectors).sum(axis=1))  # 1 but for float32's rounding
             parts.append((vectors * query).sum(axis=1) / lengths)
-        return np.clip(np.concatenate(parts), -1.0, 1.0)
+        return np.clip(np.concatenate(parts), -1.0, 1.0) if parts else np.empty(0)
 
-    def _rows(self, identity: str) -> NDArray[np.int64]:
+    def rows(self, identity: str) -> NDArray[np.int64]:
+        """Return the rows of an identity; none for an unknown one."""
         number = self._number_of.get(identity_key(identity), -1)
         return np.flatnonzero(self._owners[: self._size] == number)
 
-    def _grouped(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the rows in the order of their owners, and where in it each owner starts."""
+    def _grouped(self, among: NDArray[np.int64] | None = None) -> _Groups:
+        """Return rows by their owners: all rows, or those that take part."""
+        if among is not None:
+            return _Groups.of(among, self._owners[among])
         if self._groups is None:
-            owners = self._owners[: self._size]
-            order = np.argsort(owners)
-            starts = np.flatnonzero(np.diff(owners[order], prepend=-1))
-            self._groups = order, starts
+            self._groups = _Groups.of(np.arange(self._size), self._owners[: self._size])
         return self._groups
+
+    def _changed(self) -> None:
+        self._groups = None
+        self._columns = {}
 
     def _owner(self, identity: str) -> int:
         identity = written_form(identity) or identity  # older galleries hold what was given

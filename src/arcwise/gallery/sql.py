@@ -7,6 +7,9 @@ of `about` says how many templates there must be, so a lost row is found too.
 The column of qualities is made when the first one is stored: a gallery without it is the same, byte
 for byte, as before there were any, and its checksums hold in one that has got the column since.
 
+What changed of a template since it was enrolled, and its thumbnail, are in tables of their own
+(`changes`): its row stays as it was written.
+
 A removed template's row is overwritten where it stands, by zeros of the same length, and dropped
 later with many others. Deleting it at once would make SQLite move its neighbours between pages
 and leave copies of them behind, which a later removal would not find.
@@ -19,8 +22,9 @@ import math
 import sqlite3
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +55,7 @@ CALIBRATION = """CREATE TABLE IF NOT EXISTS calibration (
 _COMPACT_FROM = 1000  # erased rows worth a copying of the live ones
 _CHUNK = 4096  # rows read and checked at once
 _KEPT_REMOVALS = 100_000  # a process further behind than this reads the whole gallery again
-_ERASED = b"\0\0\0\0"  # the checksum of a row overwritten by zeros; no live row has it
+ERASED = b"\0\0\0\0"  # the checksum of a row overwritten by zeros; no live row has it
 
 
 class Damage(Exception):
@@ -90,7 +94,7 @@ class About:
 
 
 @dataclass(frozen=True)
-class StoredTemplates:
+class TemplateRows:
     """Templates read and found sound.
 
     Ids (N,), N identities, vectors (N, D), N JSON texts, qualities (N,) with NaN for none.
@@ -162,7 +166,7 @@ def insert(connection: sqlite3.Connection, after: int, batch: CheckedItems) -> l
     ids = list(range(after + 1, after + 1 + len(batch)))
     if any(quality is not None for quality in batch.qualities) and not _has_quality(connection):
         connection.execute(_ADD_QUALITY.format(name="templates"))
-        connection.execute(f"PRAGMA user_version={WITH_QUALITY}")
+        raise_version(connection, WITH_QUALITY)
     own = ["id", "crc", "identity", "metadata", "vector"]
     own += ["quality"] if _has_quality(connection) else []
 
@@ -178,6 +182,12 @@ def insert(connection: sqlite3.Connection, after: int, batch: CheckedItems) -> l
     places = ", ".join("?" * len(own))
     connection.executemany(f"INSERT INTO templates ({', '.join(own)}) VALUES ({places})", rows())
     return ids
+
+
+def raise_version(connection: sqlite3.Connection, version: int) -> None:
+    """Let the file be of a version, at least: older readers refuse it."""
+    (now,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute(f"PRAGMA user_version={max(now, version)}")
 
 
 def _has_quality(connection: sqlite3.Connection, table: str = "templates") -> bool:
@@ -210,22 +220,51 @@ def erase(connection: sqlite3.Connection, removals: int, templates: Sequence[int
     )
 
 
-def compact(connection: sqlite3.Connection, about: About) -> About:
-    """Drop the erased rows where most are, and return what the gallery then says of itself.
+def worth_compacting(about: About) -> bool:
+    """Return whether most rows are erased ones."""
+    return about.erased >= max(_COMPACT_FROM, about.templates)
+
+
+def compact(
+    connection: sqlite3.Connection, about: About, amended: Mapping[int, tuple[str, str]]
+) -> About:
+    """Drop the erased rows, and return what the gallery then says of itself.
 
     The live rows are copied to new pages, and the old ones cleared, for reuse.
+
+    Args:
+        connection: in a transaction.
+        about: what the gallery says of itself.
+        amended: identity and metadata of the templates that are to have others than enrolled.
     """
-    if about.erased < max(_COMPACT_FROM, about.templates):
-        return about
     connection.execute(TEMPLATES.format(name="compacted"))
     if _has_quality(connection):
         connection.execute(_ADD_QUALITY.format(name="compacted"))
-    connection.execute(
-        "INSERT INTO compacted SELECT * FROM templates WHERE crc != ? ORDER BY id", (_ERASED,)
-    )
+    live = "SELECT * FROM templates WHERE crc != ? ORDER BY id"
+    if amended:
+        cursor = connection.execute(live.replace("*", "id, crc, CAST(identity AS BLOB), "
+            "CAST(metadata AS BLOB), vector" + (", quality" if _has_quality(connection) else "")),
+            (ERASED,))  # fmt: skip
+        places = ", ".join("?" * len(cursor.description))
+        connection.executemany(
+            f"INSERT INTO compacted VALUES ({places})", (_amended(row, amended) for row in cursor)
+        )
+    else:
+        connection.execute(f"INSERT INTO compacted {live}", (ERASED,))
     connection.execute("DROP TABLE templates")
     connection.execute("ALTER TABLE compacted RENAME TO templates")
     return replace(about, erased=0)
+
+
+def _amended(row: Sequence[Any], amended: Mapping[int, tuple[str, str]]) -> tuple[Any, ...]:
+    """Return a row as it is written again, with a checksum of what is new in it."""
+    template, crc, identity, metadata, blob, *quality = row
+    identity, metadata = identity.decode(), metadata.decode()
+    if template in amended:
+        identity, metadata = amended[template]
+        number = quality[0] if quality else None
+        crc = _crc(template, identity.encode(), metadata.encode(), blob, number)
+    return (template, crc, identity, metadata, blob, *quality)
 
 
 def read_removals(connection: sqlite3.Connection, after: int) -> list[int]:
@@ -239,9 +278,21 @@ def read_removals(connection: sqlite3.Connection, after: int) -> list[int]:
 
 
 def read_rows(
-    connection: sqlite3.Connection, dim: int, after: int = 0
-) -> Iterator[StoredTemplates]:
+    connection: sqlite3.Connection,
+    dim: int,
+    after: int = 0,
+    *,
+    upto: int = 2**63 - 1,
+    only: Sequence[int] | None = None,
+) -> Iterator[TemplateRows]:
     """Yield the templates whose ids are larger than `after`, in chunks, in the order of their ids.
+
+    Args:
+        connection: to read from.
+        dim: dimensions of the vectors.
+        after: the largest id that is not wanted.
+        upto: the largest that is.
+        only: the ids that are wanted of these; None for all.
 
     Raises:
         Damage: at the end, naming every row that is not what was written.
@@ -249,8 +300,10 @@ def read_rows(
     quality = "CAST(quality AS BLOB)" if _has_quality(connection) else "NULL"
     cursor = connection.execute(
         "SELECT id, crc, CAST(identity AS BLOB), CAST(metadata AS BLOB), CAST(vector AS BLOB), "
-        f"{quality} FROM templates WHERE id > ? AND crc != ? ORDER BY id",
-        (after, _ERASED),
+        f"{quality} FROM templates WHERE id > ? AND id <= ? AND crc != ?"
+        + ("" if only is None else " AND id IN (SELECT value FROM json_each(?))")
+        + " ORDER BY id",
+        (after, upto, ERASED) + (() if only is None else (json.dumps(list(only)),)),
     )
     damaged: list[int] = []
     while chunk := cursor.fetchmany(_CHUNK):
@@ -278,7 +331,7 @@ def read_rows(
         if not damaged:
             identities = [row[2].decode() for row in sound]
             qualities = b"".join(row[5] or struct.pack("<d", math.nan) for row in sound)
-            yield StoredTemplates(
+            yield TemplateRows(
                 templates,
                 identities,
                 vectors,

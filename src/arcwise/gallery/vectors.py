@@ -12,15 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from arcwise.errors import GalleryError
-from arcwise.gallery.contract import Enrolment
+from arcwise.gallery.contract import Enrolment, NewTemplate
 from arcwise.identity import written_form
 
 UNIT_TOLERANCE = 1e-3
+LARGEST_THUMBNAIL = 2**20
 
 
 @dataclass(frozen=True)
 class CheckedItems:
-    """Items ready to be stored: N identities, vectors (N, D) float32, N JSON texts and qualities.
+    """N items ready to be stored: vectors (N, D) float32, metadata as N JSON texts.
 
     Identities are in their written form (`arcwise.identity`).
     """
@@ -29,6 +30,7 @@ class CheckedItems:
     vectors: NDArray[np.float32]
     metadata: list[str]
     qualities: list[float | None]
+    thumbnails: list[bytes | None]
 
     def __len__(self) -> int:
         return len(self.identities)
@@ -74,42 +76,59 @@ def checked_batch(items: Iterable[Enrolment], dim: int) -> CheckedItems:
     rows: list[NDArray[np.float32]] = []
     metadata: list[str] = []
     qualities: list[float | None] = []
-    for number, item in enumerate(items):
-        if not isinstance(item, tuple | list) or not 2 <= len(item) <= 4:
+    thumbnails: list[bytes | None] = []
+    given: Iterable[Any] = items
+    for number, item in enumerate(given):
+        short = isinstance(item, tuple | list) and 2 <= len(item) <= 4
+        one = NewTemplate(*item) if short else item
+        if not isinstance(one, NewTemplate):
             raise GalleryError(
                 f"item {number} is {type(item).__name__}; expected (identity, vector), (identity, "
-                "vector, metadata) or (identity, vector, metadata, quality)"
+                "vector, metadata), (identity, vector, metadata, quality) or a NewTemplate"
             )
-        identity = _identity(item[0], number)
+        identity = checked_identity(one.identity, f"item {number}")
         name = _name(number, identity)
-        row = _floats(item[1], name)
+        row = _floats(one.vector, name)
         if row.shape != (dim,):
             raise GalleryError(
                 f"{name}: the vector has the shape {row.shape}; this gallery takes ({dim},)"
             )
         identities.append(identity)
         rows.append(row)
-        metadata.append(_json(item[2] if len(item) > 2 else None, name))
-        qualities.append(_quality(item[3] if len(item) > 3 else None, name))
+        metadata.append(checked_metadata(one.metadata, name))
+        qualities.append(_quality(one.quality, name))
+        thumbnails.append(_thumbnail(one.thumbnail, name))
     vectors = np.stack(rows) if rows else np.empty((0, dim), np.float32)
     _refuse_bad_lengths(vectors, lambda row: _name(row, identities[row]))
-    return CheckedItems(identities, vectors, metadata, qualities)
+    return CheckedItems(identities, vectors, metadata, qualities, thumbnails)
+
+
+def checked_identity(identity: object, name: str) -> str:
+    """Return an identity in its written form.
+
+    Raises:
+        GalleryError: it is blank, or no text.
+    """
+    if not isinstance(identity, str) or not written_form(identity):
+        raise GalleryError(
+            f"{name}: the identity is {identity!r}; expected a string that is not blank"
+        )
+    if not _is_text(identity):
+        raise GalleryError(f"{name}: the identity {identity!r} is not text")
+    return written_form(identity)
+
+
+def _is_text(value: str) -> bool:
+    """Return whether it holds no half of a surrogate pair."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _name(number: int, identity: str) -> str:
     return f"item {number} ({identity!r})"
-
-
-def _identity(identity: object, number: int) -> str:
-    if not isinstance(identity, str) or not written_form(identity):
-        raise GalleryError(
-            f"item {number}: the identity is {identity!r}; expected a string that is not blank"
-        )
-    try:
-        identity.encode()
-    except UnicodeEncodeError as error:
-        raise GalleryError(f"item {number}: the identity {identity!r} is not text") from error
-    return written_form(identity)
 
 
 def _floats(values: ArrayLike, name: str) -> NDArray[np.float32]:
@@ -123,7 +142,12 @@ def _floats(values: ArrayLike, name: str) -> NDArray[np.float32]:
         raise GalleryError(f"{name}: expected an array of real numbers; {error}") from error
 
 
-def _json(metadata: Mapping[str, Any] | None, name: str) -> str:
+def checked_metadata(metadata: Mapping[str, Any] | None, name: str) -> str:
+    """Return metadata as a JSON text.
+
+    Raises:
+        GalleryError: they are no JSON object.
+    """
     if metadata is None:
         return "{}"
     if not isinstance(metadata, Mapping) or not all(isinstance(key, str) for key in metadata):
@@ -134,12 +158,46 @@ def _json(metadata: Mapping[str, Any] | None, name: str) -> str:
         raise GalleryError(f"{name}: metadata cannot be written as JSON: {error}") from error
 
 
+def checked_reason(reason: object) -> str:
+    """Return why a template is in quarantine, in a text that is not blank.
+
+    Raises:
+        GalleryError: it is something else.
+    """
+    if not isinstance(reason, str) or not reason.strip() or not _is_text(reason):
+        raise GalleryError(f"the reason is {reason!r}; expected a text: why it is in quarantine")
+    return reason.strip()
+
+
+def checked_threshold(threshold: float) -> float:
+    """Return the least similarity that is wanted.
+
+    Raises:
+        GalleryError: it is no number, or NaN.
+    """
+    if isinstance(threshold, int | float | np.floating | np.integer) and not np.isnan(threshold):
+        return float(threshold)
+    raise GalleryError(f"the threshold is {threshold!r}; expected a cosine, from -1 to 1")
+
+
 def _quality(quality: object, name: str) -> float | None:
     if quality is None:
         return None
     if isinstance(quality, int | float | np.floating | np.integer) and 0 <= quality < math.inf:
         return float(quality)
     raise GalleryError(f"{name}: the quality is {quality!r}; expected 0 or more, or None")
+
+
+def _thumbnail(image: object, name: str) -> bytes | None:
+    if image is None:
+        return None
+    if isinstance(image, bytes) and 0 < len(image) <= LARGEST_THUMBNAIL:
+        return image
+    what = f"{len(image):,} bytes" if isinstance(image, bytes) else type(image).__name__
+    raise GalleryError(
+        f"{name}: the thumbnail is {what}; expected the bytes of a small image, at most "
+        f"{LARGEST_THUMBNAIL:,}"
+    )
 
 
 def _refuse_bad_lengths(vectors: NDArray[np.float32], name: Callable[[int], str]) -> None:
