@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,3 +25,14 @@ def unit() -> Callable[..., NDArray[np.float32]]:
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
     return make
+
+
+NewAddress = Callable[[], str]
+
+
+@pytest.fixture(params=["embedded"])
+def new_address(request: pytest.FixtureRequest, tmp_path: Path) -> NewAddress:
+    """A maker of addresses where no gallery is yet, in each of the stores."""
+    assert request.param == "embedded"
+    numbers = itertools.count()
+    return lambda: str(tmp_path / f"{next(numbers)}.gallery")

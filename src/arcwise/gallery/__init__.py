@@ -10,7 +10,9 @@ from arcwise.gallery.contract import (
     GallerySize,
     Health,
     Hit,
+    NewTemplate,
     Receipt,
+    StoredTemplates,
     VerificationScore,
 )
 from arcwise.gallery.decision import Decision, decide
@@ -34,8 +36,10 @@ __all__ = [
     "GallerySize",
     "Health",
     "Hit",
+    "NewTemplate",
     "OperatingPoint",
     "Receipt",
+    "StoredTemplates",
     "VerificationScore",
     "bound",
     "check_free",
