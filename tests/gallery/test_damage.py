@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from arcwise.errors import GalleryError
-from arcwise.gallery import DamagedGallery, open_gallery
+from arcwise.gallery import DamagedGallery, NewTemplate, open_gallery
 
 DIM = 64
 
@@ -209,3 +209,58 @@ def test_a_deleted_file_is_missed_on_opening_and_while_open(filled):
     gallery.close()
     with open_gallery(copy) as moved:
         assert np.isclose(1, moved.search(vectors[0])[0][0].similarity)
+
+
+@pytest.fixture
+def changed(path, unit):
+    """A closed gallery with thumbnails, a template that was renamed and one in quarantine."""
+    with open_gallery(path, create=True, dim=DIM) as gallery:
+        gallery.enrol(
+            [
+                NewTemplate(f"p{n}", v, thumbnail=b"picture %d" % n)
+                for n, v in enumerate(unit(9, DIM))
+            ]
+        )
+        gallery.assign([2], "renamed")
+        gallery.quarantine([5], "blurred")
+    return path
+
+
+@pytest.mark.parametrize("wanted", [b"renamed", b"blurred"])
+def test_a_changed_byte_in_what_was_amended_is_found(changed, wanted):
+    flip(changed, changed.read_bytes().index(wanted) + 1)
+    with pytest.raises(DamagedGallery, match="amendments of 1 templates"):
+        open_gallery(changed)
+
+
+def test_a_changed_byte_in_a_thumbnail_is_found_by_whoever_reads_it(changed):
+    flip(changed, changed.read_bytes().index(b"picture 3") + 2)
+    with open_gallery(changed) as gallery:
+        assert gallery.thumbnail(3) == b"picture 2"
+        with pytest.raises(DamagedGallery, match="thumbnails of 1"):
+            gallery.thumbnail(4)
+        with pytest.raises(DamagedGallery, match="thumbnails of 1"):
+            gallery.check()
+
+
+@pytest.mark.parametrize(
+    ("statement", "message", "opens"),
+    [
+        ("DELETE FROM amendments WHERE template = 5", "1 amendments found, 2 expected", False),
+        ("DELETE FROM thumbnails WHERE template = 5", "8 thumbnails found, 9 expected", True),
+        ("DELETE FROM kept", "what it says of its changes", False),
+        ("UPDATE kept SET amendments = 1", "what it says of its changes", False),
+        ("UPDATE amendments SET quarantine = NULL", "amendments of 1 templates", False),
+    ],
+)
+def test_a_lost_row_of_the_changes_is_missed(changed, statement, message, opens):
+    connection = sqlite3.connect(changed)
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+    if not opens:
+        with pytest.raises(DamagedGallery, match=message):
+            open_gallery(changed)
+        return
+    with open_gallery(changed) as gallery, pytest.raises(DamagedGallery, match=message):
+        gallery.check()

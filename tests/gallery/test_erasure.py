@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from arcwise.gallery import open_gallery, sql
+from arcwise.errors import GalleryError
+from arcwise.gallery import NewTemplate, open_gallery, sql
 
 DIM = 64
 
@@ -102,3 +103,55 @@ def test_the_file_does_not_grow_for_ever(path, unit, monkeypatch):
             gallery.enrol([("ann", v) for v in vectors[:10]], replace=True)
         assert path.stat().st_size <= size + 16384
         assert len(gallery) == 10
+
+
+def test_a_thumbnail_and_what_was_changed_go_with_the_template(path, unit):
+    vectors = unit(4, DIM)
+    picture = bytes(range(1, 200))
+    with open_gallery(path, create=True, dim=DIM) as gallery:
+        gallery.enrol([NewTemplate(f"id-{n}", v, thumbnail=picture) for n, v in enumerate(vectors)])
+        gallery.assign([1, 2], "renamed-person")
+        gallery.annotate(1, {"note": "second-secret"})
+        gallery.quarantine([1], "third-secret")
+        secrets = (b"renamed-person", b"second-secret", b"third-secret")
+        assert all(one in contents(path) for one in secrets)
+        gallery.release([1])
+        gallery.remove_templates([1, 3, 4])
+        gallery.remove("renamed-person")
+        content = contents(path)
+        assert not any(one in content for one in (*secrets, picture[:16], picture[-16:]))
+
+
+def test_purging_takes_the_names_that_templates_had(path, unit):
+    vectors = unit(3, DIM)
+    with open_gallery(path, create=True, dim=DIM) as gallery:
+        gallery.enrol([(f"old-name-{n}", v, {"note": "old-note"}) for n, v in enumerate(vectors)])
+        gallery.assign([1, 2, 3], "new-name")
+        for template in (1, 2, 3):
+            gallery.annotate(template, {"note": f"new-{template}"})
+        gallery.quarantine([3], "blurred")
+        assert b"old-name" in contents(path)
+        before = gallery.templates(), gallery.quarantined(), gallery.search(vectors)
+        gallery.purge()
+        content = contents(path)
+        assert b"old-name" not in content
+        assert b"old-note" not in content
+        assert (gallery.templates(), gallery.quarantined(), gallery.search(vectors)) == before
+        gallery.release([3])
+        gallery.assign([2], "another")  # of which the purge left no amendment
+        assert gallery.counts() == {"another": 1, "new-name": 2}
+        assert gallery.check().templates == 3
+    with open_gallery(path) as gallery:
+        assert gallery.counts() == {"another": 1, "new-name": 2}
+
+
+def test_a_purge_says_that_a_reader_is_in_the_way(path, unit):
+    with open_gallery(path, create=True, dim=DIM) as gallery:
+        gallery.enrol([("ann", unit(1, DIM)[0])])
+        with open_gallery(path, mode="r") as other:
+            reading = other.stored()
+            next(reading)
+            with pytest.raises(GalleryError, match="another process is reading"):
+                gallery.purge()
+            reading.close()
+        gallery.purge()
