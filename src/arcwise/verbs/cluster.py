@@ -28,6 +28,7 @@ from arcwise.verbs.embedding_source import (
     embeddings_of,
     model_of_vectors,
     open_sources,
+    row_names,
 )
 from arcwise.verbs.gallery_model import gallery_model
 from arcwise.verbs.gallery_query import search_operating_point
@@ -149,7 +150,7 @@ def cluster(
     links = None if linkage is None else _linkage(linkage, source, manifest)
     embedded = embeddings_of([source], manifest, cached=cached, progress=progress)
     vectors, rows = embedded.vectors[0], manifest.select(embedded.rows)
-    names = _names(rows, embedded.rows)
+    names = row_names(rows, embedded.rows)
     place = {name: row for row, name in enumerate(names)}
     if len(place) < len(names) and (extend or decisions):
         twice = next(name for row, name in enumerate(names) if place[name] != row)
@@ -224,13 +225,6 @@ def _linkage(folder: str | Path, source: EmbeddingSource, manifest: Manifest) ->
             f"are of {made_by[:12]}; embed with that model, or train: arcwise train-linkage"
         )
     return loaded
-
-
-def _names(manifest: Manifest, rows: np.ndarray) -> list[str]:
-    if manifest.has_images:
-        return manifest.images
-    named = manifest.column("name")
-    return [f"row {row + 1}" for row in rows] if named is None else [str(one) for one in named]
 
 
 def _earlier(
