@@ -66,8 +66,8 @@ def label_errors(
     owner = np.asarray(identities, np.int64)
     if owner.shape != (len(unit),) or len(found.labels) != len(unit):
         raise ArcwiseError(
-            f"{len(unit)} embeddings have {len(owner)} identities and {len(found.labels)} clusters; "
-            "expected one each"
+            f"{len(unit)} embeddings with {len(owner)} identities and {len(found.labels)} "
+            "clusters; expected one each"
         )
     codes = np.unique(owner)
     if len(codes) < 2 or codes[0] != 0 or codes[-1] != len(codes) - 1:
