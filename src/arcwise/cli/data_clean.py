@@ -77,7 +77,8 @@ def command(
     counts = report.counts
     print(
         f"{counted(len(report.names), 'image')} of {counted(len(report.identities), 'identity')}: "
-        f"{counted(len(report.errors), 'suspected error')}"
+        f"{counted(len(report.errors), 'suspected error')}, "
+        f"{sum(not one.against for one in report.errors):,} with no vote against"
     )
     print(
         f"same image {counts['same image']:,}, member {counts['member']:,}, split "

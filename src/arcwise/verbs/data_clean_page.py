@@ -15,12 +15,13 @@ from arcwise.verbs.data_clean_decisions import ANSWERS, KIND, LISTED
 
 if TYPE_CHECKING:
     from arcwise.report import CaptionedImage, Question, Strip
+    from arcwise.report.sections import Frame
 
 ASKED = 40
-"""Errors of each kind on a page: more images would make it too large to send."""
+"""Errors of each kind on a page, which then has some megabytes."""
 
 IMAGES = 3
-"""Images that show an identity, or a part of one."""
+"""Images that show an identity, or a part of one; fewer beside a suspect, so that six are a row."""
 
 TITLES = {
     "same image": "One image, two identities",
@@ -35,6 +36,8 @@ WORDS = {
     "keep": "Leave as it is", None: "Cannot tell",
 }  # fmt: skip
 """What the buttons say."""
+
+_BETWEEN = {"same image": " and ", "member": ", but looks like ", "split": "", "merge": " and "}
 
 
 def write_label_page(path: Path, report: LabelReport) -> Path:
@@ -60,7 +63,7 @@ def write_label_page(path: Path, report: LabelReport) -> Path:
     total = len(report.errors)
     summary = (
         f"{total:,} suspected errors in {len(report.names):,} images of "
-        f"{len(report.identities):,} identities, the surest first. ✗ marks the images in question. "
+        f"{len(report.identities):,} identities, the surest first. ? marks the images in question. "
         f"Decide, save the decisions, and write a new table with them: --apply {DECISIONS}."
     )
     return write_review(
@@ -113,28 +116,34 @@ class _Shown:
 
         names = [self._report.identities[one] for one in error.identities]
         suspect = [] if error.kind == "merge" else list(error.rows)
-        images = [self._image(row, "wrong") for row in suspect[: 2 * IMAGES]]
-        for identity in error.identities:
-            images += [self._image(row, "neutral") for row in self._typical(identity, suspect)]
+        shown = suspect[:IMAGES]
+        if error.kind == "same image":
+            owner = self._report.owner
+            shown = [next(row for row in suspect if owner[row] == one) for one in error.identities]
+        first = 2 if error.kind in ("same image", "member") else IMAGES
+        second = 2 if error.kind == "same image" else IMAGES
+        images = [self._image(row, "suspect") for row in shown]
+        for identity, count in zip(error.identities, (first, second), strict=False):
+            images += [
+                self._image(row, "neutral") for row in self._typical(identity, suspect, count)
+            ]
         of = len(error.votes) + len(error.against)
         label = (
-            f"{' and '.join(names)}: {len(error.votes)} of {of} votes ({', '.join(error.votes)}), "
+            f"{_BETWEEN[error.kind].join(names)}: {len(error.votes)} of {of} votes ({', '.join(error.votes)}), "
             f"similarity {error.similarity:.2f}"
         )
         return Strip(images, label)
 
-    def _typical(self, identity: int, without: list[int]) -> list[int]:
+    def _typical(self, identity: int, without: list[int], count: int) -> list[int]:
         """Return the images that are most similar to all of an identity, but for some."""
         rows = np.setdiff1d(np.flatnonzero(self._report.owner == identity), without)
         vectors = self._report.vectors[rows]
         order = np.argsort(-(vectors @ vectors.sum(axis=0)), kind="stable")
-        return rows[order[:IMAGES]].tolist()
+        return rows[order[:count]].tolist()
 
-    def _image(self, row: int, frame: str) -> CaptionedImage:
+    def _image(self, row: int, frame: Frame) -> CaptionedImage:
         from arcwise.report import CaptionedImage
 
         identity = self._report.identities[self._report.owner[row]]
         caption = f"{identity}: {Path(self._report.names[row]).name}"
-        return CaptionedImage(
-            self._pixels(row), caption, "wrong" if frame == "wrong" else "neutral"
-        )
+        return CaptionedImage(self._pixels(row), caption, frame)
