@@ -50,8 +50,9 @@ def label_errors(
 ) -> list[LabelError]:
     """Return what the embeddings say against their labels, the surest first.
 
-    There is an error where more votes say so than not. They are in the order of the votes less
-    those against, then of how far the similarity is beyond its limit.
+    There is an error where more votes say so than not. Copies come first, as one of their labels
+    is wrong. The others are in the order of the votes less those against, then of how far the
+    similarity is beyond its limit.
 
     Args:
         embeddings: (N, D), of any length.
@@ -89,9 +90,9 @@ def label_errors(
     links = found.links
     limit = {"same image": links.threshold, "merge": links.threshold}
 
-    def order(one: LabelError) -> tuple[int, float, tuple[int, ...]]:
+    def order(one: LabelError) -> tuple[bool, int, float, tuple[int, ...]]:
         beyond = abs(one.similarity - limit.get(one.kind, links.around))
-        return len(one.against) - len(one.votes), -beyond, one.rows
+        return "copy" not in one.votes, len(one.against) - len(one.votes), -beyond, one.rows
 
     return sorted(errors, key=order)
 

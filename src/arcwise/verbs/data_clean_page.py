@@ -127,11 +127,10 @@ class _Shown:
             images += [
                 self._image(row, "neutral") for row in self._typical(identity, suspect, count)
             ]
-        of = len(error.votes) + len(error.against)
-        label = (
-            f"{_BETWEEN[error.kind].join(names)}: {len(error.votes)} of {of} votes ({', '.join(error.votes)}), "
-            f"similarity {error.similarity:.2f}"
-        )
+        votes = ", ".join(error.votes)
+        if error.against:
+            votes += f"; against: {', '.join(error.against)}"
+        label = f"{_BETWEEN[error.kind].join(names)} ({votes}; similarity {error.similarity:.2f})"
         return Strip(images, label)
 
     def _typical(self, identity: int, without: list[int], count: int) -> list[int]:
