@@ -64,9 +64,9 @@ def command(
             naming.open(Path(data), identities=False), model=model, decisions=decisions,
             cached=cache, seed=seed, progress=move,
         )  # fmt: skip
-    written = write_label_errors(report, out)
     if shown is not None:
         write_label_page(shown, report)
+    written = write_label_errors(report, out)
     if json:
         print_json(_document(report, written, shown))
         return 0

@@ -111,7 +111,7 @@ def _decision(
     pair = kind in ("same image", "merge") or answer == "move"
     if not texts or not images or len(identities) not in ((2,) if pair else (1, 2)):
         raise ValueError(kind)
-    if answer is not None and answer not in ANSWERS[kind]:
+    if answer not in (None, *ANSWERS[kind]):
         raise ValueError(answer)
     return one
 
