@@ -248,14 +248,19 @@ def test_command(embeddings: Path, pictured: Path, tmp_path: Path, capsys) -> No
     assert main(["data", "clean", str(pictured), *page]) == 0
     assert (tmp_path / "p.html").is_file()
     capsys.readouterr()
-    file = str(decisions_file(tmp_path / "d.json", decided("member", "p10 p00", "x", "remove")))
+    gone = decided("member", "p10 p00", "x", "remove")
+    file = str(decisions_file(tmp_path / "d.json", gone))
+    assert main([*words, "--apply", file, "--out", str(tmp_path / "new.csv")]) == 2
+    assert "no image" in capsys.readouterr().err
+    member = {"kind": "member", "identities": ["p10"], "images": ["image 0"], "answer": "remove"}
+    file = str(decisions_file(tmp_path / "d.json", gone, member))
     assert main([*words, "--apply", file]) == 2
     assert "--out" in capsys.readouterr().err
     assert main([*words, "--apply", file, *page]) == 2
     assert "leave the rest out" in capsys.readouterr().err
     assert main([*words, "--apply", file, "--out", str(tmp_path / "new.csv")]) == 0
     said = capsys.readouterr()
-    assert "300 rows" in said.out
+    assert "299 rows" in said.out
     assert "1 decisions" in said.err
 
 

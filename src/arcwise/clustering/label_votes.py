@@ -14,7 +14,7 @@ No limit is a new one. All three are of the same embeddings, so that none is ind
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
@@ -111,10 +111,14 @@ class LabelEvidence:
         that would link them.
         """
         pairs = sum(len(one) * (len(one) - 1) for one in (first, second))
-        inside = sum(float(self.agreement[one][:, one].sum()) for one in (first, second))
+        inside = self._total(first, first) + self._total(second, second)
         a = inside / pairs if pairs else AGREEMENT
-        b = float(self.agreement[first][:, second].sum()) / (len(first) * len(second))
+        b = self._total(first, second) / (len(first) * len(second))
         return a / (a + b) if a + b > 0 else 1.0
+
+    def _total(self, rows: np.ndarray, columns: np.ndarray) -> float:
+        part: Any = self.agreement[rows]
+        return float(part[:, columns].sum())
 
 
 def label_evidence(unit: np.ndarray, owner: np.ndarray, found: Clusters) -> LabelEvidence:

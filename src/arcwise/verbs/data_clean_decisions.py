@@ -131,7 +131,7 @@ def apply_decisions(
         out: a new .csv or .parquet.
 
     Raises:
-        ArcwiseError: a file is not usable, or in the way.
+        ArcwiseError: a file is not usable, or in the way; or no decision fits the data.
     """
     path = Path(out)
     if path.suffix.lower() not in (".parquet", ".csv"):
@@ -145,6 +145,13 @@ def apply_decisions(
     labels = _Relabelled(names, before)
     for one in decided:
         labels.apply(one)
+    if labels.outdated and labels.outdated == sum(
+        one.answer not in (None, "keep") for one in decided
+    ):
+        raise ArcwiseError(
+            f"{decisions}: no image that is decided about is in {manifest.name}, under the name and "
+            "the identity that it had; expected the data that was cleaned, named in the same way"
+        )
     after = labels.merged()
     kept = [row for row in range(len(before)) if row not in labels.removed]
     column = manifest.table.column_names.index("identity")
@@ -200,7 +207,7 @@ class _Relabelled:
             self.moved.update(rows)
             self._rename(rows, one.identities[1])
         else:
-            stays = {"first": own[0], "second": own[-1]}.get(str(one.answer))
+            stays = {"first": own[0], "second": own[-1]}.get(one.answer)
             self.removed.update(row for row in rows if self._before[row] != stays)
 
     def merged(self) -> list[str | None]:
