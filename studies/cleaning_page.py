@@ -135,7 +135,7 @@ ABOUT = {
         "The half of LFW's people on which nothing was settled, without the candidates below. More "
         "of its names may be wrong, and count as found wrongly."
     ),
-    "FG-NET": "Ages 0 to 69, years apart. Strangers are all of five people.",
+    "FG-NET": "Ages 0 to 69, years apart. Strangers are all of four people.",
     "Grocery": "Products that were not trained on. Strangers are all of one product.",
 }
 
@@ -146,8 +146,6 @@ TAIL = """## What this says
   much on FG-NET and Grocery, whose embeddings fall into many more clusters than identities
   ([clustering](clustering.md)). There, only what no vote is against is worth a look at first.
 - Errors with a vote against are mostly images that are hard, not wrong. They come last.
-- "split" of two images is often one person twice, seen differently. Neither image is typical then,
-  so that the sub-centre has no vote.
 - The dominant sub-centre is the most precise single vote on all three sets. "Neighbours" and
   "clusters" are of the same links, and often right or wrong together; where the sub-centre is
   against both, few errors are right.
