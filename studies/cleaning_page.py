@@ -159,6 +159,6 @@ people that the tables do not measure, with the same planted errors and without 
 number was tuned. The limits are those of `arcwise cluster` ([docs/clustering.md](clustering.md)):
 the similarities of linked pairs and of neighbours, the agreement that links, and the confidence
 below which a member is doubtful. K = 3 is the paper's. The products that Grocery's tables do not
-measure were looked at once, for the page. That copies come first in the list was added when LFW as
+measure were looked at for the page. That copies come first in the list was added when LFW as
 it is had been seen: two names with one image each have no other vote.
 """
