@@ -189,3 +189,37 @@ def described_walk(
         exits = float((flow * ~within)[labels == m].sum())
         total += entropy([exits, *node[labels == m].tolist()])
     return total
+
+
+def dominant_subcentre(members: list[list[float]], k: int = 3) -> tuple[list[float], bool]:
+    """The sub-centre of most members (Deng et al., ECCV 2020), by spherical k-means in loops.
+
+    Begun with the member most similar to all, then with the one least similar to the nearest.
+    """
+    if len(members) == 1:
+        return members[0], True
+
+    def dot(a: list[float], b: list[float]) -> float:
+        return math.fsum(x * y for x, y in zip(a, b, strict=True))
+
+    rows = range(len(members))
+    chosen = [max(rows, key=lambda i: math.fsum(dot(members[i], one) for one in members))]
+    while len(chosen) < min(k, len(members)):
+        chosen.append(min(rows, key=lambda i: max(dot(members[i], members[j]) for j in chosen)))
+    centres = [members[i] for i in chosen]
+    label: list[int] = []
+    for _ in range(100):
+        new = [max(range(len(centres)), key=lambda j: dot(one, centres[j])) for one in members]
+        if new == label:
+            break
+        label = new
+        for j in range(len(centres)):
+            inside = [members[i] for i in rows if label[i] == j]
+            if inside:
+                total = [math.fsum(values) for values in zip(*inside, strict=True)]
+                length = math.sqrt(dot(total, total))
+                centres[j] = [value / length for value in total]
+    support = [math.fsum(dot(one, centre) for one in members) for centre in centres]
+    rank = [(label.count(j), round(support[j], 4)) for j in range(len(centres))]
+    best = max(rank)
+    return centres[rank.index(best)], rank.count(best) == 1

@@ -23,6 +23,7 @@ VERBS = {
     "demo": "the whole journey on rendered images; minutes on two cores",
     "data get": "a real data set by name: its terms, the download, a manifest",
     "data check": "look at a data set before training on it",
+    "data clean": "wrong labels: identities to merge, to split, or to relieve of an image",
     "data convert": "turn one form of a data set into another",
     "data pairs": "verification pairs, balanced, in folds that share no identity",
     "data align": "112×112 crops of faces, from landmarks or a detector",

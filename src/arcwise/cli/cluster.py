@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
-
-from tyro.conf import Positional, arg
 
 from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import counted, left_out, progress
+from arcwise.cli.sources import EmbeddingsOrModel, model_and_data
 from arcwise.errors import ArcwiseError
 from arcwise.verbs.cluster import ClusteredImages, cluster, write_clusters
 from arcwise.verbs.cluster_page import cluster_page_path, write_cluster_page
-from arcwise.verbs.embedding_source import NO_MODEL
-
-Sources = Annotated[tuple[str, ...], Positional, arg(metavar="EMBEDDINGS | MODEL DATA")]
 
 
 def command(
-    sources: Sources,
+    sources: EmbeddingsOrModel,
     out: Path = Path("clusters.parquet"),
     method: str = "auto",
     threshold: float | None = None,
@@ -62,15 +57,7 @@ def command(
         json: Print one JSON document instead.
         naming: Names of the columns and folders of a table.
     """
-    if len(sources) not in (1, 2):
-        raise ArcwiseError(
-            f"got {len(sources)} paths; expected a table of embeddings, or a model and its data"
-        )
-    model, data = (NO_MODEL, *sources)[-2:]
-    if len(sources) == 1 and (Path(data) / "model.json").is_file():
-        raise ArcwiseError(
-            f"{data}: a model; say what to cluster with it: arcwise cluster MODEL DATA"
-        )
+    model, data = model_and_data(sources, "cluster")
     shown = None if page is None else cluster_page_path(page)
     if out.exists():
         raise ArcwiseError(f"{out} exists; name another table with --out, or remove it")

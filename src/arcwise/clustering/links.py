@@ -37,7 +37,8 @@ AGREEMENT = 0.25
 """Agreement that links a pair."""
 
 
-_DUPLICATE = 1 - 1e-6  # the cosine of two copies of one image
+DUPLICATE = 1 - 1e-6
+"""Cosine of two embeddings of one image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +86,14 @@ def links(
     least = float((impostors.centre + around * impostors.spread).min())
     pairs, similarity = neighbours.pairs(least if threshold is None else min(least, threshold))
     score = impostors.score(pairs[:, 0], pairs[:, 1], similarity)
-    near = (score >= around) | (similarity >= _DUPLICATE)
+    near = (score >= around) | (similarity >= DUPLICATE)
     if threshold is not None:
         near |= similarity >= threshold
     pairs, similarity, score = pairs[near], similarity[near], score[near]
     copy = max(impostors.score_of(1.0) - around, around)
     agreement = _agreement(pairs, np.clip(score - around, 1e-6, copy), copy, count)
-    linked = (agreement >= AGREEMENT) | (score >= strict) | (similarity >= _DUPLICATE)
-    cosines = min(impostors.cosine(strict), _DUPLICATE), impostors.cosine(around)
+    linked = (agreement >= AGREEMENT) | (score >= strict) | (similarity >= DUPLICATE)
+    cosines = min(impostors.cosine(strict), DUPLICATE), impostors.cosine(around)
     reason = impostors.reason
     if threshold is not None:
         linked, cosines, reason = similarity >= threshold, (threshold, threshold), "your threshold"

@@ -22,7 +22,7 @@ class RateDifference:
 Cell = str | int | float | Rate | RateDifference
 """A cell of a table: a `Rate` in per cent with its interval, other floats with four digits."""
 
-Frame = Literal["neutral", "right", "wrong", "answer"]
+Frame = Literal["neutral", "right", "wrong", "answer", "suspect"]
 """The verdict on an image: shown as a colour, a line style and a mark."""
 
 

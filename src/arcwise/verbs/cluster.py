@@ -31,6 +31,7 @@ from arcwise.verbs.embedding_source import (
     embeddings_of,
     model_of_vectors,
     open_sources,
+    row_names,
 )
 from arcwise.verbs.seed import check_seed
 
@@ -153,7 +154,7 @@ def cluster(
         if recogniser is not None:
             found = _accepted(recogniser, embedded.vectors[0], far, fpir)
     vectors, rows = embedded.vectors[0], manifest.select(embedded.rows)
-    names = _names(rows, embedded.rows)
+    names = row_names(rows, embedded.rows)
     place = {name: row for row, name in enumerate(names)}
     if len(place) < len(names) and (extend or decisions):
         twice = next(name for row, name in enumerate(names) if place[name] != row)
@@ -237,13 +238,6 @@ def _linkage(
             f"are of {made_by[:12]}; embed with that model, or train: arcwise train-linkage"
         )
     return loaded
-
-
-def _names(manifest: Manifest, rows: np.ndarray) -> list[str]:
-    if manifest.has_images:
-        return manifest.images
-    named = manifest.column("name")
-    return [f"row {row + 1}" for row in rows] if named is None else [str(one) for one in named]
 
 
 def _earlier(

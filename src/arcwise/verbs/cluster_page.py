@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from arcwise.images import decode
 from arcwise.verbs.cluster_decisions import drawn_pairs
 
 if TYPE_CHECKING:
+    from arcwise.data.manifest import Manifest
     from arcwise.report import CaptionedImage, Question, Section, Strip
     from arcwise.verbs.cluster import ClusteredImages
 
@@ -90,6 +92,20 @@ def write_cluster_page(path: Path, found: ClusteredImages, *, seed: int = 0) -> 
     )
 
 
+def pixels_once(manifest: Manifest) -> Callable[[int], np.ndarray | str]:
+    """Return a function from a row to its image, small and decoded once; or why it cannot be."""
+    from arcwise.report import shrunk
+
+    @cache
+    def pixels(row: int) -> np.ndarray | str:
+        try:
+            return shrunk(decode(manifest.read(row), manifest.image(row)))
+        except ImageError as error:
+            return error.reason
+
+    return pixels
+
+
 def doubtful_members(found: ClusteredImages, count: int = JUDGED) -> np.ndarray:
     """Return (≤ count, 2) rows: a doubtful member, and the one its cluster agrees with most."""
     labels, confidence = found.clusters.labels, found.clusters.confidence
@@ -124,16 +140,7 @@ class _Shown:
 
     def __init__(self, found: ClusteredImages) -> None:
         self._found = found
-        self._pixels = cache(self._read)
-
-    def _read(self, row: int) -> np.ndarray | str:
-        from arcwise.report import shrunk
-
-        manifest = self._found.manifest
-        try:
-            return shrunk(decode(manifest.read(row), manifest.image(row)))
-        except ImageError as error:
-            return error.reason
+        self._pixels = pixels_once(found.manifest)
 
     def image(self, row: int) -> CaptionedImage:
         """Return an image with its name, and its confidence where it is doubtful."""
@@ -150,7 +157,7 @@ class _Shown:
         """Return the pairs that are not decided yet; None without any."""
         from arcwise.report import ImageStrips, Question, Strip
 
-        found, strips, names = self._found, [], []
+        found, strips, records = self._found, [], []
         for a, b in pairs.tolist():
             name = found.names[a], found.names[b]
             if frozenset(name) in known:
@@ -159,8 +166,8 @@ class _Shown:
             ids = sorted({int(found.ids[a]), int(found.ids[b])})
             label = f"cluster {' and '.join(map(str, ids))}, similarity {similarity:.2f}"
             strips.append(Strip([self.image(a), self.image(b)], label))
-            names.append(name)
-        return Question(ImageStrips(title, strips, note), names, drawn) if strips else None
+            records.append({"a": name[0], "b": name[1], "drawn": drawn})
+        return Question(ImageStrips(title, strips, note), records) if strips else None
 
     def sheets(self, seed: int) -> list[Section]:
         """Return contact sheets of the largest clusters, and of some that the seed draws."""

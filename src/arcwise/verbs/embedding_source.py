@@ -218,3 +218,16 @@ def _open(model: str | Path | Model, preparation: Preparation | None) -> Model |
         return None
     bare = Path(model).suffix.lower() == ".onnx" and not Path(model).is_dir()
     return runtime.load(model, preparation=preparation if bare else None)
+
+
+def row_names(manifest: Manifest, rows: np.ndarray) -> list[str]:
+    """Return what rows are called: by their image, their `name`, or their place.
+
+    Args:
+        manifest: of these rows.
+        rows: (N,) their places in the data set, from 0.
+    """
+    if manifest.has_images:
+        return manifest.images
+    named = manifest.column("name")
+    return [f"row {row + 1}" for row in rows] if named is None else [str(one) for one in named]
