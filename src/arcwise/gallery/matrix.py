@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from arcwise.gallery.codes import TemplateCodes, product
 from arcwise.gallery.filters import Condition, MetadataColumn, keys, rows_that_match
 from arcwise.gallery.shortlist import nearest_rows
 from arcwise.identity import identity_key, written_form
@@ -22,6 +23,8 @@ _SHORT = 1024  # rows on a short list for an identity's many templates; more cos
 _LARGE_K = 1024  # neighbours from which short lists cost more than the second pass
 _BLOCK = 2**24  # float32 similarities held at once by the second pass: 64 MiB
 _ROWS = 4096  # rows scored in float64 at once
+_CODED = 20_000  # rows from which their codes pay
+_QUERIES = 256  # compared with codes at once
 _FEW = 8  # where at most every eighth row takes part, those are copied and the others not read
 
 ScoredRow = tuple[float, int]
@@ -70,6 +73,7 @@ class TemplateMatrix:
         self._most = 0  # at least the templates of the identity that has most
         self._groups: _Groups | None = None
         self._columns: dict[str, MetadataColumn] = {}  # of the keys that were asked for
+        self._codes: TemplateCodes | None = None
         # Twice the error of a float32 dot product of unit vectors, in any order of summation.
         self._slack = np.float32((dim + 8) * 2.0**-23)
 
@@ -153,6 +157,8 @@ class TemplateMatrix:
         self._owners[start:stop] = [self._owner(identity) for identity in identities]
         self._metadata.extend(metadata)
         self._size = stop
+        if self._codes is not None:
+            self._codes.append(vectors)
         self._changed()
 
     def remove(self, templates: Sequence[int]) -> None:
@@ -173,6 +179,8 @@ class TemplateMatrix:
             self._metadata[hole] = self._metadata[mover]
         del self._metadata[size:]
         self._size = size
+        if self._codes is not None:
+            self._codes.move(movers, holes, size)
         self._changed()
         if size < len(self._templates) // 4:
             self._resize(size)
@@ -208,12 +216,9 @@ class TemplateMatrix:
             return self._search_all(queries, narrow, k, self._grouped(among))
         if k > _LARGE_K:
             return self._search_all(queries, narrow, k, self._grouped())
-        width = min(self._size, k + 16 + min(self._most, _SHORT))
-        rough, rows = nearest_rows(narrow, self._vectors[: self._size], width)
         answers: list[list[ScoredRow]] = []
         unsure: list[int] = []
-        for number, query in enumerate(queries):
-            near = self._near(rough[number], rows[number], k)
+        for number, (query, near) in enumerate(zip(queries, self._lists(narrow, k), strict=True)):
             if near is None:
                 unsure.append(number)
                 answers.append([])
@@ -228,19 +233,57 @@ class TemplateMatrix:
                 answers[number] = answer
         return answers
 
+    def _lists(self, narrow: NDArray[np.float32], k: int) -> Iterator[NDArray[np.int64] | None]:
+        """Yield the rows that matter to each query; None where a short list does not tell them."""
+        width = min(self._size, k + 16 + min(self._most, _SHORT))
+        codes = self._coded()
+        if codes is None:
+            products, rows = nearest_rows(narrow, self._vectors[: self._size], width)
+            for number in range(len(narrow)):
+                yield self._near(products[number], rows[number], k, len(rows[number]) < self._size)
+            return
+        for start in range(0, len(narrow), _QUERIES):
+            some = narrow[start : start + _QUERIES]
+            found = codes.candidates(some, self._owners[: self._size], k, width)
+            for query, near in zip(some, found, strict=True):
+                if near is None:
+                    yield None
+                else:
+                    products = self._vectors[near] @ query
+                    order = np.argsort(-products)
+                    yield self._near(products[order], near[order], k, False)
+
+    def _coded(self) -> TemplateCodes | None:
+        """Return the codes of all rows; None in a small gallery, or without what multiplies them.
+
+        They are made when they are first needed.
+        """
+        if self._codes is None and self._size >= _CODED:
+            session = product()
+            if session is not None:
+                self._codes = TemplateCodes(self._dim, session)
+                self._codes.append(self._vectors[: self._size])
+        return self._codes
+
     def _near(
-        self, rough: NDArray[np.float32], rows: NDArray[np.int64], k: int
+        self, rough: NDArray[np.float32], rows: NDArray[np.int64], k: int, cut_off: bool
     ) -> NDArray[np.int64] | None:
         """Return the rows of a list that matter; None where rows not on it may matter too.
 
         A row matters if it may be its identity's best, and that one of the K best.
+
+        Args:
+            rough: float32 similarities of the rows, in descending order.
+            rows: of the list.
+            k: how many identities.
+            cut_off: whether rows that are not on the list may be as similar as its last.
         """
         _, firsts, owners = np.unique(self._owners[rows], return_index=True, return_inverse=True)
         if len(firsts) < k:
             return None
-        kth = rough[np.partition(firsts, k - 1)[k - 1]]  # the list is in descending order
+        kth = rough[np.partition(firsts, k - 1)[k - 1]]
         cut = kth - self._slack
-        if len(rows) < self._size and cut <= rough[-1]:
+        if cut_off and cut <= rough[-1]:
             return None
         return rows[rough >= np.maximum(rough[firsts[owners]] - self._slack, cut)]
 
