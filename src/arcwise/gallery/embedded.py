@@ -32,9 +32,10 @@ from arcwise.gallery.contract import (
     VerificationScore,
     Where,
 )
+from arcwise.gallery.exact import ScoredRow
 from arcwise.gallery.filters import condition
 from arcwise.gallery.following import FollowedFile
-from arcwise.gallery.matrix import ScoredRow, TemplateMatrix
+from arcwise.gallery.matrix import TemplateMatrix
 from arcwise.gallery.stored import health, quarantined_templates, stored_templates
 from arcwise.gallery.vectors import (
     checked_batch,
