@@ -49,6 +49,27 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
+EXTRAS = {
+    "data": ("pyarrow", "scipy", "faiss"),
+    "train": ("torch", "kornia", "numba", "pydantic", "yaml"),
+    "serve": ("onnxruntime",),
+    "export": ("onnx", "onnxscript"),
+    "report": ("matplotlib", "jinja2"),
+    "cluster": ("sklearn",),
+}
+"""The extra of Arcwise that brings a package, by the name it is imported by."""
+
+
+def missing_package(name: str) -> str:
+    """Return what to say of a package that is not installed, and how to get it."""
+    package = name.partition(".")[0]
+    extra = next((one for one, packages in EXTRAS.items() if package in packages), None)
+    remedy = "`arcwise doctor` says how to get it"
+    return f"this needs the package {package!r}: " + (
+        remedy if extra is None else f"pip install 'arcwise[{extra}]'"
+    )
+
+
 class NonFiniteError(ArcwiseError):
     """A NaN or an infinity during training; names the step, the layer and the batch."""
 

@@ -237,7 +237,7 @@ def test_the_only_image_is_broken(stock: Shop, tmp_path: Path) -> None:
 
 def test_landmarks_of_a_query_are_kept(stock: Shop, tmp_path: Path) -> None:
     """One query or many, a table's landmarks reach the preparation."""
-    from arcwise.verbs.gallery_query import query_images
+    from arcwise.verbs.query_images import query_images
 
     points = [float(number) for number in range(10)]
     table = pa.table({"image": ["a.jpg"], "landmarks": pa.array([points], pa.list_(pa.float32()))})

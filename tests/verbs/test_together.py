@@ -15,11 +15,11 @@ from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.gallery import open_gallery
 from arcwise.images import Preparation
+from arcwise.recognition.together import TOGETHER
 from arcwise.verbs.data_check import check
 from arcwise.verbs.enrol import enrol
 from arcwise.verbs.gallery_upgrade import upgrade_gallery
 from arcwise.verbs.search import search
-from arcwise.verbs.together import TOGETHER
 from arcwise.verbs.verify import verify
 from tests import pictures
 from tests.verbs.conftest import Shop, threshold

@@ -9,8 +9,8 @@ import pytest
 
 from arcwise.bundle import add_thresholds
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
+from arcwise.recognition.thresholds import verification_threshold
 from arcwise.runtime import load
-from arcwise.verbs.gallery_query import verification_threshold
 from arcwise.verbs.verify import verify
 from tests.verbs.conftest import Shop, threshold
 

@@ -15,7 +15,7 @@ from importlib import import_module
 from keyword import iskeyword
 
 from arcwise.cli.stopping import status_of, stoppable
-from arcwise.errors import ArcwiseError, suggestion
+from arcwise.errors import ArcwiseError, missing_package, suggestion
 from arcwise.files import os_error_reason
 from arcwise.version import __version__
 
@@ -128,7 +128,7 @@ def _message_of(error: Exception) -> str | None:
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return f"{error.object!r}: a name that is no text (UTF-8), which no table holds; rename it"
     if isinstance(error, ModuleNotFoundError) and "arcwise" not in str(error.name):
-        return f"this needs the package {error.name!r}: `arcwise doctor` says how to get it"
+        return missing_package(str(error.name))
     return None
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.data.manifest import Manifest
 from arcwise.data.parallel import Progress, each_row
 from arcwise.errors import ImageError
 from arcwise.identity import identity_key, older_forms
+
+if TYPE_CHECKING:
+    from arcwise.data.manifest import Manifest
 
 _SALT = "arcwise:"
 

@@ -9,7 +9,6 @@ from dataclasses import fields
 from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
-import pyarrow as pa
 
 from arcwise.errors import ArcwiseError
 
@@ -97,6 +96,8 @@ def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             names = np.flatnonzero(present).astype(values.dtype) + low
             return names, (np.cumsum(present) - 1)[place]
     if values.dtype.kind == "U":
+        import pyarrow as pa
+
         # By hashing: a sort of the strings of millions of pairs takes half a minute.
         bits = pa.py_buffer(np.ascontiguousarray(values))
         width = pa.binary(values.itemsize)

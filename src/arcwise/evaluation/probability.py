@@ -6,7 +6,6 @@ import math
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-import scipy  # loads scipy.special, a quarter of a second, when it is first used
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
@@ -46,9 +45,7 @@ class ScoreMap:
     def probability(self, similarity: np.ndarray | float) -> np.ndarray:
         """Return the probabilities of one identity, in the shape of the similarities."""
         scores = np.asarray(similarity, dtype=np.float64)
-        return np.asarray(
-            scipy.special.expit(self.slope * scores + self.offset + scipy.special.logit(self.prior))
-        )
+        return np.asarray(_expit(self.slope * scores + self.offset + _logit(self.prior)))
 
     def with_prior(self, prior: float) -> ScoreMap:
         """Return the map for another prior."""
@@ -74,7 +71,7 @@ class ScoreMap:
 
     def __str__(self) -> str:
         wrong = "" if self.error is None else f", off by {self.error:.2%} on other identities"
-        constant = -self.offset - scipy.special.logit(self.prior)
+        constant = -self.offset - _logit(self.prior)
         return (
             f"P(same) = 1 / (1 + exp({constant:.3f} - {self.slope:.3f} "
             f"similarity)) at a prior of {self.prior:g}{wrong}"
@@ -109,7 +106,7 @@ def score_to_probability(similarity: np.ndarray, same: np.ndarray, prior: float 
     slope = max(rise, 0.0) / (deviation or 1.0)
     if not slope:  # the best rising map is constant
         return ScoreMap(0.0, 0.0, odds, mated, impostors)
-    offset = level - slope * middle - float(scipy.special.logit(odds))
+    offset = level - slope * middle - float(_logit(odds))
     return ScoreMap(slope, offset, odds, mated, impostors)
 
 
@@ -187,13 +184,21 @@ def _logistic(x: np.ndarray, target: np.ndarray, weight: np.ndarray) -> tuple[fl
         gain, theta, loss = loss - now, trial, now
         if gain <= 1e-14:
             break
-        fitted = scipy.special.expit(z)
+        fitted = _expit(z)
         error, curve = weight * (fitted - target), weight * fitted * (1 - fitted)
         gradient = np.array([error @ x, error.sum()])
         cross = curve @ x
         hessian = np.array([[curve @ x**2, cross], [cross, curve.sum()]])
         step = np.linalg.lstsq(hessian, gradient, rcond=None)[0]
     return float(theta[0]), float(theta[1])
+
+
+def _expit(logit: np.ndarray | float) -> np.ndarray:
+    return np.exp(-np.logaddexp(0.0, -np.asarray(logit)))
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability) - math.log1p(-probability)
 
 
 def _pairs(codes: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -114,6 +114,25 @@ class Health:
         return f"sound: {self.templates} templates of {self.identities} identities read and checked"
 
 
+@dataclass(frozen=True, slots=True)
+class GalleryAbout:
+    """What a gallery says of itself, without its templates.
+
+    Attributes:
+        dim: dimensions of every vector.
+        fingerprint: the model that made the vectors; None where it was created without one.
+        model_path: where that model lay when the gallery was created.
+        templates: how many there are.
+        changes: templates that were ever enrolled or removed: another number, another gallery.
+    """
+
+    dim: int
+    fingerprint: str | None
+    model_path: str | None
+    templates: int
+    changes: int
+
+
 @dataclass(frozen=True)
 class GallerySize:
     """How much is enrolled.
@@ -225,6 +244,9 @@ class Gallery(Protocol):
     @property
     def model_path(self) -> str | None:
         """Where that model lay when the gallery was created."""
+
+    def about(self) -> GalleryAbout:
+        """Return what the gallery says of itself now; no template is read."""
 
     def __len__(self) -> int:
         """Return how many templates there are."""

@@ -19,6 +19,7 @@ from arcwise.gallery.connection import connect
 from arcwise.gallery.contract import (
     EnrolledTemplate,
     Enrolment,
+    GalleryAbout,
     GalleryCalibration,
     GallerySize,
     Health,
@@ -53,6 +54,14 @@ class EmbeddedGallery:
     def model_path(self) -> str | None:
         """Where that model lay when the gallery was created."""
         return self._file.about.model
+
+    def about(self) -> GalleryAbout:
+        """Return what the gallery says of itself now; no template is read."""
+        with self._file.session() as connection:
+            now = sql.read_about(connection)
+        return GalleryAbout(
+            now.dim, now.fingerprint, now.model, now.templates, now.last + now.removals
+        )
 
     def __len__(self) -> int:
         """Return how many templates there are."""

@@ -9,10 +9,10 @@ import itertools
 import math
 from collections.abc import Sequence
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from arcwise.gallery.shortlist import nearest_rows
 from arcwise.identity import identity_key, written_form
 
 _SHORT = 1024  # rows on a short list for an identity's many templates; more cost too much
@@ -29,7 +29,7 @@ class TemplateMatrix:
 
     All written forms of an identity (`arcwise.identity`) are one owner, whichever was enrolled.
 
-    A first pass asks FAISS for a short list of rows. A list is enough when it names K identities
+    A first pass makes a short list of rows. A list is enough when it names K identities
     that beat, beyond rounding, whatever was left out; queries whose list is not enough (ties, or
     an identity with very many templates) get a second pass over every row, with the largest
     similarity of each identity taken before the K best. Either way the rows that can matter are
@@ -166,9 +166,7 @@ class TemplateMatrix:
         if k > _LARGE_K:
             return self._search_all(queries, narrow, k)
         width = min(self._size, k + 16 + min(self._most, _SHORT))
-        rough, rows = faiss.knn(
-            narrow, self._vectors[: self._size], width, metric=faiss.METRIC_INNER_PRODUCT
-        )
+        rough, rows = nearest_rows(narrow, self._vectors[: self._size], width)
         answers: list[list[ScoredRow]] = []
         unsure: list[int] = []
         for number, query in enumerate(queries):

@@ -1,23 +1,44 @@
-"""Embedding a whole data set; images that cannot be read are listed."""
+"""Embedding many images, such as a data set; those that cannot be read are listed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.data.parallel import each_row
 from arcwise.errors import ArcwiseError, ImageError
-from arcwise.images.decode import decode
 from arcwise.runtime.cache import EmbeddingCache, content_key
 from arcwise.runtime.engines import Floats
-from arcwise.runtime.model import Model
+from arcwise.runtime.model import ImageSource, Model, decode_source
 
-if TYPE_CHECKING:
-    from arcwise.data.manifest import Manifest
+
+@runtime_checkable
+class ImageRows(Protocol):
+    """Images by row; a `Manifest` is such."""
+
+    @property
+    def name(self) -> str:
+        """What to call all of them in an error."""
+        ...
+
+    @property
+    def images(self) -> list[str]:
+        """What to call each of them."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def column(self, name: str) -> list[Any] | None:
+        """Return what is known of each image, such as its `landmarks`; None for nothing."""
+        ...
+
+    def read(self, index: int) -> ImageSource:
+        """Return one image; raise an ImageError where it cannot be read."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +76,7 @@ class _Prepared(NamedTuple):
 
 def embed_manifest(
     model: Model,
-    manifest: Manifest,
+    manifest: ImageRows,
     *,
     batch_size: int = 64,
     workers: int | None = None,
@@ -66,13 +87,15 @@ def embed_manifest(
 
     Args:
         model: of `arcwise.load`.
-        manifest: one that has images; its `landmarks` serve a model with alignment.
+        manifest: one that has images, or other images by row; their `landmarks` serve a model with
+            alignment.
         batch_size: images computed at once; about twice as many are held in memory.
         workers: threads that decode; by default one for each core.
         progress: called with (rows done, rows in all), about once a batch.
         cache: of `model_cache`; what is in it is not computed, and every batch is put there.
 
     Raises:
+        ImageError: the only image failed.
         ArcwiseError: every image failed, or an embedding is zero or not finite.
     """
     names = manifest.images
@@ -82,11 +105,11 @@ def embed_manifest(
     def prepared(row: int) -> Floats | _Prepared | ImageError:
         try:
             content, key = manifest.read(row), b""
-            if cache is not None:
+            if cache is not None and isinstance(content, bytes):
                 key = content_key(content, landmarks[row] if model.aligns else None)
                 if (cached := cache.get(key)) is not None:
                     return cached
-            image = decode(content, names[row])
+            image = decode_source(content, names[row])
             whole[row] = model.takes_whole(image, landmarks[row])
             return _Prepared(key, model.prepare(image, landmarks[row]))
         except ImageError as problem:
@@ -117,6 +140,8 @@ def embed_manifest(
         if progress is not None and (full or last or steady):
             progress(row + 1, len(names))
     rows = np.flatnonzero(embedded)
+    if failures and len(names) == 1:
+        raise failures[0]
     if failures and not len(rows):
         listed = "; ".join(str(failure) for failure in failures[:3])
         absent = any(failure.reason.startswith("no such file") for failure in failures)

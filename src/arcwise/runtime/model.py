@@ -158,12 +158,7 @@ class Model:
         self, items: Iterable[ImageSource], size: int
     ) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:
         """Yield names and prepared pixels (B, height, width, 3) of so many items at once."""
-        single = isinstance(items, str | PathLike | bytes | bytearray | memoryview)
-        if single or not isinstance(items, Iterable) or getattr(items, "ndim", 4) != 4:
-            raise ArcwiseError(
-                f"embed got one {type(items).__name__}, expected a list: write embed([image])[0]"
-            )
-        images = list(items)
+        images = listed(items)
         prepared = each_row(
             lambda index: self._prepared(images[index], index), len(images), ahead=size
         )
@@ -276,6 +271,20 @@ class Model:
             return name, self.prepare(image)
         except ArcwiseError as problem:
             raise ImageError(name, str(problem)) from None
+
+
+def listed(items: Iterable[ImageSource]) -> list[ImageSource]:
+    """Return images as a list.
+
+    Raises:
+        ArcwiseError: it is a single image.
+    """
+    single = isinstance(items, str | PathLike | bytes | bytearray | memoryview)
+    if single or not isinstance(items, Iterable) or getattr(items, "ndim", 4) != 4:
+        raise ArcwiseError(
+            f"got one {type(items).__name__}, expected a list of images: write [image]"
+        )
+    return list(items)
 
 
 def decode_source(source: ImageSource, name: str) -> NDArray[np.uint8]:

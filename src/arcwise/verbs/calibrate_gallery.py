@@ -15,10 +15,10 @@ from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold
 from arcwise.evaluation.intervals import FEW
 from arcwise.evaluation.search_calibration import FPIRS
-from arcwise.gallery import Gallery, GalleryCalibration, GallerySize, open_gallery
+from arcwise.gallery import Gallery, GalleryCalibration, GallerySize
+from arcwise.recognition import Recogniser
 from arcwise.runtime import Model
 from arcwise.verbs.calibrate import check_rates, images_to_calibrate_on
-from arcwise.verbs.gallery_model import gallery_model
 from arcwise.verbs.seed import check_seed
 from arcwise.verbs.unseen_identities import UnseenRows
 
@@ -73,7 +73,7 @@ def calibrate_gallery(
     gallery: str | Path,
     data: str | Path | Manifest,
     *,
-    model: str | Path | None = None,
+    model: str | Path | Model | None = None,
     fpirs: Sequence[float] = FPIRS,
     gallery_size: int | None = None,
     templates: int | None = None,
@@ -93,7 +93,7 @@ def calibrate_gallery(
     Args:
         gallery: the file, with somebody enrolled.
         data: images with identities, of the kind that will be searched with.
-        model: where the gallery's model is now, if it moved.
+        model: where the gallery's model is now, if it moved; or the model, loaded.
         fpirs: false-positive identification rates.
         gallery_size: identities of the galleries that tell how many are found; as in this one where
             it is not given.
@@ -113,8 +113,8 @@ def calibrate_gallery(
     for name, number in (("gallery_size", gallery_size), ("templates", templates)):
         if number is not None and number < 1:
             raise ArcwiseError(f"{name} is {number}; expected 1 or more")
-    loaded = gallery_model(gallery, model)
-    with open_gallery(gallery, model=loaded) as store:
+    with Recogniser(model, gallery) as recogniser:
+        loaded, store = recogniser.model, recogniser.gallery
         size = store.size()
         if not size.templates:
             raise ArcwiseError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,9 @@ from arcwise.data.manifest import Manifest
 from arcwise.data.writing import write_table
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.files import read_file
-from arcwise.gallery import decide, open_gallery
+from arcwise.gallery import decide
+from arcwise.recognition import Recogniser
+from arcwise.recognition.thresholds import search_operating_point
 from arcwise.runtime import Model
 from arcwise.verbs.cluster_decisions import Decisions, name_of_clusters, read_decisions
 from arcwise.verbs.embedding_source import (
@@ -30,8 +33,6 @@ from arcwise.verbs.embedding_source import (
     open_sources,
     row_names,
 )
-from arcwise.verbs.gallery_model import gallery_model
-from arcwise.verbs.gallery_query import search_operating_point
 from arcwise.verbs.seed import check_seed
 
 if TYPE_CHECKING:
@@ -139,16 +140,23 @@ def cluster(
             "clusters beside it"
         )
     source = open_sources([model], None)[0]
-    if gallery is not None:
-        loaded = gallery_model(gallery, None if source.model is None else source.model.path)
-        source = EmbeddingSource(loaded.name, loaded)
-    elif far is not None or fpir is not None:
+    if gallery is None and (far is not None or fpir is not None):
         raise ArcwiseError("a rate of the gallery's decision is given, but no gallery")
     manifest = open_manifest(data, identities=False)
     if not len(manifest):
         raise ArcwiseError(f"{manifest.name}: holds no image; expected at least one")
-    links = None if linkage is None else _linkage(linkage, source, manifest)
-    embedded = embeddings_of([source], manifest, cached=cached, progress=progress)
+    with (
+        nullcontext()
+        if gallery is None
+        else Recogniser(source.model, gallery, mode="r") as recogniser
+    ):
+        if recogniser is not None:
+            source = EmbeddingSource(recogniser.model.name, recogniser.model)
+        links = None if linkage is None else _linkage(linkage, source, manifest)
+        embedded = embeddings_of([source], manifest, cached=cached, progress=progress)
+        found: dict[int, str] = {}  # rows that the gallery's decision accepts
+        if recogniser is not None:
+            found = _accepted(recogniser, embedded.vectors[0], far, fpir)
     vectors, rows = embedded.vectors[0], manifest.select(embedded.rows)
     names = row_names(rows, embedded.rows)
     place = {name: row for row, name in enumerate(names)}
@@ -168,18 +176,14 @@ def cluster(
         if missing:
             notes.append(f"{missing} images of {extend} are not in the data; their ids are kept")
     first_new = max([-1, *identity_of]) + 1
-    accepted = 0
-    if gallery is not None and source.model is not None:
-        found = _accepted(gallery, source.model, vectors, far, fpir)
-        accepted = len(found)
-        id_of = {name: one for one, name in identity_of.items() if name is not None}
-        for row, identity in found.items():
-            if identity not in id_of:
-                id_of[identity] = first_new
-                identity_of[first_new] = identity
-                first_new += 1
-            if fixed[row] < 0:
-                fixed[row] = id_of[identity]
+    id_of = {name: one for one, name in identity_of.items() if name is not None}
+    for row, identity in found.items():
+        if identity not in id_of:
+            id_of[identity] = first_new
+            identity_of[first_new] = identity
+            first_new += 1
+        if fixed[row] < 0:
+            fixed[row] = id_of[identity]
     result = find_clusters(
         vectors,
         method,
@@ -194,7 +198,7 @@ def cluster(
     )
     ids = _ids(result.labels, fixed, first_new)
     return ClusteredImages(
-        rows, names, vectors, result, ids, [identity_of.get(int(one)) for one in ids], accepted,
+        rows, names, vectors, result, ids, [identity_of.get(int(one)) for one in ids], len(found),
         decided, embedded.failures, manifest.ignored, tuple(notes),
     )  # fmt: skip
 
@@ -259,19 +263,20 @@ def _earlier(
 
 
 def _accepted(
-    gallery: str | Path, model: Model, vectors: np.ndarray, far: float | None, fpir: float | None
+    recogniser: Recogniser, vectors: np.ndarray, far: float | None, fpir: float | None
 ) -> dict[int, str]:
     """Return the rows that the gallery's decision accepts, with their identities."""
-    with open_gallery(gallery, mode="r", model=model) as store:
-        point = search_operating_point(model, store, far, fpir)
-        if point is None:
-            if not store.size().templates:
-                return {}
-            raise ArcwiseError(
-                f"{gallery}: nothing decides, as the model has no thresholds; measure them: "
-                "arcwise calibrate MODEL DATA"
-            )
-        hits = store.search(vectors, k=2)
+    store = recogniser.gallery
+    size = store.size()
+    point = search_operating_point(recogniser.model, size, store.calibration, far=far, fpir=fpir)
+    if point is None:
+        if not size.templates:
+            return {}
+        raise ArcwiseError(
+            f"{recogniser.path}: nothing decides, as the model has no thresholds; measure them: "
+            "arcwise calibrate MODEL DATA"
+        )
+    hits = store.search(vectors, k=2)
     decided = ((row, decide(two, point.threshold).identity) for row, two in enumerate(hits))
     return {row: identity for row, identity in decided if identity is not None}
 

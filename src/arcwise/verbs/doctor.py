@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 CAPABILITIES = {
-    "images, tables, galleries": ("numpy", "opencv-python-headless", "pyarrow", "faiss-cpu"),
+    "images and galleries": ("numpy", "opencv-python-headless"),
+    "data sets and measuring": ("pyarrow", "scipy", "faiss-cpu"),
     "train": ("torch", "pydantic"),
     "serve a model (ONNX Runtime)": ("onnxruntime",),
     "export to ONNX": ("torch", "onnx", "onnxscript", "onnxruntime"),
@@ -24,6 +25,7 @@ CAPABILITIES = {
 """The packages that each capability needs."""
 
 EXTRAS = {
+    "data sets and measuring": "data",
     "train": "train",
     "serve a model (ONNX Runtime)": "serve",
     "export to ONNX": "export",

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise import runtime
 from arcwise.data.digests import content_digests
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
-from arcwise.gallery import open_gallery
 from arcwise.identity import is_bare_number
-from arcwise.verbs.enrolled_images import CONTENT, image_metadata
-from arcwise.verbs.gallery_model import gallery_may_exist, gallery_model
-from arcwise.verbs.together import images_of, metadata_of_all, pooled, weighting
+from arcwise.recognition import Recogniser
+from arcwise.recognition.recorded import CONTENT
+from arcwise.recognition.together import images_of, metadata_of_all, pooled, weighting
+from arcwise.runtime import Embedded, Model
+from arcwise.verbs.enrolled_images import image_metadata
 
 _SHOWN = 3
 
@@ -118,52 +118,55 @@ def enrol(
         )
     manifest = open_manifest(data)
     identities = manifest.identities  # complain before embedding
-    loaded = gallery_model(gallery, model, create=True)
-    if least_quality is not None:
-        _check_least_quality(loaded, least_quality)
-    digests = content_digests(manifest)
-    enrolled_as: dict[str, str] = {}  # the written form of identities that have templates
-    repeated = np.zeros(len(manifest), bool)
-    if gallery_may_exist(gallery):
-        with open_gallery(gallery, mode="r", model=loaded) as store:
+    with Recogniser(model, gallery, create=True) as recogniser:
+        loaded = recogniser.model
+        if least_quality is not None:
+            _check_least_quality(loaded, least_quality)
+        digests = content_digests(manifest)
+        enrolled_as: dict[str, str] = {}  # the written form of identities that have templates
+        repeated = np.zeros(len(manifest), bool)
+        if recogniser.exists:
+            store = recogniser.gallery
             enrolled_as = {one: forms[0] for one in manifest.classes if (forms := store.forms(one))}
             templates = {one: store.metadata(one) for one in enrolled_as}
-        repeated = _repeated(templates, identities, digests)
-        if enrolled_as and not (replace or again):
-            message = _ask_what_to_do(enrolled_as, templates, int(repeated.sum()))
-            raise GalleryError(f"{gallery}: {message}")
-    embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
-    of_images = image_metadata(manifest, digests)
-    trained = None if loaded.bundle is None else loaded.bundle.trained_images()
-    names = np.array([enrolled_as.get(one, one) for one in identities], object)[embedded.rows]
-    good = np.ones(len(embedded.rows), bool)
-    if least_quality is not None and embedded.quality is not None:
-        good = embedded.quality >= least_quality
-        if not good.any():
-            raise ArcwiseError(
-                f"{manifest.name}: no image has a quality of {least_quality:g}; the best has "
-                f"{embedded.quality.max():.3f}: lower --least-quality, or bring better images"
+            repeated = _repeated(templates, identities, digests)
+            if enrolled_as and not (replace or again):
+                message = _ask_what_to_do(enrolled_as, templates, int(repeated.sum()))
+                raise GalleryError(f"{gallery}: {message}")
+        embedded = recogniser.embed(manifest, progress=progress)
+        of_images = image_metadata(manifest, digests)
+        trained = None if loaded.bundle is None else loaded.bundle.trained_images()
+        names = np.array([enrolled_as.get(one, one) for one in identities], object)[embedded.rows]
+        good = np.ones(len(embedded.rows), bool)
+        if least_quality is not None and embedded.quality is not None:
+            good = embedded.quality >= least_quality
+            if not good.any():
+                raise ArcwiseError(
+                    f"{manifest.name}: no image has a quality of {least_quality:g}; the best has "
+                    f"{embedded.quality.max():.3f}: lower --least-quality, or bring better images"
+                )
+        refused = [
+            RefusedImage(
+                manifest.image(embedded.rows[place]),
+                str(names[place]),
+                float(embedded.quality[place]),
             )
-    refused = [
-        RefusedImage(
-            manifest.image(embedded.rows[place]), str(names[place]), float(embedded.quality[place])
-        )
-        for place in np.flatnonzero(~good)
-        if embedded.quality is not None
-    ]
-    groups = [np.array([place]) for place in np.flatnonzero(good)]
-    if together:
-        groups = [
-            np.flatnonzero(good & (names == name)) for name in dict.fromkeys(names[good].tolist())
+            for place in np.flatnonzero(~good)
+            if embedded.quality is not None
         ]
-    items = [_item(embedded, group, names, of_images) for group in groups]
-    with open_gallery(gallery, create=True, model=loaded) as store:
-        receipt = store.enrol(items, replace=replace)
+        groups = [np.array([place]) for place in np.flatnonzero(good)]
+        if together:
+            groups = [
+                np.flatnonzero(good & (names == name))
+                for name in dict.fromkeys(names[good].tolist())
+            ]
+        items = [_item(embedded, group, names, of_images) for group in groups]
+        receipt = recogniser.gallery.enrol(items, replace=replace)
         return Enrolled(
             templates=len(receipt),
             identities=len({identity for identity, *_ in items}),
             replaced=receipt.replaced,
-            total=len(store),
+            total=len(recogniser.gallery),
             failures=tuple(embedded.failures),
             notes=embedded.notes,
             ignored=manifest.ignored,
@@ -177,7 +180,7 @@ def enrol(
         )
 
 
-def _check_least_quality(model: runtime.Model, least: float) -> None:
+def _check_least_quality(model: Model, least: float) -> None:
     if not model.estimates_quality:
         raise ArcwiseError(
             f"{model.path}: the model estimates no quality, so no image can be refused by it; "
@@ -188,7 +191,7 @@ def _check_least_quality(model: runtime.Model, least: float) -> None:
 
 
 def _item(
-    embedded: runtime.Embedded,
+    embedded: Embedded,
     group: NDArray[np.int64],
     names: NDArray[Any],
     of_images: Sequence[dict[str, Any]],

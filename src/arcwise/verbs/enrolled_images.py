@@ -16,9 +16,7 @@ from arcwise.data.formats.opening import open_manifest
 from arcwise.data.image_files import read_image_bytes
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ImageError
-
-CONTENT = "content"
-"""The key, in a template's metadata, of the digest of the image file it was made from."""
+from arcwise.recognition.recorded import CONTENT, image_record
 
 _LANDMARKS = (10, 136)  # x and y of 5 or 68 points
 
@@ -44,11 +42,9 @@ def image_metadata(manifest: Manifest, digests: NDArray[np.int64]) -> list[dict[
         manifest: with images.
         digests: (N,) of the image files.
     """
-    root = _text(os.path.abspath(manifest.root))
     landmarks = manifest.column("landmarks") or [None] * len(manifest)
     return [
-        {"image": image, "root": root, CONTENT: f"{digest:016x}"}
-        | ({} if points is None else {"landmarks": points})
+        image_record(image, manifest.root, digest, points)
         for image, digest, points in zip(manifest.images, digests.tolist(), landmarks, strict=True)
     ]
 
@@ -130,10 +126,5 @@ def _template_image(
         and all(isinstance(one, int | float) for one in points)
     ):
         points = None
-    place = {"image": image, "root": _text(root), CONTENT: f"{content_digest(content):016x}"}
+    place = image_record(image, root, content_digest(content))
     return TemplateImage(content, points, {**metadata, **place})
-
-
-def _text(path: str) -> str:
-    """Return a path as text that JSON can hold."""
-    return os.fsencode(path).decode(errors="replace")

@@ -22,9 +22,9 @@ from arcwise.evaluation.intervals import (
     redrawn_means,
 )
 from arcwise.gallery import OperatingPoint, open_gallery
+from arcwise.recognition.thresholds import search_operating_point
 from arcwise.runtime import Model
 from arcwise.verbs.calibrate_gallery import SAME_IMAGE, with_identities
-from arcwise.verbs.gallery_query import search_operating_point
 from arcwise.verbs.unseen_identities import unseen_rows
 
 
@@ -198,7 +198,7 @@ def _searched(
 ) -> tuple[list[SearchDecision], OperatingPoint | None]:
     """Return what a gallery answers to each of (N, D) vectors, and what it decides by."""
     with open_gallery(gallery, mode="r", model=model) as store:
-        point = search_operating_point(model, store, None, None)
+        point = search_operating_point(model, store.size(), store.calibration)
         hits = store.search(vectors, k=1) if len(vectors) else []
     given = []
     for nearest in hits:

@@ -18,7 +18,7 @@ from arcwise.gallery import (
     operating_points,
     usual_point,
 )
-from arcwise.verbs.gallery_model import gallery_may_exist, no_such_gallery
+from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
 
 
 class TemplatesPerIdentity(NamedTuple):

@@ -27,13 +27,13 @@ from arcwise.gallery import (
     swap,
 )
 from arcwise.images import decode
+from arcwise.recognition.opening import gallery_may_exist, no_such_gallery, recorded_model
+from arcwise.recognition.thresholds import search_operating_point
+from arcwise.recognition.together import images_of, metadata_of_all, pooled
 from arcwise.runtime import Model, QualifiedEmbeddings
 from arcwise.verbs.calibrate_gallery import MeasuredGallery, calibrate_gallery
 from arcwise.verbs.enrolled_images import EnrolledImages
 from arcwise.verbs.gallery_comparison import GalleryComparison, compare_galleries
-from arcwise.verbs.gallery_model import gallery_may_exist, gallery_model, no_such_gallery
-from arcwise.verbs.gallery_query import search_operating_point
-from arcwise.verbs.together import images_of, metadata_of_all, pooled
 
 UPGRADED_FROM = "upgraded_from"
 """The key, in a template's metadata, of the number that it had in the gallery before."""
@@ -137,56 +137,54 @@ def upgrade_gallery(
     """
     old_path, new_path = Path(gallery), Path(upgraded)
     _check_paths(gallery, new_path)
-    with open_gallery(gallery, mode="r") as store:
-        fingerprint = store.fingerprint
-    if fingerprint is None:
-        raise GalleryError(
-            f"{gallery}: made without a model, from vectors alone; embed their images yourself, "
-            "and enrol them into a new gallery"
-        )
-    loaded = runtime.load(model)
-    if fingerprint == loaded.fingerprint:
-        return UpgradedGallery(old_path, new_path, loaded.path, upgraded_before=True)
-    places = EnrolledImages(gallery, images)
-    labelled = None if calibrate is None else open_manifest(calibrate, identities=False)
-    report = progress or (lambda done, total, doing: None)
-    with locked(new_path.with_name(f"{new_path.name}.upgrade"), "an upgrade"):
-        with open_gallery(gallery, mode="r") as old:
+    with open_gallery(gallery, mode="r") as old:
+        if old.fingerprint is None:
+            raise GalleryError(
+                f"{gallery}: made without a model, from vectors alone; embed their images, "
+                "and enrol them into a new gallery"
+            )
+        loaded = runtime.load(model)
+        if old.fingerprint == loaded.fingerprint:
+            return UpgradedGallery(old_path, new_path, loaded.path, upgraded_before=True)
+        places = EnrolledImages(gallery, images)
+        labelled = None if calibrate is None else open_manifest(calibrate, identities=False)
+        report = progress or (lambda done, total, doing: None)
+        with locked(new_path.with_name(f"{new_path.name}.upgrade"), "an upgrade"):
             _check_new(new_path, old, loaded)
             with open_gallery(upgraded, create=True, model=loaded) as new:
                 taken_in = _take_in(old, new, loaded, places, report)
                 sizes = old.size(), new.size()
-        calibration = comparison = None
-        uncalibrated = ""
-        notes = loaded.notes_on_whole(taken_in.whole, taken_in.embedded)
-        if labelled is not None and (measure_incomplete or not taken_in.missing):
-            try:
-                calibration = calibrate_gallery(
-                    upgraded,
-                    labelled,
-                    model=loaded.path,
-                    force=force,
-                    other_identities=other_identities,
-                    progress=lambda done, total: report(done, total, "calibrating"),
-                )
-            except ArcwiseError as problem:  # what was embedded, and what changes, still counts
-                uncalibrated = str(problem)
-            try:
-                before = gallery_model(gallery, None)
-            except ArcwiseError as problem:
-                notes = (*notes, f"what changes cannot be measured: {problem}")
-            else:
-                comparison = compare_galleries(
-                    (gallery, upgraded),
-                    (before, loaded),
-                    labelled,
-                    other_identities=other_identities,
-                    progress=lambda done, total: report(done, total, "comparing"),
-                )
-        with open_gallery(upgraded, mode="r") as new:
-            point = search_operating_point(loaded, new, None, None)
-            kept = set(new.identities())
-        lost = {one.identity for one in taken_in.missing} - kept
+            calibration = comparison = None
+            uncalibrated = ""
+            notes = loaded.notes_on_whole(taken_in.whole, taken_in.embedded)
+            if labelled is not None and (measure_incomplete or not taken_in.missing):
+                try:
+                    calibration = calibrate_gallery(
+                        upgraded,
+                        labelled,
+                        model=loaded,
+                        force=force,
+                        other_identities=other_identities,
+                        progress=lambda done, total: report(done, total, "calibrating"),
+                    )
+                except ArcwiseError as problem:  # what was embedded, and what changes, still counts
+                    uncalibrated = str(problem)
+                try:
+                    before = recorded_model(old, gallery)
+                except ArcwiseError as problem:
+                    notes = (*notes, f"what changes cannot be measured: {problem}")
+                else:
+                    comparison = compare_galleries(
+                        (gallery, upgraded),
+                        (before, loaded),
+                        labelled,
+                        other_identities=other_identities,
+                        progress=lambda done, total: report(done, total, "comparing"),
+                    )
+            with open_gallery(upgraded, mode="r") as new:
+                point = search_operating_point(loaded, new.size(), new.calibration)
+                kept = set(new.identities())
+            lost = {one.identity for one in taken_in.missing} - kept
     return UpgradedGallery(
         old_path,
         new_path,

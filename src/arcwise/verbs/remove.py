@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from arcwise.gallery import open_gallery
-from arcwise.verbs.gallery_model import gallery_may_exist, no_such_gallery
+from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
 
 
 class Removed(NamedTuple):

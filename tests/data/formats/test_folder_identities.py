@@ -18,7 +18,7 @@ from arcwise.data.formats.folder_identities import TopFolders
 from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.training.config import TrainConfig
-from arcwise.verbs.gallery_query import query_images
+from arcwise.verbs.query_images import query_images
 from arcwise.verbs.train import training_rows
 
 AFolder = Callable[..., Path]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Protocol
 
+from arcwise.errors import ArcwiseError, missing_package
+
 KINDS = {
     ".zip": "zipped",
     ".rec": "recordio",
@@ -37,5 +39,12 @@ class Container(Protocol):
 
 
 def opener(ending: str) -> Callable[[str], Container]:
-    """Return the function that opens a file with this ending; it raises OSError or ArcwiseError."""
-    return import_module(f"arcwise.data.containers.{KINDS[ending.lower()]}").open_container
+    """Return the function that opens a file with this ending; it raises OSError or ArcwiseError.
+
+    Raises:
+        ArcwiseError: the package that reads it is not installed.
+    """
+    try:
+        return import_module(f"arcwise.data.containers.{KINDS[ending.lower()]}").open_container
+    except ModuleNotFoundError as problem:
+        raise ArcwiseError(f"{ending}: {missing_package(str(problem.name))}") from problem

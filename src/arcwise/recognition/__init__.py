@@ -1,0 +1,15 @@
+"""Recognition: a model and its gallery, opened once, and what they answer. No torch.
+
+recogniser   the calls: embed, search, verify, enrol
+opening      a gallery and the model that its vectors come from
+images       what is asked about, from anywhere
+thresholds   which similarity decides
+together     several images taken for one
+recorded     what a template records of its images
+answers      what comes back
+"""
+
+from arcwise.recognition.answers import Answer, SearchResult, Verified
+from arcwise.recognition.recogniser import Recogniser
+
+__all__ = ["Answer", "Recogniser", "SearchResult", "Verified"]

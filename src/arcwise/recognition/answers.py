@@ -1,0 +1,127 @@
+"""What a recogniser answers: frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from arcwise.errors import ImageError
+from arcwise.evaluation import Threshold
+from arcwise.gallery import (
+    Decision,
+    GalleryCalibration,
+    GallerySize,
+    Hit,
+    OperatingPoint,
+    decide,
+)
+from arcwise.runtime import Embedded
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one query.
+
+    Attributes:
+        image: the path of the query.
+        hits: the closest identities, closest first.
+        decision: which of them it is, or unknown; None where no threshold decides.
+    """
+
+    image: str
+    hits: tuple[Hit, ...]
+    decision: Decision | None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The answers to a search.
+
+    Attributes:
+        answers: one for every readable image, in their order.
+        point: the threshold that decides, and what it promises in this gallery; None where the
+            model has none, and in an empty gallery.
+        size: how many identities and templates are enrolled.
+        calibration: what was measured against the gallery; None where nothing was.
+        failures: images that could not be read.
+        queries: every image of the query in its order: its answer, or why it has none.
+        ignored: files of the folders searched with that are no images.
+        notes: what the user has to know of the images.
+        licence: under which the model's weights may be used, as its folder says.
+        together: how many images the one answer is to; 0 where each image has its own.
+        weighting: how images together counted, in words.
+        unmeasured: why the rate of the threshold does not hold; empty where it does.
+    """
+
+    answers: tuple[Answer, ...]
+    point: OperatingPoint | None
+    size: GallerySize
+    calibration: GalleryCalibration | None
+    failures: tuple[ImageError, ...]
+    queries: tuple[Answer | ImageError, ...]
+    ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    licence: str = ""
+    together: int = 0
+    weighting: str = ""
+    unmeasured: str = ""
+
+    @property
+    def outgrown(self) -> bool:
+        """Whether more is enrolled than when the gallery was calibrated."""
+        return self.calibration is not None and self.calibration.outgrown(self.size)
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A claimed identity, checked.
+
+    Attributes:
+        accepted: whether the similarity reaches the threshold.
+        similarity: largest cosine to the identity's templates.
+        templates: how many it has.
+        threshold: what decided.
+        notes: what the user has to know of the image.
+        together: how many images were decided on, once.
+        weighting: how these counted, in words; empty for one.
+        unmeasured: why the threshold's rate does not hold; empty where it does.
+        failures: images that could not be read, and did not count.
+    """
+
+    accepted: bool
+    similarity: float
+    templates: int
+    threshold: Threshold
+    notes: tuple[str, ...] = ()
+    together: int = 1
+    weighting: str = ""
+    unmeasured: str = ""
+    failures: tuple[ImageError, ...] = ()
+
+
+def decided(
+    hits: Sequence[Hit], point: OperatingPoint | None, *, promised: bool
+) -> Decision | None:
+    """Return the decision on the hits of one query, with the rate where that is promised."""
+    if point is None:
+        return None
+    if not promised:
+        return decide(hits, point.threshold)
+    far = point.basis.far if isinstance(point.basis, Threshold) else None
+    return decide(hits, point.threshold, far=far, fpir=point.fpir if point.promises else None)
+
+
+def in_order(embedded: Embedded, answers: Sequence[T]) -> tuple[T | ImageError, ...]:
+    """Return the answers and, where an image has none, its failure, in the order of the query.
+
+    Args:
+        embedded: the images.
+        answers: one for each of its rows.
+    """
+    answer_at = dict(zip(embedded.rows.tolist(), answers, strict=True))
+    failures = iter(embedded.failures)  # in the order of their rows
+    rows = range(len(answers) + len(embedded.failures))
+    return tuple(answer_at[row] if row in answer_at else next(failures) for row in rows)
