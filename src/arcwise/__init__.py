@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from arcwise.clustering.clusters import cluster
     from arcwise.errors import ArcwiseError
     from arcwise.gallery import open_gallery
+    from arcwise.recognition import Recogniser
     from arcwise.runtime import load
     from arcwise.softmax import margin_softmax
 
@@ -34,6 +35,7 @@ _MODULES = (
 )  # fmt: skip
 _NAMES = {
     "ArcwiseError": "arcwise.errors",
+    "Recogniser": "arcwise.recognition",
     "cluster": "arcwise.clustering.clusters",
     "load": "arcwise.runtime",
     "margin_softmax": "arcwise.softmax",
@@ -42,6 +44,7 @@ _NAMES = {
 
 __all__ = [
     "ArcwiseError",
+    "Recogniser",
     "cluster",
     "encoders",
     "evaluation",

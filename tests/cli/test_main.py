@@ -177,7 +177,7 @@ class TestTroubleInside:
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert self.run(monkeypatch, ModuleNotFoundError("no", name="torch")) == 2
-        assert "this needs the package 'torch': `arcwise doctor` says" in said(capsys)
+        assert "this needs the package 'torch': pip install 'arcwise[train]'" in said(capsys)
 
     def test_the_file_system(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -210,7 +210,7 @@ class TestEmbedding:
         def fails(*_: object) -> None:
             raise AssertionError("computed again")
 
-        monkeypatch.setattr("arcwise.runtime.job.decode", fails)
+        monkeypatch.setattr("arcwise.runtime.job.decode_source", fails)
         told: list[tuple[int, int]] = []
         second = runtime.embed_manifest(
             model, new, cache=cache, batch_size=10, progress=lambda *now: told.append(now)

@@ -47,7 +47,7 @@ def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
         ("torch",),
         "pip install 'arcwise[train]'",
     )
-    assert parts["images, tables, galleries"].remedy == "pip install 'arcwise'"
+    assert parts["images and galleries"].remedy == "pip install 'arcwise'"
     assert parts["reports"].missing == ()
 
 

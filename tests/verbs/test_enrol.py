@@ -115,7 +115,8 @@ def test_images_that_were_trained_on_are_counted(
 def test_nothing_readable_enrols_nothing(stock: Shop, tmp_path: Path) -> None:
     (tmp_path / "photos" / "a").mkdir(parents=True)
     (tmp_path / "photos" / "a" / "0.jpg").write_text("text")
-    with pytest.raises(ArcwiseError, match=r"none of the 1 images .* could be read \(a/0.jpg"):
+    (tmp_path / "photos" / "a" / "1.jpg").write_text("text")
+    with pytest.raises(ArcwiseError, match=r"none of the 2 images .* could be read \(a/0.jpg"):
         enrol(tmp_path / "g", tmp_path / "photos", model=stock.model)
     assert not (tmp_path / "g").exists()
 

@@ -7,32 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
 SHOWN = 5
 """How many left-out files are named before the rest is counted."""
 
 FEW = 10
 """Identities under which thresholds are not worth much."""
-
-
-class RateColumn(ProgressColumn):
-    """Speed, in units a second."""
-
-    def render(self, task: Task) -> Text:
-        """Return the speed; empty before it is known."""
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
 
 
 class Move(Protocol):
@@ -48,6 +27,17 @@ def progress(what: str) -> Iterator[Move]:
 
     It is drawn on standard error: standard output is the command's answer, perhaps a program's.
     """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from arcwise.cli.rate_column import RateColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn())
     with Progress(
         *columns,

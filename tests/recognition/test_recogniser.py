@@ -1,0 +1,252 @@
+"""A model and its gallery, opened once: what is answered is what a serial reader would answer."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import arcwise
+from arcwise import encoders, runtime
+from arcwise.bundle import add_thresholds
+from arcwise.errors import ArcwiseError, GalleryError, ImageError
+from arcwise.gallery import GalleryCalibration, connection, open_gallery, sql
+from arcwise.images import Preparation
+from arcwise.recognition import Recogniser, recogniser
+from arcwise.recognition.recorded import CONTENT
+from arcwise.recognition.together import TOGETHER
+from arcwise.verbs.search import search
+from tests.verbs.conftest import search_threshold, threshold
+
+SIDE, DIM = 16, 8
+LINE = 0.99
+"""Similarity from which on a search answers, at a false-accept rate of 0.1."""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("model") / "model"
+    encoder = encoders.create("small", dim=DIM, size=(SIDE, SIDE)).eval()
+    runtime.save(folder, encoder, Preparation(height=SIDE, width=SIDE))
+    add_thresholds(folder, [threshold(0.1, LINE)], measured_on="", digests=())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images() -> list[np.ndarray]:
+    """Forty images that look different to a network that has learnt nothing."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (40, 2, 2, 3), dtype=np.uint8)
+    return [np.repeat(np.repeat(one, 8, 0), 8, 1) for one in coarse]
+
+
+@pytest.fixture
+def files(images: list[np.ndarray], tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / f"{row}.png" for row in range(6)]
+    for path, image in zip(paths, images, strict=False):
+        cv2.imwrite(str(path), image[..., ::-1])
+    return paths
+
+
+@pytest.fixture
+def filled(model: Path, images: list[np.ndarray], tmp_path: Path) -> Path:
+    """A gallery of ten identities with one template each."""
+    with Recogniser(model, tmp_path / "g", create=True) as one:
+        for row, image in enumerate(images[:10]):
+            one.enrol(f"p{row}", [image])
+    return tmp_path / "g"
+
+
+def test_embeds_what_the_model_embeds(filled, files, images):
+    with arcwise.Recogniser(None, filled) as one:
+        sources = [str(files[0]), files[1], files[2].read_bytes(), images[3]]
+        expected = one.model.embed(sources)
+        np.testing.assert_array_equal(one.embed(sources).vectors, expected)
+        with_bad = one.embed([files[0], b"nothing", "none.png", images[3]])
+        np.testing.assert_array_equal(with_bad.rows, [0, 3])
+        assert [problem.name for problem in with_bad.failures] == ["image 1", "none.png"]
+        with pytest.raises(ImageError, match=r"none\.png"):
+            one.embed(["none.png"])
+        with pytest.raises(ArcwiseError, match="list of images"):
+            one.embed("none.png")
+        with pytest.raises(ArcwiseError, match="no image is named"):
+            one.embed([])
+
+
+def test_opened_and_read_once(filled, files, monkeypatch):
+    """By a recogniser however often it is asked, and by the command that stands on it."""
+    opened, read, loaded = [], [], []
+    connect, rows, load = connection.connect, sql.read_rows, runtime.load
+    for name in ("arcwise.gallery.connection.connect", "arcwise.gallery.following.connect"):
+        monkeypatch.setattr(name, lambda *a, **o: opened.append(a) or connect(*a, **o))
+    monkeypatch.setattr(sql, "read_rows", lambda *a, **o: read.append(a) or rows(*a, **o))
+    monkeypatch.setattr(runtime, "load", lambda *a, **o: loaded.append(a) or load(*a, **o))
+    with Recogniser(None, filled) as one:
+        for _ in range(3):
+            one.search(files)
+            one.verify("p1", files[:1])
+    assert (len(opened), len(read), len(loaded)) == (1, 1, 1)
+    search(filled, files)
+    assert (len(opened), len(read), len(loaded)) == (2, 2, 2)
+
+
+def test_threshold_chosen_once(filled, images, monkeypatch):
+    """And again where the gallery has changed, whoever changed it."""
+    chosen = []
+    choose = recogniser.search_operating_point
+    monkeypatch.setattr(
+        recogniser, "search_operating_point", lambda *a, **o: chosen.append(a) or choose(*a, **o)
+    )
+    with Recogniser(None, filled) as one, open_gallery(filled) as other:
+        sizes = [one.search(images[:1], far=0.1).size.templates for _ in range(3)]
+        assert (sizes, len(chosen)) == ([10] * 3, 1)
+        one.enrol("p10", images[10:11])
+        assert one.search(images[:1], far=0.1).size.templates == 11
+        other.remove("p10")
+        assert one.search(images[:1], far=0.1).size.templates == 10
+        assert len(chosen) == 3
+        calibration = GalleryCalibration(10, 10, (search_threshold(0.05, 10, 0.7),), "strangers")
+        other.keep_calibration(calibration)
+        found = one.search(images[:1])
+        assert (found.calibration, found.point.threshold) == (calibration, 0.7)
+        assert found.point.in_this_gallery
+        assert len(chosen) == 4
+
+
+def test_a_rate_is_refused_before_any_work(filled, images, monkeypatch):
+    monkeypatch.setattr(runtime, "embed_manifest", None)
+    with Recogniser(None, filled, mode="r") as one, pytest.raises(ArcwiseError, match=r"FAR 0\.2"):
+        one.search(images, far=0.2)
+
+
+def oracle(
+    vectors: np.ndarray, enrolled: int, query: int, k: int
+) -> tuple[list[tuple[str, float]], str | None]:
+    """The K closest of so many identities, one template each, and the decision, in float64."""
+    exact = vectors.astype(np.float64)
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    scored = sorted((-float(exact[row] @ exact[query]), f"p{row}") for row in range(enrolled))
+    hits = [(name, -negative) for negative, name in scored[:k]]
+    return hits, hits[0][0] if hits[0][1] >= LINE else None
+
+
+def test_threads_search_while_one_enrols(filled, images):
+    """Each answer is that of a serial reader, of a gallery that was there during the search."""
+    problems: list[BaseException] = []
+    enrolled = [10]  # acknowledged
+    seen: list[tuple[int, int, int, arcwise.recognition.SearchResult]] = []
+    with Recogniser(None, filled) as one:
+        vectors = np.concatenate([one.model.embed([image]) for image in images])
+
+        def enrols() -> None:
+            for row in range(10, 40):
+                one.enrol(f"p{row}", [images[row]])
+                enrolled[0] = row + 1
+
+        def searches(seed: int) -> None:
+            rng = np.random.default_rng(seed)
+            while True:
+                last = enrolled[0] == 40
+                query, before = int(rng.integers(40)), enrolled[0]
+                found = one.search([images[query]], k=4, far=0.1)
+                seen.append((query, before, enrolled[0], found))
+                if last:
+                    return
+
+        def guarded(work, *args) -> None:
+            try:
+                work(*args)
+            except BaseException as problem:
+                problems.append(problem)
+
+        threads = [threading.Thread(target=guarded, args=(searches, seed)) for seed in range(4)]
+        threads.append(threading.Thread(target=guarded, args=(enrols,)))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not problems
+    assert len({before for _, before, _, _ in seen}) > 3  # they did meet
+    verdicts = {found.answers[0].decision.identity is None for *_, found in seen}
+    assert verdicts == {True, False}
+    for query, before, after, found in seen:
+        (answer,) = found.answers
+        given = [(hit.identity, pytest.approx(hit.similarity, abs=1e-5)) for hit in answer.hits]
+        states = range(before, min(after + 1, 40) + 1)  # one more may be there, not yet noted
+        assert (given, answer.decision.identity) in [
+            oracle(vectors, state, query, 4) for state in states
+        ]
+        assert found.size.templates in states
+
+
+def test_verify(filled, images):
+    with Recogniser(None, filled, mode="r") as one:
+        assert one.verify("p3", images[3:4]).accepted
+        other = one.verify("p3", images[4:5])
+        first, second = one.model.embed(images[3:5])
+        expected = float(first @ second)
+        assert other.similarity == pytest.approx(expected, abs=1e-5)
+        assert other.accepted == (expected >= LINE)
+        several = one.verify("p3", [images[3], images[3], b"nothing"])
+        assert (several.together, several.accepted, len(several.failures)) == (2, True, 1)
+        assert "2 together" in several.unmeasured
+        with pytest.raises(GalleryError, match="is not enrolled"):
+            one.verify("nobody", images[:1])
+
+
+class TestEnrol:
+    """All images of one identity, or none, with what is known of each."""
+
+    def test_what_is_recorded(self, filled, files, images, monkeypatch):
+        monkeypatch.chdir(files[0].parent)
+        with Recogniser(None, filled) as one:
+            receipt = one.enrol(
+                "new", ["0.png", files[1].read_bytes(), images[2]], metadata={"shelf": 3}
+            )
+            path, encoded, pixels = one.gallery.metadata("new")
+        assert len(receipt) == 3
+        assert (path["image"], path["root"]) == ("0.png", str(files[0].parent))
+        assert path["shelf"] == encoded["shelf"] == 3
+        assert CONTENT in path
+        assert encoded.keys() == {CONTENT, "shelf"}
+        assert pixels == {"shelf": 3}
+
+    def test_all_or_none(self, filled, images):
+        with Recogniser(None, filled) as one:
+            with pytest.raises(ImageError, match="image 1"):
+                one.enrol("new", [images[0], b"nothing"])
+            assert "new" not in one.gallery.identities()
+
+    def test_together_and_replace(self, filled, images):
+        with Recogniser(None, filled) as one:
+            receipt = one.enrol("p1", images[20:23], together=True, replace=True)
+            assert (len(receipt), receipt.replaced) == (1, 1)
+            assert len(one.gallery.metadata("p1")[0][TOGETHER]) == 3
+            assert "calibrate" in one.search(images[20:21], far=0.1).unmeasured
+
+    def test_the_first_one_makes_the_gallery(self, model, images, tmp_path):
+        with pytest.raises(GalleryError, match="no such gallery"):
+            Recogniser(model, tmp_path / "new")
+        loaded = runtime.load(model)
+        with Recogniser(loaded, tmp_path / "new", create=True) as one:
+            assert one.model is loaded
+            with pytest.raises(ImageError):
+                one.enrol("somebody", [b"nothing"])
+            assert not one.exists
+            assert not (tmp_path / "new").exists()
+            one.enrol("somebody", images[:1])
+            assert one.exists
+        with open_gallery(tmp_path / "new", mode="r") as gallery:
+            assert gallery.identities() == ["somebody"]
+
+
+def test_a_closed_one_answers_nothing(filled, images):
+    one = Recogniser(None, filled)
+    one.close()
+    with pytest.raises(GalleryError, match="closed"):
+        one.search(images[:1])
