@@ -13,10 +13,13 @@ import pytest
 
 from arcwise import runtime
 from arcwise.bundle import add_thresholds
+from arcwise.data.formats.opening import FILES
+from arcwise.data.formats.table import TABLES
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
 from arcwise.evaluation import Threshold
 from arcwise.gallery import open_gallery
+from arcwise.verbs.query_images import HOLD_IMAGES, query_images
 from arcwise.verbs.search import Answer, search
 from tests.verbs.conftest import Shop, search_threshold, threshold
 
@@ -222,6 +225,10 @@ def test_a_image_by_any_name(stock: Shop, photo: Path, tmp_path: Path) -> None:
         assert search(stock.gallery, [tmp_path / name]).answers[0].hits[0].similarity > 0.99
 
 
+def test_files_that_hold_images_are_opened() -> None:
+    assert {*FILES, *TABLES} == HOLD_IMAGES
+
+
 def test_what_a_folder_holds_besides_is_listed(stock: Shop, photo: Path) -> None:
     (photo.parent / "notes.txt").write_text("mine")
     found = search(stock.gallery, [photo.parent])
@@ -237,8 +244,6 @@ def test_the_only_image_is_broken(stock: Shop, tmp_path: Path) -> None:
 
 def test_landmarks_of_a_query_are_kept(stock: Shop, tmp_path: Path) -> None:
     """One query or many, a table's landmarks reach the preparation."""
-    from arcwise.verbs.query_images import query_images
-
     points = [float(number) for number in range(10)]
     table = pa.table({"image": ["a.jpg"], "landmarks": pa.array([points], pa.list_(pa.float32()))})
     joined = query_images([stock.photos.select([0]), Manifest(table, tmp_path, "one")])

@@ -1,4 +1,4 @@
-"""A server installs no torch, matplotlib or jinja2, and everything about a gallery works."""
+"""A server installs no torch; one that reads no data sets, no pyarrow, scipy or FAISS either."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ import csv
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+
+import pytest
 
 from tests.verbs.conftest import Shop
 
-CODE = """
+NOT_IN_DATA = ("torch", "kornia", "onnx", "onnxscript", "matplotlib", "jinja2", "tensorboard")
+"""What `arcwise[serve,data]` does not bring."""
+
+NOT_IN_SERVE = (*NOT_IN_DATA, "pyarrow", "scipy", "faiss", "numba", "sklearn", "pydantic", "yaml")
+"""What `arcwise[serve]` does not bring."""
+
+WITHOUT = """
 import sys
 
-
-ABSENT = ("torch", "kornia", "onnx", "onnxscript", "matplotlib", "jinja2", "tensorboard")
+ABSENT = {absent}
 
 
 class Without:
@@ -33,7 +41,9 @@ class Without:
 
 
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+"""
 
+DATA = """
 from arcwise.cli import main
 
 for words in [
@@ -52,8 +62,52 @@ for words in [
 print(main(["train", "catalogue.csv"]), main(["export", "model"]))
 """
 
+SERVE = """
+import arcwise
+from arcwise.cli import main
 
-def test_every_verb_of_a_server(stock: Shop, tmp_path: Path) -> None:
+with arcwise.Recogniser("model", "g", create=True) as recogniser:
+    for row in range(12):
+        recogniser.enrol("first" if row < 6 else "second", [f"{row}.jpg"])
+    try:
+        recogniser.search(["archive.zip/0.jpg"])
+    except arcwise.ArcwiseError as problem:
+        print("== in Python", problem)
+for words in [
+    ["search", "g", "query.jpg", "none.jpg"],
+    ["verify", "g", "first", "query.jpg"],
+    ["gallery", "info", "g"],
+    ["remove", "g", "first"],
+    ["doctor"],
+]:
+    print("==", words[0], main(words), flush=True)
+for words in [
+    ["enrol", "g", "catalogue.csv"],
+    ["search", "g", "query.jpg", "folder"],
+    ["search", "g", "archive.zip"],
+    ["evaluate", "model", "catalogue.csv"],
+    ["data", "check", "catalogue.csv"],
+]:
+    print("== no", main(words), flush=True)
+"""
+
+LOADED = """
+import sys
+import arcwise
+
+with arcwise.Recogniser(None, "g") as recogniser:
+    recogniser.search(["0.jpg", open("1.jpg", "rb").read()])
+    recogniser.verify("first", ["0.jpg"])
+    recogniser.enrol("third", ["0.jpg"])
+from arcwise.cli import main
+main(["search", "g", "query.jpg"])
+print("loaded:", *[name for name in {absent} if name in sys.modules])
+"""
+
+
+@pytest.fixture
+def folder(stock: Shop, tmp_path: Path) -> Path:
+    """A model, twelve images of two products and their table."""
     shutil.copytree(stock.model, tmp_path / "model")
     names = ["first"] * 6 + ["second"] * 6
     for row in range(len(names)):
@@ -62,10 +116,23 @@ def test_every_verb_of_a_server(stock: Shop, tmp_path: Path) -> None:
     with (tmp_path / "catalogue.csv").open("w", newline="") as file:
         rows = [(f"{row}.jpg", name) for row, name in enumerate(names)]
         csv.writer(file).writerows([("image", "identity"), *rows])
+    return tmp_path
+
+
+def run(folder: Path, code: str, absent: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-c", CODE], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code.replace("{absent}", repr(absent))],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_every_verb_of_a_server(folder: Path) -> None:
+    done = run(folder, WITHOUT + DATA, NOT_IN_DATA)
     said = done.stdout
     statuses = [line for line in said.splitlines() if line.startswith("==")]
     verbs = (
@@ -87,8 +154,36 @@ def test_every_verb_of_a_server(stock: Shop, tmp_path: Path) -> None:
     assert "query.jpg: first" in said
     assert "accepted: similarity 1.0000" in said
     assert "no report: it needs matplotlib and jinja2, pip install 'arcwise[report]'" in said
-    assert (tmp_path / "evaluation" / "results.json").is_file()
-    assert (tmp_path / "embeddings.parquet").is_file()
+    assert (folder / "evaluation" / "results.json").is_file()
+    assert (folder / "embeddings.parquet").is_file()
     assert said.endswith("2 2\n")  # what needs torch says so
     assert done.stderr.count("\n") == 2
     assert "this needs the package 'torch'" in done.stderr
+
+
+def test_serving_alone(folder: Path) -> None:
+    """Images are enrolled and answered; what reads data sets says in a line what it needs."""
+    (folder / "folder").mkdir()
+    with zipfile.ZipFile(folder / "archive.zip", "w") as archive:
+        archive.write(folder / "0.jpg", "0.jpg")
+    done = run(folder, WITHOUT + SERVE, NOT_IN_SERVE)
+    said = [line for line in done.stdout.splitlines() if line.startswith("==")]
+    works = {"search": 1, "verify": 0, "gallery": 0, "remove": 0, "doctor": 0}
+    statuses = [f"== {verb} {status}" for verb, status in works.items()]
+    assert said[0].startswith("== in Python archive.zip/0.jpg")
+    assert said[0].endswith("'pyarrow': pip install 'arcwise[data]'")
+    assert said[1:] == [*statuses, *["== no 2"] * 5]
+    assert "query.jpg: first" in done.stdout
+    assert "none.jpg: not answered" in done.stdout
+    assert "accepted: similarity 1.0000" in done.stdout
+    assert "missing  data sets and measuring: pyarrow" in done.stdout
+    lines = done.stderr.splitlines()
+    assert len(lines) == 5
+    assert all(line.endswith("'pyarrow': pip install 'arcwise[data]'") for line in lines)
+
+
+def test_serving_loads_what_it_uses(folder: Path) -> None:
+    """Whatever else is installed here: what is loaded costs every start of a server."""
+    run(folder, WITHOUT + SERVE.partition("for words")[0], NOT_IN_SERVE)
+    done = run(folder, LOADED, NOT_IN_SERVE)
+    assert done.stdout.splitlines()[-1] == "loaded:"
