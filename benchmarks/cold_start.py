@@ -6,7 +6,9 @@
 network that has learnt nothing; `arcwise --help`; and Python alone. Each run is a new process, from
 its start to its end. Files are in the system's cache and the bytecode of every module is compiled,
 as `pip install` leaves it. The parts are timed in processes of their own, in the order in which a
-search needs them. Times are medians, in milliseconds.
+search needs them, each right after the search that it is compared with. Times are medians over the
+runs, in milliseconds; processor time is user and system time, which other work on the machine
+lengthens less.
 """
 
 from __future__ import annotations
@@ -75,13 +77,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder)
-        commands = {
-            command: [timed(folder, words) for _ in range(options.runs + 1)][1:]
-            for command, words in COMMANDS.items()
-        }
-        laps = [json.loads(run(folder, ["-c", PARTS])) for _ in range(options.runs + 1)][1:]
-    parts = {part: statistics.median(lap[part] for lap in laps) for part in laps[0]}
-    section = text(commands, parts)
+        once(folder)  # compiles the bytecode
+        runs = [once(folder) for _ in range(options.runs)]
+    section = text([times for times, _ in runs], [parts for _, parts in runs])
     print(section)
     if options.write:
         page.write(options.write, BEGIN, END, section)
@@ -109,11 +107,26 @@ def prepare(folder: Path) -> None:
     cv2.imwrite(str(folder / "query.jpg"), image)
 
 
-def timed(folder: Path, words: list[str]) -> float:
-    """Return the milliseconds of one process."""
-    start = time.perf_counter()
+Times = dict[str, tuple[float, float]]
+"""Wall and processor time of each command."""
+
+
+def once(folder: Path) -> tuple[Times, dict[str, float]]:
+    """Return the times of each command, and those of the parts of a search."""
+    times = {command: timed(folder, words) for command, words in COMMANDS.items()}
+    parts = json.loads(run(folder, ["-c", PARTS]))
+    start, whole = times["python -c pass"][0], times["arcwise search"][0]
+    rest = whole - start - sum(parts.values())
+    return times, {"Python itself": start, **parts, "parsing, printing, ending": rest}
+
+
+def timed(folder: Path, words: list[str]) -> tuple[float, float]:
+    """Return the wall and the processor time of one process, in milliseconds."""
+    before, start = os.times(), time.perf_counter()
     run(folder, words)
-    return 1000 * (time.perf_counter() - start)
+    wall, after = time.perf_counter() - start, os.times()
+    used = after.children_user + after.children_system
+    return 1000 * wall, 1000 * (used - before.children_user - before.children_system)
 
 
 def run(folder: Path, words: list[str]) -> str:
@@ -125,16 +138,15 @@ def run(folder: Path, words: list[str]) -> str:
     ).stdout  # fmt: skip
 
 
-def text(commands: dict[str, list[float]], parts: dict[str, float]) -> str:
+def text(runs: list[Times], parts: list[dict[str, float]]) -> str:
     """Return the section of the page."""
-    rows = [
-        [f"`{command}`", f"{statistics.median(times):.0f}", f"{min(times):.0f}"]
-        for command, times in commands.items()
-    ]
-    start = statistics.median(commands["python -c pass"])
-    whole = statistics.median(commands["arcwise search"])
-    rest = whole - start - sum(parts.values())
-    named = {"Python itself": start, **parts, "parsing, printing, ending": rest}
+    rows = []
+    for command in COMMANDS:
+        wall, processor = zip(*(times[command] for times in runs), strict=True)
+        figures = statistics.median(wall), min(wall), max(wall), statistics.median(processor)
+        rows.append([f"`{command}`", *(f"{figure:.0f}" for figure in figures)])
+    named = {part: statistics.median(one[part] for one in parts) for part in parts[0]}
+    whole = sum(named.values())
     where = page.machine("numpy", "onnxruntime", "tyro")
     return "\n".join(
         [
@@ -146,7 +158,7 @@ def text(commands: dict[str, list[float]], parts: dict[str, float]) -> str:
             f"Measured {where['date']} on {where['machine']}, numpy {where['numpy']}, onnxruntime "
             f"{where['onnxruntime']}, tyro {where['tyro']}.",
             "",
-            page.markdown(["command", "median, ms", "least, ms"], rows),
+            page.markdown(["command", "median, ms", "least", "most", "processor time, ms"], rows),
             page.markdown(
                 ["part of a search", "ms", "share"],
                 [[part, f"{ms:.0f}", f"{ms / whole:.0%}"] for part, ms in named.items()],
