@@ -156,7 +156,7 @@ def text(runs: list[Times], parts: list[dict[str, float]]) -> str:
             f"lines say what is measured: a gallery of {TEMPLATES} templates, a new process each.",
             "",
             f"Measured {where['date']} on {where['machine']}, numpy {where['numpy']}, onnxruntime "
-            f"{where['onnxruntime']}, tyro {where['tyro']}.",
+            f"{where['onnxruntime']}, tyro {where['tyro']}; load average {os.getloadavg()[1]:.1f}.",
             "",
             page.markdown(["command", "median, ms", "least", "most", "processor time, ms"], rows),
             page.markdown(
