@@ -185,26 +185,8 @@ class GalleryAbout:
         fingerprint: the model that made the vectors; None where it was created without one.
         model_path: where that model lay when the gallery was created.
         templates: how many there are.
-        changes: templates that were ever enrolled or removed: another number, another gallery.
-    """
-
-    dim: int
-    fingerprint: str | None
-    model_path: str | None
-    templates: int
-    changes: int
-
-
-@dataclass(frozen=True, slots=True)
-class GalleryAbout:
-    """What a gallery says of itself, without its templates.
-
-    Attributes:
-        dim: dimensions of every vector.
-        fingerprint: the model that made the vectors; None where it was created without one.
-        model_path: where that model lay when the gallery was created.
-        templates: how many there are.
-        changes: templates that were ever enrolled or removed: another number, another gallery.
+        changes: how often a template was enrolled, removed or changed: another number, another
+            gallery.
     """
 
     dim: int

@@ -73,10 +73,9 @@ class EmbeddedGallery:
     def about(self) -> GalleryAbout:
         """Return what the gallery says of itself now; no template is read."""
         with self._file.session() as connection:
-            now = sql.read_about(connection)
-        return GalleryAbout(
-            now.dim, now.fingerprint, now.model, now.templates, now.last + now.removals
-        )
+            now, kept = sql.read_about(connection), changes.read_kept(connection)
+        changed = now.last + now.removals + (0 if kept is None else kept.last)
+        return GalleryAbout(now.dim, now.fingerprint, now.model, now.templates, changed)
 
     def __len__(self) -> int:
         """Return how many templates there are."""
