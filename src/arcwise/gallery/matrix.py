@@ -8,12 +8,13 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.gallery.codes import TemplateCodes, product
+from arcwise.gallery.contract import EnrolledTemplate, Hit
 from arcwise.gallery.exact import ExactSearch, ScoredRow
 from arcwise.gallery.filters import Condition, MetadataColumn, keys, rows_that_match
 from arcwise.identity import identity_key, written_form
@@ -101,6 +102,31 @@ class TemplateMatrix:
         """Return the quality of a row's template; None where there is none."""
         quality = float(self._qualities[row])
         return None if math.isnan(quality) else quality
+
+    def enrolled(self, row: int) -> EnrolledTemplate:
+        """Return a row's template, without its vector."""
+        metadata = json.loads(self._metadata[row])
+        return EnrolledTemplate(self.template(row), self.identity(row), metadata, self.quality(row))
+
+    def hit(self, scored: ScoredRow) -> Hit:
+        """Return what a search found."""
+        similarity, row = scored
+        metadata = json.loads(self._metadata[row])
+        return Hit(self.identity(row), similarity, self.template(row), metadata)
+
+    def joined(self, identities: Iterable[str]) -> list[str]:
+        """Return what to say of identities that are enrolled in another written form, or will be.
+
+        Args:
+            identities: to enrol.
+        """
+        first: dict[str, str] = {}
+        joined = []
+        for one in dict.fromkeys(identities):
+            form = (self.forms(one) or [first.setdefault(identity_key(one), one)])[0]
+            if form != one:
+                joined.append(f"{one!r} goes to {form!r}")
+        return joined
 
     def reserve(self, size: int) -> None:
         """Make room for that many templates in all, in one allocation."""
