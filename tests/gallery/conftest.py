@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from arcwise.gallery import codes, following, matrix
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -27,12 +29,22 @@ def unit() -> Callable[..., NDArray[np.float32]]:
     return make
 
 
+def as_if_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small galleries have codes and snapshots."""
+    monkeypatch.setattr(matrix, "_CODED", 1)
+    monkeypatch.setattr(codes, "WIDTH", 64)
+    monkeypatch.setattr(following, "SNAPSHOT_FROM", 1)
+
+
 NewAddress = Callable[[], str]
 
 
-@pytest.fixture(params=["embedded"])
-def new_address(request: pytest.FixtureRequest, tmp_path: Path) -> NewAddress:
+@pytest.fixture(params=["embedded", "embedded, as if it were large"])
+def new_address(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> NewAddress:
     """A maker of addresses where no gallery is yet, in each of the stores."""
-    assert request.param == "embedded"
+    if request.param == "embedded, as if it were large":
+        as_if_large(monkeypatch)
     numbers = itertools.count()
     return lambda: str(tmp_path / f"{next(numbers)}.gallery")
