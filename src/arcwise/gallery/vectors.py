@@ -136,6 +136,8 @@ def _floats(values: ArrayLike, name: str) -> NDArray[np.float32]:
         array = np.asarray(values)
         if array.dtype.kind not in "fiu":
             raise TypeError(f"they are {array.dtype}")
+        if array.dtype == np.float32:
+            return np.ascontiguousarray(array)
         with np.errstate(over="ignore"):  # a number too large becomes infinite, and is refused
             return np.ascontiguousarray(array, dtype=np.float32)
     except (TypeError, ValueError, RuntimeError) as error:
