@@ -20,8 +20,10 @@ from arcwise.cli.positionals import Data
 from arcwise.cli.run_options import OUT, RESUME, How, chosen_by, options_of, run_command
 from arcwise.cli.screen import FEW, left_out
 from arcwise.cli.stopping import status_of
+from arcwise.data.column_values import far_values
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
+from arcwise.data.training_columns import training_columns
 from arcwise.errors import NonFiniteError
 from arcwise.recipes import recipe as recipe_of
 from arcwise.recipes.default_loss import reason
@@ -159,7 +161,11 @@ def training_progress(
                 )
             for line in start:
                 bar.console.print(line, soft_wrap=True, highlight=False, markup=False)
-            notes = (*crop_notes(config), *landmark_notes(config, parts.train))
+            notes = (
+                *crop_notes(config),
+                *landmark_notes(config, parts.train),
+                *column_notes(config, parts.train),
+            )
             for note in (*notes, *parts.train.notes):
                 bar.console.print(f"warning: {note}", soft_wrap=True, highlight=False)
             left_out("files that are not images", parts.train.ignored)
@@ -224,6 +230,14 @@ def landmark_notes(config: TrainConfig, images: Manifest) -> Iterator[str]:
             f"unless they are crops of the template {onto} already, make these with `arcwise data "
             f"align --template {onto}`"
         )
+
+
+def column_notes(config: TrainConfig, images: Manifest) -> Iterator[str]:
+    """Yield a line where the numbers that lengths are to tell have one far from all others."""
+    if (length := config.objective.length) is not None:
+        values = training_columns(images, [length.column]).values[length.column]
+        if note := far_values(length.column, values):
+            yield note
 
 
 class Log:

@@ -28,6 +28,7 @@ from arcwise.training import build, loop, weight_sources
 from arcwise.training.config import TrainConfig
 from arcwise.training.described_loss import described
 from arcwise.training.run_logger import Report
+from arcwise.training.stage_check import check_stages
 from arcwise.training.validation import Validation
 from arcwise.verbs import run_folder
 from arcwise.verbs.reporting import can_report
@@ -96,11 +97,6 @@ def _train(
     """`train` in a folder that is this process's alone."""
     config = start.config
     parts = divided(manifest, config)
-    for number in range(max(len(config.stages), 1)):  # what is wrong is said before there is a run
-        if (term := config.stage(number).objective.length) is not None:
-            standardisation(term.column, parts.train)
-    if distributed.first():
-        announce(parts, config, start.notes)
     preparation = build.preparation(config.encoder)
     seen = np.zeros(len(parts.train), np.int64)
     licence = _licence(config, out)
@@ -125,6 +121,9 @@ def _train(
             )
 
     with distributed.started(build.device(config.run)):
+        check_stages(config, parts.train, manifest)  # what is wrong is said before there is a run
+        if distributed.first():
+            announce(parts, config, start.notes)
         if start.writes and distributed.rank() == 0:
             loss = described(config, len(parts.train.classes))
             run_folder.write(out, start, manifest, loss, recipe)

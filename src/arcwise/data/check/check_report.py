@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import Any, NamedTuple
 
+from arcwise.data.check.columns import NO_COLUMNS, ColumnsReport
 from arcwise.data.check.findings import (
     Duplicates,
     Finding,
@@ -167,7 +168,7 @@ class CheckReport:
         pairs: what is wrong with the pairs that the data set states.
         by_model: what the embeddings of a model suggest, where one was named.
         domains: domain → how many images.
-        two_images: why the recipe `bisample` fits; empty where it does not.
+        columns: what the columns `domain`, `age` and others of numbers hold.
     """
 
     name: str
@@ -189,7 +190,7 @@ class CheckReport:
     landmarks: tuple[Unreadable, ...] = ()
     odd_landmarks: tuple[Unreadable, ...] = ()
     domains: dict[str, int] = field(default_factory=dict)
-    two_images: str = ""
+    columns: ColumnsReport = NO_COLUMNS
 
     @property
     def identities(self) -> int:
@@ -230,6 +231,7 @@ class CheckReport:
                 "no identity (empty, -1, nan, …): not trained on", self.nobody, True, once=True
             ),
             Finding("pairs", self.pairs, True),
+            Finding("columns", self.columns.problems, True),
             Finding("one image, two identities", _groups(self.mislabelled), True),
             Finding("one image, two splits or data sets", _groups(only_leaked), True),
             Finding("the same image more than once", _groups(rest), True),
@@ -238,6 +240,7 @@ class CheckReport:
             Finding("perhaps one identity, spelled differently", spellings, True),
             near,
             Finding("odd landmarks", odd, False),
+            Finding("columns", self.columns.notes, False),
             Finding("ignored: no images of this data set", self.ignored, False),
         ]
 
@@ -268,6 +271,7 @@ class CheckReport:
         """Return everything as plain JSON values."""
         values = asdict(replace(self, by_model=None))
         values["by_model"] = None if self.by_model is None else self.by_model.as_dict()
+        values["columns"] = self.columns._asdict()
         values["sizes"] = {f"{width}x{height}": n for (width, height), n in self.sizes.items()}
         for key, groups in (
             ("unreadable", self.unreadable),
@@ -300,10 +304,10 @@ class CheckReport:
             yield "  splits             " + _pairs(self.splits)
         if self.domains:
             yield "  domains            " + _pairs(self.domains)
-        if self.two_images:
-            yield f"  two images each    {self.two_images}"
-            yield "                     made for these: arcwise train --recipe bisample"
-            yield "                     compare it with a plain recipe"
+        if self.columns.two_images:
+            yield from self._two_image_lines()
+        if self.columns.ages:
+            yield f"  ages               {self.columns.ages}"
         if counts := list(self.per_identity.values()):
             yield (
                 f"  images an identity {min(counts)} to {max(counts)}, median {median(counts):g}"
@@ -318,6 +322,18 @@ class CheckReport:
         if self.by_model is not None:
             yield from self.by_model.lines()
         yield {0: "no problems", 1: "1 problem"}.get(self.problems, f"{self.problems:,} problems")
+
+    def _two_image_lines(self) -> Iterator[str]:
+        batch = self.columns.batch
+        yield f"  two images each    {self.columns.two_images}"
+        if batch is not None and batch < 4:
+            yield "                     too few of them for the recipe bisample"
+            return
+        smaller = f" --batch {batch}" if batch else ""
+        yield f"                     arcwise train DATA --recipe bisample{smaller} --out PAIRS"
+        yield "                     is a recipe for these; compare it with a plain one:"
+        yield "                     arcwise train DATA --recipe products-small --out PLAIN"
+        yield "                     arcwise evaluate PAIRS/model DATA --baseline PLAIN/model"
 
     def _size_lines(self) -> Iterator[str]:
         widths, heights = zip(*self.sizes, strict=True)
