@@ -200,13 +200,17 @@ def training_progress(
                     highlight=False,
                 )
             elif "recall_at_1" in values:
-                bar.console.print(
-                    f"step {step}: recall@1 {values['recall_at_1']:.3f}, TAR at FAR 1% "
-                    f"{values['tar']:.3f} on held-out identities",
-                    highlight=False,
-                )
+                bar.console.print(validated(step, values), highlight=False)
 
         yield announce, report
+
+
+def validated(step: int, values: dict[str, float]) -> str:
+    """Return what was measured on held-out identities; no rate that their pairs do not resolve."""
+    tar = f"TAR at FAR 1% {values['tar']:.3f}"
+    if not values.get("tar_resolved", True):
+        tar = "too few pairs for TAR at FAR 1%,"
+    return f"step {step}: recall@1 {values['recall_at_1']:.3f}, {tar} on held-out identities"
 
 
 def crop_notes(config: TrainConfig) -> Iterator[str]:
@@ -314,6 +318,10 @@ def conclude(result: TrainResult, again: str) -> int:
             print(f"  {threshold}")
     if result.length is not None:
         print(result.length)
+    if result.quality is not None:
+        print(f"{result.quality}, held-out identities")
+        if result.quality.warning:
+            print(f"warning: {result.quality.warning}")
     print(f"model: {result.model}")
     print(f"report: {result.report}" if result.report else NO_REPORT)
     return 0

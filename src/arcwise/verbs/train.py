@@ -19,11 +19,12 @@ from arcwise.data.manifest import Manifest
 from arcwise.data.split import hold_out
 from arcwise.data.training_columns import training_columns
 from arcwise.encoders import lora
-from arcwise.errors import ArcwiseError, BundleError, ImageError
+from arcwise.errors import ArcwiseError, BundleError
 from arcwise.evaluation import Threshold
 from arcwise.files import locked
 from arcwise.images.decode import decode
 from arcwise.objectives import standardisation
+from arcwise.sets import QualitySpread
 from arcwise.training import build, loop, weight_sources
 from arcwise.training.config import TrainConfig
 from arcwise.training.described_loss import described
@@ -139,18 +140,23 @@ def _train(
             seen=seen,
         )
     thresholds: tuple[Threshold, ...] = ()
-    failures = ended_at.failures
+    failures, quality = ended_at.failures, None
     final = config.stage(max(len(config.stages) - 1, 0))
     done = ended_at.finished and not ended_at.stopped_by and distributed.first()
     if done and parts.calibration is not None:
         thresholds = read_bundle(out / MODEL).thresholds  # of a run that had ended, or a user's own
         if not thresholds:
-            thresholds, unread = set_thresholds(out / MODEL, parts.calibration, config.run.seed)
-            failures += unread
+            embedded = runtime.embed_manifest(
+                runtime.load(out / MODEL, runtime="torch"), parts.calibration
+            )
+            failures += tuple(embedded.failures)
+            thresholds = set_thresholds(out / MODEL, parts.calibration, embedded, config.run.seed)
+            if embedded.quality is not None:
+                quality = QualitySpread.of(embedded.quality)
             if final.objective.length is not None:
                 set_length(out / MODEL, parts, final.objective.length.column)
     length = read_bundle(out / MODEL).length if done else None
-    result = TrainResult(out, config, parts, ended_at, thresholds, failures, length)
+    result = TrainResult(out, config, parts, ended_at, thresholds, failures, length, quality)
     path = out / "report.html"
     if not (done and page and can_report()):
         return result
@@ -186,14 +192,19 @@ def _ended(out: Path, config: TrainConfig) -> bool:
 
 
 def set_thresholds(
-    model: Path, images: Manifest, seed: int
-) -> tuple[tuple[Threshold, ...], tuple[ImageError, ...]]:
+    model: Path, images: Manifest, embedded: runtime.Embedded, seed: int
+) -> tuple[Threshold, ...]:
     """Measure thresholds on images of identities not trained on, and put them into the bundle.
 
+    Args:
+        model: the folder.
+        images: of these identities.
+        embedded: by this model.
+        seed: of the intervals.
+
     Returns:
-        The thresholds, and the images that could not be read.
+        The thresholds.
     """
-    embedded = runtime.embed_manifest(runtime.load(model, runtime="torch"), images)
     kept = images.select(embedded.rows)
     thresholds = evaluation.calibrate(embedded.vectors, kept.identities, seed=seed)
     searches = evaluation.calibrate_searches(embedded.vectors, kept.identities, seed=seed)
@@ -209,7 +220,7 @@ def set_thresholds(
         measured_on=measured_on,
         digests=digests,
     )
-    return thresholds, tuple(embedded.failures)
+    return thresholds
 
 
 def set_length(model: Path, parts: Parts, column: str) -> None:
@@ -237,9 +248,15 @@ def set_length(model: Path, parts: Parts, column: str) -> None:
         if read:
             lengths[list(read)] = network.lengths(np.stack(list(read.values())))
     measured = ~np.isnan(lengths)
-    if np.count_nonzero(measured) >= 3:
-        scale = standardisation(column, parts.train)
-        line = LengthReading.fitted(column, lengths[measured], values[measured], *scale)
+    names = np.array(held_out.identities)[measured]
+    if len(names) >= 3 and len(set(names)) > 1:
+        line = LengthReading.fitted(
+            column,
+            lengths[measured],
+            values[measured],
+            *standardisation(column, parts.train),
+            identities=names,
+        )
         add_length(model, line)
 
 
@@ -294,7 +311,6 @@ def _summary(
     result: Validation | None,
 ) -> dict[str, Any]:
     """What model.json says about its making."""
-    measured = {} if result is None else {"recall_at_1": result.recall_at_1, "tar": result.tar}
     return {
         "config": config.as_dict(),
         "loss": described(config, len(trained_on.classes)),
@@ -303,5 +319,5 @@ def _summary(
         "images": len(manifest),
         "identities": len(manifest.classes),
         "step": step,
-        "validation": measured,
+        "validation": {} if result is None else result.as_dict(),
     }

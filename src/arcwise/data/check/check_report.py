@@ -17,6 +17,7 @@ from arcwise.data.check.findings import (
     section,
 )
 from arcwise.evaluation import ErrorVersusReject
+from arcwise.sets import QualitySpread
 
 _STEPS = (1, 2, 3, 5, 10, 20, 50, 100, 1000)
 
@@ -53,21 +54,22 @@ class QualityReport:
 
     Attributes:
         worst: the images of lowest quality, the worst first; one in a hundred, at least twenty.
-        low: quality under which one image in twenty lies.
+        spread: how far the qualities differ.
         median: the middle quality.
         rejection: whether rejecting them avoids errors; None where that cannot be measured.
         unmeasured: why not, in words; empty otherwise.
     """
 
     worst: tuple[PoorImage, ...]
-    low: float
+    spread: QualitySpread
     median: float
     rejection: ErrorVersusReject | None
     unmeasured: str
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON values."""
-        values: dict[str, Any] = {name: getattr(self, name) for name in ("low", "median")}
+        values: dict[str, Any] = {"low": self.spread.low, "median": self.median}
+        values["spread"] = asdict(self.spread)
         values["worst"] = [one._asdict() for one in self.worst]
         values["rejection"] = None if self.rejection is None else self.rejection.as_dict()
         return values | {"unmeasured": self.unmeasured}
@@ -75,9 +77,12 @@ class QualityReport:
     def lines(self) -> Iterator[str]:
         """Yield the lines that are printed."""
         yield from section(
-            f"of the lowest quality (median {self.median:.3f}, one in twenty under {self.low:.3f})",
+            f"of the lowest quality (median {self.median:.3f}, one in twenty under "
+            f"{self.spread.low:.3f})",
             [f"{one.quality:.3f}  {one.image}" for one in self.worst],
         )
+        if self.spread.warning:
+            yield f"  {self.spread.warning}"
         reason = f"whether that avoids errors is not measured: {self.unmeasured}"
         yield f"  {reason if self.rejection is None else self.rejection}"
 
@@ -139,7 +144,9 @@ class ModelReport:
                 yield from section(one.title, one.lines)  # candidates, never problems
         if not (self.close or self.outliers or self.copies):
             yield "  nothing suspicious"
-        if self.quality is not None:
+        if self.quality is None:
+            yield "  quality of images: it estimates none (--recipe sets trains one that does)"
+        else:
             yield from self.quality.lines()
 
 
