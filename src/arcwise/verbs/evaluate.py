@@ -246,7 +246,12 @@ def _result(
     searches = applied_search_thresholds(
         source.search_thresholds, results.open, plan.search, plan.templates.identities
     )
-    why = f"{len(thresholds)} of the model's {len(source.thresholds)}"
+    why = f"{len(thresholds)} of the model's {len(source.thresholds)} thresholds"
+    if not any(one.resolved for one in source.thresholds):
+        why = (
+            f"none of the {len(source.thresholds)} that the model has is resolved: it was "
+            "calibrated on too few pairs; arcwise calibrate MODEL DATA measures them anew"
+        )
     if not source.thresholds:
         why = "the model has none" if source.model else "there is no model"
     return EvaluationResult(
