@@ -92,3 +92,10 @@ def test_with_nobody_held_out_there_is_no_line(known: Manifest, tmp_path: Path) 
     result = train(known, tmp_path / "run", config("blur", holdout=0.0), page=False)
     assert read_bundle(result.model).length is None
     assert result.length is None
+    with pytest.raises(ArcwiseError, match="--holdout"):
+        arcwise.load(result.model).estimate([known.read(0)])
+
+
+def test_one_image_is_no_list(told: TrainResult) -> None:
+    with pytest.raises(ArcwiseError, match=r"estimate got one str.* estimate\(\[image\]\)"):
+        arcwise.load(told.model).estimate("a.jpg")

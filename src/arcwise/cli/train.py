@@ -65,8 +65,9 @@ def answer(words: Sequence[str]) -> int:
             options: The run, field by field.
             out: The run folder.
             recipe: What the options start from: products-small, products-last-blocks,
-                products-finetuned, products-frozen, faces, age (a column of ages), drawings,
-                bisample (two images an identity), casia-resnet50. The default, products, is
+                products-finetuned, products-frozen, products-quick, faces, age (a column of ages),
+                drawings, bisample (two images an identity), sets (several images as one, and their
+                quality), casia-resnet50. The default, products, is
                 products-last-blocks where its weights are installed (pip install
                 'arcwise[weights]'), else products-small.
             config: A .yaml or .json file with fields of the config, over the recipe; the
