@@ -85,7 +85,8 @@ def test_of_equally_rare_domains_the_first_row_decides() -> None:
     ids = ["a", "a", "b", "b"]
     for domain in (["studio", "field"] * 2, ["field", "studio"] * 2):
         found = search_protocol(templates(identity=ids, domain=domain), 0)
-        assert found.description.startswith(f"{domain[0]} vectors: the domain of the first row")
+        assert found.description == f"{domain[0]} vectors"
+        assert "column split" in found.note
         assert found.galleries[0].tolist() == [0, 2]
 
 

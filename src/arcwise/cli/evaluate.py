@@ -86,7 +86,7 @@ def command(
 
 
 def show(result: EvaluationResult) -> None:
-    """Print what was measured on what, the table, and what could not be measured and why."""
+    """Print what was measured on what, the table, and what it does not have."""
     about, count = result.about, result.identity_count
     split = "" if about.rows == ALL_ROWS else f", {about.rows}"
     identities = "" if count is None else f"{count} identities of "
@@ -114,6 +114,16 @@ def show(result: EvaluationResult) -> None:
     if result.sentence:
         print(result.sentence)
     Console().print(table(result))
+    _show_rest(result)
+
+
+def _show_rest(result: EvaluationResult) -> None:
+    """Print what no table has: the estimates, and what could not be measured and why."""
+    if result.baselines and not differences(result):
+        print("the difference between the models is not resolved: too few pairs")
+    for name, one in result.models.items():
+        if one.estimate is not None:
+            print(f"{name}: {one.estimate}" if result.baselines else one.estimate)
     for protocol in result.protocols:
         if not protocol.measured:
             print(f"not measured: {protocol.name}: {protocol.why}")

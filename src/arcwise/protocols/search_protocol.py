@@ -24,6 +24,7 @@ class SearchProtocol:
             to be unknown; None where the data set states who is unknown.
         media: (U,) the medium of each template; None where that is not known.
         description: which templates the gallery is, in words.
+        note: why it is these, where others would do as well; empty otherwise.
     """
 
     galleries: tuple[np.ndarray, ...]
@@ -31,6 +32,7 @@ class SearchProtocol:
     enrolled: np.ndarray | None
     media: np.ndarray | None
     description: str
+    note: str = ""
 
     @property
     def stated(self) -> bool:
@@ -132,7 +134,7 @@ def search_protocol(templates: TemplateSet, seed: int) -> SearchProtocol:
         description = f"the rows of split {', '.join(gallery_splits)}"
         return SearchProtocol(galleries, probes, None, media, description)
     rng = np.random.default_rng(seed)
-    gallery = _rare_domain(templates)
+    gallery, note = _rare_domain(templates), ""
     if gallery is None:
         order = rng.permutation(len(ids))
         gallery = np.sort(order[np.unique(ids[order], return_index=True)[1]])
@@ -142,15 +144,15 @@ def search_protocol(templates: TemplateSet, seed: int) -> SearchProtocol:
         domain = domains[int(gallery[0])]
         description = f"{domain} {templates.kind}"
         if Counter(domains).most_common()[0][1] == len(gallery):
-            description += (
-                ": the domain of the first row, as all are equally frequent; a column split with "
-                "gallery and query says otherwise"
+            note = (
+                f"the gallery is {description}, the domain of the first row, as all are equally "
+                "frequent; to choose, add a column split with gallery and query"
             )
     identities = np.unique(ids[gallery])
     enrolled = rng.permutation(identities)[: (len(identities) + 1) // 2]
     probes = np.setdiff1d(np.arange(len(ids)), gallery)
     return SearchProtocol(
-        (gallery,), probes, gallery[np.isin(ids[gallery], enrolled)], media, description
+        (gallery,), probes, gallery[np.isin(ids[gallery], enrolled)], media, description, note
     )
 
 

@@ -152,8 +152,8 @@ class Model:
         if "length (" in str(loss):  # as `training.described_loss` writes it
             return (
                 "the lengths of its embeddings were trained to tell a number, but the line from "
-                "one to the other is not known: it is fitted on held-out identities whose number is "
-                "known; train with some (--holdout)"
+                "one to the other is not known: it is fitted on held-out identities whose number "
+                "is known; train with some (--holdout)"
             )
         return (
             "the lengths of its embeddings say nothing; expected a model trained with a loss such "

@@ -36,6 +36,7 @@ from arcwise.protocols.template_set import names_of_rows, rows_to_measure, with_
 from arcwise.runtime import Model
 from arcwise.verbs.embedding_source import EmbeddingSource, embeddings_of, open_sources
 from arcwise.verbs.evaluate_files import check_folder, write_results
+from arcwise.verbs.length_estimate import measure_estimate
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.seed import check_seed
 from arcwise.verbs.unseen_identities import (
@@ -154,6 +155,7 @@ def evaluate(
             *_notes(manifest, sources),
             *self_pairs,
             *embeddings.notes,
+            *([plan.search.note] if plan.search and plan.search.note else []),
         ),
     )
     first, *others = (
@@ -275,4 +277,5 @@ def _result(
         thresholds=thresholds,
         search_thresholds=searches,
         metrics=metrics(plan, results, thresholds, searches),
+        estimate=measure_estimate(source.model, plan.templates.manifest),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from arcwise.encoders import lora
 from arcwise.errors import ArcwiseError, BundleError
 from arcwise.evaluation import Threshold
 from arcwise.files import locked
-from arcwise.images.decode import decode
 from arcwise.objectives import standardisation
 from arcwise.sets import QualitySpread
 from arcwise.training import build, loop, weight_sources
@@ -32,6 +31,7 @@ from arcwise.training.run_logger import Report
 from arcwise.training.stage_check import check_stages
 from arcwise.training.validation import Validation
 from arcwise.verbs import run_folder
+from arcwise.verbs.length_estimate import lengths_of_rows
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.run_folder import LAST, MODEL, Parts, Resume, TrainResult
 
@@ -236,24 +236,16 @@ def set_length(model: Path, parts: Parts, column: str) -> None:
     assert held_out is not None
     values = training_columns(held_out, [column]).values[column]
     network = runtime.load(model, runtime="torch", check=False)
-    landmarks = held_out.column("landmarks") or [None] * len(held_out)
-    lengths = np.full(len(held_out), np.nan)
-    rows = np.flatnonzero(~np.isnan(values)).tolist()
-    for start in range(0, len(rows), 64):
-        read: dict[int, np.ndarray] = {}
-        for row in rows[start : start + 64]:
-            with suppress(ArcwiseError):  # it is named among the failures of the thresholds
-                image = decode(held_out.read(row), held_out.image(row))
-                read[row] = network.prepare(image, landmarks[row])
-        if read:
-            lengths[list(read)] = network.lengths(np.stack(list(read.values())))
+    rows = np.flatnonzero(~np.isnan(values))
+    lengths = lengths_of_rows(network, held_out, rows.tolist())
     measured = ~np.isnan(lengths)
-    names = np.array(held_out.identities)[measured]
+    rows = rows[measured]
+    names = np.array(held_out.identities)[rows]
     if len(names) >= 3 and len(set(names)) > 1:
         line = LengthReading.fitted(
             column,
             lengths[measured],
-            values[measured],
+            values[rows],
             *standardisation(column, parts.train),
             identities=names,
         )

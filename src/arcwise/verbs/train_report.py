@@ -67,7 +67,12 @@ def kept(best: Validation, step: int, rows: list[dict[str, Any]]) -> Numbers:
     chosen = "The best of several by the same identities: a little too good."
     if sum("recall_at_1" in row for row in rows) < 2:
         chosen = "Measured once, at the end."
-    unresolved = "" if best.tar_resolved else " They have too few pairs for TAR at FAR 1 %."
+    unresolved = ""
+    if not best.tar_resolved:
+        unresolved = (
+            " They have too few pairs to state TAR at FAR 1 %, which has its part in the choice "
+            "all the same."
+        )
     further = " The command arcwise evaluate measures on others."
     return Numbers("The model kept", items, f"{chosen}{unresolved}{further}")
 
