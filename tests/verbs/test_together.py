@@ -182,6 +182,7 @@ def test_the_command_line(judge, images, tmp_path, capsys):
 def test_data_check_lists_the_worst(judge, images, tmp_path, capsys):
     quality = runtime.embed_manifest(runtime.load(judge), images).quality
     report = check(images, model=judge).by_model.quality
+    assert report.spread == sets.QualitySpread.of(quality)
     assert [one.quality for one in report.worst] == sorted(quality.tolist())  # all twelve
     assert report.worst[0].image == images.image(int(quality.argmin()))
     assert report.median == pytest.approx(float(np.median(quality)))
@@ -189,12 +190,16 @@ def test_data_check_lists_the_worst(judge, images, tmp_path, capsys):
     folder = str(images.root)
     main(["data", "check", folder, "--model", str(judge), "--out", str(tmp_path)])
     assert "of the lowest quality" in capsys.readouterr().out
-    assert "Images of lowest quality" in (tmp_path / "quality.html").read_text()
+    page = (tmp_path / "quality.html").read_text()
+    assert "Images of lowest quality" in page
+    assert ("at FAR 0.01" in page) is (report.rejection is not None)
     assert main(["data", "check", folder, "--out", str(tmp_path)]) == 2
 
 
 def test_data_check_with_other_models(stock: Shop):
-    assert check(stock.catalogue, model=stock.model).by_model.quality is None
+    found = check(stock.catalogue, model=stock.model).by_model
+    assert found.quality is None
+    assert "estimates none" in str(found)
 
 
 def test_info_says_of_how_many_images_templates_are(together, judge, images, tmp_path, capsys):
