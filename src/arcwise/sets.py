@@ -79,7 +79,8 @@ class QualitySpread:
             return ""
         return (
             "the qualities hardly differ, so that weighting by them is next to the mean; a quality "
-            "learns only from damage that is in the training images or in the augmentation"
+            "learns only from damage that is in the training images or in the augmentation, and "
+            "not in a few steps"
         )
 
     def __str__(self) -> str:
