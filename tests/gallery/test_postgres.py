@@ -406,7 +406,8 @@ def test_what_is_acknowledged_is_synced_whatever_the_role_says(postgres_server, 
 def test_acknowledged_changes_survive_the_end_of_the_server(postgres_server, address, end, rounds):
     """The postmaster and all backends end in mid-write; the gallery goes on with the next one.
 
-    Three threads enrol and remove in batches of five, until their call fails.
+    Three threads enrol and remove in batches of five, until their call fails. A hundred rounds:
+    `ARCWISE_KILL_ROUNDS=100 python -m pytest tests/gallery/test_postgres.py -k end_of_the_server`.
     """
     templates: dict[str, list[int]] = {}  # acknowledged and not removed
     in_doubt: set[str] = set()
@@ -489,6 +490,30 @@ def test_one_call_fails_when_the_server_restarts(postgres_server, filled):
         with pytest.raises(GalleryError, match="nothing was changed"):
             gallery.enrol([("new", vectors[0])])
         assert gallery.enrol([("new", vectors[0])]).templates == (11,)
+
+
+def test_a_change_whose_commit_was_cut_off_is_in_doubt(postgres_server, filled, monkeypatch):
+    address, vectors = filled
+    whole = connections.Change.write
+
+    def cut(change):
+        whole(change)
+        with postgres_server.connect() as other:
+            pid = change.cursor.connection.info.backend_pid
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+    with open_gallery(address) as gallery:
+        threads = [threading.Thread(target=gallery.search, args=(vectors,)) for _ in range(3)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        with monkeypatch.context() as patch:
+            patch.setattr(connections.Change, "write", cut)
+            with pytest.raises(GalleryError, match="as a whole or not at all"):
+                gallery.enrol([("new", vectors[0])])
+        assert gallery.enrol([("new", vectors[0])]).templates == (11,)
+        assert gallery.check().templates == 11
 
 
 WRITER = """

@@ -165,7 +165,7 @@ class Connections:
                 error.templates,
             ) from error
         except psycopg.Error as error:
-            raise translated(self.address, error, opened=self.about is not None) from error
+            raise gallery_error(self.address, error, opened=self.about is not None) from error
 
     @contextmanager
     def _one(self, *, own: bool = False) -> Iterator[Connection[tuple[Any, ...]]]:
@@ -186,10 +186,6 @@ class Connections:
                 connection = connect(self.address)
             try:
                 yield connection
-            except psycopg.Error:
-                if _broken(connection):
-                    self._drop_idle()  # they go to the same server, which is not there any more
-                raise
             finally:
                 self._put_back(connection)
 
@@ -202,6 +198,8 @@ class Connections:
             if connection.info.transaction_status == state.IDLE and not self._closed:
                 self._idle.append(connection)
                 return
+        if connection.closed:
+            self._drop_idle()  # they go to the same server, which is not there any more
         connection.close()
 
     def _drop_idle(self) -> None:
@@ -250,7 +248,7 @@ class Change:
             )
 
 
-def translated(  # noqa: PLR0911 - one case a line
+def gallery_error(  # noqa: PLR0911 - one case a line
     address: Address, error: psycopg.Error, *, opened: bool
 ) -> GalleryError:
     """Return what an error of psycopg's means, in one line that names the gallery."""
@@ -285,7 +283,3 @@ def translated(  # noqa: PLR0911 - one case a line
             )
         case _:
             return GalleryError(f"{shown}: {said}")
-
-
-def _broken(connection: Connection[tuple[Any, ...]]) -> bool:
-    return connection.closed or connection.info.status != pq.ConnStatus.OK

@@ -10,7 +10,7 @@ from psycopg import Connection, errors, sql
 
 from arcwise.errors import GalleryError
 from arcwise.gallery.postgres.address import Address
-from arcwise.gallery.postgres.connections import Connections, connect, translated
+from arcwise.gallery.postgres.connections import Connections, connect, gallery_error
 from arcwise.gallery.postgres.rows import (
     ABOUT,
     LARGEST,
@@ -63,7 +63,7 @@ def open_server(
             connection.close()
             raise
     except psycopg.Error as error:
-        raise translated(address, error, opened=False) from error
+        raise gallery_error(address, error, opened=False) from error
     return Connections(address, vectors, connection, writable=writable)
 
 
