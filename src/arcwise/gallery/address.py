@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Protocol
 
-from arcwise.errors import GalleryError
+from arcwise.errors import GalleryError, in_one_line
 from arcwise.gallery.connection import create as create_file
 from arcwise.gallery.contract import Gallery
 from arcwise.gallery.embedded import EmbeddedGallery
@@ -96,11 +96,14 @@ def _on_a_server(
             "as shop.gallery, or postgresql://user@host/database?gallery=shop"
         )
     try:
-        from arcwise.gallery import postgres
-    except ModuleNotFoundError as error:
+        import psycopg  # noqa: F401
+    except ImportError as error:
         raise GalleryError(
-            f"galleries on PostgreSQL need {error.name}: pip install 'arcwise[postgres]'"
+            f"galleries on PostgreSQL need psycopg ({in_one_line(error)}): "
+            "pip install 'arcwise[postgres]'"
         ) from error
+    from arcwise.gallery import postgres
+
     about = None if model is None else _about(model, model.dim)
     gallery = postgres.PostgresGallery(
         address,

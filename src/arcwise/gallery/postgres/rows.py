@@ -36,10 +36,10 @@ LARGEST = 16_000
 _INLINE = 1900  # dimensions that fit a page of 8 KiB with what else is in a row
 _LONG = 1000  # bytes of a key; an index takes no row of more than a third of a page
 
-# Nothing is STATISTICS > 0: ANALYZE would copy names, metadata and vectors into the catalogue,
-# where they stay when the templates are gone. Vectors lie within the rows (PLAIN): out of line,
-# every one costs a look-up, and a scan three times as long; so that there is room, what else is
-# long goes out of line first of all when there is none (MAIN).
+# STATISTICS 0: ANALYZE would copy names, metadata and vectors into the catalogue, where they stay
+# when the templates are gone. Vectors lie within the rows (PLAIN): out of line, every one costs a
+# look-up, and a scan takes three times as long. What else is long lies with them, too, as long as
+# the row fits a page (MAIN). The columns that a scan reads come first.
 TABLES: LiteralString = """
 CREATE TABLE {schema}.about (
     one integer PRIMARY KEY CHECK (one = 1), version integer NOT NULL, created text NOT NULL,
