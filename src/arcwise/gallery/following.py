@@ -49,12 +49,14 @@ class FollowedFile:
         self._connection: sqlite3.Connection | None = connect(path, writable=writable)
         self._writable = writable
         self._version: int | None = None  # SQLite's count of others' commits, as last followed
+        self._whole = False  # whether all was followed once
         try:
             with self.session() as connection:
                 self.about = sql.read_about(connection)
                 self._forget()
                 self._take_snapshot(connection)
                 self._follow(connection)
+            self._whole = True
         except BaseException:
             self.close()
             raise
@@ -70,7 +72,7 @@ class FollowedFile:
             if self._connection is not None and self._process == os.getpid():
                 with translate_sqlite_errors(self.path):
                     try:
-                        if self._writable and self._snapshot_pays():
+                        if self._writable and self._whole and self._snapshot_pays():
                             self._leave_snapshot(self._connection)
                     finally:
                         self._connection.close()

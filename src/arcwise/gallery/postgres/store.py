@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -35,6 +34,7 @@ from arcwise.gallery.postgres.opening import open_server
 from arcwise.gallery.postgres.rows import TemplateRow, checksum, new_about
 from arcwise.gallery.vectors import (
     checked_batch,
+    checked_count,
     checked_identity,
     checked_metadata,
     checked_queries,
@@ -303,7 +303,7 @@ class PostgresGallery:
         Raises:
             GalleryError: names the bad query, or says why the condition cannot be read.
         """
-        count = _count(k)
+        count = checked_count(k)
         queries = checked_queries(vectors, self.dim)
         meets = None if where is None else condition(where)
         with self._server.reading() as (cursor, about):
@@ -388,13 +388,3 @@ class PostgresGallery:
         if len(templates):
             with self._server.writing() as change:
                 changes.amend(change, self._present(change, templates), changed)
-
-
-def _count(k: int) -> int:
-    try:
-        count = operator.index(k)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise GalleryError(f"k is {k!r}; expected how many identities to return, 1 or more")
-    return count
