@@ -171,9 +171,8 @@ class EmbeddedGallery:
     def enrol(self, items: Iterable[Enrolment], *, replace: bool = False) -> Receipt:
         """Enrol a batch and return its receipt, once it is on disk as a whole.
 
-        Written forms of one identity (`arcwise.identity`) are one: it is stored in NFC and without
-        blanks at its ends, and shown in the form that was enrolled first. A warning names numbers
-        that are joined so (`7` to `007`).
+        An identity is shown in the form that was enrolled first. A warning names numbers that are
+        joined so (`7` to `007`).
 
         Args:
             items: (identity, vector), perhaps with metadata, perhaps with a quality after that;
@@ -206,9 +205,7 @@ class EmbeddedGallery:
         return Receipt(tuple(ids), len(old))
 
     def remove(self, identity: str) -> int:
-        """Remove an identity, all its written forms, and return how many templates it had.
-
-        Their bytes are gone from the file, those in quarantine too.
+        """Remove an identity, and return how many templates it had; their bytes are gone.
 
         Raises:
             GalleryError: nobody of that name is enrolled; suggests a close one.
@@ -236,14 +233,10 @@ class EmbeddedGallery:
         self._purge()
 
     def purge(self) -> None:
-        """Write the whole file again, so that nothing of what was removed or changed is left.
-
-        Removed templates are gone without it. This takes the names and metadata that templates had
-        before they were changed.
+        """Write the file again, without the names and metadata that templates had before.
 
         Raises:
-            GalleryError: another process is reading, so that the log beside the file stays; all
-                else is done then.
+            GalleryError: another process is reading, so that the log beside the file stays.
         """
         with self._file.writing() as connection:
             self._file.compact(connection)
@@ -326,12 +319,9 @@ class EmbeddedGallery:
         """Return all identities that are as similar as a threshold, closest first.
 
         Args:
-            vectors: queries (N, D), or one (D,), of length 1 to 1e-3.
+            vectors: as `search` takes them.
             threshold: the least similarity, a cosine.
-            where: a condition on metadata, of the templates that take part.
-
-        Returns:
-            N lists of hits, as `search` orders them.
+            where: as `search` takes it.
 
         Raises:
             GalleryError: as `search` says, or the threshold is no number.
