@@ -117,11 +117,7 @@ class EmbeddedGallery:
         return sorted(found, key=lambda one: one.template)
 
     def thumbnail(self, template: int) -> bytes | None:
-        """Return the image that was enrolled for a person to see; None where none was.
-
-        Raises:
-            GalleryError: there is no such template.
-        """
+        """Return the image that was enrolled for a person to see; None where none was."""
         with self._file.current(), self._file.session() as connection:
             self._file.check_present([template])
             if changes.read_kept(connection) is None:
@@ -256,10 +252,10 @@ class EmbeddedGallery:
         self._file.amend(templates, lambda one: replace(one, identity=identity))
 
     def annotate(self, template: int, metadata: Mapping[str, Any]) -> None:
-        """Put metadata in the place of a template's.
+        """Put metadata, a JSON object, in the place of a template's.
 
         Raises:
-            GalleryError: there is no such template, or the metadata are no JSON object.
+            GalleryError: there is no such template, or they are no JSON object.
         """
         text = checked_metadata(metadata, f"template {template}")
         self._file.amend([template], lambda one: replace(one, metadata=text))
