@@ -95,7 +95,10 @@ def show(found: ClusteredImages) -> None:
     )
     print(result.made_by)
     if result.recall < 1:
-        print(f"nearest neighbours: approximate, {result.recall:.1%} of the true ones were found")
+        print(
+            f"nearest neighbours: approximate, {result.recall:.2%} of the true ones beyond chance "
+            "were found"
+        )
     if any(found.identities):
         named = {one for one in found.identities if one}
         count = sum(one is not None for one in found.identities)

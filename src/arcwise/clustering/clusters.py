@@ -11,7 +11,7 @@ import numpy as np
 
 from arcwise.clustering.constraints import Constraints, constrained
 from arcwise.clustering.graph import nearest_neighbours
-from arcwise.clustering.impostors import impostors_of
+from arcwise.clustering.impostors import Impostors, impostors_of
 from arcwise.clustering.links import AGREEMENT, NeighbourLinks, links
 from arcwise.clustering.map_equation import numbered_by_first
 from arcwise.clustering.methods import METHODS, ClusteringProblem, each_in_a_cluster
@@ -38,7 +38,7 @@ class Clusters:
             agreement that would have linked it.
         next_to: (N,) int64 that other cluster; -1 where there is none.
         links: what the clusters were made of; with a linkage model, the confidence alone.
-        recall: share of the true nearest neighbours that were looked at.
+        recall: share of the true neighbours beyond chance that were looked at.
         linkage: the model that clustered; None for a method.
     """
 
@@ -147,8 +147,11 @@ def find_clusters(
     unit = inputs.embeddings("embeddings", embeddings)
     if linkage is not None:
         k = max(k, linkage.shape.neighbours)
-    neighbours = nearest_neighbours(unit, k, folder=folder, seed=seed, progress=progress)
-    found = links(neighbours, impostors_of(unit, thresholds, seed), threshold)
+    impostors = impostors_of(unit, thresholds, seed)
+    neighbours = nearest_neighbours(
+        unit, k, at_least=beyond_chance(impostors), folder=folder, seed=seed, progress=progress
+    )
+    found = links(neighbours, impostors, threshold)
     if linkage is not None:
         labels = linkage.cluster(unit, neighbours)
     else:
@@ -158,6 +161,11 @@ def find_clusters(
         labels = constrained(labels, constraints, found.pairs, found.agreement)
     labels = numbered_by_first(labels)
     return Clusters(labels, *_confidence(labels, found), found, neighbours.recall, linkage)
+
+
+def beyond_chance(impostors: Impostors) -> float:
+    """Return the cosine above which an embedding has one impostor on average."""
+    return impostors.cosine(impostors.limit(1.0))
 
 
 def _confidence(labels: np.ndarray, found: NeighbourLinks) -> tuple[np.ndarray, np.ndarray]:
