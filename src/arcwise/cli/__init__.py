@@ -42,6 +42,7 @@ VERBS = {
     "verify": "is this image of the identity it is said to be?",
     "remove": "take an identity out of a gallery",
     "gallery info": "what is enrolled, by which model, and what its thresholds promise",
+    "gallery copy": "a gallery into another store: backup, restoration, move",
     "gallery upgrade": "the enrolled images embedded again, with another model",
     "doctor": "what this machine can do, and what is missing for the rest",
 }
