@@ -180,7 +180,7 @@ def _same_images(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 
 def _carried(was: TemplateNow, new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a template of the new gallery records: what the old one says, its images as found.
+    """Return what a template of the new gallery records: what the old one says, images as found.
 
     Args:
         was: the template in the old gallery.
