@@ -101,17 +101,17 @@ def test_nohup_is_heeded(products: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "function", "name", "status"),
+    ("verb", "place", "name", "status"),
     [
-        ("evaluate", "embeddings_of", "TERM", 143),
-        ("embed", "_table", "HUP", 129),
-        ("export", "_differences", "TERM", 143),
-        ("enrol", "open_gallery", "INT", 130),
+        ("evaluate", "verbs.evaluate.embeddings_of", "TERM", 143),
+        ("embed", "verbs.embed._table", "HUP", 129),
+        ("export", "verbs.export._differences", "TERM", 143),
+        ("enrol", "recognition.recogniser.open_gallery", "INT", 130),
     ],
 )
 def test_other_commands_leave_nothing_half_written(
     verb: str,
-    function: str,
+    place: str,
     name: str,
     status: int,
     served: Path,
@@ -134,7 +134,7 @@ def test_other_commands_leave_nothing_half_written(
     }[verb]
     before = sorted(path.name for path in tmp_path.rglob("*"))
     ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is
-    monkeypatch.setattr(f"arcwise.verbs.{verb}.{function}", interrupted)
+    monkeypatch.setattr(f"arcwise.{place}", interrupted)
     assert main([verb, *words]) == status
     signal.signal(signal.SIGINT, ignored)
     assert capsys.readouterr().err == "stopped\n"

@@ -185,8 +185,8 @@ class GalleryAbout:
         fingerprint: the model that made the vectors; None where it was created without one.
         model_path: where that model lay when the gallery was created.
         templates: how many there are, those in quarantine too.
-        changes: a number that rises with every change of the templates: what they are, whose, their
-            metadata, and whether they are in quarantine.
+        changes: how often a template was enrolled, removed or changed: another number, another
+            gallery.
     """
 
     dim: int

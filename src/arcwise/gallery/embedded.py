@@ -34,7 +34,7 @@ from arcwise.gallery.contract import (
 )
 from arcwise.gallery.filters import condition
 from arcwise.gallery.following import FollowedFile
-from arcwise.gallery.matrix import ScoredRow, TemplateMatrix
+from arcwise.gallery.matrix import TemplateMatrix
 from arcwise.gallery.stored import about_now, health, quarantined_templates, stored_templates
 from arcwise.gallery.vectors import (
     checked_batch,
@@ -85,10 +85,7 @@ class EmbeddedGallery:
             return matrix.identities()
 
     def forms(self, identity: str) -> list[str]:
-        """Return how an identity is written in the file, the first enrolled form first, or nothing.
-
-        A gallery can hold several where `1` and `001` were enrolled, or an older Arcwise wrote it.
-        """
+        """Return how an identity is written there, the first enrolled form first, or nothing."""
         with self._file.current() as matrix:
             return matrix.forms(identity)
 
@@ -114,7 +111,7 @@ class EmbeddedGallery:
             rows = np.arange(len(matrix)) if identity is None else matrix.rows(identity)
             if meets is not None:
                 rows = np.intersect1d(rows, matrix.matching(meets))
-            found = [_template(matrix, row) for row in rows.tolist()]
+            found = [matrix.enrolled(row) for row in rows.tolist()]
         return sorted(found, key=lambda one: one.template)
 
     def thumbnail(self, template: int) -> bytes | None:
@@ -132,7 +129,7 @@ class EmbeddedGallery:
     def stored(self) -> Iterator[StoredTemplates]:
         """Yield everything that is enrolled, in chunks, as it was when the first was taken.
 
-        Nobody waits for it, and it sees nothing of what is enrolled meanwhile.
+        Nobody waits for it.
 
         Raises:
             DamagedGallery: what is read is not what was written.
@@ -190,7 +187,7 @@ class EmbeddedGallery:
             return Receipt(())
         with self._file.writing() as connection:
             about, matrix = self._file.about, self._file.matrix
-            joined = _joined(matrix, batch.identities)
+            joined = matrix.joined(batch.identities)
             names = {identity_key(one): one for one in batch.identities}.values() if replace else ()
             old = [template for name in names for template in self._file.templates_of(name)]
             ids = sql.insert(connection, about.last, batch)
@@ -319,7 +316,7 @@ class EmbeddedGallery:
         with self._file.current() as matrix:
             among = None if meets is None else matrix.matching(meets)
             answers = matrix.search(queries, k, among)
-            return [[_hit(matrix, one) for one in rows] for rows in answers]
+            return [[matrix.hit(one) for one in rows] for rows in answers]
 
     def above(
         self, vectors: ArrayLike, threshold: float, *, where: Where = None
@@ -343,7 +340,7 @@ class EmbeddedGallery:
         with self._file.current() as matrix:
             among = None if meets is None else matrix.matching(meets)
             answers = matrix.above(queries, threshold, among)
-            return [[_hit(matrix, one) for one in rows] for rows in answers]
+            return [[matrix.hit(one) for one in rows] for rows in answers]
 
     def verify(self, identity: str, vector: ArrayLike) -> VerificationScore:
         """Return the largest cosine of a vector (D,) with an identity's templates.
@@ -410,30 +407,6 @@ class EmbeddedGallery:
         hint = f"{len(others)} others are" if others else "the gallery is empty"
         hint = suggestion(str(identity), others) or hint
         raise GalleryError(f"{self.path}: {identity!r} is not enrolled; {hint}")
-
-
-def _joined(matrix: TemplateMatrix, identities: Iterable[str]) -> list[str]:
-    """Return what to say of identities that are enrolled in another written form, or just were."""
-    first: dict[str, str] = {}
-    joined = []
-    for one in dict.fromkeys(identities):
-        form = (matrix.forms(one) or [first.setdefault(identity_key(one), one)])[0]
-        if form != one:
-            joined.append(f"{one!r} goes to {form!r}")
-    return joined
-
-
-def _template(matrix: TemplateMatrix, row: int) -> EnrolledTemplate:
-    metadata = json.loads(matrix.metadata(row))
-    return EnrolledTemplate(
-        matrix.template(row), matrix.identity(row), metadata, matrix.quality(row)
-    )
-
-
-def _hit(matrix: TemplateMatrix, scored: ScoredRow) -> Hit:
-    similarity, row = scored
-    metadata = json.loads(matrix.metadata(row))
-    return Hit(matrix.identity(row), similarity, matrix.template(row), metadata)
 
 
 def _count(k: int) -> int:

@@ -1,4 +1,4 @@
-"""Exact search over vectors in memory: every template is compared, every identity counts once.
+"""The templates of a gallery in memory, and whose they are.
 
 Shapes: N queries, D dimensions, K neighbours, G gallery entries (templates).
 """
@@ -8,50 +8,24 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from arcwise.gallery.codes import TemplateCodes, product
+from arcwise.gallery.contract import EnrolledTemplate, Hit
+from arcwise.gallery.exact import ExactSearch, ScoredRow
 from arcwise.gallery.filters import Condition, MetadataColumn, keys, rows_that_match
-from arcwise.gallery.shortlist import nearest_rows
 from arcwise.identity import identity_key, written_form
 
-_SHORT = 1024  # rows on a short list for an identity's many templates; more cost too much
-_LARGE_K = 1024  # neighbours from which short lists cost more than the second pass
-_BLOCK = 2**24  # float32 similarities held at once by the second pass: 64 MiB
-_ROWS = 4096  # rows scored in float64 at once
-_FEW = 8  # where at most every eighth row takes part, those are copied and the others not read
-
-ScoredRow = tuple[float, int]
-"""Similarity and row."""
-
-
-class _Groups(NamedTuple):
-    """Rows in the order of their owners, where in it each owner starts, and how many it has."""
-
-    order: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, rows: NDArray[np.int64], owners: NDArray[np.int64]) -> _Groups:
-        by_owner = np.argsort(owners, kind="stable")
-        starts = np.flatnonzero(np.diff(owners[by_owner], prepend=-1))
-        return cls(rows[by_owner], starts, np.diff(starts, append=len(rows)))
+_CODED = 20_000  # rows from which their codes pay
 
 
 class TemplateMatrix:
     """A matrix (G, D) of unit vectors without holes, and who owns each row.
 
     All written forms of an identity (`arcwise.identity`) are one owner, whichever was enrolled.
-
-    A first pass makes a short list of rows. A list is enough when it names K identities
-    that beat, beyond rounding, whatever was left out; queries whose list is not enough (ties, or
-    an identity with very many templates) get a second pass over every row, with the largest
-    similarity of each identity taken before the K best. Either way the rows that can matter are
-    scored again in float64, one by one, so an answer never depends on its neighbours in a batch.
     """
 
     def __init__(self, dim: int) -> None:
@@ -68,10 +42,9 @@ class TemplateMatrix:
         self._others_of: dict[int, set[str]] = {}  # further forms, of the few that have some
         self._count_of: dict[int, int] = {}
         self._most = 0  # at least the templates of the identity that has most
-        self._groups: _Groups | None = None
+        self._search: ExactSearch | None = None
         self._columns: dict[str, MetadataColumn] = {}  # of the keys that were asked for
-        # Twice the error of a float32 dot product of unit vectors, in any order of summation.
-        self._slack = np.float32((dim + 8) * 2.0**-23)
+        self._codes: TemplateCodes | None = None
 
     def __len__(self) -> int:
         return self._size
@@ -130,6 +103,31 @@ class TemplateMatrix:
         quality = float(self._qualities[row])
         return None if math.isnan(quality) else quality
 
+    def enrolled(self, row: int) -> EnrolledTemplate:
+        """Return a row's template, without its vector."""
+        metadata = json.loads(self._metadata[row])
+        return EnrolledTemplate(self.template(row), self.identity(row), metadata, self.quality(row))
+
+    def hit(self, scored: ScoredRow) -> Hit:
+        """Return what a search found."""
+        similarity, row = scored
+        metadata = json.loads(self._metadata[row])
+        return Hit(self.identity(row), similarity, self.template(row), metadata)
+
+    def joined(self, identities: Iterable[str]) -> list[str]:
+        """Return what to say of identities that are enrolled in another written form, or will be.
+
+        Args:
+            identities: to enrol.
+        """
+        first: dict[str, str] = {}
+        joined = []
+        for one in dict.fromkeys(identities):
+            form = (self.forms(one) or [first.setdefault(identity_key(one), one)])[0]
+            if form != one:
+                joined.append(f"{one!r} goes to {form!r}")
+        return joined
+
     def reserve(self, size: int) -> None:
         """Make room for that many templates in all, in one allocation."""
         if size > len(self._templates):
@@ -153,6 +151,8 @@ class TemplateMatrix:
         self._owners[start:stop] = [self._owner(identity) for identity in identities]
         self._metadata.extend(metadata)
         self._size = stop
+        if self._codes is not None:
+            self._codes.append(vectors)
         self._changed()
 
     def remove(self, templates: Sequence[int]) -> None:
@@ -173,13 +173,15 @@ class TemplateMatrix:
             self._metadata[hole] = self._metadata[mover]
         del self._metadata[size:]
         self._size = size
+        if self._codes is not None:
+            self._codes.move(movers, holes, size)
         self._changed()
         if size < len(self._templates) // 4:
             self._resize(size)
 
     def similarities(self, identity: str, query: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the cosines of one unit query (D,) with every template of an identity."""
-        return self._score(self.rows(identity), query)
+        return self._searching().similarities(self.rows(identity), query)
 
     def matching(self, where: Condition) -> NDArray[np.int64]:
         """Return the rows whose metadata meet a condition, ascending."""
@@ -200,49 +202,7 @@ class TemplateMatrix:
             k: how many identities at most.
             among: the rows that take part; None for all.
         """
-        k = min(k, len(self._number_of))
-        if not k or not len(queries) or (among is not None and not len(among)):
-            return [[] for _ in queries]
-        narrow = queries.astype(np.float32)
-        if among is not None:
-            return self._search_all(queries, narrow, k, self._grouped(among))
-        if k > _LARGE_K:
-            return self._search_all(queries, narrow, k, self._grouped())
-        width = min(self._size, k + 16 + min(self._most, _SHORT))
-        rough, rows = nearest_rows(narrow, self._vectors[: self._size], width)
-        answers: list[list[ScoredRow]] = []
-        unsure: list[int] = []
-        for number, query in enumerate(queries):
-            near = self._near(rough[number], rows[number], k)
-            if near is None:
-                unsure.append(number)
-                answers.append([])
-            else:
-                answers.append(self._rank(near, query, k))
-        if unsure:
-            for number, answer in zip(
-                unsure,
-                self._search_all(queries[unsure], narrow[unsure], k, self._grouped()),
-                strict=True,
-            ):
-                answers[number] = answer
-        return answers
-
-    def _near(
-        self, rough: NDArray[np.float32], rows: NDArray[np.int64], k: int
-    ) -> NDArray[np.int64] | None:
-        """Return the rows of a list that matter; None where rows not on it may matter too.
-
-        A row matters if it may be its identity's best, and that one of the K best.
-        """
-        _, firsts, owners = np.unique(self._owners[rows], return_index=True, return_inverse=True)
-        if len(firsts) < k:
-            return None
-        kth = rough[np.partition(firsts, k - 1)[k - 1]]  # the list is in descending order
-        cut = kth - self._slack
-        if len(rows) < self._size and cut <= rough[-1]:
-            return None
-        return rows[rough >= np.maximum(rough[firsts[owners]] - self._slack, cut)]
+        return self._searching().search(queries, min(k, len(self._number_of)), among)
 
     def above(
         self,
@@ -257,80 +217,30 @@ class TemplateMatrix:
             threshold: the least similarity.
             among: the rows that take part; None for all.
         """
-        groups = self._grouped(among)
-        if not len(groups.order):
-            return [[] for _ in queries]
-        answers = []
-        for query, rough in self._rough(queries, queries.astype(np.float32), groups.order):
-            best = np.repeat(np.maximum.reduceat(rough, groups.starts), groups.sizes)
-            near = (rough >= best - self._slack) & (best >= threshold - self._slack)
-            ranked = self._rank(groups.order[near], query, len(groups.starts))
-            answers.append([one for one in ranked if one[0] >= threshold])
-        return answers
-
-    def _search_all(
-        self, queries: NDArray[np.float64], narrow: NDArray[np.float32], k: int, groups: _Groups
-    ) -> list[list[ScoredRow]]:
-        k = min(k, len(groups.starts))
-        answers: list[list[ScoredRow]] = []
-        for query, rough in self._rough(queries, narrow, groups.order):
-            best = np.maximum.reduceat(rough, groups.starts)
-            kth = np.partition(best, len(best) - k)[len(best) - k]
-            cuts = np.maximum(best, kth) - self._slack
-            near = rough >= np.repeat(cuts, groups.sizes)
-            answers.append(self._rank(groups.order[near], query, k))
-        return answers
-
-    def _rough(
-        self, queries: NDArray[np.float64], narrow: NDArray[np.float32], order: NDArray[np.int64]
-    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
-        """Yield each query with its float32 similarities to the rows in an order."""
-        few = len(order) * _FEW <= self._size
-        vectors = self._vectors[order] if few else self._vectors[: self._size]
-        step = max(1, _BLOCK // len(vectors))
-        for first in range(0, len(queries), step):
-            scores = narrow[first : first + step] @ vectors.T
-            for query, rough in zip(queries[first : first + step], scores, strict=True):
-                yield query, rough if few else rough[order]
-
-    def _rank(self, rows: NDArray[np.int64], query: NDArray[np.float64], k: int) -> list[ScoredRow]:
-        """Score rows that hold the K best identities' best templates, and put them in order."""
-        scored = zip(self._score(rows, query).tolist(), rows.tolist(), strict=True)
-        ordered = sorted(
-            (-similarity, self.identity(row), self.template(row), row) for similarity, row in scored
-        )
-        best: dict[str, ScoredRow] = {}
-        for negative, identity, _, row in ordered:
-            best.setdefault(identity, (-negative, row))
-            if len(best) == k:
-                break
-        return list(best.values())
-
-    def _score(self, rows: NDArray[np.int64], query: NDArray[np.float64]) -> NDArray[np.float64]:
-        # Multiply and sum, not a matrix product: each row is summed in the same order wherever
-        # it stands, so equal vectors get equal similarities to the last bit, and tie.
-        parts = []
-        for start in range(0, len(rows), _ROWS):
-            vectors = self._vectors[rows[start : start + _ROWS]].astype(np.float64)
-            lengths = np.sqrt(np.square(vectors).sum(axis=1))  # 1 but for float32's rounding
-            parts.append((vectors * query).sum(axis=1) / lengths)
-        return np.clip(np.concatenate(parts), -1.0, 1.0) if parts else np.empty(0)
+        return self._searching().above(queries, threshold, among)
 
     def rows(self, identity: str) -> NDArray[np.int64]:
         """Return the rows of an identity; none for an unknown one."""
         number = self._number_of.get(identity_key(identity), -1)
         return np.flatnonzero(self._owners[: self._size] == number)
 
-    def _grouped(self, among: NDArray[np.int64] | None = None) -> _Groups:
-        """Return rows by their owners: all rows, or those that take part."""
-        if among is not None:
-            return _Groups.of(among, self._owners[among])
-        if self._groups is None:
-            self._groups = _Groups.of(np.arange(self._size), self._owners[: self._size])
-        return self._groups
+    def _searching(self) -> ExactSearch:
+        """Return the search among the rows as they are; codes are made when they first pay."""
+        if self._search is None:
+            vectors, owners = self._vectors[: self._size], self._owners[: self._size]
+            if self._codes is None and self._size >= _CODED:
+                session = product()
+                if session is not None:
+                    self._codes = TemplateCodes(self._dim, session)
+                    self._codes.append(vectors)
+            self._search = ExactSearch(vectors, owners, self._most, self._name, self._codes)
+        return self._search
+
+    def _name(self, row: int) -> tuple[str, int]:
+        return self.identity(row), self.template(row)
 
     def _changed(self) -> None:
-        self._groups = None
+        self._search = None
         self._columns = {}
 
     def _owner(self, identity: str) -> int:

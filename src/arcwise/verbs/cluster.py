@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,23 +134,27 @@ def cluster(
             a linkage model of other embeddings.
     """
     check_seed(seed)
+    if linkage is not None and (method != "auto" or threshold is not None or clusters is not None):
+        raise ArcwiseError(
+            "a linkage model clusters by its own links: expected no method, threshold or number of "
+            "clusters beside it"
+        )
     source = open_sources([model], None)[0]
     if gallery is None and (far is not None or fpir is not None):
         raise ArcwiseError("a rate of the gallery's decision is given, but no gallery")
     manifest = open_manifest(data, identities=False)
     if not len(manifest):
         raise ArcwiseError(f"{manifest.name}: holds no image; expected at least one")
-    found: dict[int, str] = {}  # rows that the gallery's decision accepts
-    links = None
-    with ExitStack() as opened:
-        recogniser = None
-        if gallery is not None:
-            recogniser = opened.enter_context(Recogniser(source.model, gallery, mode="r"))
+    with (
+        nullcontext()
+        if gallery is None
+        else Recogniser(source.model, gallery, mode="r") as recogniser
+    ):
+        if recogniser is not None:
             source = EmbeddingSource(recogniser.model.name, recogniser.model)
-        if linkage is not None:  # refused before anything is embedded
-            alone = method == "auto" and threshold is None and clusters is None
-            links = _linkage(linkage, source, manifest, alone=alone)
+        links = None if linkage is None else _linkage(linkage, source, manifest)
         embedded = embeddings_of([source], manifest, cached=cached, progress=progress)
+        found: dict[int, str] = {}  # rows that the gallery's decision accepts
         if recogniser is not None:
             found = _accepted(recogniser, embedded.vectors[0], far, fpir)
     vectors, rows = embedded.vectors[0], manifest.select(embedded.rows)
@@ -209,25 +213,12 @@ def write_clusters(found: ClusteredImages, out: str | Path) -> Path:
     return path
 
 
-def _linkage(
-    folder: str | Path, source: EmbeddingSource, manifest: Manifest, *, alone: bool
-) -> LinkageModel:
+def _linkage(folder: str | Path, source: EmbeddingSource, manifest: Manifest) -> LinkageModel:
     """Return a linkage model, which was trained on the embeddings of the same model if it is known.
 
-    Args:
-        folder: where it is.
-        source: of the embeddings.
-        manifest: with them, or with images.
-        alone: whether no other method is asked for.
-
     Raises:
-        ArcwiseError: there is none, it was trained on those of another model, or is not alone.
+        ArcwiseError: there is none, or it was trained on those of another model.
     """
-    if not alone:
-        raise ArcwiseError(
-            "a linkage model clusters by its own links: expected no method, threshold or number of "
-            "clusters beside it"
-        )
     from arcwise.clustering.linkage.model import load
 
     loaded = load(folder)
