@@ -59,6 +59,7 @@ class GalleryInfo:
         gallery: its path.
         identities: how many are enrolled.
         templates: how many vectors these have.
+        quarantined: templates in quarantine, besides.
         templates_an_identity: the fewest, the median and the most; None in an empty gallery.
         dim: dimensions of every vector.
         bytes: of the file, and of the files that SQLite keeps next to it.
@@ -87,6 +88,7 @@ class GalleryInfo:
     calibration: GalleryCalibration | None
     outgrown: bool
     checked: bool
+    quarantined: int = 0
 
 
 def gallery_info(
@@ -110,6 +112,7 @@ def gallery_info(
             store.check()
         counts = list(store.counts().values())
         size, calibration = store.size(), store.calibration
+        held = len(store.quarantined())
         dim, fingerprint = store.dim, store.fingerprint
         path = store.model_path if model is None else str(model)
     recorded, bundle = _model(path, fingerprint, dim)
@@ -133,6 +136,7 @@ def gallery_info(
         calibration=calibration,
         outgrown=calibration is not None and calibration.outgrown(size),
         checked=check,
+        quarantined=held,
     )
 
 
