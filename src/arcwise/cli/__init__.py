@@ -43,6 +43,7 @@ VERBS = {
     "remove": "take an identity or single templates out of a gallery",
     "gallery info": "what is enrolled, by which model, and what its thresholds promise",
     "gallery copy": "a gallery into another store: backup, restoration, move",
+    "gallery audit": "duplicates, hubs, misfits, and one identity under two names",
     "gallery list": "who is enrolled, with which templates, and what is in quarantine",
     "gallery rename": "another name for an identity, or for some of its templates",
     "gallery release": "templates in quarantine take part again",
