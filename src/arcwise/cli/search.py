@@ -34,7 +34,7 @@ def command(
 
     Args:
         gallery: Gallery file.
-        images: Image files, or folders of them.
+        images: Image files, or folders, zips and tables of them.
         k: Number of identities to show.
         where: Condition on metadata, such as 'shop == "Berlin" and price < 3': only templates that
             meet it take part.

@@ -15,6 +15,7 @@ Shapes: N queries, D dimensions, G gallery entries (templates).
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,7 @@ push each other out of the cache."""
 
 _ROUNDING = np.float32(1e-5)  # more than what float32 can add to a limit
 _MOST, _ZERO = 127, 128
+_ARRAYS = "codes", "scales", "wrong", "zero"
 _CACHED = 512  # rows that are coded at once
 
 # q (N, D) uint8 times c (D, G) int8: p (N, G) int32, as ONNX.
@@ -78,6 +80,24 @@ class TemplateCodes:
         self._session = session
         self._size = 0
         self._blocks: list[_Block] = []
+
+    @classmethod
+    def of_arrays(
+        cls, dim: int, session: InferenceSession, arrays: Mapping[str, NDArray[Any]], size: int
+    ) -> TemplateCodes:
+        """Return the codes of some rows that `arrays` are of."""
+        codes = cls(dim, session)
+        codes._size = size
+        parts = (arrays[name] for name in _ARRAYS)
+        codes._blocks = [_Block(*block) for block in zip(*parts, strict=True)]
+        return codes
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the codes as arrays, a block in a row."""
+        return {
+            name: np.stack(part)
+            for name, part in zip(_ARRAYS, zip(*self._blocks, strict=True), strict=True)
+        }
 
     def append(self, vectors: NDArray[np.float32]) -> None:
         """Add unit vectors (N, D)."""

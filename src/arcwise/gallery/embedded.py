@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import operator
 import sqlite3
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,6 +37,7 @@ from arcwise.gallery.matrix import TemplateMatrix
 from arcwise.gallery.stored import about_now, health, quarantined_templates, stored_templates
 from arcwise.gallery.vectors import (
     checked_batch,
+    checked_count,
     checked_identity,
     checked_metadata,
     checked_queries,
@@ -310,7 +310,7 @@ class EmbeddedGallery:
         Raises:
             GalleryError: names the bad query, or says why the condition cannot be read.
         """
-        k = _count(k)
+        k = checked_count(k)
         queries = checked_queries(vectors, self.dim)
         meets = None if where is None else condition(where)
         with self._file.current() as matrix:
@@ -407,13 +407,3 @@ class EmbeddedGallery:
         hint = f"{len(others)} others are" if others else "the gallery is empty"
         hint = suggestion(str(identity), others) or hint
         raise GalleryError(f"{self.path}: {identity!r} is not enrolled; {hint}")
-
-
-def _count(k: int) -> int:
-    try:
-        count = operator.index(k)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise GalleryError(f"k is {k!r}; expected how many identities to return, 1 or more")
-    return count

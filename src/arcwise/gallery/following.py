@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import itertools
 import os
+import secrets
 import sqlite3
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
 
-from arcwise.errors import GalleryError
+from arcwise.errors import ArcwiseError, GalleryError
 from arcwise.gallery import changes, sql
 from arcwise.gallery.changes import Amendment
 from arcwise.gallery.connection import connect, file_number, translate_sqlite_errors
 from arcwise.gallery.matrix import TemplateMatrix
+from arcwise.gallery.snapshot import read_snapshot, snapshot_path, write_snapshot
 from arcwise.gallery.vectors import units
 from arcwise.identity import identity_key
+
+SNAPSHOT_FROM = 50_000
+"""Templates from which on a gallery that was written to leaves a snapshot."""
 
 
 class FollowedFile:
@@ -43,11 +49,14 @@ class FollowedFile:
         self._connection: sqlite3.Connection | None = connect(path, writable=writable)
         self._writable = writable
         self._version: int | None = None  # SQLite's count of others' commits, as last followed
+        self._whole = False  # whether all was followed once
         try:
             with self.session() as connection:
                 self.about = sql.read_about(connection)
                 self._forget()
+                self._take_snapshot(connection)
                 self._follow(connection)
+            self._whole = True
         except BaseException:
             self.close()
             raise
@@ -58,11 +67,15 @@ class FollowedFile:
         return self._connection is None
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, with a new snapshot where one will pay."""
         with self._lock:
             if self._connection is not None and self._process == os.getpid():
                 with translate_sqlite_errors(self.path):
-                    self._connection.close()
+                    try:
+                        if self._writable and self._whole and self._snapshot_pays():
+                            self._leave_snapshot(self._connection)
+                    finally:
+                        self._connection.close()
             self._connection = None
 
     @contextmanager
@@ -166,8 +179,66 @@ class FollowedFile:
             changed = {template: change(now[template]) for template in those}
             changes.amend(connection, changed, amended)
 
+    def _take_snapshot(self, connection: sqlite3.Connection) -> None:
+        """Begin with what the gallery's snapshot holds, where it has one that is sound."""
+        path, token = snapshot_path(self.path), sql.read_token(connection)
+        try:
+            found = read_snapshot(path, token)
+        except (ValueError, KeyError, TypeError) as problem:
+            warnings.warn(
+                f"{path} is damaged ({problem}); the gallery is sound, and opens without it",
+                stacklevel=2,
+            )
+            return
+        if found is None:
+            if self._writable:
+                path.unlink(missing_ok=True)  # of another gallery, or of this one long ago
+            return
+        state = found.about
+        about = sql.About(*state["about"])
+        if about.removals != sql.read_about(connection).removals and self._writable:
+            path.unlink(missing_ok=True)  # a removal was cut short: what was removed is in it
+        self.matrix = TemplateMatrix.of_arrays(about.dim, found.arrays, state["names"])
+        self.amended = {int(key): Amendment(*one) for key, one in state["amended"].items()}
+        self.about, self._amendment = about, state["amendment"]
+        self._in_snapshot = about.last
+
+    def _snapshot_pays(self) -> bool:
+        """Return whether a tenth of many templates would have to be read from the file."""
+        new = self.about.last - self._in_snapshot
+        return len(self.matrix) >= SNAPSHOT_FROM and new * 10 > len(self.matrix)
+
+    def _leave_snapshot(self, connection: sqlite3.Connection) -> None:
+        """Write a snapshot of the gallery as it was last followed, unless something is removed."""
+        state = {
+            "about": astuple(self.about),
+            "amendment": self._amendment,
+            "amended": {key: astuple(one) for key, one in self.amended.items()},
+            "names": self.matrix.names(),
+        }
+        token, path = secrets.token_hex(16), snapshot_path(self.path)
+        new = path.with_name(f"{path.name}-{token}")
+        try:
+            write_snapshot(new, token, state, self.matrix.arrays())
+            connection.execute("BEGIN IMMEDIATE")
+            if sql.read_about(connection).removals == self.about.removals:
+                sql.write_token(connection, token)
+                os.replace(new, path)
+                connection.execute("COMMIT")
+        except (OSError, ArcwiseError) as problem:  # a full disk: the gallery is whole without it
+            warnings.warn(f"{path} could not be written ({problem})", stacklevel=3)
+        finally:
+            new.unlink(missing_ok=True)
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
     def purge(self) -> bool:
-        """Cut the write-ahead log to nothing; return whether no reader was in the way."""
+        """Cut the write-ahead log to nothing; return whether no reader was in the way.
+
+        The snapshot goes too, which has what was removed.
+        """
+        snapshot_path(self.path).unlink(missing_ok=True)
+        self._in_snapshot = 0
         with self.session() as connection:
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
@@ -250,7 +321,7 @@ class FollowedFile:
     def _forget(self) -> None:
         """Empty the matrix, which is then read again from the beginning."""
         self._version = None
-        self._amendment = 0
+        self._amendment = self._in_snapshot = 0
         self.amended: dict[int, Amendment] = {}
         self.about = replace(self.about, templates=0, last=0, removals=0, erased=0)
         self.matrix = TemplateMatrix(self.about.dim)

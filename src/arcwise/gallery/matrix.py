@@ -9,6 +9,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,10 @@ from arcwise.gallery.codes import TemplateCodes, product
 from arcwise.gallery.contract import EnrolledTemplate, Hit
 from arcwise.gallery.exact import ExactSearch, ScoredRow
 from arcwise.gallery.filters import Condition, MetadataColumn, keys, rows_that_match
+from arcwise.gallery.snapshot import GROWING, Arrays
 from arcwise.identity import identity_key, written_form
+
+Names = dict[str, list[Any]]
 
 _CODED = 20_000  # rows from which their codes pay
 
@@ -45,6 +49,47 @@ class TemplateMatrix:
         self._search: ExactSearch | None = None
         self._columns: dict[str, MetadataColumn] = {}  # of the keys that were asked for
         self._codes: TemplateCodes | None = None
+
+    @classmethod
+    def of_arrays(cls, dim: int, arrays: Arrays, names: Names) -> TemplateMatrix:
+        """Return the matrix that `arrays` and `names` are of."""
+        matrix = cls(dim)
+        matrix._size = len(arrays["texts"])
+        for name in GROWING:
+            setattr(matrix, f"_{name}", arrays[name])
+        distinct = names["metadata"]
+        matrix._metadata = [distinct[place] for place in arrays["texts"].tolist()]
+        for number, key, form, others in names["identities"]:
+            matrix._number_of[key] = number
+            matrix._identity_of[number] = form
+            if others:
+                matrix._others_of[number] = set(others)
+        owners, counts = np.unique(arrays["owners"][: matrix._size], return_counts=True)
+        matrix._count_of = dict(zip(owners.tolist(), counts.tolist(), strict=True))
+        matrix._most = int(counts.max(initial=0))
+        matrix._numbers = itertools.count(int(owners.max(initial=-1)) + 1)
+        session = product() if "codes" in arrays else None
+        if session is not None:
+            matrix._codes = TemplateCodes.of_arrays(dim, session, arrays, matrix._size)
+        return matrix
+
+    def arrays(self) -> Arrays:
+        """Return everything but names and texts, as arrays; they are not to be changed."""
+        places: dict[str, int] = {}
+        texts = [places.setdefault(one, len(places)) for one in self._metadata]
+        found: Arrays = {name: getattr(self, f"_{name}")[: self._size] for name in GROWING}
+        found["texts"] = np.array(texts, np.int64)
+        self._searching()  # with its codes
+        return found | ({} if self._codes is None else self._codes.arrays())
+
+    def names(self) -> Names:
+        """Return the identities, by their numbers, and the distinct texts of metadata."""
+        key_of = {number: key for key, number in self._number_of.items()}
+        identities = [
+            [number, key_of[number], form, sorted(self._others_of.get(number, ()))]
+            for number, form in self._identity_of.items()
+        ]
+        return {"identities": identities, "metadata": list(dict.fromkeys(self._metadata))}
 
     def __len__(self) -> int:
         return self._size

@@ -137,6 +137,24 @@ def read_about(connection: sqlite3.Connection) -> About:
     raise Damage("what it says of itself")
 
 
+def read_token(connection: sqlite3.Connection) -> str | None:
+    """Return what the gallery's snapshot is known by; None without one."""
+    tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'snapshot'"
+    if connection.execute(tables).fetchone() == (0,):
+        return None
+    row = connection.execute("SELECT token FROM snapshot").fetchone()
+    return None if row is None else str(row[0])
+
+
+def write_token(connection: sqlite3.Connection, token: str) -> None:
+    """Replace what the gallery's snapshot is known by; older readers pass it over."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS snapshot ("
+        "one INTEGER PRIMARY KEY CHECK (one = 1), token TEXT NOT NULL)"
+    )
+    connection.execute("INSERT OR REPLACE INTO snapshot VALUES (1, ?)", (token,))
+
+
 def write_calibration(connection: sqlite3.Connection, text: str) -> None:
     """Replace what was measured against the gallery."""
     connection.execute(CALIBRATION)

@@ -168,7 +168,7 @@ def _none_read(failures: list[ImageError], name: str) -> ArcwiseError:
     absent = any(failure.reason.startswith("no such file") for failure in failures)
     return ArcwiseError(
         f"none of the {len(failures)} images of {name} could be read ({listed}"
-        f"{'; …' if len(failures) > 3 else ''}){': check the paths it holds' * absent}"
+        f"{'; …' if len(failures) > 3 else ''}){'; check these paths' * absent}"
     )
 
 
