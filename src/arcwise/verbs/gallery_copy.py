@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from arcwise.errors import GalleryError
 from arcwise.files import atomic_write
 from arcwise.gallery import Gallery, GalleryCalibration, NewTemplate, StoredTemplates, open_gallery
+from arcwise.gallery.snapshot import snapshot_path
 from arcwise.identity import written_form
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
 
@@ -81,16 +82,25 @@ def copy_gallery(
         if "://" in str(target):
             copied = _copied(store, str(target), report)
         else:
-            path = Path(target)
-            if not path.parent.is_dir():
-                raise GalleryError(f"{target}: no folder {path.parent}; make it first")
-            with atomic_write(path, overwrite=False, error=GalleryError) as partial:
-                try:
-                    copied = _copied(store, str(partial), report)
-                finally:
-                    for suffix in ("-wal", "-shm"):  # of a gallery that was not closed in order
-                        partial.with_name(f"{partial.name}{suffix}").unlink(missing_ok=True)
+            copied = _copied_to_file(store, Path(target), report)
     return replace(copied, source=str(source), target=str(target))
+
+
+def _copied_to_file(source: Gallery, target: Path, report: Progress) -> CopiedGallery:
+    """Write the copy beside its place, and let it take that once it was compared."""
+    if not target.parent.is_dir():
+        raise GalleryError(f"{target}: no folder {target.parent}; make it first")
+    partial = target
+    try:
+        with atomic_write(target, overwrite=False, error=GalleryError) as partial:
+            copied = _copied(source, str(partial), report)
+        if snapshot_path(partial).exists():  # a large gallery leaves one
+            snapshot_path(partial).replace(snapshot_path(target))
+        return copied
+    finally:
+        if partial != target:  # what is left of a gallery that was not closed in order
+            for left in (f"{partial}-wal", f"{partial}-shm", snapshot_path(partial)):
+                Path(left).unlink(missing_ok=True)
 
 
 def _copied(source: Gallery, place: str, report: Progress) -> CopiedGallery:
