@@ -39,6 +39,7 @@ VERBS = {
     "export": "ONNX, checked against torch",
     "enrol": "put images of known identities into a gallery",
     "search": "whose image is this, or is it unknown?",
+    "watchlist": "screen a folder of images against a gallery",
     "verify": "is this image of the identity it is said to be?",
     "remove": "take an identity or single templates out of a gallery",
     "gallery info": "what is enrolled, by which model, and what its thresholds promise",

@@ -39,7 +39,7 @@ from arcwise.recognition.together import (
     unmeasured,
     weighting,
 )
-from arcwise.runtime import Embedded, ImageRows, ImageSource, Model, listed
+from arcwise.runtime import Embedded, EmbeddingCache, ImageRows, ImageSource, Model, listed
 
 Images = Iterable[ImageSource] | ImageRows
 """A list of what `Model.embed` takes, or rows of a data set."""
@@ -102,6 +102,7 @@ class Recogniser:
         images: Images,
         *,
         thumbnails: bool = False,
+        cache: EmbeddingCache | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> Embedded:
         """Return the embeddings of the readable images, and why the others have none.
@@ -110,6 +111,7 @@ class Recogniser:
             images: paths (`archive.zip/member` too), encoded images as bytes, (H, W, 3) uint8 RGB
                 arrays or Pillow images, mixed as you like; or a manifest.
             thumbnails: whether a small image of each is made, too.
+            cache: of `runtime.model_cache`: what is in it is not computed again.
             progress: called with (images done, images in all).
 
         Raises:
@@ -119,7 +121,9 @@ class Recogniser:
         rows = image_rows(images)
         if not len(rows):
             raise ArcwiseError("no image is named; name one or more")
-        return runtime.embed_manifest(self.model, rows, progress=progress, thumbnails=thumbnails)
+        return runtime.embed_manifest(
+            self.model, rows, progress=progress, cache=cache, thumbnails=thumbnails
+        )
 
     def search(
         self,
@@ -131,6 +135,8 @@ class Recogniser:
         together: bool = False,
         far: float | None = None,
         fpir: float | None = None,
+        cache: EmbeddingCache | None = None,
+        progress: Callable[[int, int], object] | None = None,
     ) -> SearchResult:
         """Find each image's closest identities and decide, at a stated error rate.
 
@@ -147,6 +153,8 @@ class Recogniser:
             fpir: share of unknown images that may get any answer: what keeps it, or the nearest
                 stricter one, decides. By default it is the lowest rate that was measured for such a
                 gallery and still finds half of the images of enrolled identities.
+            cache: as `embed` takes it.
+            progress: called with (images embedded, images in all).
 
         Raises:
             ImageError: the only image cannot be used.
@@ -157,13 +165,14 @@ class Recogniser:
         if k < 1:
             raise ArcwiseError(f"k is {k}; expected 1 or more: how many identities to show")
         # What is wrong with a rate or a condition is said before any work.
-        if self._threshold(where, far, fpir)[2] is None and everyone and len(self.gallery):
+        size, _, point = self._threshold(where, far, fpir)
+        if everyone and point is None and size.templates:
             raise ArcwiseError(
                 f"{self.path}: no threshold says who is above it; measure one: arcwise calibrate "
                 f"{self.model.path} DATA"
             )
         rows = image_rows(images)
-        embedded = self.embed(rows)
+        embedded = self.embed(rows, cache=cache, progress=progress)
         vectors, names = embedded.vectors, [rows.images[row] for row in embedded.rows]
         count = len(vectors) if together else 0
         if count > 1:
