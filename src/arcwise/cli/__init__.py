@@ -45,6 +45,8 @@ VERBS = {
     "gallery info": "what is enrolled, by which model, and what its thresholds promise",
     "gallery copy": "a gallery into another store: backup, restoration, move",
     "gallery audit": "duplicates, hubs, misfits, and one identity under two names",
+    "gallery grow": "strangers who come back become identities, marked as such",
+    "gallery confirm": "who an identity is that grew by itself, or that it is none",
     "gallery list": "who is enrolled, with which templates, and what is in quarantine",
     "gallery rename": "another name for an identity, or for some of its templates",
     "gallery release": "templates in quarantine take part again",

@@ -5,12 +5,14 @@ opening      a gallery and the model that its vectors come from
 images       what is asked about, from anywhere
 thresholds   which similarity decides
 together     several images taken for one
+growing      strangers who come back become identities
 quality      the least that an image must have
 recorded     what a template records of its images
 answers      what comes back
 """
 
 from arcwise.recognition.answers import Answer, SearchResult, Verified
+from arcwise.recognition.growing import Growth, Sighting
 from arcwise.recognition.recogniser import Recogniser
 
-__all__ = ["Answer", "Recogniser", "SearchResult", "Verified"]
+__all__ = ["Answer", "Growth", "Recogniser", "SearchResult", "Sighting", "Verified"]

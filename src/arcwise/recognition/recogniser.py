@@ -23,6 +23,7 @@ from arcwise.gallery import (
     open_gallery,
 )
 from arcwise.recognition.answers import Answer, SearchResult, Verified, decided, in_order
+from arcwise.recognition.growing import Growth, Sighting, Sightings
 from arcwise.recognition.images import ImageList, image_rows
 from arcwise.recognition.opening import open_with_model
 from arcwise.recognition.quality import check_least_quality
@@ -76,7 +77,7 @@ class Recogniser:
     ) -> None:
         self.path = gallery
         self.model, self._gallery = open_with_model(gallery, model, create=create, mode=mode)
-        self._lock = threading.Lock()
+        self._lock, self._growing = threading.Lock(), threading.Lock()
         self._size = lru_cache(8)(lambda about, where: size_where(self.gallery, where))
         self._point = lru_cache(16)(  # by rates; in another state of the gallery another
             lambda about, calibration, where, far, fpir: search_operating_point(
@@ -296,6 +297,72 @@ class Recogniser:
                 image = embedded.thumbnails[group][best_image(quality)]
             items.append(NewTemplate(identity, vector, about, mean_quality, image))
         return self.gallery.enrol(items, replace=replace)
+
+    def grow(
+        self,
+        images: Iterable[ImageSource] | ImageList,
+        *,
+        fpir: float = 0.01,
+        least_quality: float | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Growth:
+        """Search images one after the other, and keep those of nobody as sightings.
+
+        One that meets two earlier sightings, which meet each other, becomes an identity with them:
+        `unknown-0001`, marked in its metadata; see `recognition.growing`. Only one process at a
+        time may do this with a gallery.
+
+        Args:
+            images: as `embed` takes them. One of several that cannot be read fails alone.
+            fpir: share of images of others that may meet a sighting, among all of them.
+            least_quality: what the model must estimate of an image that is kept, at least.
+            progress: called with (images embedded, images in all).
+
+        Raises:
+            ImageError: the only image cannot be used.
+            ArcwiseError: no image can, or no threshold decides or promises a rate.
+        """
+        if least_quality is not None:
+            check_least_quality(self.model, least_quality)
+        rows = images if isinstance(images, ImageList) else ImageList(listed(images))
+        with self._growing:
+            sightings = Sightings(self.gallery, self.model, fpir)
+            earlier = len(sightings)
+            embedded = self.embed(rows, thumbnails=True, progress=progress)
+            failures, found = list(embedded.failures), []
+            for place, row in enumerate(embedded.rows.tolist()):
+                vector, name = embedded.vectors[place], rows.images[row]
+                size, _, point = self._threshold(None, None, None)
+                if point is None and size.templates:
+                    raise ArcwiseError(
+                        f"{self.path}: no threshold says who is unknown; measure one: arcwise "
+                        f"calibrate {self.model.path} DATA"
+                    )
+                closest = next(iter(self.gallery.search(vector, k=1)[0]), None)
+                similarity = None if closest is None else closest.similarity
+                if closest and point and closest.similarity >= point.threshold:
+                    found.append(Sighting(name, closest.identity, similarity))
+                    continue
+                quality = None if embedded.quality is None else float(embedded.quality[place])
+                if least_quality is not None and quality is not None and quality < least_quality:
+                    reason = f"unknown, and its quality is {quality:.3f}: not kept"
+                    failures.append(ImageError(name, reason))
+                    continue
+                record = rows.record(row)
+                if sightings.knows(record):
+                    found.append(Sighting(name, None, similarity))
+                    continue
+                number, new = sightings.add(vector, record, quality, embedded.thumbnails[place])
+                found.append(
+                    Sighting(
+                        name, new, similarity, kept=new is None, discovered=new is not None,
+                        template=number,
+                    )
+                )  # fmt: skip
+            return Growth(
+                tuple(found), tuple(failures), earlier, len(sightings), sightings.point,
+                embedded.notes,
+            )  # fmt: skip
 
     def close(self) -> None:
         """Close the gallery."""
