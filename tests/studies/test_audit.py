@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,9 @@ def test_from_vectors_to_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(study, "RESULTS", tmp_path / "audit.json")
     monkeypatch.setattr(study, "PAGE", tmp_path / "audit.md")
     monkeypatch.setattr(study, "people", some)
+    monkeypatch.setattr(study, "calibrate", partial(study.calibrate, draws=5))
+    searches = partial(study.calibrate_searches, galleries=[(200, 5)], draws=5)
+    monkeypatch.setattr(study, "calibrate_searches", searches)
     study.main()
     results = json.loads((tmp_path / "audit.json").read_text())
     assert len(results["seeds"]) == study.SEEDS
