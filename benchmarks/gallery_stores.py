@@ -1,6 +1,6 @@
 """The stores of a gallery beside each other, in the same run: enrolment, search, opening.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.gallery_stores [--templates 100000] [--dim 512]
+    OMP_NUM_THREADS=1 python benchmarks/gallery_stores.py [--templates 100000] [--dim 512]
 
 The vectors are those of benchmarks/gallery.py. PostgreSQL is a child of this process, on a socket
 in a folder of the disk, with shared buffers that hold the gallery; a query is scanned by one of
@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from benchmarks.gallery import clustered, timed
 
 from arcwise.gallery import Gallery, open_gallery
-from tests.gallery.postgres_server import PostgresServer, binaries
+from gallery import clustered, repeated
+from postgres_server import PostgresServer, binaries
 
 K = 10
 
@@ -115,7 +115,7 @@ def measured(gallery: Gallery, address: str, queries: np.ndarray) -> dict[str, t
         "check": (gallery.check, 1),
         "purge": (gallery.purge, 1),
     }  # fmt: skip
-    return {what: timed(call, repeats) for what, (call, repeats) in calls.items()}
+    return {what: repeated(call, repeats) for what, (call, repeats) in calls.items()}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from arcwise.gallery import codes, following, matrix
 
 if TYPE_CHECKING:
-    from tests.gallery.postgres_server import PostgresServer
+    from benchmarks.postgres_server import PostgresServer
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def postgres_server() -> Iterator[PostgresServer]:
             pytest.skip(f"{name} is not installed: pip install 'arcwise[dev]'")
     if os.name == "nt":
         pytest.skip("a server is started as another user here, which Windows does in its own way")
-    from tests.gallery.postgres_server import PostgresServer, binaries
+    from benchmarks.postgres_server import PostgresServer, binaries
 
     programs = binaries()
     assert programs is not None

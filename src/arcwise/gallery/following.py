@@ -19,6 +19,7 @@ from arcwise.errors import ArcwiseError, GalleryError
 from arcwise.gallery import changes, sql
 from arcwise.gallery.changes import Amendment
 from arcwise.gallery.connection import connect, file_number, translate_sqlite_errors
+from arcwise.gallery.damage import Damage
 from arcwise.gallery.matrix import TemplateMatrix
 from arcwise.gallery.snapshot import read_snapshot, snapshot_path, write_snapshot
 from arcwise.gallery.vectors import units
@@ -296,7 +297,7 @@ class FollowedFile:
             return {}
         new = changes.read_amendments(connection, self._amendment)
         if not self._amendment and len(new) != kept.amendments:
-            raise sql.Damage(f"{len(new)} amendments found, {kept.amendments} expected")
+            raise Damage(f"{len(new)} amendments found, {kept.amendments} expected")
         self._amendment = kept.last
         self.amended.update(new)
         return new

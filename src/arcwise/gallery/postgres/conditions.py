@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, LiteralString
 
-from arcwise.gallery.filters import Comparison, Condition, Every, Not, OneOf, Some, Value, kind
+from arcwise.gallery.filters import Condition, Every, Not, OneOf, Some, Value, ValueComparison, kind
 
 # PostgreSQL's texts hold no NUL and no half of a surrogate pair. Written like this, any text is
 # kept, and texts are in the order of their code points as before.
@@ -67,11 +67,11 @@ def where_sql(  # noqa: PLR0911 - one case a line
     match where:
         case None:
             return "true", []
-        case Comparison(key, "==", value):
+        case ValueComparison(key, "==", value):
             return "conditions @> %s::jsonb", [_pair(key, value)]
-        case Comparison(_, ">" | ">=", float(value)) if math.isnan(value):
+        case ValueComparison(_, ">" | ">=", float(value)) if math.isnan(value):
             return "false", []
-        case Comparison(key, sign, value):
+        case ValueComparison(key, sign, value):
             json_kind, found, other = _COMPARED[kind(value)]
             name = storable(key)
             text: LiteralString = (

@@ -14,8 +14,9 @@ from psycopg import Connection, Cursor, errors, pq, sql
 
 from arcwise.errors import GalleryError, in_one_line
 from arcwise.gallery.contract import DamagedGallery
+from arcwise.gallery.damage import Damage
 from arcwise.gallery.postgres.address import Address
-from arcwise.gallery.postgres.rows import ABOUT, About, Damage, about_values, read_about
+from arcwise.gallery.postgres.rows import ABOUT, GalleryRow, about_values, read_about
 
 _MOST = 8  # connections that one open gallery keeps
 _PATIENCE: LiteralString = "10s"  # to wait for another one's change
@@ -93,7 +94,7 @@ class Connections:
         self._write = begin.join(
             [sql.SQL(_WRITE), path, patience, sql.SQL(_DURABLE), about + sql.SQL(" FOR UPDATE")]
         )
-        self.about: About | None = None
+        self.about: GalleryRow | None = None
 
     @property
     def closed(self) -> bool:
@@ -108,7 +109,7 @@ class Connections:
             self._drop_idle()
 
     @contextmanager
-    def reading(self, *, own: bool = False) -> Iterator[tuple[Cursor[tuple[Any, ...]], About]]:
+    def reading(self, *, own: bool = False) -> Iterator[tuple[Cursor[tuple[Any, ...]], GalleryRow]]:
         """Yield a cursor in a transaction that sees one state of the gallery, and what that is.
 
         Args:
@@ -208,7 +209,7 @@ class Connections:
         for connection in idle:
             connection.close()
 
-    def _begin(self, connection: Connection[tuple[Any, ...]], begin: sql.Composed) -> About:
+    def _begin(self, connection: Connection[tuple[Any, ...]], begin: sql.Composed) -> GalleryRow:
         cursor = connection.execute(begin)
         while cursor.nextset():
             pass
@@ -229,7 +230,7 @@ class Change:
         about: what the gallery says of itself, and is to say.
     """
 
-    def __init__(self, cursor: Cursor[tuple[Any, ...]], about: About) -> None:
+    def __init__(self, cursor: Cursor[tuple[Any, ...]], about: GalleryRow) -> None:
         self.cursor = cursor
         self.about = about
         self._written = about

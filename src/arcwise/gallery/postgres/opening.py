@@ -16,7 +16,7 @@ from arcwise.gallery.postgres.rows import (
     LARGEST,
     TABLES,
     VERSION,
-    About,
+    GalleryRow,
     about_values,
     vector_storage,
 )
@@ -29,7 +29,7 @@ _EXTENSION = (
 
 
 def open_server(
-    address: Address, *, writable: bool, create: bool, new: About | None
+    address: Address, *, writable: bool, create: bool, new: GalleryRow | None
 ) -> Connections:
     """Return the connections of a gallery, which is made if there is none of that name.
 
@@ -102,7 +102,7 @@ def _is_there(connection: Connection[tuple[Any, ...]], address: Address) -> bool
     return _one(connection, statement, [address.schema]) == (1,)
 
 
-def _make(connection: Connection[tuple[Any, ...]], address: Address, about: About) -> None:
+def _make(connection: Connection[tuple[Any, ...]], address: Address, about: GalleryRow) -> None:
     if about.dim > LARGEST:
         raise GalleryError(
             f"{address.shown}: dim is {about.dim}; pgvector holds vectors of at most {LARGEST:,} "

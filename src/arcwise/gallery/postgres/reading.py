@@ -11,12 +11,12 @@ from psycopg import Cursor
 
 from arcwise.errors import GalleryError, suggestion
 from arcwise.gallery.contract import EnrolledTemplate, GallerySize, StoredTemplates
+from arcwise.gallery.damage import Damage
 from arcwise.gallery.filters import Condition
 from arcwise.gallery.postgres.conditions import restored, where_sql
 from arcwise.gallery.postgres.rows import (
     READ,
-    About,
-    Damage,
+    GalleryRow,
     TemplateRow,
     checksum,
     key_of,
@@ -59,7 +59,7 @@ def quarantined(cursor: Cursor[tuple[Any, ...]]) -> list[tuple[EnrolledTemplate,
     return [(_template(*row), restored(reason)) for *row, reason in cursor]
 
 
-def size(cursor: Cursor[tuple[Any, ...]], about: About) -> GallerySize:
+def size(cursor: Cursor[tuple[Any, ...]], about: GalleryRow) -> GallerySize:
     """Return how many identities and templates there are."""
     cursor.execute(
         "SELECT count(*), coalesce(min(many), 0), coalesce(max(many), 0), "
@@ -109,7 +109,7 @@ def thumbnail(cursor: Cursor[tuple[Any, ...]], template: int) -> bytes | None:
     return None if row is None else _sound(template, *row)
 
 
-def stored(cursor: Cursor[tuple[Any, ...]], about: About) -> Iterator[StoredTemplates]:
+def stored(cursor: Cursor[tuple[Any, ...]], about: GalleryRow) -> Iterator[StoredTemplates]:
     """Yield everything in chunks, the oldest template first.
 
     Raises:

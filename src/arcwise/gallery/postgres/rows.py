@@ -20,6 +20,7 @@ from typing import Any, LiteralString
 import numpy as np
 from numpy.typing import NDArray
 
+from arcwise.gallery.damage import Damage
 from arcwise.gallery.postgres.conditions import (
     conditions_of,
     restored,
@@ -81,16 +82,8 @@ READ: LiteralString = (
 )
 
 
-class Damage(Exception):
-    """What was read is not what was written."""
-
-    def __init__(self, reason: str, templates: Sequence[int] = ()) -> None:
-        super().__init__(reason)
-        self.templates = tuple(templates)
-
-
 @dataclass(frozen=True)
-class About:
+class GalleryRow:
     """What a gallery says of itself.
 
     Attributes:
@@ -128,12 +121,12 @@ ABOUT: LiteralString = (
 )
 
 
-def new_about(dim: int, fingerprint: str | None, model: str | None) -> About:
+def new_about(dim: int, fingerprint: str | None, model: str | None) -> GalleryRow:
     """Return what a new gallery says of itself."""
-    return About(VERSION, secrets.token_hex(16), dim, fingerprint, model)
+    return GalleryRow(VERSION, secrets.token_hex(16), dim, fingerprint, model)
 
 
-def read_about(values: Sequence[Any]) -> About:
+def read_about(values: Sequence[Any]) -> GalleryRow:
     """Return what the columns `ABOUT` say.
 
     Raises:
@@ -141,13 +134,13 @@ def read_about(values: Sequence[Any]) -> About:
     """
     own: list[Any] = [restored(one) if isinstance(one, str) else one for one in values]
     crc = own.pop()
-    about = About(*own)
+    about = GalleryRow(*own)
     if about.crc() != crc:
         raise Damage("what it says of itself")
     return about
 
 
-def about_values(about: About) -> tuple[int | str | None, ...]:
+def about_values(about: GalleryRow) -> tuple[int | str | None, ...]:
     """Return the columns `ABOUT`."""
     own = (storable(one) if isinstance(one, str) else one for one in astuple(about))
     return (*own, about.crc())

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for the tests: a child of this process, in a folder of its own."""
+"""A real PostgreSQL server for tests and benchmarks: a child of this process, in its own folder."""
 
 from __future__ import annotations
 
