@@ -68,6 +68,7 @@ def test_list(gallery: str, capsys: CapSys) -> None:
 
 def test_rename(gallery: str, capsys: CapSys) -> None:
     assert said(capsys, "gallery", "rename", gallery, "Bob", "Eve")["templates"] == 1
+    assert "Eve" in refused(capsys, "gallery", "rename", gallery, "Ev", "Dee")
     assert "--merge" in refused(capsys, "gallery", "rename", gallery, "Eve", "Ann")
     assert "--merge" in refused(capsys, "gallery", "rename", gallery, "Eve", "Cid")
     assert "3" in refused(capsys, "gallery", "rename", gallery, "Ann", "Dee", "--templates", "3")

@@ -76,6 +76,7 @@ def test_what_comes_together(gallery: Gallery, thresholds: Any, seed: int) -> No
         templates = gallery.templates(name)
         assert {one.template for one in templates} == {numbers[row] for row in group}
         for one in templates:
+            assert one.metadata.keys() == {"row", GROWN, "seen"}
             assert (one.metadata[GROWN], one.metadata["seen"]) == (True, len(group))
     assert gallery.identities() == sorted(found)
     assert len(sightings) == len(gallery.quarantined())
@@ -139,6 +140,13 @@ def test_a_stop_on_the_way(
     _, name = after.add(rows[3], {}, None, None)
     assert name is not None
     assert gallery.counts() == {name: 3}
+
+
+def test_somebody_who_is_called_so(gallery: Gallery, thresholds: Any) -> None:
+    """Templates of an identity `unknown` that a person enrolled are none of ours."""
+    gallery.enrol([(UNKNOWN, np.eye(DIM, dtype=np.float32)[0])])
+    assert len(Sightings(gallery, thresholds, 0.01)) == 0
+    assert gallery.counts() == {UNKNOWN: 1}
 
 
 def test_names() -> None:

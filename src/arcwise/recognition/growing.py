@@ -35,6 +35,9 @@ UNKNOWN = "unknown"
 GROWN = "grown"
 """The key, in the metadata of templates of an identity that was not confirmed, which is true."""
 
+SIGHTING = "sighting"
+"""The key, in the metadata of a sighting, which is true."""
+
 SEEN = "unknown, seen "
 """How the reason begins for which a sighting is in quarantine."""
 
@@ -149,7 +152,8 @@ class Sightings:
             self._read()
         met = self._met(vector)
         if len(met) < EARLIER:
-            (number,) = self._enrol(UNKNOWN, vector, metadata, quality, thumbnail)
+            about = {**metadata, SIGHTING: True}
+            (number,) = self._enrol(UNKNOWN, vector, about, quality, thumbnail)
             again = [*(self._templates[row] for row in met), number]
             times = "1 time" if len(again) == 1 else f"{len(again)} times"
             self._gallery.quarantine(again, f"{SEEN}{times}")
@@ -163,7 +167,8 @@ class Sightings:
         told = {one.template: one.metadata for one, _ in self._gallery.quarantined()}
         self._gallery.assign(founders, name)
         for one in founders:
-            self._gallery.annotate(one, {**told[one], GROWN: True, "seen": seen})
+            kept = {key: value for key, value in told[one].items() if key != SIGHTING}
+            self._gallery.annotate(one, {**kept, GROWN: True, "seen": seen})
         self._gallery.release(founders)
         about = {**metadata, GROWN: True, "seen": seen}
         (number,) = self._enrol(name, vector, about, quality, thumbnail)
@@ -191,7 +196,9 @@ class Sightings:
     def _read(self) -> None:
         """Read the sightings that the gallery keeps; finish what was stopped on the way."""
         gallery = self._gallery
-        stray = [one.template for one in gallery.templates(UNKNOWN)]
+        stray = [
+            one.template for one in gallery.templates(UNKNOWN) if one.metadata.get(SIGHTING) is True
+        ]
         if stray:
             gallery.quarantine(stray, f"{SEEN}1 time")
         self._changes = gallery.about().changes

@@ -8,11 +8,12 @@ from typing import Any
 
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, suggestion
+from arcwise.recognition.growing import GROWN, SIGHTING
 from arcwise.recognition.recorded import CONTENT
 from arcwise.recognition.together import TOGETHER
 from arcwise.verbs.upgraded_templates import UPGRADED_FROM
 
-OWN = frozenset(("image", "root", CONTENT, "landmarks", TOGETHER, UPGRADED_FROM, "grown"))
+OWN = frozenset(("image", "root", CONTENT, "landmarks", TOGETHER, UPGRADED_FROM, GROWN, SIGHTING))
 """Keys of metadata that Arcwise writes."""
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")  # 007 is a text

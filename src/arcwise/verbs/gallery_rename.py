@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from arcwise.errors import GalleryError
+from arcwise.errors import GalleryError, suggestion
 from arcwise.gallery import open_gallery
 from arcwise.identity import identity_key
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
-from arcwise.verbs.gallery_list import list_templates
 
 
 def rename(
@@ -35,14 +34,19 @@ def rename(
     """
     if not gallery_may_exist(gallery):
         raise no_such_gallery(gallery)
-    own = [one.template for one in list_templates(gallery, identity)]
     with open_gallery(gallery) as store:
+        held = [(one.template, identity_key(one.identity)) for one, _ in store.quarantined()]
+        own = [one.template for one in store.templates(identity)]
+        own += [template for template, key in held if key == identity_key(identity)]
+        if not own:
+            hint = suggestion(identity, store.identities()) or "`arcwise gallery list` has all"
+            raise GalleryError(f"{gallery}: {identity!r} is not enrolled; {hint}")
         other = next((one for one in templates if one not in own), None)
         if other is not None:
             raise GalleryError(f"{gallery}: template {other} is not of {identity!r}")
-        held = {identity_key(one.identity) for one, _ in store.quarantined()}
-        is_other = identity_key(name) != identity_key(identity)
-        if is_other and not merge and (store.forms(name) or identity_key(name) in held):
+        key = identity_key(name)
+        taken = store.forms(name) or key in {one for _, one in held}
+        if taken and not merge and key != identity_key(identity):
             raise GalleryError(
                 f"{gallery}: {name!r} is enrolled already; say --merge to make the two one identity"
             )
