@@ -73,7 +73,7 @@ def write_audit_page(path: Path, found: GalleryAudit) -> Path:
 def limits_said(found: GalleryAudit) -> str:
     """Return by which thresholds identities and misfits were found, in words."""
     if found.point is None or found.pair is None:
-        return " ".join(found.notes)
+        return " ".join(f"{one[0].upper()}{one[1:]}." for one in found.notes)
     bound = "at most" if not found.point.exact else "about"
     return (
         f"Two identities are one from similarity {found.point.threshold:.4f} on, where {bound} "
