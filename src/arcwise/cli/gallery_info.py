@@ -40,11 +40,12 @@ def command(
 def show(info: GalleryInfo) -> None:
     """Print what a gallery holds, a line a fact."""
     counts = info.templates_an_identity
+    held = f", {info.quarantined:,} more in quarantine" if info.quarantined else ""
     if counts is None:
-        print(f"{info.gallery}: empty, nobody is enrolled; `arcwise enrol` does it")
+        print(f"{info.gallery}: empty, nobody is enrolled{held}; `arcwise enrol` does it")
     else:
         templates = counted(info.templates, "template")
-        print(f"{info.gallery}: {templates} of {counted(info.identities, 'identity')}")
+        print(f"{info.gallery}: {templates} of {counted(info.identities, 'identity')}{held}")
         spread = f"{counts.min:,} to {counts.max:,}, median {counts.median:g}"
         print(f"  templates an identity  {spread}")
     if info.of_several:

@@ -18,6 +18,8 @@ def command(
     gallery: GalleryName,
     images: ImageFiles,
     k: int = 5,
+    where: str | None = None,
+    everyone: bool = False,
     together: bool = False,
     far: float | None = None,
     fpir: float | None = None,
@@ -34,6 +36,9 @@ def command(
         gallery: Gallery file.
         images: Image files, or folders, zips and tables of them.
         k: Number of identities to show.
+        where: Condition on metadata, such as 'shop == "Berlin" and price < 3': only templates that
+            meet it take part.
+        everyone: Show all identities from the threshold on, however many, instead of the first k.
         together: Take all images for one query, and decide once. They are weighted by the quality
             that the model estimates, if it does. No rate is promised, as it is measured for single
             images.
@@ -47,8 +52,18 @@ def command(
         json: Print one JSON document instead.
     """
     page = None if out is None else page_path(out)  # what is wrong with it is said first
-    result = search(gallery, images, k=k, together=together, far=far, fpir=fpir, model=model)
-    explanation = explained(result)
+    result = search(
+        gallery,
+        images,
+        k=k,
+        where=where,
+        everyone=everyone,
+        together=together,
+        far=far,
+        fpir=fpir,
+        model=model,
+    )
+    explanation = explained(result, where)
     written = None
     if page is not None:
         summary = " ".join(f"{line[0].upper()}{line[1:]}." for line in explanation)
@@ -79,9 +94,11 @@ def command(
     return 1 if result.failures else 0
 
 
-def explained(result: SearchResult) -> list[str]:
+def explained(result: SearchResult, where: str | None = None) -> list[str]:
     """Return what decided, and what that means for 100 images, a line each."""
     size, point = result.size, result.point
+    if not size.templates and where is not None:
+        return ["nobody who is enrolled meets the condition, so everything is unknown"]
     if not size.templates:
         return ["the gallery is empty: nobody is enrolled, so everything is unknown"]
     enrolled = f"{counted(size.identities, 'identity')} with {counted(size.templates, 'template')}"

@@ -15,6 +15,7 @@ from arcwise.gallery.contract import (
     Receipt,
     StoredTemplates,
     VerificationScore,
+    Where,
 )
 from arcwise.gallery.decision import Decision, decide
 from arcwise.gallery.operating_point import (
@@ -43,6 +44,7 @@ __all__ = [
     "Receipt",
     "StoredTemplates",
     "VerificationScore",
+    "Where",
     "bound",
     "check_free",
     "check_one_rate",

@@ -1,10 +1,12 @@
-"""Remove: an identity leaves a gallery, and its vectors leave the file."""
+"""Remove: identities or single templates leave a gallery, and their vectors leave the file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from arcwise.errors import GalleryError
 from arcwise.gallery import open_gallery
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
 
@@ -33,3 +35,38 @@ def remove(gallery: str | Path, identity: str) -> Removed:
     with open_gallery(gallery) as store:
         forms = store.forms(identity)
         return Removed(store.remove(identity), tuple(forms))
+
+
+def remove_templates(gallery: str | Path, templates: Sequence[int]) -> int:
+    """Remove single templates, in quarantine or not; return how many.
+
+    Raises:
+        GalleryError: no gallery, or no such template in it; none is removed then.
+    """
+    if not gallery_may_exist(gallery):
+        raise no_such_gallery(gallery)
+    with open_gallery(gallery) as store:
+        store.remove_templates(templates)
+    return len(set(templates))
+
+
+def remove_quarantined(gallery: str | Path, reason: str) -> int:
+    """Remove the templates that are in quarantine for a reason; return how many there were.
+
+    Args:
+        gallery: the file.
+        reason: how the reasons begin, such as "audit: remove".
+
+    Raises:
+        GalleryError: no gallery, or no template in quarantine for that reason.
+    """
+    if not gallery_may_exist(gallery):
+        raise no_such_gallery(gallery)
+    with open_gallery(gallery) as store:
+        held = store.quarantined()
+        those = [one.template for one, why in held if reason and why.startswith(reason)]
+        if not those:
+            reasons = ", ".join(sorted({why for _, why in held})) or "nothing is in quarantine"
+            raise GalleryError(f"{gallery}: no template is in quarantine for {reason!r}; {reasons}")
+        store.remove_templates(those)
+    return len(those)

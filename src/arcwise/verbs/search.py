@@ -21,6 +21,8 @@ def search(
     images: Sequence[str | Path | Manifest],
     *,
     k: int = 5,
+    where: str | None = None,
+    everyone: bool = False,
     together: bool = False,
     far: float | None = None,
     fpir: float | None = None,
@@ -33,6 +35,8 @@ def search(
         images: image files, or folders, zips and tables of them. One of several that is not
             there or cannot be read fails alone.
         k: how many identities to return.
+        where: a condition on metadata: only templates that meet it take part.
+        everyone: whether to return all identities from the threshold on, however many.
         together: whether all images are of one identity, as for `Recogniser.search`.
         far: false-accept rate of one comparison.
         fpir: share of unknown images that may get any answer.
@@ -40,9 +44,18 @@ def search(
 
     Raises:
         ImageError: the only query cannot be read.
-        ArcwiseError: no gallery, no model, or no threshold for the rate.
+        ArcwiseError: no gallery, no model, no threshold for the rate, or a condition that cannot
+            be read.
     """
     queries = query_images(images)
     with Recogniser(model, gallery, mode="r") as recogniser:
-        found = recogniser.search(queries, k=k, together=together, far=far, fpir=fpir)
+        found = recogniser.search(
+            queries,
+            k=k,
+            where=where,
+            everyone=everyone,
+            together=together,
+            far=far,
+            fpir=fpir,
+        )
     return replace(found, ignored=queries.ignored, notes=(*queries.notes, *found.notes))
