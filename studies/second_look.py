@@ -1,0 +1,386 @@
+"""Does a second look at the nearest of a search help to decide? `python studies/second_look.py SETS`.
+
+A search compares its best similarity with a threshold. Other numbers can take the place of that
+similarity: the similarity to the mean of an identity's templates, that of a query expanded by its
+nearest templates, or how far the best one stands above the next. Each is measured by the images of
+enrolled identities that are found (DIR) where a stated share of unknown ones is answered (FPIR).
+
+What a way of scoring is made with, and which of its kinds is measured, is settled on half of LFW's
+people and on background characters of Omniglot. Measured are the other half, FG-NET, evaluation
+characters, and products. SETS is prepared as for `studies/clustering.py`, and
+
+    arcwise embed SETS/clustering/run/model SETS/omniglot/tune.csv \
+        --out SETS/clustering/background.parquet
+    ARCWISE_DATA=… python studies/second_look.py SETS
+
+What is in docs/second-look.json already is not measured again. About seven minutes of one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from arcwise.evaluation.intervals import multiplicities
+from arcwise.evaluation.thresholds import resolved
+from clustering import PRODUCTS, SEEDS, faces
+from table2 import grocery, on_this_machine
+
+DOCS = Path(__file__).parent.parent / "docs"
+RESULTS, PAGE = DOCS / "second-look.json", DOCS / "second-look.md"
+SPLITS, DRAWS = 24, 500
+RATES = (0.1, 0.01)
+TEMPLATES, SIZES = (1, 3), (10, 50, None)
+PROBES = 5  # images of an enrolled identity that search, at most
+FEW_NEIGHBOURS = 12  # identities of the smallest gallery that settles anything
+
+Scores = np.ndarray
+"""(N, G) float32: how well each query fits each enrolled identity."""
+
+
+class Embeddings(NamedTuple):
+    """Unit vectors (N, D) and whose they are, (N,) from 0."""
+
+    vectors: np.ndarray
+    ids: np.ndarray
+
+
+class Enrolled(NamedTuple):
+    """Templates (T, D), and whose they are, (T,) rising from 0 to G - 1."""
+
+    vectors: np.ndarray
+    owner: np.ndarray
+
+    @property
+    def starts(self) -> np.ndarray:
+        return np.flatnonzero(np.diff(self.owner, prepend=-1))
+
+    def best(self, queries: np.ndarray) -> Scores:
+        """The similarity to each identity's closest template."""
+        return np.maximum.reduceat(queries @ self.vectors.T, self.starts, axis=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("sets", type=Path)
+    sets = parser.parse_args().sets
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    begun = time.process_time()
+    for name, make in SETTLING.items():
+        if name not in results.setdefault("settling", {}):
+            results["settling"][name] = dict(gains(make(sets)))
+            write(results)
+            print(name, "settles", flush=True)
+    kinds = {family: settled(results["settling"], members) for family, members in FAMILIES.items()}
+    for name, make in MEASURED.items():
+        if name not in results.setdefault("measured", {}):
+            results["measured"][name] = measured(make(sets), kinds)
+            write(results)
+            print(name, "measured", flush=True)
+    seconds = time.process_time() - begun
+    if seconds > results.get("seconds", 0):
+        results |= {"seconds": round(seconds), "machine": on_this_machine()}
+        write(results)
+    PAGE.write_text(page(results, kinds))
+
+
+def write(results: Mapping[str, Any]) -> None:
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+# The data.
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    vectors = vectors.astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def lfw(other_half: bool) -> Embeddings:
+    """The half of LFW's people that settled clustering, and settles here; or the other half."""
+    vectors, ids = faces("lfw")
+    settling = np.random.default_rng(0).permutation(ids.max() + 1)[: (ids.max() + 1) // 2]
+    rows = np.isin(ids, settling) != other_half
+    return Embeddings(unit(vectors[rows]), np.unique(ids[rows], return_inverse=True)[1])
+
+
+def characters(path: Path) -> Embeddings:
+    table = pq.read_table(path)
+    vectors = np.array(table.column("vector").combine_chunks().flatten()).reshape(len(table), -1)
+    ids = np.unique(table.column("identity").to_pylist(), return_inverse=True)[1]
+    return Embeddings(unit(vectors), ids)
+
+
+def fgnet() -> Embeddings:
+    vectors, ids = faces("fgnet")
+    return Embeddings(unit(vectors), ids)
+
+
+def products(sets: Path) -> list[Embeddings]:
+    """The products that nothing was trained on, by each of three trainings."""
+    split, _ = grocery(sets)
+    first, second = split.validation.labels, split.calibration.labels
+    ids = np.concatenate([first, second + first.max() + 1])
+    folder = sets / "defaults" / PRODUCTS
+    names = [f"arcface@0.5 s=12.86, seed {seed}" for seed in range(SEEDS)]
+    return [Embeddings(unit(np.load(folder / one / "embeddings.npy")), ids) for one in names]
+
+
+SETTLING: dict[str, Callable[[Path], list[Embeddings]]] = {
+    "LFW, half": lambda sets: [lfw(other_half=False)],
+    "Omniglot, background": lambda sets: [characters(sets / "clustering/background.parquet")],
+}
+MEASURED: dict[str, Callable[[Path], list[Embeddings]]] = {
+    "LFW, other half": lambda sets: [lfw(other_half=True)],
+    "FG-NET": lambda sets: [fgnet()],
+    "Omniglot": lambda sets: [characters(sets / "clustering/omniglot.parquet")],
+    "Grocery": products,
+}
+
+
+# The ways of scoring.
+
+Way = Callable[[np.ndarray, Enrolled], Scores]
+
+
+def plain(queries: np.ndarray, gallery: Enrolled) -> Scores:
+    return gallery.best(queries)
+
+
+def mean_template(queries: np.ndarray, gallery: Enrolled) -> Scores:
+    means = np.add.reduceat(gallery.vectors, gallery.starts, axis=0)
+    return queries @ unit(means).T
+
+
+def expanded(alpha: float, k: int, with_plain: bool) -> Way:
+    """Query expansion: by the sum of the k nearest templates, each by its similarity to a power.
+
+    Chum et al., ICCV 2007 (power 0); Radenović et al., PAMI 2019 (power 3).
+    """
+
+    def scores(queries: np.ndarray, gallery: Enrolled) -> Scores:
+        similarity = queries @ gallery.vectors.T
+        near = np.argsort(-similarity, axis=1)[:, :k]
+        weight = np.maximum(np.take_along_axis(similarity, near, axis=1), 0) ** alpha
+        moved = unit(queries + np.einsum("nk,nkd->nd", weight, gallery.vectors[near]))
+        found = gallery.best(moved)
+        return (found + gallery.best(queries)) / 2 if with_plain else found
+
+    return scores
+
+
+def one_sided(m: int) -> Way:
+    """Less the mean similarity of the query's next m identities after its best one."""
+
+    def scores(queries: np.ndarray, gallery: Enrolled) -> Scores:
+        found = gallery.best(queries)
+        return found - next_ones(found, m)[:, None]
+
+    return scores
+
+
+def symmetric(m: int) -> Way:
+    """The mean of `one_sided` and the same of the gallery's side.
+
+    There each identity's templates are searched with among the others, and the mean similarity to
+    its m nearest identities is taken off.
+    """
+
+    def scores(queries: np.ndarray, gallery: Enrolled) -> Scores:
+        found = gallery.best(queries)
+        within = np.add.reduceat(gallery.best(gallery.vectors), gallery.starts, axis=0)
+        within /= np.bincount(gallery.owner)[:, None]
+        np.fill_diagonal(within, np.inf)  # itself, the best one
+        return found - (next_ones(found, m)[:, None] + next_ones(within, m)) / 2
+
+    return scores
+
+
+def next_ones(similarity: np.ndarray, m: int) -> np.ndarray:
+    """The mean of the m largest but one, (N,); of all others where there are fewer."""
+    return -np.sort(-similarity, axis=1)[:, 1 : m + 1].mean(axis=1)
+
+
+FAMILIES: dict[str, dict[str, Way]] = {
+    "mean of the templates": {"": mean_template},
+    "average query expansion": {
+        f"{k} nearest{', mean with the plain one' * both}": expanded(0, k, both)
+        for k in (2, 3, 10)
+        for both in (False, True)
+    },
+    "alpha query expansion": {
+        f"{k} nearest{', mean with the plain one' * both}": expanded(3, k, both)
+        for k in (2, 3, 10)
+        for both in (False, True)
+    },
+    "one-sided": {f"next {m}": one_sided(m) for m in (3, 5, 10, 20, 50)},
+    "symmetric": {f"next {m}": symmetric(m) for m in (3, 5, 10, 20, 50)},
+}
+PLAIN = "plain"
+
+
+# The measuring.
+
+
+class Cell(NamedTuple):
+    """Galleries of one kind: identities enrolled, templates of each, and what is searched in."""
+
+    size: int
+    templates: int
+    searches: list[Search]
+
+
+class Search(NamedTuple):
+    """A gallery, its queries, and whose these are, by the numbers of the whole set.
+
+    The first `mated` queries are of enrolled identities, in the order of `right`, (M,) their
+    places in the gallery; the others are of nobody enrolled.
+    """
+
+    gallery: Enrolled
+    queries: np.ndarray
+    ids: np.ndarray
+    right: np.ndarray
+
+
+def cells(several: list[Embeddings]) -> Iterator[Cell]:
+    """Yield the kinds of galleries that a set has the identities for, drawn once a split."""
+    counts = np.bincount(several[0].ids)
+    for templates in TEMPLATES:
+        able = np.flatnonzero(counts > templates)
+        # Where everybody can be enrolled, half are not, so that somebody is unknown.
+        most = len(able) if len(able) <= len(counts) // 2 else len(counts) // 2
+        for size in SIZES:
+            if (size or most) > most:
+                continue
+            yield Cell(
+                size or most,
+                templates,
+                [
+                    drawn(several[split % len(several)], able, size or most, templates, split)
+                    for split in range(SPLITS)
+                ],
+            )
+
+
+def drawn(
+    some: Embeddings, able: np.ndarray, size: int, templates: int, split: int
+) -> Search:
+    generator = np.random.default_rng(split)
+    enrolled = generator.permutation(able)[:size]
+    rows, mated = [], []
+    for one in enrolled:
+        images = generator.permutation(np.flatnonzero(some.ids == one))
+        rows.append(images[:templates])
+        mated.append(images[templates : templates + PROBES])
+    gallery = Enrolled(some.vectors[np.concatenate(rows)], np.repeat(np.arange(size), templates))
+    unknown = np.flatnonzero(~np.isin(some.ids, enrolled))
+    queries = np.concatenate([*mated, unknown])
+    right = np.repeat(np.arange(size), [len(one) for one in mated])
+    return Search(gallery, some.vectors[queries], some.ids[queries], right)
+
+
+def rates_found(way: Way, cell: Cell, weights: np.ndarray) -> np.ndarray:
+    """DIR (rates, draws, splits) where each identity's images count as often as `weights` says.
+
+    The threshold is the lowest that keeps the rate among the gallery's own unknown queries.
+
+    Args:
+        way: of scoring.
+        cell: the galleries.
+        weights: (draws, I) of identities, rows of a whole set.
+    """
+    found = np.zeros((len(RATES), len(weights), len(cell.searches)))
+    for split, search in enumerate(cell.searches):
+        scores = way(search.queries, search.gallery)
+        mated, best = len(search.right), scores.max(axis=1)
+        hit = scores[:mated].argmax(axis=1) == search.right
+        falling = mated + np.argsort(-best[mated:], kind="stable")
+        own = np.argsort(-np.where(hit, best[:mated], -np.inf), kind="stable")
+        rising = -np.where(hit, best[:mated], -np.inf)[own]
+        answered = np.cumsum(weights[:, search.ids[falling]], axis=1, dtype=np.float64)
+        right = np.cumsum(weights[:, search.ids[own]], axis=1, dtype=np.float64)
+        right = np.concatenate([np.zeros((len(right), 1)), right], axis=1)
+        for place, rate in enumerate(RATES):
+            allowed = rate * answered[:, -1:] * (1 + 1e-9)
+            last = np.minimum((answered <= allowed).sum(axis=1), len(falling) - 1)
+            above = np.searchsorted(rising, -best[falling[last]], side="left")
+            total = np.maximum(right[:, -1], 1)
+            found[place, :, split] = right[np.arange(len(right)), above] / total
+    return found
+
+
+def gains(several: list[Embeddings]) -> Iterator[tuple[str, float]]:
+    """Yield what each kind of each family gains over the plain similarity, in the mean."""
+    kinds = [cell for cell in cells(several) if cell.size >= FEW_NEIGHBOURS]
+    once = np.ones((1, int(several[0].ids.max()) + 1))
+    base = [rates_found(plain, cell, once) for cell in kinds]
+    for family, members in FAMILIES.items():
+        for member, way in members.items():
+            found = [rates_found(way, cell, once) for cell in kinds]
+            differences = [np.mean(a - b) for a, b in zip(found, base, strict=True)]
+            yield f"{family}: {member}", round(float(np.mean(differences)), 5)
+
+
+def settled(gained: Mapping[str, Mapping[str, float]], members: Mapping[str, Way]) -> str:
+    """The kind of a family that gains most, in the mean over the sets that settle."""
+    family = next(name for name, ways in FAMILIES.items() if ways is members)
+    return max(members, key=lambda one: mean_gain(gained, f"{family}: {one}"))
+
+
+def mean_gain(gained: Mapping[str, Mapping[str, float]], key: str) -> float:
+    return statistics.mean(of_set[key] for of_set in gained.values())
+
+
+def measured(several: list[Embeddings], kinds: Mapping[str, str]) -> dict[str, Any]:
+    """DIR of every way, its difference to the plain one, and the standard error of that.
+
+    Identities and splits are drawn with replacement, both at once: splits share identities, so that
+    what differs between splits alone would be too little.
+    """
+    identities = int(several[0].ids.max()) + 1
+    weights = np.array(list(multiplicities(identities, DRAWS, 0)))
+    weights = np.concatenate([np.ones((1, identities), dtype=weights.dtype), weights])
+    picked = np.random.default_rng(1).integers(SPLITS, size=(DRAWS, SPLITS))
+    rows = []
+    for cell in cells(several):
+        unknown = min(len(one.ids) - len(one.right) for one in cell.searches)
+        base = rates_found(plain, cell, weights)
+        for family, kind in kinds.items():
+            if family == "mean of the templates" and cell.templates == 1:
+                continue  # the plain one
+            found = rates_found(FAMILIES[family][kind], cell, weights)
+            for place, rate in enumerate(RATES):
+                one = found[place] - base[place]
+                drawn = np.take_along_axis(one[1:], picked, axis=1).mean(axis=1)
+                error = float(drawn.std(ddof=1))
+                rows.append(
+                    {
+                        "identities": cell.size, "templates": cell.templates, "rate": rate,
+                        "way": family, "resolved": resolved(rate, unknown), "unknown": unknown,
+                        "plain": round(float(base[place, 0].mean()), 5),
+                        "dir": round(float(found[place, 0].mean()), 5),
+                        "gain": round(float(one[0].mean()), 5), "error": round(error, 5),
+                        "better_in": int((one[0] > 0).sum()), "worse_in": int((one[0] < 0).sum()),
+                    }
+                )  # fmt: skip
+    return {
+        "images": len(several[0].ids), "people": identities, "trainings": len(several),
+        "rows": rows,
+    }  # fmt: skip
+
+
+def page(results: Mapping[str, Any], kinds: Mapping[str, str]) -> str:
+    return json.dumps([kinds, results["settling"]], indent=1)
+
+
+if __name__ == "__main__":
+    main()
