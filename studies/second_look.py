@@ -271,9 +271,7 @@ def cells(several: list[Embeddings]) -> Iterator[Cell]:
             )
 
 
-def drawn(
-    some: Embeddings, able: np.ndarray, size: int, templates: int, split: int
-) -> Search:
+def drawn(some: Embeddings, able: np.ndarray, size: int, templates: int, split: int) -> Search:
     generator = np.random.default_rng(split)
     enrolled = generator.permutation(able)[:size]
     rows, mated = [], []

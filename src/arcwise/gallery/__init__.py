@@ -1,6 +1,7 @@
 """Enrolled identities: the store, the exact search, and the decision. No torch."""
 
 from arcwise.gallery.address import open_gallery
+from arcwise.gallery.calibration import SecondLook
 from arcwise.gallery.contract import (
     DamagedGallery,
     EnrolledTemplate,
@@ -41,6 +42,7 @@ __all__ = [
     "NewTemplate",
     "OperatingPoint",
     "Receipt",
+    "SecondLook",
     "StoredTemplates",
     "VerificationScore",
     "bound",

@@ -109,9 +109,10 @@ def decided(
     if point is None:
         return None
     if not promised:
-        return decide(hits, point.threshold)
+        return decide(hits, point.threshold, neighbours=point.neighbours)
     far = point.basis.far if isinstance(point.basis, Threshold) else None
-    return decide(hits, point.threshold, far=far, fpir=point.fpir if point.promises else None)
+    fpir = point.fpir if point.promises else None
+    return decide(hits, point.threshold, far=far, fpir=fpir, neighbours=point.neighbours)
 
 
 def in_order(embedded: Embedded, answers: Sequence[T]) -> tuple[T | ImageError, ...]:

@@ -139,7 +139,8 @@ class Recogniser:
             vectors = pooled(vectors, embedded.quality)[0][None]
             names = [f"{count} images together ({names[0]}, …)"]
         size, calibration, point = self._threshold(far, fpir)
-        hits = self.gallery.search(vectors, k=max(k, 2))  # the decision looks at the runner-up
+        looked_at = 2 if point is None else max(2, point.neighbours + 1)  # by the decision
+        hits = self.gallery.search(vectors, k=max(k, looked_at))
         several = any(TOGETHER in hit.metadata for of_query in hits for hit in of_query)
         own = point is not None and point.in_this_gallery
         reason = ""
