@@ -1,4 +1,4 @@
-"""Does a second look at the nearest of a search help to decide? `python studies/second_look.py SETS`.
+"""Does a second look at the hits of a search help to decide? `python studies/second_look.py SETS`.
 
 A search compares its best similarity with a threshold. Other numbers can take the place of that
 similarity: the similarity to the mean of an identity's templates, that of a query expanded by its
@@ -29,8 +29,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
+from arcwise import evaluation
+from arcwise.evaluation import TwoScores
 from arcwise.evaluation.intervals import multiplicities
-from arcwise.evaluation.thresholds import resolved
+from arcwise.evaluation.thresholds import resolved, threshold_at
+from arcwise.gallery.decision import LEAST_IDENTITIES, NEIGHBOURS
 from clustering import PRODUCTS, SEEDS, faces
 from table2 import grocery, on_this_machine
 
@@ -40,7 +43,6 @@ SPLITS, DRAWS = 24, 500
 RATES = (0.1, 0.01)
 TEMPLATES, SIZES = (1, 3), (10, 50, None)
 PROBES = 5  # images of an enrolled identity that search, at most
-FEW_NEIGHBOURS = 12  # identities of the smallest gallery that settles anything
 
 Scores = np.ndarray
 """(N, G) float32: how well each query fits each enrolled identity."""
@@ -85,6 +87,11 @@ def main() -> None:
             results["measured"][name] = measured(make(sets), kinds)
             write(results)
             print(name, "measured", flush=True)
+    for name, make in MEASURED.items():
+        if name not in results.setdefault("decided", {}):
+            results["decided"][name] = list(decided(make(sets)))
+            write(results)
+            print(name, "decided", flush=True)
     seconds = time.process_time() - begun
     if seconds > results.get("seconds", 0):
         results |= {"seconds": round(seconds), "machine": on_this_machine()}
@@ -318,7 +325,7 @@ def rates_found(way: Way, cell: Cell, weights: np.ndarray) -> np.ndarray:
 
 def gains(several: list[Embeddings]) -> Iterator[tuple[str, float]]:
     """Yield what each kind of each family gains over the plain similarity, in the mean."""
-    kinds = [cell for cell in cells(several) if cell.size >= FEW_NEIGHBOURS]
+    kinds = [cell for cell in cells(several) if cell.size >= LEAST_IDENTITIES]
     once = np.ones((1, int(several[0].ids.max()) + 1))
     base = [rates_found(plain, cell, once) for cell in kinds]
     for family, members in FAMILIES.items():
@@ -376,8 +383,55 @@ def measured(several: list[Embeddings], kinds: Mapping[str, str]) -> dict[str, A
     }  # fmt: skip
 
 
+def decided(several: list[Embeddings]) -> Iterator[dict[str, Any]]:
+    """Yield how searches decide that keep the second look only where calibration finds it better.
+
+    As `arcwise calibrate --gallery` does it: half of the unknown and half of the enrolled
+    identities calibrate each gallery, and the other halves measure what it then decides.
+    """
+    for cell in cells(several):
+        if cell.size < LEAST_IDENTITIES:
+            continue
+        kept, found = 0, []
+        rates: tuple[float, ...] = ()
+        for split, search in enumerate(cell.searches):
+            scores = [way(search.queries, search.gallery) for way in (plain, one_sided(NEIGHBOURS))]
+            best = np.array([one.max(axis=1) for one in scores])
+            mated = len(search.right)
+            wrong = scores[0][:mated].argmax(axis=1) != search.right  # the same by both
+            own, other = np.where(wrong, -np.inf, best[:, :mated]), best[:, mated:]
+            calibrating = np.isin(search.ids, halved(search.ids, mated, split))
+            mine, theirs = calibrating[:mated], calibrating[mated:]
+            gain, rates = evaluation.detection_gain(
+                TwoScores(other[0, theirs], other[1, theirs], search.ids[mated:][theirs]),
+                TwoScores(own[0, mine], own[1, mine], search.ids[:mated][mine]),
+                RATES,
+                draws=200,
+            )
+            keeps = int(gain.low > 0)
+            kept += keeps
+            for rate in rates:
+                line = [threshold_at(np.sort(one[theirs])[::-1], rate) for one in other]
+                dirs = [float(np.mean(own[side, ~mine] >= line[side])) for side in (0, 1)]
+                fpirs = [float(np.mean(other[side, ~theirs] >= line[side])) for side in (0, 1)]
+                found.append((rate, dirs[0], dirs[1], dirs[keeps], fpirs[0], fpirs[keeps]))
+        for rate in rates:
+            means = np.mean([one[1:] for one in found if one[0] == rate], axis=0)
+            names = ("plain", "always", "kept", "fpir_plain", "fpir_kept")
+            values = {name: round(float(one), 5) for name, one in zip(names, means, strict=True)}
+            about = {"identities": cell.size, "templates": cell.templates, "rate": rate}
+            yield about | {"kept_in": kept} | values
+
+
+def halved(ids: np.ndarray, mated: int, split: int) -> np.ndarray:
+    """Half of the enrolled identities, and half of the unknown ones."""
+    generator = np.random.default_rng(split)
+    sides = [np.unique(ids[:mated]), np.unique(ids[mated:])]
+    return np.concatenate([generator.permutation(one)[: len(one) // 2] for one in sides])
+
+
 def page(results: Mapping[str, Any], kinds: Mapping[str, str]) -> str:
-    return json.dumps([kinds, results["settling"]], indent=1)
+    return ""
 
 
 if __name__ == "__main__":
