@@ -132,7 +132,7 @@ def test_a_second_look_is_kept_with_the_gallery(
 ) -> None:
     """And said by every command that tells what decides."""
     monkeypatch.setattr(calibrating, "try_second_look", always_kept)
-    result = calibrate_gallery(shop.gallery, new, fpirs=(0.5,))
+    result = calibrate_gallery(shop.gallery, new, fpirs=(0.4,))
     with open_gallery(shop.gallery, mode="r") as store:
         assert store.calibration is not None
         assert store.calibration.second_look == SecondLook(10, (ALWAYS,))
@@ -145,7 +145,7 @@ def test_a_second_look_is_kept_with_the_gallery(
     shown = " ".join(capsys.readouterr().out.split())
     assert "0.0000 or more above the mean of the next 10 identities" in shown
     assert "is better: +20.0% of images found (+10.0% to +30.0%)" in shown
-    result = calibrate_gallery(shop.gallery, new, fpirs=(0.5,), second_look=False)
+    result = calibrate_gallery(shop.gallery, new, fpirs=(0.4,), second_look=False)
     assert result.second_look is None
     assert result.calibration.second_look is None
 
@@ -155,11 +155,11 @@ def test_a_second_look_is_of_one_gallery(shop: Shop, capsys: pytest.CaptureFixtu
     assert "--gallery" in capsys.readouterr().err
 
 
-ALWAYS = search_threshold(0.5, 12, 0.0, templates=None)
+ALWAYS = search_threshold(0.4, 12, 0.0, templates=None)
 
 
 def always_kept(*_: object) -> SecondLookTrial:
-    return SecondLookTrial(SecondLook(10, (ALWAYS,)), Rate(0.2, 0.1, 0.3), (0.5,))
+    return SecondLookTrial(SecondLook(10, (ALWAYS,)), Rate(0.2, 0.1, 0.3), (0.4,))
 
 
 def kept(result: MeasuredGallery) -> list[float | None]:
