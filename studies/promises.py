@@ -43,7 +43,7 @@ from arcwise.gallery import GallerySize, nearest, operating_points, usual_point
 from arcwise.gallery.decision import LEAST_IDENTITIES, NEIGHBOURS
 from arcwise.recipes import recipe
 from arcwise.verbs.train import train
-from second_look import Enrolled, one_sided
+from second_look_scores import Enrolled, one_sided
 
 DOCS = Path(__file__).parent.parent / "docs"
 CELLS, PAGE = DOCS / "promises.json", DOCS / "promises.md"

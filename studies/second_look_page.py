@@ -47,7 +47,8 @@ def page(
             f"### {name}", "",
             f"{found['images']:,} images of {found['people']:,} identities. {ABOUT[name]}", "",
             f"| identities | templates | FPIR | plain | {' | '.join(families)} |",
-            f"|---|---|---|---|{'---|' * len(families)}", *table(found["rows"], families, width), "",
+            f"|---|---|---|---|{'---|' * len(families)}",
+            *table(found["rows"], families, width), "",
         ]  # fmt: skip
     lines += ["## What calibration keeps", "", KEPT.format(m=NEIGHBOURS, splits=splits), ""]
     lines += [
@@ -151,13 +152,13 @@ CONCLUSION = """\
 
 - Query expansion does not help anywhere, and costs much where embeddings are poor.
 - How far the closest identity is above the next ten helps in the largest galleries of poor
-  embeddings (Omniglot, FPIR 10 %). In galleries of 10 and 50 of the same characters it finds less in
-  all eight rows, though none of these is beyond chance by itself. On FG-NET it finds about six
-  points more with 27 identities, which is beyond chance only if nothing else had been compared.
-  On LFW, where nearly everybody is found, it changes nothing.
-- So it is no better score as such, and nothing takes it by default. A calibration of one gallery
-  tells where it helps: it was never kept where it finds less, and seldom kept where it finds more,
-  as half of these identities are few to tell by.
+  embeddings (Omniglot, FPIR 10 %). In galleries of 10 and 50 of the same characters it finds less
+  in all eight rows, though none of these is beyond chance by itself. On FG-NET it finds about six
+  points more with 27 identities, which would be beyond chance had nothing else been compared. On
+  LFW, where nearly everybody is found, it changes nothing.
+- So it is no better score as such, and nothing decides by it unless a calibration of that gallery
+  found it better. It was never kept where it finds less, and seldom kept where it finds more: half
+  of these identities are few to tell by.
 - A threshold of this score holds for the gallery as it was. Other identities next to a query give
   another number, and no bound for larger or smaller galleries follows, as there is one for the
   similarity. So a model's thresholds for galleries of any kind stay those of the similarity, and a
