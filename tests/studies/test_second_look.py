@@ -84,7 +84,7 @@ def test_from_embeddings_to_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name, value in {
         "RESULTS": tmp_path / "second-look.json", "PAGE": tmp_path / "second-look.md",
         "SETTLING": {"LFW, half": lambda _: [some(30, 4)]},
-        "MEASURED": {"FG-NET": lambda _: [some(32, 8, seed=1)]},
+        "MEASURED": {"FG-NET": lambda _: [some(64, 8, seed=1)]},
         "SPLITS": 3, "DRAWS": 10,
     }.items():  # fmt: skip
         monkeypatch.setattr(study, name, value)
@@ -92,10 +92,12 @@ def test_from_embeddings_to_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyP
     study.main()
     found = json.loads((tmp_path / "second-look.json").read_text())
     kinds = {(row["identities"], row["templates"]) for row in found["measured"]["FG-NET"]["rows"]}
-    assert kinds == {(10, 1), (16, 1), (10, 3), (16, 3)}
-    assert [row["identities"] for row in found["decided"]["FG-NET"]] == []  # no rate is resolved
+    assert kinds == {(n, k) for n in (10, 32) for k in (1, 3)}
+    decided = found["decided"]["FG-NET"]
+    assert {(row["identities"], row["rate"]) for row in decided} == {(32, 0.1)}  # what is resolved
+    assert all(0 <= row["right_in"] <= row["kept_in"] <= 3 for row in decided)
     page = (tmp_path / "second-look.md").read_text()
-    assert "| 16 | 3 | 10% |" in page
+    assert "| 32 | 3 | 10% |" in page
     monkeypatch.setattr(study, "rates_found", lambda *_: pytest.fail("measured again"))
     study.main()
     assert (tmp_path / "second-look.md").read_text() == page

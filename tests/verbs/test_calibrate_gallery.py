@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import zlib
@@ -12,7 +13,10 @@ import numpy as np
 import pytest
 
 from arcwise.cli import main
+from arcwise.cli.as_json import print_json
 from arcwise.cli.calibrate import show_gallery
+from arcwise.cli.search import explained
+from arcwise.data.image_files import read_image_bytes
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate, TwoScores
@@ -128,7 +132,11 @@ def test_a_second_look_is_not_tried_in_a_small_gallery(
 
 
 def test_a_second_look_is_kept_with_the_gallery(
-    shop: Shop, new: Manifest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shop: Shop,
+    new: Manifest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """And said by every command that tells what decides."""
     monkeypatch.setattr(calibrating, "try_second_look", always_kept)
@@ -145,6 +153,18 @@ def test_a_second_look_is_kept_with_the_gallery(
     shown = " ".join(capsys.readouterr().out.split())
     assert "0.0000 or more above the mean of the next 10 identities" in shown
     assert "is better: +20.0% of images found (+10.0% to +30.0%)" in shown
+    image = tmp_path / "query.jpg"
+    image.write_bytes(read_image_bytes(shop.photos.root, shop.photos.images[0]))
+    assert main(["search", str(shop.gallery), str(image), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["operating_point"]["neighbours"] == 10
+    assert document["queries"][0]["above_next"] >= 0
+    with open_gallery(shop.gallery) as store:
+        store.remove(store.identities()[0])
+    (line,) = [one for one in explained(search(shop.gallery, [shop.photos])) if "warning" in one]
+    assert "the similarity decides" in line
+    print_json(vars(result))
+    assert json.loads(capsys.readouterr().out)["second_look"]["gain"]["value"] == 0.2
     result = calibrate_gallery(shop.gallery, new, fpirs=(0.4,), second_look=False)
     assert result.second_look is None
     assert result.calibration.second_look is None

@@ -137,6 +137,11 @@ def explained(result: SearchResult) -> list[str]:
             f"{counted(before.templates, 'template')}; others were enrolled since: calibrate it "
             "again"
         )
+    elif result.calibration is not None and result.calibration.second_look_ended(size):
+        lines.append(
+            "warning: the gallery was calibrated with a second look at the hits, and has changed "
+            "since: the similarity decides until it is calibrated again"
+        )
     if not point.exact or not point.promises:
         lines.append(
             "to measure it for this gallery: arcwise calibrate MODEL DATA --gallery GALLERY; other "

@@ -84,6 +84,10 @@ class GalleryCalibration:
         same = (size.identities, size.templates) == (self.identities, self.templates)
         return same and not self.outgrown(size)
 
+    def second_look_ended(self, size: GallerySize) -> bool:
+        """Return whether there was a second look, which this change of the gallery ended."""
+        return self.second_look is not None and not self.unchanged(size)
+
     def as_json(self) -> str:
         """Return the text that a gallery keeps.
 
