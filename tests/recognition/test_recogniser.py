@@ -14,11 +14,12 @@ import arcwise
 from arcwise import encoders, runtime
 from arcwise.bundle import add_thresholds
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
-from arcwise.gallery import GalleryCalibration, connection, open_gallery, sql
+from arcwise.gallery import GalleryCalibration, SecondLook, connection, open_gallery, sql
 from arcwise.images import Preparation
 from arcwise.recognition import Recogniser, recogniser
 from arcwise.recognition.recorded import CONTENT
 from arcwise.recognition.together import TOGETHER
+from arcwise.verbs.cluster import _accepted
 from arcwise.verbs.search import search
 from tests.verbs.conftest import search_threshold, threshold
 
@@ -116,6 +117,42 @@ def test_threshold_chosen_once(filled, images, monkeypatch):
         assert (found.calibration, found.point.threshold) == (calibration, 0.7)
         assert found.point.in_this_gallery
         assert len(chosen) == 4
+
+
+def test_a_second_look_decides(filled, images):
+    """By how far the closest is above the mean of the next two, as computed in float64."""
+    with Recogniser(None, filled) as one, open_gallery(filled) as store:
+        vectors = one.model.embed(images[:30]).astype(np.float64)
+        found = -np.sort(-(vectors @ vectors[:10].T), axis=1)
+        above = found[:, 0] - found[:, 1:3].mean(axis=1)
+        line = float(np.median(above[10:]))  # of the images that are not enrolled
+        size = store.size()
+        calibration = GalleryCalibration(
+            10,
+            10,
+            (search_threshold(0.05, 10, 0.0),),
+            "strangers",
+            size.newest,
+            SecondLook(2, (search_threshold(0.05, 10, line),)),
+        )
+        store.keep_calibration(calibration)
+        answers = one.search(images[:30], k=1)
+        assert answers.point.neighbours == 2
+        assert all(len(answer.hits) == 1 for answer in answers.answers)
+        decisions = [answer.decision for answer in answers.answers]
+        np.testing.assert_allclose([it.above_next for it in decisions], above, atol=1e-5)
+        clear = np.abs(above - line) > 1e-5
+        given = np.array([it.identity is not None for it in decisions])
+        assert (given == (above >= line))[clear].all()
+        assert 0 < given[10:].sum() < 20
+        accepted = _accepted(one, vectors.astype(np.float32), None, None)
+        assert accepted == {
+            row: it.identity for row, it in enumerate(decisions) if it.identity is not None
+        }
+        one.enrol("another", [images[31]])  # the similarity decides again, from 0
+        answers = one.search(images[10:30])
+        assert answers.point.neighbours == 0
+        assert answers.outgrown
 
 
 def test_a_rate_is_refused_before_any_work(filled, images, monkeypatch):

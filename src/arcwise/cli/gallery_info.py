@@ -66,7 +66,7 @@ def show(info: GalleryInfo) -> None:
         if info.identities:
             print(f"  thresholds             none: arcwise calibrate {info.model.path} DATA")
         return
-    print(f"  searches decide at     {info.usual.threshold:.4f}: {info.unmeasured or info.usual}")
+    print(f"  searches decide at     {info.usual.criterion}: {info.unmeasured or info.usual}")
     if info.calibration is not None:
         before = info.calibration
         outgrown = "; the gallery has outgrown it, calibrate it again" if info.outgrown else ""
@@ -93,7 +93,7 @@ def _show_rates(info: GalleryInfo) -> None:
         where = "as measured" if point.exact else "at most"
         if point.in_this_gallery and point.fits:
             where = "here"
-        print(f"    {rate:<6g} similarity >= {point.threshold:.4f}, {point.fpir:.2g} ({where})")
+        print(f"    {rate:<6g} {point.criterion}, {point.fpir:.2g} ({where})")
 
 
 def described(model: RecordedModel) -> str:

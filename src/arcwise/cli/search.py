@@ -10,6 +10,7 @@ from arcwise.cli.positionals import GalleryName, ImageFiles
 from arcwise.cli.screen import counted, left_out
 from arcwise.errors import ImageError
 from arcwise.evaluation import Threshold
+from arcwise.gallery import Decision
 from arcwise.verbs.search import SearchResult, search
 from arcwise.verbs.search_page import page_path, write_page
 
@@ -79,7 +80,7 @@ def command(
             continue
         verdict = "" if result.size.templates else ": unknown"
         if answer.decision is not None:
-            verdict = f": {answer.decision.identity or 'unknown'}"
+            verdict = f": {answer.decision.identity or 'unknown'}{_lead(answer.decision)}"
         print(f"{answer.image}{verdict}")
         for hit in answer.hits:
             print(f"  {hit.similarity:7.4f}  {hit.identity}  {hit.metadata.get('image', '')}")
@@ -92,6 +93,16 @@ def command(
     if written is not None:
         print(f"page: {written}")
     return 1 if result.failures else 0
+
+
+def _lead(decision: Decision) -> str:
+    """Return what was compared with the threshold, where that is not the similarity shown below."""
+    if decision.above_next is None:
+        return ""
+    return (
+        f" ({decision.above_next:.4f} above the mean of the next {decision.neighbours}, threshold "
+        f"{decision.threshold:.4f})"
+    )
 
 
 def explained(result: SearchResult, where: str | None = None) -> list[str]:
@@ -113,9 +124,9 @@ def explained(result: SearchResult, where: str | None = None) -> list[str]:
     if result.unmeasured:
         return [
             *together,
-            f"answered at similarity >= {point.threshold:.4f}; {result.unmeasured}",
+            f"answered at {point.criterion}; {result.unmeasured}",
         ]
-    lines = [f"answered at similarity >= {point.threshold:.4f}: {point}"]
+    lines = [f"answered at {point.criterion}: {point}"]
     basis = point.basis
     if isinstance(basis, Threshold):
         lines.append(
@@ -124,7 +135,10 @@ def explained(result: SearchResult, where: str | None = None) -> list[str]:
             f"{enrolled}"
         )
     elif point.in_this_gallery:
-        lines.append(f"measured against this gallery, on {counted(basis.identities, 'identity')}")
+        changed = "; it decides until something is enrolled or removed" if point.neighbours else ""
+        lines.append(
+            f"measured against this gallery, on {counted(basis.identities, 'identity')}{changed}"
+        )
     else:
         few = basis.templates
         each = "several templates" if few is None else f"{counted(few, 'template')} each"
@@ -139,6 +153,11 @@ def explained(result: SearchResult, where: str | None = None) -> list[str]:
             f"{counted(before.identities, 'identity')} and "
             f"{counted(before.templates, 'template')}; others were enrolled since: calibrate it "
             "again"
+        )
+    elif result.calibration is not None and result.calibration.second_look_ended(size):
+        lines.append(
+            "warning: the gallery was calibrated with a second look at the hits, and has changed "
+            "since: the similarity decides until it is calibrated again"
         )
     if not point.exact or not point.promises:
         lines.append(
@@ -170,6 +189,7 @@ def _document(
                 "error": None,
                 "identity": None if one.decision is None else one.decision.identity,
                 "decided": one.decision is not None,
+                "above_next": None if one.decision is None else one.decision.above_next,
                 "hits": one.hits,
             }
             for one in result.queries

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -22,7 +21,14 @@ from arcwise.gallery import (
     Where,
     open_gallery,
 )
-from arcwise.recognition.answers import Answer, SearchResult, Verified, decided, in_order
+from arcwise.recognition.answers import (
+    Answer,
+    SearchResult,
+    Verified,
+    accepted_from,
+    decided,
+    in_order,
+)
 from arcwise.recognition.growing import Growth, Sighting, Sightings
 from arcwise.recognition.images import ImageList, image_rows
 from arcwise.recognition.opening import open_with_model
@@ -180,12 +186,15 @@ class Recogniser:
             vectors = pooled(vectors, embedded.quality)[0][None]
             names = [f"{count} images together ({names[0]}, …)"]
         size, calibration, point = self._threshold(where, far, fpir)
-        # The decision looks at the runner-up.
-        hits = self.gallery.search(vectors, k=2 if everyone else max(k, 2), where=where)
+        looked_at = 2 if point is None else max(2, point.neighbours + 1)  # by the decision
+        most = looked_at if everyone else max(k, looked_at)
+        hits = self.gallery.search(vectors, k=most, where=where)
         shown = [of_query[:k] for of_query in hits]
-        if everyone:
-            line = math.inf if point is None else point.threshold
-            shown = self.gallery.above(vectors, line, where=where)
+        if everyone and point is not None:
+            shown = [
+                self.gallery.above(vector, accepted_from(point, of_query), where=where)[0]
+                for vector, of_query in zip(vectors, hits, strict=True)
+            ]
         several = any(TOGETHER in hit.metadata for of_query in hits for hit in of_query)
         own = point is not None and point.in_this_gallery
         reason = ""
@@ -292,9 +301,7 @@ class Recogniser:
             quality = None if embedded.quality is None else embedded.quality[group]
             vector, mean_quality = pooled(embedded.vectors[group], quality)
             about = {**metadata_of_all(recorded[group], quality), **(metadata or {})}
-            image = None
-            if thumbnails:
-                image = embedded.thumbnails[group][best_image(quality)]
+            image = embedded.thumbnails[group][best_image(quality)] if thumbnails else None
             items.append(NewTemplate(identity, vector, about, mean_quality, image))
         return self.gallery.enrol(items, replace=replace)
 
@@ -338,10 +345,14 @@ class Recogniser:
                         f"{self.path}: no threshold says who is unknown; measure one: arcwise "
                         f"calibrate {self.model.path} DATA"
                     )
-                closest = next(iter(self.gallery.search(vector, k=1)[0]), None)
-                similarity = None if closest is None else closest.similarity
-                if closest and point and closest.similarity >= point.threshold:
-                    found.append(Sighting(name, closest.identity, similarity))
+                hits = self.gallery.search(vector, k=2 if point is None else point.neighbours + 1)[
+                    0
+                ]
+                decision = decided(hits, point, promised=False)
+                known = None if decision is None else decision.identity
+                similarity = hits[0].similarity if hits else None
+                if known is not None:
+                    found.append(Sighting(name, known, similarity))
                     continue
                 quality = None if embedded.quality is None else float(embedded.quality[place])
                 if least_quality is not None and quality is not None and quality < least_quality:

@@ -276,9 +276,9 @@ def _accepted(
             f"{recogniser.path}: nothing decides, as the model has no thresholds; measure them: "
             "arcwise calibrate MODEL DATA"
         )
-    hits = store.search(vectors, k=2)
-    decided = ((row, decide(two, point.threshold).identity) for row, two in enumerate(hits))
-    return {row: identity for row, identity in decided if identity is not None}
+    found = store.search(vectors, k=point.neighbours + 1)
+    decisions = (decide(hits, point.threshold, neighbours=point.neighbours) for hits in found)
+    return {row: one.identity for row, one in enumerate(decisions) if one.identity is not None}
 
 
 def _ids(labels: np.ndarray, fixed: np.ndarray, first_new: int) -> np.ndarray:

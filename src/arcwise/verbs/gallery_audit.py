@@ -129,7 +129,7 @@ def audit_gallery(
     decided = () if decisions is None else read_gallery_decisions(Path(decisions))
     info = gallery_info(gallery, model=model)
     enrolled = _enrolled(gallery)
-    searches = [one for one in info.points if one.promises]
+    searches = [one for one in info.points if one.promises and not one.neighbours]  # similarities
     point = min(searches, key=lambda one: (one.fpir, one.threshold), default=None)
     pairs = [one.basis for one in info.points if isinstance(one.basis, Threshold)]
     pair = max(

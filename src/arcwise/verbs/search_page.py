@@ -119,7 +119,13 @@ def _verdict(answer: Answer) -> str:
         return decision.identity
     if decision.similarity is None:
         return "unknown, nobody is enrolled"
-    return f"unknown, {decision.similarity:.3f} is below the threshold {decision.threshold:.3f}"
+    compared = f"{decision.similarity:.3f} is"
+    if decision.above_next is not None:
+        compared = (
+            f"the closest is {decision.above_next:.3f} above the mean of the next "
+            f"{decision.neighbours}, which is"
+        )
+    return f"unknown, {compared} below the threshold {decision.threshold:.3f}"
 
 
 def _small_image(roots: Sequence[str], image: str, longest: int) -> np.ndarray | str:
