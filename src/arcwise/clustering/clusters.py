@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,8 @@ class Clusters:
         next_to: (N,) int64 that other cluster; -1 where there is none.
         links: what the clusters were made of; with a linkage model, the confidence alone.
         recall: share of the true nearest neighbours that were looked at.
-        linkage: the model that clustered; None for a method.
+        method: a name in `METHODS`.
+        linkage: the model that clustered in its place; None for the method.
     """
 
     labels: np.ndarray
@@ -47,12 +48,47 @@ class Clusters:
     next_to: np.ndarray
     links: NeighbourLinks
     recall: float
+    method: str = "auto"
     linkage: LinkageModel | None = None
 
     @property
-    def made_by(self) -> NeighbourLinks | LinkageModel:
-        """What linked images: prints itself, and has a `threshold` and a `reason`."""
-        return self.links if self.linkage is None else self.linkage
+    def made_by(self) -> str:
+        """What joined images, and why from there on, in one line."""
+        joined = METHODS[self.method].joined
+        if self.linkage is not None or not joined:
+            return str(self.linkage or self.links)
+        why = f"; by {self.links.reason}" if self.threshold is not None else ""
+        return f"joined: {joined.format(threshold=self.links.threshold)}{why}"
+
+    @property
+    def threshold(self) -> float | None:
+        """The similarity, or of a linkage model the probability, that decides; None for none."""
+        if self.linkage is not None:
+            return self.linkage.threshold
+        return self.links.threshold if METHODS[self.method].by_threshold else None
+
+    @property
+    def reason(self) -> str:
+        """Where the threshold comes from; empty without one."""
+        if self.linkage is not None:
+            return self.linkage.reason
+        return self.links.reason if METHODS[self.method].by_threshold else ""
+
+    @property
+    def note(self) -> str:
+        """What is uncertain about the threshold; empty for nothing."""
+        by_links = self.linkage is None and METHODS[self.method].by_threshold
+        return self.links.note if by_links else ""
+
+    def joined(self, labels: np.ndarray) -> Clusters:
+        """Return other clusters of the same embeddings, with their confidence.
+
+        Args:
+            labels: (N,) clusters.
+        """
+        labels = numbered_by_first(labels)
+        confidence, next_to = _confidence(labels, self.links)
+        return replace(self, labels=labels, confidence=confidence, next_to=next_to)
 
     @property
     def count(self) -> int:
@@ -126,7 +162,7 @@ def find_clusters(
         method: a name in `METHODS`.
         threshold: cosine from which on two are linked; by default found from the data.
         thresholds: of the model, at stated false-accept rates: what is found from the data is then
-            found from these.
+            found from these, if they rest on enough identities (`impostors_of`).
         clusters: how many, for k-means.
         linkage: clusters instead of the method, by the links that it learnt.
         constraints: what is known of pairs; holds in every method.
@@ -143,6 +179,16 @@ def find_clusters(
         raise ArcwiseError(f"no method {method!r}; {hint}")
     if threshold is not None and not -1 <= inputs.real("threshold", threshold) <= 1:
         raise ArcwiseError(f"the threshold is {threshold}; expected a cosine, from -1 to 1")
+    if clusters is not None and method != "k-means":
+        raise ArcwiseError(
+            f"the method {method} finds how many clusters there are; got {clusters}, which is for "
+            "the method k-means alone"
+        )
+    if threshold is not None and linkage is None and not METHODS[method].by_threshold:
+        raise ArcwiseError(
+            f"the method {method} has no threshold of similarity; leave {threshold} out, or take "
+            "the method auto"
+        )
     inputs.generator(seed)
     unit = inputs.embeddings("embeddings", embeddings)
     if linkage is not None:
@@ -152,12 +198,12 @@ def find_clusters(
     if linkage is not None:
         labels = linkage.cluster(unit, neighbours)
     else:
-        labels = METHODS[method](ClusteringProblem(unit, neighbours, found, clusters, seed))
+        labels = METHODS[method].cluster(ClusteringProblem(unit, neighbours, found, clusters, seed))
     labels = each_in_a_cluster(labels)
     if constraints:
         labels = constrained(labels, constraints, found.pairs, found.agreement)
     labels = numbered_by_first(labels)
-    return Clusters(labels, *_confidence(labels, found), found, neighbours.recall, linkage)
+    return Clusters(labels, *_confidence(labels, found), found, neighbours.recall, method, linkage)
 
 
 def _confidence(labels: np.ndarray, found: NeighbourLinks) -> tuple[np.ndarray, np.ndarray]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from arcwise.errors import ArcwiseError, ImageError
-from arcwise.images import decode
 from arcwise.verbs.cluster_decisions import drawn_pairs
+from arcwise.verbs.review_images import check_images, pixels_once
 
 if TYPE_CHECKING:
-    from arcwise.data.manifest import Manifest
     from arcwise.report import CaptionedImage, Question, Section, Strip
     from arcwise.verbs.cluster import ClusteredImages
 
@@ -25,42 +21,21 @@ SHEETS, MEMBERS = 12, 12
 """Clusters of each kind on contact sheets, and images of each."""
 
 
-def cluster_page_path(out: str | Path) -> Path:
-    """Return the file that a page goes to, before any work is done for it.
-
-    Raises:
-        ArcwiseError: its name does not end in .html, or its folder is not there.
-        ImportError: what draws pages is not installed.
-    """
-    import arcwise.report  # noqa: F401  # now, not after the work
-
-    path = Path(out)
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise ArcwiseError(f"{out}: expected a page, ending in .html")
-    if not path.absolute().parent.is_dir():
-        raise ArcwiseError(f"{out}: no folder {path.parent}; make it first")
-    return path
-
-
 def write_cluster_page(path: Path, found: ClusteredImages, *, seed: int = 0) -> Path:
     """Write the clusters as one HTML file that holds all images, small; return its path.
 
     Args:
-        path: of `cluster_page_path`; a page there is replaced.
+        path: of `search_page.page_path`; a page there is replaced.
         found: the clusters, of images.
         seed: of the pairs and clusters that are drawn.
 
     Raises:
-        ArcwiseError: there are embeddings only.
+        ArcwiseError: the images are not there.
     """
     from arcwise.report import write_review
     from arcwise.report.review import DECISIONS
 
-    if not found.manifest.has_images:
-        raise ArcwiseError(
-            f"{found.manifest.name}: holds embeddings without images, of which no page can be "
-            "made; expected a column 'image', as `arcwise embed` writes it"
-        )
+    check_images(found.manifest)
     shown = _Shown(found)
     known = {frozenset((one.a, one.b)) for one in found.decisions.pairs}
     drawn = drawn_pairs(found.clusters.labels, seed)
@@ -90,20 +65,6 @@ def write_cluster_page(path: Path, found: ClusteredImages, *, seed: int = 0) -> 
         decided=found.decisions.as_dicts(),
         summary=summary,
     )
-
-
-def pixels_once(manifest: Manifest) -> Callable[[int], np.ndarray | str]:
-    """Return a function from a row to its image, small and decoded once; or why it cannot be."""
-    from arcwise.report import shrunk
-
-    @cache
-    def pixels(row: int) -> np.ndarray | str:
-        try:
-            return shrunk(decode(manifest.read(row), manifest.image(row)))
-        except ImageError as error:
-            return error.reason
-
-    return pixels
 
 
 def doubtful_members(found: ClusteredImages, count: int = JUDGED) -> np.ndarray:
