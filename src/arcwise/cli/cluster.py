@@ -53,8 +53,8 @@ def command(
             method.
         extend: Table of an earlier run, whose images keep their cluster ids. Name the embeddings
             of these images, too: new ones can join no cluster otherwise.
-        gallery: Gallery file. A cluster gets an identity where the gallery's decision accepts more
-            than half of its images as that.
+        gallery: Gallery file. A cluster gets an identity where the gallery's decision accepts a
+            quarter of its images as that, or more, and few as another. Clusters stay as they are.
         far: False-accept rate of one comparison, for the gallery's decision.
         fpir: Part of unknown images that the gallery's decision may give an identity.
         decisions: File of decisions that the page saved; they hold from now on.
@@ -118,7 +118,7 @@ def show(found: ClusteredImages) -> None:
 
 def show_identities(found: ClusteredImages) -> None:
     """Print which images have an identity of the gallery, and why others have none."""
-    if found.accepted is None or found.named is None:
+    if found.accepted is None or found.given is None:
         return
     own = found.accepted.identities
     with_one = [pair for pair in zip(found.identities, own, strict=True) if pair[0]]
@@ -130,12 +130,10 @@ def show_identities(found: ClusteredImages) -> None:
         f"{accepted:,} accepted as it, {len(with_one) - accepted:,} in a cluster with it"
     )
     without = {
-        "in which two identities or more are accepted, none of them in most images":
-            found.named.conflicts,
-        "of which only a part is accepted, as one identity": found.named.minorities,
-        "that decisions or earlier ids keep apart from another cluster of the identity":
-            found.named.apart,
-    }  # fmt: skip
+        "in which several identities are accepted, none of them clearly": found.given.conflicts,
+        "of which too few images are accepted": found.given.minorities,
+        "that were decided not to be the same as another one of the identity": found.given.apart,
+    }
     for why, count in without.items():
         if count:
             print(f"without an identity: {counted(count, 'cluster')} {why}")
@@ -153,7 +151,7 @@ def _document(found: ClusteredImages, written: Path, page: Path | None) -> dict[
         "recall": found.clusters.recall,
         "with_identity": sum(one is not None for one in found.identities),
         "accepted": None if found.accepted is None else sum(map(bool, found.accepted.identities)),
-        "conflicts": None if found.named is None else found.named.conflicts,
+        "conflicts": None if found.given is None else found.given.conflicts,
         "precision": None if precision is None else [precision, precision.low, precision.high],
         "failures": found.failures,
         "ignored": found.ignored,

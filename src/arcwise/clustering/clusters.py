@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import numpy as np
 from arcwise.clustering.constraints import Constraints, constrained
 from arcwise.clustering.graph import nearest_neighbours
 from arcwise.clustering.impostors import impostors_of
-from arcwise.clustering.links import AGREEMENT, NeighbourLinks, links
+from arcwise.clustering.links import AGREEMENT, DUPLICATE, NeighbourLinks, links
 from arcwise.clustering.map_equation import numbered_by_first
 from arcwise.clustering.methods import METHODS, ClusteringProblem, each_in_a_cluster
 from arcwise.errors import ArcwiseError, suggestion
@@ -57,8 +57,10 @@ class Clusters:
         joined = METHODS[self.method].joined
         if self.linkage is not None or not joined:
             return str(self.linkage or self.links)
-        why = f"; by {self.links.reason}" if self.threshold is not None else ""
-        return f"joined: {joined.format(threshold=self.links.threshold)}{why}"
+        if self.threshold is None:
+            return f"joined: {joined}"
+        text = f"joined: {joined.format(threshold=self.threshold)}; by {self.links.reason}"
+        return f"{text}; no similarity below 1 is so rare" if self.threshold >= DUPLICATE else text
 
     @property
     def threshold(self) -> float | None:
@@ -79,16 +81,6 @@ class Clusters:
         """What is uncertain about the threshold; empty for nothing."""
         by_links = self.linkage is None and METHODS[self.method].by_threshold
         return self.links.note if by_links else ""
-
-    def joined(self, labels: np.ndarray) -> Clusters:
-        """Return other clusters of the same embeddings, with their confidence.
-
-        Args:
-            labels: (N,) clusters.
-        """
-        labels = numbered_by_first(labels)
-        confidence, next_to = _confidence(labels, self.links)
-        return replace(self, labels=labels, confidence=confidence, next_to=next_to)
 
     @property
     def count(self) -> int:

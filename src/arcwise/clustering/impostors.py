@@ -28,7 +28,7 @@ FEWEST = 50
 """Embeddings from which on the distributions are found from their own pairs."""
 
 ENOUGH = 30
-"""Identities that a calibration has to rest on, where the embeddings themselves have limits, too."""
+"""Identities that a calibration has to rest on, where the embeddings have limits of their own."""
 
 _SAMPLE = 1000  # embeddings that each one is compared with
 _BLOCK = 2**13
@@ -139,7 +139,7 @@ def impostors_of(
                 f"the embeddings' own pairs: median similarity {np.median(centre):.3f}, standard "
                 f"deviation {np.median(spread):.3f}"
             )
-    reason = f"{origin}; similarities of different identities are taken to be normal"
+    reason = f"{origin}; those of different identities are taken to be normally distributed"
     if used:
         reason = (
             f"the model's calibration on {used[-1].identities:,} identities: {len(used)} thresholds"

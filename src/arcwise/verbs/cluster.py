@@ -19,8 +19,13 @@ from arcwise.errors import ArcwiseError, ImageError
 from arcwise.recognition import Recogniser
 from arcwise.runtime import Model
 from arcwise.verbs.cluster_decisions import Decisions, name_of_clusters, read_decisions
-from arcwise.verbs.cluster_earlier import KeptIds, kept_ids, read_earlier
-from arcwise.verbs.cluster_identities import Accepted, NamedClusters, accepted, named_clusters
+from arcwise.verbs.cluster_earlier import kept_ids, read_earlier
+from arcwise.verbs.cluster_identities import (
+    Accepted,
+    ClusterIdentities,
+    accepted,
+    cluster_identities,
+)
 from arcwise.verbs.embedding_source import (
     NO_MODEL,
     Embeddings,
@@ -51,7 +56,7 @@ class ClusteredImages:
             extended, and numbers above for the rest.
         identities: (N,) the enrolled identity of each one's cluster; None for a new one.
         accepted: what the gallery's decision says of the images themselves; None without a gallery.
-        named: what became of that; None without a gallery.
+        given: what the clusters have of that; None without a gallery.
         decisions: what was decided before.
         failures: images that could not be read, and have no row.
         ignored: files that are not images.
@@ -65,7 +70,7 @@ class ClusteredImages:
     ids: np.ndarray
     identities: list[str | None]
     accepted: Accepted | None
-    named: NamedClusters | None
+    given: ClusterIdentities | None
     decisions: Decisions
     failures: tuple[ImageError, ...]
     ignored: tuple[str, ...]
@@ -188,9 +193,18 @@ def cluster(
     )
     notes += kept.notes
     notes += [result.note] if result.note else []
-    result, ids, identities, named = _named(result, kept, made.accepted, decided)
+    known = np.full(result.count, -1)
+    known[result.labels[kept.fixed >= 0]] = kept.fixed[kept.fixed >= 0]
+    ids = kept.numbered(result.labels, known)
+    identity_of, given = kept.names(result.labels, ids), None
+    if made.accepted is not None:
+        given = cluster_identities(
+            result.labels, made.accepted.identities, decided.cannot, identity_of
+        )
+        identity_of = given.of
+    identities = [identity_of.get(label) for label in result.labels.tolist()]
     return ClusteredImages(
-        rows, names, vectors, result, ids, identities, made.accepted, named, decided,
+        rows, names, vectors, result, ids, identities, made.accepted, given, decided,
         made.embedded.failures, manifest.ignored, tuple(notes),
     )  # fmt: skip
 
@@ -245,28 +259,6 @@ def _embeddings(
             found = accepted(recogniser, embedded.vectors[0], far, fpir)
             notes += found.notes
     return _Embeddings(embedded, links, found, (*notes, *embedded.notes))
-
-
-def _named(
-    result: Clusters, kept: KeptIds, found: Accepted | None, decided: Decisions
-) -> tuple[Clusters, np.ndarray, list[str | None], NamedClusters | None]:
-    """Return the clusters, (N,) ids and identities, and what became of the accepted images."""
-    known = np.full(result.count, -1)
-    known[result.labels[kept.fixed >= 0]] = kept.fixed[kept.fixed >= 0]
-    if found is None:
-        ids = kept.numbered(result.labels, known)
-        return result, ids, [kept.identity_of.get(one) for one in ids.tolist()], None
-    named = named_clusters(
-        result.labels, known, kept.earlier_names(known), found.identities, decided.cannot
-    )
-    row_ids = known[named.labels]
-    result = result.joined(named.labels)
-    ids = kept.numbered(result.labels, row_ids[np.unique(result.labels, return_index=True)[1]])
-    identities = [
-        named.identity_of.get(label) or kept.identity_of.get(one)
-        for label, one in zip(named.labels.tolist(), ids.tolist(), strict=True)
-    ]
-    return result, ids, identities, named
 
 
 def write_clusters(found: ClusteredImages, out: str | Path) -> Path:

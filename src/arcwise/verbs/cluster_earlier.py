@@ -54,13 +54,15 @@ class KeptIds:
         """The lowest id that none had."""
         return max([-1, *self.identity_of]) + 1
 
-    def earlier_names(self, known: np.ndarray) -> dict[int, str]:
+    def names(self, labels: np.ndarray, ids: np.ndarray) -> dict[int, str]:
         """Return the identities that clusters have from before.
 
         Args:
-            known: (M,) the id of each cluster; -1 for none.
+            labels: (N,) clusters.
+            ids: (N,) their ids.
         """
-        named = {label: self.identity_of.get(one) for label, one in enumerate(known.tolist())}
+        id_of = dict(zip(labels.tolist(), ids.tolist(), strict=True))
+        named = {label: self.identity_of.get(one) for label, one in id_of.items()}
         return {label: identity for label, identity in named.items() if identity}
 
     def numbered(self, labels: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The enrolled identities of clusters: what most images of each are accepted as."""
+"""The enrolled identities of clusters: what the gallery's decision accepts images of each as."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from arcwise.gallery import decide
 from arcwise.recognition import Recogniser
 from arcwise.recognition.thresholds import search_operating_point
 from arcwise.recognition.together import TOGETHER, unmeasured
+
+OF_ALL, OF_ACCEPTED = 1 / 4, 2 / 3
+"""Share of a cluster's images, and of those that are accepted as anybody, that give it an identity.
+
+Settled on one heap of 600 photos of 30 products, 5 or 15 of them enrolled; docs/clustering.md
+measures others."""
 
 
 @dataclass(frozen=True)
@@ -29,20 +35,18 @@ class Accepted:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class NamedClusters:
-    """Clusters, of which some have an enrolled identity.
+@dataclass(frozen=True)
+class ClusterIdentities:
+    """The enrolled identities of clusters.
 
     Attributes:
-        labels: (N,) int64 clusters; those of one identity are one.
-        identity_of: the identity of a cluster; others have none.
+        of: the identity of a cluster; others have none.
         conflicts: clusters without one, as two identities or more were accepted in them.
-        minorities: those, as only a part of their images was accepted, as one identity.
-        apart: those, as decisions or earlier ids keep them from another cluster of the identity.
+        minorities: those, as too few of their images were accepted, of one identity.
+        apart: those, as they were decided not to be the same as another cluster of the identity.
     """
 
-    labels: np.ndarray
-    identity_of: dict[int, str]
+    of: dict[int, str]
     conflicts: int
     minorities: int
     apart: int
@@ -78,7 +82,10 @@ def accepted(
     if reason := unmeasured(0, several and not point.in_this_gallery, str(recogniser.path)):
         notes.append(reason)
     elif not point.promises:
-        notes.append(f"{recogniser.path}: {point}; measure it: arcwise calibrate MODEL DATA")
+        notes.append(
+            f"{recogniser.path}: {point}; its identities are not to be relied on: measure first, "
+            "arcwise calibrate MODEL DATA"
+        )
     if calibration is not None and calibration.outgrown(size):
         notes.append(
             f"{recogniser.path}: others were enrolled since its rates were measured, with "
@@ -87,60 +94,48 @@ def accepted(
         )
     return Accepted(
         [decide(two, point.threshold).identity for two in hits],
-        f"the gallery accepts from similarity {point.threshold:.4f} on: {point}",
+        f"the gallery accepts from similarity {point.threshold:.4f} on"
+        + (f": {point}" if point.promises and not reason else ""),
         tuple(notes),
     )
 
 
-def named_clusters(
-    labels: np.ndarray,
-    known: np.ndarray,
-    earlier: dict[int, str],
-    found: list[str | None],
-    cannot: np.ndarray,
-) -> NamedClusters:
-    """Return clusters with the identities that most of their images are accepted as.
+def cluster_identities(
+    labels: np.ndarray, found: list[str | None], cannot: np.ndarray, earlier: dict[int, str]
+) -> ClusterIdentities:
+    """Return the enrolled identity of each cluster that has one. The clusters stay as they are.
 
-    A cluster has an identity where more than half of its images are accepted as that one. Two of
-    one identity become one cluster, but for those that were decided to be apart, or have earlier
-    ids; of these the one with most accepted images has it.
+    A cluster has an identity where a quarter of its images or more are accepted as that one, and
+    these are two thirds or more of those that are accepted as any. Several clusters may have one
+    identity; of two that were decided not to be the same it is the one with more accepted images.
 
     Args:
         labels: (N,) clusters 0 … M - 1.
-        known: (M,) earlier ids, which stay; -1 for new clusters.
-        earlier: identities that clusters have from before, by cluster; they stay.
         found: (N,) identities that the gallery accepts images as; None for unknown ones.
-        cannot: (P, 2) rows that are not the same.
+        cannot: (P, 2) rows that were decided not to be the same.
+        earlier: identities that clusters have from before, by cluster; they stay.
     """
-    votes: list[Counter[str]] = [Counter() for _ in known]
+    size = np.bincount(labels)
+    votes: list[Counter[str]] = [Counter() for _ in size]
     for label, identity in zip(labels.tolist(), found, strict=True):
         if identity is not None:
             votes[label][identity] += 1
-    size, named, conflicts, minorities = np.bincount(labels), dict(earlier), 0, 0
+    named, conflicts, minorities = dict(earlier), 0, 0
     for label, those in enumerate(votes):
         if not those or label in earlier:
             continue
         identity, count = min(those.items(), key=lambda item: (-item[1], item[0]))
-        if 2 * count > size[label]:
-            named[label] = identity
-        elif len(those) > 1:
+        if count < OF_ACCEPTED * those.total():
             conflicts += 1
-        else:
+        elif count < OF_ALL * size[label]:
             minorities += 1
-    apart = {frozenset(pair) for pair in labels[cannot].tolist()}
-    whole, left = np.arange(len(known)), 0
-    groups: dict[str, list[int]] = {}
-    order = sorted(
-        named, key=lambda one: (one not in earlier, known[one] < 0, -votes[one][named[one]], one)
-    )
-    for label in order:  # those with earlier names and ids first: the first gives a group its id
-        group = groups.setdefault(named[label], [])
-        kept = known[label] >= 0 and any(known[one] >= 0 for one in group)
-        if kept or any(frozenset((one, label)) in apart for one in group):
-            if label not in earlier:
-                del named[label]
-                left += 1
-            continue
-        group.append(label)
-        whole[label] = group[0]
-    return NamedClusters(whole[labels], named, conflicts, minorities, left)
+        else:
+            named[label] = identity
+    taken = set()
+    for pair in labels[cannot].tolist():
+        one, other = sorted(pair, key=lambda label: (label in earlier, votes[label].total()))
+        if one != other and one not in earlier and named.get(one, "") == named.get(other):
+            taken.add(one)
+    for label in taken:
+        del named[label]
+    return ClusterIdentities(named, conflicts, minorities, len(taken))

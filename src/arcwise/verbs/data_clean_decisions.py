@@ -141,8 +141,8 @@ def apply_decisions(
         one.answer not in (None, "keep") for one in decided
     ):
         raise ArcwiseError(
-            f"{decisions}: no image that is decided about is in {manifest.title} under its name and "
-            "identity; expected the data that was cleaned, named in the same way"
+            f"{decisions}: no image that is decided about is in {manifest.title} under its name "
+            "and identity; expected the data that was cleaned, named in the same way"
         )
     after = labels.merged()
     kept = [row for row in range(len(before)) if row not in labels.removed]

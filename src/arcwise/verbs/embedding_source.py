@@ -201,8 +201,8 @@ def _vectors_of_the_data(manifest: Manifest, model: Model | None, made_by: str) 
     if model is not None and vectors.shape[1] != model.dim:
         raise ArcwiseError(
             f"{manifest.title}: its vectors have {vectors.shape[1]} dimensions and those of "
-            f"{model.name} {model.dim}; name the model that made them, or {NO_MODEL!r} in its place "
-            "for none"
+            f"{model.name} {model.dim}; name the model that made them, or {NO_MODEL!r} in its "
+            "place for none"
         )
     length = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     if not length.all():

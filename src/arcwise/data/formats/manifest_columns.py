@@ -259,8 +259,8 @@ def _not_finite(column: pa.ChunkedArray, title: str, name: str) -> ArcwiseError:
     ]
     others = f" and {len(rows) - 1:,} others" if len(rows) > 1 else ""
     return ArcwiseError(
-        f"{title}: row {rows[0]}{others}: {name} holds a NaN, an infinity or a gap; leave such rows "
-        f"out{_COUNTED}"
+        f"{title}: row {rows[0]}{others}: {name} holds a NaN, an infinity or a gap; leave such "
+        f"rows out{_COUNTED}"
     )
 
 
