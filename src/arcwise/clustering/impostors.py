@@ -119,8 +119,8 @@ def impostors_of(
     note = ""
     if used and used[-1].identities < ENOUGH and count >= FEWEST:
         note = (
-            f"the model's calibration rests on {used[-1].identities:,} identities and is left out: "
-            f"with fewer than {ENOUGH} it does more harm than good"
+            f"the model's calibration rests on {used[-1].identities:,} identities, fewer than "
+            f"{ENOUGH}, and is left out: limits are found from the embeddings"
         )
         used = ()
     centre, spread = np.zeros(count, np.float32), np.full(count, dim**-0.5, np.float32)

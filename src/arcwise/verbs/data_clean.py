@@ -22,6 +22,7 @@ from arcwise.images import decode
 from arcwise.runtime import Model
 from arcwise.verbs.data_clean_decisions import LabelDecision, read_label_decisions
 from arcwise.verbs.embedding_source import NO_MODEL, embeddings_of, open_sources, row_names
+from arcwise.verbs.review_images import images_are_there
 from arcwise.verbs.seed import check_seed
 from arcwise.verbs.table_path import table_path
 
@@ -153,6 +154,8 @@ def clean(
         notes.append(f"{len(manifest) - len(labelled):,} rows without an identity are left out")
     found = find_clusters(vectors, thresholds=source.thresholds, seed=seed, progress=progress)
     notes += [found.note] if found.note else []
+    if rows.has_images and not images_are_there(rows):
+        notes.append("the images are not there: copies are looked for among the embeddings alone")
     copies = copies_across(rows, found.links, rows.labels)
     report = LabelReport(
         rows, names, identities, rows.labels, vectors, found, (), 0, decided, embedded.failures,

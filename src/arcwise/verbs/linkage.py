@@ -170,5 +170,5 @@ def _few(trained: int, held_out: int) -> tuple[str, ...]:
         return ()
     return (
         f"trained on {trained:,} identities, and the threshold chosen on {held_out:,}: too few to "
-        f"rely on; expected {ENOUGH} to train on, or some hundred",
+        "rely on; expected some hundred",
     )

@@ -30,6 +30,15 @@ def check_images(manifest: Manifest) -> None:
         with_reachable_images(manifest.table, manifest.root, manifest.title)
 
 
+def images_are_there(manifest: Manifest) -> bool:
+    """Return whether one of a few images is there, of a data set that names some."""
+    try:
+        check_images(manifest)
+    except ArcwiseError:
+        return False
+    return True
+
+
 def pixels_once(manifest: Manifest) -> Callable[[int], np.ndarray | str]:
     """Return a function from a row to its image, small and decoded once; or why it cannot be."""
     from arcwise.report import shrunk
