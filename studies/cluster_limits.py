@@ -175,7 +175,7 @@ def names(sets: Path) -> list[dict[str, Any]]:
 def decisions(one: Embeddings, heap: list[int], templates: list[int]) -> list[str | None]:
     """Return who each image of a heap is accepted as, by the usual threshold of a gallery."""
     vectors, of = unit(one.vectors), one.ids[templates]
-    size = GallerySize(len(np.unique(of)), len(templates), TEMPLATES)
+    size = GallerySize(len(np.unique(of)), len(templates), TEMPLATES, TEMPLATES)
     point = usual_point(operating_points(size, one.thresholds, ()))
     assert point is not None
     similarity = vectors[heap] @ vectors[templates].T
