@@ -22,7 +22,7 @@ from arcwise.clustering.impostors import ENOUGH, FEWEST, impostors_of
 from arcwise.evaluation import Threshold, calibrate, clustering
 from arcwise.gallery import GallerySize, operating_points, usual_point
 from arcwise.verbs.cluster_identities import OF_ACCEPTED, OF_ALL, cluster_identities
-from clustering import SEEDS, Embeddings, faces, fgnet, lfw, products
+from clustering_sets import SEEDS, Embeddings, faces, fgnet, lfw, products
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS, PAGE = DOCS / "cluster-limits.json", DOCS / "cluster-limits.md"
@@ -261,8 +261,8 @@ limits from the embeddings themselves it is {own}.
 | --- | --- | --- |
 {first}
 A calibration is not usable where fewer than two of its thresholds are resolved. From {enough}
-identities on it does neither harm nor good here. `arcwise cluster` and `arcwise data clean` leave
-one out that rests on fewer than {enough}, and say so.
+identities on it does neither harm nor good here, which settled that number: `arcwise cluster` and
+`arcwise data clean` leave a calibration out that rests on fewer than {enough}, and say so.
 
 ## How many identities are in the heap
 
@@ -271,13 +271,14 @@ one out that rests on fewer than {enough}, and say so.
 {second}
 - Limits from the embeddings take most pairs to be of different identities. In heaps of few
   identities that is not so, and a calibration is better, even one on other kinds of images or on a
-  dozen identities.
+  dozen identities. Who knows that there are few calibrates on more, or gives a `--threshold`.
 - Of fewer than {fewest} images no limits can be found: those of random directions are taken, and
   nearly all images of a weak network become one cluster. There any calibration is used.
 - In large heaps a calibration on another kind of images does harm (FG-NET, calibrated on LFW's
-  people). Nothing in the embeddings tells that from a heap of few identities. So a calibration on
-  enough identities is the default, as the one who calibrated knows on what; to do without it,
-  embed first, and cluster the table.
+  people). Nothing in the embeddings tells that from a heap of few identities: in both, more pairs
+  are above the thresholds than were in the calibration. So a calibration on enough identities is
+  the default, as those who calibrate know on what. To do without it, embed first, and cluster the
+  table.
 
 ## When a cluster gets a name
 
