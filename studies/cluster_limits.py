@@ -18,15 +18,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from arcwise.clustering.clusters import find_clusters
+from arcwise.clustering.constraints import Constraints
 from arcwise.clustering.impostors import ENOUGH, FEWEST, impostors_of
 from arcwise.evaluation import Threshold, calibrate, clustering
 from arcwise.gallery import GallerySize, operating_points, usual_point
+from arcwise.verbs.cluster_decisions import drawn_pairs
 from arcwise.verbs.cluster_identities import OF_ACCEPTED, OF_ALL, cluster_identities
+from arcwise.verbs.cluster_page import doubtful_members, doubtful_splits
 from clustering_sets import SEEDS, Embeddings, faces, fgnet, lfw, products
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS, PAGE = DOCS / "cluster-limits.json", DOCS / "cluster-limits.md"
 CALIBRATED_ON = (3, 10, 20, 30, 100, 300)
+ROUNDS = 5
 PHOTOS, TEMPLATES = 20, 5
 """Images of each product in a heap, at most; templates of each enrolled one."""
 
@@ -201,10 +205,38 @@ def by_rules(labels: np.ndarray, accepted: list[str | None]) -> dict[str, list[s
     }
 
 
+# Rounds of judging.
+
+
+def rounds(sets: Path) -> list[dict[str, Any]]:
+    """BCubed F after rounds of judging all pairs that the page asks about, by the labels."""
+    several, rows = products(sets), []
+    known = [(np.zeros((0, 2), np.int64), np.zeros((0, 2), np.int64)) for _ in several]
+    for _ in range(ROUNDS + 1):
+        scores, judged = [], []
+        for place, one in enumerate(several):
+            must, cannot = known[place]
+            found = find_clusters(one.vectors, constraints=Constraints(must, cannot), seed=place)
+            scores.append(float(clustering(one.ids, found.labels, draws=2).bcubed_f))
+            judged.append(len(must) + len(cannot))
+            # The three questions of the page.
+            asked = np.concatenate(
+                [doubtful_members(found), doubtful_splits(found), drawn_pairs(found.labels, place)]
+            )
+            asked = np.unique(np.sort(np.concatenate([asked, must, cannot]), axis=1), axis=0)
+            same = one.ids[asked[:, 0]] == one.ids[asked[:, 1]]
+            known[place] = asked[same], asked[~same]
+        rows.append(
+            {"judged": round(np.mean(judged)), "bcubed_f": [round(one, 3) for one in scores]}
+        )
+    return rows
+
+
 PARTS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
     "calibrated on": lambda sets: rows_of(calibrated_on()),
     "in the heap": lambda sets: rows_of(in_the_heap(sets)),
     "names": names,
+    "rounds": rounds,
 }
 
 
@@ -228,9 +260,14 @@ def page(results: dict[str, Any]) -> str:
         f"{r['right'] / max(r['right'] + r['wrong'], 1e-9):.2f} |\n"
         for r in results["names"]
     )
+    fourth = "".join(
+        f"| {place} | {r['judged']:,} | {spread(r['bcubed_f'])} |\n"
+        for place, r in enumerate(results["rounds"])
+    )
     about = results["names"][0]
     return TEXT.format(
-        first=first, own=spread(own), second=second, third=third, enough=ENOUGH, fewest=FEWEST,
+        first=first, own=spread(own), second=second, third=third, fourth=fourth,
+        enough=ENOUGH, fewest=FEWEST,
         heaps=about["heaps"], images=about["images"], part=f"{OF_ALL:.0%}",
         accepted="two thirds" if abs(OF_ACCEPTED - 2 / 3) < 1e-9 else f"{OF_ACCEPTED:.0%}",
     )  # fmt: skip
@@ -248,7 +285,8 @@ TEXT = """# Limits and names of clusters
 
 `python studies/cluster_limits.py SETS` measures these tables and keeps them in
 [cluster-limits.json](cluster-limits.json). They say when `arcwise cluster` takes its limits from
-the calibration of a model, and when a cluster gets the identity of a gallery. The data are those
+the calibration of a model, when a cluster gets the identity of a gallery, and what judging pairs
+brings. The data are those
 of [Clustering without labels](clustering.md). Values are means over three draws, or over the three
 trainings of Grocery; the lowest and highest in brackets.
 
@@ -295,6 +333,16 @@ these are {accepted} or more of those that are accepted as anybody. Both numbers
 other heap, 600 photos of 30 products by another network; these heaps took no part in that. Clusters
 of these networks mix products, and a name of a mixed cluster is wrong for a part of it: the column
 `accepted` has what the decision says of the image itself.
+
+## How many rounds of judging
+
+All 892 photos of the 13 products. In each round all pairs that the page asks about are judged
+without a mistake, and the next round clusters with these decisions and the earlier ones.
+
+| rounds | pairs judged | BCubed F |
+| --- | --- | --- |
+{fourth}
+Each page repeats no pair, and asks about the clusters as they are by then.
 """
 
 

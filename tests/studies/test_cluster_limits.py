@@ -26,10 +26,11 @@ def test_from_embeddings_to_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "calibrated on": lambda _: study.rows_of(iter([study.Case("LFW", 13, [one])])),
         "in the heap": lambda _: study.rows_of(iter([study.Case("LFW", 13, [one, one])])),
         "names": study.names,
+        "rounds": study.rounds,
     }
     for name, value in {
         "RESULTS": tmp_path / "l.json", "PAGE": tmp_path / "l.md", "PARTS": parts, "SEEDS": 2,
-        "products": lambda _: [one],
+        "ROUNDS": 1, "products": lambda _: [one],
     }.items():  # fmt: skip
         monkeypatch.setattr(study, name, value)
     monkeypatch.setattr(sys, "argv", ["cluster_limits.py", str(tmp_path)])
@@ -42,6 +43,8 @@ def test_from_embeddings_to_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(rules) == 6
     for one in rules.values():
         assert one["right"] <= one["of_enrolled"]
+    before, after = found["rounds"]
+    assert (before["judged"], after["judged"] > 0) == (0, True)
     page = (tmp_path / "l.md").read_text()
     assert f"{row['own'][0]:.3f}" in page
     study.main()

@@ -322,7 +322,7 @@ def test_page_asks_and_its_answers_are_taken(
     pictured: Path, browser: chromium.Browser, tmp_path: Path
 ) -> None:
     found = cluster(pictured)
-    members, splits = doubtful_members(found), doubtful_splits(found)
+    members, splits = doubtful_members(found.clusters), doubtful_splits(found.clusters)
     assert len(members)
     assert len(splits)
     labels = found.clusters.labels

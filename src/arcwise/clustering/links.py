@@ -100,7 +100,7 @@ def links(
     copy = max(impostors.score_of(1.0) - around, around)
     agreement = _agreement(pairs, np.clip(score - around, 1e-6, copy), copy, count)
     linked = (agreement >= AGREEMENT) | (score >= strict) | (similarity >= DUPLICATE)
-    cosines = tuple(min(impostors.cosine(one), DUPLICATE) for one in (strict, around))
+    cosines = min(impostors.cosine(strict), DUPLICATE), min(impostors.cosine(around), DUPLICATE)
     reason, note = impostors.reason, impostors.note
     if threshold is not None:
         linked, cosines, reason, note = (
