@@ -41,7 +41,7 @@ def page_path(out: str | Path, name: str = "search.html") -> Path:
     path = Path(out)
     if path.is_dir() or (not path.suffix and not path.exists()):
         path = path / name
-    elif path.suffix.lower() not in (".html", ".htm"):
+    elif path.suffix.lower() != ".html":
         raise ArcwiseError(f"{out}: expected a page, ending in .html, or a folder for one")
     if path.exists() and not path.is_file():
         raise ArcwiseError(f"{path}: not a file; name another page")
