@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace as replaced
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -15,15 +16,25 @@ from arcwise.gallery import (
     Gallery,
     GalleryCalibration,
     GallerySize,
+    NewTemplate,
     OperatingPoint,
     Receipt,
     open_gallery,
 )
+from arcwise.gallery.contract import Where
+from arcwise.gallery.filters import condition
 from arcwise.recognition.answers import Answer, SearchResult, Verified, decided, in_order
 from arcwise.recognition.images import ImageList, image_rows
 from arcwise.recognition.opening import open_with_model
 from arcwise.recognition.thresholds import search_operating_point, verification_threshold
-from arcwise.recognition.together import TOGETHER, metadata_of_all, pooled, unmeasured, weighting
+from arcwise.recognition.together import (
+    TOGETHER,
+    best_of,
+    metadata_of_all,
+    pooled,
+    unmeasured,
+    weighting,
+)
 from arcwise.runtime import Embedded, ImageRows, ImageSource, Model, listed
 
 Images = Iterable[ImageSource] | ImageRows
@@ -101,6 +112,21 @@ class Recogniser:
             raise ArcwiseError("no image is named; name one or more")
         return runtime.embed_manifest(self.model, rows, progress=progress)
 
+    def operating_point(
+        self, far: float | None = None, fpir: float | None = None
+    ) -> tuple[GallerySize, GalleryCalibration | None, OperatingPoint | None]:
+        """Return the size of the gallery, what was measured against it, and what decides a search.
+
+        Args:
+            far: as for `search`.
+            fpir: as for `search`.
+
+        Raises:
+            ArcwiseError: no threshold is for the rate.
+        """
+        about, calibration = self.gallery.about(), self.gallery.calibration
+        return self._size(about), calibration, self._point(about, calibration, far, fpir)
+
     def search(
         self,
         images: Images,
@@ -109,11 +135,15 @@ class Recogniser:
         together: bool = False,
         far: float | None = None,
         fpir: float | None = None,
+        where: Where = None,
+        everyone: bool = False,
     ) -> SearchResult:
         """Find each image's closest identities and decide, at a stated error rate.
 
         For several images together the rate was not measured, nor for templates of several where
         the threshold is not of this gallery: `unmeasured` says so, and the decisions state none.
+        With `where`, fewer templates can be taken for the query: the rate is at most what it is in
+        the whole gallery, and how many are found is not known.
 
         Args:
             images: as `embed` takes them. One of several that cannot be read fails alone.
@@ -123,14 +153,19 @@ class Recogniser:
             fpir: share of unknown images that may get any answer: what keeps it, or the nearest
                 stricter one, decides. By default it is the lowest rate that was measured for such a
                 gallery and still finds half of the images of enrolled identities.
+            where: a condition on metadata (`gallery.filters`): which templates take part.
+            everyone: whether the hits are all identities from the threshold on, and not the K
+                closest.
 
         Raises:
             ImageError: the only image cannot be used.
-            ArcwiseError: no image can, or no threshold is for the rate.
+            ArcwiseError: no image can, no threshold is for the rate, or the condition cannot be
+                read.
         """
         if k < 1:
             raise ArcwiseError(f"k is {k}; expected 1 or more: how many identities to show")
-        self._threshold(far, fpir)  # what is wrong with a rate is said before any work
+        self.operating_point(far, fpir)  # what is wrong with a rate is said before any work
+        meets = None if where is None else condition(where)
         rows = image_rows(images)
         embedded = self.embed(rows)
         vectors, names = embedded.vectors, [rows.images[row] for row in embedded.rows]
@@ -138,16 +173,28 @@ class Recogniser:
         if count > 1:
             vectors = pooled(vectors, embedded.quality)[0][None]
             names = [f"{count} images together ({names[0]}, …)"]
-        size, calibration, point = self._threshold(far, fpir)
-        hits = self.gallery.search(vectors, k=max(k, 2))  # the decision looks at the runner-up
+        size, calibration, point = self.operating_point(far, fpir)
+        if point is not None and meets is not None:
+            interval = (0.0, point.fpir_interval[1])
+            point = replaced(point, exact=False, dir=None, fpir_interval=interval)
+        # The decision looks at the runner-up.
+        hits = self.gallery.search(vectors, k=max(k, 2), where=meets)
+        shown = [of_query[:k] for of_query in hits]
+        if everyone and point is not None:
+            shown = self.gallery.above(vectors, point.threshold, where=meets)
+        elif everyone and size.templates:
+            raise ArcwiseError(
+                f"{self.model.path}: the model has no thresholds, so nobody is above one; measure "
+                f"them: arcwise calibrate {self.model.path} DATA"
+            )
         several = any(TOGETHER in hit.metadata for of_query in hits for hit in of_query)
         own = point is not None and point.in_this_gallery
         reason = ""
         if point is not None:
             reason = unmeasured(count, several and not own, str(self.path))
         answers = tuple(
-            Answer(name, tuple(of_query[:k]), decided(of_query, point, promised=not reason))
-            for name, of_query in zip(names, hits, strict=True)
+            Answer(name, tuple(to_show), decided(of_query, point, promised=not reason))
+            for name, to_show, of_query in zip(names, shown, hits, strict=True)
         )
         failures = tuple(embedded.failures)
         return SearchResult(
@@ -227,14 +274,45 @@ class Recogniser:
         embedded = self.embed(rows)
         if embedded.failures:
             raise embedded.failures[0]
-        recorded = [rows.record(row) for row in range(len(rows))]
-        each = [slice(row, row + 1) for row in range(len(rows))]
+        return self.enrol_embedded(
+            identity, rows, embedded, metadata=metadata, together=together, replace=replace
+        )
+
+    def enrol_embedded(
+        self,
+        identity: str,
+        images: ImageList,
+        embedded: Embedded,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        together: bool = False,
+        replace: bool = False,
+        thumbnails: Sequence[bytes | None] | None = None,
+    ) -> Receipt:
+        """Enrol what `embed` made of images of one identity; return once it is on disk.
+
+        Args:
+            identity: whose they are.
+            images: that were embedded.
+            embedded: of those that could be read, M.
+            metadata: as for `enrol`.
+            together: as for `enrol`.
+            replace: as for `enrol`.
+            thumbnails: M encoded images for a person to see; of images together, that of the best.
+
+        Raises:
+            GalleryError: the identity is blank, or the metadata is no JSON.
+        """
+        recorded = [images.record(row) for row in embedded.rows.tolist()]
+        shown = [None] * len(recorded) if thumbnails is None else thumbnails
+        each = [slice(row, row + 1) for row in range(len(recorded))]
         items = []
         for group in [slice(None)] if together else each:
             quality = None if embedded.quality is None else embedded.quality[group]
             vector, mean_quality = pooled(embedded.vectors[group], quality)
             about = {**metadata_of_all(recorded[group], quality), **(metadata or {})}
-            items.append((identity, vector, about, mean_quality))
+            best = shown[group][best_of(quality)]
+            items.append(NewTemplate(identity, vector, about, mean_quality, best))
         return self.gallery.enrol(items, replace=replace)
 
     def close(self) -> None:
@@ -252,10 +330,3 @@ class Recogniser:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _threshold(
-        self, far: float | None, fpir: float | None
-    ) -> tuple[GallerySize, GalleryCalibration | None, OperatingPoint | None]:
-        """Return the size of the gallery, what was measured against it, and what decides."""
-        about, calibration = self.gallery.about(), self.gallery.calibration
-        return self._size(about), calibration, self._point(about, calibration, far, fpir)
