@@ -52,7 +52,7 @@ class Stopped(KeyboardInterrupt):
 EXTRAS = {
     "data": ("pyarrow", "scipy", "faiss"),
     "train": ("torch", "kornia", "numba", "pydantic", "yaml"),
-    "serve": ("onnxruntime",),
+    "serve": ("onnxruntime", "fastapi", "uvicorn", "httptools", "prometheus_client"),
     "export": ("onnx", "onnxscript"),
     "report": ("matplotlib", "jinja2"),
     "cluster": ("sklearn",),

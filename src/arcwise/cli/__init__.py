@@ -43,6 +43,7 @@ VERBS = {
     "remove": "take an identity out of a gallery",
     "gallery info": "what is enrolled, by which model, and what its thresholds promise",
     "gallery upgrade": "the enrolled images embedded again, with another model",
+    "serve": "a gallery over HTTP: search, verify, enrol from anywhere",
     "doctor": "what this machine can do, and what is missing for the rest",
 }
 

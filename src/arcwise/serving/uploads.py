@@ -1,0 +1,261 @@
+"""The images of a request: files of a form, or base64 texts of a JSON document.
+
+A form is the main way: files go as they are, a third smaller than base64, and every browser and
+`curl -F images=@a.jpg` sends them. Nothing of them is written to disk on the way.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from arcwise.errors import ImageError
+from arcwise.images.headers import HeaderError, read_header
+from arcwise.recognition.images import ImageList
+from arcwise.recognition.recorded import CONTENT
+from arcwise.recognition.together import TOGETHER
+from arcwise.serving.problems import Problem
+from arcwise.serving.settings import Limits
+
+RESERVED = frozenset({"image", "root", CONTENT, "landmarks", TOGETHER})
+"""Keys of metadata that record the image of a template, by which its file is found again."""
+
+_LONGEST_NAME = 200
+_FIELD_BYTES = 2**20
+_POINTS = (10, 136)  # x and y of 5 or 68 points
+_UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+FORM = {
+    "type": "object",
+    "required": ["images"],
+    "properties": {
+        "images": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "description": "Image files: JPEG, PNG, WebP, BMP, GIF, TIFF or PNM.",
+        },
+        "metadata": {
+            "type": "string",
+            "description": "A JSON object, kept with each template (of `enrol` alone).",
+        },
+        "landmarks": {
+            "type": "string",
+            "description": "A JSON list: for each image null, or x and y of its 5 points in a row, "
+            "for a model that turns faces.",
+        },
+    },
+}
+DOCUMENT = {
+    "type": "object",
+    "required": ["images"],
+    "properties": {
+        "images": {
+            "type": "array",
+            "items": {"type": "string", "format": "byte"},
+            "description": "Image files in base64.",
+        },
+        "names": {"type": "array", "items": {"type": "string"}, "description": "Their names."},
+        "metadata": {"type": "object", "description": "Kept with each template (`enrol` alone)."},
+        "landmarks": {
+            "type": "array",
+            "items": {"type": ["array", "null"], "items": {"type": "number"}},
+            "description": "For each image null, or x and y of its 5 points in a row.",
+        },
+    },
+}
+REQUEST_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {"schema": FORM, "encoding": {"images": {"contentType": "image/*"}}},
+        "application/json": {
+            "schema": DOCUMENT,
+            "example": {"images": ["/9j/4AAQSkZJRgABAQ…"], "names": ["oat-milk.jpg"]},
+        },
+    },
+}
+"""The body of a request with images, for the OpenAPI."""
+
+
+class Upload(NamedTuple):
+    """What was sent.
+
+    Attributes:
+        images: with a reason in the place of each that is refused unread.
+        pixels: of all of them, as their headers say.
+        metadata: that came with them; None for none.
+    """
+
+    images: ImageList
+    pixels: int
+    metadata: dict[str, Any] | None
+
+
+async def read_upload(request: Request, limits: Limits) -> Upload:
+    """Return the images of a request.
+
+    Raises:
+        Problem: no images, too many, or a body that is something else.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        contents, names, fields = await _of_form(request, limits)
+    elif kind == "application/json":
+        contents, names, fields = await _of_document(request)
+    else:
+        raise Problem(415, "wrong_type", f"the body is {kind[:100] or 'of no stated type'}")
+    if not contents:
+        raise Problem(422, "malformed", "no image; expected one or more, called `images`")
+    if len(contents) > limits.images:
+        raise Problem(
+            413, "too_large", f"{len(contents)} images; expected at most {limits.images} at a time"
+        )
+    names = [shown_name(name, row) for row, name in enumerate(names)]
+    checked = [_checked(*one, limits) for one in zip(contents, names, strict=True)]
+    images = ImageList(
+        [source for source, _ in checked], _landmarks(fields, len(names)), names=names
+    )
+    return Upload(images, sum(pixels for _, pixels in checked), _metadata(fields))
+
+
+def shown_name(name: str | None, row: int) -> str:
+    """Return what to call an image: the last part of its name, without what cannot be shown."""
+    last = PurePosixPath((name or "").replace("\\", "/")).name
+    text = _UNSHOWN.sub("", last.encode(errors="replace").decode())
+    return text[:_LONGEST_NAME] or f"image {row}"
+
+
+async def _of_form(
+    request: Request, limits: Limits
+) -> tuple[list[bytes], list[str | None], dict[str, Any]]:
+    parser = MultiPartParser(
+        request.headers,
+        request.stream(),
+        max_files=limits.images,
+        max_fields=8,
+        max_part_size=_FIELD_BYTES,
+    )
+    parser.spool_max_size = limits.body_bytes + 1  # no image goes to a disk on its way
+    try:
+        form = await parser.parse()
+    except MultiPartException as problem:
+        if "Too many files" in problem.message:
+            raise Problem(413, "too_large", f"more than {limits.images} images") from None
+        raise Problem(400, "malformed", f"a broken form: {problem.message[:200]}") from None
+    contents, names, fields = [], [], {}
+    for key, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            if key not in ("images", "image"):
+                raise Problem(422, "malformed", f"a file called {key[:50]!r}; expected `images`")
+            contents.append(await value.read())
+            names.append(value.filename)
+        elif key not in ("metadata", "landmarks"):
+            raise Problem(
+                422, "malformed", f"a field called {key[:50]!r}; expected `images` as files, "
+                "`metadata` and `landmarks`"
+            )  # fmt: skip
+        else:
+            fields[key] = _json(value.encode(), key)
+    return contents, names, fields
+
+
+async def _of_document(request: Request) -> tuple[list[bytes], list[str | None], dict[str, Any]]:
+    document = _json(await request.body(), "the body")
+    if not isinstance(document, dict):
+        raise Problem(422, "malformed", "the body is no JSON object")
+    unknown = sorted(set(document) - {"images", "names", "metadata", "landmarks"})
+    if unknown:
+        raise Problem(422, "malformed", f"{unknown[0][:50]!r} is unknown in the body")
+    texts, names = document.pop("images", None), document.pop("names", None)
+    if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
+        raise Problem(422, "malformed", "images: expected a list of base64 texts")
+    names = [None] * len(texts) if names is None else names
+    fits = isinstance(names, list) and len(names) == len(texts)
+    if not fits or not all(one is None or isinstance(one, str) for one in names):
+        raise Problem(422, "malformed", "names: expected a text for each image")
+    try:
+        contents = [base64.b64decode(one, validate=True) for one in texts]
+    except (binascii.Error, ValueError):
+        raise Problem(422, "malformed", "images: a text that is no base64") from None
+    return contents, names, document
+
+
+def _json(text: bytes, place: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise Problem(422, "malformed", f"{place}: no JSON") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _checked(content: bytes, name: str, limits: Limits) -> tuple[bytes | ImageError, int]:
+    """Return an image, or why it is refused unread, and its pixels."""
+    if len(content) > limits.image_bytes:
+        return ImageError(
+            name, f"{len(content):,} bytes, more than the {limits.image_bytes:,} allowed"
+        ), 0  # fmt: skip
+    try:
+        header = read_header(content)
+    except HeaderError:
+        return content, 0  # decoding says it better
+    pixels = header.width * header.height
+    if pixels > limits.pixels:
+        return ImageError(
+            name,
+            f"{header.width} x {header.height} pixels, more than the {limits.pixels:,} allowed; "
+            "make it smaller",
+        ), 0  # fmt: skip
+    return content, pixels
+
+
+def _landmarks(fields: dict[str, Any], count: int) -> Sequence[list[float] | None] | None:
+    value = fields.get("landmarks")
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != count or not all(map(_is_landmarks, value)):
+        raise Problem(
+            422, "malformed", f"landmarks: expected {count} of null or lists of 10 numbers"
+        )
+    return value
+
+
+def _is_landmarks(value: Any) -> bool:
+    if value is None:
+        return True
+    return (
+        isinstance(value, list)
+        and len(value) in _POINTS
+        and all(type(one) in (int, float) and abs(one) < 1e6 for one in value)
+    )
+
+
+def _metadata(fields: dict[str, Any]) -> dict[str, Any] | None:
+    value = fields.get("metadata")
+    if value is not None and not isinstance(value, dict):
+        raise Problem(422, "malformed", "metadata: expected a JSON object")
+    return None if value is None else own_metadata(value)
+
+
+def own_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return metadata of a user's.
+
+    Raises:
+        Problem: it has keys that say where the image of a template lies.
+    """
+    taken = sorted(RESERVED & set(metadata))
+    if taken:
+        raise Problem(
+            422, "refused", f"metadata: {taken[0]!r} says where an image lies, and is not for users"
+        )
+    return metadata
