@@ -78,7 +78,11 @@ class _Visible(CollectorRegistry):
 
     def collect(self) -> Iterator[Metric]:
         for metric in self._all.collect():
-            samples = [one for one in metric.samples if self._may_see(one.labels.get("gallery"))]
+            samples = [
+                one
+                for one in metric.samples
+                if self._may_see(one.labels.get("gallery")) and not one.name.endswith("_created")
+            ]
             if samples:
                 shown = Metric(metric.name, metric.documentation, metric.type, metric.unit)
                 shown.samples = samples
