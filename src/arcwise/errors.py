@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class ArcwiseError(ValueError):
@@ -27,6 +27,21 @@ class ImageError(ArcwiseError):
 
     def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
         return type(self), (self.name, self.reason)  # both arguments survive a worker process
+
+
+class UnreadableImages(ArcwiseError):
+    """Several images, none of which can be used.
+
+    Attributes:
+        failures: why, one for each.
+    """
+
+    def __init__(self, message: str, failures: Sequence[ImageError] = ()) -> None:
+        super().__init__(message)
+        self.failures = tuple(failures)
+
+    def __reduce__(self) -> tuple[type[UnreadableImages], tuple[str, tuple[ImageError, ...]]]:
+        return type(self), (str(self), self.failures)
 
 
 class BundleError(ArcwiseError):

@@ -12,7 +12,7 @@ def command(gallery: GalleryName, identity: IdentityName, json: bool = False) ->
     """Take an identity out of a gallery, and its vectors out of the file.
 
     Args:
-        gallery: Gallery file.
+        gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
         identity: Identity to remove.
         json: Print one JSON document instead.
     """

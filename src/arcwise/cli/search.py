@@ -21,6 +21,8 @@ def command(
     together: bool = False,
     far: float | None = None,
     fpir: float | None = None,
+    where: str | None = None,
+    everyone: bool = False,
     model: Path | None = None,
     out: Path | None = None,
     json: bool = False,
@@ -31,7 +33,7 @@ def command(
     listed in their places; 2: none is.
 
     Args:
-        gallery: Gallery file.
+        gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
         images: Image files, or folders of them.
         k: Number of identities to show.
         together: Take all images for one query, and decide once. They are weighted by the quality
@@ -41,13 +43,25 @@ def command(
         fpir: Part of unknown images that may get any answer; what keeps it, or the nearest
             stricter rate, decides. By default the lowest rate that was measured for such a gallery
             and still finds half of the images of enrolled identities.
+        where: Condition on the metadata of templates, which says which take part: 'shelf == 3'.
+        everyone: Show all identities from the threshold on, and not the K closest.
         model: Folder of the gallery's model, if it moved.
         out: Page of the queries with their hits as images: a file ending in .html, or a folder for
             search.html. An older page is replaced.
         json: Print one JSON document instead.
     """
     page = None if out is None else page_path(out)  # what is wrong with it is said first
-    result = search(gallery, images, k=k, together=together, far=far, fpir=fpir, model=model)
+    result = search(
+        gallery,
+        images,
+        k=k,
+        together=together,
+        far=far,
+        fpir=fpir,
+        where=where,
+        everyone=everyone,
+        model=model,
+    )
     explanation = explained(result)
     written = None
     if page is not None:

@@ -39,7 +39,9 @@ def command(
     from arcwise.serving.settings import gallery_name, read_settings
 
     if (model is None) != (gallery is None):
-        raise ArcwiseError(f"got {model} alone; expected a model and a gallery: serve MODEL GALLERY")
+        raise ArcwiseError(
+            f"got {model} alone; expected a model and a gallery: serve MODEL GALLERY"
+        )
     given: dict[str, Any] = {}
     if gallery is not None:
         given["galleries"] = {gallery_name(gallery): {"path": gallery, "model": model}}

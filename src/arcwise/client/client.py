@@ -31,7 +31,7 @@ from arcwise.client.messages import (
 )
 from arcwise.client.reading import value_of
 from arcwise.client.sending import Images, Sent, Waiting, in_place
-from arcwise.errors import GalleryError, ImageError
+from arcwise.errors import GalleryError, ImageError, UnreadableImages
 from arcwise.gallery import Receipt
 from arcwise.recognition import Answer, SearchResult, Verified
 from arcwise.runtime import Embedded
@@ -80,14 +80,15 @@ class Client:
         for sent in waiting.requests():
             try:
                 part = value_of(EmbedAnswer, self._ask_about("/embed", {}, sent))
-            except ImageError as problem:
-                _note_only(waiting, sent, problem)
+            except (ImageError, UnreadableImages) as problem:
+                waiting.note(sent, problem)
                 continue
             rows += [sent.rows[row] for row in part.rows]
             absent = [row for row in range(len(sent.rows)) if row not in part.rows]
             for row, failure in zip(absent, part.failures, strict=True):
                 waiting.failures[sent.rows[row]] = ImageError(sent.names[row], failure.reason)
             parts.append(part)
+        waiting.check_any()
         vectors = np.array([one for part in parts for one in part.vectors], np.float32)
         quality = None
         if parts and parts[0].quality is not None:
@@ -127,8 +128,8 @@ class Client:
         for sent in requests:
             try:
                 answer = value_of(SearchAnswer, self._ask_about("/search", query, sent))
-            except ImageError as problem:
-                _note_only(waiting, sent, problem)
+            except (ImageError, UnreadableImages) as problem:
+                waiting.note(sent, problem)
                 continue
             results.append(_search_result(answer))
             said = results[-1].queries
@@ -137,6 +138,7 @@ class Client:
             for row, name, one in zip(sent.rows, sent.names, said, strict=True):
                 named = ImageError(name, one.reason) if isinstance(one, ImageError) else None
                 answered[row] = named or replace(one, image=name)  # type: ignore[type-var]
+        waiting.check_any()
         queries = in_place(waiting.names, answered, waiting.failures)
         notes = dict.fromkeys(note for one in results for note in one.notes)
         return replace(
@@ -226,12 +228,19 @@ class Client:
             try:
                 parts.append(
                     self._enrolled(
-                        identity, sent, metadata, together=together, replace=replace and first,
-                        new=new and first, least_quality=least_quality, partial=True,
+                        identity,
+                        sent,
+                        metadata,
+                        together=together,
+                        replace=replace and first,
+                        new=new and first,
+                        least_quality=least_quality,
+                        partial=True,
                     )  # fmt: skip
                 )
-            except ImageError as problem:
-                _note_only(waiting, sent, problem)
+            except (ImageError, UnreadableImages) as problem:
+                waiting.note(sent, problem)
+        waiting.check_any()
         return _joined(parts, waiting)
 
     def identities(self) -> dict[str, int]:
@@ -336,17 +345,6 @@ class Client:
         body = Body("application/json", json.dumps(document, allow_nan=False).encode())
         answer = self._connection.ask(method, path, query, body, changes=True)
         return value_of(ChangedAnswer, answer).templates
-
-
-def _note_only(waiting: Waiting, sent: Sent, problem: ImageError) -> None:
-    """Note that the only image of a request cannot be used, where there are others.
-
-    Raises:
-        ImageError: there are none.
-    """
-    if len(waiting) == 1 or len(sent.rows) > 1:
-        raise problem
-    waiting.failures[sent.rows[0]] = ImageError(sent.names[0], problem.reason)
 
 
 def _search_result(answer: SearchAnswer) -> SearchResult:

@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
-from arcwise.errors import ArcwiseError, GalleryError, ImageError, in_one_line
+from arcwise.errors import ArcwiseError, GalleryError, ImageError, UnreadableImages, in_one_line
 
 _TRIES = 20  # of a request that the server asks to send again later
 _LONGEST_WAIT = 10.0  # seconds
@@ -49,13 +49,21 @@ class Connection:
     def __init__(self, url: str, key: str | None, timeout: float) -> None:
         parts = urlsplit(url)
         before, found, name = parts.path.rstrip("/").rpartition("/v1/galleries/")
-        known = parts.scheme in ("http", "https") and parts.hostname and found
-        if not known or not name or "/" in name or parts.query or parts.username:
+        host = parts.hostname
+        if (
+            parts.scheme not in ("http", "https")
+            or not host
+            or not found
+            or not name
+            or "/" in name
+            or parts.query
+            or parts.username
+        ):
             raise ArcwiseError(f"{url}: expected https://HOST/v1/galleries/NAME")
         if key is not None and not (key.isascii() and key.isprintable()):
             raise ArcwiseError("the key has characters that no key has; check ARCWISE_KEY")
         try:
-            self._place = (parts.hostname, parts.port)
+            self._place: tuple[str, int | None] = (host, parts.port)
         except ValueError as problem:
             raise ArcwiseError(f"{url}: {problem}") from None
         self.url = url
@@ -87,18 +95,20 @@ class Connection:
         Raises:
             ArcwiseError: the server cannot be reached, or refuses.
             GalleryError: there is no such gallery, identity or template.
-            ImageError: an image cannot be used.
+            ImageError: the only image cannot be used.
+        UnreadableImages: none of several can.
         """
         given = {name: _text(one) for name, one in (query or {}).items() if one is not None}
         target = self._path + path + (f"?{urlencode(given)}" if given else "")
         headers = dict(self._headers)
         if body is not None:
             headers["Content-Type"] = body.kind
+        status, reply, content = self._exchange(method, target, headers, body, changes)
         for _ in range(_TRIES):
-            status, reply, content = self._exchange(method, target, headers, body, changes)
             if status not in _SENT_AGAIN or "retry-after" not in reply:
                 break
             time.sleep(_seconds(reply["retry-after"]))
+            status, reply, content = self._exchange(method, target, headers, body, changes)
         if status >= 400:
             raise self._error(status, content)
         if status == 204:
@@ -169,12 +179,18 @@ class Connection:
             told = json.loads(content)["error"]
             code, message, advice = told["code"], str(told["message"]), str(told["do"])
         except (ValueError, KeyError, TypeError):
-            return ArcwiseError(f"{self.url}: answers with status {status}; is it an Arcwise server?")
-        if code == "image_unreadable" and ": " in message:
-            return ImageError(*message.split(": ", 1))
+            return ArcwiseError(
+                f"{self.url}: answers with status {status}; is it an Arcwise server?"
+            )
+        if code == "image_unreadable":
+            return _unreadable(message, told.get("images"))
         if code == "refused":  # the message says what to do
             return ArcwiseError(message)
-        kind = GalleryError if code in ("not_found", "conflict", "damaged") else ArcwiseError
+        kind = (
+            GalleryError
+            if code in ("not_found", "not_enrolled", "conflict", "damaged")
+            else ArcwiseError
+        )
         return kind(f"{self.url}: {message}; {advice}")
 
 
@@ -192,6 +208,16 @@ def _sent(
             raise
         # A server that refuses a body answers, and reads no more of it.
     return connection.getresponse()
+
+
+def _unreadable(message: str, images: Any) -> ArcwiseError:
+    """Return why no image can be used, each by its name on the server."""
+    failures = [
+        ImageError(str(one.get("image")), str(one.get("reason")))
+        for one in (images if isinstance(images, list) else ())
+        if isinstance(one, dict)
+    ]
+    return failures[0] if len(failures) == 1 else UnreadableImages(message, failures)
 
 
 def _text(value: Any) -> str:

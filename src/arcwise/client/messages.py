@@ -33,6 +33,19 @@ class FailedImage:
 
 
 @dataclass(frozen=True)
+class PoorImage:
+    """An image whose quality is too low.
+
+    Attributes:
+        image: its name, as it was sent.
+        quality: as the model estimates it.
+    """
+
+    image: str
+    quality: float
+
+
+@dataclass(frozen=True)
 class EmbedAnswer:
     """Embeddings of images.
 
@@ -157,7 +170,7 @@ class EnrolAnswer:
     images: list[str]
     replaced: int
     failures: list[FailedImage]
-    refused: list[FailedImage]
+    refused: list[PoorImage]
     qualities: list[float] | None
     weighting: str
     notes: list[str]
@@ -418,12 +431,14 @@ class Mistake:
         message: what was got, and what was expected.
         do: what to do.
         request: id of the request, as the server's log has it.
+        images: those that cannot be used, where no image can.
     """
 
     code: str
     message: str
     do: str
     request: str
+    images: list[FailedImage]
 
 
 @dataclass(frozen=True)

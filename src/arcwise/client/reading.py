@@ -38,7 +38,9 @@ def _read(kind: Any, value: Any, place: str) -> Any:
         missing = [one for one in hints if one not in value]
         if missing:
             raise ArcwiseError(f"the server's answer has no {place}.{missing[0]}")
-        return kind(**{name: _read(of, value[name], f"{place}.{name}") for name, of in hints.items()})
+        return kind(
+            **{name: _read(of, value[name], f"{place}.{name}") for name, of in hints.items()}
+        )
     if origin in (list, tuple):
         return _read_sequence(origin, arguments, value, place)
     if origin is dict:

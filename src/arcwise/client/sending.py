@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from arcwise.client.connection import Body
 from arcwise.client.messages import RequestLimits
-from arcwise.errors import ArcwiseError, ImageError
+from arcwise.errors import ArcwiseError, ImageError, UnreadableImages
 from arcwise.recognition.images import image_rows
 from arcwise.runtime import ImageRows, ImageSource
 from arcwise.runtime.model import decode_source
@@ -87,13 +87,12 @@ class Waiting:
 
         Raises:
             ImageError: the only image cannot be read.
-            ArcwiseError: none can.
+            UnreadableImages: none can.
         """
         known = self._rows.column("landmarks")
         rows: list[int] = []
         contents: list[bytes] = []
         size = _HEAD
-        anything = False
 
         def taken() -> Sent:
             turned = None if known is None else [known[row] for row in rows]
@@ -105,7 +104,6 @@ class Waiting:
             except ImageError as problem:
                 self.failures[row] = problem
                 continue
-            anything = True
             more = len(content) + _HEAD
             full = len(rows) == self._limits.images or size + more > self._limits.body_bytes
             if rows and full:
@@ -116,11 +114,31 @@ class Waiting:
             size += more
         if rows:
             yield taken()
-        if not anything:
-            first = next(iter(self.failures.values()))
-            if len(self) == 1:
-                raise first
-            raise ArcwiseError(f"none of the {len(self)} images could be read ({first}; …)")
+        self.check_any()
+
+    def note(self, sent: Sent, problem: ImageError | UnreadableImages) -> None:
+        """Note that the server can use no image of a request."""
+        several = isinstance(problem, UnreadableImages)
+        each = problem.failures if several else [problem]
+        if len(each) != len(sent.rows):
+            raise problem
+        for row, name, one in zip(sent.rows, sent.names, each, strict=True):
+            self.failures[row] = ImageError(name, one.reason)
+
+    def check_any(self) -> None:
+        """Refuse where no image can be used.
+
+        Raises:
+            ImageError: there is but one.
+            UnreadableImages: there are several.
+        """
+        if len(self.failures) < len(self):
+            return
+        failures = [self.failures[row] for row in sorted(self.failures)]
+        if len(self) == 1:
+            raise failures[0]
+        few = "; ".join(map(str, failures[:3])) + "; …" * (len(failures) > 3)
+        raise UnreadableImages(f"none of the {len(self)} images could be read ({few})", failures)
 
     def one_request(self) -> Sent:
         """Return the images that can be read, which go in one request.
@@ -140,20 +158,19 @@ class Waiting:
     def _content(self, row: int) -> bytes:
         """Return an image as a file: as it is, or pixels as PNG, which loses nothing."""
         source, name = self._rows.read(row), self.names[row]
-        if not isinstance(source, bytes | bytearray | memoryview):
+        if not isinstance(source, bytes):
             pixels = decode_source(source, name)
             if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
                 raise ImageError(name, f"an array {pixels.shape} of {pixels.dtype}; expected "
                                  "(H, W, 3) uint8 RGB")  # fmt: skip
             return _as_png(pixels)
-        content = bytes(source)
-        if len(content) > self._limits.image_bytes:
+        if len(source) > self._limits.image_bytes:
             raise ImageError(
                 name,
-                f"{len(content):,} bytes, more than the {self._limits.image_bytes:,} that the "
+                f"{len(source):,} bytes, more than the {self._limits.image_bytes:,} that the "
                 "server takes",
             )
-        return content
+        return source
 
 
 def in_place(

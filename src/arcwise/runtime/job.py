@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.data.parallel import each_row
-from arcwise.errors import ArcwiseError, ImageError
+from arcwise.errors import ArcwiseError, ImageError, UnreadableImages
 from arcwise.runtime.cache import EmbeddingCache, content_key
 from arcwise.runtime.engines import Floats
 from arcwise.runtime.model import ImageSource, Model, decode_source
@@ -96,7 +96,8 @@ def embed_manifest(
 
     Raises:
         ImageError: the only image failed.
-        ArcwiseError: every image failed, or an embedding is zero or not finite.
+        UnreadableImages: every image failed.
+        ArcwiseError: an embedding is zero or not finite.
     """
     names = manifest.images
     landmarks = manifest.column("landmarks") or [None] * len(names)
@@ -145,9 +146,10 @@ def embed_manifest(
     if failures and not len(rows):
         listed = "; ".join(str(failure) for failure in failures[:3])
         absent = any(failure.reason.startswith("no such file") for failure in failures)
-        raise ArcwiseError(
+        raise UnreadableImages(
             f"none of the {len(failures)} images of {manifest.name} could be read ({listed}"
-            f"{'; …' if len(failures) > 3 else ''}){': check the paths it holds' * absent}"
+            f"{'; …' if len(failures) > 3 else ''}){': check the paths it holds' * absent}",
+            failures,
         )
     notes = model.notes_on_whole(int(whole.sum()), len(rows))
     numbers = numbers[rows] if failures else numbers

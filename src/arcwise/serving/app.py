@@ -53,9 +53,7 @@ def application(settings: Settings) -> Application:
         ArcwiseError: one cannot be opened.
     """
     metrics = Metrics()
-    opened, engines = open_galleries(
-        settings.galleries, settings.batch, metrics.batches.observe
-    )
+    opened, engines = open_galleries(settings.galleries, settings.batch, metrics.batches.observe)
 
     @asynccontextmanager
     async def open_until_the_end(_: FastAPI) -> AsyncIterator[None]:

@@ -99,7 +99,9 @@ class BatchingEngine:
                 break
             if call is None:
                 return batch, None, True
-            alike = call.quality == first.quality and call.images.shape[1:] == first.images.shape[1:]
+            alike = (
+                call.quality == first.quality and call.images.shape[1:] == first.images.shape[1:]
+            )
             if not alike or count + len(call.images) > self._most:
                 return batch, call, False
             batch.append(call)

@@ -48,7 +48,13 @@ def connection_class(head_seconds: float) -> type[HttpToolsProtocol]:
             super().connection_lost(exc)
 
         def send_400_response(self, msg: str) -> None:
-            content = {"code": "malformed", "message": msg, "do": CODES["malformed"], "request": ""}
+            content = {
+                "code": "malformed",
+                "message": msg,
+                "do": CODES["malformed"],
+                "request": "",
+                "images": [],
+            }
             body = json.dumps({"error": content}).encode()
             head = (
                 b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"

@@ -217,9 +217,7 @@ def router(service: Service) -> APIRouter:
         return await changed("quarantine", response, access, quarantine_them, **facts)
 
     @routes.post("/release")
-    async def release(
-        response: Response, access: admin, templates: TemplateIds
-    ) -> ChangedAnswer:
+    async def release(response: Response, access: admin, templates: TemplateIds) -> ChangedAnswer:
         """Let templates in quarantine take part again."""
 
         def release_them() -> list[int]:
@@ -264,7 +262,7 @@ def _check_present(access: Access, ids: list[int]) -> None:
             raise
         except GalleryError:
             message = f"there is no template {one} in {access.gallery.name}"
-            raise Problem(404, "not_found", message) from None
+            raise Problem(404, "not_enrolled", message) from None
 
 
 def _about(access: Access, one: EnrolledTemplate) -> TemplateAbout:

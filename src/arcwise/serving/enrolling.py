@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from arcwise.client.messages import EnrolAnswer, FailedImage
-from arcwise.errors import ImageError
+from arcwise.client.messages import EnrolAnswer, PoorImage
+from arcwise.errors import ImageError, UnreadableImages
 from arcwise.gallery import Receipt
 from arcwise.images.decode import decode
 from arcwise.images.resize import fit, scale
@@ -44,8 +44,11 @@ def router(service: Service) -> APIRouter:
         ] = True,
         least_quality: Annotated[
             float | None,
-            Query(ge=0, allow_inf_nan=False, description="Refuse images below this quality, for a "
-                  "model that estimates one."),
+            Query(
+                ge=0,
+                allow_inf_nan=False,
+                description="Refuse images below this quality, for a model that estimates one.",
+            ),
         ] = None,
     ) -> EnrolAnswer:
         """Enrol images of one identity; they are on disk before the answer.
@@ -69,7 +72,7 @@ def router(service: Service) -> APIRouter:
                 raise embedded.failures[0]
             kept, refused = _good_enough(embedded, upload, least_quality)
             if refused and (not partial or not len(kept.rows)):
-                raise ImageError(refused[0].image, refused[0].reason)
+                raise _too_poor(refused, embedded.failures, least_quality)
             receipt = access.change(
                 "enrol",
                 lambda: recogniser.enrol_embedded(
@@ -101,19 +104,32 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
+def _too_poor(
+    refused: list[PoorImage], failures: list[ImageError], least: float | None
+) -> ImageError | UnreadableImages:
+    """Return the error where no image is good enough."""
+    poor = [
+        ImageError(one.image, f"its quality is {one.quality:.3f}, below {least:g}")
+        for one in refused
+    ]
+    if len(poor) + len(failures) == 1:
+        return poor[0]
+    return UnreadableImages(f"{poor[0]}; nothing is enrolled", [*poor, *failures])
+
+
 def _told(receipt: Receipt) -> dict[str, object]:
     return {"templates": list(receipt.templates), "replaced": receipt.replaced}
 
 
 def _good_enough(
     embedded: Embedded, upload: Upload, least: float | None
-) -> tuple[Embedded, list[FailedImage]]:
+) -> tuple[Embedded, list[PoorImage]]:
     """Return what is enrolled, and the images whose quality is too low."""
     if least is None or embedded.quality is None:
         return embedded, []
     good = embedded.quality >= least
     refused = [
-        FailedImage(upload.images.images[row], f"its quality is {quality:.3f}, below {least:g}")
+        PoorImage(upload.images.images[row], quality)
         for row, quality in zip(
             embedded.rows[~good].tolist(), embedded.quality[~good].tolist(), strict=True
         )

@@ -115,6 +115,7 @@ _ERROR = {
         "message": "shelf.jpg: damaged: the file ends early",
         "do": "send a whole image file: JPEG, PNG, WebP, BMP, GIF, TIFF or PNM",
         "request": "5f0c9d7e2b1a4c38",
+        "images": [{"image": "shelf.jpg", "reason": "damaged: the file ends early"}],
     }
 }
 

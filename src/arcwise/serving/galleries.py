@@ -130,5 +130,7 @@ def _recorded_model(path: Path) -> str:
         recorded = gallery.about().model_path
     if recorded is None or not Path(recorded).exists():
         where = "none is recorded" if recorded is None else f"it was at {recorded}"
-        raise ArcwiseError(f"{path}: say which model embeds, as {where}: arcwise serve MODEL GALLERY")
+        raise ArcwiseError(
+            f"{path}: say which model embeds, as {where}: arcwise serve MODEL GALLERY"
+        )
     return recorded

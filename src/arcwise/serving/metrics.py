@@ -42,7 +42,10 @@ class Metrics:
         self.identities = Gauge("arcwise_identities", "Identities enrolled.", ("gallery",), **by)
         self.templates = Gauge("arcwise_templates", "Templates enrolled.", ("gallery",), **by)
         self.outgrown = Gauge(
-            "arcwise_outgrown", "1 where the gallery has outgrown its calibration.", ("gallery",), **by
+            "arcwise_outgrown",
+            "1 where the gallery has outgrown its calibration.",
+            ("gallery",),
+            **by,
         )
         self.batches = Histogram(
             "arcwise_batch_images", "Images of each call of a model.", buckets=_IMAGES, **by

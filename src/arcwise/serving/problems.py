@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from arcwise.client.messages import ErrorAnswer
+from arcwise.errors import ImageError
 
 CODES = {
     "malformed": "send the request as /v1/openapi.json describes it",
@@ -17,6 +19,7 @@ CODES = {
     "forbidden": "ask whoever runs the server for a key of that role",
     "not_this_page": "open the server by the address that it printed; for others, give it keys",
     "not_found": "check the address, and whether the key opens that gallery",
+    "not_enrolled": "GET /v1/galleries/GALLERY/identities lists who is; …/identity the templates",
     "wrong_method": "see /v1/openapi.json for the methods of this address",
     "too_slow": "send the body faster, or in parts",
     "conflict": "say what is to happen with what is there, as the message tells",
@@ -43,13 +46,20 @@ class Problem(HTTPException):
         code: one of `CODES`.
         message: what was got, and what was expected.
         headers: of the answer.
+        images: those that cannot be used, where no image can.
     """
 
     def __init__(
-        self, status: int, code: str, message: str, headers: dict[str, str] | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: dict[str, str] | None = None,
+        images: Sequence[ImageError] = (),
     ) -> None:
         super().__init__(status, message, headers)
         self.code = code
+        self.images = tuple(images)
 
 
 def answer(problem: HTTPException, request_id: str) -> Response:
@@ -58,7 +68,14 @@ def answer(problem: HTTPException, request_id: str) -> Response:
     message = problem.detail
     if not isinstance(problem, Problem) and message == HTTPStatus(problem.status_code).phrase:
         message = {404: "there is nothing at this address"}.get(problem.status_code, message)
-    content = {"code": code, "message": message, "do": CODES[code], "request": request_id}
+    images = [{"image": one.name, "reason": one.reason} for one in getattr(problem, "images", ())]
+    content = {
+        "code": code,
+        "message": message,
+        "do": CODES[code],
+        "request": request_id,
+        "images": images,
+    }
     return JSONResponse({"error": content}, problem.status_code, headers=problem.headers)
 
 

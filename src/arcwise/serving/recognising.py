@@ -4,7 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from arcwise.client.messages import EmbedAnswer, FailedImage, QueryAnswer, SearchAnswer, VerifyAnswer
+from arcwise.client.messages import (
+    EmbedAnswer,
+    FailedImage,
+    QueryAnswer,
+    SearchAnswer,
+    VerifyAnswer,
+)
 from arcwise.errors import ImageError
 from arcwise.gallery import Hit
 from arcwise.recognition import Answer, SearchResult, Verified
@@ -32,9 +38,7 @@ Identity = Annotated[
 
 def router(service: Service) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(
-        prefix="/v1/galleries/{gallery}", tags=["recognition"], responses=RESPONSES
-    )
+    routes = APIRouter(prefix="/v1/galleries/{gallery}", tags=["recognition"], responses=RESPONSES)
     reads = Annotated[Access, Depends(service.for_role("read"))]
     limits = service.settings.limits
 
@@ -163,7 +167,7 @@ def check_enrolled(access: Access, identity: str) -> list[str]:
     """
     forms = access.gallery.recogniser.gallery.forms(identity)
     if not forms:
-        raise Problem(404, "not_found", f"{identity!r} is not enrolled in {access.gallery.name}")
+        raise Problem(404, "not_enrolled", f"{identity!r} is not enrolled in {access.gallery.name}")
     return forms
 
 

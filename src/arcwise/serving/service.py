@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import anyio.to_thread
-from fastapi import Depends, Path, Request, Response, Security
+from fastapi import Path, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from arcwise.errors import ArcwiseError, ImageError
+from arcwise.errors import ArcwiseError, ImageError, UnreadableImages
 from arcwise.gallery import DamagedGallery
 from arcwise.serving.galleries import ServedGallery
 from arcwise.serving.keys import Holder, KeyRing
@@ -89,7 +89,9 @@ class Access(NamedTuple):
             Problem: it does not.
         """
         if not self.holder.may(role):
-            message = f"the key {self.holder.name} has the role {self.holder.role}; this takes {role}"
+            message = (
+                f"the key {self.holder.name} has the role {self.holder.role}; this takes {role}"
+            )
             raise Problem(403, "forbidden", message)
 
 
@@ -181,9 +183,13 @@ class Service:
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         origin = request.headers.get("origin")
         if not is_loopback(name):
-            raise Problem(403, "not_this_page", f"the host {host[:100]!r}; expected a loopback address")
+            raise Problem(
+                403, "not_this_page", f"the host {host[:100]!r}; expected a loopback address"
+            )
         if origin is not None and origin.partition("://")[2] != host:
-            raise Problem(403, "not_this_page", f"a request that {origin[:100]!r} made a browser send")
+            raise Problem(
+                403, "not_this_page", f"a request that {origin[:100]!r} made a browser send"
+            )
 
 
 def address(request: Request) -> str:
@@ -195,5 +201,8 @@ def _problem(error: ArcwiseError, gallery: ServedGallery) -> Problem:
     message = gallery.public(str(error))
     if isinstance(error, DamagedGallery):
         return Problem(500, "damaged", f"gallery {gallery.name}: its stored bytes are damaged")
-    code = "image_unreadable" if isinstance(error, ImageError) else "refused"
-    return Problem(422, code, message)
+    if isinstance(error, ImageError):
+        return Problem(422, "image_unreadable", message, images=[error])
+    if isinstance(error, UnreadableImages):
+        return Problem(422, "image_unreadable", message, images=error.failures)
+    return Problem(422, "refused", message)

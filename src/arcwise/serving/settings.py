@@ -155,7 +155,9 @@ class Settings(Section):
         for key in self.keys:
             unknown = set(key.galleries) - {EVERY, *self.galleries}
             if unknown:
-                raise ValueError(f"key {key.name}: there is no gallery {', '.join(sorted(unknown))}")
+                raise ValueError(
+                    f"key {key.name}: there is no gallery {', '.join(sorted(unknown))}"
+                )
         return self
 
     def shown(self) -> list[str]:

@@ -55,8 +55,7 @@ def router(service: Service) -> APIRouter:
         responses={200: {"content": {"text/plain": {}}}, **RESPONSES},
     )
     async def metrics(request: Request, key: Credentials) -> Response:
-        """Count, for Prometheus: of the galleries that the key opens, and of the process for all.
-        """
+        """Count, for Prometheus: of the galleries that the key opens, and of the process for all."""
         holder = service.holder(request, key)
 
         def work() -> bytes:

@@ -177,15 +177,16 @@ async def _of_document(request: Request) -> tuple[list[bytes], list[str | None],
     texts, names = document.pop("images", None), document.pop("names", None)
     if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
         raise Problem(422, "malformed", "images: expected a list of base64 texts")
-    names = [None] * len(texts) if names is None else names
-    fits = isinstance(names, list) and len(names) == len(texts)
-    if not fits or not all(one is None or isinstance(one, str) for one in names):
+    named: list[str | None] = [None] * len(texts)
+    if isinstance(names, list):
+        named = [one for one in names if one is None or isinstance(one, str)]
+    if len(named) != len(texts) or not isinstance(names, list | None):
         raise Problem(422, "malformed", "names: expected a text for each image")
     try:
         contents = [base64.b64decode(one, validate=True) for one in texts]
     except (binascii.Error, ValueError):
         raise Problem(422, "malformed", "images: a text that is no base64") from None
-    return contents, names, document
+    return contents, named, document
 
 
 def _json(text: bytes, place: str) -> Any:

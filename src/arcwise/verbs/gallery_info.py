@@ -10,7 +10,8 @@ from statistics import median
 from typing import Literal, NamedTuple
 
 from arcwise.bundle import Bundle, read_bundle
-from arcwise.errors import BundleError
+from arcwise.client import Client
+from arcwise.errors import ArcwiseError, BundleError
 from arcwise.gallery import (
     GalleryCalibration,
     OperatingPoint,
@@ -19,6 +20,7 @@ from arcwise.gallery import (
     usual_point,
 )
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
+from arcwise.verbs.asking import is_address, refuse_model
 
 
 class TemplatesPerIdentity(NamedTuple):
@@ -95,7 +97,7 @@ def gallery_info(
     """Return what a gallery holds; a missing or another model is reported, not refused.
 
     Args:
-        gallery: the file.
+        gallery: the file, or its address on a server.
         model: where the gallery's model is now, if it moved.
         check: read every byte of the file again; without it, the vectors and names in use are.
 
@@ -103,6 +105,11 @@ def gallery_info(
         GalleryError: no gallery, or something else.
         DamagedGallery: its bytes are not those that were written.
     """
+    if is_address(gallery):
+        refuse_model(gallery, model)
+        if check:
+            raise ArcwiseError(f"{gallery}: --check reads a file; run it where the gallery lies")
+        return _on_server(str(gallery))
     if not gallery_may_exist(gallery):
         raise no_such_gallery(gallery)
     with open_gallery(gallery, mode="r") as store:
@@ -133,6 +140,28 @@ def gallery_info(
         calibration=calibration,
         outgrown=calibration is not None and calibration.outgrown(size),
         checked=check,
+    )
+
+
+def _on_server(address: str) -> GalleryInfo:
+    with Client(address) as client:
+        about = client.about()
+    spread = about.templates_an_identity
+    return GalleryInfo(
+        gallery=address,
+        identities=about.size.identities,
+        templates=about.size.templates,
+        templates_an_identity=None if spread is None else TemplatesPerIdentity(*spread),
+        dim=about.dim,
+        bytes=about.bytes,
+        changed=datetime.fromisoformat(about.changed),
+        model=RecordedModel(about.model, about.fingerprint, "sound", licence=about.licence),
+        points=tuple(about.decides.points),
+        usual=about.decides.point,
+        measured_on=about.decides.measured_on,
+        calibration=about.decides.calibration,
+        outgrown=about.decides.outgrown,
+        checked=False,
     )
 
 

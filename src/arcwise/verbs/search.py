@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arcwise.recognition import Answer, Recogniser, SearchResult
+from arcwise.recognition import Answer, SearchResult
+from arcwise.verbs.asking import asked
 from arcwise.verbs.query_images import query_images
 
 if TYPE_CHECKING:
@@ -24,18 +25,22 @@ def search(
     together: bool = False,
     far: float | None = None,
     fpir: float | None = None,
+    where: str | None = None,
+    everyone: bool = False,
     model: str | Path | None = None,
 ) -> SearchResult:
     """Find each image's closest identities and decide, at a stated error rate.
 
     Args:
-        gallery: the file.
+        gallery: the file, or its address on a server.
         images: image files, or folders, zips and tables of them. One of several that is not
             there or cannot be read fails alone.
         k: how many identities to return.
         together: whether all images are of one identity, as for `Recogniser.search`.
         far: false-accept rate of one comparison.
         fpir: share of unknown images that may get any answer.
+        where: a condition on metadata: which templates take part.
+        everyone: whether all identities from the threshold on are shown, and not the K closest.
         model: where the gallery's model is now, if it moved.
 
     Raises:
@@ -43,6 +48,8 @@ def search(
         ArcwiseError: no gallery, no model, or no threshold for the rate.
     """
     queries = query_images(images)
-    with Recogniser(model, gallery, mode="r") as recogniser:
-        found = recogniser.search(queries, k=k, together=together, far=far, fpir=fpir)
+    with asked(gallery, model) as recogniser:
+        found = recogniser.search(
+            queries, k=k, together=together, far=far, fpir=fpir, where=where, everyone=everyone
+        )
     return replace(found, ignored=queries.ignored, notes=(*queries.notes, *found.notes))
