@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -53,10 +54,8 @@ def command(
             print(line)
         print(f"listening  {server.url}", flush=True)
 
-    try:
+    with suppress(Stopped):  # the server has ended in order; the signal comes again after that
         serve(settings, listening)
-    except Stopped:  # the server has ended in order; the signal comes again after that
-        pass
     print("stopped: what was accepted is answered", flush=True)
     return 0
 

@@ -13,19 +13,21 @@ from typing import Any, Self
 import numpy as np
 
 from arcwise.client.connection import Body, Connection
-from arcwise.client.messages import (
+from arcwise.client.gallery_messages import (
     CalibrationAnswer,
     ChangedAnswer,
-    EmbedAnswer,
-    EnrolAnswer,
-    FailedImage,
     GalleryAnswer,
     HeldTemplate,
     IdentitiesAnswer,
     IdentityAnswer,
     QuarantineAnswer,
-    QueryAnswer,
     RemovedAnswer,
+)
+from arcwise.client.messages import (
+    EmbedAnswer,
+    EnrolAnswer,
+    FailedImage,
+    QueryAnswer,
     SearchAnswer,
     VerifyAnswer,
 )
@@ -236,7 +238,7 @@ class Client:
                         new=new and first,
                         least_quality=least_quality,
                         partial=True,
-                    )  # fmt: skip
+                    )
                 )
             except (ImageError, UnreadableImages) as problem:
                 waiting.note(sent, problem)

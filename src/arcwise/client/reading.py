@@ -24,32 +24,27 @@ def value_of(kind: type[T], value: Any) -> T:
 
 
 def _read(kind: Any, value: Any, place: str) -> Any:
-    if kind is Any:
-        return value
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return _read_union(arguments, value, place)
-    if origin is Literal:
-        return value if value in arguments else _refuse(place, value)
     if dataclasses.is_dataclass(kind):
-        if not isinstance(value, dict):
-            return _refuse(place, value)
-        hints = _fields(kind)
-        missing = [one for one in hints if one not in value]
-        if missing:
-            raise ArcwiseError(f"the server's answer has no {place}.{missing[0]}")
-        return kind(
-            **{name: _read(of, value[name], f"{place}.{name}") for name, of in hints.items()}
-        )
+        return _read_fields(kind, value, place)
     if origin in (list, tuple):
         return _read_sequence(origin, arguments, value, place)
-    if origin is dict:
-        return value if isinstance(value, dict) else _refuse(place, value)
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+    if kind is float and type(value) in (int, float):
         return float(value)
-    if type(value) is kind or (value is None and kind is types.NoneType):
-        return value
-    return _refuse(place, value)
+    known = value in arguments if origin is Literal else type(value) is (origin or kind)
+    return value if kind is Any or known else _refuse(place, value)
+
+
+def _read_fields(kind: Any, value: Any, place: str) -> Any:
+    if not isinstance(value, dict):
+        return _refuse(place, value)
+    hints = _fields(kind)
+    missing = [one for one in hints if one not in value]
+    if missing:
+        raise ArcwiseError(f"the server's answer has no {place}.{missing[0]}")
+    return kind(**{one: _read(of, value[one], f"{place}.{one}") for one, of in hints.items()})
 
 
 def _read_union(kinds: tuple[Any, ...], value: Any, place: str) -> Any:

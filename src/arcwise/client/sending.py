@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.client.connection import Body
-from arcwise.client.messages import RequestLimits
+from arcwise.client.gallery_messages import RequestLimits
 from arcwise.errors import ArcwiseError, ImageError, UnreadableImages
 from arcwise.recognition.images import image_rows
 from arcwise.runtime import ImageRows, ImageSource

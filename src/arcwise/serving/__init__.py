@@ -13,7 +13,9 @@ batching     images of several requests in one call of the model
 uploads      the images of a request
 recognising  routes: embed, search, verify
 enrolling    the route that enrols
-enrolled     routes: what is enrolled, corrected and removed
+enrolled     routes: what is enrolled
+correcting   routes: names, metadata, quarantine
+removing     routes: identities and templates that go
 state        routes: health, readiness, metrics, calibration
 problems     errors in one shape
 examples     of answers, for the OpenAPI

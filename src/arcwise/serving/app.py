@@ -13,11 +13,19 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from arcwise.errors import ArcwiseError
-from arcwise.serving import enrolled, enrolling, problems, recognising, state
+from arcwise.serving import (
+    correcting,
+    enrolled,
+    enrolling,
+    problems,
+    recognising,
+    removing,
+    state,
+)
 from arcwise.serving.galleries import close_galleries, open_galleries
 from arcwise.serving.gateway import Gateway
-from arcwise.serving.metrics import Metrics
-from arcwise.serving.problems import Problem
+from arcwise.serving.metrics import ServerMetrics
+from arcwise.serving.problems import RequestProblem
 from arcwise.serving.service import Service
 from arcwise.serving.settings import Settings
 from arcwise.version import __version__
@@ -25,10 +33,10 @@ from arcwise.version import __version__
 DESCRIPTION = """\
 Recognition of enrolled identities, at error rates that were measured.
 
-Images come as files of a form (`multipart/form-data`, the parts called `images`), or as base64 texts
-in JSON. Every decision says at which rate it was made and which measurement that rests on. Whatever
-fails is answered in one shape: `{"error": {"code", "message", "do", "request"}}`. The header
-`Arcwise-Outgrown: true` of an answer says that the gallery has outgrown its calibration.
+Images come as files of a form (`multipart/form-data`, the parts called `images`), or as base64
+texts in JSON. Every decision says at which rate it was made and which measurement that rests on.
+Whatever fails is answered in one shape, `{"error": {"code", "message", "do", …}}`.
+The header `Arcwise-Outgrown: true` says that the gallery has outgrown its calibration.
 """
 
 
@@ -52,7 +60,7 @@ def application(settings: Settings) -> Application:
     Raises:
         ArcwiseError: one cannot be opened.
     """
-    metrics = Metrics()
+    metrics = ServerMetrics()
     opened, engines = open_galleries(settings.galleries, settings.batch, metrics.batches.observe)
 
     @asynccontextmanager
@@ -71,7 +79,7 @@ def application(settings: Settings) -> Application:
         lifespan=open_until_the_end,
         redirect_slashes=False,
     )
-    for routes in (recognising, enrolling, enrolled, state):
+    for routes in (recognising, enrolling, enrolled, correcting, removing, state):
         api.include_router(routes.router(service))
     _answer_errors(api)
     gateway = Gateway(api, settings.limits, metrics, frozenset(opened))
@@ -89,7 +97,8 @@ def _answer_errors(api: FastAPI) -> None:
 
     async def refused(request: Request, problem: Any) -> Response:
         return problems.answer(
-            Problem(500, "internal", "a gallery cannot be asked"), problems.request_id(request)
+            RequestProblem(500, "internal", "a gallery cannot be asked"),
+            problems.request_id(request),
         )
 
     async def broken(request: Request, _: Exception) -> Response:

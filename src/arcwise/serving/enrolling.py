@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from arcwise.client.messages import EnrolAnswer, PoorImage
+from arcwise.client.messages import EnrolAnswer, LowQualityImage
 from arcwise.errors import ImageError, UnreadableImages
 from arcwise.gallery import Receipt
 from arcwise.images.decode import decode
@@ -15,7 +15,7 @@ from arcwise.images.resize import fit, scale
 from arcwise.recognition.together import weighting
 from arcwise.runtime import Embedded
 from arcwise.serving import examples
-from arcwise.serving.problems import RESPONSES, Problem
+from arcwise.serving.problems import RESPONSES, RequestProblem
 from arcwise.serving.recognising import Identity, embedded_images, failed
 from arcwise.serving.service import Access, Service
 from arcwise.serving.uploads import REQUEST_BODY, Upload, read_upload
@@ -64,26 +64,34 @@ def router(service: Service) -> APIRouter:
             recogniser = access.gallery.recogniser
             model = recogniser.model
             if least_quality is not None and not model.estimates_quality:
-                raise Problem(422, "refused", "least_quality: the model estimates no quality")
+                raise RequestProblem(
+                    422, "refused", "least_quality: the model estimates no quality"
+                )
             if new and (forms := recogniser.gallery.forms(identity)):
-                raise Problem(409, "conflict", f"{forms[0]!r} is enrolled already")
+                raise RequestProblem(409, "conflict", f"{forms[0]!r} is enrolled already")
             embedded = embedded_images(service, access, upload)
             if embedded.failures and not partial:
                 raise embedded.failures[0]
             kept, refused = _good_enough(embedded, upload, least_quality)
             if refused and (not partial or not len(kept.rows)):
                 raise _too_poor(refused, embedded.failures, least_quality)
+            small = _thumbnails(upload, kept, access.gallery.thumbnails)
             receipt = access.change(
                 "enrol",
                 lambda: recogniser.enrol_embedded(
-                    identity, upload.images, kept, metadata=upload.metadata, together=together,
-                    replace=replace, thumbnails=_thumbnails(upload, kept, access.gallery.thumbnails),
+                    identity,
+                    upload.images,
+                    kept,
+                    metadata=upload.metadata,
+                    together=together,
+                    replace=replace,
+                    thumbnails=small,
                 ),
                 _told,
                 identity=identity,
                 images=len(kept.rows),
                 replace=replace,
-            )  # fmt: skip
+            )
             size, calibration, _ = recogniser.operating_point()
             return EnrolAnswer(
                 identity=recogniser.gallery.forms(identity)[0],
@@ -105,7 +113,7 @@ def router(service: Service) -> APIRouter:
 
 
 def _too_poor(
-    refused: list[PoorImage], failures: list[ImageError], least: float | None
+    refused: list[LowQualityImage], failures: list[ImageError], least: float | None
 ) -> ImageError | UnreadableImages:
     """Return the error where no image is good enough."""
     poor = [
@@ -123,13 +131,13 @@ def _told(receipt: Receipt) -> dict[str, object]:
 
 def _good_enough(
     embedded: Embedded, upload: Upload, least: float | None
-) -> tuple[Embedded, list[PoorImage]]:
+) -> tuple[Embedded, list[LowQualityImage]]:
     """Return what is enrolled, and the images whose quality is too low."""
     if least is None or embedded.quality is None:
         return embedded, []
     good = embedded.quality >= least
     refused = [
-        PoorImage(upload.images.images[row], quality)
+        LowQualityImage(upload.images.images[row], quality)
         for row, quality in zip(
             embedded.rows[~good].tolist(), embedded.quality[~good].tolist(), strict=True
         )

@@ -13,6 +13,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.gallery import open_gallery
 from arcwise.recognition import Recogniser
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
+from arcwise.recognition.together import TOGETHER
 from arcwise.runtime import Model
 from arcwise.serving.audit_log import AuditLog
 from arcwise.serving.batching import BatchingEngine
@@ -111,15 +112,15 @@ def close_galleries(opened: Mapping[str, ServedGallery], engines: list[BatchingE
 
 def shown_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return metadata without the places of files on this machine."""
-    shown: dict[str, Any] = {}
-    for key, value in metadata.items():
-        if key == "image" and isinstance(value, str) and os.path.isabs(value):
-            value = os.path.basename(value)
-        elif key == "together" and isinstance(value, list):
-            value = [shown_metadata(one) if isinstance(one, dict) else one for one in value]
-        if key != "root":
-            shown[key] = value
-    return shown
+    return {key: _shown(key, value) for key, value in metadata.items() if key != "root"}
+
+
+def _shown(key: str, value: Any) -> Any:
+    if key == "image" and isinstance(value, str) and os.path.isabs(value):
+        return os.path.basename(value)
+    if key == TOGETHER and isinstance(value, list):
+        return [shown_metadata(one) if isinstance(one, dict) else one for one in value]
+    return value
 
 
 def _recorded_model(path: Path) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arcwise.serving import problems
-from arcwise.serving.metrics import Metrics
-from arcwise.serving.problems import Problem
+from arcwise.serving.metrics import ServerMetrics
+from arcwise.serving.problems import RequestProblem
 from arcwise.serving.settings import Limits
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -31,7 +31,7 @@ class Gateway:
     """
 
     def __init__(
-        self, app: ASGIApp, limits: Limits, metrics: Metrics, galleries: frozenset[str]
+        self, app: ASGIApp, limits: Limits, metrics: ServerMetrics, galleries: frozenset[str]
     ) -> None:
         self._app, self._limits, self._metrics, self._galleries = app, limits, metrics, galleries
         self._running = 0
@@ -62,21 +62,21 @@ class Gateway:
             self._metrics.running.set(self._running)
             self._count(scope, passing)
 
-    def _refused(self, scope: Scope) -> Problem | None:
+    def _refused(self, scope: Scope) -> RequestProblem | None:
         """Return why a request is not even read."""
         limits = self._limits
         if self._running > limits.requests:
             return _busy(f"{limits.requests} requests wait for an answer")
         announced = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
         if not announced.isdigit():
-            return Problem(400, "malformed", "Content-Length is no number")
+            return RequestProblem(400, "malformed", "Content-Length is no number")
         return self._too_large(int(announced[:20]))
 
-    def _too_large(self, size: int) -> Problem | None:
+    def _too_large(self, size: int) -> RequestProblem | None:
         limits = self._limits
         if size > limits.body_bytes:
             message = f"a body of more than {limits.body_bytes:,} bytes"
-            return Problem(413, "too_large", message, {"Connection": "close"})
+            return RequestProblem(413, "too_large", message, {"Connection": "close"})
         if self._buffered + size > limits.buffered_bytes:
             return _busy("too many bytes of other requests are held")
         return None
@@ -93,7 +93,7 @@ class Gateway:
             except TimeoutError:
                 headers = {"Connection": "close"}
                 message = f"the body did not come within {self._limits.body_seconds:g} seconds"
-                raise Problem(408, "too_slow", message, headers) from None
+                raise RequestProblem(408, "too_slow", message, headers) from None
             size = len(message.get("body", b""))
             passing.received += size
             self._buffered += size
@@ -140,5 +140,5 @@ class _Passing:
         await self._send(message)
 
 
-def _busy(why: str) -> Problem:
-    return Problem(503, "busy", why, {"Retry-After": "1"})
+def _busy(why: str) -> RequestProblem:
+    return RequestProblem(503, "busy", why, {"Retry-After": "1"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 _REMEMBERED = 4096  # keys and addresses
@@ -50,7 +50,7 @@ class PixelBudget:
         self._changed = threading.Condition()
 
     @contextmanager
-    def of(self, pixels: int) -> Iterator[None]:
+    def of(self, pixels: int) -> Generator[None]:
         """Hold so many pixels inside the block."""
         pixels = min(pixels, self._all)
         with self._changed:

@@ -19,7 +19,7 @@ _IMAGES = (1, 2, 4, 8, 16, 32, 64)
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
-class Metrics:
+class ServerMetrics:
     """The counters of one server."""
 
     def __init__(self) -> None:

@@ -38,7 +38,7 @@ CODES = {
 _OF_STATUS = {404: "not_found", 405: "wrong_method", 413: "too_large", 415: "wrong_type"}
 
 
-class Problem(HTTPException):
+class RequestProblem(HTTPException):
     """A request that fails, and why.
 
     Args:
@@ -66,7 +66,10 @@ def answer(problem: HTTPException, request_id: str) -> Response:
     """Return the answer to a request that fails."""
     code = getattr(problem, "code", None) or _OF_STATUS.get(problem.status_code, "malformed")
     message = problem.detail
-    if not isinstance(problem, Problem) and message == HTTPStatus(problem.status_code).phrase:
+    if (
+        not isinstance(problem, RequestProblem)
+        and message == HTTPStatus(problem.status_code).phrase
+    ):
         message = {404: "there is nothing at this address"}.get(problem.status_code, message)
     images = [{"image": one.name, "reason": one.reason} for one in getattr(problem, "images", ())]
     content = {
@@ -81,10 +84,10 @@ def answer(problem: HTTPException, request_id: str) -> Response:
 
 def internal(request_id: str) -> Response:
     """Return the answer to a request that failed by a mistake of the server's."""
-    return answer(Problem(500, "internal", "the server made a mistake"), request_id)
+    return answer(RequestProblem(500, "internal", "the server made a mistake"), request_id)
 
 
-def invalid(errors: list[Any]) -> Problem:
+def invalid(errors: list[Any]) -> RequestProblem:
     """Return the problem of a request whose parameters or body are not what they should be.
 
     Args:
@@ -93,7 +96,7 @@ def invalid(errors: list[Any]) -> Problem:
     first = errors[0] if errors else {"loc": (), "msg": "not what is expected"}
     place = ".".join(str(one) for one in first["loc"])
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return Problem(422, "malformed", f"{place}: {first['msg']}{more}"[:500])
+    return RequestProblem(422, "malformed", f"{place}: {first['msg']}{more}"[:500])
 
 
 def request_id(request: Request) -> str:

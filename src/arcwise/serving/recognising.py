@@ -17,7 +17,7 @@ from arcwise.recognition import Answer, SearchResult, Verified
 from arcwise.runtime import Embedded
 from arcwise.serving import examples
 from arcwise.serving.galleries import shown_metadata
-from arcwise.serving.problems import RESPONSES, Problem
+from arcwise.serving.problems import RESPONSES, RequestProblem
 from arcwise.serving.service import Access, Service
 from arcwise.serving.uploads import REQUEST_BODY, Upload, read_upload
 
@@ -163,11 +163,13 @@ def check_enrolled(access: Access, identity: str) -> list[str]:
     """Return how an identity is written in the gallery.
 
     Raises:
-        Problem: nobody of that name is enrolled.
+        RequestProblem: nobody of that name is enrolled.
     """
     forms = access.gallery.recogniser.gallery.forms(identity)
     if not forms:
-        raise Problem(404, "not_enrolled", f"{identity!r} is not enrolled in {access.gallery.name}")
+        raise RequestProblem(
+            404, "not_enrolled", f"{identity!r} is not enrolled in {access.gallery.name}"
+        )
     return forms
 
 

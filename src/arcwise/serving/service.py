@@ -8,13 +8,14 @@ import anyio.to_thread
 from fastapi import Path, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from arcwise.client.gallery_messages import ChangedAnswer
 from arcwise.errors import ArcwiseError, ImageError, UnreadableImages
 from arcwise.gallery import DamagedGallery
 from arcwise.serving.galleries import ServedGallery
 from arcwise.serving.keys import Holder, KeyRing
 from arcwise.serving.limiting import PixelBudget, RateLimiter
-from arcwise.serving.metrics import Metrics
-from arcwise.serving.problems import Problem, request_id
+from arcwise.serving.metrics import ServerMetrics
+from arcwise.serving.problems import RequestProblem, request_id
 from arcwise.serving.settings import NAME, Role, Settings, is_loopback
 
 T = TypeVar("T")
@@ -49,13 +50,13 @@ class Access(NamedTuple):
         """Write a line to the gallery's audit log.
 
         Raises:
-            Problem: it cannot be written.
+            RequestProblem: it cannot be written.
         """
         who = {"request": self.request, "key": self.holder.name, "address": self.address}
         try:
             self.gallery.audit.write({"action": action, **who, **facts}, durable=durable)
         except ArcwiseError as problem:
-            raise Problem(503, "no_audit", self.gallery.public(str(problem))) from None
+            raise RequestProblem(503, "no_audit", self.gallery.public(str(problem))) from None
 
     def change(
         self,
@@ -86,13 +87,13 @@ class Access(NamedTuple):
         """Refuse a key that does not allow what a role does.
 
         Raises:
-            Problem: it does not.
+            RequestProblem: it does not.
         """
         if not self.holder.may(role):
             message = (
                 f"the key {self.holder.name} has the role {self.holder.role}; this takes {role}"
             )
-            raise Problem(403, "forbidden", message)
+            raise RequestProblem(403, "forbidden", message)
 
 
 class Service:
@@ -105,7 +106,7 @@ class Service:
     """
 
     def __init__(
-        self, settings: Settings, galleries: Mapping[str, ServedGallery], metrics: Metrics
+        self, settings: Settings, galleries: Mapping[str, ServedGallery], metrics: ServerMetrics
     ) -> None:
         self.settings, self.galleries, self.metrics = settings, galleries, metrics
         self.keys = KeyRing(settings.keys)
@@ -123,7 +124,7 @@ class Service:
         The answer's head says where the gallery has outgrown its calibration.
 
         Raises:
-            Problem: what was wrong with the request, in words without places on this machine.
+            RequestProblem: what was wrong with the request, without places on this machine.
         """
 
         def done() -> tuple[T, bool]:
@@ -139,11 +140,27 @@ class Service:
             response.headers["Arcwise-Outgrown"] = "true"
         return result
 
+    async def changed(
+        self,
+        action: str,
+        response: Response,
+        access: Access,
+        change: Callable[[], list[int]],
+        **facts: Any,
+    ) -> ChangedAnswer:
+        """Return the templates that a change was of; it is in the audit log."""
+        ids = await self.answer(
+            access,
+            response,
+            lambda: access.change(action, change, lambda ids: {"changed": len(ids)}, **facts),
+        )
+        return ChangedAnswer(ids)
+
     def holder(self, request: Request, credentials: HTTPAuthorizationCredentials | None) -> Holder:
         """Return whose key a request has.
 
         Raises:
-            Problem: no key, a wrong one, or too many requests.
+            RequestProblem: no key, a wrong one, or too many requests.
         """
         if self.keys.empty:
             self._check_own_page(request)
@@ -151,7 +168,7 @@ class Service:
         self._check_rate(f"address {address(request)}" if holder is None else f"key {holder.name}")
         if holder is None:
             message = "no key" if credentials is None else "a key that this server does not know"
-            raise Problem(401, "no_key", message, {"WWW-Authenticate": "Bearer"})
+            raise RequestProblem(401, "no_key", message, {"WWW-Authenticate": "Bearer"})
         return holder
 
     def for_role(self, role: Role) -> Callable[..., Awaitable[Access]]:
@@ -163,7 +180,7 @@ class Service:
             holder = self.holder(request, credentials)
             served = self.galleries.get(gallery)
             if served is None or not holder.opens(gallery):
-                raise Problem(404, "not_found", f"no gallery {gallery!r} for this key")
+                raise RequestProblem(404, "not_found", f"no gallery {gallery!r} for this key")
             given = Access(served, holder, request_id(request), address(request))
             given.need(role)
             return given
@@ -175,19 +192,19 @@ class Service:
         if seconds:
             message = f"more than {self.settings.limits.rate:g} requests a second"
             again = {"Retry-After": str(math.ceil(seconds))}
-            raise Problem(429, "too_many_requests", message, again)
+            raise RequestProblem(429, "too_many_requests", message, again)
 
     def _check_own_page(self, request: Request) -> None:
-        """Refuse what a page of another server makes a browser send here, where no key is needed."""
+        """Refuse what a page of another server makes a browser send where no key is needed."""
         host = request.headers.get("host", "")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         origin = request.headers.get("origin")
         if not is_loopback(name):
-            raise Problem(
+            raise RequestProblem(
                 403, "not_this_page", f"the host {host[:100]!r}; expected a loopback address"
             )
         if origin is not None and origin.partition("://")[2] != host:
-            raise Problem(
+            raise RequestProblem(
                 403, "not_this_page", f"a request that {origin[:100]!r} made a browser send"
             )
 
@@ -197,12 +214,14 @@ def address(request: Request) -> str:
     return "" if request.client is None else request.client.host
 
 
-def _problem(error: ArcwiseError, gallery: ServedGallery) -> Problem:
+def _problem(error: ArcwiseError, gallery: ServedGallery) -> RequestProblem:
     message = gallery.public(str(error))
     if isinstance(error, DamagedGallery):
-        return Problem(500, "damaged", f"gallery {gallery.name}: its stored bytes are damaged")
+        return RequestProblem(
+            500, "damaged", f"gallery {gallery.name}: its stored bytes are damaged"
+        )
     if isinstance(error, ImageError):
-        return Problem(422, "image_unreadable", message, images=[error])
+        return RequestProblem(422, "image_unreadable", message, images=[error])
     if isinstance(error, UnreadableImages):
-        return Problem(422, "image_unreadable", message, images=error.failures)
-    return Problem(422, "refused", message)
+        return RequestProblem(422, "image_unreadable", message, images=error.failures)
+    return RequestProblem(422, "refused", message)

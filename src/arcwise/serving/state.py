@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from arcwise.client.messages import (
+from arcwise.client.gallery_messages import (
     CalibrationAnswer,
     GalleriesAnswer,
     GalleryAnswer,
@@ -55,7 +55,7 @@ def router(service: Service) -> APIRouter:
         responses={200: {"content": {"text/plain": {}}}, **RESPONSES},
     )
     async def metrics(request: Request, key: Credentials) -> Response:
-        """Count, for Prometheus: of the galleries that the key opens, and of the process for all."""
+        """Count for Prometheus: what the key opens, and for a key to all the process too."""
         holder = service.holder(request, key)
 
         def work() -> bytes:

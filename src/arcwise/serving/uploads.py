@@ -23,7 +23,7 @@ from arcwise.images.headers import HeaderError, read_header
 from arcwise.recognition.images import ImageList
 from arcwise.recognition.recorded import CONTENT
 from arcwise.recognition.together import TOGETHER
-from arcwise.serving.problems import Problem
+from arcwise.serving.problems import RequestProblem
 from arcwise.serving.settings import Limits
 
 RESERVED = frozenset({"image", "root", CONTENT, "landmarks", TOGETHER})
@@ -103,7 +103,7 @@ async def read_upload(request: Request, limits: Limits) -> Upload:
     """Return the images of a request.
 
     Raises:
-        Problem: no images, too many, or a body that is something else.
+        RequestProblem: no images, too many, or a body that is something else.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -111,11 +111,11 @@ async def read_upload(request: Request, limits: Limits) -> Upload:
     elif kind == "application/json":
         contents, names, fields = await _of_document(request)
     else:
-        raise Problem(415, "wrong_type", f"the body is {kind[:100] or 'of no stated type'}")
+        raise RequestProblem(415, "wrong_type", f"the body is {kind[:100] or 'of no stated type'}")
     if not contents:
-        raise Problem(422, "malformed", "no image; expected one or more, called `images`")
+        raise RequestProblem(422, "malformed", "no image; expected one or more, called `images`")
     if len(contents) > limits.images:
-        raise Problem(
+        raise RequestProblem(
             413, "too_large", f"{len(contents)} images; expected at most {limits.images} at a time"
         )
     names = [shown_name(name, row) for row, name in enumerate(names)]
@@ -148,17 +148,19 @@ async def _of_form(
         form = await parser.parse()
     except MultiPartException as problem:
         if "Too many files" in problem.message:
-            raise Problem(413, "too_large", f"more than {limits.images} images") from None
-        raise Problem(400, "malformed", f"a broken form: {problem.message[:200]}") from None
+            raise RequestProblem(413, "too_large", f"more than {limits.images} images") from None
+        raise RequestProblem(400, "malformed", f"a broken form: {problem.message[:200]}") from None
     contents, names, fields = [], [], {}
     for key, value in form.multi_items():
         if isinstance(value, UploadFile):
             if key not in ("images", "image"):
-                raise Problem(422, "malformed", f"a file called {key[:50]!r}; expected `images`")
+                raise RequestProblem(
+                    422, "malformed", f"a file called {key[:50]!r}; expected `images`"
+                )
             contents.append(await value.read())
             names.append(value.filename)
         elif key not in ("metadata", "landmarks"):
-            raise Problem(
+            raise RequestProblem(
                 422, "malformed", f"a field called {key[:50]!r}; expected `images` as files, "
                 "`metadata` and `landmarks`"
             )  # fmt: skip
@@ -170,22 +172,22 @@ async def _of_form(
 async def _of_document(request: Request) -> tuple[list[bytes], list[str | None], dict[str, Any]]:
     document = _json(await request.body(), "the body")
     if not isinstance(document, dict):
-        raise Problem(422, "malformed", "the body is no JSON object")
+        raise RequestProblem(422, "malformed", "the body is no JSON object")
     unknown = sorted(set(document) - {"images", "names", "metadata", "landmarks"})
     if unknown:
-        raise Problem(422, "malformed", f"{unknown[0][:50]!r} is unknown in the body")
+        raise RequestProblem(422, "malformed", f"{unknown[0][:50]!r} is unknown in the body")
     texts, names = document.pop("images", None), document.pop("names", None)
     if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
-        raise Problem(422, "malformed", "images: expected a list of base64 texts")
+        raise RequestProblem(422, "malformed", "images: expected a list of base64 texts")
     named: list[str | None] = [None] * len(texts)
     if isinstance(names, list):
         named = [one for one in names if one is None or isinstance(one, str)]
     if len(named) != len(texts) or not isinstance(names, list | None):
-        raise Problem(422, "malformed", "names: expected a text for each image")
+        raise RequestProblem(422, "malformed", "names: expected a text for each image")
     try:
         contents = [base64.b64decode(one, validate=True) for one in texts]
     except (binascii.Error, ValueError):
-        raise Problem(422, "malformed", "images: a text that is no base64") from None
+        raise RequestProblem(422, "malformed", "images: a text that is no base64") from None
     return contents, named, document
 
 
@@ -193,7 +195,7 @@ def _json(text: bytes, place: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        raise Problem(422, "malformed", f"{place}: no JSON") from None
+        raise RequestProblem(422, "malformed", f"{place}: no JSON") from None
 
 
 def _refuse(constant: str) -> None:
@@ -225,7 +227,7 @@ def _landmarks(fields: dict[str, Any], count: int) -> Sequence[list[float] | Non
     if value is None:
         return None
     if not isinstance(value, list) or len(value) != count or not all(map(_is_landmarks, value)):
-        raise Problem(
+        raise RequestProblem(
             422, "malformed", f"landmarks: expected {count} of null or lists of 10 numbers"
         )
     return value
@@ -244,7 +246,7 @@ def _is_landmarks(value: Any) -> bool:
 def _metadata(fields: dict[str, Any]) -> dict[str, Any] | None:
     value = fields.get("metadata")
     if value is not None and not isinstance(value, dict):
-        raise Problem(422, "malformed", "metadata: expected a JSON object")
+        raise RequestProblem(422, "malformed", "metadata: expected a JSON object")
     return None if value is None else own_metadata(value)
 
 
@@ -252,11 +254,11 @@ def own_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     """Return metadata of a user's.
 
     Raises:
-        Problem: it has keys that say where the image of a template lies.
+        RequestProblem: it has keys that say where the image of a template lies.
     """
     taken = sorted(RESERVED & set(metadata))
     if taken:
-        raise Problem(
+        raise RequestProblem(
             422, "refused", f"metadata: {taken[0]!r} says where an image lies, and is not for users"
         )
     return metadata

@@ -59,7 +59,7 @@ def enrol_on_server(
                     replace=replace,
                     new=not (replace or again),
                     least_quality=least_quality,
-                )  # fmt: skip
+                )
             )
         except ImageError as problem:
             failures.append(problem)
@@ -72,7 +72,7 @@ def enrol_on_server(
             progress(done, len(manifest))
     if not answers:
         raise UnreadableImages(
-            f"none of the {len(failures)} images of {manifest.name} was enrolled ({failures[0]}; …)",
+            f"none of the {len(failures)} images of {manifest.name} was enrolled: {failures[0]}",
             failures,
         )
     failures += [ImageError(bad.image, bad.reason) for one in answers for bad in one.failures]
