@@ -225,8 +225,8 @@ def text(
         [
             "## Serving",
             "",
-            "Written by `python benchmarks/serving.py --write docs/performance.md`, whose first lines",
-            f"say what is measured: the encoder `{options.encoder}` at {options.side} pixels, "
+            "Written by `python benchmarks/serving.py --write docs/performance.md`, whose",
+            f"first lines say what is measured: the encoder `{options.encoder}` at {options.side} pixels, "
             f"{options.requests:,} requests a row.",
             "",
             f"Measured {where['date']} on {where['machine']}, onnxruntime {where['onnxruntime']}, "

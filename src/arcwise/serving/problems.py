@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from arcwise.client.messages import ErrorAnswer
 from arcwise.errors import ImageError
+from arcwise.serving.examples import ERROR
 
 CODES = {
     "malformed": "send the request as /v1/openapi.json describes it",
@@ -104,8 +105,15 @@ def request_id(request: Request) -> str:
     return request.scope["state"]["request"]
 
 
+_ERROR = {
+    "application/json": {
+        "schema": {"$ref": f"#/components/schemas/{ErrorAnswer.__name__}"},
+        "example": ERROR,
+    }
+}
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer, "description": description}
+    status: {"description": description, "content": _ERROR}
     for status, description in {
         401: "No key, or none of this server.",
         403: "A key of another role.",
@@ -118,4 +126,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         503: "Too many requests at a time.",
     }.items()
 }
-"""The errors that every route may answer with, for the OpenAPI."""
+"""The errors that every route may answer with, for the OpenAPI; `DESCRIBED` is the one of them that
+brings the schema, as each that does costs time at every start."""
+
+DESCRIBED: dict[int | str, dict[str, Any]] = {500: {**RESPONSES[500], "model": ErrorAnswer}}

@@ -20,7 +20,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.gallery import operating_points
 from arcwise.serving.galleries import ServedGallery
 from arcwise.serving.metrics import CONTENT_TYPE
-from arcwise.serving.problems import RESPONSES
+from arcwise.serving.problems import DESCRIBED, RESPONSES
 from arcwise.serving.recognising import Far, Fpir
 from arcwise.serving.service import Access, Credentials, Service
 from arcwise.version import __version__
@@ -68,7 +68,7 @@ def router(service: Service) -> APIRouter:
 
         return Response(await service.work(work), media_type=CONTENT_TYPE)
 
-    @routes.get("/v1/galleries", responses=RESPONSES)
+    @routes.get("/v1/galleries", responses={**RESPONSES, **DESCRIBED})
     async def galleries(request: Request, key: Credentials) -> GalleriesAnswer:
         """List the galleries that the key opens."""
         holder = service.holder(request, key)

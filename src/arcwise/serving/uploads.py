@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -150,6 +150,13 @@ async def _of_form(
         if "Too many files" in problem.message:
             raise RequestProblem(413, "too_large", f"more than {limits.images} images") from None
         raise RequestProblem(400, "malformed", f"a broken form: {problem.message[:200]}") from None
+    try:
+        return await _parts(form)
+    finally:
+        await form.close()
+
+
+async def _parts(form: FormData) -> tuple[list[bytes], list[str | None], dict[str, Any]]:
     contents, names, fields = [], [], {}
     for key, value in form.multi_items():
         if isinstance(value, UploadFile):
