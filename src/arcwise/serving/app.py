@@ -10,7 +10,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Scope
 
 from arcwise.errors import ArcwiseError
 from arcwise.serving import (
@@ -90,6 +91,8 @@ def _answer_errors(api: FastAPI) -> None:
     """Answer every error in the one shape."""
 
     async def http(request: Request, problem: Any) -> Response:
+        if problem.status_code == 405:
+            problem.headers = {"Allow": ", ".join(_methods(api, request.scope))}
         return problems.answer(problem, problems.request_id(request))
 
     async def malformed(request: Request, problem: Any) -> Response:
@@ -108,3 +111,12 @@ def _answer_errors(api: FastAPI) -> None:
     api.add_exception_handler(RequestValidationError, malformed)
     api.add_exception_handler(ArcwiseError, refused)
     api.add_exception_handler(Exception, broken)
+
+
+def _methods(api: FastAPI, scope: Scope) -> list[str]:
+    """Return the methods of an address."""
+    paths = api.openapi()["paths"].items()
+    ways = (
+        way for path, ways in paths if compile_path(path)[0].match(scope["path"]) for way in ways
+    )
+    return sorted(way.upper() for way in ways)

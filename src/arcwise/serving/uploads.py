@@ -40,6 +40,7 @@ FORM = {
     "properties": {
         "images": {
             "type": "array",
+            "minItems": 1,
             "items": {"type": "string", "format": "binary"},
             "description": "Image files: JPEG, PNG, WebP, BMP, GIF, TIFF or PNM.",
         },
@@ -60,6 +61,7 @@ DOCUMENT = {
     "properties": {
         "images": {
             "type": "array",
+            "minItems": 1,
             "items": {"type": "string", "format": "byte"},
             "description": "Image files in base64.",
         },
