@@ -163,7 +163,7 @@ def test_mistakes(client, images):
         (lambda: client.search([b"nothing"]), ImageError, "image 0"),
         (lambda: client.search(["none.png"]), ImageError, r"none\.png"),
         (lambda: client.search([]), ArcwiseError, "no image"),
-        (lambda: client.search("none.png"), ArcwiseError, "list of images"),
+        (lambda: client.search("none.png"), ArcwiseError, "expected a list"),
         (lambda: client.search(images[:1], far=0.2), ArcwiseError, r"FAR 0\.2"),
         (lambda: client.search(images[:1], where="x ="), ArcwiseError, "invalid"),
         (lambda: client.search(images[:1], k=0), ArcwiseError, "k"),

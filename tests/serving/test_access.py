@@ -40,7 +40,7 @@ def guarded(model, images, tmp_path_factory) -> Iterator[Guarded]:
         path = folder / f"{name}.gallery"
         with Recogniser(model, path, create=True) as one:
             one.enrol(f"somebody of {name}", images[:3])
-        galleries[name] = {"path": path, "model": model}
+        galleries[name] = {"path": str(path), "model": model}
     opened = {"mine": ["mine"], "yours": ["yours"], "both": ["*"]}
     keys, settings = keyed(
         **{f"{role}-{of}": (role, opened[of]) for role in ROLES for of in opened}

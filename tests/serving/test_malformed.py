@@ -53,7 +53,7 @@ def place(model, images, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def limited(place, model) -> Iterator[Running]:
-    galleries = {"shop": {"path": place, "model": model}}
+    galleries = {"shop": {"path": str(place), "model": model}}
     given = {"port": 0, "galleries": galleries, "limits": LIMITS}
     with running(Settings.model_validate(given)) as one:
         yield one

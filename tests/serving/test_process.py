@@ -35,7 +35,7 @@ from arcwise.serving.running import Server
 from arcwise.serving.settings import Settings
 
 server = Server(Settings.model_validate(
-    {"port": 0, "galleries": {"shop": {"path": Path("shop.gallery"), "model": Path("model")}}}
+    {"port": 0, "galleries": {"shop": {"path": "shop.gallery", "model": Path("model")}}}
 ))
 thread = threading.Thread(target=server.run)
 thread.start()

@@ -123,7 +123,7 @@ def test_looking_correcting_removing(served, images):
 
 
 def test_thumbnails(make, gallery, model, images):
-    shop = {"path": gallery, "model": model, "thumbnails": 8}
+    shop = {"path": str(gallery), "model": model, "thumbnails": 8}
     with running(make(galleries={"shop": shop})) as served:
         (new,) = served.send("shop/enrol?identity=new", images[20:21]).json["templates"]
         (about,) = served.ask("GET", "/v1/galleries/shop/identity?identity=new").json["templates"]

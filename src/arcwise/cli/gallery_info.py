@@ -31,7 +31,8 @@ def command(
     """
     info = gallery_info(gallery, model=model, check=check)
     if json:
-        print_json(vars(info) | {"changed": info.changed.isoformat(timespec="seconds")})
+        changed = None if info.changed is None else info.changed.isoformat(timespec="seconds")
+        print_json(vars(info) | {"changed": changed})
     else:
         show(info)
     return 0
@@ -53,7 +54,10 @@ def show(info: GalleryInfo) -> None:
             "images together"
         )
     print(f"  vectors                {info.dim} dimensions")
-    print(f"  file                   {_size(info.bytes)}, changed {info.changed:%Y-%m-%d %H:%M}")
+    if info.changed is not None:
+        print(
+            f"  file                   {_size(info.bytes)}, changed {info.changed:%Y-%m-%d %H:%M}"
+        )
     if info.checked:
         print("  check                  every byte read again: sound")
     print(f"  model                  {described(info.model)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -36,9 +37,11 @@ class ServedGallery:
     """
 
     def __init__(self, name: str, settings: GallerySettings, model: Model) -> None:
+        if settings.audit is None and "://" in settings.path:
+            raise ArcwiseError(f"galleries.{name}: not in a file, so say where its log is: audit")
         self.name, self.thumbnails = name, settings.thumbnails
         self.recogniser = Recogniser(model, settings.path, create=True)
-        self._path = os.fspath(settings.path)
+        self._path = settings.path
         log = settings.audit or Path(f"{settings.path}.audit.jsonl")
         try:
             _ = self.recogniser.gallery  # made now, and not by the first who enrols
@@ -49,7 +52,7 @@ class ServedGallery:
 
     @property
     def files(self) -> list[Path]:
-        """The gallery's file, and those of SQLite next to it."""
+        """The gallery's file, and those of SQLite next to it; none of one on a database server."""
         every = [Path(f"{self._path}{suffix}") for suffix in ("", "-wal", "-shm")]
         return [one for one in every if one.exists()]
 
@@ -64,7 +67,7 @@ class ServedGallery:
         for place, name in ((self._path, self.name), (os.fspath(model.path), "MODEL")):
             for form in (os.path.abspath(place), place):
                 text = text.replace(form, name)
-        return text
+        return re.sub(r"\bpostgres(ql)?://\S+\w", self.name, text)
 
 
 def open_galleries(
@@ -123,7 +126,7 @@ def _shown(key: str, value: Any) -> Any:
     return value
 
 
-def _recorded_model(path: Path) -> str:
+def _recorded_model(path: str) -> str:
     """Return where a gallery says that its model is."""
     if not gallery_may_exist(path):
         raise no_such_gallery(path)

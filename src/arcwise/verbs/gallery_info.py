@@ -65,7 +65,7 @@ class GalleryInfo:
         templates_an_identity: the fewest, the median and the most; None in an empty gallery.
         dim: dimensions of every vector.
         bytes: of the file, and of the files that SQLite keeps next to it.
-        changed: when it was last written.
+        changed: when it was last written; None where a server does not know.
         model: whose vectors they are.
         points: what each resolved threshold promises in this gallery, of the model and measured
             against the gallery; empty where the model cannot be asked, or nobody is enrolled.
@@ -84,7 +84,7 @@ class GalleryInfo:
     templates_an_identity: TemplatesPerIdentity | None
     dim: int
     bytes: int
-    changed: datetime
+    changed: datetime | None
     model: RecordedModel
     points: tuple[OperatingPoint, ...]
     usual: OperatingPoint | None
@@ -168,7 +168,7 @@ def _on_server(address: str) -> GalleryInfo:
         templates_an_identity=None if spread is None else TemplatesPerIdentity(*spread),
         dim=about.dim,
         bytes=about.bytes,
-        changed=datetime.fromisoformat(about.changed),
+        changed=None if about.changed is None else datetime.fromisoformat(about.changed),
         model=RecordedModel(about.model, about.fingerprint, "sound", licence=about.licence),
         points=tuple(about.decides.points),
         usual=about.decides.point,
@@ -176,6 +176,8 @@ def _on_server(address: str) -> GalleryInfo:
         calibration=about.decides.calibration,
         outgrown=about.decides.outgrown,
         checked=False,
+        of_several=about.of_several,
+        images=about.images,
     )
 
 
