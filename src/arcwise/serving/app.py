@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import compile_path
@@ -70,6 +71,18 @@ def application(settings: Settings) -> Application:
         close_galleries(opened, engines)
 
     service = Service(settings, opened, metrics)
+    api = described(service, open_until_the_end)
+    gateway = Gateway(api, settings.limits, metrics, frozenset(opened))
+    return Application(gateway, api, service)
+
+
+def described(service: Service, lifespan: Any = None) -> FastAPI:
+    """Return the routes of a service with their OpenAPI, which says which role each takes.
+
+    Args:
+        service: that answers.
+        lifespan: what is open while it does.
+    """
     api = FastAPI(
         title="Arcwise",
         version=__version__,
@@ -77,14 +90,22 @@ def application(settings: Settings) -> Application:
         openapi_url="/v1/openapi.json",
         docs_url=None,  # it would load scripts of others
         redoc_url=None,
-        lifespan=open_until_the_end,
+        lifespan=lifespan,
         redirect_slashes=False,
     )
-    for routes in (recognising, enrolling, enrolled, correcting, removing, state):
-        api.include_router(routes.router(service))
+    for room in (recognising, enrolling, enrolled, correcting, removing, state):
+        routes = room.router(service)
+        for one in routes.routes:
+            if isinstance(one, APIRoute):
+                needs = (getattr(way.call, "role", None) for way in one.dependant.dependencies)
+                role = next(filter(None, needs), None)
+                one.openapi_extra = {
+                    **(one.openapi_extra or {}),
+                    **({"x-role": role} if role else {}),
+                }
+        api.include_router(routes)
     _answer_errors(api)
-    gateway = Gateway(api, settings.limits, metrics, frozenset(opened))
-    return Application(gateway, api, service)
+    return api
 
 
 def _answer_errors(api: FastAPI) -> None:

@@ -186,6 +186,7 @@ class Service:
             given.need(role)
             return given
 
+        access.role = role  # type: ignore[attr-defined]  # for the OpenAPI
         return access
 
     def _check_rate(self, name: str) -> None:

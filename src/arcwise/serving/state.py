@@ -2,7 +2,6 @@
 
 import os
 from datetime import datetime
-from statistics import median
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -18,7 +17,6 @@ from arcwise.client.gallery_messages import (
 )
 from arcwise.errors import ArcwiseError
 from arcwise.gallery import operating_points
-from arcwise.recognition.together import images_of
 from arcwise.serving.galleries import ServedGallery
 from arcwise.serving.metrics import CONTENT_TYPE
 from arcwise.serving.problems import DESCRIBED, RESPONSES
@@ -84,13 +82,11 @@ def router(service: Service) -> APIRouter:
             served = access.gallery
             model, files = served.recogniser.model, served.files
             size, _, _ = served.recogniser.operating_point()
-            counts = list(served.recogniser.gallery.counts().values())
+            counts = served.counted()
             written = max((one.stat().st_mtime for one in files[:2]), default=None)
             changed = None
             if written is not None:
                 changed = datetime.fromtimestamp(written).astimezone().isoformat(timespec="seconds")
-            sizes = [len(images_of(one.metadata)) for one in served.recogniser.gallery.templates()]
-            spread = (min(counts), float(median(counts)), max(counts)) if counts else None
             return GalleryAnswer(
                 gallery=served.name,
                 role=access.holder.role,
@@ -100,11 +96,11 @@ def router(service: Service) -> APIRouter:
                 fingerprint=model.fingerprint,
                 licence=model.licence,
                 estimates_quality=model.estimates_quality,
-                templates_an_identity=spread,
+                templates_an_identity=counts.spread,
                 bytes=sum(os.path.getsize(one) for one in files),
                 changed=changed,
-                of_several=sum(one > 1 for one in sizes),
-                images=sum(one for one in sizes if one > 1),
+                of_several=counts.of_several,
+                images=counts.images,
                 decides=_calibration(served, None, None),
                 limits=RequestLimits(
                     limits.images, limits.image_bytes, limits.body_bytes, limits.pixels, limits.hits
