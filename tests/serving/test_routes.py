@@ -52,6 +52,24 @@ def test_where_everyone_and_together(served, images):
     assert found["queries"][0]["decision"]["far"] is None
 
 
+def test_several_objects_in_one_image(served, images):
+    """Each box of a shelf is a query of its own, and is the product that stands there."""
+    pixels = [cv2.imdecode(np.frombuffer(one, np.uint8), 1) for one in images[:3]]
+    shelf = cv2.imencode(".png", np.concatenate(pixels, 1))[1].tobytes()
+    boxes = [[[16, 0, 16, 16], [0, 0, 16, 16], [32, 0, 40, 16], [99, 0, 5, 5]], None]
+    found = served.send("shop/search", [shelf, images[5]], boxes=json.dumps(boxes)).json["queries"]
+    closest = [one["hits"][0]["identity"] if one["hits"] else None for one in found]
+    assert closest == ["p1", "p0", "p2", None, "p5"]
+    assert "outside" in found[3]["error"]
+    for wrong in ([None], [[], None], [[[1, 2, 3]], None], [[[0, 0, 1e9, 1]], None], 1):
+        reply = served.send("shop/search", [shelf, images[5]], boxes=json.dumps(wrong))
+        assert reply.code == "malformed"
+    many = [[[0, 0, 1, 1]] * 33, None]
+    assert served.send("shop/search", [shelf, images[5]], boxes=json.dumps(many)).status == 413
+    assert served.send("shop/embed", images[:1], boxes="[null]").code == "malformed"
+    assert served.send("shop/search", images[:1], metadata="{}").code == "malformed"
+
+
 def test_embed_and_verify(served, local, images):
     answer = served.send("shop/embed", [images[0], b"nothing", images[1]]).json
     np.testing.assert_allclose(

@@ -58,7 +58,9 @@ def router(service: Service) -> APIRouter:
         """
         if replace:
             access.need("admin")
-        upload = await read_upload(request, service.settings.limits)
+        upload = await read_upload(
+            request, service.settings.limits, takes=("metadata", "landmarks")
+        )
 
         def work() -> EnrolAnswer:
             recogniser = access.gallery.recogniser

@@ -45,7 +45,7 @@ def router(service: Service) -> APIRouter:
     @routes.post("/embed", openapi_extra={"requestBody": REQUEST_BODY})
     async def embed(request: Request, response: Response, access: reads) -> EmbedAnswer:
         """Embed images: a vector of length 1 for each."""
-        upload = await read_upload(request, limits)
+        upload = await read_upload(request, limits, takes=("landmarks",))
 
         def work() -> EmbedAnswer:
             embedded = embedded_images(service, access, upload)
@@ -85,15 +85,16 @@ def router(service: Service) -> APIRouter:
     ) -> SearchAnswer:
         """Find whose images these are, or that they are unknown, at a stated error rate.
 
-        One image, or several with an answer each; with `together` several frames of one query.
+        One image, or several with an answer each; with `together` several frames of one query;
+        with `boxes` several objects of an image, each a query of its own.
         """
-        upload = await read_upload(request, limits)
+        upload = await read_upload(request, limits, takes=("landmarks", "boxes"))
 
         def work() -> SearchAnswer:
             recogniser = access.gallery.recogniser
             with service.pixels.of(upload.pixels):
                 found = recogniser.search(
-                    upload.images, k=k, together=together, far=far, fpir=fpir, where=where,
+                    upload.objects(), k=k, together=together, far=far, fpir=fpir, where=where,
                     everyone=everyone,
                 )  # fmt: skip
             note_images(service, access, upload)
@@ -118,7 +119,7 @@ def router(service: Service) -> APIRouter:
         request: Request, response: Response, access: reads, identity: Identity, far: Far = None
     ) -> VerifyAnswer:
         """Check whether an image, or several of one claim together, are of an identity."""
-        upload = await read_upload(request, limits)
+        upload = await read_upload(request, limits, takes=("landmarks",))
 
         def work() -> VerifyAnswer:
             recogniser = access.gallery.recogniser
