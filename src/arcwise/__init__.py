@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         regularisers,
         sets,
     )
+    from arcwise.client import Client
     from arcwise.clustering.clusters import cluster
     from arcwise.errors import ArcwiseError
     from arcwise.gallery import open_gallery
@@ -35,6 +36,7 @@ _MODULES = (
 )  # fmt: skip
 _NAMES = {
     "ArcwiseError": "arcwise.errors",
+    "Client": "arcwise.client",
     "Recogniser": "arcwise.recognition",
     "cluster": "arcwise.clustering.clusters",
     "load": "arcwise.runtime",
@@ -44,6 +46,7 @@ _NAMES = {
 
 __all__ = [
     "ArcwiseError",
+    "Client",
     "Recogniser",
     "cluster",
     "encoders",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class ArcwiseError(ValueError):
@@ -29,6 +29,21 @@ class ImageError(ArcwiseError):
         return type(self), (self.name, self.reason)  # both arguments survive a worker process
 
 
+class UnreadableImages(ArcwiseError):
+    """Several images, none of which can be used.
+
+    Attributes:
+        failures: why, one for each.
+    """
+
+    def __init__(self, message: str, failures: Sequence[ImageError] = ()) -> None:
+        super().__init__(message)
+        self.failures = tuple(failures)
+
+    def __reduce__(self) -> tuple[type[UnreadableImages], tuple[str, tuple[ImageError, ...]]]:
+        return type(self), (str(self), self.failures)
+
+
 class BundleError(ArcwiseError):
     """A model folder that is missing, damaged, or not what its own description says."""
 
@@ -52,7 +67,14 @@ class Stopped(KeyboardInterrupt):
 EXTRAS = {
     "data": ("pyarrow", "scipy", "faiss"),
     "train": ("torch", "kornia", "numba", "pydantic", "yaml"),
-    "serve": ("onnxruntime",),
+    "serve": (
+        "onnxruntime",
+        "fastapi",
+        "uvicorn",
+        "httptools",
+        "prometheus_client",
+        "python_multipart",
+    ),
     "export": ("onnx", "onnxscript"),
     "report": ("matplotlib", "jinja2"),
     "cluster": ("sklearn",),

@@ -52,6 +52,7 @@ VERBS = {
     "gallery release": "templates in quarantine take part again",
     "gallery purge": "no byte is left of what was removed or changed",
     "gallery upgrade": "the enrolled images embedded again, with another model",
+    "serve": "a gallery over HTTP: search, verify, enrol from anywhere",
     "doctor": "what this machine can do, and what is missing for the rest",
 }
 

@@ -31,7 +31,8 @@ def command(
     Identities that have templates already are refused without --replace or --again.
 
     Args:
-        gallery: Gallery file; made if there is none.
+        gallery: Gallery file, made if there is none; or its address on a server:
+            https://HOST/v1/galleries/NAME.
         data: Data set in any form: a folder of folders, a table, an archive.
         model: Model folder; an existing gallery knows its own.
         replace: Replace older templates of the same identities.

@@ -24,14 +24,15 @@ def command(
     no gallery, or a damaged one.
 
     Args:
-        gallery: Gallery file.
+        gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
         model: Folder of the gallery's model, if it moved.
         check: Read every byte of the file again, and compare with what was written.
         json: Print one JSON document instead.
     """
     info = gallery_info(gallery, model=model, check=check)
     if json:
-        print_json(vars(info) | {"changed": info.changed.isoformat(timespec="seconds")})
+        changed = None if info.changed is None else info.changed.isoformat(timespec="seconds")
+        print_json(vars(info) | {"changed": changed})
     else:
         show(info)
     return 0
@@ -54,7 +55,10 @@ def show(info: GalleryInfo) -> None:
             "images together"
         )
     print(f"  vectors                {info.dim} dimensions")
-    print(f"  file                   {_size(info.bytes)}, changed {info.changed:%Y-%m-%d %H:%M}")
+    if info.changed is not None:
+        print(
+            f"  file                   {_size(info.bytes)}, changed {info.changed:%Y-%m-%d %H:%M}"
+        )
     if info.checked:
         print("  check                  every byte read again: sound")
     print(f"  model                  {described(info.model)}")

@@ -23,7 +23,7 @@ def command(
     """Take an identity or single templates out of a gallery, and their vectors out of the file.
 
     Args:
-        gallery: Gallery file.
+        gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
         identity: Identity to remove, with all its templates.
         templates: Numbers of single templates to remove, as `arcwise gallery list` shows them.
         quarantined: Remove the templates that are in quarantine for a reason that begins so.

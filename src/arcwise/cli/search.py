@@ -34,7 +34,7 @@ def command(
     listed in their places; 2: none is.
 
     Args:
-        gallery: Gallery file.
+        gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
         images: Image files, or folders, zips and tables of them.
         k: Number of identities to show.
         where: Condition on metadata, such as 'shop == "Berlin" and price < 3': only templates that

@@ -6,6 +6,7 @@ images       what is asked about, from anywhere
 objects      several of them in one image, by a detector or in boxes
 thresholds   which similarity decides
 together     several images taken for one
+enrolment    embedded images become templates
 growing      strangers who come back become identities
 quality      the least that an image must have
 recorded     what a template records of its images

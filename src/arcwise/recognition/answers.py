@@ -140,3 +140,25 @@ def in_order(embedded: Embedded, answers: Sequence[T]) -> tuple[T | ImageError, 
     failures = iter(embedded.failures)  # in the order of their rows
     rows = range(len(answers) + len(embedded.failures))
     return tuple(answer_at[row] if row in answer_at else next(failures) for row in rows)
+
+
+def search_result(
+    answers: tuple[Answer, ...],
+    embedded: Embedded,
+    size: GallerySize,
+    calibration: GalleryCalibration | None,
+    point: OperatingPoint | None,
+    together: int,
+) -> SearchResult:
+    """Return the answers of a search with what they rest on, and the images that failed."""
+    failures = tuple(embedded.failures)
+    return SearchResult(
+        answers=answers,
+        point=point,
+        size=size,
+        calibration=calibration,
+        failures=failures,
+        queries=(*answers, *failures) if together > 1 else in_order(embedded, answers),
+        notes=embedded.notes,
+        together=together,
+    )

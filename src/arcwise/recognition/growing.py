@@ -9,7 +9,7 @@ as many identities as there are sightings. A person confirms the identity, or ta
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.gallery import (
+    Decision,
     Gallery,
     GallerySize,
     NewTemplate,
@@ -26,8 +27,9 @@ from arcwise.gallery import (
     operating_points,
 )
 from arcwise.identity import identity_key
+from arcwise.recognition.images import ImageList
 from arcwise.recognition.recorded import CONTENT
-from arcwise.runtime import Model
+from arcwise.runtime import Embedded, Model
 
 UNKNOWN = "unknown"
 """The identity of sightings, and how those of strangers who came back begin."""
@@ -234,3 +236,48 @@ def free_name(names: Iterable[str]) -> str:
 def is_grown(metadata: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether these are the templates of an identity that nobody confirmed."""
     return bool(metadata) and all(one.get(GROWN) is True for one in metadata)
+
+
+def grown(
+    sightings: Sightings,
+    rows: ImageList,
+    embedded: Embedded,
+    decide: Callable[[NDArray[np.float32]], tuple[Decision | None, float | None]],
+    *,
+    least_quality: float | None,
+) -> Growth:
+    """Return what became of images, one after the other: known, kept, or a new identity.
+
+    Args:
+        sightings: those that the gallery has, which grow.
+        rows: the images.
+        embedded: with their thumbnails.
+        decide: the decision on a vector, and its similarity to the closest identity.
+        least_quality: what the model must estimate of an image that is kept, at least.
+    """
+    earlier, failures, found = len(sightings), list(embedded.failures), []
+    for place, row in enumerate(embedded.rows.tolist()):
+        vector, name = embedded.vectors[place], rows.images[row]
+        decision, similarity = decide(vector)
+        if decision is not None and decision.identity is not None:
+            found.append(Sighting(name, decision.identity, similarity))
+            continue
+        quality = None if embedded.quality is None else float(embedded.quality[place])
+        if least_quality is not None and quality is not None and quality < least_quality:
+            reason = f"unknown, and its quality is {quality:.3f}: not kept"
+            failures.append(ImageError(name, reason))
+            continue
+        record = rows.record(row)
+        if sightings.knows(record):
+            found.append(Sighting(name, None, similarity))
+            continue
+        number, new = sightings.add(vector, record, quality, embedded.thumbnails[place])
+        found.append(
+            Sighting(
+                name, new, similarity, kept=new is None, discovered=new is not None,
+                template=number,
+            )
+        )  # fmt: skip
+    return Growth(
+        tuple(found), tuple(failures), earlier, len(sightings), sightings.point, embedded.notes
+    )

@@ -26,6 +26,7 @@ class ImageList:
         ignored: files that lay beside them and are no images.
         notes: what the user has to know of them.
         name: what to call all of them in an error.
+        names: what to call each of them, where its source has no path; None for its number.
     """
 
     sources: Sequence[ImageSource | ImageError]
@@ -33,13 +34,16 @@ class ImageList:
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     name: str = "the query"
+    names: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.sources)
 
     @cached_property
     def images(self) -> list[str]:
-        """What to call each image: its path, or its number."""
+        """What to call each image: its path, its name, or its number."""
+        if self.names is not None:
+            return list(self.names)
         return [_name(source, row) for row, source in enumerate(self.sources)]
 
     def column(self, name: str) -> list[Any] | None:
@@ -64,14 +68,16 @@ class ImageList:
         return source
 
     def record(self, index: int) -> dict[str, Any]:
-        """Return what a template records of an image: its file, as far as there is one."""
+        """Return what a template records of an image: its file or name, as far as there is one."""
         source, content = self.sources[index], self.read(index)
         if not isinstance(content, bytes):
             return {}
         digest = content_digest(content)
-        if not isinstance(source, str | PathLike):
-            return {CONTENT: f"{digest:016x}"}
         landmarks = None if self.landmarks is None else self.landmarks[index]
+        if not isinstance(source, str | PathLike):
+            named = {} if self.names is None else {"image": self.images[index]}
+            turned = {} if landmarks is None else {"landmarks": landmarks}
+            return {**named, CONTENT: f"{digest:016x}", **turned}
         return image_record(fspath(source), "", digest, landmarks)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from arcwise.errors import ArcwiseError
-from arcwise.runtime import Model
+from arcwise.errors import ArcwiseError, ImageError
+from arcwise.runtime import Embedded, Model
 
 
 def check_least_quality(model: Model, least: float) -> None:
@@ -21,3 +22,17 @@ def check_least_quality(model: Model, least: float) -> None:
         )
     if not 0 <= least < math.inf:
         raise ArcwiseError(f"--least-quality {least:g}; expected 0 or more")
+
+
+def refuse_low_quality(names: Sequence[str], embedded: Embedded, least: float) -> None:
+    """Refuse images of which one is below the least quality.
+
+    Raises:
+        ImageError: names it.
+    """
+    if embedded.quality is None:
+        return
+    for name, quality in zip(names, embedded.quality.tolist(), strict=True):
+        if quality < least:
+            reason = f"its quality is {quality:.3f}, and {least:g} is the least"
+            raise ImageError(name, reason)

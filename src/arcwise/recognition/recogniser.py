@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace as replaced
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from arcwise import runtime
-from arcwise.errors import ArcwiseError, ImageError
+from arcwise.errors import ArcwiseError
 from arcwise.gallery import (
+    Decision,
     Gallery,
     GalleryCalibration,
     GallerySize,
-    NewTemplate,
     OperatingPoint,
     Receipt,
     Where,
@@ -27,12 +31,13 @@ from arcwise.recognition.answers import (
     Verified,
     accepted_from,
     decided,
-    in_order,
+    search_result,
 )
-from arcwise.recognition.growing import Growth, Sighting, Sightings
+from arcwise.recognition.enrolment import new_templates
+from arcwise.recognition.growing import Growth, Sightings, grown
 from arcwise.recognition.images import ImageList, image_rows
 from arcwise.recognition.opening import open_with_model
-from arcwise.recognition.quality import check_least_quality
+from arcwise.recognition.quality import check_least_quality, refuse_low_quality
 from arcwise.recognition.thresholds import (
     search_operating_point,
     size_where,
@@ -40,8 +45,6 @@ from arcwise.recognition.thresholds import (
 )
 from arcwise.recognition.together import (
     TOGETHER,
-    best_image,
-    metadata_of_all,
     pooled,
     unmeasured,
     weighting,
@@ -132,6 +135,20 @@ class Recogniser:
             self.model, rows, progress=progress, cache=cache, thumbnails=thumbnails
         )
 
+    def operating_point(
+        self, far: float | None = None, fpir: float | None = None, where: Where = None
+    ) -> tuple[GallerySize, GalleryCalibration | None, OperatingPoint | None]:
+        """Return the size of the gallery, what was measured against it, and what decides a search.
+
+        Under a condition the size is that of the part which meets it.
+
+        Raises:
+            ArcwiseError: no threshold is for the rate.
+        """
+        about, calibration = self.gallery.about(), self.gallery.calibration
+        point = self._point(about, calibration, where, far, fpir)
+        return self._size(about, where), calibration, point
+
     def search(
         self,
         images: Images,
@@ -149,12 +166,14 @@ class Recogniser:
 
         For several images together the rate was not measured, nor for templates of several where
         the threshold is not of this gallery: `unmeasured` says so, and the decisions state none.
+        With `where`, fewer templates can be taken for the query: the rate is at most what it is in
+        the whole gallery, and how many are found is not known.
 
         Args:
             images: as `embed` takes them. One of several that cannot be read fails alone.
             k: how many identities to return.
             where: a condition on metadata: only templates that meet it take part.
-            everyone: whether to return all identities from the threshold on, however many.
+            everyone: whether to return all identities from the threshold on.
             together: whether all images are of one identity, searched with and decided on once.
             far: false-accept rate of one comparison.
             fpir: share of unknown images that may get any answer: what keeps it, or the nearest
@@ -172,12 +191,9 @@ class Recogniser:
         if k < 1:
             raise ArcwiseError(f"k is {k}; expected 1 or more: how many identities to show")
         # What is wrong with a rate or a condition is said before any work.
-        size, _, point = self._threshold(where, far, fpir)
-        if everyone and point is None and size.templates:
-            raise ArcwiseError(
-                f"{self.path}: no threshold says who is above it; measure one: arcwise calibrate "
-                f"{self.model.path} DATA"
-            )
+        size, _, point = self.operating_point(far, fpir, where)
+        if everyone:
+            self._check_decides(size, point)
         rows = image_rows(images)
         embedded = self.embed(rows, cache=cache, progress=progress)
         vectors, names = embedded.vectors, [rows.images[row] for row in embedded.rows]
@@ -185,7 +201,7 @@ class Recogniser:
         if count > 1:
             vectors = pooled(vectors, embedded.quality)[0][None]
             names = [f"{count} images together ({names[0]}, …)"]
-        size, calibration, point = self._threshold(where, far, fpir)
+        size, calibration, point = self.operating_point(far, fpir, where)
         looked_at = 2 if point is None else max(2, point.neighbours + 1)  # by the decision
         most = looked_at if everyone else max(k, looked_at)
         hits = self.gallery.search(vectors, k=most, where=where)
@@ -204,20 +220,9 @@ class Recogniser:
             Answer(name, tuple(listed_hits), decided(of_query, point, promised=not reason))
             for name, of_query, listed_hits in zip(names, hits, shown, strict=True)
         )
-        failures = tuple(embedded.failures)
-        return SearchResult(
-            answers=answers,
-            point=point,
-            size=size,
-            calibration=calibration,
-            failures=failures,
-            queries=(*answers, *failures) if count > 1 else in_order(embedded, answers),
-            notes=embedded.notes,
-            licence=self.model.licence,
-            together=count,
-            weighting=weighting(self.model) if count > 1 else "",
-            unmeasured=reason,
-        )
+        result = search_result(answers, embedded, size, calibration, point, count)
+        how = weighting(self.model) if count > 1 else ""
+        return replaced(result, licence=self.model.licence, weighting=how, unmeasured=reason)
 
     def verify(self, identity: str, images: Images, *, far: float | None = None) -> Verified:
         """Compare one image, or several taken together, with one enrolled identity.
@@ -289,20 +294,43 @@ class Recogniser:
         embedded = self.embed(rows, thumbnails=thumbnails)
         if embedded.failures:
             raise embedded.failures[0]
-        if least_quality is not None and embedded.quality is not None:
-            for name, quality in zip(rows.images, embedded.quality.tolist(), strict=True):
-                if quality < least_quality:
-                    reason = f"its quality is {quality:.3f}, and {least_quality:g} is the least"
-                    raise ImageError(name, reason)
-        recorded = [rows.record(row) for row in range(len(rows))]
-        each = [slice(row, row + 1) for row in range(len(rows))]
-        items = []
-        for group in [slice(None)] if together else each:
-            quality = None if embedded.quality is None else embedded.quality[group]
-            vector, mean_quality = pooled(embedded.vectors[group], quality)
-            about = {**metadata_of_all(recorded[group], quality), **(metadata or {})}
-            image = embedded.thumbnails[group][best_image(quality)] if thumbnails else None
-            items.append(NewTemplate(identity, vector, about, mean_quality, image))
+        if least_quality is not None:
+            refuse_low_quality(rows.images, embedded, least_quality)
+        return self.enrol_embedded(
+            identity,
+            rows,
+            embedded,
+            metadata=metadata,
+            together=together,
+            replace=replace,
+            thumbnails=embedded.thumbnails if thumbnails else None,
+        )
+
+    def enrol_embedded(
+        self,
+        identity: str,
+        images: ImageList,
+        embedded: Embedded,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        together: bool = False,
+        replace: bool = False,
+        thumbnails: Sequence[bytes | None] | None = None,
+    ) -> Receipt:
+        """Enrol what `embed` made of images of one identity; return once it is on disk.
+
+        Args:
+            identity: whose they are.
+            images: that were embedded.
+            embedded: of those that could be read, M.
+            metadata: as for `enrol`, which says what is raised.
+            together: as for `enrol`.
+            replace: as for `enrol`.
+            thumbnails: M encoded images for a person to see; of images together, that of the best.
+        """
+        items = new_templates(
+            identity, images, embedded, metadata=metadata, together=together, thumbnails=thumbnails
+        )
         return self.gallery.enrol(items, replace=replace)
 
     def grow(
@@ -320,7 +348,7 @@ class Recogniser:
         time may do this with a gallery.
 
         Args:
-            images: as `embed` takes them. One of several that cannot be read fails alone.
+            images: as for `search`.
             fpir: share of images of others that may meet a sighting, among all of them.
             least_quality: what the model must estimate of an image that is kept, at least.
             progress: called with (images embedded, images in all).
@@ -333,47 +361,28 @@ class Recogniser:
             check_least_quality(self.model, least_quality)
         rows = images if isinstance(images, ImageList) else ImageList(listed(images))
         with self._growing:
-            sightings = Sightings(self.gallery, self.model, fpir)
-            earlier = len(sightings)
-            embedded = self.embed(rows, thumbnails=True, progress=progress)
-            failures, found = list(embedded.failures), []
-            for place, row in enumerate(embedded.rows.tolist()):
-                vector, name = embedded.vectors[place], rows.images[row]
-                size, _, point = self._threshold(None, None, None)
-                if point is None and size.templates:
-                    raise ArcwiseError(
-                        f"{self.path}: no threshold says who is unknown; measure one: arcwise "
-                        f"calibrate {self.model.path} DATA"
-                    )
-                hits = self.gallery.search(vector, k=2 if point is None else point.neighbours + 1)[
-                    0
-                ]
-                decision = decided(hits, point, promised=False)
-                known = None if decision is None else decision.identity
-                similarity = hits[0].similarity if hits else None
-                if known is not None:
-                    found.append(Sighting(name, known, similarity))
-                    continue
-                quality = None if embedded.quality is None else float(embedded.quality[place])
-                if least_quality is not None and quality is not None and quality < least_quality:
-                    reason = f"unknown, and its quality is {quality:.3f}: not kept"
-                    failures.append(ImageError(name, reason))
-                    continue
-                record = rows.record(row)
-                if sightings.knows(record):
-                    found.append(Sighting(name, None, similarity))
-                    continue
-                number, new = sightings.add(vector, record, quality, embedded.thumbnails[place])
-                found.append(
-                    Sighting(
-                        name, new, similarity, kept=new is None, discovered=new is not None,
-                        template=number,
-                    )
-                )  # fmt: skip
-            return Growth(
-                tuple(found), tuple(failures), earlier, len(sightings), sightings.point,
-                embedded.notes,
-            )  # fmt: skip
+            return grown(
+                Sightings(self.gallery, self.model, fpir),
+                rows,
+                self.embed(rows, thumbnails=True, progress=progress),
+                self._decided,
+                least_quality=least_quality,
+            )
+
+    def _check_decides(self, size: GallerySize, point: OperatingPoint | None) -> None:
+        if point is None and size.templates:
+            raise ArcwiseError(
+                f"{self.path}: no threshold says who is known; measure one: arcwise calibrate "
+                f"{self.model.path} DATA"
+            )
+
+    def _decided(self, vector: NDArray[np.float32]) -> tuple[Decision | None, float | None]:
+        """Return the decision on one image, and its similarity to the closest identity."""
+        size, _, point = self.operating_point()
+        self._check_decides(size, point)
+        k = 2 if point is None else max(2, point.neighbours + 1)
+        hits = self.gallery.search(vector, k=k)[0]
+        return decided(hits, point, promised=False), hits[0].similarity if hits else None
 
     def close(self) -> None:
         """Close the gallery."""
@@ -390,14 +399,3 @@ class Recogniser:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _threshold(
-        self, where: Where, far: float | None, fpir: float | None
-    ) -> tuple[GallerySize, GalleryCalibration | None, OperatingPoint | None]:
-        """Return the size of the gallery, what was measured against it, and what decides.
-
-        Under a condition the size is that of the part which meets it.
-        """
-        about, calibration = self.gallery.about(), self.gallery.calibration
-        point = self._point(about, calibration, where, far, fpir)
-        return self._size(about, where), calibration, point

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.data.parallel import each_row
-from arcwise.errors import ArcwiseError, ImageError
+from arcwise.errors import ArcwiseError, ImageError, UnreadableImages
 from arcwise.images.thumbnails import thumbnail
 from arcwise.runtime.cache import EmbeddingCache, content_key
 from arcwise.runtime.engines import Floats
@@ -102,7 +102,8 @@ def embed_manifest(
 
     Raises:
         ImageError: the only image failed.
-        ArcwiseError: every image failed, or an embedding is zero or not finite.
+        UnreadableImages: every image failed.
+        ArcwiseError: an embedding is zero or not finite.
     """
     names = manifest.images
     landmarks = manifest.column("landmarks") or [None] * len(names)
@@ -163,12 +164,13 @@ def embed_manifest(
     return Embedded(numbers, rows, failures, reused, notes, quality, shown)
 
 
-def _none_read(failures: list[ImageError], name: str) -> ArcwiseError:
+def _none_read(failures: list[ImageError], name: str) -> UnreadableImages:
     listed = "; ".join(str(failure) for failure in failures[:3])
     absent = any(failure.reason.startswith("no such file") for failure in failures)
-    return ArcwiseError(
+    return UnreadableImages(
         f"none of the {len(failures)} images of {name} could be read ({listed}"
-        f"{'; …' if len(failures) > 3 else ''}){'; check these paths' * absent}"
+        f"{'; …' if len(failures) > 3 else ''}){'; check these paths' * absent}",
+        failures,
     )
 
 

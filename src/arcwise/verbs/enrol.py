@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from arcwise.client import Client
 from arcwise.data.digests import content_digests
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
-from arcwise.errors import ArcwiseError, GalleryError, ImageError
+from arcwise.errors import ArcwiseError, GalleryError
 from arcwise.gallery import NewTemplate
 from arcwise.identity import is_bare_number
 from arcwise.recognition import Recogniser
@@ -27,66 +27,15 @@ from arcwise.recognition.together import (
     weighting,
 )
 from arcwise.runtime import Embedded
+from arcwise.verbs.asking import is_address, refuse_model
 from arcwise.verbs.enrol_metadata import check_keys, column_metadata, joined
+from arcwise.verbs.enrol_on_server import enrol_on_server
+from arcwise.verbs.enrol_result import Enrolled, RefusedImage
 from arcwise.verbs.enrolled_images import image_metadata
 
+__all__ = ["Enrolled", "RefusedImage", "enrol"]
+
 _SHOWN = 3
-
-
-@dataclass(frozen=True)
-class RefusedImage:
-    """An image whose quality is too low to be enrolled.
-
-    Attributes:
-        image: its path.
-        identity: whose it is.
-        quality: as the model estimates it.
-    """
-
-    image: str
-    identity: str
-    quality: float
-
-    def __str__(self) -> str:
-        return f"{self.image}: {self.identity}, quality {self.quality:.3f}"
-
-
-@dataclass(frozen=True)
-class Enrolled:
-    """What was enrolled.
-
-    Attributes:
-        templates: enrolled now: one an image, or one an identity for images together.
-        images: that these are of.
-        identities: of how many identities.
-        replaced: older templates that these replaced.
-        total: templates in the gallery now.
-        failures: images that could not be read, and are not enrolled.
-        ignored: files that are not images.
-        had_templates: how many of the identities had templates before.
-        repeated: images that were enrolled before.
-        trained_images: how many of the data set's images the model was trained on; None if it
-            does not say.
-        notes: what the user has to know of the images.
-        weighting: how images together count, in words; empty where each is a template.
-        refused: images of too low a quality, the worst first.
-        left_out: identities that have no other images, and are not enrolled.
-    """
-
-    templates: int
-    identities: int
-    replaced: int
-    total: int
-    failures: tuple[ImageError, ...]
-    ignored: tuple[str, ...]
-    had_templates: int = 0
-    repeated: int = 0
-    trained_images: int | None = None
-    notes: tuple[str, ...] = ()
-    images: int = 0
-    weighting: str = ""
-    refused: tuple[RefusedImage, ...] = ()
-    left_out: tuple[str, ...] = ()
 
 
 def enrol(
@@ -108,7 +57,8 @@ def enrol(
     The quality that a model estimates is stored with each template.
 
     Args:
-        gallery: the file; it is created, for `model`, where there is none.
+        gallery: the file, which is created, for `model`, where there is none; or its address on a
+            server.
         data: images with identities, in any form that `open_manifest` reads.
         model: the model folder; an existing gallery knows its own.
         replace: whether an identity's older templates go.
@@ -134,6 +84,18 @@ def enrol(
     identities = manifest.identities  # complain before embedding
     check_keys(metadata or {})
     of_rows = column_metadata(manifest, columns)
+    if is_address(gallery):
+        refuse_model(gallery, model)
+        with Client(str(gallery)) as client:
+            return enrol_on_server(
+                client,
+                manifest,
+                replace=replace,
+                again=again,
+                together=together,
+                least_quality=least_quality,
+                progress=progress,
+            )
     with Recogniser(model, gallery, create=True) as recogniser:
         loaded = recogniser.model
         if least_quality is not None:

@@ -10,7 +10,8 @@ from statistics import median
 from typing import Literal, NamedTuple
 
 from arcwise.bundle import Bundle, read_bundle
-from arcwise.errors import BundleError
+from arcwise.client import Client
+from arcwise.errors import ArcwiseError, BundleError
 from arcwise.gallery import (
     GalleryCalibration,
     OperatingPoint,
@@ -20,6 +21,7 @@ from arcwise.gallery import (
 )
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
 from arcwise.recognition.together import images_of, unmeasured
+from arcwise.verbs.asking import is_address, refuse_model
 
 
 class TemplatesPerIdentity(NamedTuple):
@@ -64,7 +66,7 @@ class GalleryInfo:
         templates_an_identity: the fewest, the median and the most; None in an empty gallery.
         dim: dimensions of every vector.
         bytes: of the file, and of the files that SQLite keeps next to it.
-        changed: when it was last written.
+        changed: when it was last written; None where a server does not know.
         model: whose vectors they are.
         points: what each resolved threshold promises in this gallery, of the model and measured
             against the gallery; empty where the model cannot be asked, or nobody is enrolled.
@@ -83,7 +85,7 @@ class GalleryInfo:
     templates_an_identity: TemplatesPerIdentity | None
     dim: int
     bytes: int
-    changed: datetime
+    changed: datetime | None
     model: RecordedModel
     points: tuple[OperatingPoint, ...]
     usual: OperatingPoint | None
@@ -108,7 +110,7 @@ def gallery_info(
     """Return what a gallery holds; a missing or another model is reported, not refused.
 
     Args:
-        gallery: the file.
+        gallery: the file, or its address on a server.
         model: where the gallery's model is now, if it moved.
         check: read every byte of the file again; without it, the vectors and names in use are.
 
@@ -116,6 +118,11 @@ def gallery_info(
         GalleryError: no gallery, or something else.
         DamagedGallery: its bytes are not those that were written.
     """
+    if is_address(gallery):
+        refuse_model(gallery, model)
+        if check:
+            raise ArcwiseError(f"{gallery}: --check reads a file; run it where the gallery lies")
+        return _on_server(str(gallery))
     if not gallery_may_exist(gallery):
         raise no_such_gallery(gallery)
     with open_gallery(gallery, mode="r") as store:
@@ -151,6 +158,30 @@ def gallery_info(
         quarantined=held,
         of_several=sum(one > 1 for one in sizes),
         images=sum(one for one in sizes if one > 1),
+    )
+
+
+def _on_server(address: str) -> GalleryInfo:
+    with Client(address) as client:
+        about = client.about()
+    spread = about.templates_an_identity
+    return GalleryInfo(
+        gallery=address,
+        identities=about.size.identities,
+        templates=about.size.templates,
+        templates_an_identity=None if spread is None else TemplatesPerIdentity(*spread),
+        dim=about.dim,
+        bytes=about.bytes,
+        changed=None if about.changed is None else datetime.fromisoformat(about.changed),
+        model=RecordedModel(about.model, about.fingerprint, "sound", licence=about.licence),
+        points=tuple(about.decides.points),
+        usual=about.decides.point,
+        measured_on=about.decides.measured_on,
+        calibration=about.decides.calibration,
+        outgrown=about.decides.outgrown,
+        checked=False,
+        of_several=about.of_several,
+        images=about.images,
     )
 
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from arcwise.client import Client
 from arcwise.errors import GalleryError
 from arcwise.gallery import open_gallery
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
+from arcwise.verbs.asking import is_address
 
 
 class Removed(NamedTuple):
@@ -30,6 +32,10 @@ def remove(gallery: str | Path, identity: str) -> Removed:
     Raises:
         GalleryError: no gallery, or no such identity in it.
     """
+    if is_address(gallery):
+        with Client(str(gallery)) as client:
+            removed = client.remove(identity)
+        return Removed(removed.templates, tuple(removed.forms))
     if not gallery_may_exist(gallery):
         raise no_such_gallery(gallery)
     with open_gallery(gallery) as store:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arcwise.recognition import Answer, Recogniser, SearchResult
+from arcwise.recognition import Answer, SearchResult
+from arcwise.verbs.asking import asked
 from arcwise.verbs.query_images import query_images
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def search(
     """Find each image's closest identities and decide, at a stated error rate.
 
     Args:
-        gallery: the file.
+        gallery: the file, or its address on a server.
         images: image files, or folders, zips and tables of them. One of several that is not
             there or cannot be read fails alone.
         k: how many identities to return.
@@ -48,7 +49,7 @@ def search(
             be read.
     """
     queries = query_images(images)
-    with Recogniser(model, gallery, mode="r") as recogniser:
+    with asked(gallery, model) as recogniser:
         found = recogniser.search(
             queries,
             k=k,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from arcwise.errors import ArcwiseError
-from arcwise.recognition import Recogniser, Verified
+from arcwise.recognition import Verified
+from arcwise.verbs.asking import asked
 from arcwise.verbs.query_images import query_images
 
 
@@ -22,7 +23,7 @@ def verify(
     """Compare one image, or several taken together, with one enrolled identity.
 
     Args:
-        gallery: the file.
+        gallery: the file, or its address on a server.
         identity: who it is said to be.
         image: the image file; or several, or folders of them, with `together`.
         together: whether several images are of one claim, and are decided on once.
@@ -41,5 +42,5 @@ def verify(
             f"{', '.join(map(str, sources))}: got {len(images)} images; verify takes one: name its "
             "file, or say --together if all are of one claim"
         )
-    with Recogniser(model, gallery, mode="r") as recogniser:
+    with asked(gallery, model) as recogniser:
         return recogniser.verify(identity, images, far=far)

@@ -1,0 +1,70 @@
+"""`arcwise serve`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import Positional, arg
+
+from arcwise.errors import ArcwiseError, Stopped
+
+
+def command(
+    model: Annotated[Path | None, Positional, arg(metavar="MODEL")] = None,
+    gallery: Annotated[str | None, Positional, arg(metavar="GALLERY")] = None,
+    config: Path | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    new_key: Literal["read", "enrol", "admin"] | None = None,
+) -> int:
+    """Serve a gallery over HTTP, until Ctrl-C or SIGTERM; what was accepted is answered first.
+
+    Without keys it listens on a loopback address alone, and whoever reaches that may do everything.
+    /v1/openapi.json describes the calls.
+
+    Args:
+        model: Model folder, with its ONNX network.
+        gallery: Gallery file; made if there is none. Its name in addresses is that of the file.
+        config: TOML file of settings: several galleries, keys, TLS, limits. Variables of the
+            environment are over it (ARCWISE_SERVE__LIMITS__IMAGES=8), and these options over both.
+        host: Address to listen on; 127.0.0.1 where none is set.
+        port: Port; 8000 where none is set, and 0 takes a free one.
+        new_key: Print a new key of this role, with the lines that go into the TOML file, and end.
+    """
+    if new_key is not None:
+        return _print_key(new_key)
+    from arcwise.serving.running import Server, serve
+    from arcwise.serving.settings import gallery_name, read_settings
+
+    if (model is None) != (gallery is None):
+        raise ArcwiseError(
+            f"got {model} alone; expected a model and a gallery: serve MODEL GALLERY"
+        )
+    given: dict[str, Any] = {}
+    if gallery is not None:
+        given["galleries"] = {gallery_name(gallery): {"path": gallery, "model": model}}
+    given |= {name: one for name, one in (("host", host), ("port", port)) if one is not None}
+    settings = read_settings(config, os.environ, given)
+
+    def listening(server: Server) -> None:
+        for line in settings.shown():
+            print(line)
+        print(f"listening  {server.url}", flush=True)
+
+    with suppress(Stopped):  # the server has ended in order; the signal comes again after that
+        serve(settings, listening)
+    print("stopped: what was accepted is answered", flush=True)
+    return 0
+
+
+def _print_key(role: Literal["read", "enrol", "admin"]) -> int:
+    from arcwise.serving.keys import new_key
+
+    made = new_key(role)
+    print(f"{made.key}\n")
+    print("The server keeps its digest alone. In the TOML file of `arcwise serve --config`:\n")
+    print(f'[[keys]]\nname = "…"\nrole = "{role}"\ngalleries = ["*"]\ndigest = "{made.digest}"')
+    return 0

@@ -1,0 +1,25 @@
+"""A server: recognition over HTTP. No torch.
+
+running      listening, and stopping without losing what was accepted
+connections  the head of a request: short, and soon
+settings     what a server is told
+app          the application: routes, errors, and the gateway around them
+gateway      what every request passes: id, size, time
+service      what all routes share: keys, rates, threads
+keys         who may do what
+limiting     requests a second, pixels at a time
+galleries    the open galleries, and the models behind them
+batching     images of several requests in one call of the model
+uploads      the images of a request
+forms        the parts of a form
+recognising  routes: embed, search, verify
+enrolling    the route that enrols
+enrolled     routes: what is enrolled
+correcting   routes: names, metadata, quarantine
+removing     routes: identities and templates that go
+state        routes: health, readiness, metrics, calibration
+problems     errors in one shape
+examples     of answers, for the OpenAPI
+audit_log    who did what
+metrics      what is counted
+"""

@@ -1,0 +1,96 @@
+"""What a server is told: by a file, the environment and the command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from arcwise.cli import main
+from arcwise.errors import ArcwiseError
+from arcwise.serving.keys import digest
+from arcwise.serving.settings import gallery_name, is_loopback, read_settings
+
+SHOP = {"galleries": {"shop": {"path": "shop.gallery"}}}
+KEY = {"name": "till", "digest": digest("secret"), "role": "read", "galleries": ["*"]}
+
+
+def test_file_environment_and_command_line(tmp_path):
+    """Each over the one before; paths of the file start from its folder."""
+    file = tmp_path / "serve.toml"
+    file.write_text(
+        'port = 1\nhost = "127.0.0.2"\n[galleries.shop]\npath = "a/shop.gallery"\nmodel = "/m"\n'
+        "[limits]\nimages = 5\nrequests = 6\n"
+    )
+    environment = {
+        "ARCWISE_SERVE__LIMITS__IMAGES": "7",
+        "ARCWISE_SERVE__HOST": "127.0.0.3",
+        "ARCWISE_SERVE__GALLERIES__SHOP__THUMBNAILS": "64",
+        "OTHER": "1",
+    }
+    found = read_settings(file, environment, {"port": 3})
+    assert (found.port, found.host) == (3, "127.0.0.3")
+    assert (found.limits.images, found.limits.requests) == (7, 6)
+    shop = found.galleries["shop"]
+    assert (shop.path, str(shop.model), shop.thumbnails) == (
+        str(tmp_path / "a/shop.gallery"),
+        "/m",
+        64,
+    )
+    lists = {
+        "ARCWISE_SERVE__KEYS": f'[{{name="a",digest="{"0" * 64}",role="read",galleries=["*"]}}]'
+    }
+    assert read_settings(file, lists, {}).keys[0].name == "a"
+
+
+@pytest.mark.parametrize(
+    ("given", "fact"),
+    [
+        ({"galleries": {}}, "no gallery"),
+        ({**SHOP, "colour": 1}, "colour"),
+        ({**SHOP, "limits": {"images": 0}}, r"limits\.images"),
+        ({**SHOP, "host": "0.0.0.0"}, "new-key"),
+        ({**SHOP, "keys": [{**KEY, "role": "king"}]}, "role"),
+        ({**SHOP, "keys": [{**KEY, "galleries": ["other"]}]}, "no gallery other"),
+        ({**SHOP, "keys": [KEY, {**KEY, "name": "b"}]}, "same digest"),
+        ({**SHOP, "proxies": ["nonsense"]}, "proxies"),
+        ({"galleries": {"../x": {"path": "x"}}}, "galleries"),
+    ],
+)
+def test_refused(given, fact):
+    with pytest.raises(ArcwiseError, match=fact):
+        read_settings(None, {}, given)
+
+
+def test_file_that_is_none(tmp_path):
+    (tmp_path / "bad.toml").write_text("port = ")
+    for name in ("bad.toml", "none.toml"):
+        with pytest.raises(ArcwiseError, match=name):
+            read_settings(tmp_path / name, {}, {})
+
+
+def test_shown_without_secrets():
+    found = read_settings(None, {}, {**SHOP, "host": "0.0.0.0", "keys": [KEY]})
+    text = "\n".join(found.shown())
+    assert "till: read" in text
+    assert KEY["digest"] not in text
+    address = "postgresql://shop:hunter2@db.example.com/x?gallery=shop"
+    found = read_settings(None, {}, {"galleries": {"shop": {"path": address, "audit": "a"}}})
+    assert "hunter2" not in "\n".join(found.shown())
+
+
+def test_loopback():
+    assert all(map(is_loopback, ("localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]")))
+    assert not any(map(is_loopback, ("0.0.0.0", "192.168.0.1", "localhost.example.org", "::", "")))
+
+
+def test_gallery_name():
+    names = {"a/shop.gallery": "shop", "My shop.g": "My-shop", "ä": "gallery", "x.y.gallery": "x.y"}
+    names["postgresql://u:p@h/d?gallery=shop&sslmode=require"] = "shop"
+    assert {path: gallery_name(path) for path in names} == names
+
+
+def test_new_key(capsys):
+    assert main(["serve", "--new-key", "enrol"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("arcwise-enrol-")
+    assert f'digest = "{digest(lines[0])}"' in lines
+    assert main(["serve", "model"]) == 2
