@@ -70,6 +70,16 @@ def test_several_objects_in_one_image(served, images):
     assert served.send("shop/search", images[:1], metadata="{}").code == "malformed"
 
 
+def test_hits_that_are_not_shown_are_said(make, images):
+    with running(make(limits={"hits": 2})) as served:
+        for name in "xyz":
+            served.send(f"shop/enrol?identity={name}", images[:1])
+        found = served.send("shop/search?k=2&everyone=true&far=0.1", images[:1]).json
+        assert served.send("shop/search?k=3", images[:1]).code == "malformed"
+    assert [one["identity"] for one in found["queries"][0]["hits"]] == ["p0", "x"]
+    assert any("the 2 closest of 4" in note for note in found["notes"])
+
+
 def test_embed_and_verify(served, local, images):
     answer = served.send("shop/embed", [images[0], b"nothing", images[1]]).json
     np.testing.assert_allclose(

@@ -191,9 +191,18 @@ def search_answer(found: SearchResult, access: Access, most: int) -> SearchAnswe
         unmeasured=access.gallery.public(found.unmeasured),
         together=found.together,
         weighting=found.weighting,
-        notes=list(found.notes),
+        notes=[*found.notes, *_not_shown(found, most)],
         licence=found.licence,
     )
+
+
+def _not_shown(found: SearchResult, most: int) -> list[str]:
+    """Return which queries have more hits than one answer may hold."""
+    return [
+        f"{one.image}: the {most} closest of {len(one.hits)} hits are shown"
+        for one in found.answers
+        if len(one.hits) > most
+    ]
 
 
 def _query_answer(one: Answer | ImageError, most: int) -> QueryAnswer:
