@@ -152,13 +152,13 @@ def test_looking_correcting_removing(served, images):
 
 
 def test_thumbnails(make, gallery, model, images):
-    shop = {"path": str(gallery), "model": model, "thumbnails": 8}
+    shop = {"path": str(gallery), "model": model, "thumbnails": True}
     with running(make(galleries={"shop": shop})) as served:
         (new,) = served.send("shop/enrol?identity=new", images[20:21]).json["templates"]
         (about,) = served.ask("GET", "/v1/galleries/shop/identity?identity=new").json["templates"]
         reply = served.ask("GET", about["thumbnail"])
         assert reply.headers["content-type"] == "image/jpeg"
-        assert cv2.imdecode(np.frombuffer(reply.body, np.uint8), 1).shape == (8, 8, 3)
+        assert cv2.imdecode(np.frombuffer(reply.body, np.uint8), 1).shape == (16, 16, 3)
         (bare,) = served.ask("GET", "/v1/galleries/shop/identity?identity=p1").json["templates"]
         assert bare["thumbnail"] is None
         for id in (bare["template"], new + 1):

@@ -6,11 +6,14 @@ images       what is asked about, from anywhere
 objects      several of them in one image, by a detector or in boxes
 thresholds   which similarity decides
 together     several images taken for one
+growing      strangers who come back become identities
+quality      the least that an image must have
 recorded     what a template records of its images
 answers      what comes back
 """
 
 from arcwise.recognition.answers import Answer, SearchResult, Verified
+from arcwise.recognition.growing import Growth, Sighting
 from arcwise.recognition.recogniser import Recogniser
 
-__all__ = ["Answer", "Recogniser", "SearchResult", "Verified"]
+__all__ = ["Answer", "Growth", "Recogniser", "SearchResult", "Sighting", "Verified"]

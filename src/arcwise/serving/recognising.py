@@ -144,10 +144,12 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-def embedded_images(service: Service, access: Access, upload: Upload) -> Embedded:
+def embedded_images(
+    service: Service, access: Access, upload: Upload, *, thumbnails: bool = False
+) -> Embedded:
     """Return the embeddings of what was sent; keep and count the images."""
     with service.pixels.of(upload.pixels):
-        embedded = access.gallery.recogniser.embed(upload.images)
+        embedded = access.gallery.recogniser.embed(upload.images, thumbnails=thumbnails)
     note_images(service, access, upload)
     return embedded
 
@@ -187,7 +189,7 @@ def search_answer(found: SearchResult, access: Access, most: int) -> SearchAnswe
         promise="" if found.point is None or found.unmeasured else str(found.point),
         size=found.size,
         calibration=found.calibration,
-        outgrown=found.outgrown,
+        outgrown=access.gallery.outgrown(),  # the whole of it, whatever the condition
         unmeasured=access.gallery.public(found.unmeasured),
         together=found.together,
         weighting=found.weighting,

@@ -43,7 +43,7 @@ def page_path(out: str | Path, name: str = "search.html") -> Path:
     path = Path(out)
     if path.is_dir() or (not path.suffix and not path.exists()):
         path = path / name
-    elif path.suffix.lower() not in (".html", ".htm"):
+    elif path.suffix.lower() != ".html":
         raise ArcwiseError(f"{out}: expected a page, ending in .html, or a folder for one")
     if path.exists() and not path.is_file():
         raise ArcwiseError(f"{path}: not a file; name another page")
@@ -138,7 +138,13 @@ def _verdict(answer: Answer) -> str:
         return decision.identity
     if decision.similarity is None:
         return "unknown, nobody is enrolled"
-    return f"unknown, {decision.similarity:.3f} is below the threshold {decision.threshold:.3f}"
+    compared = f"{decision.similarity:.3f} is"
+    if decision.above_next is not None:
+        compared = (
+            f"the closest is {decision.above_next:.3f} above the mean of the next "
+            f"{decision.neighbours}, which is"
+        )
+    return f"unknown, {compared} below the threshold {decision.threshold:.3f}"
 
 
 def _kept_image(client: Client, template: int, longest: int) -> np.ndarray | str:
