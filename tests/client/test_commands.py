@@ -94,7 +94,7 @@ def test_enrol_info_remove(served, gallery, folder, run):
 
 def test_page(make, gallery, model, images, folder, capsys):
     """Shows what the server keeps, and no file of that name which lies here."""
-    shop = {"path": str(gallery), "model": model, "thumbnails": 16}
+    shop = {"path": str(gallery), "model": model, "thumbnails": True}
     with running(make(galleries={"shop": shop})) as served:
         served.send("shop/enrol?identity=kept", images[:1])
         (folder / "0.png").write_bytes(images[30])

@@ -188,7 +188,7 @@ def test_tls(folder: Path, images: list[bytes], monkeypatch: pytest.MonkeyPatch)
     with arcwise.Client(process.url) as client:
         client.enrol("first", images[:1])
         assert client.search(images[:1]).answers[0].hits[0].identity == "first"
-    assert process.end(signal.SIGTERM) == 0
+    assert process.end(signal.SIGHUP) == 0
 
 
 def test_what_stops_a_start(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from arcwise.gallery import NewTemplate
@@ -18,26 +18,24 @@ def new_templates(
     *,
     metadata: Mapping[str, Any] | None,
     together: bool,
-    thumbnails: Sequence[bytes | None] | None,
 ) -> list[NewTemplate]:
     """Return one template for each image, or one of all.
 
     Args:
         identity: whose they are.
         images: that were embedded.
-        embedded: of those that could be read, M.
+        embedded: of those that could be read, with their small images if any are to be kept.
         metadata: a JSON object, kept with each template beside what is recorded of its image.
         together: whether they become one template.
-        thumbnails: M encoded images for a person to see; of images together, that of the best.
     """
     recorded = [images.record(row) for row in embedded.rows.tolist()]
-    shown = [None] * len(recorded) if thumbnails is None else thumbnails
     each = [slice(row, row + 1) for row in range(len(recorded))]
     items = []
     for group in [slice(None)] if together else each:
         quality = None if embedded.quality is None else embedded.quality[group]
         vector, mean_quality = pooled(embedded.vectors[group], quality)
         about = {**metadata_of_all(recorded[group], quality), **(metadata or {})}
-        best = shown[group][best_image(quality)]
-        items.append(NewTemplate(identity, vector, about, mean_quality, best))
+        small = embedded.thumbnails[group]
+        image = small[best_image(quality)] if small else None
+        items.append(NewTemplate(identity, vector, about, mean_quality, image))
     return items

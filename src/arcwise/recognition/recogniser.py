@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace as replaced
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -166,8 +165,6 @@ class Recogniser:
 
         For several images together the rate was not measured, nor for templates of several where
         the threshold is not of this gallery: `unmeasured` says so, and the decisions state none.
-        With `where`, fewer templates can be taken for the query: the rate is at most what it is in
-        the whole gallery, and how many are found is not known.
 
         Args:
             images: as `embed` takes them. One of several that cannot be read fails alone.
@@ -297,13 +294,7 @@ class Recogniser:
         if least_quality is not None:
             refuse_low_quality(rows.images, embedded, least_quality)
         return self.enrol_embedded(
-            identity,
-            rows,
-            embedded,
-            metadata=metadata,
-            together=together,
-            replace=replace,
-            thumbnails=embedded.thumbnails if thumbnails else None,
+            identity, rows, embedded, metadata=metadata, together=together, replace=replace
         )
 
     def enrol_embedded(
@@ -315,22 +306,18 @@ class Recogniser:
         metadata: Mapping[str, Any] | None = None,
         together: bool = False,
         replace: bool = False,
-        thumbnails: Sequence[bytes | None] | None = None,
     ) -> Receipt:
         """Enrol what `embed` made of images of one identity; return once it is on disk.
 
         Args:
             identity: whose they are.
             images: that were embedded.
-            embedded: of those that could be read, M.
+            embedded: of those that could be read, with their small images if any are to be kept.
             metadata: as for `enrol`, which says what is raised.
             together: as for `enrol`.
             replace: as for `enrol`.
-            thumbnails: M encoded images for a person to see; of images together, that of the best.
         """
-        items = new_templates(
-            identity, images, embedded, metadata=metadata, together=together, thumbnails=thumbnails
-        )
+        items = new_templates(identity, images, embedded, metadata=metadata, together=together)
         return self.gallery.enrol(items, replace=replace)
 
     def grow(

@@ -1,17 +1,12 @@
 """The route that enrols: images of one identity, of which those that can be used are kept."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
-import cv2
-import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from arcwise.client.messages import EnrolAnswer, LowQualityImage
 from arcwise.errors import ImageError, UnreadableImages
 from arcwise.gallery import Receipt
-from arcwise.images.decode import decode
-from arcwise.images.resize import fit, scale
 from arcwise.recognition.together import weighting
 from arcwise.runtime import Embedded
 from arcwise.serving import examples
@@ -19,8 +14,6 @@ from arcwise.serving.problems import RESPONSES, RequestProblem
 from arcwise.serving.recognising import Identity, embedded_images, failed
 from arcwise.serving.service import Access, Service
 from arcwise.serving.uploads import REQUEST_BODY, Upload, read_upload
-
-_JPEG_QUALITY = 80
 
 
 def router(service: Service) -> APIRouter:
@@ -71,13 +64,14 @@ def router(service: Service) -> APIRouter:
                 )
             if new and (forms := recogniser.gallery.forms(identity)):
                 raise RequestProblem(409, "conflict", f"{forms[0]!r} is enrolled already")
-            embedded = embedded_images(service, access, upload)
+            embedded = embedded_images(
+                service, access, upload, thumbnails=access.gallery.thumbnails
+            )
             if embedded.failures and not partial:
                 raise embedded.failures[0]
             kept, refused = _good_enough(embedded, upload, least_quality)
             if refused and (not partial or not len(kept.rows)):
                 raise _too_poor(refused, embedded.failures, least_quality)
-            small = _thumbnails(upload, kept, access.gallery.thumbnails)
             receipt = access.change(
                 "enrol",
                 lambda: recogniser.enrol_embedded(
@@ -87,7 +81,6 @@ def router(service: Service) -> APIRouter:
                     metadata=upload.metadata,
                     together=together,
                     replace=replace,
-                    thumbnails=small,
                 ),
                 _told,
                 identity=identity,
@@ -150,23 +143,8 @@ def _good_enough(
         embedded.failures,
         notes=embedded.notes,
         quality=embedded.quality[good],
+        thumbnails=tuple(
+            one for one, kept in zip(embedded.thumbnails, good.tolist(), strict=False) if kept
+        ),
     )
     return kept, refused
-
-
-def _thumbnails(upload: Upload, kept: Embedded, side: int) -> Sequence[bytes | None] | None:
-    """Return a small JPEG of each image that is enrolled; None where none are kept."""
-    if not side:
-        return None
-    return [_thumbnail(upload.images.sources[row], side) for row in kept.rows.tolist()]
-
-
-def _thumbnail(source: object, side: int) -> bytes:
-    assert isinstance(source, bytes)  # or it would not have been embedded
-    pixels = decode(source, "")
-    height, width = pixels.shape[:2]
-    if max(height, width) > side:
-        pixels = scale(pixels, *fit(height, width, side, side))
-    bgr = np.ascontiguousarray(pixels[..., ::-1])
-    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return encoded.tobytes()

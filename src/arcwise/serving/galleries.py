@@ -49,7 +49,7 @@ class ServedGallery:
         name: in addresses.
         recogniser: that answers.
         audit: the log of who did what.
-        thumbnails: longer side of what is kept for a person to see; 0 keeps nothing.
+        thumbnails: whether a small image is kept with each template.
     """
 
     def __init__(self, name: str, settings: GallerySettings, model: Model) -> None:

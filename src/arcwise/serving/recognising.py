@@ -144,10 +144,12 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-def embedded_images(service: Service, access: Access, upload: Upload) -> Embedded:
+def embedded_images(
+    service: Service, access: Access, upload: Upload, *, thumbnails: bool = False
+) -> Embedded:
     """Return the embeddings of what was sent; keep and count the images."""
     with service.pixels.of(upload.pixels):
-        embedded = access.gallery.recogniser.embed(upload.images)
+        embedded = access.gallery.recogniser.embed(upload.images, thumbnails=thumbnails)
     note_images(service, access, upload)
     return embedded
 
@@ -187,13 +189,22 @@ def search_answer(found: SearchResult, access: Access, most: int) -> SearchAnswe
         promise="" if found.point is None or found.unmeasured else str(found.point),
         size=found.size,
         calibration=found.calibration,
-        outgrown=found.outgrown,
+        outgrown=access.gallery.outgrown(),  # the whole of it, whatever the condition
         unmeasured=access.gallery.public(found.unmeasured),
         together=found.together,
         weighting=found.weighting,
-        notes=list(found.notes),
+        notes=[*found.notes, *_not_shown(found, most)],
         licence=found.licence,
     )
+
+
+def _not_shown(found: SearchResult, most: int) -> list[str]:
+    """Return which queries have more hits than one answer may hold."""
+    return [
+        f"{one.image}: the {most} closest of {len(one.hits)} hits are shown"
+        for one in found.answers
+        if len(one.hits) > most
+    ]
 
 
 def _query_answer(one: Answer | ImageError, most: int) -> QueryAnswer:

@@ -49,9 +49,8 @@ class GallerySettings(Section):
     none is named."""
     audit_images: Path | None = None
     """Folder that every image sent is kept in, by its digest; none is kept where none is named."""
-    thumbnails: Annotated[int, Field(ge=0, le=512)] = 0
-    """Longer side, in pixels, of the small image that is stored with each template enrolled here;
-    0 stores none."""
+    thumbnails: bool = False
+    """Whether a small image is stored with each template that is enrolled here."""
 
 
 class KeySettings(Section):
@@ -168,7 +167,7 @@ class Settings(Section):
         """Return the settings for a person, a line each; of keys the names and roles alone."""
         lines = [f"address    {'https' if self.tls else 'http'}://{self.host}:{self.port}"]
         for name, one in self.galleries.items():
-            small = f", thumbnails of {one.thumbnails} pixels" if one.thumbnails else ""
+            small = ", small images are kept" if one.thumbnails else ""
             kept = f", images sent are kept in {one.audit_images}" if one.audit_images else ""
             scheme, address, _ = one.path.partition("://")  # which may hold a password
             where = f"{scheme}://…" if address else one.path

@@ -18,6 +18,7 @@ from starlette.requests import Request
 
 from arcwise.errors import ImageError
 from arcwise.images.headers import HeaderError, read_header
+from arcwise.recognition.growing import GROWN, SIGHTING
 from arcwise.recognition.images import ImageList
 from arcwise.recognition.objects import Box, objects_in_boxes
 from arcwise.recognition.recorded import CONTENT
@@ -26,8 +27,11 @@ from arcwise.serving.forms import read_form
 from arcwise.serving.problems import RequestProblem
 from arcwise.serving.settings import Limits
 
-RESERVED = frozenset({"image", "root", CONTENT, "landmarks", TOGETHER})
-"""Keys of metadata that record the image of a template, by which its file is found again."""
+RESERVED = frozenset(
+    {"image", "root", CONTENT, "landmarks", TOGETHER, GROWN, SIGHTING, "upgraded_from"}
+)
+"""Keys of metadata that Arcwise writes: of a template's image, by which its file is found again,
+and of where the template comes from."""
 
 _LONGEST_NAME = 200
 _FIELDS = ("metadata", "landmarks", "boxes")
@@ -301,6 +305,8 @@ def own_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     taken = sorted(RESERVED & set(metadata))
     if taken:
         raise RequestProblem(
-            422, "refused", f"metadata: {taken[0]!r} says where an image lies, and is not for users"
+            422,
+            "refused",
+            f"metadata: {taken[0]!r} is a key that Arcwise itself writes; name it other",
         )
     return metadata

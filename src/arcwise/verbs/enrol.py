@@ -90,6 +90,7 @@ def enrol(
             return enrol_on_server(
                 client,
                 manifest,
+                joined([{}] * len(manifest), metadata, of_rows),
                 replace=replace,
                 again=again,
                 together=together,

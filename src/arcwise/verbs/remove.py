@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from arcwise.client import Client
 from arcwise.errors import GalleryError
-from arcwise.gallery import open_gallery
+from arcwise.gallery import EnrolledTemplate, open_gallery
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
 from arcwise.verbs.asking import is_address
 
@@ -47,8 +47,14 @@ def remove_templates(gallery: str | Path, templates: Sequence[int]) -> int:
     """Remove single templates, in quarantine or not; return how many.
 
     Raises:
-        GalleryError: no gallery, or no such template in it; none is removed then.
+        GalleryError: no gallery, or no such template in it; none is removed then, but those that
+            a server has removed before it.
     """
+    if is_address(gallery):
+        with Client(str(gallery)) as client:
+            for one in dict.fromkeys(templates):
+                client.remove_template(one)
+        return len(set(templates))
     if not gallery_may_exist(gallery):
         raise no_such_gallery(gallery)
     with open_gallery(gallery) as store:
@@ -66,13 +72,30 @@ def remove_quarantined(gallery: str | Path, reason: str) -> int:
     Raises:
         GalleryError: no gallery, or no template in quarantine for that reason.
     """
+    if is_address(gallery):
+        with Client(str(gallery)) as client:
+            those = _for(reason, [(o.template, o.reason) for o in client.quarantined()], gallery)
+            for one in those:
+                client.remove_template(one)
+        return len(those)
     if not gallery_may_exist(gallery):
         raise no_such_gallery(gallery)
     with open_gallery(gallery) as store:
-        held = store.quarantined()
-        those = [one.template for one, why in held if reason and why.startswith(reason)]
-        if not those:
-            reasons = ", ".join(sorted({why for _, why in held})) or "nothing is in quarantine"
-            raise GalleryError(f"{gallery}: no template is in quarantine for {reason!r}; {reasons}")
+        those = _for(reason, store.quarantined(), gallery)
         store.remove_templates(those)
     return len(those)
+
+
+def _for(
+    reason: str, held: Sequence[tuple[EnrolledTemplate, str]], gallery: str | Path
+) -> list[int]:
+    """Return the templates that are in quarantine for a reason.
+
+    Raises:
+        GalleryError: there is none.
+    """
+    those = [one.template for one, why in held if reason and why.startswith(reason)]
+    if not those:
+        reasons = ", ".join(sorted({why for _, why in held})) or "nothing is in quarantine"
+        raise GalleryError(f"{gallery}: no template is in quarantine for {reason!r}; {reasons}")
+    return those
