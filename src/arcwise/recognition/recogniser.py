@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace as replaced
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
