@@ -19,7 +19,7 @@ from arcwise.images import Preparation
 from arcwise.recognition import Recogniser, recogniser
 from arcwise.recognition.recorded import CONTENT
 from arcwise.recognition.together import TOGETHER
-from arcwise.verbs.cluster import _accepted
+from arcwise.verbs.cluster_identities import accepted
 from arcwise.verbs.search import search
 from tests.verbs.conftest import search_threshold, threshold
 
@@ -145,10 +145,8 @@ def test_a_second_look_decides(filled, images):
         given = np.array([it.identity is not None for it in decisions])
         assert (given == (above >= line))[clear].all()
         assert 0 < given[10:].sum() < 20
-        accepted = _accepted(one, vectors.astype(np.float32), None, None)
-        assert accepted == {
-            row: it.identity for row, it in enumerate(decisions) if it.identity is not None
-        }
+        found = accepted(one, vectors.astype(np.float32), None, None)
+        assert found.identities == [it.identity for it in decisions]
         one.enrol("another", [images[31]])  # the similarity decides again, from 0
         answers = one.search(images[10:30])
         assert answers.point.neighbours == 0
