@@ -345,9 +345,8 @@ class Recogniser:
                         f"{self.path}: no threshold says who is unknown; measure one: arcwise "
                         f"calibrate {self.model.path} DATA"
                     )
-                hits = self.gallery.search(vector, k=2 if point is None else point.neighbours + 1)[
-                    0
-                ]
+                looked_at = 1 if point is None else point.neighbours + 1
+                (hits,) = self.gallery.search(vector, k=looked_at)
                 decision = decided(hits, point, promised=False)
                 known = None if decision is None else decision.identity
                 similarity = hits[0].similarity if hits else None
