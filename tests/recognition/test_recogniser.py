@@ -13,6 +13,7 @@ import torch
 import arcwise
 from arcwise import encoders, runtime
 from arcwise.bundle import add_thresholds
+from arcwise.cli.search import explained
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
 from arcwise.gallery import GalleryCalibration, SecondLook, connection, open_gallery, sql
 from arcwise.images import Preparation
@@ -145,8 +146,8 @@ def test_a_second_look_decides(filled, images):
         given = np.array([it.identity is not None for it in decisions])
         assert (given == (above >= line))[clear].all()
         assert 0 < given[10:].sum() < 20
-        found = accepted(one, vectors.astype(np.float32), None, None)
-        assert found.identities == [it.identity for it in decisions]
+        clustered = accepted(one, vectors.astype(np.float32), None, None)
+        assert clustered.identities == [it.identity for it in decisions]
         one.enrol("another", [images[31]])  # the similarity decides again, from 0
         answers = one.search(images[10:30])
         assert answers.point.neighbours == 0
@@ -386,3 +387,34 @@ class TestEnrolment:
                 (best,) = one.enrol("a", images[:3], least_quality=0.2, together=True).templates
                 alone = one.enrol("b", images[2:3]).templates[0]
                 assert one.gallery.thumbnail(best) == one.gallery.thumbnail(alone)
+
+
+def test_everyone_of_a_second_look(filled, images):
+    """Who is that far above the mean of the next ones; not in a part of the gallery."""
+    with Recogniser(None, filled) as one, open_gallery(filled) as store:
+        for template in store.templates():
+            store.annotate(template.template, {"side": "left", "odd": template.template % 2 == 1})
+        plain, second = search_threshold(0.05, 10, 0.9), search_threshold(0.05, 10, 0.001)
+        store.keep_calibration(
+            GalleryCalibration(
+                10, 10, (plain,), "strangers", store.size().newest, SecondLook(9, (second,))
+            )
+        )
+        vectors = one.model.embed(images[:30]).astype(np.float64)
+        found = vectors @ vectors[:10].T
+        falling = -np.sort(-found, axis=1)
+        line = 0.001 + falling[:, 1:].mean(axis=1)
+        for where in (None, 'side == "left"'):
+            result = one.search(images[:30], everyone=True, where=where)
+            assert result.point.neighbours == 9
+            for row, answer in enumerate(result.answers):
+                given = {hit.identity for hit in answer.hits}
+                clear = np.abs(found[row] - line[row]) > 1e-5
+                above = {f"p{at}" for at in range(10) if clear[at] and found[row, at] >= line[row]}
+                below = {f"p{at}" for at in range(10) if clear[at] and found[row, at] < line[row]}
+                assert above <= given
+                assert not below & given
+                assert (answer.decision.identity is not None) == bool(given)
+        part = one.search(images[:1], where="odd == true")
+        assert (part.point.neighbours, part.point.threshold) == (0, 0.9)
+        assert not any("second look" in said for said in explained(part, "odd == true"))

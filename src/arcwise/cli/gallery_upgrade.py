@@ -146,7 +146,7 @@ def show_comparison(result: GalleryComparison) -> None:
         ("answered (FPIR)", result.fpir),
     ):
         table.add_row(name, *_cells(rates))
-    thresholds = ["none" if one is None else f"{one.threshold:.4f}" for one in result.points]
+    thresholds = ["none" if one is None else one.criterion for one in result.points]
     table.add_row("threshold", *thresholds, "")
     Console().print(table)
     if None in result.points:

@@ -154,7 +154,7 @@ def explained(result: SearchResult, where: str | None = None) -> list[str]:
             f"{counted(before.templates, 'template')}; others were enrolled since: calibrate it "
             "again"
         )
-    elif result.calibration is not None and result.calibration.second_look_ended(size):
+    elif where is None and result.calibration and result.calibration.second_look_ended(size):
         lines.append(
             "warning: the gallery was calibrated with a second look at the hits, and has changed "
             "since: the similarity decides until it is calibrated again"

@@ -85,8 +85,8 @@ def explained(result: Screened) -> str:
         return f"{result.gallery}: nobody is enrolled there to compare with"
     said = (
         f"{result.images_with_hits:,} of {counted(result.images, 'image')} have a hit among "
-        f"{counted(result.size.identities, 'identity')}, at similarity >= "
-        f"{result.point.threshold:.4f}"
+        f"{counted(result.size.identities, 'identity')}, at "
+        f"{result.point.criterion}"
     )
     if result.expected is None:
         reason = result.unmeasured or str(result.point)
