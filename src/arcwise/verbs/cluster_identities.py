@@ -76,7 +76,6 @@ def accepted(
             f"{recogniser.path}: nothing decides, as the model has no thresholds; measure them: "
             "arcwise calibrate MODEL DATA"
         )
-    what = "a lead over the next of" if point.neighbours else "similarity"
     hits = store.search(vectors, k=max(2, point.neighbours + 1))
     notes = []
     several = any(TOGETHER in hit.metadata for one in hits for hit in one[:2])
@@ -95,7 +94,7 @@ def accepted(
         )
     return Accepted(
         [decide(one, point.threshold, neighbours=point.neighbours).identity for one in hits],
-        f"the gallery accepts from {what} {point.threshold:.4f} on"
+        f"the gallery accepts at {point.criterion}"
         + (f": {point}" if point.promises and not reason else ""),
         tuple(notes),
     )
