@@ -14,13 +14,14 @@ from arcwise.bundle import add_thresholds
 from arcwise.cli import main
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import clustering
+from arcwise.gallery import GalleryCalibration
 from arcwise.verbs.cluster import cluster, write_clusters
 from arcwise.verbs.cluster_decisions import drawn_pairs, read_decisions
 from arcwise.verbs.cluster_identities import cluster_identities
 from arcwise.verbs.cluster_page import doubtful_members, doubtful_splits, write_cluster_page
 from tests.report import chromium
 from tests.report.checks import faults
-from tests.verbs.conftest import Shop, threshold
+from tests.verbs.conftest import Shop, search_threshold, threshold
 
 HOSTILE = '<script>alert("1")</script>'
 
@@ -159,6 +160,19 @@ def test_a_gallery_whose_rate_is_not_known(shop: Shop) -> None:
     add_thresholds(shop.model, (few,), measured_on="three", digests={})
     found = cluster(shop.photos, gallery=shop.gallery, cached=False)
     assert any("3 identities" in note for note in found.notes)
+
+
+def test_a_gallery_that_outgrew_its_rates(shop: Shop) -> None:
+    with arcwise.open_gallery(shop.gallery) as store:
+        size = store.size()
+        measured = search_threshold(0.05, size.identities, -1.0)
+        then = GalleryCalibration(size.identities, size.templates, (measured,), "strangers")
+        store.keep_calibration(then)
+    assert cluster(shop.photos, gallery=shop.gallery, cached=False).notes == ()
+    with arcwise.open_gallery(shop.gallery) as store:
+        store.enrol([("another", np.eye(store.dim)[0])])
+    found = cluster(shop.photos, gallery=shop.gallery, cached=False)
+    assert any("enrolled since" in note for note in found.notes)
 
 
 def of_model(path: Path, fingerprint: str, dim: int) -> Path:
