@@ -21,7 +21,7 @@ from arcwise.evaluation import calibrate
 from arcwise.evaluation.intervals import wilson
 from arcwise.evaluation.search_calibration import calibrate_searches
 from arcwise.gallery import GallerySize, operating_points
-from arcwise.gallery.audit import HUB_RATE, NEIGHBOURHOOD, Findings, Limits, audit
+from arcwise.gallery.audit import HUB_RATE, NEIGHBOURHOOD, AuditLimits, Findings, audit
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS, PAGE = DOCS / "audit.json", DOCS / "audit.md"
@@ -141,11 +141,11 @@ def _point(labels: np.ndarray, thresholds: dict[str, Any]) -> Any:
     return min((one for one in points if one.promises), key=lambda one: (one.fpir, one.threshold))
 
 
-def limits_in(labels: np.ndarray, thresholds: dict[str, Any]) -> Limits:
+def limits_in(labels: np.ndarray, thresholds: dict[str, Any]) -> AuditLimits:
     """Return the thresholds that the command would take in such a gallery."""
     pair = max((one for one in thresholds["pairs"] if one.resolved and one.far <= PAIR_RATE),
                key=lambda one: one.far)  # fmt: skip
-    return Limits(pair.threshold, _point(labels, thresholds).threshold)
+    return AuditLimits(pair.threshold, _point(labels, thresholds).threshold)
 
 
 def fpir_in(labels: np.ndarray, thresholds: dict[str, Any]) -> float:

@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 from arcwise.gallery import audit as module
-from arcwise.gallery.audit import DUPLICATE, HUB_RATE, NEIGHBOURHOOD, Limits, audit
+from arcwise.gallery.audit import DUPLICATE, HUB_RATE, NEIGHBOURHOOD, AuditLimits, audit
 
-LIMITS = Limits(pair=0.3, search=0.5)
+LIMITS = AuditLimits(pair=0.3, search=0.5)
 
 
 def people(count: int = 30, each: int = 4, dim: int = 64, seed: int = 0) -> tuple[np.ndarray, ...]:
@@ -26,7 +26,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def slowly(vectors: np.ndarray, owner: np.ndarray, limits: Limits) -> tuple[object, ...]:
+def slowly(vectors: np.ndarray, owner: np.ndarray, limits: AuditLimits) -> tuple[object, ...]:
     """What `audit` says it finds, in float64 and one pair after the other."""
     rows = vectors.astype(np.float64)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -84,7 +84,7 @@ def slowly(vectors: np.ndarray, owner: np.ndarray, limits: Limits) -> tuple[obje
     return duplicates, {row: int(reached[row]) for row in hubs}, one, misfits
 
 
-def found(vectors: np.ndarray, owner: np.ndarray, limits: Limits) -> tuple[object, ...]:
+def found(vectors: np.ndarray, owner: np.ndarray, limits: AuditLimits) -> tuple[object, ...]:
     result = audit(vectors, owner, limits=limits)
     assert result.one_identity is not None
     assert result.misfits is not None

@@ -40,7 +40,7 @@ _FEWEST = 50  # templates from which on hubs are looked for
 
 
 @dataclass(frozen=True)
-class Limits:
+class AuditLimits:
     """Thresholds by which identities and misfits are found.
 
     Attributes:
@@ -120,7 +120,7 @@ def audit(
     vectors: NDArray[np.float32],
     owner: NDArray[np.int64],
     *,
-    limits: Limits | None = None,
+    limits: AuditLimits | None = None,
     images: Sequence[Sequence[Hashable]] = (),
     progress: Callable[[int, int], object] | None = None,
 ) -> Findings:
@@ -314,7 +314,7 @@ def _misfits(
     compared: _Compared,
     dropped: NDArray[np.bool_],
     explained: set[tuple[int, int]],
-    limits: Limits,
+    limits: AuditLimits,
 ) -> list[Misfit]:
     found = []
     for every in _by_identity(codes):

@@ -13,7 +13,7 @@ import numpy as np
 
 from arcwise.evaluation import Threshold
 from arcwise.gallery import OperatingPoint, open_gallery
-from arcwise.gallery.audit import HUB_RATE, Findings, Limits, audit
+from arcwise.gallery.audit import HUB_RATE, AuditLimits, Findings, audit
 from arcwise.identity import identity_key
 from arcwise.recognition.recorded import CONTENT
 from arcwise.recognition.together import images_of
@@ -137,7 +137,7 @@ def audit_gallery(
     )
     limits, notes = None, []
     if point is not None and pair is not None:
-        limits = Limits(pair.threshold, point.threshold)
+        limits = AuditLimits(pair.threshold, point.threshold)
     elif len(enrolled.templates):
         notes.append(
             "only duplicates and hubs are looked for, as no threshold promises a rate "
