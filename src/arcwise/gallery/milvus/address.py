@@ -73,6 +73,7 @@ def read_address(text: str) -> Address:
     if "@" in host + url.path or url.fragment or unknown or len(options) != len(pairs):
         raise _unreadable()
     local = url.scheme == "milvus-lite"
+    database, place = unquote(url.path.strip("/")), f"[{host}]" if ":" in host else host
     if local:
         folder = unquote(url.path)
         shown = f"milvus-lite://{quote(folder)}"
@@ -83,8 +84,6 @@ def read_address(text: str) -> Address:
             )
     else:
         folder = None
-        database = unquote(url.path.strip("/"))
-        place = f"[{host}]" if ":" in host else host
         shown = f"milvus://{place}:{port}/{quote(database)}"
         if not host or "/" in database:
             raise _unreadable()

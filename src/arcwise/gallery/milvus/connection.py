@@ -103,7 +103,7 @@ class Server:
 
     def collections(self) -> list[str]:
         """Return the names of the gallery's collections."""
-        names = self.client.list_collections(timeout=PATIENCE)
+        names: Any = self.client.list_collections(timeout=PATIENCE)  # typed as if it were async
         return [one for one in names if one.startswith(f"{self.address.prefix}__")]
 
     def state(self, number: int | None = None) -> GalleryState | None:

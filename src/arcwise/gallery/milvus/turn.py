@@ -15,6 +15,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 from pymilvus import MilvusClient, MilvusException
 
@@ -57,7 +58,8 @@ class Turn:
         while True:
             if self._renamed(self.free):
                 return True
-            held = [one for one in self._client.list_collections() if one.startswith(self.free)]
+            names: Any = self._client.list_collections()  # typed as if it were async
+            held = [one for one in names if one.startswith(self.free)]
             now = time.monotonic()
             name = min((one for one in held if one != self.free), default="")
             if name != seen:
