@@ -87,6 +87,12 @@ def new_address(
         server.drop_galleries()
         return
     if request.param == "milvus":
+        server = os.environ.get("ARCWISE_MILVUS")  # such as milvus://127.0.0.1:19530/
+        if server:
+            request.node.add_marker(pytest.mark.filterwarnings("ignore:.*dropTolerance"))
+            run = os.urandom(4).hex()
+            yield lambda: f"{server}?gallery=contract-{run}-{next(numbers)}"
+            return
         folder = request.getfixturevalue("milvus_folder")
         yield lambda: f"milvus-lite://{folder}?gallery=contract-{next(numbers)}"
         return
