@@ -29,6 +29,9 @@ MOST = 16_384
 PATIENCE = 30.0
 """Seconds to wait for an answer of the server."""
 
+CONNECT = 10.0
+"""Seconds to wait for the first one."""
+
 _TRIES = 20  # readings that others may spoil by their changes
 _PAGE = 8192  # templates asked for at once, without vectors
 _NUMBERS = 1000  # in one expression
@@ -73,7 +76,7 @@ class Server:
             parameters["uri"] = self.local.uri
         try:
             with self.guarded():
-                self.client = MilvusClient(**parameters, dedicated=True, timeout=10)
+                self.client = MilvusClient(**parameters, dedicated=True, timeout=CONNECT)
         except BaseException:
             if self.local is not None:
                 self.local.release()
