@@ -94,9 +94,7 @@ def read_address(text: str) -> Address:
         )
     address = Address(name, f"{shown}?gallery={quote(name)}", folder)
     if len(address.prefix) > _LONGEST:
-        raise GalleryError(
-            f"{shown}: the gallery's name is {name[:80]!r}...; expected a shorter one"
-        )
+        raise GalleryError(f"{shown}: the gallery's name is {name[:80]!r}; expected fewer bytes")
     if not local:
         secure = options.get("secure", "false").lower()
         if secure not in ("true", "false"):

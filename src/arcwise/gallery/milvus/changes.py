@@ -27,7 +27,7 @@ from arcwise.gallery.milvus.rows import (
     read_rows,
     state_values,
 )
-from arcwise.gallery.milvus.state import PIECES, GalleryState
+from arcwise.gallery.milvus.state import PIECES, GalleryState, read_state, skip_row
 from arcwise.gallery.milvus.turn import Turn
 from arcwise.gallery.template_row import TemplateRow
 from arcwise.gallery.vectors import CheckedItems, norms
@@ -99,7 +99,11 @@ class Change:
         self._turn.keep()
         try:
             write_state(server, self.state)
-            skipped = self.state.number in server.now().abandoned
+            skip = skip_row(self.state.number)["id"]
+            rows = server.state_rows()
+            skipped = skip in {row["id"] for row in rows}
+            now = read_state(rows)
+            skipped = skipped or now is None or self.state.number in now.abandoned
         except (MilvusException, grpc.RpcError, GalleryError) as error:
             raise GalleryError(f"{server.address.shown}: {_IN_DOUBT}") from error
         if skipped:  # another writer has taken over, and may not have seen the state
@@ -134,8 +138,8 @@ _IN_DOUBT = (
 def changing(server: Server, turn: Turn) -> Iterator[Change]:
     """Yield a change, which is made at the end of the block, or not at all if that raises.
 
-    A writer acknowledges a change only if, after it has written the state, no other one says that
-    the number is skipped; one that takes over looks for such a state after it has said so. Of two
+    A writer acknowledges a change only if, after it has written the state, no other one has said
+    that its number is skipped; one that takes over says so, and then looks for such a state. Of two
     that do both at once, at least one sees what the other has done: nothing acknowledged is lost,
     however long a writer was held up.
     """
@@ -261,14 +265,11 @@ def amend(
 
 def _cleared(server: Server) -> GalleryState:
     """Return the state after what a writer that was cut off has left; that is deleted."""
-    state = server.now()
-    while True:
-        after = state.followed_by_nothing()
-        write_state(server, after)
-        late = server.state(state.number + 1)
-        if late is None:
-            break
-        state = late  # it was there before the number was skipped, and may be acknowledged
+    number = server.now().number + 1
+    server.client.insert(server.about, [state_values(skip_row(number))], timeout=PATIENCE)
+    # A state of that number that is there now may be acknowledged; one that comes later is not.
+    after = server.now().followed_by_nothing()
+    write_state(server, after)
     for name in server.collections():
         if name.startswith((server.templates(0)[:-1], server.pieces(0)[:-1])):
             if name not in (server.templates(after.generation), server.pieces(after.generation)):

@@ -109,17 +109,20 @@ class Server:
         names: Any = self.client.list_collections(timeout=PATIENCE)  # typed as if it were async
         return [one for one in names if one.startswith(f"{self.address.prefix}__")]
 
-    def state(self, number: int | None = None) -> GalleryState | None:
-        """Return what the gallery says of itself now, or said by the change of a number.
+    def state_rows(self) -> list[dict[str, Any]]:
+        """Return the rows that hold states, and say what is skipped."""
+        return self.client.query(
+            self.about, filter="id >= 0", output_fields=STATE_FIELDS, limit=MOST, timeout=PATIENCE
+        )
+
+    def state(self) -> GalleryState | None:
+        """Return what the gallery says of itself now.
 
         Raises:
             Damage: it is not what was written.
             GalleryError: another gallery is in its place.
         """
-        rows = self.client.query(
-            self.about, filter="id >= 0", output_fields=STATE_FIELDS, limit=MOST, timeout=PATIENCE
-        )
-        state = read_state(rows, number)
+        state = read_state(self.state_rows())
         if state is not None and self.created not in ("", state.created):
             raise GalleryError(f"{self.address.shown}: replaced while it was open; open it again")
         return state
@@ -232,6 +235,7 @@ class View:
         self, meets: str, fields: Sequence[str], size: int = _PAGE
     ) -> Iterator[list[dict[str, Any]]]:
         """Yield the rows that meet an expression, some templates at once, the oldest first."""
+        size = min(size, MOST)
         for first in range(1, self.state.last + 1, size):
             some = f"template >= {first} and template < {first + size}"
             rows = self._query(f"({self.state.counting()}) and {some} and ({meets})", fields)

@@ -1,12 +1,14 @@
 """Folders of Milvus Lite that this process has open, each served by a thread of it.
 
-Milvus Lite locks its folder for one process, and takes one call at a time safely.
+Milvus Lite locks its folder for one process, and takes one call at a time; several at once spoil
+its tables.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 
 from arcwise.errors import GalleryError, in_one_line
 
@@ -26,7 +28,10 @@ class LocalServer:
         from milvus_lite.adapter.grpc.server import start_server_in_thread
 
         self._folder = folder
-        self._server, self._database, port = start_server_in_thread(folder)
+        # Nothing tells whether the files of an index are what was written: they are made again.
+        for file in Path(folder).glob("collections/arcwise_*/partitions/*/indexes/*"):
+            file.unlink()
+        self._server, self._database, port = start_server_in_thread(folder, max_workers=1)
         self.uri = f"http://127.0.0.1:{port}"
         self.lock = threading.RLock()
         self._users = 0
