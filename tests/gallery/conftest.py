@@ -89,7 +89,6 @@ def new_address(
     if request.param == "milvus":
         server = os.environ.get("ARCWISE_MILVUS")  # such as milvus://127.0.0.1:19530/
         if server:
-            request.node.add_marker(pytest.mark.filterwarnings("ignore:.*dropTolerance"))
             run = os.urandom(4).hex()
             yield lambda: f"{server}?gallery=contract-{run}-{next(numbers)}"
             return

@@ -57,6 +57,7 @@ step = st.one_of(
 )
 
 
+@pytest.mark.filterwarnings("ignore:.*dropTolerance")  # what a server of Milvus keeps for a while
 def test_any_sequence_of_changes(new_address: NewAddress, request: pytest.FixtureRequest) -> None:
     slow = "milvus" in request.node.name
 

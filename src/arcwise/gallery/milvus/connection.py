@@ -32,6 +32,7 @@ PATIENCE = 30.0
 CONNECT = 10.0
 """Seconds to wait for the first one."""
 
+_GONE = ("server unavailable", "UNAVAILABLE", "DEADLINE_EXCEEDED", "Retry timeout")
 _TRIES = 20  # readings that others may spoil by their changes
 _PAGE = 8192  # templates asked for at once, without vectors
 _NUMBERS = 1000  # in one expression
@@ -196,6 +197,11 @@ class Server:
             return GalleryError(f"{shown}: the server refuses the token or password ({said})")
         if not self.created:
             return GalleryError(f"{shown}: no connection to the server ({said})")
+        if any(one in said for one in _GONE):
+            return GalleryError(
+                f"{shown}: the server cannot be reached ({said}); nothing was changed by this "
+                "call, the next one tries again"
+            )
         return GalleryError(f"{shown}: {said}")
 
 
