@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import sys
 
+# Loaded before the forks.
+import faiss  # noqa: F401
+import milvus_lite.adapter.grpc.server  # noqa: F401
 import numpy as np
 
-import arcwise.gallery.milvus  # noqa: F401 - loaded before the forks
+import arcwise.gallery.milvus  # noqa: F401
 from arcwise.gallery import NewTemplate, open_gallery
 
 DIM = 16

@@ -61,7 +61,7 @@ step = st.one_of(
 def test_any_sequence_of_changes(new_address: NewAddress, request: pytest.FixtureRequest) -> None:
     slow = "milvus" in request.node.name
 
-    @settings(max_examples=12 if slow else 40, deadline=None)
+    @settings(max_examples=8 if slow else 40, deadline=None)
     @given(steps=st.lists(step, max_size=12), k=st.integers(1, 6), where=st.sampled_from(WHERES))
     def run(steps: list[tuple[str, Any, Any]], k: int, where: str | None) -> None:
         answers_after(new_address(), steps, k, where)

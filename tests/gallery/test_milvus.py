@@ -31,8 +31,6 @@ pytest.importorskip(
     "milvus_lite", reason="milvus-lite is not installed: pip install 'arcwise[dev]'"
 )
 
-from pymilvus import MilvusClient
-
 from arcwise.gallery.milvus import changes, connection, searching, state, turn
 from arcwise.gallery.milvus import store as milvus_store
 from arcwise.gallery.milvus.address import read_address
@@ -103,8 +101,8 @@ def test_answers_are_those_of_a_gallery_in_a_file(address, path, monkeypatch, lo
         (f"p{row % 200}", v, {"row": row % 7})
         for row, v in enumerate(vectors.astype(np.float32))
     ]  # fmt: skip
-    queries = rng.normal(size=(8, DIM))
-    queries[:4] = vectors[:4] + 0.01 * queries[:4]
+    queries = rng.normal(size=(4, DIM))
+    queries[:2] = vectors[:2] + 0.01 * queries[:2]
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     with (
         open_gallery(address, create=True, dim=DIM) as server,
@@ -112,7 +110,7 @@ def test_answers_are_those_of_a_gallery_in_a_file(address, path, monkeypatch, lo
     ):
         for gallery in (server, file):
             gallery.enrol(items)
-        for k in (1, 5, 51, 1000):
+        for k in (1, 51, 1000):
             assert server.search(queries, k) == file.search(queries, k)
         where = "row in (1, 2) or row == 5"
         assert server.search(queries, 9, where=where) == file.search(queries, 9, where=where)
@@ -145,7 +143,7 @@ def hostile(folder_of_module):
         yield gallery
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(where=hostile_leaf | hostile_leaf.map(Not) | tree | tree.map(Not))
 def test_conditions_are_those_of_filters(hostile, where):
     expected = [row for row, one in enumerate(METADATA) if matches(where, one)]
@@ -632,11 +630,9 @@ def test_the_server_is_gone_and_comes_back(tmp_path, unit, monkeypatch):
             open_gallery(address)
         server, database, again = start_server_in_thread(folder, port=port, max_workers=1)
         assert again == port
-        client = MilvusClient(f"http://127.0.0.1:{port}", dedicated=True)
-        for name in client.list_collections():
+        for name in database.list_collections():
             if "turn" not in name:
-                client.load_collection(name)  # as a server does by itself
-        client.close()
+                database.get_collection(name).load()  # as a server does by itself
         for _ in range(50):  # the connection takes a while to be tried again
             try:
                 gallery.about()
