@@ -37,7 +37,7 @@ def write(address: str, batch: int) -> None:
             ]
             receipt = gallery.enrol(items)
             print("enrolled", batch, receipt.templates[0], flush=True)
-            if batch % 3 == 2:
+            if batch % 2:
                 print("removing", batch - 1, flush=True)
                 gallery.remove(f"p{batch - 1}")
                 print("removed", batch - 1, flush=True)

@@ -143,7 +143,7 @@ def hostile(folder_of_module):
         yield gallery
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(where=hostile_leaf | hostile_leaf.map(Not) | tree | tree.map(Not))
 def test_conditions_are_those_of_filters(hostile, where):
     expected = [row for row, one in enumerate(METADATA) if matches(where, one)]
@@ -562,7 +562,7 @@ def test_acknowledged_changes_survive_kill_9(tmp_path, on_a_server, writers, kin
     address = f"milvus-lite://{tmp_path / 'own.db'}?gallery=a" if kind == "folder" else on_a_server
     rng, batch, enrolled, in_doubt = random.Random(0), 0, {}, set()
     acknowledged = removed = 0
-    for _ in range(rounds):
+    for one_round in range(rounds):
         writers.stdin.write(f"{address} {batch}\n")
         writers.stdin.flush()
         pid, killer = 0, None
@@ -581,8 +581,8 @@ def test_acknowledged_changes_survive_kill_9(tmp_path, on_a_server, writers, kin
                 removed += 1
             if word == "ended":
                 break
-            if pid and killer is None and (acknowledged and word in ("enrolled", "removed")):
-                wait = 0.15 * rng.random()
+            if killer is None and word == ("removed" if one_round % 2 else "enrolled"):
+                wait = 0.1 * rng.random()
                 killer = threading.Timer(wait, os.kill, (pid, signal.SIGKILL))
                 killer.start()
         in_doubt.add(batch)  # the one that may have been under way
@@ -704,7 +704,7 @@ def test_what_is_missing_is_damage(filled):
 
 @pytest.mark.parametrize("how", ["missing", "truncated", "flipped"])
 def test_damaged_files_give_no_wrong_answer(tmp_path, unit, how):
-    """Each file of a folder of Milvus Lite in turn."""
+    """Each file of a folder of Milvus Lite in turn, but for those without rows."""
     vectors, folder = unit(30, DIM), tmp_path / "a.db"
     address = f"milvus-lite://{folder}?gallery=a"
     with open_gallery(address, create=True, dim=DIM) as gallery:
@@ -712,6 +712,8 @@ def test_damaged_files_give_no_wrong_answer(tmp_path, unit, how):
     whole = {one: one.read_bytes() for one in folder.rglob("*") if one.is_file()}
     refused = 0
     for file, content in whole.items():
+        if "__turn" in str(file) or "__pieces" in str(file):
+            continue
         if how == "missing":
             file.unlink()
         elif how == "truncated":
