@@ -489,10 +489,13 @@ def test_writers_take_turns(filled, on_a_server):
     galleries = [open_gallery(on_a_server) for _ in range(3)]
 
     def write(gallery, row):
-        for _ in range(4):
+        for _ in range(3):
             ids.extend(gallery.enrol([("p0", vectors[row])] * 2, replace=True).templates)
 
-    threads = [threading.Thread(target=write, args=(one, row)) for row, one in enumerate(galleries)]
+    threads = [
+        threading.Thread(target=write, args=(one, row))
+        for row, one in enumerate([*galleries, galleries[0]])
+    ]
     for one in threads:
         one.start()
     watcher = open_gallery(on_a_server, mode="r")
@@ -506,6 +509,15 @@ def test_writers_take_turns(filled, on_a_server):
     assert watcher.check().templates == 11
     for one in (*galleries, watcher):
         one.close()
+
+
+def test_much_that_was_removed_is_deleted_at_once(filled, on_a_server, monkeypatch):
+    monkeypatch.setattr(changes, "_MANY", 2)
+    with open_gallery(on_a_server) as gallery:
+        gallery.remove_templates([1, 2, 3])
+        state = gallery._server.now()
+        assert (state.gone, state.gone_pieces, state.templates) == ((), (), 7)
+        assert gallery.check().templates == 7
 
 
 def test_a_reader_of_an_older_state_reads_again(filled, on_a_server, monkeypatch):

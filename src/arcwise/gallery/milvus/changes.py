@@ -34,6 +34,7 @@ from arcwise.gallery.vectors import CheckedItems, norms
 from arcwise.identity import identity_key
 
 _AT_ONCE = 2**23  # bytes of rows that are sent at once, about
+_MANY = 10_000  # rows to be deleted, too many to wait for the next change
 _PRESENT = ["row", "template", "active", "pieces", "shown"]
 
 
@@ -147,7 +148,7 @@ def changing(server: Server, turn: Turn) -> Iterator[Change]:
         raise GalleryError(
             f"{server.address.shown}: opened with mode='r'; open it without, to write"
         )
-    with server.guarded():
+    with server.guarded(), turn.lock:
         given_back = turn.take()
         change = None
         try:
@@ -161,7 +162,9 @@ def changing(server: Server, turn: Turn) -> Iterator[Change]:
                 with suppress(MilvusException, grpc.RpcError):
                     turn.give()
             raise  # otherwise the next writer takes over, and clears up
-        with suppress(MilvusException, grpc.RpcError):  # the change is made
+        with suppress(MilvusException, grpc.RpcError, GalleryError):  # the change is made
+            if len(change.state.gone) > _MANY:  # every reader names them
+                Change(server, turn, change.state).make()
             turn.give()
 
 

@@ -28,7 +28,7 @@ from arcwise.gallery.template_row import TemplateRow, checksum, damaged_template
 from arcwise.gallery.vectors import UNIT_TOLERANCE, norms
 from arcwise.identity import identity_key
 
-ROWS_OF_A_CHANGE = 2**24
+ROWS_OF_A_CHANGE = 2**32
 """Rows that one change can write; its number times this is the first of them."""
 
 SMALLEST, LARGEST = 2, 32_768

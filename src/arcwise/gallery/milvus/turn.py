@@ -13,6 +13,7 @@ does no harm: see `changes.changing`.
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,10 @@ _SIGNS = 3  # in a lease
 class Turn:
     """The right to change a gallery.
 
+    Attributes:
+        free: the name of the collection when it is nobody's turn.
+        lock: for the threads that share an open gallery.
+
     Args:
         client: of the server.
         prefix: what the names of the gallery's collections begin with.
@@ -43,6 +48,7 @@ class Turn:
     ) -> None:
         self._client, self._shown, self._lease = client, shown, lease
         self.free = f"{prefix}__turn"
+        self.lock = threading.Lock()
         self._mine = f"{self.free}_{secrets.token_hex(8)}_"
         self._beat = 0
         self._since = 0.0
