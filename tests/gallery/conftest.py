@@ -59,10 +59,23 @@ def postgres_server() -> Iterator[PostgresServer]:
     server.remove()
 
 
+@pytest.fixture
+def milvus_folder(tmp_path: Path) -> Iterator[Path]:
+    """Where Milvus Lite can keep galleries; it is served until the test ends."""
+    for name in ("pymilvus", "milvus_lite"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed: pip install 'arcwise[dev]'")
+    from arcwise.gallery.milvus.local import LocalServer
+
+    server = LocalServer.of(str(tmp_path / "milvus.db"), "a test")
+    yield tmp_path / "milvus.db"
+    server.release()
+
+
 NewAddress = Callable[[], str]
 
 
-@pytest.fixture(params=["embedded", "embedded, as if it were large", "postgres"])
+@pytest.fixture(params=["embedded", "embedded, as if it were large", "postgres", "milvus"])
 def new_address(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[NewAddress]:
@@ -72,6 +85,15 @@ def new_address(
         server: PostgresServer = request.getfixturevalue("postgres_server")
         yield lambda: server.address(f"contract {next(numbers)}")
         server.drop_galleries()
+        return
+    if request.param == "milvus":
+        server = os.environ.get("ARCWISE_MILVUS")  # such as milvus://127.0.0.1:19530/
+        if server:
+            run = os.urandom(4).hex()
+            yield lambda: f"{server}?gallery=contract-{run}-{next(numbers)}"
+            return
+        folder = request.getfixturevalue("milvus_folder")
+        yield lambda: f"milvus-lite://{folder}?gallery=contract-{next(numbers)}"
         return
     if request.param == "embedded, as if it were large":
         as_if_large(monkeypatch)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcwise.errors import GalleryError
@@ -57,14 +57,23 @@ step = st.one_of(
 )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(steps=st.lists(step, max_size=12), k=st.integers(1, 6), where=st.sampled_from(WHERES))
-def test_any_sequence_of_changes(
-    new_address: NewAddress, steps: list[tuple[str, Any, Any]], k: int, where: str | None
+@pytest.mark.filterwarnings("ignore:.*dropTolerance")  # what a server of Milvus keeps for a while
+def test_any_sequence_of_changes(new_address: NewAddress, request: pytest.FixtureRequest) -> None:
+    slow = "milvus" in request.node.name
+
+    @settings(max_examples=8 if slow else 40, deadline=None)
+    @given(steps=st.lists(step, max_size=12), k=st.integers(1, 6), where=st.sampled_from(WHERES))
+    def run(steps: list[tuple[str, Any, Any]], k: int, where: str | None) -> None:
+        answers_after(new_address(), steps, k, where)
+
+    run()
+
+
+def answers_after(
+    address: str, steps: list[tuple[str, Any, Any]], k: int, where: str | None
 ) -> None:
-    address, oracle = new_address(), Oracle()
+    """Check every answer of a new gallery after some changes."""
+    oracle = Oracle()
     gallery = open_gallery(address, create=True, dim=4)
     watcher = open_gallery(address, mode="r")
     for what, subject, value in steps:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from arcwise.errors import GalleryError, in_one_line
 from arcwise.gallery.connection import create as create_file
 from arcwise.gallery.contract import Gallery
 from arcwise.gallery.embedded import EmbeddedGallery
 from arcwise.gallery.sql import About
+
+if TYPE_CHECKING:
+    from arcwise.gallery.milvus import MilvusGallery
+    from arcwise.gallery.postgres import PostgresGallery
 
 _ON_A_SERVER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -48,7 +54,7 @@ def open_gallery(
 
     Args:
         path: one file, such as "shop.gallery"; while it is open, SQLite keeps two more beside it.
-            Or "postgresql://user@host/database?gallery=shop".
+            Or "postgresql://user@host/database?gallery=shop", or "milvus://host:19530/?gallery=shop".
         create: make the gallery if there is none; one that exists is opened.
         model: the model whose vectors go in, or come to be searched.
         dim: dimensions of the vectors, where there is no model.
@@ -90,22 +96,21 @@ def _on_a_server(
 ) -> tuple[str, Gallery]:
     """Return a gallery on a server, and its address without a password."""
     scheme = address.partition("://")[0]
-    if scheme not in ("postgresql", "postgres"):
+    make: Callable[..., PostgresGallery | MilvusGallery]
+    if scheme in ("postgresql", "postgres"):
+        _need("psycopg", "PostgreSQL", "postgres")
+        from arcwise.gallery.postgres import PostgresGallery as make
+    elif scheme in ("milvus", "milvus-lite"):
+        _need("pymilvus", "Milvus", "milvus")
+        from arcwise.gallery.milvus import MilvusGallery as make
+    else:
         raise GalleryError(
             f"galleries at {scheme}:// addresses are not supported; give the path of a file, such "
-            "as shop.gallery, or postgresql://user@host/database?gallery=shop"
+            "as shop.gallery, or postgresql://user@host/database?gallery=shop, or "
+            "milvus://host:19530/?gallery=shop"
         )
-    try:
-        import psycopg  # noqa: F401
-    except ImportError as error:
-        raise GalleryError(
-            f"galleries on PostgreSQL need psycopg ({in_one_line(error)}): "
-            "pip install 'arcwise[postgres]'"
-        ) from error
-    from arcwise.gallery import postgres
-
     about = None if model is None else _about(model, model.dim)
-    gallery = postgres.PostgresGallery(
+    gallery = make(
         address,
         writable=writable,
         create=create,
@@ -114,6 +119,16 @@ def _on_a_server(
         model=None if about is None else about.model,
     )
     return gallery.address.shown, gallery
+
+
+def _need(package: str, server: str, extra: str) -> None:
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        raise GalleryError(
+            f"galleries on {server} need {package} ({in_one_line(error)}): "
+            f"pip install 'arcwise[{extra}]'"
+        ) from error
 
 
 def _about(model: EmbeddingModel | None, dim: int) -> About:

@@ -15,12 +15,11 @@ from arcwise.gallery.postgres.rows import (
     OWN,
     READ,
     TYPES,
-    TemplateRow,
-    checksum,
     key_of,
     read_rows,
     row_values,
 )
+from arcwise.gallery.template_row import TemplateRow, checksum
 from arcwise.gallery.vectors import CheckedItems
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, LiteralString
 
-import numpy as np
 from psycopg import Cursor
 
 from arcwise.errors import GalleryError, suggestion
@@ -17,11 +16,10 @@ from arcwise.gallery.postgres.conditions import restored, where_sql
 from arcwise.gallery.postgres.rows import (
     READ,
     GalleryRow,
-    TemplateRow,
-    checksum,
     key_of,
     read_rows,
 )
+from arcwise.gallery.template_row import checksum, stored_templates
 
 _CHUNK = 256  # templates read at once, with thumbnails of up to a megabyte each
 
@@ -129,7 +127,7 @@ def stored(cursor: Cursor[tuple[Any, ...]], about: GalleryRow) -> Iterator[Store
         last, found = rows[-1].template, found + len(rows)
         held += sum(row.quarantine is not None for row in rows)
         shown += sum(image is not None for image in images)
-        yield _templates(rows, images)
+        yield stored_templates(rows, images)
     for name, number, expected in (
         ("templates", found, about.templates),
         ("templates in quarantine", held, about.quarantined),
@@ -160,15 +158,3 @@ def _sound(template: int, crc: int, image: bytes) -> bytes:
     if checksum(template, image) != crc:
         raise Damage(f"the thumbnail of template {template}", [template])
     return image
-
-
-def _templates(rows: Sequence[TemplateRow], images: list[bytes | None]) -> StoredTemplates:
-    return StoredTemplates(
-        np.array([row.template for row in rows], np.int64),
-        [row.identity for row in rows],
-        np.stack([row.floats() for row in rows]),
-        [json.loads(row.metadata) for row in rows],
-        [row.quality for row in rows],
-        images,
-        [row.quarantine for row in rows],
-    )

@@ -27,6 +27,7 @@ from arcwise.gallery.postgres.conditions import (
     same_conditions,
     storable,
 )
+from arcwise.gallery.template_row import TemplateRow, damaged_templates
 from arcwise.gallery.vectors import UNIT_TOLERANCE, norms
 from arcwise.identity import identity_key
 
@@ -146,39 +147,6 @@ def about_values(about: GalleryRow) -> tuple[int | str | None, ...]:
     return (*own, about.crc())
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateRow:
-    """A template as it is stored, without its thumbnail.
-
-    Attributes:
-        template: its id.
-        identity: as it was written with it.
-        metadata: a JSON text.
-        vector: D big-endian float32, as PostgreSQL sends them.
-        quality: None where none was enrolled.
-        quarantine: the reason of it; None where it takes part.
-    """
-
-    template: int
-    identity: str
-    metadata: str
-    vector: bytes
-    quality: float | None = None
-    quarantine: str | None = None
-
-    def floats(self) -> NDArray[np.float32]:
-        """Return the vector (D,)."""
-        return np.frombuffer(self.vector, ">f4").astype(np.float32)
-
-    def crc(self) -> int:
-        """Return the checksum of all of it."""
-        texts = [one.encode() for one in (self.identity, self.metadata, self.quarantine or "")]
-        head = struct.pack("<q3Q", self.template, *map(len, texts))
-        quality = b"" if self.quality is None else struct.pack("<d", self.quality)
-        mark = b"\0" if self.quarantine is None else b"\1"
-        return zlib.crc32(b"".join((head, *texts, mark, self.vector, quality)))
-
-
 def key_of(identity: str) -> str:
     """Return what all written forms of an identity share, short enough for an index."""
     key = storable(identity_key(identity))
@@ -236,18 +204,6 @@ def read_rows(rows: Sequence[Sequence[Any]]) -> list[TemplateRow]:
     if damaged:
         raise damaged_templates(damaged)
     return [row for row in found if row is not None]
-
-
-def damaged_templates(templates: Sequence[int], shown: int = 10) -> Damage:
-    """Return the damage of these templates."""
-    names = ", ".join(map(str, sorted(templates)[:shown]))
-    more = f" and {len(templates) - shown} more" if len(templates) > shown else ""
-    return Damage(f"{len(templates)} templates, ids {names}{more}", sorted(templates))
-
-
-def checksum(number: int, content: bytes) -> int:
-    """Return the checksum of a template's thumbnail, or of anything else with a number."""
-    return zlib.crc32(struct.pack("<q", number) + content)
 
 
 def vector_storage(dim: int) -> LiteralString:

@@ -31,7 +31,8 @@ from arcwise.gallery.postgres.conditions import storable
 from arcwise.gallery.postgres.connections import Change
 from arcwise.gallery.postgres.erasure import erase_removed
 from arcwise.gallery.postgres.opening import open_server
-from arcwise.gallery.postgres.rows import TemplateRow, checksum, new_about
+from arcwise.gallery.postgres.rows import new_about
+from arcwise.gallery.template_row import TemplateRow, checksum, health
 from arcwise.gallery.vectors import (
     checked_batch,
     checked_count,
@@ -41,7 +42,6 @@ from arcwise.gallery.vectors import (
     checked_reason,
     checked_threshold,
 )
-from arcwise.identity import identity_key
 
 
 class PostgresGallery:
@@ -352,12 +352,7 @@ class PostgresGallery:
         Raises:
             DamagedGallery: names the rows that are not what was written.
         """
-        count, held, names = 0, 0, set()
-        for rows in self.stored():
-            count += len(rows)
-            held += sum(reason is not None for reason in rows.quarantined)
-            names.update(map(identity_key, rows.identities))
-        return Health(count, len(names), held)
+        return health(self.stored())
 
     def close(self) -> None:
         """Close the connections; the gallery cannot be used afterwards."""
