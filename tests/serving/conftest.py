@@ -150,7 +150,7 @@ def gallery(model: Path, images: list[bytes], tmp_path: Path) -> Path:
     path = tmp_path / "shop.gallery"
     with Recogniser(model, path, create=True) as one:
         for row, image in enumerate(images[:10]):
-            one.enrol(f"p{row}", [image], metadata={"shelf": row})
+            one.enrol(f"p{row}", [image], metadata={"shelf": row}, thumbnails=False)
     return path
 
 

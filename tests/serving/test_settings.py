@@ -33,7 +33,7 @@ def test_file_environment_and_command_line(tmp_path):
     assert (shop.path, str(shop.model), shop.thumbnails) == (
         str(tmp_path / "a/shop.gallery"),
         "/m",
-        64,
+        True,
     )
     lists = {
         "ARCWISE_SERVE__KEYS": f'[{{name="a",digest="{"0" * 64}",role="read",galleries=["*"]}}]'
