@@ -469,7 +469,7 @@ def test_one_call_fails_when_the_server_restarts(postgres_server, filled):
 
 def test_a_change_whose_commit_was_cut_off_is_in_doubt(postgres_server, filled, monkeypatch):
     address, vectors = filled
-    whole = connections.Change.write
+    whole = connections.PostgresChange.write
 
     def cut(change):
         whole(change)
@@ -484,7 +484,7 @@ def test_a_change_whose_commit_was_cut_off_is_in_doubt(postgres_server, filled, 
         for one in threads:
             one.join()
         with monkeypatch.context() as patch:
-            patch.setattr(connections.Change, "write", cut)
+            patch.setattr(connections.PostgresChange, "write", cut)
             with pytest.raises(GalleryError, match="as a whole or not at all"):
                 gallery.enrol([("new", vectors[0])])
         assert gallery.enrol([("new", vectors[0])]).templates == (11,)

@@ -23,7 +23,7 @@ _TOKEN = "MILVUS_TOKEN"
 
 
 @dataclass(frozen=True)
-class Address:
+class MilvusAddress:
     """Where a gallery is.
 
     Attributes:
@@ -51,7 +51,7 @@ class Address:
         return text
 
 
-def read_address(text: str) -> Address:
+def read_address(text: str) -> MilvusAddress:
     """Return the address that is written as a URL.
 
     A token, or `user:password`, that is not in the address comes from `MILVUS_TOKEN`.
@@ -92,7 +92,7 @@ def read_address(text: str) -> Address:
         raise GalleryError(
             f"{shown}: expected one gallery in the address, such as {shown}?gallery=shop"
         )
-    address = Address(name, f"{shown}?gallery={quote(name)}", folder)
+    address = MilvusAddress(name, f"{shown}?gallery={quote(name)}", folder)
     if len(address.prefix) > _LONGEST:
         raise GalleryError(f"{shown}: the gallery's name is {name[:80]!r}; expected fewer bytes")
     if not local:

@@ -17,7 +17,7 @@ import numpy as np
 from pymilvus import MilvusException
 
 from arcwise.errors import GalleryError
-from arcwise.gallery.milvus.connection import MOST, PATIENCE, Server, View
+from arcwise.gallery.milvus.connection import MOST, PATIENCE, MilvusServer, View
 from arcwise.gallery.milvus.rows import (
     FIELDS,
     ROWS_OF_A_CHANGE,
@@ -47,7 +47,7 @@ class Change:
         wrote: whether rows of it may be on the server.
     """
 
-    def __init__(self, server: Server, turn: Turn, before: GalleryState) -> None:
+    def __init__(self, server: MilvusServer, turn: Turn, before: GalleryState) -> None:
         self._server, self._turn, self._before = server, turn, before
         self.view = View(server, before)
         self.state = replace(before, number=before.number + 1, gone=(), gone_pieces=())
@@ -136,7 +136,7 @@ _IN_DOUBT = (
 
 
 @contextmanager
-def changing(server: Server, turn: Turn) -> Iterator[Change]:
+def changing(server: MilvusServer, turn: Turn) -> Iterator[Change]:
     """Yield a change, which is made at the end of the block, or not at all if that raises.
 
     A writer acknowledges a change only if, after it has written the state, no other one has said
@@ -168,7 +168,7 @@ def changing(server: Server, turn: Turn) -> Iterator[Change]:
             turn.give()
 
 
-def write_state(server: Server, state: GalleryState) -> None:
+def write_state(server: MilvusServer, state: GalleryState) -> None:
     """Write a state, its first row last."""
     rows = [state_values(row) for row in state.rows()]
     for some in (rows[1:], rows[:1]):
@@ -176,7 +176,7 @@ def write_state(server: Server, state: GalleryState) -> None:
             server.client.insert(server.about, some, timeout=PATIENCE)
 
 
-def delete(server: Server, collection: str, field: str, numbers: Sequence[int]) -> None:
+def delete(server: MilvusServer, collection: str, field: str, numbers: Sequence[int]) -> None:
     """Delete rows by their numbers."""
     for start in range(0, len(numbers), MOST):
         some = list(numbers[start : start + MOST])
@@ -266,7 +266,7 @@ def amend(
     change.count(quarantined=held, changes=len(new))
 
 
-def _cleared(server: Server) -> GalleryState:
+def _cleared(server: MilvusServer) -> GalleryState:
     """Return the state after what a writer that was cut off has left; that is deleted."""
     number = server.now().number + 1
     server.client.insert(server.about, [state_values(skip_row(number))], timeout=PATIENCE)

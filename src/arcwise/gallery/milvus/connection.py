@@ -17,7 +17,7 @@ from pymilvus import MilvusClient, MilvusException
 from arcwise.errors import GalleryError, in_one_line
 from arcwise.gallery.contract import DamagedGallery
 from arcwise.gallery.damage import Damage
-from arcwise.gallery.milvus.address import Address
+from arcwise.gallery.milvus.address import MilvusAddress
 from arcwise.gallery.milvus.local import LocalServer
 from arcwise.gallery.milvus.rows import STATE_FIELDS
 from arcwise.gallery.milvus.state import GalleryState, read_state
@@ -53,7 +53,7 @@ logging.getLogger("pymilvus.decorators").addFilter(_Unexpected())
 logging.getLogger("pymilvus.client.connection_manager").addFilter(_Unexpected())
 
 
-class Server:
+class MilvusServer:
     """The connection of an open gallery, for any number of threads.
 
     Attributes:
@@ -64,7 +64,7 @@ class Server:
         created: by which the gallery is known from another one in its place; "" before it is open.
     """
 
-    def __init__(self, address: Address, *, writable: bool) -> None:
+    def __init__(self, address: MilvusAddress, *, writable: bool) -> None:
         self.address = address
         self.writable = writable
         self.created = ""
@@ -213,7 +213,7 @@ class View:
         shown: its address, for messages.
     """
 
-    def __init__(self, server: Server, state: GalleryState) -> None:
+    def __init__(self, server: MilvusServer, state: GalleryState) -> None:
         self._server = server
         self.state = state
         self.shown = server.address.shown

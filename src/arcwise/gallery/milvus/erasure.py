@@ -10,7 +10,7 @@ from pymilvus import MilvusException
 
 from arcwise.gallery.milvus import reading
 from arcwise.gallery.milvus.changes import Change
-from arcwise.gallery.milvus.connection import PATIENCE, Server
+from arcwise.gallery.milvus.connection import PATIENCE, MilvusServer
 from arcwise.gallery.milvus.opening import make_collection
 from arcwise.gallery.milvus.rows import (
     PIECE_FIELDS,
@@ -21,7 +21,7 @@ from arcwise.gallery.milvus.rows import (
 )
 
 
-def copy_what_counts(server: Server, change: Change) -> None:
+def copy_what_counts(server: MilvusServer, change: Change) -> None:
     """Copy every row that counts into new collections, which count when the change is made.
 
     Deleted rows stay in the segments of a collection until Milvus compacts these, when it likes. A
@@ -58,7 +58,7 @@ def copy_what_counts(server: Server, change: Change) -> None:
     )
 
 
-def drop_older(server: Server, generation: int) -> None:
+def drop_older(server: MilvusServer, generation: int) -> None:
     """Drop the collections of all but one generation, and let Milvus write anew what is left."""
     keep = (server.templates(generation), server.pieces(generation))
     for name in server.collections():

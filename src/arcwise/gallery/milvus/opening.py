@@ -11,9 +11,9 @@ from pymilvus import CollectionSchema, MilvusException
 from arcwise.errors import GalleryError
 from arcwise.gallery.damage import Damage
 from arcwise.gallery.milvus import turn
-from arcwise.gallery.milvus.address import Address
+from arcwise.gallery.milvus.address import MilvusAddress
 from arcwise.gallery.milvus.changes import write_state
-from arcwise.gallery.milvus.connection import PATIENCE, Server
+from arcwise.gallery.milvus.connection import PATIENCE, MilvusServer
 from arcwise.gallery.milvus.rows import (
     LARGEST,
     SMALLEST,
@@ -25,8 +25,8 @@ from arcwise.gallery.milvus.state import GalleryState
 
 
 def open_server(
-    address: Address, *, writable: bool, create: bool, new: GalleryState | None
-) -> Server:
+    address: MilvusAddress, *, writable: bool, create: bool, new: GalleryState | None
+) -> MilvusServer:
     """Return the connection of a gallery, which is made if there is none of that name.
 
     Args:
@@ -45,7 +45,7 @@ def open_server(
         if not create:
             raise GalleryError(f"{address.shown}: there is no such gallery; create=True makes one")
         _check_new(address, new)
-    server = Server(address, writable=writable)
+    server = MilvusServer(address, writable=writable)
     try:
         with server.guarded():
             state = _state(server)
@@ -68,7 +68,7 @@ def open_server(
     return server
 
 
-def make_collection(server: Server, name: str, schema: CollectionSchema) -> None:
+def make_collection(server: MilvusServer, name: str, schema: CollectionSchema) -> None:
     """Make a collection whose every vector is compared, and let it be searched."""
     client = server.client
     client.create_collection(name, schema=schema, consistency_level="Strong", timeout=PATIENCE)
@@ -78,7 +78,7 @@ def make_collection(server: Server, name: str, schema: CollectionSchema) -> None
     client.load_collection(name, timeout=PATIENCE)
 
 
-def _check_new(address: Address, new: GalleryState | None) -> GalleryState:
+def _check_new(address: MilvusAddress, new: GalleryState | None) -> GalleryState:
     if new is None:
         raise GalleryError(
             f"{address.shown}: a new gallery needs model=..., or dim=... without one"
@@ -91,7 +91,7 @@ def _check_new(address: Address, new: GalleryState | None) -> GalleryState:
     return new
 
 
-def _state(server: Server) -> GalleryState | None:
+def _state(server: MilvusServer) -> GalleryState | None:
     if server.about not in server.collections():
         return None
     if server.local is not None:  # as it is after a start of the server; elsewhere it is loaded
@@ -104,7 +104,7 @@ def _state(server: Server) -> GalleryState | None:
         raise
 
 
-def _made(server: Server, new: GalleryState) -> GalleryState:
+def _made(server: MilvusServer, new: GalleryState) -> GalleryState:
     """Make a gallery that is not there; of several that do, one does, and the others wait.
 
     A collection is made by one alone, because each gives it a description of its own.
@@ -133,7 +133,7 @@ def _made(server: Server, new: GalleryState) -> GalleryState:
     return new
 
 
-def _count(server: Server) -> None:
+def _count(server: MilvusServer) -> None:
     """Raise a Damage unless a folder of Milvus Lite has the rows that it must have.
 
     It opens without a word where one of its files is missing. A server is trusted with that; there,

@@ -22,7 +22,7 @@ _LONGEST = 63 - len(PREFIX)  # bytes; PostgreSQL cuts longer names
 
 
 @dataclass(frozen=True)
-class Address:
+class PostgresAddress:
     """Where a gallery is.
 
     Attributes:
@@ -46,7 +46,7 @@ class Address:
         return text.replace(password, "***") if password else text
 
 
-def read_address(text: str) -> Address:
+def read_address(text: str) -> PostgresAddress:
     """Return the address that is written as a URL.
 
     Every option of libpq can stand in it, such as `sslmode=verify-full`. What is missing comes
@@ -82,7 +82,7 @@ def read_address(text: str) -> Address:
             f"{shown}: the gallery's name is {name[:80]!r}; expected at most {_LONGEST} bytes, and "
             "no NUL"
         )
-    return Address(name, f"{shown}?gallery={quote(name)}", parameters)
+    return PostgresAddress(name, f"{shown}?gallery={quote(name)}", parameters)
 
 
 def _shown(parameters: dict[str, str | int | None]) -> str:

@@ -10,7 +10,7 @@ from psycopg import Cursor
 
 from arcwise.errors import GalleryError
 from arcwise.gallery.postgres.conditions import restored
-from arcwise.gallery.postgres.connections import Change
+from arcwise.gallery.postgres.connections import PostgresChange
 from arcwise.gallery.postgres.rows import (
     OWN,
     READ,
@@ -23,7 +23,7 @@ from arcwise.gallery.template_row import TemplateRow, checksum
 from arcwise.gallery.vectors import CheckedItems
 
 
-def insert(change: Change, batch: CheckedItems) -> tuple[int, ...]:
+def insert(change: PostgresChange, batch: CheckedItems) -> tuple[int, ...]:
     """Write a batch and return its ids."""
     cursor, first = change.cursor, change.about.last + 1
     ids = range(first, first + len(batch))
@@ -46,7 +46,7 @@ def insert(change: Change, batch: CheckedItems) -> tuple[int, ...]:
     return tuple(ids)
 
 
-def remove(change: Change, templates: Sequence[int]) -> int:
+def remove(change: PostgresChange, templates: Sequence[int]) -> int:
     """Remove templates that are there, and their thumbnails; return how many there were."""
     cursor, ids = change.cursor, list(templates)
     cursor.execute("DELETE FROM thumbnails WHERE template = ANY(%s)", [ids])
@@ -59,7 +59,7 @@ def remove(change: Change, templates: Sequence[int]) -> int:
     return removed
 
 
-def remove_identities(change: Change, keys: Sequence[str]) -> int:
+def remove_identities(change: PostgresChange, keys: Sequence[str]) -> int:
     """Remove all templates of identities, in quarantine or not; return how many there were."""
     change.cursor.execute("SELECT id FROM templates WHERE key = ANY(%s)", [sorted(set(keys))])
     ids = [number for (number,) in change.cursor]
@@ -67,7 +67,7 @@ def remove_identities(change: Change, keys: Sequence[str]) -> int:
 
 
 def amend(
-    change: Change, templates: Sequence[int], changed: Callable[[TemplateRow], TemplateRow]
+    change: PostgresChange, templates: Sequence[int], changed: Callable[[TemplateRow], TemplateRow]
 ) -> None:
     """Change what templates are that are there."""
     cursor = change.cursor

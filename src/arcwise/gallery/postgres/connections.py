@@ -15,7 +15,7 @@ from psycopg import Connection, Cursor, errors, pq, sql
 from arcwise.errors import GalleryError, in_one_line
 from arcwise.gallery.contract import DamagedGallery
 from arcwise.gallery.damage import Damage
-from arcwise.gallery.postgres.address import Address
+from arcwise.gallery.postgres.address import PostgresAddress
 from arcwise.gallery.postgres.rows import ABOUT, GalleryRow, about_values, read_about
 
 _MOST = 8  # connections that one open gallery keeps
@@ -46,7 +46,7 @@ _LOST = (
 )
 
 
-def connect(address: Address) -> Connection[tuple[Any, ...]]:
+def connect(address: PostgresAddress) -> Connection[tuple[Any, ...]]:
     """Return a connection on which every statement is its own transaction, or BEGIN begins one.
 
     Raises:
@@ -71,7 +71,7 @@ class Connections:
 
     def __init__(
         self,
-        address: Address,
+        address: PostgresAddress,
         vectors: str,
         first: Connection[tuple[Any, ...]],
         *,
@@ -122,7 +122,7 @@ class Connections:
             connection.execute("COMMIT")
 
     @contextmanager
-    def writing(self) -> Iterator[Change]:
+    def writing(self) -> Iterator[PostgresChange]:
         """Yield a change, which is made at the end of the block, or not at all if that raises."""
         if not self._writable:
             raise GalleryError(
@@ -133,7 +133,7 @@ class Connections:
             try:
                 about = self._begin(connection, self._write)
                 with connection.cursor(binary=True) as cursor:
-                    change = Change(cursor, about)
+                    change = PostgresChange(cursor, about)
                     yield change
                     change.write()
                 committing = True
@@ -222,7 +222,7 @@ class Connections:
         return about
 
 
-class Change:
+class PostgresChange:
     """A change of a gallery in the making.
 
     Attributes:
@@ -250,7 +250,7 @@ class Change:
 
 
 def gallery_error(  # noqa: PLR0911 - one case a line
-    address: Address, error: psycopg.Error, *, opened: bool
+    address: PostgresAddress, error: psycopg.Error, *, opened: bool
 ) -> GalleryError:
     """Return what an error of psycopg's means, in one line that names the gallery."""
     shown, said = address.shown, address.without_password(in_one_line(error, 300))

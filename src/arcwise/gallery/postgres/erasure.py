@@ -8,14 +8,14 @@ from typing import Any, LiteralString
 from psycopg import Connection, errors, sql
 
 from arcwise.errors import GalleryError
-from arcwise.gallery.postgres.address import Address
+from arcwise.gallery.postgres.address import PostgresAddress
 
 _TABLES = ("templates", "thumbnails", "about")
 _PATIENCE = "60s"  # for searches that are under way
 _SEGMENTS: LiteralString = "FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'"
 
 
-def erase_removed(connection: Connection[tuple[Any, ...]], address: Address) -> str:
+def erase_removed(connection: Connection[tuple[Any, ...]], address: PostgresAddress) -> str:
     """Write a gallery's tables again, and the server's write-ahead log over.
 
     A table is written to a new file without the rows that were removed, and the old one is gone.

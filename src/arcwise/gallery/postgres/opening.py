@@ -9,7 +9,7 @@ import psycopg
 from psycopg import Connection, errors, sql
 
 from arcwise.errors import GalleryError
-from arcwise.gallery.postgres.address import Address
+from arcwise.gallery.postgres.address import PostgresAddress
 from arcwise.gallery.postgres.connections import Connections, connect, gallery_error
 from arcwise.gallery.postgres.rows import (
     ABOUT,
@@ -29,7 +29,7 @@ _EXTENSION = (
 
 
 def open_server(
-    address: Address, *, writable: bool, create: bool, new: GalleryRow | None
+    address: PostgresAddress, *, writable: bool, create: bool, new: GalleryRow | None
 ) -> Connections:
     """Return the connections of a gallery, which is made if there is none of that name.
 
@@ -67,7 +67,9 @@ def open_server(
     return Connections(address, vectors, connection, writable=writable)
 
 
-def _vectors(connection: Connection[tuple[Any, ...]], address: Address, *, writable: bool) -> str:
+def _vectors(
+    connection: Connection[tuple[Any, ...]], address: PostgresAddress, *, writable: bool
+) -> str:
     """Return the schema with pgvector's type, in a database that has the gallery."""
     if not _is_there(connection, address):
         raise GalleryError(f"{address.shown}: there is no such gallery; create=True makes one")
@@ -94,7 +96,7 @@ def _vectors(connection: Connection[tuple[Any, ...]], address: Address, *, writa
     return str(vectors)
 
 
-def _is_there(connection: Connection[tuple[Any, ...]], address: Address) -> bool:
+def _is_there(connection: Connection[tuple[Any, ...]], address: PostgresAddress) -> bool:
     statement = (
         "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = %s AND c.relname = 'about'"
@@ -102,7 +104,9 @@ def _is_there(connection: Connection[tuple[Any, ...]], address: Address) -> bool
     return _one(connection, statement, [address.schema]) == (1,)
 
 
-def _make(connection: Connection[tuple[Any, ...]], address: Address, about: GalleryRow) -> None:
+def _make(
+    connection: Connection[tuple[Any, ...]], address: PostgresAddress, about: GalleryRow
+) -> None:
     if about.dim > LARGEST:
         raise GalleryError(
             f"{address.shown}: dim is {about.dim}; pgvector holds vectors of at most {LARGEST:,} "

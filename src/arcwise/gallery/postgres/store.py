@@ -28,7 +28,7 @@ from arcwise.gallery.filters import condition
 from arcwise.gallery.postgres import changes, reading, searching
 from arcwise.gallery.postgres.address import read_address
 from arcwise.gallery.postgres.conditions import storable
-from arcwise.gallery.postgres.connections import Change
+from arcwise.gallery.postgres.connections import PostgresChange
 from arcwise.gallery.postgres.erasure import erase_removed
 from arcwise.gallery.postgres.opening import open_server
 from arcwise.gallery.postgres.rows import new_about
@@ -373,7 +373,7 @@ class PostgresGallery:
         state = "closed, " if self._server.closed else ""
         return f"<gallery {self.address.shown}: {state}{self.dim} dimensions>"
 
-    def _present(self, change: Change, templates: Sequence[int]) -> list[int]:
+    def _present(self, change: PostgresChange, templates: Sequence[int]) -> list[int]:
         return changes.present(change.cursor, templates, self.address.shown)
 
     def _amend(
