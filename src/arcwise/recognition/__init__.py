@@ -5,6 +5,7 @@ opening      a gallery and the model that its vectors come from
 images       what is asked about, from anywhere
 thresholds   which similarity decides
 together     several images taken for one
+occlusion    which parts of an image a similarity rests on
 recorded     what a template records of its images
 answers      what comes back
 """

@@ -17,10 +17,12 @@ from arcwise.serving import (
     correcting,
     enrolled,
     enrolling,
+    explaining,
     problems,
     recognising,
     removing,
     state,
+    web_page,
 )
 from arcwise.serving.galleries import close_galleries, open_galleries
 from arcwise.serving.gateway import Gateway
@@ -79,8 +81,9 @@ def application(settings: Settings) -> Application:
         lifespan=open_until_the_end,
         redirect_slashes=False,
     )
-    for routes in (recognising, enrolling, enrolled, correcting, removing, state):
+    for routes in (recognising, explaining, enrolling, enrolled, correcting, removing, state):
         api.include_router(routes.router(service))
+    api.include_router(web_page.router())
     _answer_errors(api)
     gateway = Gateway(api, settings.limits, metrics, frozenset(opened))
     return Application(gateway, api, service)
