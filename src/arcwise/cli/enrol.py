@@ -19,6 +19,7 @@ def command(
     again: bool = False,
     together: bool = False,
     least_quality: float | None = None,
+    thumbnails: int = 0,
     json: bool = False,
     naming: NamingOptions = USUAL,
 ) -> int:
@@ -36,6 +37,8 @@ def command(
         together: Make one template of all images of an identity, weighted by the quality that the
             model estimates, if it does.
         least_quality: Refuse images below this quality, for a model that estimates one.
+        thumbnails: Longer side, in pixels, of a small image that is stored with each template, for
+            the page of arcwise serve; 0 stores none.
         json: Print one JSON document instead.
         naming: Names of the columns and folders of a table.
     """
@@ -48,6 +51,7 @@ def command(
             again=again,
             together=together,
             least_quality=least_quality,
+            thumbnails=thumbnails,
             progress=move,
         )
     if json:

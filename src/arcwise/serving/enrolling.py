@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-import cv2
-import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from arcwise.client.messages import EnrolAnswer, LowQualityImage
 from arcwise.errors import ImageError, UnreadableImages
 from arcwise.gallery import Receipt
-from arcwise.images.decode import decode
-from arcwise.images.resize import fit, scale
+from arcwise.images.thumbnail import thumbnail
 from arcwise.recognition.together import weighting
 from arcwise.runtime import Embedded
 from arcwise.serving import examples
@@ -19,8 +16,6 @@ from arcwise.serving.problems import RESPONSES, RequestProblem
 from arcwise.serving.recognising import Identity, embedded_images, failed
 from arcwise.serving.service import Access, Service
 from arcwise.serving.uploads import REQUEST_BODY, Upload, read_upload
-
-_JPEG_QUALITY = 80
 
 
 def router(service: Service) -> APIRouter:
@@ -156,15 +151,5 @@ def _thumbnails(upload: Upload, kept: Embedded, side: int) -> Sequence[bytes | N
     """Return a small JPEG of each image that is enrolled; None where none are kept."""
     if not side:
         return None
-    return [_thumbnail(upload.images.sources[row], side) for row in kept.rows.tolist()]
-
-
-def _thumbnail(source: object, side: int) -> bytes:
-    assert isinstance(source, bytes)  # or it would not have been embedded
-    pixels = decode(source, "")
-    height, width = pixels.shape[:2]
-    if max(height, width) > side:
-        pixels = scale(pixels, *fit(height, width, side, side))
-    bgr = np.ascontiguousarray(pixels[..., ::-1])
-    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return encoded.tobytes()
+    sources = (upload.images.sources[row] for row in kept.rows.tolist())
+    return [thumbnail(one, side) for one in sources if isinstance(one, bytes)]

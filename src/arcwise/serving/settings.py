@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from arcwise.errors import ArcwiseError
+from arcwise.images.thumbnail import LARGEST
 
 PREFIX = "ARCWISE_SERVE__"
 """Variables of the environment that begin so are settings: `ARCWISE_SERVE__LIMITS__IMAGES=8`."""
@@ -45,7 +46,7 @@ class GallerySettings(Section):
     none is named."""
     audit_images: Path | None = None
     """Folder that every image sent is kept in, by its digest; none is kept where none is named."""
-    thumbnails: Annotated[int, Field(ge=0, le=512)] = 0
+    thumbnails: Annotated[int, Field(ge=0, le=LARGEST)] = 0
     """Longer side, in pixels, of the small image that is stored with each template enrolled here;
     0 stores none."""
 

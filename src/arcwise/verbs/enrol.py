@@ -15,10 +15,12 @@ from arcwise.data.digests import content_digests
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, GalleryError
+from arcwise.gallery import NewTemplate
 from arcwise.identity import is_bare_number
+from arcwise.images.thumbnail import LARGEST, thumbnail
 from arcwise.recognition import Recogniser
 from arcwise.recognition.recorded import CONTENT
-from arcwise.recognition.together import images_of, metadata_of_all, pooled, weighting
+from arcwise.recognition.together import best_of, images_of, metadata_of_all, pooled, weighting
 from arcwise.runtime import Embedded, Model
 from arcwise.verbs.asking import is_address, refuse_model
 from arcwise.verbs.enrol_on_server import enrol_on_server
@@ -39,6 +41,7 @@ def enrol(
     again: bool = False,
     together: bool = False,
     least_quality: float | None = None,
+    thumbnails: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> Enrolled:
     """Embed a data set and enrol it: every readable image, or none if anything goes wrong.
@@ -55,21 +58,30 @@ def enrol(
         together: whether all images of an identity become one template, weighted by the quality
             that the model estimates, if it does.
         least_quality: images below it are refused; only for a model that estimates a quality.
+        thumbnails: longer side, in pixels, of the small image that is stored with each template for
+            a person to see; of images together, that of the best one. 0 stores none.
         progress: called with (images done, images in all).
 
     Raises:
         ArcwiseError: no model, no images, or a gallery of another model; identities that have
-            templates already, with neither `replace` nor `again`; both of these; or a least quality
-            for a model that estimates none, or that no image has.
+            templates already, with neither `replace` nor `again`; both of these; a least quality
+            for a model that estimates none, or that no image has; or thumbnails that are too large,
+            or for a server, which decides that itself.
     """
     if replace and again:
         raise ArcwiseError(
             "both replace and again; older templates are replaced (--replace) or kept (--again)"
         )
+    if not 0 <= thumbnails <= LARGEST:
+        raise ArcwiseError(f"thumbnails of {thumbnails} pixels; expected 0 to {LARGEST}")
     manifest = open_manifest(data)
     identities = manifest.identities  # complain before embedding
     if is_address(gallery):
         refuse_model(gallery, model)
+        if thumbnails:
+            raise ArcwiseError(
+                f"{gallery}: a server keeps the thumbnails that its settings say; leave them out"
+            )
         with Client(str(gallery)) as client:
             return enrol_on_server(
                 client,
@@ -122,11 +134,13 @@ def enrol(
                 np.flatnonzero(good & (names == name))
                 for name in dict.fromkeys(names[good].tolist())
             ]
-        items = [_item(embedded, group, names, of_images) for group in groups]
+        items = [
+            _item(embedded, group, names, of_images, manifest, thumbnails) for group in groups
+        ]
         receipt = recogniser.gallery.enrol(items, replace=replace)
         return Enrolled(
             templates=len(receipt),
-            identities=len({identity for identity, *_ in items}),
+            identities=len({one.identity for one in items}),
             replaced=receipt.replaced,
             total=len(recogniser.gallery),
             failures=tuple(embedded.failures),
@@ -157,12 +171,17 @@ def _item(
     group: NDArray[np.int64],
     names: NDArray[Any],
     of_images: Sequence[dict[str, Any]],
-) -> tuple[str, NDArray[np.float32], dict[str, Any], float | None]:
+    manifest: Manifest,
+    side: int,
+) -> NewTemplate:
     """Return the template of one image, or of several of an identity."""
     quality = None if embedded.quality is None else embedded.quality[group]
     vector, mean_quality = pooled(embedded.vectors[group], quality)
     metadata = metadata_of_all([of_images[row] for row in embedded.rows[group]], quality)
-    return names[group[0]], vector, metadata, mean_quality
+    shown = None
+    if side:
+        shown = thumbnail(manifest.read(int(embedded.rows[group[best_of(quality)]])), side)
+    return NewTemplate(names[group[0]], vector, metadata, mean_quality, shown)
 
 
 def _repeated(

@@ -50,7 +50,11 @@ async function quarantine(place) {
 }
 
 async function one(place, identity) {
-  const again = async () => {
+  const again = async () => { // without its last template, it is enrolled no more
+    if (found.templates.length === 1) {
+      location.hash = "#enrolled";
+      return;
+    }
     place.replaceChildren();
     await one(place, identity);
   };

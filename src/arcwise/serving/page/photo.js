@@ -1,6 +1,6 @@
 // A photo is taken, chosen, dropped or pasted.
 
-import { el, labelled } from "./dom.js";
+import { el } from "./dom.js";
 
 // Two ways on a phone: its camera, or the images it has. `taken` is called with the files.
 export function photos(words, taken, { several = false } = {}) {
@@ -14,8 +14,8 @@ export function photos(words, taken, { several = false } = {}) {
     });
   }
   const place = el("div", { class: "drop", role: "group", "aria-label": words },
-    labelled("Take a photo", camera),
-    labelled(several ? "Choose images" : "Choose an image", chosen),
+    way("Take a photo", camera),
+    way(several ? "Choose images" : "Choose an image", chosen),
     el("p", { class: "help" }, several ? "or drop or paste images here" : "or drop or paste one here"));
   const give = list => {
     const files = [...list].slice(0, several ? undefined : 1);
@@ -37,6 +37,11 @@ export function photos(words, taken, { several = false } = {}) {
   };
   document.addEventListener("paste", pasted);
   return place;
+}
+
+// A button that is a file input: the browser's own, over its words.
+function way(text, input) {
+  return el("label", { class: "button way" }, text, input);
 }
 
 export function fileName(file) {

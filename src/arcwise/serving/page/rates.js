@@ -3,8 +3,8 @@
 import { el } from "./dom.js";
 import { here, session } from "./server.js";
 import { curve } from "./curve.js";
-import { distinct, rateChooser } from "./recognise.js";
-import { count, similarity } from "./words.js";
+import { rateChooser } from "./recognise.js";
+import { comparable, count, share, similarity } from "./words.js";
 
 export async function rates(place) {
   const said = await here("calibration", { query: { fpir: session.fpir } });
@@ -15,7 +15,7 @@ export async function rates(place) {
       : "Nobody is enrolled yet, so there is nothing to decide."));
     return;
   }
-  const points = distinct(said.points);
+  const points = comparable(said.points);
   place.append(
     el("p", { class: "lead" }, `A search answers from a similarity of ${similarity(said.point.threshold)} on: ${said.promise}.`),
     ...(said.outgrown ? [el("p", { class: "problem" }, "The gallery has outgrown its calibration: calibrate it again, so that its rates hold.")] : []),
@@ -41,7 +41,7 @@ function table(points, chosen) {
     el("thead", {}, el("tr", {}, ...heads.map(text => el("th", { scope: "col" }, text)))),
     el("tbody", {}, ...points.map(one => el("tr", { "aria-current": one.threshold === chosen.threshold && "true" },
       el("th", { scope: "row" }, `${similarity(one.threshold)}${one.threshold === chosen.threshold ? " ← in use" : ""}`),
-      el("td", {}, `${one.exact ? "" : "at most "}${count(one.fpir)}`), el("td", {}, percent(...one.fpir_interval)),
+      el("td", {}, share(one)), el("td", {}, percent(...one.fpir_interval)),
       el("td", {}, one.dir ? count(one.dir[0]) : "not measured"), el("td", {}, one.dir ? percent(one.dir[1], one.dir[2]) : ""))))));
 }
 

@@ -5,7 +5,7 @@ import { may, session, thumbnail, withImages } from "./server.js";
 import { offer } from "./enrol.js";
 import { occlusion } from "./occlusion.js";
 import { fileName, photos } from "./photo.js";
-import { promises, rate, similarity, strangers, verdict } from "./words.js";
+import { comparable, rate, share, similarity, verdict } from "./words.js";
 
 const MARKS = { this: "✓", doubtful: "?", unknown: "✗", undecided: "–" };
 const SHOWN = 5;
@@ -20,22 +20,17 @@ export async function recognise(place) {
   );
 }
 
+// Which rate decides the next searches of this tab.
 export function rateChooser() {
-  const choice = el("select", {}, el("option", { value: "" }, "usual rate"));
-  for (const point of distinct(session.about.decides.points)) {
-    choice.append(el("option", { value: point.fpir }, strangers(point)));
+  const choice = el("select", {}, el("option", { value: "" }, "as usual"));
+  for (const point of comparable(session.about.decides.points)) {
+    choice.append(el("option", { value: point.fpir }, share(point)));
   }
   choice.value = session.fpir ?? "";
   choice.addEventListener("change", () => {
     session.fpir = choice.value || null;
   });
-  return labelled("Decide so that", choice);
-}
-
-// Points that promise a rate, the laxest first, one for each rate.
-export function distinct(points) {
-  const kept = points.filter(promises).sort((a, b) => b.fpir - a.fpir || b.in_this_gallery - a.in_this_gallery);
-  return kept.filter((one, place) => !place || one.fpir !== kept[place - 1].fpir);
+  return labelled("Strangers that may get an answer", choice);
 }
 
 async function search(file, result) {

@@ -13,14 +13,23 @@ export function count(rate) {
   return `${shown} of ${of.toLocaleString("en")}`;
 }
 
-export function strangers(point) {
-  const many = count(point.fpir), at = point.exact ? "about" : "at most";
-  return `of the images of strangers ${at} ${many} ${many.startsWith("1 ") ? "gets" : "get"} an answer`;
+// How many strangers get an answer.
+export function share(point) {
+  return `${point.exact ? "about" : "at most"} ${count(point.fpir)}`;
 }
 
 // Whether its rate is a promise, as `OperatingPoint.promises` says.
 export function promises(point) {
   return point.fpir < 0.5 && !("far" in point.basis && point.basis.identities < 10);
+}
+
+// Points that one measurement gave, so that they make one curve: of this gallery, of galleries of
+// others, or of pairs. Those that promise a rate, the laxest first, one for each rate.
+export function comparable(points) {
+  const kept = points.filter(promises).sort((a, b) => b.fpir - a.fpir || a.threshold - b.threshold);
+  const kinds = [one => one.in_this_gallery && one.fits, one => !("far" in one.basis), () => true];
+  const alike = kinds.map(kind => kept.filter(kind)).find(one => one.length) ?? [];
+  return alike.filter((one, place) => !place || one.fpir !== alike[place - 1].fpir);
 }
 
 // What a search found: "this", "doubtful", "unknown", or "undecided" where nothing decides.
