@@ -226,8 +226,8 @@ def text(
             "## Serving",
             "",
             "Written by `python benchmarks/serving.py --write docs/performance.md`, whose",
-            f"first lines say what is measured: the encoder `{options.encoder}` at {options.side} pixels, "
-            f"{options.requests:,} requests a row.",
+            f"first lines say what is measured: the encoder `{options.encoder}` at {options.side} "
+            f"pixels, {options.requests:,} requests a row.",
             "",
             f"Measured {where['date']} on {where['machine']}, onnxruntime {where['onnxruntime']}, "
             f"fastapi {where['fastapi']}, uvicorn {where['uvicorn']}; load average "

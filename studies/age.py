@@ -98,7 +98,9 @@ def fgnet(out: Path) -> list[Measured]:
         other = (number + 1) % FOLDS
         test, choose = (np.flatnonzero(np.isin(people, parts[one])) for one in (number, other))
         rest = np.flatnonzero(~np.isin(people, [*parts[number], *parts[other]]))
-        line = LengthReading.fitted("age", file["norm"][choose], ages[choose], 0.0, 1.0)
+        line = LengthReading.fitted(
+            "age", file["norm"][choose], ages[choose], 0.0, 1.0, identities=people[choose]
+        )
         names = (ALONE, BOTH, OTHER.format(WEIGHTS[-1]))
         arms = {"as it is": [vectors[test]] * len(SEEDS)} | {one: [] for one in names}
         told = {"as it is": [line.values(file["norm"][test])] * len(SEEDS)}
@@ -122,7 +124,9 @@ def fgnet(out: Path) -> list[Measured]:
                 )
                 lengths = np.linalg.norm(made, axis=1)
                 arms[arm].append(made[test] / lengths[test, None])
-                line = LengthReading.fitted("age", lengths[choose], ages[choose], 0.0, 1.0)
+                line = LengthReading.fitted(
+                    "age", lengths[choose], ages[choose], 0.0, 1.0, identities=people[choose]
+                )
                 told[arm].append(line.values(lengths[test]))
                 chosen += [setting] if arm == BOTH else []
         found.append(Measured(people[test], ages[test].astype(float), arms, told, chosen))
@@ -228,7 +232,9 @@ def trained(images: Manifest, column: str, measured: int, out: Path) -> list[Mea
             model, held_out = arcwise.load(result.model), result.parts.calibration
             assert held_out is not None
             known = np.array(held_out.column(column), float)
-            line = LengthReading.fitted(column, lengths_of(model, held_out), known, 0.0, 1.0)
+            line = LengthReading.fitted(
+                column, lengths_of(model, held_out), known, 0.0, 1.0, identities=held_out.identities
+            )
             told[arm].append(line.values(lengths_of(model, test)))
             vectors[arm].append(model.embed(test.read(row) for row in range(len(test))))
             print(folder.name, f"{line.r2:.3f}", flush=True)

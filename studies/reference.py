@@ -1,7 +1,8 @@
 """Write the generated pages of the site: `python studies/reference.py`, part of `make docs`.
 
-docs/reference/command-line.md is what `--help` of every command says; it is made anew for each
-build and not kept. The drawing of the rooms, docs/images/rooms.svg, and the tables of results in
+docs/reference/command-line.md is what `--help` of every command says, and docs/reference/http.md
+what the OpenAPI and the settings of `arcwise serve` say; they are made anew for each build and not
+kept. The drawing of the rooms, docs/images/rooms.svg, and the tables of results in
 README.md, from docs/starts.json, docs/table2.json, docs/unseen.json and docs/promises.json, are
 kept; `--check` says whether they are up to date.
 """
@@ -19,6 +20,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 from xml.sax.saxutils import escape
 
 ROOT = Path(__file__).parent.parent
@@ -37,6 +39,7 @@ def main() -> None:
     for path, text in kept.items():
         path.write_text(text)
     (REFERENCE / "command-line.md").write_text(command_line())
+    (REFERENCE / "http.md").write_text(http())
 
 
 def with_results(page: str) -> str:
@@ -148,6 +151,60 @@ def helped(words: list[str]) -> str:
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
         cli.main(words or ["--help"])
     return re.sub(r"\x1b\[[0-9;]*m", "", said.getvalue()).strip()
+
+
+def http() -> str:
+    """Return the page of the server: its calls, its errors and its settings."""
+    from arcwise.serving.app import described
+    from arcwise.serving.metrics import ServerMetrics
+    from arcwise.serving.problems import CODES
+    from arcwise.serving.service import Service
+    from arcwise.serving.settings import Settings
+
+    settings = Settings.model_validate({"galleries": {"shop": {"path": "shop.gallery"}}})
+    api = described(Service(settings, {}, ServerMetrics())).openapi()
+    lines = ["# HTTP", "", api["info"]["description"].strip(), ""]
+    lines += [
+        "The whole is at `/v1/openapi.json` of every server: parameters, answers, examples.",
+        "",
+    ]
+    lines += ["| call | role | |", "|---|---|---|"]
+    for path, ways in api["paths"].items():
+        for method, one in ways.items():
+            names = [
+                f"`{given['name']}`"
+                for given in one.get("parameters", ())
+                if given["in"] == "query"
+            ]
+            about = " ".join(one["description"].split())
+            asked = f" Parameters: {', '.join(names)}." if names else ""
+            lines.append(
+                f"| `{method.upper()} {path}` | {one.get('x-role', '')} | {about}{asked} |"
+            )
+    lines += ["", "## Errors", "", "| code | what to do |", "|---|---|"]
+    lines += [f"| `{code}` | {advice} |" for code, advice in CODES.items()]
+    lines += ["", "## Settings", "", "| in the TOML file | default | |", "|---|---|---|"]
+    lines += settings_of(Settings, "")
+    return "\n".join(lines) + "\n"
+
+
+def settings_of(section: Any, place: str) -> Iterator[str]:
+    """Yield a line for each setting of a section, and of those in it."""
+    for name, field in section.model_fields.items():
+        inner = [one for one in sections_in(field.annotation) if hasattr(one, "model_fields")]
+        if inner:
+            many = {"galleries": "galleries.NAME", "keys": "keys[]"}.get(name, name)
+            yield from settings_of(inner[0], f"{place}{many}.")
+            continue
+        default = "" if field.is_required() else f"`{json.dumps(field.default, default=list)}`"
+        yield f"| `{place}{name}` | {default} | {' '.join(field.description.split())} |"
+
+
+def sections_in(kind: Any) -> Iterator[Any]:
+    """Yield the types that a type is made of, itself among them."""
+    yield kind
+    for one in get_args(kind):
+        yield from sections_in(one)
 
 
 def rooms() -> str:

@@ -109,3 +109,17 @@ def test_masked_embeddings_are_not_there(rows):
 def test_mistakes(rows, call, fact):
     with pytest.raises(ArcwiseError, match=fact):
         call(rows)
+
+
+def test_no_quality_at_all() -> None:
+    with pytest.raises(ArcwiseError, match="the model estimates none"):
+        sets.quality_weighted(np.eye(2), None)
+
+
+def test_qualities_that_hardly_differ() -> None:
+    spread = sets.QualitySpread.of([0.98, 0.97, 0.99, 0.96])
+    assert (spread.images, spread.mean) == (4, pytest.approx(0.975))
+    assert "hardly differ" in spread.warning
+    assert sets.QualitySpread.of([0.9, 0.3, 0.8]).warning == ""
+    half = sets.QualitySpread.of([0.49, 0.485, 0.495, 0.48])  # only ratios count
+    assert half.warning == spread.warning

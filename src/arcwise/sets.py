@@ -19,6 +19,8 @@ from arcwise.errors import ArcwiseError
 
 _CANCELLED = 1e-6  # length of R under which float32 directions have cancelled
 
+_ALIKE = 0.02  # a standard deviation under so much of the mean, as only ratios count
+
 SetNames = Sequence[Any] | NDArray[Any]
 """(N,) the set of each embedding, by any name that numpy can sort."""
 
@@ -43,6 +45,49 @@ class PooledSets:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+@dataclass(frozen=True)
+class QualitySpread:
+    """How far the qualities of some images differ; it prints itself.
+
+    Attributes:
+        images: how many.
+        mean: of their qualities.
+        std: standard deviation.
+        low: the quality under which one image in twenty lies.
+        high: that above which one in twenty lies.
+    """
+
+    images: int
+    mean: float
+    std: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, quality: ArrayLike) -> QualitySpread:
+        """Return the spread of (N,) qualities, of which there is at least one."""
+        values = np.asarray(quality, np.float64)
+        low, high = np.quantile(values, [0.05, 0.95]).tolist()
+        return cls(len(values), float(values.mean()), float(values.std()), low, high)
+
+    @property
+    def warning(self) -> str:
+        """What to do where the qualities hardly differ; empty where they do."""
+        if self.std >= _ALIKE * self.mean:
+            return ""
+        return (
+            "the qualities hardly differ, so that weighting by them is next to the mean; a quality "
+            "learns only from damage that is in the training images or in the augmentation, and "
+            "not in a few steps"
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"quality of {self.images:,} images: mean {self.mean:.3f}, standard deviation "
+            f"{self.std:.3f}, nine in ten from {self.low:.3f} to {self.high:.3f}"
+        )
 
 
 def mean(
@@ -76,7 +121,7 @@ def norm_weighted(
 
 def quality_weighted(
     embeddings: ArrayLike,
-    quality: ArrayLike,
+    quality: ArrayLike | None,
     sets: SetNames | None = None,
     *,
     mask: ArrayLike | None = None,
@@ -87,14 +132,20 @@ def quality_weighted(
 
     Args:
         embeddings: as of `mean`.
-        quality: (N,) finite, 0 or more.
+        quality: (N,) finite, 0 or more; what `embed_with_quality` gives, which is None for a model
+            that estimates none.
         sets: as of `mean`.
         mask: as of `mean`; the quality of an embedding that is not there is not looked at.
 
     Raises:
-        ArcwiseError: as of `mean`; or a quality that is negative or not finite.
+        ArcwiseError: as of `mean`; or no quality, or one that is negative or not finite.
     """
     rows = _rows(embeddings)
+    if quality is None:
+        raise ArcwiseError(
+            "quality is None: the model estimates none; weight by one that does (--recipe sets), "
+            "or pool by sets.mean"
+        )
     weights = np.asarray(quality, np.float64)
     if weights.shape != (len(rows),):
         raise ArcwiseError(

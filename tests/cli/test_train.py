@@ -9,8 +9,9 @@ import pytest
 from arcwise.bundle import read_bundle
 from arcwise.cli import main
 from arcwise.cli.run_options import chosen_by, written_out
-from arcwise.cli.train import EVERY, Log, crop_notes, training_progress
+from arcwise.cli.train import EVERY, Log, crop_notes, training_progress, validated
 from arcwise.margins import AdaFace, ArcFace, CosFace, MagFace
+from arcwise.recipes import RECIPES
 from arcwise.training.config import RunConfig, TrainConfig
 from arcwise.verbs.import_model import import_model
 from tests import onnx_networks
@@ -270,3 +271,16 @@ def test_training_on_top_of_an_imported_face_network(
     assert (model.preparation.height, model.alignment) == (24, "five-point")
     assert main([*words.split(), "--steps", "3", "--resume", "auto"]) == 0
     assert "going on after step 2" in capsys.readouterr().out
+
+
+def test_a_rate_of_too_few_pairs_is_no_number() -> None:
+    values = {"recall_at_1": 0.5, "tar": 0.0, "tar_resolved": False}
+    assert "0.000" not in validated(20, values)
+    assert "TAR at FAR 1% 0.000" in validated(20, values | {"tar_resolved": True})
+
+
+def test_the_help_names_every_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    shown = re.sub(r"[\s│]+", "", capsys.readouterr().out)
+    assert [name for name in RECIPES if name not in shown] == []

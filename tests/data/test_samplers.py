@@ -175,9 +175,12 @@ def test_mixed_gives_each_part_its_share_of_every_batch():
         (lambda: Shuffled(np.arange(4), 0, 0), r"batch_size=0; expected at least 1"),
         (lambda: Windowed(0, 4, 0), r"got 0 rows.*expected at least 1"),
         (lambda: Windowed(4, 4, 0, window=0), r"window=0; expected at least 1"),
-        (lambda: Balanced(np.array([0, 1]), 1, 4, 0), r"got 1 identities.*at least 2"),
+        (lambda: Balanced(np.array([0, 1]), 1, 4, 0), r"1 identities × 4.*at least 2"),
         (lambda: Balanced(np.array([0, 1]), 2, 0, 0), r"0 images; expected"),
-        (lambda: Balanced(np.array([0, 1]), 3, 4, 0), r"data set has 2; lower the batch"),
+        (
+            lambda: Balanced(np.array([0, 1]), 3, 4, 0),
+            r"--batch 12 .* 2 are .*--batch 8",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(make, message):
@@ -223,7 +226,7 @@ def test_sets_of_groups():
 
 
 def test_sets_that_cannot_be():
-    with pytest.raises(ArcwiseError, match="0 images a set"):
+    with pytest.raises(ArcwiseError, match="sets of 0 images"):
         Sets(LABELS, 2, 0, 1)
-    with pytest.raises(ArcwiseError, match="9 identities a batch"):
+    with pytest.raises(ArcwiseError, match=r"--batch 36 has 4 images of each of 9 .* --batch 20"):
         Sets(LABELS, 9, 2, 1)

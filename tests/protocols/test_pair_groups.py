@@ -81,7 +81,7 @@ class TestGroupPairs:
 
     @pytest.mark.parametrize("values", [["one"] * 30, [str(n) + "x" for n in range(30)], [""] * 9])
     def test_no_groups(self, values: list[str]) -> None:
-        assert "different values; expected 2 to 20" in str(
+        assert "; expected 2 to 20" in str(
             group_pairs(GroupBy("x"), texts(*values), np.ones(len(values), bool))
         )
 
@@ -160,7 +160,7 @@ class TestGroupings:
             ("groups by domain", True),
             ("groups by camera", True),
         ]
-        assert protocols[1].why == "the column has 1 different values; expected 2 to 20"
+        assert protocols[1].why == "the column has one value; expected 2 to 20"
         assert protocols[2].why == "no group has mated and impostor pairs"
         made, _ = groupings([], grouped, drawn_pairs(grouped.ids, 0))
         assert [one.column for one in made] == ["domain"]
@@ -187,5 +187,24 @@ def test_pairs_of_sets_are_grouped_by_size() -> None:
     assert named(grouping) == expected
     binned, _ = groupings([GroupBy("set_size", (1.0,))], found, every)
     assert len(binned[0].names) == 2
-    with pytest.raises(ArcwiseError, match="set_size"):
-        groupings([GroupBy("set_size")], templates(identity=ids, image=sets), every)
+
+
+@pytest.mark.parametrize("text", ["set_size", "set_size:1,4"])
+def test_set_sizes_need_templates(text: str) -> None:
+    images = templates(identity=people(2, 2), image=list("wxyz"))
+    with pytest.raises(ArcwiseError, match="no column 'template'"):
+        groupings([GroupBy.parse(text)], images, drawn_pairs(images.ids, 0))
+
+
+def test_sets_of_one_size_are_no_groups() -> None:
+    equal = templates(identity=people(2, 4), template=list("aabbccdd"), media=list("12345678"))
+    made, (fit,) = groupings([], equal, drawn_pairs(equal.ids, 0))
+    assert made == []
+    assert fit.why == "the smaller set of every pair has 2 images"
+
+
+@pytest.mark.parametrize("text", ["age:x", "age:", "age:5,x"])
+def test_bins_that_are_no_numbers(text: str) -> None:
+    ages = templates(identity=people(2, 2), image=list("wxyz"), age=[1.0, 2.0, 3.0, 4.0])
+    with pytest.raises(ArcwiseError, match=r"the bins of .age. are .* as in age:5,15"):
+        groupings([GroupBy.parse(text)], ages, drawn_pairs(ages.ids, 0))

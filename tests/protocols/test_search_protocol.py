@@ -81,6 +81,15 @@ def test_the_rare_domain_or_one_each() -> None:
     assert not np.intersect1d(found.galleries[0], found.probes).size
 
 
+def test_of_equally_rare_domains_the_first_row_decides() -> None:
+    ids = ["a", "a", "b", "b"]
+    for domain in (["studio", "field"] * 2, ["field", "studio"] * 2):
+        found = search_protocol(templates(identity=ids, domain=domain), 0)
+        assert found.description == f"{domain[0]} vectors"
+        assert "column split" in found.note
+        assert found.galleries[0].tolist() == [0, 2]
+
+
 def test_one_image_each_leaves_nobody_to_search() -> None:
     searched = templates(identity=["a", "b", "b", "c"], domain=["x", "x", "y", "x"])
     found = search_protocol(searched, 0)

@@ -72,7 +72,7 @@ def test_embeds_what_the_model_embeds(filled, files, images):
         assert [problem.name for problem in with_bad.failures] == ["image 1", "none.png"]
         with pytest.raises(ImageError, match=r"none\.png"):
             one.embed(["none.png"])
-        with pytest.raises(ArcwiseError, match="list of images"):
+        with pytest.raises(ArcwiseError, match="expected a list"):
             one.embed("none.png")
         with pytest.raises(ArcwiseError, match="no image is named"):
             one.embed([])

@@ -247,3 +247,10 @@ def test_few_images_stay_large(tmp_path: Path) -> None:
     images = [report.CaptionedImage(np.full((480, 640, 3), 90, np.uint8))] * 12
     page = parse(report.render("t", [report.ImageStrips("p", [report.Strip(images)])]))
     assert {_decode(v).shape for n, v in page.attributes if n == "src"} == {(240, 320, 3)}
+
+
+def test_not_resolved_is_explained_where_it_stands() -> None:
+    row = ["0.01", "not resolved: too few pairs"]
+    for rows, there in (([row], True), ([["0.01", "0.5"]], False)):
+        table = report.Table("Thresholds", ["rate", "similarity"], rows)
+        assert ("“Not resolved” stands" in report.render("Page", [table])) is there

@@ -156,7 +156,7 @@ def gallery(model: Path, images: list[bytes], tmp_path: Path) -> Path:
 @pytest.fixture
 def served(gallery: Path, model: Path) -> Iterator[Running]:
     """A server without keys, with the one gallery."""
-    given = {"port": 0, "galleries": {"shop": {"path": gallery, "model": model}}}
+    given = {"port": 0, "galleries": {"shop": {"path": str(gallery), "model": model}}}
     with running(Settings.model_validate(given)) as one:
         yield one
 
@@ -166,7 +166,7 @@ def make(gallery: Path, model: Path) -> Callable[..., Any]:
     """Return settings of a server for the gallery, with others over them."""
 
     def settings(**others: Any) -> Settings:
-        given = {"port": 0, "galleries": {"shop": {"path": gallery, "model": model}}}
+        given = {"port": 0, "galleries": {"shop": {"path": str(gallery), "model": model}}}
         return Settings.model_validate({**given, **others})
 
     return settings

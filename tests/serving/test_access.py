@@ -40,7 +40,7 @@ def guarded(model, images, tmp_path_factory) -> Iterator[Guarded]:
         path = folder / f"{name}.gallery"
         with Recogniser(model, path, create=True) as one:
             one.enrol(f"somebody of {name}", images[:3])
-        galleries[name] = {"path": path, "model": model}
+        galleries[name] = {"path": str(path), "model": model}
     opened = {"mine": ["mine"], "yours": ["yours"], "both": ["*"]}
     keys, settings = keyed(
         **{f"{role}-{of}": (role, opened[of]) for role in ROLES for of in opened}
@@ -51,43 +51,36 @@ def guarded(model, images, tmp_path_factory) -> Iterator[Guarded]:
         yield Guarded(one, keys)
 
 
+CALLS: dict[str, tuple[str, str, object]] = {
+    "search": ("POST", "/search", "image"),
+    "embed": ("POST", "/embed", "image"),
+    "verify": ("POST", "/verify?identity=nobody", "image"),
+    "enrol": ("POST", "/enrol?identity=new", "image"),
+    "replace": ("POST", "/enrol?identity=new&replace=true", "image"),
+    "identities": ("GET", "/identities", None),
+    "identity": ("GET", "/identity?identity=nobody", None),
+    "about": ("GET", "", None),
+    "calibration": ("GET", "/calibration", None),
+    "annotate": ("PUT", "/templates/999/metadata", {}),
+    "rename": ("PATCH", "/identity?identity=nobody", {"to": "x"}),
+    "reassign": ("PUT", "/templates/999/identity", {"identity": "x"}),
+    "quarantine": ("POST", "/quarantine", {"templates": [999], "reason": "x"}),
+    "release": ("POST", "/release", {"templates": [999]}),
+    "held": ("GET", "/quarantine", None),
+    "remove": ("DELETE", "/identity?identity=nobody", None),
+    "remove template": ("DELETE", "/templates/999", None),
+    "purge": ("POST", "/purge", None),
+}
+"""Method, path and body of each; none but `enrol` changes anything where it is allowed."""
+
+
 def ask(served: Running, what: str, gallery: str, images: list[bytes], key: str | None) -> Reply:
-    """Ask for something that changes nothing even where it is allowed, but for `enrol`."""
-    path = f"/v1/galleries/{gallery}"
-    match what:
-        case "search" | "embed":
-            return served.send(f"{gallery}/{what}", images[:1], key)
-        case "verify":
-            return served.send(f"{gallery}/verify?identity=nobody", images[:1], key)
-        case "enrol" | "replace":
-            replace = "&replace=true" * (what == "replace")
-            return served.send(f"{gallery}/enrol?identity=new{replace}", images[20:21], key)
-        case "annotate":
-            return served.change("PUT", f"{gallery}/templates/999/metadata", {}, key)
-        case "rename":
-            return served.change("PATCH", f"{gallery}/identity?identity=nobody", {"to": "x"}, key)
-        case "reassign":
-            document = {"identity": "x"}
-            return served.change("PUT", f"{gallery}/templates/999/identity", document, key)
-        case "quarantine":
-            document = {"templates": [999], "reason": "x"}
-            return served.change("POST", f"{gallery}/quarantine", document, key)
-        case "release":
-            return served.change("POST", f"{gallery}/release", {"templates": [999]}, key)
-        case "held":
-            return served.ask("GET", f"{path}/quarantine", key=key)
-        case "remove":
-            return served.ask("DELETE", f"{path}/identity?identity=nobody", key=key)
-        case "remove template":
-            return served.ask("DELETE", f"{path}/templates/999", key=key)
-        case "purge":
-            return served.ask("POST", f"{path}/purge", key=key)
-        case "identity":
-            return served.ask("GET", f"{path}/identity?identity=nobody", key=key)
-        case "about":
-            return served.ask("GET", path, key=key)
-        case _:
-            return served.ask("GET", f"{path}/{what}", key=key)
+    method, path, document = CALLS[what]
+    if document == "image":
+        return served.send(gallery + path, images[20:21], key)
+    if document is None:
+        return served.ask(method, f"/v1/galleries/{gallery}{path}", key=key)
+    return served.change(method, gallery + path, document, key)
 
 
 @pytest.mark.parametrize("name", [f"{r}-{of}" for r in ROLES for of in ("mine", "yours", "both")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
@@ -123,7 +124,7 @@ def test_looking_correcting_removing(served, images):
 
 
 def test_thumbnails(make, gallery, model, images):
-    shop = {"path": gallery, "model": model, "thumbnails": 8}
+    shop = {"path": str(gallery), "model": model, "thumbnails": 8}
     with running(make(galleries={"shop": shop})) as served:
         (new,) = served.send("shop/enrol?identity=new", images[20:21]).json["templates"]
         (about,) = served.ask("GET", "/v1/galleries/shop/identity?identity=new").json["templates"]
@@ -257,10 +258,14 @@ class TestOpenApi:
                 assert parameter.get("description"), (place, parameter["name"])
         for path, _ in routes:
             assert path in {"/health", "/ready", "/metrics"} or path.startswith("/v1/galleries")
+        roles = {one.get("x-role") for one in routes.values()}
+        assert roles == {"read", "enrol", "admin", None}
+        kinds = api["components"]["schemas"]
+        named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(api)))
+        assert "ErrorAnswer" in named <= set(kinds)
         for name in ("search", "verify", "embed", "enrol"):
             body = routes[f"/v1/galleries/{{gallery}}/{name}", "post"]["requestBody"]["content"]
             assert body.keys() == {"multipart/form-data", "application/json"}
-        kinds = api["components"]["schemas"]
         for name in ("SearchAnswer", "OperatingPoint", "Decision", "Hit", "ErrorAnswer"):
             assert "Attributes" in kinds[name]["description"], name
 

@@ -30,7 +30,11 @@ def test_file_environment_and_command_line(tmp_path):
     assert (found.port, found.host) == (3, "127.0.0.3")
     assert (found.limits.images, found.limits.requests) == (7, 6)
     shop = found.galleries["shop"]
-    assert (shop.path, str(shop.model), shop.thumbnails) == (tmp_path / "a/shop.gallery", "/m", 64)
+    assert (shop.path, str(shop.model), shop.thumbnails) == (
+        str(tmp_path / "a/shop.gallery"),
+        "/m",
+        64,
+    )
     lists = {
         "ARCWISE_SERVE__KEYS": f'[{{name="a",digest="{"0" * 64}",role="read",galleries=["*"]}}]'
     }
@@ -68,6 +72,9 @@ def test_shown_without_secrets():
     text = "\n".join(found.shown())
     assert "till: read" in text
     assert KEY["digest"] not in text
+    address = "postgresql://shop:hunter2@db.example.com/x?gallery=shop"
+    found = read_settings(None, {}, {"galleries": {"shop": {"path": address, "audit": "a"}}})
+    assert "hunter2" not in "\n".join(found.shown())
 
 
 def test_loopback():
@@ -77,6 +84,7 @@ def test_loopback():
 
 def test_gallery_name():
     names = {"a/shop.gallery": "shop", "My shop.g": "My-shop", "ä": "gallery", "x.y.gallery": "x.y"}
+    names["postgresql://u:p@h/d?gallery=shop&sslmode=require"] = "shop"
     assert {path: gallery_name(path) for path in names} == names
 
 

@@ -11,6 +11,7 @@ from arcwise.recipes import recipe
 from arcwise.training import build
 from arcwise.training.batches import stage_rows
 from arcwise.training.run import Run
+from arcwise.training.stage_check import check_stages
 from tests.settings import changed
 from tests.training import runs
 from tests.training.test_loop import with_domains
@@ -112,7 +113,7 @@ def test_without_a_deep_set_everybody_is_classified_first(images):
 
 
 def test_a_lacking_domain_is_found_before_the_first_step(images, tmp_path):
-    with pytest.raises(ArcwiseError, match="1 identities have images of id or of spot only: id07"):
+    with pytest.raises(ArcwiseError, match=r"1 identity has images of id or of spot only.*: id07"):
         runs.train(config(), images.select(range(23)), tmp_path)
     assert not (tmp_path / "metrics.jsonl").exists()
 
@@ -120,8 +121,30 @@ def test_a_lacking_domain_is_found_before_the_first_step(images, tmp_path):
 def test_one_domain_is_found_before_the_first_step(images, tmp_path):
     table = images.table.set_column(2, "domain", [["id"] * len(images)])
     same = type(images)(table, images.root, images.name)
-    with pytest.raises(ArcwiseError, match="has 1 values"):
+    with pytest.raises(ArcwiseError, match="one value"):
         runs.train(config(), same, tmp_path)
+
+
+def test_too_large_a_batch_is_found_before_the_first_step(images, tmp_path):
+    large = recipe("bisample").replace(run={"steps": 3}, data={"workers": 0})
+    with pytest.raises(ArcwiseError, match=r"stage 2: --batch 64 .* and 6 .* --batch 12 or less"):
+        runs.train(large, images, tmp_path)
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+def test_no_column_of_domains_is_found_before_the_first_step(images, tmp_path):
+    plain = type(images)(images.table.drop_columns(["domain"]), images.root, images.name)
+    with pytest.raises(ArcwiseError, match="no column 'domain'; bisample training needs"):
+        runs.train(config(), plain, tmp_path)
+
+
+def test_who_lacks_a_domain_is_counted_in_the_whole_table(images):
+    """Three identities lack one, and two of these are held out."""
+    rows = [row for row in range(24) if row not in (13, 15, 17)]
+    whole = images.select(rows)
+    trained = whole.select([row for row, one in enumerate(whole.identities) if one > "id03"])
+    with pytest.raises(ArcwiseError, match="3 identities have images of id or of spot only"):
+        check_stages(config(), trained, whole)
 
 
 def test_the_stages_follow_the_options():

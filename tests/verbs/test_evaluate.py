@@ -15,9 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from arcwise import evaluation, runtime
+from arcwise.bundle import add_thresholds, read_bundle
+from arcwise.cli import main
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
+from arcwise.evaluation import Threshold
 from arcwise.protocols.result import EvaluationResult
 from arcwise.runtime.cache import FORMAT
 from arcwise.verbs.embed import embed
@@ -523,3 +526,34 @@ def test_a_folder_that_cannot_be_made_is_said_before_the_work(
             served, new, out=tmp_path / "file" / "out", progress=lambda at, of: told.append(at)
         )
     assert not told
+
+
+def test_too_few_pairs_to_compare_models_or_to_apply_thresholds(
+    served: Path, retrained: Path, new: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "uncalibrated"
+    shutil.copytree(served, folder)
+    unresolved = Threshold(
+        0.1, 0.5, 0.5, 0.5, False, 6, 3, far_low=0.0, far_high=1.0, far_spread=0.0, tar=None,
+        tar_low=None, tar_high=None,
+    )  # fmt: skip
+    used = read_bundle(folder).digests["calibrate"]
+    add_thresholds(folder, [unresolved], measured_on="", digests=used)
+    few = new.select([row for row in range(len(new)) if row % 6 < 2 and new.labels[row] < 3])
+    for row in range(len(few)):
+        place = tmp_path / "few" / few.identities[row] / f"{row}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(few.read(row))
+    words = [
+        "evaluate",
+        str(folder),
+        str(tmp_path / "few"),
+        "--baseline",
+        str(retrained),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "the difference between the models is not resolved" in out
+    assert "not measured: thresholds of the model: none of the 1" in out

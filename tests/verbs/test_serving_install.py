@@ -1,4 +1,7 @@
-"""A server installs no torch; one that reads no data sets, no pyarrow, scipy or FAISS either."""
+"""A server installs no torch; one that reads no data sets, no pyarrow, scipy or FAISS either.
+
+What answers without HTTP loads nothing of HTTP; `tests.serving.test_process` has what does.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,11 @@ from tests.verbs.conftest import Shop
 NOT_IN_DATA = ("torch", "kornia", "onnx", "onnxscript", "matplotlib", "jinja2", "tensorboard")
 """What `arcwise[serve,data]` does not bring."""
 
-NOT_IN_SERVE = (*NOT_IN_DATA, "pyarrow", "scipy", "faiss", "numba", "sklearn", "pydantic", "yaml")
+NOT_IN_SERVE = (*NOT_IN_DATA, "pyarrow", "scipy", "faiss", "numba", "sklearn", "yaml")
 """What `arcwise[serve]` does not bring."""
+
+OF_HTTP = ("fastapi", "starlette", "uvicorn", "pydantic", "python_multipart", "prometheus_client")
+"""What it brings for `arcwise serve` alone."""
 
 WITHOUT = """
 import sys
@@ -166,7 +172,7 @@ def test_serving_alone(folder: Path) -> None:
     (folder / "folder").mkdir()
     with zipfile.ZipFile(folder / "archive.zip", "w") as archive:
         archive.write(folder / "0.jpg", "0.jpg")
-    done = run(folder, WITHOUT + SERVE, NOT_IN_SERVE)
+    done = run(folder, WITHOUT + SERVE, (*NOT_IN_SERVE, *OF_HTTP))
     said = [line for line in done.stdout.splitlines() if line.startswith("==")]
     works = {"search": 1, "verify": 0, "gallery": 0, "remove": 0, "doctor": 0}
     statuses = [f"== {verb} {status}" for verb, status in works.items()]
@@ -185,5 +191,5 @@ def test_serving_alone(folder: Path) -> None:
 def test_serving_loads_what_it_uses(folder: Path) -> None:
     """Whatever else is installed here: what is loaded costs every start of a server."""
     run(folder, WITHOUT + SERVE.partition("for words")[0], NOT_IN_SERVE)
-    done = run(folder, LOADED, NOT_IN_SERVE)
+    done = run(folder, LOADED, (*NOT_IN_SERVE, *OF_HTTP))
     assert done.stdout.splitlines()[-1] == "loaded:"

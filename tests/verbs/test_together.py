@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from arcwise.images import Preparation
 from arcwise.recognition.together import TOGETHER
 from arcwise.verbs.data_check import check
 from arcwise.verbs.enrol import enrol
+from arcwise.verbs.gallery_info import gallery_info
 from arcwise.verbs.gallery_upgrade import upgrade_gallery
 from arcwise.verbs.search import search
 from arcwise.verbs.verify import verify
@@ -180,6 +182,7 @@ def test_the_command_line(judge, images, tmp_path, capsys):
 def test_data_check_lists_the_worst(judge, images, tmp_path, capsys):
     quality = runtime.embed_manifest(runtime.load(judge), images).quality
     report = check(images, model=judge).by_model.quality
+    assert report.spread == sets.QualitySpread.of(quality)
     assert [one.quality for one in report.worst] == sorted(quality.tolist())  # all twelve
     assert report.worst[0].image == images.image(int(quality.argmin()))
     assert report.median == pytest.approx(float(np.median(quality)))
@@ -187,9 +190,40 @@ def test_data_check_lists_the_worst(judge, images, tmp_path, capsys):
     folder = str(images.root)
     main(["data", "check", folder, "--model", str(judge), "--out", str(tmp_path)])
     assert "of the lowest quality" in capsys.readouterr().out
-    assert "Images of lowest quality" in (tmp_path / "quality.html").read_text()
+    page = (tmp_path / "quality.html").read_text()
+    assert "Images of lowest quality" in page
+    assert ("at FAR 0.01" in page) is (report.rejection is not None)
     assert main(["data", "check", folder, "--out", str(tmp_path)]) == 2
 
 
 def test_data_check_with_other_models(stock: Shop):
-    assert check(stock.catalogue, model=stock.model).by_model.quality is None
+    found = check(stock.catalogue, model=stock.model).by_model
+    assert found.quality is None
+    assert "estimates none" in str(found)
+
+
+def test_info_says_of_how_many_images_templates_are(together, judge, images, tmp_path, capsys):
+    info = gallery_info(together)
+    assert (info.templates, info.of_several, info.images) == (4, 4, 12)
+    assert "templates of one image" in info.unmeasured
+    assert main(["gallery", "info", str(together)]) == 0
+    out = capsys.readouterr().out
+    assert "4 templates, of 12 images together" in out
+    assert "arcwise calibrate MODEL DATA --gallery" in out
+    assert out.count("none") == 1
+    enrol(tmp_path / "single", images, model=judge)
+    single = gallery_info(tmp_path / "single")
+    assert (single.of_several, single.images, single.unmeasured) == (0, 0, "")
+
+
+def test_one_image_an_identity_is_a_template_of_one(judge, images, tmp_path, capsys):
+    folder = tmp_path / "one"
+    for identity in range(4):
+        (folder / f"p{identity}").mkdir(parents=True)
+        shutil.copy(files(images, identity)[0], folder / f"p{identity}")
+    words = ["enrol", str(tmp_path / "g"), str(folder), "--model", str(judge), "--together"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "each is a template" in out
+    assert "do not hold" not in out
+    assert gallery_info(tmp_path / "g").of_several == 0

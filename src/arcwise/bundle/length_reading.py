@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike
 
 from arcwise.errors import ArcwiseError
 
+_SMALL, _LARGE = 0.1, 0.5
+"""R² under which a length hardly tells a number, and from which it tells it."""
+
 
 @dataclass(frozen=True)
 class LengthReading:
@@ -23,8 +26,8 @@ class LengthReading:
         b: intercept, in standard deviations of the column.
         mean: of the column in the training data.
         std: of the column in the training data.
-        r2: share of the column's variance that the line explained on the images that it was fitted
-            to, of identities that were not trained on.
+        r2: share of the column's variance that a line explains on images of identities that it was
+            not fitted to and that were not trained on.
     """
 
     column: str
@@ -36,9 +39,19 @@ class LengthReading:
 
     @classmethod
     def fitted(
-        cls, column: str, lengths: ArrayLike, values: ArrayLike, mean: float, std: float
+        cls,
+        column: str,
+        lengths: ArrayLike,
+        values: ArrayLike,
+        mean: float,
+        std: float,
+        *,
+        identities: ArrayLike,
     ) -> LengthReading:
         """Return the least-squares line through lengths and values of the column.
+
+        R² is cross-fitted: a line through every second identity is measured on the others, and the
+        other way round.
 
         Args:
             column: its name.
@@ -46,29 +59,37 @@ class LengthReading:
             values: (N,) of the column, NaN where not known.
             mean: of the column in the training data.
             std: likewise.
+            identities: (N,) of the images.
 
         Raises:
-            ArcwiseError: fewer than three values are known.
+            ArcwiseError: fewer than three values are known, or of one identity only.
         """
         r, z = np.asarray(lengths, np.float64), (np.asarray(values, np.float64) - mean) / std
-        r, z = r[~np.isnan(z)], z[~np.isnan(z)]
-        if len(r) < 3:
+        known = ~np.isnan(z)
+        names, codes = np.unique(np.asarray(identities)[known], return_inverse=True)
+        r, z = r[known], z[known]
+        if len(r) < 3 or len(names) < 2:
             raise ArcwiseError(
-                f"{len(r)} images have a value of {column!r}; expected 3 or more, to fit a line"
+                f"{len(r)} images of {len(names)} identities have a value of {column!r}; expected "
+                "3 or more of 2, to fit a line"
             )
-        spread = np.square(r - r.mean()).sum()
-        k = float(((r - r.mean()) * (z - z.mean())).sum() / spread) if spread else 0.0
-        b = float(z.mean() - k * r.mean())
+        residual = np.empty(len(r))
+        for half in (codes % 2 == 0, codes % 2 == 1):
+            slope, intercept = _line(r[~half], z[~half])
+            residual[half] = slope * r[half] + intercept - z[half]
         total = np.square(z - z.mean()).sum()
-        r2 = 1 - np.square(k * r + b - z).sum() / total if total else 0.0
-        return cls(column, k, b, mean, std, float(r2))
+        r2 = 1 - np.square(residual).sum() / total if total else 0.0
+        return cls(column, *_line(r, z), mean, std, float(r2))
 
     def values(self, lengths: ArrayLike) -> np.ndarray:
         """Return mean + std · (k r + b) for every length r, (N,) → (N,) float64."""
         return self.mean + self.std * (self.k * np.asarray(lengths, np.float64) + self.b)
 
     def __str__(self) -> str:
-        return f"the length tells {self.column}: R² {self.r2:.2f} on held-out identities"
+        tells = "tells"
+        if self.r2 < _LARGE:
+            tells = "hardly tells" if self.r2 < _SMALL else "tells a part of"
+        return f"the length {tells} {self.column}: R² {self.r2:.2f} on held-out identities"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for `model.json`."""
@@ -88,3 +109,10 @@ class LengthReading:
         if not all(type(one) in (int, float) and math.isfinite(one) for one in numbers):
             raise ArcwiseError(f"length holds {numbers}, expected finite numbers")
         return cls(str(values["column"]), *map(float, numbers))
+
+
+def _line(r: np.ndarray, z: np.ndarray) -> tuple[float, float]:
+    """Return slope and intercept of the least-squares line; a level one where r is constant."""
+    spread = np.square(r - r.mean()).sum()
+    k = float(((r - r.mean()) * (z - z.mean())).sum() / spread) if spread else 0.0
+    return k, float(z.mean() - k * r.mean())

@@ -169,8 +169,7 @@ def _threshold_row(one: Threshold) -> tuple[str, str, str, str]:
     tar = "none measured"
     if one.tar is not None and one.tar_low is not None and one.tar_high is not None:
         tar = f"{one.tar:.1%} ({one.tar_low:.1%} – {one.tar_high:.1%})"
-    ends = f"{one.low:.4f} – {one.high:.4f}" if (one.low, one.high) != (-1, 1) else "not known"
-    return f"{one.far:g}", f"{one.threshold:.4f}", ends, tar
+    return f"{one.far:g}", f"{one.threshold:.4f}", one.interval, tar
 
 
 def _search_table(thresholds: tuple[SearchThreshold, ...]) -> Table:

@@ -77,7 +77,9 @@ def _show(gallery: str, result: Enrolled) -> None:
         replaced = f", {result.replaced} older ones replaced"
     elif result.repeated:
         replaced = f", {result.repeated} of the images were enrolled already"
-    if result.weighting:
+    if result.weighting and result.images == result.templates:
+        print("no identity has several images to take together: each is a template")
+    elif result.weighting:
         print(
             f"{counted(result.images, 'image')} became {counted(result.templates, 'template')}, "
             f"{result.weighting}; thresholds measured for templates of one image do not hold for "

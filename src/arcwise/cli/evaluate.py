@@ -12,7 +12,7 @@ from tyro.conf import UseAppendAction
 from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.positionals import Data, ModelName
-from arcwise.cli.screen import left_out, progress, trained_on
+from arcwise.cli.screen import counted, left_out, progress, trained_on
 from arcwise.evaluation import Rate
 from arcwise.protocols.result import EvaluationResult, Metric
 from arcwise.protocols.template_set import ALL_ROWS
@@ -86,14 +86,16 @@ def command(
 
 
 def show(result: EvaluationResult) -> None:
-    """Print what was measured on what, the table, and what could not be measured and why."""
+    """Print what was measured on what, the table, and what it does not have."""
     about, count = result.about, result.identity_count
     split = "" if about.rows == ALL_ROWS else f", {about.rows}"
     identities = "" if count is None else f"{count} identities of "
     kind = "images" if result.manifest.has_images else "vectors"
+    of_sets = result.templates.template_of_row is not None
+    pooled = f", pooled to {counted(len(result.templates.names), 'template')}" if of_sets else ""
     print(
         f"{' and '.join(result.models)} on {len(result.manifest)} {kind} of "
-        f"{identities}{about.data}{split}"
+        f"{identities}{about.data}{split}{pooled}"
     )
     if len(about.undeclared) < len(result.models) and count is not None:
         made = "a model" if len(result.models) > 1 else "the model"
@@ -112,6 +114,16 @@ def show(result: EvaluationResult) -> None:
     if result.sentence:
         print(result.sentence)
     Console().print(table(result))
+    _show_rest(result)
+
+
+def _show_rest(result: EvaluationResult) -> None:
+    """Print what no table has: the estimates, and what could not be measured and why."""
+    if result.baselines and not differences(result):
+        print("the difference between the models is not resolved: too few pairs")
+    for name, one in result.models.items():
+        if one.estimate is not None:
+            print(f"{name}: {one.estimate}" if result.baselines else one.estimate)
     for protocol in result.protocols:
         if not protocol.measured:
             print(f"not measured: {protocol.name}: {protocol.why}")

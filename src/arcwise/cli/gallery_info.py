@@ -31,7 +31,8 @@ def command(
     """
     info = gallery_info(gallery, model=model, check=check)
     if json:
-        print_json(vars(info) | {"changed": info.changed.isoformat(timespec="seconds")})
+        changed = None if info.changed is None else info.changed.isoformat(timespec="seconds")
+        print_json(vars(info) | {"changed": changed})
     else:
         show(info)
     return 0
@@ -47,8 +48,16 @@ def show(info: GalleryInfo) -> None:
         print(f"{info.gallery}: {templates} of {counted(info.identities, 'identity')}")
         spread = f"{counts.min:,} to {counts.max:,}, median {counts.median:g}"
         print(f"  templates an identity  {spread}")
+    if info.of_several:
+        print(
+            f"  of several images      {counted(info.of_several, 'template')}, of {info.images:,} "
+            "images together"
+        )
     print(f"  vectors                {info.dim} dimensions")
-    print(f"  file                   {_size(info.bytes)}, changed {info.changed:%Y-%m-%d %H:%M}")
+    if info.changed is not None:
+        print(
+            f"  file                   {_size(info.bytes)}, changed {info.changed:%Y-%m-%d %H:%M}"
+        )
     if info.checked:
         print("  check                  every byte read again: sound")
     print(f"  model                  {described(info.model)}")
@@ -60,7 +69,7 @@ def show(info: GalleryInfo) -> None:
         if info.identities:
             print(f"  thresholds             none: arcwise calibrate {info.model.path} DATA")
         return
-    print(f"  searches decide at     {info.usual.threshold:.4f}: {info.usual}")
+    print(f"  searches decide at     {info.usual.threshold:.4f}: {info.unmeasured or info.usual}")
     if info.calibration is not None:
         before = info.calibration
         outgrown = "; the gallery has outgrown it, calibrate it again" if info.outgrown else ""
@@ -70,9 +79,17 @@ def show(info: GalleryInfo) -> None:
         )
     if info.measured_on:
         print(f"  its model calibrated   on {info.measured_on}")
+    _show_rates(info)
+
+
+def _show_rates(info: GalleryInfo) -> None:
+    """Print the threshold of each usual rate, where some hold."""
+    held = {rate: None if info.unmeasured else nearest(info.points, rate) for rate in FPIRS}
+    if not any(held.values()):
+        print("  thresholds that hold   none, for any --fpir")
+        return
     print("  thresholds that hold   for --fpir, and the rate they keep here")
-    for rate in FPIRS:
-        point = nearest(info.points, rate)
+    for rate, point in held.items():
         if point is None:
             print(f"    {rate:<6g} none")
             continue

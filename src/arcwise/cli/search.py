@@ -34,7 +34,7 @@ def command(
 
     Args:
         gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
-        images: Image files, or folders of them.
+        images: Image files, or folders, zips and tables of them.
         k: Number of identities to show.
         together: Take all images for one query, and decide once. They are weighted by the quality
             that the model estimates, if it does. No rate is promised, as it is measured for single

@@ -14,7 +14,7 @@ from arcwise.errors import ArcwiseError, Stopped
 
 def command(
     model: Annotated[Path | None, Positional, arg(metavar="MODEL")] = None,
-    gallery: Annotated[Path | None, Positional, arg(metavar="GALLERY")] = None,
+    gallery: Annotated[str | None, Positional, arg(metavar="GALLERY")] = None,
     config: Path | None = None,
     host: str | None = None,
     port: int | None = None,

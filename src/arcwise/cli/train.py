@@ -20,8 +20,10 @@ from arcwise.cli.positionals import Data
 from arcwise.cli.run_options import OUT, RESUME, How, chosen_by, options_of, run_command
 from arcwise.cli.screen import FEW, left_out
 from arcwise.cli.stopping import status_of
+from arcwise.data.column_values import far_values
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
+from arcwise.data.training_columns import training_columns
 from arcwise.errors import NonFiniteError
 from arcwise.recipes import recipe as recipe_of
 from arcwise.recipes.default_loss import reason
@@ -63,8 +65,9 @@ def answer(words: Sequence[str]) -> int:
             options: The run, field by field.
             out: The run folder.
             recipe: What the options start from: products-small, products-last-blocks,
-                products-finetuned, products-frozen, faces, age (a column of ages), drawings,
-                bisample (two images an identity), casia-resnet50. The default, products, is
+                products-finetuned, products-frozen, products-quick, faces, age (a column of ages),
+                drawings, bisample (two images an identity), sets (several images as one, and their
+                quality), casia-resnet50. The default, products, is
                 products-last-blocks where its weights are installed (pip install
                 'arcwise[weights]'), else products-small.
             config: A .yaml or .json file with fields of the config, over the recipe; the
@@ -159,7 +162,11 @@ def training_progress(
                 )
             for line in start:
                 bar.console.print(line, soft_wrap=True, highlight=False, markup=False)
-            notes = (*crop_notes(config), *landmark_notes(config, parts.train))
+            notes = (
+                *crop_notes(config),
+                *landmark_notes(config, parts.train),
+                *column_notes(config, parts.train),
+            )
             for note in (*notes, *parts.train.notes):
                 bar.console.print(f"warning: {note}", soft_wrap=True, highlight=False)
             left_out("files that are not images", parts.train.ignored)
@@ -194,13 +201,17 @@ def training_progress(
                     highlight=False,
                 )
             elif "recall_at_1" in values:
-                bar.console.print(
-                    f"step {step}: recall@1 {values['recall_at_1']:.3f}, TAR at FAR 1% "
-                    f"{values['tar']:.3f} on held-out identities",
-                    highlight=False,
-                )
+                bar.console.print(validated(step, values), highlight=False)
 
         yield announce, report
+
+
+def validated(step: int, values: dict[str, float]) -> str:
+    """Return what was measured on held-out identities; no rate that their pairs do not resolve."""
+    tar = f"TAR at FAR 1% {values['tar']:.3f}"
+    if not values.get("tar_resolved", True):
+        tar = "too few pairs for TAR at FAR 1%,"
+    return f"step {step}: recall@1 {values['recall_at_1']:.3f}, {tar} on held-out identities"
 
 
 def crop_notes(config: TrainConfig) -> Iterator[str]:
@@ -224,6 +235,14 @@ def landmark_notes(config: TrainConfig, images: Manifest) -> Iterator[str]:
             f"unless they are crops of the template {onto} already, make these with `arcwise data "
             f"align --template {onto}`"
         )
+
+
+def column_notes(config: TrainConfig, images: Manifest) -> Iterator[str]:
+    """Yield a line where the numbers that lengths are to tell have one far from all others."""
+    if (length := config.objective.length) is not None:
+        values = training_columns(images, [length.column]).values[length.column]
+        if note := far_values(length.column, values):
+            yield note
 
 
 class Log:
@@ -300,6 +319,10 @@ def conclude(result: TrainResult, again: str) -> int:
             print(f"  {threshold}")
     if result.length is not None:
         print(result.length)
+    if result.quality is not None:
+        print(f"{result.quality}, held-out identities")
+        if result.quality.warning:
+            print(f"warning: {result.quality.warning}")
     print(f"model: {result.model}")
     print(f"report: {result.report}" if result.report else NO_REPORT)
     return 0

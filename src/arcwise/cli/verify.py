@@ -26,7 +26,8 @@ def command(
     Args:
         gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
         identity: Identity that the image is said to be of.
-        images: Image file; several, or folders of them, with --together.
+        images: Image file; several, or folders, zips and tables of them,
+            with --together.
         together: Take all images for one claim, and decide once. They are weighted by the quality
             that the model estimates, if it does. The rate of the threshold is that of single
             images; for several together it was not measured.

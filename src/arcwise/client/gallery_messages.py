@@ -176,8 +176,10 @@ class GalleryAnswer:
         licence: under which its weights may be used.
         estimates_quality: whether the model estimates the quality of an image.
         templates_an_identity: the fewest, the median and the most; null in an empty gallery.
-        bytes: of the gallery's files.
-        changed: when it was last written, ISO 8601.
+        bytes: of the gallery's files; 0 on a database server.
+        changed: when it was last written, ISO 8601; null on a database server.
+        of_several: templates that are of several images together.
+        images: that these are of.
         decides: what a search decides by, and what that rests on.
         limits: of one request.
     """
@@ -192,7 +194,9 @@ class GalleryAnswer:
     estimates_quality: bool
     templates_an_identity: tuple[int, float, int] | None
     bytes: int
-    changed: str
+    changed: str | None
+    of_several: int
+    images: int
     decides: CalibrationAnswer
     limits: RequestLimits
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from arcwise.data.manifest import Manifest
+from arcwise.data.samplers import check_identities
 from arcwise.errors import ArcwiseError
 
 DEEP = 3
@@ -67,23 +68,38 @@ def check_pairs(images: Manifest) -> DomainPairs:
     """Return the pairs of a data set whose every identity with a domain has images of both.
 
     Raises:
-        ArcwiseError: there are not two domains, or identities lack one of them.
+        ArcwiseError: there is no such column, it has not two values, or identities lack one of
+            them.
     """
+    needed = (
+        "bisample training needs a column domain with two values, such as studio and shop; images "
+        "that are in no pair may have an empty one"
+    )
+    if images.column("domain") is None:
+        raise ArcwiseError(f"{images.name}: no column 'domain'; {needed}")
     found = domain_pairs(images)
     if len(found.domains) != 2:
-        names = ", ".join(map(repr, found.domains[:NAMED])) or "none"
+        count = len(found.domains)
+        names = ", ".join(map(repr, found.domains[:NAMED])) + (" …" if count > NAMED else "")
+        got = f"{count} values ({names})" if count > 1 else f"one value ({names})"
         raise ArcwiseError(
-            f"{images.name}: the column domain has {len(found.domains)} values ({names}); bisample "
-            "training needs 2, such as studio and shop, and an empty one for images that are in "
-            "no pair"
+            f"{images.name}: the column domain has {got if count else 'no value'}; {needed}"
         )
     if found.lacking:
-        few = ", ".join(found.lacking[:NAMED]) + (" …" if len(found.lacking) > NAMED else "")
-        raise ArcwiseError(
-            f"{images.name}: {len(found.lacking)} identities have images of {found.domains[0]} or "
-            f"of {found.domains[1]} only: {few}; bring the others, or leave their domain empty"
-        )
+        raise ArcwiseError(f"{images.name}: {lacking_in_words(found)}")
     return found
+
+
+def lacking_in_words(found: DomainPairs) -> str:
+    """Return which identities lack one of the two domains, and what to do."""
+    count = len(found.lacking)
+    few = ", ".join(found.lacking[:NAMED]) + (" …" if count > NAMED else "")
+    who = f"{count:,} identities have" if count > 1 else "1 identity has"
+    first, second = found.domains
+    return (
+        f"{who} images of {first} or of {second} only, and the recipe bisample takes none of "
+        f"these: {few}; bring the others, or leave their domain empty"
+    )
 
 
 class Bisample:
@@ -117,12 +133,9 @@ class Bisample:
             dict(_grouped(np.flatnonzero(column == domain), labels)) for domain in domains
         ]
         self.labels = np.array(sorted(self.rows_of[0]))
-        if not 2 <= identities <= len(self.labels):
-            raise ArcwiseError(
-                f"Bisample: got {identities} identities a batch, and the data set has "
-                f"{len(self.labels)} with images of both domains; expected at least 2, and at most "
-                "as many"
-            )
+        if identities < 2:
+            raise ArcwiseError(f"--batch {2 * identities}: expected pairs of at least 2 identities")
+        check_identities(identities, 2, len(self.labels), " with images of both domains")
         self.identities = identities
         self.seed = seed
         self.queues = queues

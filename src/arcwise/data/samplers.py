@@ -105,13 +105,9 @@ class Balanced:
         _, counts = np.unique(labels, return_counts=True)
         if identities < 2 or images < 1:
             raise ArcwiseError(
-                f"Balanced: got {identities} identities × {images} images; expected at least 2 × 1"
+                f"a batch of {identities} identities × {images} images; expected at least 2 × 1"
             )
-        if identities > len(counts):
-            raise ArcwiseError(
-                f"Balanced: got {identities} identities a batch, but the data set has "
-                f"{len(counts)}; lower the batch or raise the images per identity"
-            )
+        check_identities(identities, images, len(counts))
         self.identities = identities
         self.images = images
         self.seed = seed
@@ -155,9 +151,10 @@ class Sets:
         *,
         groups: np.ndarray | None = None,
     ) -> None:
-        self._turns = Balanced(labels, identities, 1, seed)
         if images < 1:
-            raise ArcwiseError(f"Sets: got {images} images a set; expected at least 1")
+            raise ArcwiseError(f"got sets of {images} images; expected at least 1")
+        check_identities(identities, 2 * images, len(np.unique(labels)))
+        self._turns = Balanced(labels, identities, 1, seed)
         self.images = images
         self.seed = seed
         self.groups = None if groups is None else np.unique(groups, return_inverse=True)[1]
@@ -178,6 +175,29 @@ class Sets:
                 two = rng.choice(names, 2, replace=False)
                 halves = [rng.permutation(rows[groups == one]) for one in two]
         return [np.resize(half if len(half) else halves[0], self.images) for half in halves]
+
+
+def check_identities(identities: int, images: int, there: int, of: str = "") -> None:
+    """Refuse a batch of more identities than there are.
+
+    Args:
+        identities: in a batch.
+        images: of each of them.
+        there: identities to draw from.
+        of: what these have in common, in words.
+
+    Raises:
+        ArcwiseError: naming the largest batch that can be drawn.
+    """
+    if identities <= there:
+        return
+    remedy = f"expected --batch {there * images} or less"
+    if there < 2:
+        remedy = "expected at least 2: bring more"
+    raise ArcwiseError(
+        f"--batch {identities * images} has {images} images of each of {identities} identities, "
+        f"and {there} are trained on{of}; {remedy}"
+    )
 
 
 @lru_cache(maxsize=4)

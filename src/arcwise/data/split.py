@@ -13,7 +13,7 @@ from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 
 _SALT = "arcwise:"
-_LEAST, _LEAST_PAIRED = 6, 4  # two to train on, two in each half
+_LEAST, LEAST_PAIRED = 6, 4  # two to train on, two in each half
 
 
 class Split(NamedTuple):
@@ -46,15 +46,15 @@ def hold_out(manifest: Manifest, fraction: float, seed: int) -> Split:
     counts = Counter(manifest.identities)
     several = [identity for identity, count in counts.items() if count >= 2]
     single = [identity for identity, count in counts.items() if count == 1]
-    if len(counts) < _LEAST or len(several) < _LEAST_PAIRED:
+    if len(counts) < _LEAST or len(several) < LEAST_PAIRED:
         raise ArcwiseError(
             f"{manifest.name}: {len(counts)} identities, {len(several)} of them with 2 images or "
-            f"more; holding some out needs {_LEAST}, {_LEAST_PAIRED} of them with 2 images; bring "
+            f"more; holding some out needs {_LEAST}, {LEAST_PAIRED} of them with 2 images; bring "
             "more, or evaluate on a data set of other identities"
         )
-    held = min(max(round(fraction * len(counts)), _LEAST_PAIRED), len(counts) - 2)
+    held = min(max(round(fraction * len(counts)), LEAST_PAIRED), len(counts) - 2)
     held_several = round(held * len(several) / len(counts))
-    held_several = min(max(held_several, _LEAST_PAIRED, held - len(single)), len(several), held)
+    held_several = min(max(held_several, LEAST_PAIRED, held - len(single)), len(several), held)
     validation, calibration = _halves(several, held_several, seed)
     further = _halves(single, held - held_several, seed)
     calibration |= further[0]  # the larger part of an odd number, to the half that had the smaller

@@ -53,14 +53,14 @@ def training_columns(manifest: Manifest, names: Sequence[str]) -> TrainingColumn
     for name in names:
         if name not in manifest.table.column_names:
             raise ArcwiseError(
-                f"{manifest.name} has no column {name!r}, which the objective asks for; "
+                f"{manifest.name} has no column {name!r}, which the loss is trained with; "
                 f"it has {', '.join(manifest.table.column_names)}"
             )
         column = manifest.table.column(name)
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         kind = column.type
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        if is_numeric(kind):
             numbers = pc.fill_null(column.cast(pa.float64(), safe=False), float("nan"))
             values[name] = numbers.to_numpy().astype(np.float32)
         elif (
@@ -75,10 +75,16 @@ def training_columns(manifest: Manifest, names: Sequence[str]) -> TrainingColumn
             values[name] = np.array([codes.get(one, -1) for one in texts], np.int64)
         else:
             raise ArcwiseError(
-                f"{manifest.name}: the objective asks for the column {name!r}, which holds {kind}; "
-                "expected numbers or text"
+                f"{manifest.name}: the loss is trained with the column {name!r}, which holds "
+                f"{kind}; expected numbers or text"
             )
     return TrainingColumns(values, categories)
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Return whether a column of this type holds numbers, or nothing at all."""
+    whole = pa.types.is_integer(kind) or pa.types.is_null(kind)
+    return whole or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
 
 
 def _as_numbers(texts: np.ndarray) -> np.ndarray | None:

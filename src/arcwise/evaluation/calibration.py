@@ -86,11 +86,18 @@ class Threshold:
                     values = values | missing
         return dataclass_from(cls, values, "a threshold")
 
+    @property
+    def interval(self) -> str:
+        """Both ends of the threshold's interval, or that it is not known."""
+        if self.low <= -1 and self.high >= 1:
+            return "not known"
+        return f"{self.low:.4f} – {self.high:.4f}"
+
     def __str__(self) -> str:
         mark = "" if self.resolved else ", NOT RESOLVED: too few pairs for this rate"
         tar = "" if self.tar is None else f", accepts {self.tar:.2%} of mated pairs"
         ends = f"[{self.low:.4f}, {self.high:.4f}]"
-        if (self.low, self.high) == (-1.0, 1.0):
+        if self.interval == "not known":
             ends = "(interval not known)"
         return f"FAR {self.far:g}: similarity >= {self.threshold:.4f} {ends}{tar}{mark}"
 

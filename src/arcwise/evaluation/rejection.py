@@ -73,8 +73,9 @@ class ErrorVersusReject:
             f"the quality {verdict} what is recognised wrongly: of {self.pairs:,} mated pairs "
             f"{100 * self.rates[0]:.1f} % are rejected at FAR {self.far:g}, and "
             f"{100 * self.rates[fifth]:.1f} % without the worst {100 * self.shares[fifth]:.0f} % "
-            f"of the images (mean ratio up to half of them {self.ratio:.2f}, "
-            f"{self.ratio.low:.2f} to {self.ratio.high:.2f})"
+            f"of the images. Over all shares up to half of the images, {self.ratio:.2f} times the "
+            f"rate before is left on average ({self.ratio.low:.2f} to {self.ratio.high:.2f}); 1 is "
+            "a quality worth nothing"
         )
 
 

@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 from typing import Protocol
 
-from arcwise.errors import GalleryError
+from arcwise.errors import GalleryError, in_one_line
 from arcwise.gallery.connection import create as create_file
 from arcwise.gallery.contract import Gallery
 from arcwise.gallery.embedded import EmbeddedGallery
 from arcwise.gallery.sql import About
+
+_ON_A_SERVER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class EmbeddingModel(Protocol):
@@ -38,7 +40,7 @@ def open_gallery(
     dim: int | None = None,
     mode: str = "rw",
 ) -> Gallery:
-    """Open the gallery at a path; it is a context manager that closes itself.
+    """Open the gallery at a path or an address; it is a context manager that closes itself.
 
     A gallery belongs to the model it was created with, and refuses another: vectors of two models
     cannot be compared. One created with `dim` alone belongs to none, and checks only the size and
@@ -46,6 +48,7 @@ def open_gallery(
 
     Args:
         path: one file, such as "shop.gallery"; while it is open, SQLite keeps two more beside it.
+            Or "postgresql://user@host/database?gallery=shop".
         create: make the gallery if there is none; one that exists is opened.
         model: the model whose vectors go in, or come to be searched.
         dim: dimensions of the vectors, where there is no model.
@@ -55,28 +58,62 @@ def open_gallery(
         GalleryError: no gallery there, not a gallery, or one for another model or size.
         DamagedGallery: a gallery whose bytes are not those that were written.
     """
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", os.fspath(path))
-    if scheme:
-        raise GalleryError(
-            f"{os.fspath(path)}: galleries at {scheme[1]}:// addresses are not supported; "
-            "give the path of a file, such as shop.gallery"
-        )
     if mode not in ("rw", "r"):
         raise GalleryError(f"mode is {mode!r}; expected 'rw' or 'r'")
     if create and mode == "r":
-        raise GalleryError("create=True writes a file and mode='r' forbids it; choose one")
-    place, size = Path(path), _size(model, dim)
-    if create and not place.exists():
-        if size is None:
-            raise GalleryError(f"{place}: a new gallery needs model=..., or dim=... without one")
-        create_file(place, _about(model, size))
-    gallery = EmbeddedGallery(place, writable=mode == "rw")
+        raise GalleryError("create=True writes a gallery and mode='r' forbids it; choose one")
+    size, writable = _size(model, dim), mode == "rw"
+    if _ON_A_SERVER.match(os.fspath(path)):
+        shown, gallery = _on_a_server(os.fspath(path), create, model, size, writable=writable)
+    else:
+        shown, gallery = str(path), _in_a_file(Path(path), create, model, size, writable=writable)
     try:
-        _check_binding(gallery, place, model, size)
+        _check_binding(gallery, shown, model, size)
     except BaseException:
         gallery.close()
         raise
     return gallery
+
+
+def _in_a_file(
+    path: Path, create: bool, model: EmbeddingModel | None, size: int | None, *, writable: bool
+) -> EmbeddedGallery:
+    if create and not path.exists():
+        if size is None:
+            raise GalleryError(f"{path}: a new gallery needs model=..., or dim=... without one")
+        create_file(path, _about(model, size))
+    return EmbeddedGallery(path, writable=writable)
+
+
+def _on_a_server(
+    address: str, create: bool, model: EmbeddingModel | None, size: int | None, *, writable: bool
+) -> tuple[str, Gallery]:
+    """Return a gallery on a server, and its address without a password."""
+    scheme = address.partition("://")[0]
+    if scheme not in ("postgresql", "postgres"):
+        raise GalleryError(
+            f"galleries at {scheme}:// addresses are not supported; give the path of a file, such "
+            "as shop.gallery, or postgresql://user@host/database?gallery=shop"
+        )
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise GalleryError(
+            f"galleries on PostgreSQL need psycopg ({in_one_line(error)}): "
+            "pip install 'arcwise[postgres]'"
+        ) from error
+    from arcwise.gallery import postgres
+
+    about = None if model is None else _about(model, model.dim)
+    gallery = postgres.PostgresGallery(
+        address,
+        writable=writable,
+        create=create,
+        dim=size,
+        fingerprint=None if about is None else about.fingerprint,
+        model=None if about is None else about.model,
+    )
+    return gallery.address.shown, gallery
 
 
 def _about(model: EmbeddingModel | None, dim: int) -> About:
@@ -100,7 +137,7 @@ def _size(model: EmbeddingModel | None, dim: int | None) -> int | None:
 
 
 def _check_binding(
-    gallery: Gallery, path: Path, model: EmbeddingModel | None, size: int | None
+    gallery: Gallery, path: str, model: EmbeddingModel | None, size: int | None
 ) -> None:
     if model is not None and gallery.fingerprint not in (None, model.fingerprint):
         raise GalleryError(

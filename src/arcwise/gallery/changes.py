@@ -14,7 +14,8 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 
-from arcwise.gallery.sql import ERASED, Damage, raise_version
+from arcwise.gallery.damage import Damage
+from arcwise.gallery.sql import ERASED, raise_version
 
 WITH_CHANGES = 3
 """The version of a file with these tables, which older readers refuse."""

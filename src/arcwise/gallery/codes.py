@@ -120,7 +120,12 @@ class TemplateCodes:
         self._size = size
 
     def candidates(
-        self, queries: NDArray[np.float32], owners: NDArray[np.int64], k: int, width: int
+        self,
+        queries: NDArray[np.float32],
+        owners: NDArray[np.int64],
+        k: int,
+        width: int,
+        takes_part: NDArray[np.bool_] | None = None,
     ) -> list[NDArray[np.int64] | None]:
         """Return for each query the rows that may be among its K best owners' best, ascending.
 
@@ -129,6 +134,7 @@ class TemplateCodes:
             owners: (G,) whose each row is.
             k: how many owners, 1 or more.
             width: rows of the first block among which the K owners are looked for, K or more.
+            takes_part: (G,) whether each row does; None where all do.
 
         Returns:
             N arrays; None where those rows are of fewer than K owners.
@@ -142,18 +148,19 @@ class TemplateCodes:
             products = multiplied(self._session, shifted, block.codes)
             largest = block.wrong[:used].max()
             similarities = np.empty(used, np.float32)
+            part = None if takes_part is None else takes_part[first : first + used]
             for query, one in enumerate(found):
                 # A query at a time, which stays in the cache.
                 similarities[:] = products[query, :used] - block.zero[:used]
                 similarities *= block.scales[:used]
                 similarities *= scales[query]
+                near = similarities >= one.cut - _wrong(wrong[query], largest)
+                rows = np.flatnonzero(near if part is None else near & part)
+                limits = _wrong(wrong[query], block.wrong[rows])
                 if not number:
-                    one.begin(similarities, _wrong(wrong[query], block.wrong[:used]))
-                elif one.known:
-                    rows = np.flatnonzero(similarities >= one.cut - _wrong(wrong[query], largest))
-                    if len(rows):
-                        limits = _wrong(wrong[query], block.wrong[rows])
-                        one.add(first + rows, similarities[rows], limits)
+                    one.begin(rows, similarities[rows], limits)
+                elif one.known and len(rows):
+                    one.add(first + rows, similarities[rows], limits)
         return [one.rows() for one in found]
 
 
@@ -218,15 +225,17 @@ class _Best:
         """Whether the first rows were of K owners; if not, nothing is looked for."""
         return bool(self.cut > -np.inf)
 
-    def begin(self, similarities: NDArray[np.float32], wrong: NDArray[np.float32]) -> None:
+    def begin(
+        self, rows: NDArray[np.int64], similarities: NDArray[np.float32], wrong: NDArray[np.float32]
+    ) -> None:
         """Take in the first rows."""
         lower = similarities - wrong
         few = min(self._width, len(lower))
-        top = np.argpartition(lower, len(lower) - few)[len(lower) - few :]
-        self._cut(top, lower[top])
+        top = np.argpartition(lower, len(lower) - few)[len(lower) - few :] if few else rows
+        self._cut(rows[top], lower[top])
         if self.known:
-            rows = np.flatnonzero(similarities + wrong >= self.cut)
-            self.add(rows, similarities[rows], wrong[rows])
+            kept = similarities + wrong >= self.cut
+            self.add(rows[kept], similarities[kept], wrong[kept])
 
     def add(
         self, rows: NDArray[np.int64], similarities: NDArray[np.float32], wrong: NDArray[np.float32]

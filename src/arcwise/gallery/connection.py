@@ -11,7 +11,8 @@ from arcwise.errors import GalleryError
 from arcwise.files import atomic_write
 from arcwise.gallery.changes import WITH_CHANGES
 from arcwise.gallery.contract import DamagedGallery
-from arcwise.gallery.sql import SCHEMA, About, Damage, write_about
+from arcwise.gallery.damage import Damage
+from arcwise.gallery.sql import SCHEMA, About, write_about
 
 APPLICATION = 0x41726377  # "Arcw", where SQLite keeps the name of the program a file belongs to
 VERSION = 1

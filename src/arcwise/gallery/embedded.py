@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import operator
 import sqlite3
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,6 +37,7 @@ from arcwise.gallery.matrix import TemplateMatrix
 from arcwise.gallery.stored import health, quarantined_templates, stored_templates
 from arcwise.gallery.vectors import (
     checked_batch,
+    checked_count,
     checked_identity,
     checked_metadata,
     checked_queries,
@@ -117,11 +117,7 @@ class EmbeddedGallery:
         return sorted(found, key=lambda one: one.template)
 
     def thumbnail(self, template: int) -> bytes | None:
-        """Return the image that was enrolled for a person to see; None where none was.
-
-        Raises:
-            GalleryError: there is no such template.
-        """
+        """Return the image that was enrolled for a person to see; None where none was."""
         with self._file.current(), self._file.session() as connection:
             self._file.check_present([template])
             if changes.read_kept(connection) is None:
@@ -171,9 +167,8 @@ class EmbeddedGallery:
     def enrol(self, items: Iterable[Enrolment], *, replace: bool = False) -> Receipt:
         """Enrol a batch and return its receipt, once it is on disk as a whole.
 
-        Written forms of one identity (`arcwise.identity`) are one: it is stored in NFC and without
-        blanks at its ends, and shown in the form that was enrolled first. A warning names numbers
-        that are joined so (`7` to `007`).
+        An identity is shown in the form that was enrolled first. A warning names numbers that are
+        joined so (`7` to `007`).
 
         Args:
             items: (identity, vector), perhaps with metadata, perhaps with a quality after that;
@@ -206,9 +201,7 @@ class EmbeddedGallery:
         return Receipt(tuple(ids), len(old))
 
     def remove(self, identity: str) -> int:
-        """Remove an identity, all its written forms, and return how many templates it had.
-
-        Their bytes are gone from the file, those in quarantine too.
+        """Remove an identity, and return how many templates it had; their bytes are gone.
 
         Raises:
             GalleryError: nobody of that name is enrolled; suggests a close one.
@@ -236,14 +229,10 @@ class EmbeddedGallery:
         self._purge()
 
     def purge(self) -> None:
-        """Write the whole file again, so that nothing of what was removed or changed is left.
-
-        Removed templates are gone without it. This takes the names and metadata that templates had
-        before they were changed.
+        """Write the file again, without the names and metadata that templates had before.
 
         Raises:
-            GalleryError: another process is reading, so that the log beside the file stays; all
-                else is done then.
+            GalleryError: another process is reading, so that the log beside the file stays.
         """
         with self._file.writing() as connection:
             self._file.compact(connection)
@@ -263,10 +252,10 @@ class EmbeddedGallery:
         self._file.amend(templates, lambda one: replace(one, identity=identity))
 
     def annotate(self, template: int, metadata: Mapping[str, Any]) -> None:
-        """Put metadata in the place of a template's.
+        """Put metadata, a JSON object, in the place of a template's.
 
         Raises:
-            GalleryError: there is no such template, or the metadata are no JSON object.
+            GalleryError: there is no such template, or they are no JSON object.
         """
         text = checked_metadata(metadata, f"template {template}")
         self._file.amend([template], lambda one: replace(one, metadata=text))
@@ -312,7 +301,7 @@ class EmbeddedGallery:
         Raises:
             GalleryError: names the bad query, or says why the condition cannot be read.
         """
-        k = _count(k)
+        k = checked_count(k)
         queries = checked_queries(vectors, self.dim)
         meets = None if where is None else condition(where)
         with self._file.current() as matrix:
@@ -326,12 +315,9 @@ class EmbeddedGallery:
         """Return all identities that are as similar as a threshold, closest first.
 
         Args:
-            vectors: queries (N, D), or one (D,), of length 1 to 1e-3.
+            vectors: as `search` takes them.
             threshold: the least similarity, a cosine.
-            where: a condition on metadata, of the templates that take part.
-
-        Returns:
-            N lists of hits, as `search` orders them.
+            where: as `search` takes it.
 
         Raises:
             GalleryError: as `search` says, or the threshold is no number.
@@ -409,13 +395,3 @@ class EmbeddedGallery:
         hint = f"{len(others)} others are" if others else "the gallery is empty"
         hint = suggestion(str(identity), others) or hint
         raise GalleryError(f"{self.path}: {identity!r} is not enrolled; {hint}")
-
-
-def _count(k: int) -> int:
-    try:
-        count = operator.index(k)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise GalleryError(f"k is {k!r}; expected how many identities to return, 1 or more")
-    return count

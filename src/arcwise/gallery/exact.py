@@ -69,13 +69,16 @@ class ExactSearch:
         if not len(self._vectors) or not len(queries) or (among is not None and not len(among)):
             return [[] for _ in queries]
         narrow = queries.astype(np.float32)
-        if among is not None:
+        listed = among is None or (
+            self._codes is not None and len(among) * _FEW > len(self._vectors)
+        )
+        if k > _LARGE_K or not listed:
             return self._search_all(queries, narrow, k, self._grouped(among))
-        if k > _LARGE_K:
-            return self._search_all(queries, narrow, k, self._grouped())
         answers: list[list[ScoredRow]] = []
         unsure: list[int] = []
-        for number, (query, near) in enumerate(zip(queries, self._lists(narrow, k), strict=True)):
+        for number, (query, near) in enumerate(
+            zip(queries, self._lists(narrow, k, among), strict=True)
+        ):
             if near is None:
                 unsure.append(number)
                 answers.append([])
@@ -84,25 +87,29 @@ class ExactSearch:
         if unsure:
             for number, answer in zip(
                 unsure,
-                self._search_all(queries[unsure], narrow[unsure], k, self._grouped()),
+                self._search_all(queries[unsure], narrow[unsure], k, self._grouped(among)),
                 strict=True,
             ):
                 answers[number] = answer
         return answers
 
-    def _lists(self, narrow: NDArray[np.float32], k: int) -> Iterator[NDArray[np.int64] | None]:
+    def _lists(
+        self, narrow: NDArray[np.float32], k: int, among: NDArray[np.int64] | None
+    ) -> Iterator[NDArray[np.int64] | None]:
         """Yield the rows that matter to each query; None where a short list does not tell them."""
         width = min(len(self._vectors), k + 16 + min(self._most, _SHORT))
         if self._codes is None:
             products, rows = nearest_rows(narrow, self._vectors, width)
-            for number in range(len(narrow)):
-                yield self._near(
-                    products[number], rows[number], k, len(rows[number]) < len(self._vectors)
-                )
+            for of_query, near in zip(products, rows, strict=True):
+                yield self._near(of_query, near, k, width < len(self._vectors))
             return
+        takes_part = None
+        if among is not None:
+            takes_part = np.zeros(len(self._vectors), bool)
+            takes_part[among] = True
         for start in range(0, len(narrow), _QUERIES):
             some = narrow[start : start + _QUERIES]
-            found = self._codes.candidates(some, self._owners, k, width)
+            found = self._codes.candidates(some, self._owners, k, width, takes_part)
             for query, near in zip(some, found, strict=True):
                 if near is None:
                     yield None

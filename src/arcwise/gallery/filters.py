@@ -41,7 +41,7 @@ _DEEPEST = 100  # nested conditions
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ValueComparison:
     """A key compared with a value: `==`, `!=`, `<`, `<=`, `>` or `>=`."""
 
     key: str
@@ -78,7 +78,7 @@ class Not:
     condition: Condition
 
 
-Condition = Comparison | OneOf | Every | Some | Not
+Condition = ValueComparison | OneOf | Every | Some | Not
 
 
 def condition(where: str | Condition) -> Condition:
@@ -105,13 +105,13 @@ def condition(where: str | Condition) -> Condition:
 def matches(where: Condition, metadata: Mapping[str, Any]) -> bool:
     """Return whether metadata meet a condition."""
     match where:
-        case Comparison(key, comparison, value):
+        case ValueComparison(key, comparison, value):
             found = metadata.get(key)
             return kind(found) == kind(value) and bool(
                 COMPARISONS[comparison](_number(found), _number(value))
             )
         case OneOf(key, values):
-            return any(matches(Comparison(key, "==", one), metadata) for one in values)
+            return any(matches(ValueComparison(key, "==", one), metadata) for one in values)
         case Every(conditions):
             return all(matches(one, metadata) for one in conditions)
         case Some(conditions):
@@ -123,7 +123,7 @@ def matches(where: Condition, metadata: Mapping[str, Any]) -> bool:
 def keys(where: Condition) -> set[str]:
     """Return the keys that a condition looks at."""
     match where:
-        case Comparison(key) | OneOf(key):
+        case ValueComparison(key) | OneOf(key):
             return {key}
         case Every(conditions) | Some(conditions):
             return set().union(*(keys(one) for one in conditions))
@@ -134,7 +134,7 @@ def keys(where: Condition) -> set[str]:
 def rows_that_match(where: Condition, columns: Mapping[str, MetadataColumn]) -> NDArray[np.bool_]:
     """Return (N,) which of N metadata meet a condition, from the columns of its keys."""
     match where:
-        case Comparison(key, comparison, value):
+        case ValueComparison(key, comparison, value):
             return columns[key].compared(comparison, value)
         case OneOf(key, values):
             found = [columns[key].compared("==", one) for one in values]
@@ -237,8 +237,8 @@ def _compared(left: ast.expr, compare: ast.cmpop, right: ast.expr) -> Condition:
     if sign is None:
         raise _Unreadable("is and is not compare no values")
     if _is_value(left) and not _is_value(right):
-        return Comparison(_key(right), _MIRRORED.get(sign, sign), _value(left))
-    return Comparison(_key(left), sign, _value(right))
+        return ValueComparison(_key(right), _MIRRORED.get(sign, sign), _value(left))
+    return ValueComparison(_key(left), sign, _value(right))
 
 
 def _key(tree: ast.expr) -> str:

@@ -19,6 +19,7 @@ from arcwise.errors import ArcwiseError, GalleryError
 from arcwise.gallery import changes, sql
 from arcwise.gallery.changes import Amendment
 from arcwise.gallery.connection import connect, file_number, translate_sqlite_errors
+from arcwise.gallery.damage import Damage
 from arcwise.gallery.matrix import TemplateMatrix
 from arcwise.gallery.snapshot import read_snapshot, snapshot_path, write_snapshot
 from arcwise.gallery.vectors import units
@@ -49,12 +50,14 @@ class FollowedFile:
         self._connection: sqlite3.Connection | None = connect(path, writable=writable)
         self._writable = writable
         self._version: int | None = None  # SQLite's count of others' commits, as last followed
+        self._whole = False  # whether all was followed once
         try:
             with self.session() as connection:
                 self.about = sql.read_about(connection)
                 self._forget()
                 self._take_snapshot(connection)
                 self._follow(connection)
+            self._whole = True
         except BaseException:
             self.close()
             raise
@@ -70,7 +73,7 @@ class FollowedFile:
             if self._connection is not None and self._process == os.getpid():
                 with translate_sqlite_errors(self.path):
                     try:
-                        if self._writable and self._snapshot_pays():
+                        if self._writable and self._whole and self._snapshot_pays():
                             self._leave_snapshot(self._connection)
                     finally:
                         self._connection.close()
@@ -294,7 +297,7 @@ class FollowedFile:
             return {}
         new = changes.read_amendments(connection, self._amendment)
         if not self._amendment and len(new) != kept.amendments:
-            raise sql.Damage(f"{len(new)} amendments found, {kept.amendments} expected")
+            raise Damage(f"{len(new)} amendments found, {kept.amendments} expected")
         self._amendment = kept.last
         self.amended.update(new)
         return new

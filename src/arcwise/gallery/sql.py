@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arcwise.gallery.damage import Damage
 from arcwise.gallery.vectors import UNIT_TOLERANCE, CheckedItems, norms
 
 TEMPLATES = """CREATE TABLE {name} (
@@ -56,14 +57,6 @@ _COMPACT_FROM = 1000  # erased rows worth a copying of the live ones
 _CHUNK = 4096  # rows read and checked at once
 _KEPT_REMOVALS = 100_000  # a process further behind than this reads the whole gallery again
 ERASED = b"\0\0\0\0"  # the checksum of a row overwritten by zeros; no live row has it
-
-
-class Damage(Exception):
-    """What was read is not what was written; `translate_sqlite_errors` says where."""
-
-    def __init__(self, reason: str, templates: Iterable[int] = ()) -> None:
-        super().__init__(reason)
-        self.templates = tuple(templates)
 
 
 @dataclass(frozen=True)

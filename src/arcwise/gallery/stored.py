@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from arcwise.gallery import changes, sql
 from arcwise.gallery.changes import Amendment
 from arcwise.gallery.contract import EnrolledTemplate, Health, StoredTemplates
+from arcwise.gallery.damage import Damage
 from arcwise.identity import identity_key
 
 
@@ -65,7 +66,7 @@ def health(connection: sqlite3.Connection) -> Health:
     """
     problems = connection.execute("PRAGMA integrity_check(3)").fetchall()
     if problems != [("ok",)]:
-        raise sql.Damage("; ".join(text for (text,) in problems))
+        raise Damage("; ".join(text for (text,) in problems))
     count, held, names = 0, 0, set()
     for rows in stored_templates(connection):
         count += len(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -136,6 +137,8 @@ def _floats(values: ArrayLike, name: str) -> NDArray[np.float32]:
         array = np.asarray(values)
         if array.dtype.kind not in "fiu":
             raise TypeError(f"they are {array.dtype}")
+        if array.dtype == np.float32:
+            return np.ascontiguousarray(array)
         with np.errstate(over="ignore"):  # a number too large becomes infinite, and is refused
             return np.ascontiguousarray(array, dtype=np.float32)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -156,6 +159,21 @@ def checked_metadata(metadata: Mapping[str, Any] | None, name: str) -> str:
         return json.dumps(dict(metadata), allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise GalleryError(f"{name}: metadata cannot be written as JSON: {error}") from error
+
+
+def checked_count(k: int) -> int:
+    """Return how many identities are wanted.
+
+    Raises:
+        GalleryError: it is no whole number from 1 on.
+    """
+    try:
+        count = operator.index(k)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise GalleryError(f"k is {k!r}; expected how many identities to return, 1 or more")
+    return count
 
 
 def checked_reason(reason: object) -> str:

@@ -6,15 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from arcwise.data.column_values import impossible_in_words
 from arcwise.data.manifest import Manifest
 from arcwise.data.training_columns import training_columns
 from arcwise.encoders.interface import EncoderOutput
 from arcwise.errors import ArcwiseError
 from arcwise.objectives.objective import Batch
 from arcwise.sphere import TINY, unit, wide
-
-OLDEST = 150
-"""Years beyond which an `age` is a mistake."""
 
 SPREAD = 0.2
 """Standard deviation of the lengths that is asked for, as a share of their mean."""
@@ -113,25 +111,25 @@ def standardisation(column: str, images: Manifest) -> tuple[float, float]:
 
     Raises:
         ArcwiseError: there is no such column, or it holds no numbers, one that cannot be (an
-            infinite one; an `age` that is negative or beyond `OLDEST`), or the same number
+            infinite one; an `age` that is negative or beyond 150), or the same number
             everywhere.
     """
-    values, data = training_columns(images, [column]).values[column], images.name
+    data = images.name
+    if column not in images.table.column_names:
+        raise ArcwiseError(
+            f"{data}: no column {column!r} for the length of an embedding to tell among "
+            f"{', '.join(images.table.column_names)}; name one of numbers: "
+            "--objective.length.column"
+        )
+    values = training_columns(images, [column]).values[column]
     if values.dtype.kind != "f":
         raise ArcwiseError(
             f"{data}: the column {column!r} holds text; expected numbers, which the length of an "
             "embedding is to tell (--objective.length.column names another)"
         )
+    if problem := impossible_in_words(column, values):
+        raise ArcwiseError(f"{data}: {problem}")
     known = values[~np.isnan(values)].astype(np.float64)
-    wrong = known[~np.isfinite(known)]
-    if column == "age":
-        wrong = known[~((known >= 0) & (known <= OLDEST))]
-    if len(wrong):
-        expected = f"0 to {OLDEST} years" if column == "age" else "finite numbers"
-        raise ArcwiseError(
-            f"{data}: {len(wrong):,} of {len(known):,} values of {column!r} cannot be, such as "
-            f"{wrong[0]:g}; expected {expected}: correct them, or leave them empty"
-        )
     if len(np.unique(known)) < 2:
         got = f"{known[0]:g} in every row" if len(known) else "no number in any row"
         raise ArcwiseError(

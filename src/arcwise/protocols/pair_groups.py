@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -96,11 +96,7 @@ def groupings(
     requested = {one.column: one for one in group_by}
     for name in requested:
         if name not in columns:
-            raise ArcwiseError(
-                f"{templates.manifest.name}: no column {name!r} to group by among "
-                f"{', '.join(sorted(columns - {'image', 'vector'}))}; bins of one are numbers "
-                "after a colon, as in age_gap:5,15"
-            )
+            raise _unknown(name, columns, templates)
     defaults = [name for name in (*DEFAULT_COLUMNS, SET_SIZE) if name in columns]
     made, fits = [], []
     for name in dict.fromkeys((*pairs.columns, *defaults, *requested)):
@@ -120,6 +116,25 @@ def groupings(
             why = grouping
         fits.append(ProtocolFit(f"groups by {name}", isinstance(grouping, Grouping), why))
     return made, fits
+
+
+def _unknown(name: str, columns: Set[str], templates: TemplateSet) -> ArcwiseError:
+    """Return the error about a name to group by that is no column."""
+    data, (column, _, bins) = templates.manifest.name, name.rpartition(":")
+    if SET_SIZE in (name, column):
+        return ArcwiseError(
+            f"{data}: {SET_SIZE} groups pairs of sets of images, and no column 'template' says "
+            "which images are a set; add one (and 'media', where some are frames of one video)"
+        )
+    if column in columns:
+        return ArcwiseError(
+            f"--group-by {name}: the bins of {column!r} are {bins!r}; expected numbers with commas "
+            f"where a bin ends, as in {column}:5,15"
+        )
+    return ArcwiseError(
+        f"{data}: no column {name!r} to group by among "
+        f"{', '.join(sorted(columns - {'image', 'vector'}))}"
+    )
 
 
 def _has_both_kinds(grouping: Grouping, same: np.ndarray) -> bool:
@@ -149,6 +164,9 @@ def group_set_sizes(by: GroupBy, sizes: np.ndarray, pairs: PairSet) -> Grouping 
     """
     smaller = np.minimum(sizes[pairs.a], sizes[pairs.b])
     different, places = np.unique(smaller, return_inverse=True)
+    if len(different) == 1:
+        images = "1 image" if different[0] == 1 else f"{different[0]} images"
+        return f"the smaller set of every pair has {images}"
     groups = _groups(by, different.tolist(), places, pairs.same)
     if isinstance(groups, str):
         return groups
@@ -209,7 +227,8 @@ def _groups(
     texts = ["" if value is None else str(value) for value in values]
     names = sorted(set(texts) - {""})
     if not 1 < len(names) <= MAX_GROUPS:
-        return f"the column has {len(names)} different values; expected 2 to {MAX_GROUPS}"
+        number = {0: "no value", 1: "one value"}.get(len(names), f"{len(names)} different values")
+        return f"the column has {number}; expected 2 to {MAX_GROUPS}"
     code_of = {name: code for code, name in enumerate(names)}
     return names, np.array([code_of.get(text, -1) for text in texts])[places]
 

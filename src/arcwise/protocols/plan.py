@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from arcwise.data.column_values import refuse_impossible
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
 from arcwise.protocols.age_gaps import AgeGaps, age_gaps
@@ -70,8 +71,11 @@ def plan_evaluation(
         seed: of galleries, of unknown identities, and of samples of pairs.
 
     Raises:
-        ArcwiseError: there is nothing to compare, or the columns contradict themselves.
+        ArcwiseError: there is nothing to compare, the columns contradict themselves, or there are
+            ages that cannot be.
     """
+    if "age" in manifest.table.column_names:
+        refuse_impossible(manifest, "age")
     templates = template_set(manifest)
     if templates.identities is not None or pairs is None:
         _check_comparable(templates)

@@ -173,6 +173,30 @@ class Provenance:
     trained_images: int | None = None
 
 
+@dataclass(frozen=True)
+class LengthEstimate:
+    """How well the lengths of a model's embeddings tell a column; it prints itself.
+
+    Attributes:
+        column: its name.
+        images: whose number is known.
+        r2: share of the column's variance on these images that the model's line explains; negative
+            where the mean of the images is nearer.
+        error: mean absolute difference, in units of the column.
+    """
+
+    column: str
+    images: int
+    r2: float
+    error: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.column} by the length: R² {self.r2:.2f}, mean absolute error {self.error:.3g}, "
+            f"on {self.images:,} images"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class BaselineResult:
     """Another model on the same data.
@@ -220,6 +244,8 @@ class EvaluationResult:
         baselines: other models on the same data, in the order they were named.
         report: the page about it; None where none was asked for, or matplotlib or jinja2 are
             missing.
+        estimate: what the lengths of its embeddings tell; None where they tell nothing, or not what
+            the data hold.
     """
 
     model: str
@@ -244,6 +270,7 @@ class EvaluationResult:
     metrics: tuple[Metric, ...]
     baselines: tuple[BaselineResult, ...] = ()
     report: Path | None = None
+    estimate: LengthEstimate | None = None
 
     @property
     def manifest(self) -> Manifest:

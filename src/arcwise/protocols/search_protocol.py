@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,7 @@ class SearchProtocol:
             to be unknown; None where the data set states who is unknown.
         media: (U,) the medium of each template; None where that is not known.
         description: which templates the gallery is, in words.
+        note: why it is these, where others would do as well; empty otherwise.
     """
 
     galleries: tuple[np.ndarray, ...]
@@ -30,6 +32,7 @@ class SearchProtocol:
     enrolled: np.ndarray | None
     media: np.ndarray | None
     description: str
+    note: str = ""
 
     @property
     def stated(self) -> bool:
@@ -131,19 +134,25 @@ def search_protocol(templates: TemplateSet, seed: int) -> SearchProtocol:
         description = f"the rows of split {', '.join(gallery_splits)}"
         return SearchProtocol(galleries, probes, None, media, description)
     rng = np.random.default_rng(seed)
-    gallery = _rare_domain(templates)
+    gallery, note = _rare_domain(templates), ""
     if gallery is None:
         order = rng.permutation(len(ids))
         gallery = np.sort(order[np.unique(ids[order], return_index=True)[1]])
         description = f"one {templates.singular} each"
     else:
-        domain = (templates.column("domain") or [])[int(gallery[0])]
+        domains = [str(one) for one in templates.column("domain") or []]
+        domain = domains[int(gallery[0])]
         description = f"{domain} {templates.kind}"
+        if Counter(domains).most_common()[0][1] == len(gallery):
+            note = (
+                f"the gallery is {description}, the domain of the first row, as all are equally "
+                "frequent; to choose, add a column split with gallery and query"
+            )
     identities = np.unique(ids[gallery])
     enrolled = rng.permutation(identities)[: (len(identities) + 1) // 2]
     probes = np.setdiff1d(np.arange(len(ids)), gallery)
     return SearchProtocol(
-        (gallery,), probes, gallery[np.isin(ids[gallery], enrolled)], media, description
+        (gallery,), probes, gallery[np.isin(ids[gallery], enrolled)], media, description, note
     )
 
 
@@ -160,13 +169,15 @@ def _check_both_are_left(
 
 
 def _rare_domain(templates: TemplateSet) -> np.ndarray | None:
-    """Return the templates of the rarest domain; None where it lacks an identity."""
+    """Return the templates of the rarest domain; None where it lacks an identity.
+
+    Of several that are equally rare, it is that of the earliest row.
+    """
     domains = templates.column("domain")
     if domains is None:
         return None
-    names, codes, counts = np.unique(
-        [str(domain) for domain in domains], return_inverse=True, return_counts=True
-    )
-    rare = np.flatnonzero(codes == counts.argmin())
-    complete = len(names) > 1 and set(templates.ids[rare]) == set(templates.ids)
+    counts = Counter(map(str, domains))  # in the order of the rows
+    rarest = min(counts, key=counts.__getitem__)
+    rare = np.flatnonzero([str(domain) == rarest for domain in domains])
+    complete = len(counts) > 1 and set(templates.ids[rare]) == set(templates.ids)
     return rare if complete else None

@@ -3,6 +3,7 @@
 recogniser   the calls: embed, search, verify, enrol
 opening      a gallery and the model that its vectors come from
 images       what is asked about, from anywhere
+objects      several of them in one image, by a detector or in boxes
 thresholds   which similarity decides
 together     several images taken for one
 occlusion    which parts of an image a similarity rests on

@@ -17,7 +17,15 @@ from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate
 from arcwise.files import atomic_write
 from arcwise.report.drawing import COLOURS
-from arcwise.report.sections import Cell, Facts, ImageStrips, RateDifference, Section
+from arcwise.report.sections import (
+    Cell,
+    Facts,
+    ImageStrips,
+    Numbers,
+    RateDifference,
+    Section,
+    Table,
+)
 
 SIZES = (320, 240, 192, 160, 128)
 """Pixels on the longer side of an image in the page, best first."""
@@ -82,6 +90,7 @@ def render(
         uris=_image_uris(sections),
         svg=_svg,
         measured=any(not isinstance(one, ImageStrips | Facts) for one in sections),
+        unresolved=any(map(_is_unresolved, sections)),
         **values,
     )
 
@@ -99,6 +108,20 @@ def _wide(sections: Sequence[Section]) -> list[bool]:
         if count % 2:
             wide[-1] = True  # the other half of the row is empty
     return wide
+
+
+def _is_unresolved(section: Section) -> bool:
+    """Return whether a rate of a section is shown as not resolved."""
+    cells: list[Cell] = []
+    if isinstance(section, Numbers):
+        cells = [one.value for one in section.items]
+    elif isinstance(section, Table):
+        cells = [one for row in section.rows for one in row]
+    rates = [one.rate if isinstance(one, RateDifference) else one for one in cells]
+    return any(
+        not one.resolved if isinstance(one, Rate) else str(one).startswith("not resolved")
+        for one in rates
+    )
 
 
 def _image_uris(sections: Sequence[Section]) -> dict[int, str]:

@@ -10,6 +10,7 @@ from arcwise.runtime.model import (
     ImageSource,
     Model,
     QualifiedEmbeddings,
+    decode_source,
     listed,
     reference_embedding,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "ImageSource",
     "Model",
     "QualifiedEmbeddings",
+    "decode_source",
     "embed_manifest",
     "listed",
     "load",

@@ -148,7 +148,7 @@ def embed_manifest(
         absent = any(failure.reason.startswith("no such file") for failure in failures)
         raise UnreadableImages(
             f"none of the {len(failures)} images of {manifest.name} could be read ({listed}"
-            f"{'; …' if len(failures) > 3 else ''}){': check the paths it holds' * absent}",
+            f"{'; …' if len(failures) > 3 else ''}){'; check these paths' * absent}",
             failures,
         )
     notes = model.notes_on_whole(int(whole.sum()), len(rows))

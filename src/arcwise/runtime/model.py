@@ -142,12 +142,23 @@ class Model:
         """
         reading = None if self.bundle is None else self.bundle.length
         if reading is None:
-            raise ArcwiseError(
-                f"{self.name}: the lengths of its embeddings say nothing; expected a model "
-                "trained with a loss such as arcface+length, some identities held out"
-            )
-        lengths = [self.lengths(pixels) for _, pixels in self._batches(items, batch_size)]
+            raise ArcwiseError(f"{self.name}: {self._why_no_estimate()}")
+        batches = self._batches(items, batch_size, "estimate")
+        lengths = [self.lengths(pixels) for _, pixels in batches]
         return reading.values(np.concatenate([np.empty(0), *lengths]))
+
+    def _why_no_estimate(self) -> str:
+        loss = "" if self.bundle is None else self.bundle.training.get("loss", "")
+        if "length (" in str(loss):  # as `training.described_loss` writes it
+            return (
+                "the lengths of its embeddings were trained to tell a number, but the line from "
+                "one to the other is not known: it is fitted on held-out identities whose number "
+                "is known; train with some (--holdout)"
+            )
+        return (
+            "the lengths of its embeddings say nothing; expected a model trained with a loss such "
+            "as arcface+length, some identities held out"
+        )
 
     def lengths(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return (N,) lengths of the embeddings of prepared images, (N, height, width, 3) uint8."""
@@ -155,10 +166,10 @@ class Model:
         return np.linalg.norm(vectors.astype(np.float64), axis=1)
 
     def _batches(
-        self, items: Iterable[ImageSource], size: int
+        self, items: Iterable[ImageSource], size: int, method: str = "embed"
     ) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:
         """Yield names and prepared pixels (B, height, width, 3) of so many items at once."""
-        images = listed(items)
+        images = listed(items, method)
         prepared = each_row(
             lambda index: self._prepared(images[index], index), len(images), ahead=size
         )
@@ -273,16 +284,21 @@ class Model:
             raise ImageError(name, str(problem)) from None
 
 
-def listed(items: Iterable[ImageSource]) -> list[ImageSource]:
+def listed(items: Iterable[ImageSource], method: str = "") -> list[ImageSource]:
     """Return images as a list.
+
+    Args:
+        items: the images.
+        method: what got them, for the message.
 
     Raises:
         ArcwiseError: it is a single image.
     """
     single = isinstance(items, str | PathLike | bytes | bytearray | memoryview)
     if single or not isinstance(items, Iterable) or getattr(items, "ndim", 4) != 4:
+        call = f"{method}([image])" if method else "[image]"
         raise ArcwiseError(
-            f"got one {type(items).__name__}, expected a list of images: write [image]"
+            f"{method} got one {type(items).__name__}, expected a list: write {call}".lstrip()
         )
     return list(items)
 

@@ -11,6 +11,7 @@ limiting     requests a second, pixels at a time
 galleries    the open galleries, and the models behind them
 batching     images of several requests in one call of the model
 uploads      the images of a request
+forms        the parts of a form
 recognising  routes: embed, search, verify
 explaining   the route that says why an image matches
 enrolling    the route that enrols

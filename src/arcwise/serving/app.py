@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Scope
 
 from arcwise.errors import ArcwiseError
 from arcwise.serving import (
@@ -71,6 +73,18 @@ def application(settings: Settings) -> Application:
         close_galleries(opened, engines)
 
     service = Service(settings, opened, metrics)
+    api = described(service, open_until_the_end)
+    gateway = Gateway(api, settings.limits, metrics, frozenset(opened))
+    return Application(gateway, api, service)
+
+
+def described(service: Service, lifespan: Any = None) -> FastAPI:
+    """Return the routes of a service with their OpenAPI, which says which role each takes.
+
+    Args:
+        service: that answers.
+        lifespan: what is open while it does.
+    """
     api = FastAPI(
         title="Arcwise",
         version=__version__,
@@ -78,21 +92,31 @@ def application(settings: Settings) -> Application:
         openapi_url="/v1/openapi.json",
         docs_url=None,  # it would load scripts of others
         redoc_url=None,
-        lifespan=open_until_the_end,
+        lifespan=lifespan,
         redirect_slashes=False,
     )
-    for routes in (recognising, explaining, enrolling, enrolled, correcting, removing, state):
-        api.include_router(routes.router(service))
+    for room in (recognising, explaining, enrolling, enrolled, correcting, removing, state):
+        routes = room.router(service)
+        for one in routes.routes:
+            if isinstance(one, APIRoute):
+                needs = (getattr(way.call, "role", None) for way in one.dependant.dependencies)
+                role = next(filter(None, needs), None)
+                one.openapi_extra = {
+                    **(one.openapi_extra or {}),
+                    **({"x-role": role} if role else {}),
+                }
+        api.include_router(routes)
     api.include_router(web_page.router())
     _answer_errors(api)
-    gateway = Gateway(api, settings.limits, metrics, frozenset(opened))
-    return Application(gateway, api, service)
+    return api
 
 
 def _answer_errors(api: FastAPI) -> None:
     """Answer every error in the one shape."""
 
     async def http(request: Request, problem: Any) -> Response:
+        if problem.status_code == 405:
+            problem.headers = {"Allow": ", ".join(_methods(api, request.scope))}
         return problems.answer(problem, problems.request_id(request))
 
     async def malformed(request: Request, problem: Any) -> Response:
@@ -111,3 +135,12 @@ def _answer_errors(api: FastAPI) -> None:
     api.add_exception_handler(RequestValidationError, malformed)
     api.add_exception_handler(ArcwiseError, refused)
     api.add_exception_handler(Exception, broken)
+
+
+def _methods(api: FastAPI, scope: Scope) -> list[str]:
+    """Return the methods of an address."""
+    paths = api.openapi()["paths"].items()
+    ways = (
+        way for path, ways in paths if compile_path(path)[0].match(scope["path"]) for way in ways
+    )
+    return sorted(way.upper() for way in ways)

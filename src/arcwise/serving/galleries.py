@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
 from arcwise import runtime
 from arcwise.errors import ArcwiseError
 from arcwise.gallery import open_gallery
 from arcwise.recognition import Recogniser
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
-from arcwise.recognition.together import TOGETHER
+from arcwise.recognition.together import TOGETHER, images_of
 from arcwise.runtime import Model
 from arcwise.serving.audit_log import AuditLog
 from arcwise.serving.batching import BatchingEngine
 from arcwise.serving.settings import BatchSettings, GallerySettings
+
+
+class Counts(NamedTuple):
+    """How many templates a gallery has of what.
+
+    Attributes:
+        spread: of an identity: the fewest, the median and the most; None in an empty gallery.
+        of_several: of several images together.
+        images: that these are of.
+    """
+
+    spread: tuple[int, float, int] | None
+    of_several: int
+    images: int
 
 
 class ServedGallery:
@@ -36,9 +53,12 @@ class ServedGallery:
     """
 
     def __init__(self, name: str, settings: GallerySettings, model: Model) -> None:
+        if settings.audit is None and "://" in settings.path:
+            raise ArcwiseError(f"galleries.{name}: not in a file, so say where its log is: audit")
         self.name, self.thumbnails = name, settings.thumbnails
         self.recogniser = Recogniser(model, settings.path, create=True)
-        self._path = os.fspath(settings.path)
+        self._path = settings.path
+        self._numbers = lru_cache(1)(lambda about: self._counted())  # until something changes
         log = settings.audit or Path(f"{settings.path}.audit.jsonl")
         try:
             _ = self.recogniser.gallery  # made now, and not by the first who enrols
@@ -49,9 +69,21 @@ class ServedGallery:
 
     @property
     def files(self) -> list[Path]:
-        """The gallery's file, and those of SQLite next to it."""
+        """The gallery's file, and those of SQLite next to it; none of one on a database server."""
         every = [Path(f"{self._path}{suffix}") for suffix in ("", "-wal", "-shm")]
         return [one for one in every if one.exists()]
+
+    def counted(self) -> Counts:
+        """Return how many templates there are of what; nothing is counted again in vain."""
+        return self._numbers(self.recogniser.gallery.about())
+
+    def _counted(self) -> Counts:
+        gallery = self.recogniser.gallery
+        counts = list(gallery.counts().values())
+        spread = (min(counts), float(median(counts)), max(counts)) if counts else None
+        sizes = [len(images_of(one.metadata)) for one in gallery.templates()]
+        several = [one for one in sizes if one > 1]
+        return Counts(spread, len(several), sum(several))
 
     def outgrown(self) -> bool:
         """Return whether more is enrolled than when the gallery was calibrated."""
@@ -64,7 +96,7 @@ class ServedGallery:
         for place, name in ((self._path, self.name), (os.fspath(model.path), "MODEL")):
             for form in (os.path.abspath(place), place):
                 text = text.replace(form, name)
-        return text
+        return re.sub(r"\bpostgres(ql)?://\S+\w", self.name, text)
 
 
 def open_galleries(
@@ -123,7 +155,7 @@ def _shown(key: str, value: Any) -> Any:
     return value
 
 
-def _recorded_model(path: Path) -> str:
+def _recorded_model(path: str) -> str:
     """Return where a gallery says that its model is."""
     if not gallery_may_exist(path):
         raise no_such_gallery(path)

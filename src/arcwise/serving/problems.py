@@ -115,11 +115,14 @@ _ERROR = {
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": description, "content": _ERROR}
     for status, description in {
+        400: "A body that is no form or no JSON.",
         401: "No key, or none of this server.",
         403: "A key of another role.",
         404: "No such gallery for this key, or no such identity or template.",
         408: "The body came too slowly.",
-        413: "Too many bytes.",
+        409: "What is there does not allow it.",
+        413: "Too many bytes, or images.",
+        415: "A body of another type.",
         422: "Not what is expected, or images that cannot be used.",
         429: "Too many requests of this key.",
         500: "A mistake of the server's, or a damaged gallery.",

@@ -9,7 +9,7 @@ from fastapi import Path, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from arcwise.client.gallery_messages import ChangedAnswer
-from arcwise.errors import ArcwiseError, ImageError, UnreadableImages
+from arcwise.errors import ArcwiseError, ImageError, UnreadableImages, suggestion
 from arcwise.gallery import DamagedGallery
 from arcwise.serving.galleries import ServedGallery
 from arcwise.serving.keys import Holder, KeyRing
@@ -181,10 +181,12 @@ class Service:
             served = self.galleries.get(gallery)
             if served is None or not holder.opens(gallery):
                 raise RequestProblem(404, "not_found", f"no gallery {gallery!r} for this key")
+            _check_known(request)
             given = Access(served, holder, request_id(request), address(request))
             given.need(role)
             return given
 
+        access.role = role  # type: ignore[attr-defined]  # for the OpenAPI
         return access
 
     def _check_rate(self, name: str) -> None:
@@ -212,6 +214,19 @@ class Service:
 def address(request: Request) -> str:
     """Return where a request came from; the proxy's word only where that is believed."""
     return "" if request.client is None else request.client.host
+
+
+def _check_known(request: Request) -> None:
+    """Refuse parameters that a route does not have: none is passed over in silence.
+
+    Raises:
+        RequestProblem: there is one.
+    """
+    known = [one.alias for one in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            hint = suggestion(name, known) or f"expected {', '.join(known) or 'none'}"
+            raise RequestProblem(422, "malformed", f"no parameter {name[:50]!r} here; {hint}")
 
 
 def _problem(error: ArcwiseError, gallery: ServedGallery) -> RequestProblem:

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -31,18 +32,21 @@ Positive = Annotated[int, Field(gt=0)]
 class Section(BaseModel):
     """Settings that belong together; one that does not exist is refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
 
 class GallerySettings(Section):
     """A gallery that is served."""
 
-    path: Path
-    """The gallery's file; made if there is none and a model is named."""
+    path: str
+    """The gallery's file, or its address on a database server; made if there is none and a model is
+    named."""
     model: Path | None = None
     """Model folder; an existing gallery knows its own."""
     audit: Path | None = None
-    """Log of who enrolled, searched and removed what; the gallery's path with `.audit.jsonl` where
+    """Log of who enrolled, searched and removed what; the gallery's file with `.audit.jsonl` where
     none is named."""
     audit_images: Path | None = None
     """Folder that every image sent is kept in, by its digest; none is kept where none is named."""
@@ -167,7 +171,9 @@ class Settings(Section):
         for name, one in self.galleries.items():
             small = f", thumbnails of {one.thumbnails} pixels" if one.thumbnails else ""
             kept = f", images sent are kept in {one.audit_images}" if one.audit_images else ""
-            lines.append(f"gallery    {name}: {one.path}{small}{kept}")
+            scheme, address, _ = one.path.partition("://")  # which may hold a password
+            where = f"{scheme}://…" if address else one.path
+            lines.append(f"gallery    {name}: {where}{small}{kept}")
         for key in self.keys:
             lines.append(f"key        {key.name}: {key.role}, {', '.join(key.galleries)}")
         if not self.keys:
@@ -215,9 +221,13 @@ def read_settings(
         raise ArcwiseError(f"{path or 'settings'}: {place}{': ' * bool(place)}{message}") from None
 
 
-def gallery_name(path: str | Path) -> str:
-    """Return what a gallery is called in addresses: its file name, without what does not fit."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(path).stem).strip("-._")[:64]
+def gallery_name(path: str) -> str:
+    """Return what a gallery is called in addresses: its file name, without what does not fit.
+
+    Of one on a database server it is the name that its address says.
+    """
+    said = parse_qs(urlsplit(path).query).get("gallery", [""])[0] if "://" in path else ""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", said or Path(path).stem).strip("-._")[:64]
     return name or "gallery"
 
 
@@ -238,7 +248,7 @@ def _from_folder(values: dict[str, Any], folder: Path) -> None:
     for section in sections:
         if isinstance(section, dict):
             for name in ("path", "model", "audit", "audit_images", "certificate", "key"):
-                if isinstance(section.get(name), str):
+                if isinstance(section.get(name), str) and "://" not in section[name]:
                     section[name] = os.path.join(folder, section[name])
 
 

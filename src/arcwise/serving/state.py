@@ -2,7 +2,6 @@
 
 import os
 from datetime import datetime
-from statistics import median
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -83,10 +82,11 @@ def router(service: Service) -> APIRouter:
             served = access.gallery
             model, files = served.recogniser.model, served.files
             size, _, _ = served.recogniser.operating_point()
-            counts = list(served.recogniser.gallery.counts().values())
-            written = max(one.stat().st_mtime for one in files[:2])
-            changed = datetime.fromtimestamp(written).astimezone()
-            spread = (min(counts), float(median(counts)), max(counts)) if counts else None
+            counts = served.counted()
+            written = max((one.stat().st_mtime for one in files[:2]), default=None)
+            changed = None
+            if written is not None:
+                changed = datetime.fromtimestamp(written).astimezone().isoformat(timespec="seconds")
             return GalleryAnswer(
                 gallery=served.name,
                 role=access.holder.role,
@@ -96,9 +96,11 @@ def router(service: Service) -> APIRouter:
                 fingerprint=model.fingerprint,
                 licence=model.licence,
                 estimates_quality=model.estimates_quality,
-                templates_an_identity=spread,
+                templates_an_identity=counts.spread,
                 bytes=sum(os.path.getsize(one) for one in files),
-                changed=changed.isoformat(timespec="seconds"),
+                changed=changed,
+                of_several=counts.of_several,
+                images=counts.images,
                 decides=_calibration(served, None, None),
                 limits=RequestLimits(
                     limits.images, limits.image_bytes, limits.body_bytes, limits.pixels, limits.hits

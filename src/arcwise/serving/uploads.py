@@ -1,7 +1,7 @@
 """The images of a request: files of a form, or base64 texts of a JSON document.
 
 A form is the main way: files go as they are, a third smaller than base64, and every browser and
-`curl -F images=@a.jpg` sends them. Nothing of them is written to disk on the way.
+`curl -F images=@a.jpg` sends them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from arcwise.errors import ImageError
@@ -23,6 +21,7 @@ from arcwise.images.headers import HeaderError, read_header
 from arcwise.recognition.images import ImageList
 from arcwise.recognition.recorded import CONTENT
 from arcwise.recognition.together import TOGETHER
+from arcwise.serving.forms import read_form
 from arcwise.serving.problems import RequestProblem
 from arcwise.serving.settings import Limits
 
@@ -30,7 +29,7 @@ RESERVED = frozenset({"image", "root", CONTENT, "landmarks", TOGETHER})
 """Keys of metadata that record the image of a template, by which its file is found again."""
 
 _LONGEST_NAME = 200
-_FIELD_BYTES = 2**20
+_FIELDS = ("metadata", "landmarks")
 _POINTS = (10, 136)  # x and y of 5 or 68 points
 _UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
@@ -40,6 +39,7 @@ FORM = {
     "properties": {
         "images": {
             "type": "array",
+            "minItems": 1,
             "items": {"type": "string", "format": "binary"},
             "description": "Image files: JPEG, PNG, WebP, BMP, GIF, TIFF or PNM.",
         },
@@ -60,6 +60,7 @@ DOCUMENT = {
     "properties": {
         "images": {
             "type": "array",
+            "minItems": 1,
             "items": {"type": "string", "format": "byte"},
             "description": "Image files in base64.",
         },
@@ -136,43 +137,20 @@ def shown_name(name: str | None, row: int) -> str:
 async def _of_form(
     request: Request, limits: Limits
 ) -> tuple[list[bytes], list[str | None], dict[str, Any]]:
-    parser = MultiPartParser(
-        request.headers,
-        request.stream(),
-        max_files=limits.images,
-        max_fields=8,
-        max_part_size=_FIELD_BYTES,
-    )
-    parser.spool_max_size = limits.body_bytes + 1  # no image goes to a disk on its way
-    try:
-        form = await parser.parse()
-    except MultiPartException as problem:
-        if "Too many files" in problem.message:
-            raise RequestProblem(413, "too_large", f"more than {limits.images} images") from None
-        raise RequestProblem(400, "malformed", f"a broken form: {problem.message[:200]}") from None
-    try:
-        return await _parts(form)
-    finally:
-        await form.close()
-
-
-async def _parts(form: FormData) -> tuple[list[bytes], list[str | None], dict[str, Any]]:
     contents, names, fields = [], [], {}
-    for key, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            if key not in ("images", "image"):
-                raise RequestProblem(
-                    422, "malformed", f"a file called {key[:50]!r}; expected `images`"
-                )
-            contents.append(await value.read())
-            names.append(value.filename)
-        elif key not in ("metadata", "landmarks"):
-            raise RequestProblem(
-                422, "malformed", f"a field called {key[:50]!r}; expected `images` as files, "
-                "`metadata` and `landmarks`"
-            )  # fmt: skip
+    for name, filename, content in await read_form(request, limits.images + len(_FIELDS)):
+        if name == "images" and filename is not None:
+            contents.append(content)
+            names.append(filename)
+        elif name in _FIELDS and filename is None:
+            fields[name] = _json(content, name)
         else:
-            fields[key] = _json(value.encode(), key)
+            raise RequestProblem(
+                422,
+                "malformed",
+                f"a part called {name[:50]!r}; expected files called `images`, and texts called "
+                + " and ".join(f"`{one}`" for one in _FIELDS),
+            )
     return contents, names, fields
 
 

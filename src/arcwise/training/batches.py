@@ -12,7 +12,7 @@ from torch import Tensor
 
 from arcwise import distributed
 from arcwise.data.augment import augment, view_keys
-from arcwise.data.domain_pairs import Bisample, domain_pairs
+from arcwise.data.domain_pairs import Bisample, check_pairs, domain_pairs
 from arcwise.data.loader import CachedImages, LoadedBatch, batches
 from arcwise.data.manifest import Manifest
 from arcwise.data.samplers import Balanced, Mixed, Sampler, Sets, Shuffled, Windowed
@@ -33,7 +33,8 @@ def stage_rows(config: TrainConfig, stage: int, images: Manifest) -> np.ndarray:
         images: the training data of the whole run.
 
     Raises:
-        ArcwiseError: the stage names a column that is not there, or no row has its values.
+        ArcwiseError: the stage names a column that is not there, no row has its values, or it takes
+            images of two domains, and there are none.
     """
     kept = np.ones(len(images), bool)
     where = config.stages[stage].where if config.stages else {}
@@ -49,6 +50,8 @@ def stage_rows(config: TrainConfig, stage: int, images: Manifest) -> np.ndarray:
     if identities != "all":
         found = domain_pairs(images)
         some = found.deep if identities == "deep" else (*found.paired, *found.lacking)
+        if identities == "paired" and len(found.domains) < 2:
+            check_pairs(images)  # says what is missing
         if some or identities == "paired":
             kept &= np.isin(images.identities, some)
     if not kept.any():

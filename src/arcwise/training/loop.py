@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from arcwise import distributed
-from arcwise.data.domain_pairs import check_pairs
 from arcwise.data.loader import LoadedBatch
 from arcwise.data.manifest import Manifest
 from arcwise.data.training_columns import training_columns
@@ -24,7 +23,6 @@ from arcwise.training.batches import (
     crops,
     on_device,
     places,
-    stage_rows,
     step_keys,
     stream,
     training_images,
@@ -37,6 +35,7 @@ from arcwise.training.losses import CentresConfig
 from arcwise.training.run import Run
 from arcwise.training.run_logger import OnBest, Report, RunLogger
 from arcwise.training.schedule import margin_scale, rate, remedies
+from arcwise.training.stage_check import check_stages
 from arcwise.training.start_centres import (
     keep_centres,
     run_of_kept_centres,
@@ -133,15 +132,10 @@ def train(
     Raises:
         NonFiniteError: a loss or gradient was not finite; the last good step is checkpointed, if
             its weights are of use.
-        ArcwiseError: nothing to resume, no two readable images, or a batch or a fused optimiser of
-            the centres that the processes cannot share.
+        ArcwiseError: nothing to resume, no two readable images, or a stage that cannot be made of
+            the data (`check_stages`).
     """
-    for number in range(max(len(config.stages), 1)):
-        stage = config.stage(number)
-        _check_processes(stage)
-        rows = stage_rows(config, number, images)
-        if stage.data.sampling == "bisample":
-            check_pairs(images.select(rows))
+    check_stages(config, images)
     seen = np.zeros(len(images), np.int64) if seen is None else seen
     checkpoints = folder / "checkpoints"
     by_user, careful_until = resume, -1
@@ -163,28 +157,6 @@ def train(
             resume = by_user = checkpoint.drop_latest(checkpoints)
             careful_until = -1
             report(problem.step, {"unusable checkpoint": problem.step})
-
-
-def _check_processes(config: TrainConfig) -> None:
-    """Refuse what several processes cannot share."""
-    batch, processes = config.data.batch, distributed.size()
-    if batch % processes or batch < 2 * processes:
-        raise ArcwiseError(
-            f"--batch {batch} over {processes} processes; expected a multiple of their number, and "
-            "at least 2 images for each"
-        )
-    if config.data.sampling == "bisample" and batch % (2 * processes):
-        raise ArcwiseError(
-            f"--batch {batch} over {processes} processes with data.sampling=bisample; expected a "
-            "multiple of twice their number, so that pairs stay together"
-        )
-    centres = config.objective
-    if processes > 1 and isinstance(centres, CentresConfig) and centres.centre_optimiser == "fused":
-        raise ArcwiseError(
-            f"--objective.centre-optimiser fused over {processes} processes, whose gradients of "
-            "the centres have to meet; expected one process, or --objective.centre-optimiser "
-            "ordinary"
-        )
 
 
 def _run(

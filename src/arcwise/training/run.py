@@ -200,7 +200,6 @@ class Run:
 
     def state(self) -> dict[str, Any]:
         """Return what to save."""
-        best = self.best and {"recall_at_1": self.best.recall_at_1, "tar": self.best.tar}
         return {
             "stage": self.stage,
             "encoder": self.encoder.state_dict(),
@@ -210,7 +209,7 @@ class Run:
             "ema": self.ema and self.ema.module.state_dict(),
             "start": self.start,
             "classes": class_digests(self.images.classes),
-            "best": best,
+            "best": self.best and self.best.as_dict(),
             "best_step": self.best_step,
             "seen": torch.from_numpy(self.seen),
         }

@@ -117,9 +117,7 @@ class RunLogger:
             return
         average = best_average(run.evaluated, run.start, self._validated)
         result = average.validation
-        self.record(
-            {"wise_ft": average.share, "recall_at_1": result.recall_at_1, "tar": result.tar}
-        )
+        self.record({"wise_ft": average.share} | result.as_dict())
         if run.best is None or result.score > run.best.score:
             run.best, run.best_step = result, run.step
             self.on_best(average.encoder, run.step, result, False)
@@ -143,7 +141,7 @@ class RunLogger:
                 self.saved_at = run.step  # such weights are not worth keeping
                 what = " or ".join(remedies(run.config))
                 raise NonFiniteError(f"step {run.step}: {error}. To go on, {what}") from None
-            self.record({"recall_at_1": result.recall_at_1, "tar": result.tar})
+            self.record(result.as_dict())
             if run.best is None or result.score > run.best.score:
                 run.best, run.best_step = result, run.step
                 self.on_best(run.evaluated, run.step, result, False)

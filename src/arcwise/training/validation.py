@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -27,15 +27,22 @@ class Validation:
     Attributes:
         recall_at_1: share of images whose nearest other image shows the same identity.
         tar: share of mated pairs accepted where 1 % of the others are.
+        tar_resolved: whether the pairs suffice to state it. Where they do not, it still has a part
+            in the choice of the checkpoint.
     """
 
     recall_at_1: float
     tar: float
+    tar_resolved: bool = True
 
     @property
     def score(self) -> float:
         """What the kept checkpoint has the most of: the mean of both."""
         return (self.recall_at_1 + self.tar) / 2
+
+    def as_dict(self) -> dict[str, float]:
+        """Return what is written of it."""
+        return asdict(self)
 
 
 def validate(
@@ -57,7 +64,8 @@ def validate(
     embeddings, labels, failures = embed(encoder, images, device, autocast, pooled)
     recall = float(evaluation.retrieval(embeddings, labels).recall_at(1))
     (threshold,) = evaluation.calibrate(embeddings, labels, fars=(FAR,), draws=2)
-    return Validation(recall, threshold.tar or 0.0), failures
+    measured = threshold.resolved and threshold.tar is not None
+    return Validation(recall, threshold.tar or 0.0, measured), failures
 
 
 @torch.no_grad()

@@ -38,6 +38,7 @@ from arcwise.evaluation import error_versus_reject
 from arcwise.identity import is_bare_number
 from arcwise.images import Preparation, decode
 from arcwise.runtime import Model
+from arcwise.sets import QualitySpread
 from arcwise.verbs.embedding_source import (
     Embeddings,
     EmbeddingSource,
@@ -176,8 +177,8 @@ def _quality(manifest: Manifest, embedded: Embeddings, quality: np.ndarray) -> Q
         )
     except ArcwiseError as problem:
         why = str(problem)
-    low, median = np.quantile(quality, [0.05, 0.5]).tolist()
-    return QualityReport(tuple(worst), low, median, rejection, why)
+    spread = QualitySpread.of(quality)
+    return QualityReport(tuple(worst), spread, float(np.median(quality)), rejection, why)
 
 
 def _similarity_of_copies(source: EmbeddingSource, manifest: Manifest) -> float | None:

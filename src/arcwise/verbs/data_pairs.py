@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from arcwise.data.column_values import refuse_impossible
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.formats.pairs import write_pairs_table
 from arcwise.data.formats.pairs.lfw import lfw_text
@@ -152,6 +153,7 @@ def _rule(
     if age_gap is None:
         return PairRule(first, second, medium)
     ages = _column(templates, "age", "--age-gap")
+    refuse_impossible(templates.manifest, "age")
     numbers = np.array([np.nan if age is None else age for age in ages], np.float64)
     return PairRule(first, second, medium, numbers, age_gap)
 

@@ -36,6 +36,7 @@ from arcwise.protocols.template_set import names_of_rows, rows_to_measure, with_
 from arcwise.runtime import Model
 from arcwise.verbs.embedding_source import EmbeddingSource, embeddings_of, open_sources
 from arcwise.verbs.evaluate_files import check_folder, write_results
+from arcwise.verbs.length_estimate import measure_estimate
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.seed import check_seed
 from arcwise.verbs.unseen_identities import (
@@ -154,6 +155,7 @@ def evaluate(
             *_notes(manifest, sources),
             *self_pairs,
             *embeddings.notes,
+            *([plan.search.note] if plan.search and plan.search.note else []),
         ),
     )
     first, *others = (
@@ -246,7 +248,12 @@ def _result(
     searches = applied_search_thresholds(
         source.search_thresholds, results.open, plan.search, plan.templates.identities
     )
-    why = f"{len(thresholds)} of the model's {len(source.thresholds)}"
+    why = f"{len(thresholds)} of the model's {len(source.thresholds)} thresholds"
+    if not any(one.resolved for one in source.thresholds):
+        why = (
+            f"none of the {len(source.thresholds)} that the model has is resolved: it was "
+            "calibrated on too few pairs; arcwise calibrate MODEL DATA measures them anew"
+        )
     if not source.thresholds:
         why = "the model has none" if source.model else "there is no model"
     return EvaluationResult(
@@ -270,4 +277,5 @@ def _result(
         thresholds=thresholds,
         search_thresholds=searches,
         metrics=metrics(plan, results, thresholds, searches),
+        estimate=measure_estimate(source.model, plan.templates.manifest),
     )

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,7 @@ def _model(one: EvaluationResult) -> dict[str, Any]:
         ],
         "sentence": one.sentence,
         "results": [_metric(metric) for metric in one.metrics],
+        "estimate": None if one.estimate is None else asdict(one.estimate),
         "thresholds": [
             t.threshold.as_dict() | {"far_here": _rate(t.far), "tar_here": _rate(t.tar)}
             for t in one.thresholds

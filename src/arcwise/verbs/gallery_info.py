@@ -20,6 +20,7 @@ from arcwise.gallery import (
     usual_point,
 )
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
+from arcwise.recognition.together import images_of, unmeasured
 from arcwise.verbs.asking import is_address, refuse_model
 
 
@@ -64,7 +65,7 @@ class GalleryInfo:
         templates_an_identity: the fewest, the median and the most; None in an empty gallery.
         dim: dimensions of every vector.
         bytes: of the file, and of the files that SQLite keeps next to it.
-        changed: when it was last written.
+        changed: when it was last written; None where a server does not know.
         model: whose vectors they are.
         points: what each resolved threshold promises in this gallery, of the model and measured
             against the gallery; empty where the model cannot be asked, or nobody is enrolled.
@@ -73,6 +74,8 @@ class GalleryInfo:
         calibration: what was measured against this gallery; None where nothing was.
         outgrown: whether more is enrolled now.
         checked: whether every byte was read again and found to be what was written.
+        of_several: how many templates are of several images together.
+        images: how many images these are of.
     """
 
     gallery: str
@@ -81,7 +84,7 @@ class GalleryInfo:
     templates_an_identity: TemplatesPerIdentity | None
     dim: int
     bytes: int
-    changed: datetime
+    changed: datetime | None
     model: RecordedModel
     points: tuple[OperatingPoint, ...]
     usual: OperatingPoint | None
@@ -89,6 +92,14 @@ class GalleryInfo:
     calibration: GalleryCalibration | None
     outgrown: bool
     checked: bool
+    of_several: int = 0
+    images: int = 0
+
+    @property
+    def unmeasured(self) -> str:
+        """Why the rates of `points` do not hold here, in words; empty where they do."""
+        own = self.usual is not None and self.usual.in_this_gallery
+        return unmeasured(1, bool(self.of_several) and not own, self.gallery)
 
 
 def gallery_info(
@@ -116,6 +127,7 @@ def gallery_info(
         if check:
             store.check()
         counts = list(store.counts().values())
+        sizes = [len(images_of(one.metadata)) for one in store.templates()]
         size, calibration = store.size(), store.calibration
         dim, fingerprint = store.dim, store.fingerprint
         path = store.model_path if model is None else str(model)
@@ -140,6 +152,8 @@ def gallery_info(
         calibration=calibration,
         outgrown=calibration is not None and calibration.outgrown(size),
         checked=check,
+        of_several=sum(one > 1 for one in sizes),
+        images=sum(one for one in sizes if one > 1),
     )
 
 
@@ -154,7 +168,7 @@ def _on_server(address: str) -> GalleryInfo:
         templates_an_identity=None if spread is None else TemplatesPerIdentity(*spread),
         dim=about.dim,
         bytes=about.bytes,
-        changed=datetime.fromisoformat(about.changed),
+        changed=None if about.changed is None else datetime.fromisoformat(about.changed),
         model=RecordedModel(about.model, about.fingerprint, "sound", licence=about.licence),
         points=tuple(about.decides.points),
         usual=about.decides.point,
@@ -162,6 +176,8 @@ def _on_server(address: str) -> GalleryInfo:
         calibration=about.decides.calibration,
         outgrown=about.decides.outgrown,
         checked=False,
+        of_several=about.of_several,
+        images=about.images,
     )
 
 

@@ -46,11 +46,12 @@ def write_quality_page(path: Path, manifest: Manifest, report: ModelReport | Non
         )
     quality, sections = report.quality, list[Section]()
     if quality.rejection is not None:
+        found = str(quality.rejection)
         sections.append(
             Plot(
                 "Error against share rejected",
                 plots.error_versus_reject({report.model: quality.rejection}),
-                f"{str(quality.rejection).capitalize()}. A level line is a quality worth nothing.",
+                f"{found[0].upper()}{found[1:]}. A level line is a quality worth nothing.",
             )
         )
     rows = {image: row for row, image in enumerate(manifest.images)}
@@ -68,7 +69,10 @@ def write_quality_page(path: Path, manifest: Manifest, report: ModelReport | Non
     sections.append(
         ImageStrips("Images of lowest quality", strips, "Below each image: quality and identity.")
     )
-    summary = f"Median quality {quality.median:.3f}, one image in twenty under {quality.low:.3f}."
+    low = quality.spread.low
+    summary = f"Median quality {quality.median:.3f}, one image in twenty under {low:.3f}."
+    if quality.spread.warning:
+        summary += f" Warning: {quality.spread.warning}."
     if quality.unmeasured:
         summary += f" Whether errors fall without the worst is not measured: {quality.unmeasured}."
     return write_report(path, f"Quality of {manifest.name}, by {report.model}", sections, summary)

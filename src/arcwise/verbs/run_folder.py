@@ -18,6 +18,7 @@ from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import Threshold
 from arcwise.files import LOCK, atomic_write
+from arcwise.sets import QualitySpread
 from arcwise.training import build, checkpoint
 from arcwise.training.config import TrainConfig
 from arcwise.training.config_file import OLDER, is_older
@@ -77,6 +78,8 @@ class TrainResult:
         failures: images that could not be read, held-out ones included.
         length: what the lengths of the model's embeddings tell; None where it was not trained to
             tell anything, or nobody is held out.
+        quality: of the images that set the thresholds; None for a model that estimates none, and
+            where nobody is held out.
         report: the page about the run; None for a run that did not finish, and where matplotlib
             or jinja2 are missing.
     """
@@ -88,6 +91,7 @@ class TrainResult:
     thresholds: tuple[Threshold, ...]
     failures: tuple[ImageError, ...]
     length: LengthReading | None = None
+    quality: QualitySpread | None = None
     report: Path | None = None
 
     @property

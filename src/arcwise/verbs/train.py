@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,19 @@ from arcwise.data.manifest import Manifest
 from arcwise.data.split import hold_out
 from arcwise.data.training_columns import training_columns
 from arcwise.encoders import lora
-from arcwise.errors import ArcwiseError, BundleError, ImageError
+from arcwise.errors import ArcwiseError, BundleError
 from arcwise.evaluation import Threshold
 from arcwise.files import locked
-from arcwise.images.decode import decode
 from arcwise.objectives import standardisation
+from arcwise.sets import QualitySpread
 from arcwise.training import build, loop, weight_sources
 from arcwise.training.config import TrainConfig
 from arcwise.training.described_loss import described
 from arcwise.training.run_logger import Report
+from arcwise.training.stage_check import check_stages
 from arcwise.training.validation import Validation
 from arcwise.verbs import run_folder
+from arcwise.verbs.length_estimate import lengths_of_rows
 from arcwise.verbs.reporting import can_report
 from arcwise.verbs.run_folder import LAST, MODEL, Parts, Resume, TrainResult
 
@@ -96,11 +98,6 @@ def _train(
     """`train` in a folder that is this process's alone."""
     config = start.config
     parts = divided(manifest, config)
-    for number in range(max(len(config.stages), 1)):  # what is wrong is said before there is a run
-        if (term := config.stage(number).objective.length) is not None:
-            standardisation(term.column, parts.train)
-    if distributed.first():
-        announce(parts, config, start.notes)
     preparation = build.preparation(config.encoder)
     seen = np.zeros(len(parts.train), np.int64)
     licence = _licence(config, out)
@@ -125,6 +122,9 @@ def _train(
             )
 
     with distributed.started(build.device(config.run)):
+        check_stages(config, parts.train, manifest)  # what is wrong is said before there is a run
+        if distributed.first():
+            announce(parts, config, start.notes)
         if start.writes and distributed.rank() == 0:
             loss = described(config, len(parts.train.classes))
             run_folder.write(out, start, manifest, loss, recipe)
@@ -140,18 +140,23 @@ def _train(
             seen=seen,
         )
     thresholds: tuple[Threshold, ...] = ()
-    failures = ended_at.failures
+    failures, quality = ended_at.failures, None
     final = config.stage(max(len(config.stages) - 1, 0))
     done = ended_at.finished and not ended_at.stopped_by and distributed.first()
     if done and parts.calibration is not None:
         thresholds = read_bundle(out / MODEL).thresholds  # of a run that had ended, or a user's own
         if not thresholds:
-            thresholds, unread = set_thresholds(out / MODEL, parts.calibration, config.run.seed)
-            failures += unread
+            embedded = runtime.embed_manifest(
+                runtime.load(out / MODEL, runtime="torch"), parts.calibration
+            )
+            failures += tuple(embedded.failures)
+            thresholds = set_thresholds(out / MODEL, parts.calibration, embedded, config.run.seed)
+            if embedded.quality is not None:
+                quality = QualitySpread.of(embedded.quality)
             if final.objective.length is not None:
                 set_length(out / MODEL, parts, final.objective.length.column)
     length = read_bundle(out / MODEL).length if done else None
-    result = TrainResult(out, config, parts, ended_at, thresholds, failures, length)
+    result = TrainResult(out, config, parts, ended_at, thresholds, failures, length, quality)
     path = out / "report.html"
     if not (done and page and can_report()):
         return result
@@ -187,14 +192,19 @@ def _ended(out: Path, config: TrainConfig) -> bool:
 
 
 def set_thresholds(
-    model: Path, images: Manifest, seed: int
-) -> tuple[tuple[Threshold, ...], tuple[ImageError, ...]]:
+    model: Path, images: Manifest, embedded: runtime.Embedded, seed: int
+) -> tuple[Threshold, ...]:
     """Measure thresholds on images of identities not trained on, and put them into the bundle.
 
+    Args:
+        model: the folder.
+        images: of these identities.
+        embedded: by this model.
+        seed: of the intervals.
+
     Returns:
-        The thresholds, and the images that could not be read.
+        The thresholds.
     """
-    embedded = runtime.embed_manifest(runtime.load(model, runtime="torch"), images)
     kept = images.select(embedded.rows)
     thresholds = evaluation.calibrate(embedded.vectors, kept.identities, seed=seed)
     searches = evaluation.calibrate_searches(embedded.vectors, kept.identities, seed=seed)
@@ -210,7 +220,7 @@ def set_thresholds(
         measured_on=measured_on,
         digests=digests,
     )
-    return thresholds, tuple(embedded.failures)
+    return thresholds
 
 
 def set_length(model: Path, parts: Parts, column: str) -> None:
@@ -226,21 +236,19 @@ def set_length(model: Path, parts: Parts, column: str) -> None:
     assert held_out is not None
     values = training_columns(held_out, [column]).values[column]
     network = runtime.load(model, runtime="torch", check=False)
-    landmarks = held_out.column("landmarks") or [None] * len(held_out)
-    lengths = np.full(len(held_out), np.nan)
-    rows = np.flatnonzero(~np.isnan(values)).tolist()
-    for start in range(0, len(rows), 64):
-        read: dict[int, np.ndarray] = {}
-        for row in rows[start : start + 64]:
-            with suppress(ArcwiseError):  # it is named among the failures of the thresholds
-                image = decode(held_out.read(row), held_out.image(row))
-                read[row] = network.prepare(image, landmarks[row])
-        if read:
-            lengths[list(read)] = network.lengths(np.stack(list(read.values())))
+    rows = np.flatnonzero(~np.isnan(values))
+    lengths = lengths_of_rows(network, held_out, rows.tolist())
     measured = ~np.isnan(lengths)
-    if np.count_nonzero(measured) >= 3:
-        scale = standardisation(column, parts.train)
-        line = LengthReading.fitted(column, lengths[measured], values[measured], *scale)
+    rows = rows[measured]
+    names = np.array(held_out.identities)[rows]
+    if len(names) >= 3 and len(set(names)) > 1:
+        line = LengthReading.fitted(
+            column,
+            lengths[measured],
+            values[rows],
+            *standardisation(column, parts.train),
+            identities=names,
+        )
         add_length(model, line)
 
 
@@ -295,7 +303,6 @@ def _summary(
     result: Validation | None,
 ) -> dict[str, Any]:
     """What model.json says about its making."""
-    measured = {} if result is None else {"recall_at_1": result.recall_at_1, "tar": result.tar}
     return {
         "config": config.as_dict(),
         "loss": described(config, len(trained_on.classes)),
@@ -304,5 +311,5 @@ def _summary(
         "images": len(manifest),
         "identities": len(manifest.classes),
         "step": step,
-        "validation": measured,
+        "validation": {} if result is None else result.as_dict(),
     }

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.data.check.check_report import CheckReport
+from arcwise.data.check.columns import look_at_columns
 from arcwise.data.check.findings import Duplicates, NearDuplicates, Unreadable
 from arcwise.data.check.grouping import connected, equal
 from arcwise.data.check.merged_rows import MergedRows, suspects
 from arcwise.data.check.near_duplicates import SIDE, make_thumbnail, near_duplicates
-from arcwise.data.domain_pairs import domain_pairs
 from arcwise.data.formats.pairs.consistency import (
     contradiction_text,
     contradictions,
@@ -77,26 +77,8 @@ def check(
         nobody=tuple(rows.nobody()),
         pairs=_of_pairs(manifest, seen),
         domains=_counts(manifest.column("domain")),
-        two_images=_two_images(manifest),
+        columns=look_at_columns(manifest),
     )
-
-
-def _two_images(manifest: Manifest) -> str:
-    """Return why the recipe for two images an identity fits a data set; empty where it does not."""
-    found = domain_pairs(manifest)
-    if not found.bisample:
-        return ""
-    first, second = found.domains
-    reason = (
-        f"{found.exact:,} of {len(found.paired) + len(found.lacking):,} identities have one image "
-        f"of {first} and one of {second}, and no other"
-    )
-    if found.deep:
-        reason += f"; {len(found.deep):,} identities have more than two"
-    if found.lacking:
-        few = ", ".join(found.lacking[:3]) + (" …" if len(found.lacking) > 3 else "")
-        reason += f"; {len(found.lacking):,} lack one of the two: {few}"
-    return reason
 
 
 def _of_pairs(manifest: Manifest, seen: _AllRows) -> tuple[str, ...]:

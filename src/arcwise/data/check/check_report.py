@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import Any, NamedTuple
 
+from arcwise.data.check.columns import NO_COLUMNS, ColumnsReport
 from arcwise.data.check.findings import (
     Duplicates,
     Finding,
@@ -16,6 +17,7 @@ from arcwise.data.check.findings import (
     section,
 )
 from arcwise.evaluation import ErrorVersusReject
+from arcwise.sets import QualitySpread
 
 _STEPS = (1, 2, 3, 5, 10, 20, 50, 100, 1000)
 
@@ -52,21 +54,22 @@ class QualityReport:
 
     Attributes:
         worst: the images of lowest quality, the worst first; one in a hundred, at least twenty.
-        low: quality under which one image in twenty lies.
+        spread: how far the qualities differ.
         median: the middle quality.
         rejection: whether rejecting them avoids errors; None where that cannot be measured.
         unmeasured: why not, in words; empty otherwise.
     """
 
     worst: tuple[PoorImage, ...]
-    low: float
+    spread: QualitySpread
     median: float
     rejection: ErrorVersusReject | None
     unmeasured: str
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON values."""
-        values: dict[str, Any] = {name: getattr(self, name) for name in ("low", "median")}
+        values: dict[str, Any] = {"low": self.spread.low, "median": self.median}
+        values["spread"] = asdict(self.spread)
         values["worst"] = [one._asdict() for one in self.worst]
         values["rejection"] = None if self.rejection is None else self.rejection.as_dict()
         return values | {"unmeasured": self.unmeasured}
@@ -74,9 +77,12 @@ class QualityReport:
     def lines(self) -> Iterator[str]:
         """Yield the lines that are printed."""
         yield from section(
-            f"of the lowest quality (median {self.median:.3f}, one in twenty under {self.low:.3f})",
+            f"of the lowest quality (median {self.median:.3f}, one in twenty under "
+            f"{self.spread.low:.3f})",
             [f"{one.quality:.3f}  {one.image}" for one in self.worst],
         )
+        if self.spread.warning:
+            yield f"  {self.spread.warning}"
         reason = f"whether that avoids errors is not measured: {self.unmeasured}"
         yield f"  {reason if self.rejection is None else self.rejection}"
 
@@ -138,7 +144,9 @@ class ModelReport:
                 yield from section(one.title, one.lines)  # candidates, never problems
         if not (self.close or self.outliers or self.copies):
             yield "  nothing suspicious"
-        if self.quality is not None:
+        if self.quality is None:
+            yield "  quality of images: it estimates none (--recipe sets trains one that does)"
+        else:
             yield from self.quality.lines()
 
 
@@ -167,7 +175,7 @@ class CheckReport:
         pairs: what is wrong with the pairs that the data set states.
         by_model: what the embeddings of a model suggest, where one was named.
         domains: domain → how many images.
-        two_images: why the recipe `bisample` fits; empty where it does not.
+        columns: what the columns `domain`, `age` and others of numbers hold.
     """
 
     name: str
@@ -189,7 +197,7 @@ class CheckReport:
     landmarks: tuple[Unreadable, ...] = ()
     odd_landmarks: tuple[Unreadable, ...] = ()
     domains: dict[str, int] = field(default_factory=dict)
-    two_images: str = ""
+    columns: ColumnsReport = NO_COLUMNS
 
     @property
     def identities(self) -> int:
@@ -230,6 +238,7 @@ class CheckReport:
                 "no identity (empty, -1, nan, …): not trained on", self.nobody, True, once=True
             ),
             Finding("pairs", self.pairs, True),
+            Finding("columns", self.columns.problems, True),
             Finding("one image, two identities", _groups(self.mislabelled), True),
             Finding("one image, two splits or data sets", _groups(only_leaked), True),
             Finding("the same image more than once", _groups(rest), True),
@@ -238,6 +247,7 @@ class CheckReport:
             Finding("perhaps one identity, spelled differently", spellings, True),
             near,
             Finding("odd landmarks", odd, False),
+            Finding("columns", self.columns.notes, False),
             Finding("ignored: no images of this data set", self.ignored, False),
         ]
 
@@ -268,6 +278,7 @@ class CheckReport:
         """Return everything as plain JSON values."""
         values = asdict(replace(self, by_model=None))
         values["by_model"] = None if self.by_model is None else self.by_model.as_dict()
+        values["columns"] = self.columns._asdict()
         values["sizes"] = {f"{width}x{height}": n for (width, height), n in self.sizes.items()}
         for key, groups in (
             ("unreadable", self.unreadable),
@@ -300,10 +311,10 @@ class CheckReport:
             yield "  splits             " + _pairs(self.splits)
         if self.domains:
             yield "  domains            " + _pairs(self.domains)
-        if self.two_images:
-            yield f"  two images each    {self.two_images}"
-            yield "                     made for these: arcwise train --recipe bisample"
-            yield "                     compare it with a plain recipe"
+        if self.columns.two_images:
+            yield from self._two_image_lines()
+        if self.columns.ages:
+            yield f"  ages               {self.columns.ages}"
         if counts := list(self.per_identity.values()):
             yield (
                 f"  images an identity {min(counts)} to {max(counts)}, median {median(counts):g}"
@@ -318,6 +329,18 @@ class CheckReport:
         if self.by_model is not None:
             yield from self.by_model.lines()
         yield {0: "no problems", 1: "1 problem"}.get(self.problems, f"{self.problems:,} problems")
+
+    def _two_image_lines(self) -> Iterator[str]:
+        batch = self.columns.batch
+        yield f"  two images each    {self.columns.two_images}"
+        if batch is not None and batch < 4:
+            yield "                     too few of them for the recipe bisample"
+            return
+        smaller = f" --batch {batch}" if batch else ""
+        yield f"                     arcwise train DATA --recipe bisample{smaller} --out PAIRS"
+        yield "                     is a recipe for these; compare it with a plain one:"
+        yield "                     arcwise train DATA --recipe products-small --out PLAIN"
+        yield "                     arcwise evaluate PAIRS/model DATA --baseline PLAIN/model"
 
     def _size_lines(self) -> Iterator[str]:
         widths, heights = zip(*self.sizes, strict=True)

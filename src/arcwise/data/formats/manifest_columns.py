@@ -30,6 +30,8 @@ _MINUS_ONE = r"^-0*1(\.0*)?$"
 TEXT = ("image", "identity", "split", "domain", "template", "media")
 """Columns of names, also where these are written in digits."""
 
+_COUNTED = "; rows are counted from 1 below the header"
+
 _NUMBERS = ("age", "quality")
 _LISTS = {"landmarks": (10, 136), "box": (4,)}  # how many numbers
 _ALIASES = {
@@ -185,6 +187,7 @@ def _number(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
         row = _first(column, _is_no_number)
         raise ArcwiseError(
             f"{title}: row {row + 1}: {name} is {column[row].as_py()!r}; expected a number"
+            f"{_COUNTED}"
         ) from None
 
 
@@ -222,7 +225,9 @@ def _list(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
         row = pc.index(wrong, True).as_py()
         got = lengths[row].as_py() or "no"
         expected = length if longest in allowed else " or ".join(map(str, allowed))
-        raise ArcwiseError(f"{title}: row {row + 1}: {name} has {got} numbers; expected {expected}")
+        raise ArcwiseError(
+            f"{title}: row {row + 1}: {name} has {got} numbers; expected {expected}{_COUNTED}"
+        )
     try:
         column = column.cast(pa.list_(pa.float32(), length))
     except pa.ArrowException:
@@ -261,6 +266,7 @@ def _split(column: pa.ChunkedArray, title: str, name: str) -> pa.Array:
         except ValueError:
             raise ArcwiseError(
                 f"{title}: row {row + 1}: {name} is {text!r}; expected numbers with blanks between"
+                f"{_COUNTED}"
             ) from None
     return pa.array(rows, pa.list_(pa.float32()))
 
@@ -272,7 +278,7 @@ def _all_filled(column: pa.ChunkedArray, title: str, name: str) -> None:
         row = pc.index(empty, True).as_py() + 1
         raise ArcwiseError(
             f"{title}: row {row}: {name} is empty ({count} such rows); fill it in, or leave the "
-            "row out"
+            f"row out{_COUNTED}"
         )
 
 

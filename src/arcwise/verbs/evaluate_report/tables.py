@@ -177,6 +177,8 @@ def measured_on(result: EvaluationResult) -> Facts:
         items.insert(2, ("templates", len(result.templates.names)))
     for name, one in result.models.items():
         items.append((f"model {name}", one.fingerprint[:_LETTERS] or "not known"))
+        if one.estimate is not None:
+            items.append((f"what {name} tells", str(one.estimate)))
     items.append(("fingerprint of the data", about.fingerprint[:_LETTERS]))
     items.append(("computed with", ", ".join(f"{k} {v}" for k, v in about.versions.items())))
     return Facts("Measured on", items, " ".join(about.notes))

@@ -1,0 +1,91 @@
+"""The commands on a gallery of a server: the same options, and the same answers as for its file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arcwise.cli import main
+
+
+@pytest.fixture
+def folder(images: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Images, and a data set of three identities that has an unreadable one."""
+    monkeypatch.chdir(tmp_path)
+    for row in range(4):
+        (tmp_path / f"{row}.png").write_bytes(images[row])
+    for row in range(20, 26):
+        path = tmp_path / "data" / f"new {row % 3}" / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(images[row])
+    (tmp_path / "data" / "new 0" / "bad.png").write_bytes(b"nothing")
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    def answer(*words: str) -> tuple[int, Any]:
+        capsys.readouterr()
+        status = main([*words, "--json"])
+        said = capsys.readouterr()
+        return status, json.loads(said.out) if said.out else said.err
+
+    return answer
+
+
+def near(value: Any) -> Any:
+    """Return a document with its numbers to 5 places, without what only a file has."""
+    if isinstance(value, dict):
+        only = ("gallery", "root", "bytes", "changed", "path", "content", "kind")
+        return {key: near(one) for key, one in value.items() if key not in only}
+    if isinstance(value, list):
+        return [near(one) for one in value]
+    return round(value, 5) if isinstance(value, float) else value
+
+
+def test_search_and_verify(served, gallery, folder, run):
+    for words in (
+        ["0.png", "1.png", "none.png"],
+        ["0.png", "--far", "0.1", "--k", "2"],
+        ["0.png", "--where", "shelf in (1, 2)", "--everyone"],
+        ["0.png", "--fpir", "0.000001"],
+    ):
+        here, there = run("search", str(gallery), *words), run("search", served.url(), *words)
+        assert here[0] == there[0]
+        if isinstance(here[1], dict):
+            assert near(there[1]) == near(here[1])
+    for words in (
+        ["p1", "1.png"],
+        ["p1", "0.png", "--far", "0.1"],
+        ["p1", "0.png", "1.png", "--together"],
+    ):
+        here, there = run("verify", str(gallery), *words), run("verify", served.url(), *words)
+        assert here[0] == there[0]
+        assert near(there[1]) | {"unmeasured": ""} == near(here[1]) | {"unmeasured": ""}
+    status, error = run("search", served.url(), "0.png", "--model", "m")
+    assert (status, "--model" in error) == (2, True)
+
+
+def test_enrol_info_remove(served, gallery, folder, run):
+    status, enrolled = run("enrol", served.url(), "data")
+    assert (status, enrolled["templates"], enrolled["identities"]) == (0, 6, 3)
+    assert (enrolled["images"], enrolled["total"]) == (6, 16)
+    assert [one["image"] for one in enrolled["failures"]] == ["bad.png"]
+    status, error = run("enrol", served.url(), "data")
+    assert (status, "--replace" in error, "new 0" in error) == (2, True, True)
+    status, enrolled = run("enrol", served.url(), "data", "--replace", "--together")
+    assert (enrolled["templates"], enrolled["replaced"], enrolled["had_templates"]) == (3, 6, 3)
+    assert run("enrol", served.url(), "data", "--again")[1]["total"] == 19
+
+    here, there = run("gallery", "info", str(gallery)), run("gallery", "info", served.url())
+    for name in ("identities", "templates", "templates_an_identity", "points", "usual", "outgrown"):
+        assert near(there[1][name]) == near(here[1][name]), name
+    assert there[1]["model"]["state"] == "sound"
+    assert main(["gallery", "info", served.url()]) == 0
+
+    status, removed = run("remove", served.url(), "new 0")
+    assert (status, removed["forms"], removed["removed"]) == (0, ["new 0"], 3)
+    assert run("remove", served.url(), "new 0")[0] == 2
