@@ -27,7 +27,8 @@ FAINT = """
     && [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim())
   ).map(one => {
     const style = getComputedStyle(one), svg = one.namespaceURI.endsWith("svg");
-    const pair = [rgba(svg ? style.fill : style.color), behind(one)].map(light).sort((a, b) => b - a);
+    const both = [rgba(svg ? style.fill : style.color), behind(one)].map(light);
+    const pair = both.sort((a, b) => b - a);
     return [(pair[0] + 0.05) / (pair[1] + 0.05), one.textContent.trim().slice(0, 40)];
   }).filter(([ratio]) => ratio < LEAST).map(([ratio, text]) => `${ratio.toFixed(2)}: ${text}`);
 })()

@@ -1,4 +1,4 @@
-"""The page in a real browser, on a real server, with rendered photos and photographs of groceries."""
+"""The page in a real browser, on a real server, with rendered photos and with groceries."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Shop(NamedTuple):
     unknown: Path
 
     def settings(self, **others: object) -> Settings:
-        shop = {"path": self.gallery, "model": self.model, "thumbnails": 64}
+        shop = {"path": str(self.gallery), "model": self.model, "thumbnails": 64}
         return Settings.model_validate({"port": 0, "galleries": {"shop": shop}, **others})
 
 
@@ -150,7 +150,8 @@ def go(visit: chromium.Visit, view: str) -> None:
 
 
 def click(visit: chromium.Visit, text: str) -> None:
-    found = f"[...document.querySelectorAll('main button, main a, #forget')].find(o => o.textContent === '{text}')"
+    every = "[...document.querySelectorAll('main button, main a, #forget')]"
+    found = f"{every}.find(one => one.textContent === '{text}')"
     visit.until(f"{found} !== undefined")
     visit.ask(f"{found}.click()")
 
@@ -368,8 +369,15 @@ def test_verdicts(browser, shop):
     }
     with running(shop.settings()) as served:
         visit = opened(browser, served)
-        script = "import('/page/words.js').then(words => (CASES).map(one => words.verdict(one).kind))"
-        kinds = visit.ask(script.replace("CASES", json.dumps(list(cases.values()))))
+        words = (
+            "import('/page/words.js').then(words => ARGUMENTS.map(one => words.NAME(one)ENDING))"
+        )
+
+        def map_over(name: str, arguments: list[object], ending: str = "") -> list[object]:
+            script = words.replace("NAME", name).replace("ENDING", ending)
+            return visit.ask(script.replace("ARGUMENTS", json.dumps(arguments)))
+
+        kinds = map_over("verdict", list(cases.values()), ".kind")
         assert kinds == [name.partition(",")[0] for name in cases]
         points = [
             {"fpir": fpir, "basis": {"identities": people, **single}}
@@ -377,11 +385,10 @@ def test_verdicts(browser, shop):
             for people in (FEW - 1, FEW)
             for single in ({"far": 0.1}, {})
         ]
-        script = "import('/page/words.js').then(words => (CASES).map(words.promises))"
-        promised = visit.ask(script.replace("CASES", json.dumps(points)))
-        assert promised == [False, True, True, True, *[False] * 4]
-        script = "import('/page/words.js').then(w => [0.1, 0.01, 0.004, 0.001, 0.365, 0].map(w.count))"
-        assert visit.ask(script) == ["10 of 100", "1 of 100", "4 of 1,000", "1 of 1,000", "37 of 100", "none"]
+        assert map_over("promises", points) == [False, True, True, True, *[False] * 4]
+        counts = {0.1: "10 of 100", 0.01: "1 of 100", 0.004: "4 of 1,000", 0.365: "37 of 100"}
+        counts |= {0.001: "1 of 1,000", 0: "none"}
+        assert map_over("count", list(counts)) == list(counts.values())
 
 
 def test_files_and_policy(shop):

@@ -9,6 +9,7 @@ service      what all routes share: keys, rates, threads
 keys         who may do what
 limiting     requests a second, pixels at a time
 galleries    the open galleries, and the models behind them
+handover     another gallery takes the place of one that is open
 batching     images of several requests in one call of the model
 uploads      the images of a request
 forms        the parts of a form

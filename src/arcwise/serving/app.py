@@ -26,7 +26,7 @@ from arcwise.serving import (
     state,
     web_page,
 )
-from arcwise.serving.galleries import close_galleries, open_galleries
+from arcwise.serving.galleries import OpenGalleries
 from arcwise.serving.gateway import Gateway
 from arcwise.serving.metrics import ServerMetrics
 from arcwise.serving.problems import RequestProblem
@@ -65,16 +65,16 @@ def application(settings: Settings) -> Application:
         ArcwiseError: one cannot be opened.
     """
     metrics = ServerMetrics()
-    opened, engines = open_galleries(settings.galleries, settings.batch, metrics.batches.observe)
+    opened = OpenGalleries(settings.galleries, settings.batch, metrics.batches.observe)
 
     @asynccontextmanager
     async def open_until_the_end(_: FastAPI) -> AsyncIterator[None]:
         yield
-        close_galleries(opened, engines)
+        opened.close()
 
-    service = Service(settings, opened, metrics)
+    service = Service(settings, opened.by_name, metrics)
     api = described(service, open_until_the_end)
-    gateway = Gateway(api, settings.limits, metrics, frozenset(opened))
+    gateway = Gateway(api, settings.limits, metrics, frozenset(opened.by_name))
     return Application(gateway, api, service)
 
 

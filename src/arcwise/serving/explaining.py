@@ -52,7 +52,8 @@ def router(service: Service) -> APIRouter:
             landmarks = upload.images.landmarks
             with service.pixels.of(upload.pixels):
                 image = decode(source, upload.images.images[0])
-                pixels = recogniser.model.prepare(image, None if landmarks is None else landmarks[0])
+                points = None if landmarks is None else landmarks[0]
+                pixels = recogniser.model.prepare(image, points)
             found = occlusion(
                 recogniser, identity, pixels, grid=grid, batch=service.settings.batch.images
             )

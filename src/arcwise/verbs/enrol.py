@@ -134,9 +134,7 @@ def enrol(
                 np.flatnonzero(good & (names == name))
                 for name in dict.fromkeys(names[good].tolist())
             ]
-        items = [
-            _item(embedded, group, names, of_images, manifest, thumbnails) for group in groups
-        ]
+        items = [_item(embedded, group, names, of_images, manifest, thumbnails) for group in groups]
         receipt = recogniser.gallery.enrol(items, replace=replace)
         return Enrolled(
             templates=len(receipt),
