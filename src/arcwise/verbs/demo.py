@@ -31,7 +31,19 @@ MARK = "demo.json"
 """The file that marks a folder as a demo's, which a later demo may replace."""
 
 GALLERY = "shop.gallery"
-OWN = ("pictures", *LOSSES, GALLERY, f"{GALLERY}-wal", f"{GALLERY}-shm", "report.html", MARK)
+THUMBNAILS = 160
+"""Longer side of the images that the page shows, in pixels."""
+
+OWN = (
+    "pictures",
+    *LOSSES,
+    GALLERY,
+    f"{GALLERY}-wal",
+    f"{GALLERY}-shm",
+    f"{GALLERY}.audit.jsonl",
+    "report.html",
+    MARK,
+)
 """What a demo writes, and all that a later one deletes."""
 
 
@@ -130,7 +142,7 @@ def _demo(
     catalogue, queries = _catalogue_and_queries(new)
     say(f"enrolling {len(catalogue)} studio images, searching with {len(queries)} shop images")
     gallery = out / GALLERY
-    enrolled = enrol(gallery, catalogue, model=model)
+    enrolled = enrol(gallery, catalogue, model=model, thumbnails=THUMBNAILS)
     searched = search(gallery, [queries])
     result = DemoResult(
         runs, evaluations, exported, enrolled, frozenset(catalogue.identities), queries, searched
