@@ -1,6 +1,6 @@
 // The rates by threshold, drawn; colours come with dashes and words.
 
-const NS = "http://www.w3.org/2000/svg", WIDTH = 340, HEIGHT = 230, LEFT = 38, RIGHT = 10, TOP = 14, BOTTOM = 34;
+const NS = "http://www.w3.org/2000/svg", WIDTH = 340, HEIGHT = 230, LEFT = 46, RIGHT = 10, TOP = 14, BOTTOM = 34;
 
 function svg(tag, attributes, ...children) {
   const made = document.createElementNS(NS, tag);
