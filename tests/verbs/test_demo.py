@@ -133,7 +133,7 @@ def test_served_at_the_end(
     assert not served
     cli.command(out, serve=True)
     ((given, kept),) = served
-    assert given == (result.runs["arcface"].model, out / "shop.gallery")
+    assert given == (result.runs["arcface"].model, str(out / "shop.gallery"))
     assert kept["thumbnails"] > 0
     assert f"arcwise serve {given[0]} {given[1]}" in capsys.readouterr().out
     with open_gallery(given[1], mode="r") as gallery:

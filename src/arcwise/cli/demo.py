@@ -42,7 +42,7 @@ def command(
     print(f"{time.perf_counter() - start:.0f} s in all")
     model, gallery = result.runs["arcface"].model, out / GALLERY
     print(f"page:   arcwise serve {model} {gallery}, with images from {out / 'pictures'}")
-    return serve_gallery(model, gallery, thumbnails=THUMBNAILS) if serve else 0
+    return serve_gallery(model, str(gallery), thumbnails=THUMBNAILS) if serve else 0
 
 
 def watch(loss: str, config: TrainConfig) -> Report:

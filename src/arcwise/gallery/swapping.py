@@ -11,7 +11,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def _folder(path: Path) -> Path:
 
 
 @contextmanager
-def _announced(path: Path) -> Iterator[None]:
+def _announced(path: Path) -> Generator[None]:
     """Say that a swap waits for a gallery.
 
     Raises:
@@ -141,7 +141,7 @@ def check_free(kept: Path, old: Path) -> None:
 
 
 @contextmanager
-def _alone(path: Path, size: GallerySize) -> Iterator[None]:
+def _alone(path: Path, size: GallerySize) -> Generator[None]:
     """Keep every other process out of a gallery, which has nothing in files next to it meanwhile.
 
     Raises:
@@ -167,7 +167,7 @@ def _alone(path: Path, size: GallerySize) -> Iterator[None]:
 
 
 @contextmanager
-def _translated_open(path: Path) -> Iterator[None]:
+def _translated_open(path: Path) -> Generator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 from arcwise.errors import ArcwiseError
 from arcwise.gallery.swapping import promise_to_let_go, swap_waits, wait_for_swap
+from arcwise.recognition import Recogniser
 from arcwise.serving.problems import RequestProblem
-
-if TYPE_CHECKING:
-    from arcwise.serving.galleries import ServedGallery
 
 _LONGEST = 30.0  # seconds that a request waits
 _LOOK = 0.2  # seconds between two looks at the files
@@ -30,7 +29,7 @@ class Turnstile:
         self._inside, self._closed = 0, False
 
     @contextmanager
-    def passing(self) -> Iterator[None]:
+    def passing(self) -> Generator[None]:
         """Be inside during the block.
 
         Raises:
@@ -49,7 +48,7 @@ class Turnstile:
                 self._changed.notify_all()
 
     @contextmanager
-    def closed(self) -> Iterator[None]:
+    def closed(self) -> Generator[None]:
         """Have nobody inside during the block; those who are inside come out first."""
         with self._changed:
             self._closed = True
@@ -62,6 +61,22 @@ class Turnstile:
                 self._changed.notify_all()
 
 
+class InFile(Protocol):
+    """A gallery in a file, as a server has it."""
+
+    name: str
+    recogniser: Recogniser
+    turnstile: Turnstile
+    problem: str
+
+    @property
+    def file(self) -> Path:
+        """The gallery's file."""
+
+    def open_again(self) -> None:
+        """Open what is now in the gallery's place."""
+
+
 class Handover:
     """A thread that lets go of galleries for which a swap waits, and opens them again after it.
 
@@ -69,7 +84,7 @@ class Handover:
         galleries: those in files.
     """
 
-    def __init__(self, galleries: Sequence[ServedGallery]) -> None:
+    def __init__(self, galleries: Sequence[InFile]) -> None:
         self._galleries = galleries
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="arcwise-handover", daemon=True)
@@ -93,7 +108,7 @@ class Handover:
                         _open_again(one)
 
 
-def _let_go(galleries: Sequence[ServedGallery]) -> None:
+def _let_go(galleries: Sequence[InFile]) -> None:
     """Close all galleries of a swap, and open what is in their places after it."""
     for one in galleries:
         promise_to_let_go(one.file)
@@ -107,7 +122,7 @@ def _let_go(galleries: Sequence[ServedGallery]) -> None:
             _open_again(one)
 
 
-def _open_again(one: ServedGallery) -> None:
+def _open_again(one: InFile) -> None:
     try:
         one.open_again()
     except ArcwiseError as problem:

@@ -1,6 +1,6 @@
 """Take the images of the page for the documentation, in a real browser (Debian's chromium).
 
-    PYTHONPATH=. python studies/page_images.py MODEL SETS/grocery
+    python -m tests.serving.page_images MODEL SETS/grocery
 
 MODEL is a model with its ONNX network, trained on train.csv of SETS/grocery, which
 `python studies/prepare.py grocery SETS/grocery` makes. Nine products of test.csv are enrolled, five
@@ -28,7 +28,7 @@ from arcwise.verbs.calibrate_gallery import calibrate_gallery
 from arcwise.verbs.enrol import enrol
 from tests.report import chromium
 
-IMAGES = Path(__file__).parents[1] / "docs" / "images"
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
 IDENTITIES, ENROLLED, TO_CALIBRATE = 9, 5, 30
 ANSWER = "document.querySelector('h2.answer')?.textContent"
 LOADED = """document.querySelectorAll('.evidence img').length === 6
