@@ -4,8 +4,8 @@ BIN := .venv/bin
 
 .PHONY: demo test docs lint types layers tests coverage test-timm test-dlib clean
 
-demo: .venv/installed
-	$(BIN)/arcwise demo --out runs/demo
+demo: .venv/installed  # make demo ARGS=--serve ends with the page on http://127.0.0.1:8000
+	$(BIN)/arcwise demo --out runs/demo $(ARGS)
 
 test: lint types layers tests
 
@@ -38,6 +38,10 @@ test-timm: .venv-timm/installed
 # dlib itself and the package with its network, 130 MB, against the network that is imported from it.
 test-dlib: .venv-dlib/installed
 	OMP_NUM_THREADS=1 .venv-dlib/bin/python -m pytest tests/dlib tests/verbs/test_import_dlib.py
+
+# The steps of deploy/Dockerfile in a clean virtual environment, and the server that they make.
+test-deploy: .venv/installed
+	ARCWISE_DEPLOY=1 $(BIN)/python -m pytest tests/deploy
 
 .venv-dlib/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-dlib

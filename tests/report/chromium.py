@@ -44,23 +44,47 @@ class Visit:
 
     Attributes:
         errors: what the console would show as errors, and exceptions.
-        requests: requested addresses, but the page's own and those that hold their own data.
+        requests: requested addresses, but the page's own and those that hold their own data; of a
+            page on a server, those of other servers.
     """
 
     browser: Browser
     session: str
+    address: str = ""
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
     def ask(self, script: str) -> Any:
-        """Return what a JavaScript expression says in the page."""
-        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        """Return what a JavaScript expression says in the page, or what its promise brings."""
+        answer = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Return the answer to a command of the protocol."""
         return self.browser.call(method, self.session, **parameters)
+
+    def until(self, script: str, seconds: float = 20.0) -> Any:
+        """Return what an expression says as soon as that is true."""
+        end = time.monotonic() + seconds
+        while (said := self.ask(script)) in (None, False, "", 0):  # an element is {}
+            assert time.monotonic() < end, f"not within {seconds:g} s: {script}"
+            time.sleep(0.02)
+        return said
+
+    def choose(self, selector: str, *files: Path) -> None:
+        """Choose files in an input, as a person does."""
+        document = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=document, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(one) for one in files])
+
+    def press(self, key: str, code: int, text: str = "") -> None:
+        """Press a key and let it go."""
+        about = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **about)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **about)
 
     def screenshot(self, path: Path) -> None:
         """Write the whole page as a PNG."""
@@ -130,9 +154,26 @@ class Browser:
         return json.loads(message)
 
     def visit(
-        self, page: Path, width: int, *, dark: bool = False, media: str = "", height: int = 800
+        self,
+        page: Path | str,
+        width: int,
+        *,
+        dark: bool = False,
+        media: str = "",
+        height: int = 800,
+        before: str = "",
     ) -> Visit:
-        """Return a page that has loaded in a window so many pixels wide."""
+        """Return a page that has loaded in a window so many pixels wide.
+
+        Args:
+            page: a file, or an address.
+            width: of the window.
+            dark: whether the reader likes it dark.
+            media: "print", or nothing for a screen.
+            height: of the window.
+            before: JavaScript that runs before the page's own.
+        """
+        url = page.as_uri() if isinstance(page, Path) else page
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         visit = Visit(self, session)
@@ -147,17 +188,22 @@ class Browser:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         visit.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
+        if before:
+            visit.call("Page.addScriptToEvaluateOnNewDocument", source=before)
         self.events.clear()
-        visit.call("Page.navigate", url=page.as_uri())
+        visit.call("Page.navigate", url=url)
         while not any(one.get("method") == "Page.loadEventFired" for one in self.events):
             self.events.append(self.next())
         visit.ask("document.fonts.ready.then(() => 1) && 1")
-        self._sort(visit, page)
+        visit.address = url
+        self.sort(visit)
         return visit
 
-    def _sort(self, visit: Visit, page: Path) -> None:
+    def sort(self, visit: Visit) -> None:
         """Sort the events of the browser by their kind."""
-        for one in self.events:
+        own = visit.address if visit.address.startswith("file:") else _origin(visit.address)
+        events, self.events = self.events, []
+        for one in events:
             about, method = one.get("params", {}), one.get("method")
             if method == "Runtime.exceptionThrown":
                 visit.errors.append(about["exceptionDetails"]["text"])
@@ -167,8 +213,13 @@ class Browser:
                 visit.errors.append(about["entry"]["text"])
             elif method == "Network.requestWillBeSent":
                 url = about["request"]["url"]
-                if url != page.as_uri() and not url.startswith("data:"):
+                inside = url == own if own.startswith("file:") else _origin(url) == own
+                if not inside and not url.startswith(("data:", "blob:")):
                     visit.requests.append(url)
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/")[:3])
 
 
 @contextlib.contextmanager

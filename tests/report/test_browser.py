@@ -87,6 +87,19 @@ def test_a_report_in_a_window(
     assert visit.ask("document.images.length") == 6 + 3 * 2
 
 
+def test_contents_are_folded_on_a_phone(browser: chromium.Browser, page: Path) -> None:
+    """They would fill its first screen; they unfold, and lead to the sections."""
+    shown = "[...document.querySelectorAll('nav a')].filter(one => one.checkVisibility()).length"
+    results = "document.getElementById('s1').getBoundingClientRect().top"
+    visit = browser.visit(page, 360)
+    assert (visit.ask(shown), visit.ask(results) < 400) == (0, True)
+    visit.ask("document.querySelector('summary').click()")
+    sections = visit.ask("document.querySelectorAll('main > section').length")
+    assert visit.ask(shown) == sections == browser.visit(page, 1280).ask(shown)
+    visit.ask("[...document.querySelectorAll('.folded a')].at(-1).click()")
+    assert visit.ask(f"location.hash === '#s{sections}'")
+
+
 def test_colours_turn_with_the_light(browser: chromium.Browser, page: Path) -> None:
     curve = """getComputedStyle(document.querySelector("[style*='stroke: var']")).stroke"""
     for script in ("getComputedStyle(document.body).backgroundColor", curve):

@@ -278,7 +278,7 @@ class TestOpenApi:
             for path, ways in api["paths"].items()
             for method, one in ways.items()
         }
-        assert len(routes) == 22
+        assert len(routes) == 23
         for place, one in routes.items():
             assert one["summary"], place
             assert one.get("description"), place

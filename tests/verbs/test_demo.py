@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from arcwise.cli import demo as cli
 from arcwise.data.formats.opening import open_manifest
 from arcwise.errors import ArcwiseError
 from arcwise.gallery import open_gallery
@@ -117,3 +118,23 @@ def test_a_missing_library_is_said_before_the_work(
     with pytest.raises(ArcwiseError, match="export needs onnx, not installed"):
         demo(tmp_path / "demo", scale=SMALL)
     assert not (tmp_path / "demo").exists()
+
+
+def test_served_at_the_end(
+    shown: tuple[DemoResult, Path, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result, out, _ = shown
+    served = []
+    monkeypatch.setattr(cli, "demo", lambda *_, **__: result)
+    monkeypatch.setattr(cli, "serve_gallery", lambda *given, **kept: served.append((given, kept)))
+    cli.command(out)
+    assert not served
+    cli.command(out, serve=True)
+    ((given, kept),) = served
+    assert given == (result.runs["arcface"].model, str(out / "shop.gallery"))
+    assert kept["thumbnails"] > 0
+    assert f"arcwise serve {given[0]} {given[1]}" in capsys.readouterr().out
+    with open_gallery(given[1], mode="r") as gallery:
+        assert all(gallery.thumbnail(one.template) for one in gallery.templates())

@@ -4,35 +4,45 @@ from __future__ import annotations
 
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from arcwise.cli.search import explained
+from arcwise.cli.serve import command as serve_gallery
 from arcwise.training.config import TrainConfig
 from arcwise.training.run_logger import Report
-from arcwise.verbs.demo import QUICK, Scale, demo
+from arcwise.verbs.demo import GALLERY, QUICK, Scale, demo
 from arcwise.verbs.demo_result import DemoResult
 from arcwise.verbs.reporting import NO_REPORT
 
 
-def command(out: Path = Path("runs/demo"), quick: bool = False, seed: int = 0) -> int:
-    """Go the whole journey on rendered images: train, measure, enrol, search, report.
+def command(
+    out: Path = Path("runs/demo"), quick: bool = False, seed: int = 0, serve: bool = False
+) -> int:
+    """Go the whole journey on rendered images: train, measure, enrol, search, report, serve.
 
     Args:
         out: Folder for everything; an earlier demo there is replaced.
         quick: Render a fifth of the images and train a tenth of the steps, to see that it works.
         seed: Seed of the images and the training.
+        serve: At the end serve the gallery, with the page, until Ctrl-C.
     """
+    if serve:
+        import_module("arcwise.serving.running")  # what is missing is said before the training
     start = time.perf_counter()
 
     def say(line: str) -> None:
         print(f"[{time.perf_counter() - start:4.0f} s] {line}", flush=True)
 
-    show(demo(out, scale=QUICK if quick else Scale(), seed=seed, say=say, watch=watch))
+    result = demo(out, scale=QUICK if quick else Scale(), seed=seed, say=say, watch=watch)
+    show(result)
     print(f"{time.perf_counter() - start:.0f} s in all")
-    return 0
+    model, gallery = result.runs["arcface"].model, out / GALLERY
+    print(f"page:   arcwise serve {model} {gallery}, with images from {out / 'pictures'}")
+    return serve_gallery(model, str(gallery), thumbnails=True) if serve else 0
 
 
 def watch(loss: str, config: TrainConfig) -> Report:

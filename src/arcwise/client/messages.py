@@ -141,6 +141,24 @@ class VerifyAnswer:
 
 
 @dataclass(frozen=True)
+class ExplainAnswer:
+    """What the similarity of an image to an identity rests on.
+
+    Attributes:
+        identity: as it was asked for.
+        similarity: largest cosine to the identity's templates.
+        fall: by how much it falls where a square of the image is grey, by row and column, from the
+            upper left.
+        image: a JPEG of the image as the network sees it, which the squares divide, in base64.
+    """
+
+    identity: str
+    similarity: float
+    fall: list[list[float]]
+    image: str
+
+
+@dataclass(frozen=True)
 class EnrolAnswer:
     """What was enrolled; it is on disk.
 

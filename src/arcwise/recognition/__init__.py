@@ -9,6 +9,7 @@ together     several images taken for one
 enrolment    embedded images become templates
 growing      strangers who come back become identities
 quality      the least that an image must have
+occlusion    which parts of an image a similarity rests on
 recorded     what a template records of its images
 answers      what comes back
 """

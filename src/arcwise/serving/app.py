@@ -19,12 +19,14 @@ from arcwise.serving import (
     correcting,
     enrolled,
     enrolling,
+    explaining,
     problems,
     recognising,
     removing,
     state,
+    web_page,
 )
-from arcwise.serving.galleries import close_galleries, open_galleries
+from arcwise.serving.galleries import OpenGalleries
 from arcwise.serving.gateway import Gateway
 from arcwise.serving.metrics import ServerMetrics
 from arcwise.serving.problems import RequestProblem
@@ -63,16 +65,16 @@ def application(settings: Settings) -> Application:
         ArcwiseError: one cannot be opened.
     """
     metrics = ServerMetrics()
-    opened, engines = open_galleries(settings.galleries, settings.batch, metrics.batches.observe)
+    opened = OpenGalleries(settings.galleries, settings.batch, metrics.batches.observe)
 
     @asynccontextmanager
     async def open_until_the_end(_: FastAPI) -> AsyncIterator[None]:
         yield
-        close_galleries(opened, engines)
+        opened.close()
 
-    service = Service(settings, opened, metrics)
+    service = Service(settings, opened.by_name, metrics)
     api = described(service, open_until_the_end)
-    gateway = Gateway(api, settings.limits, metrics, frozenset(opened))
+    gateway = Gateway(api, settings.limits, metrics, frozenset(opened.by_name))
     return Application(gateway, api, service)
 
 
@@ -93,7 +95,7 @@ def described(service: Service, lifespan: Any = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for room in (recognising, enrolling, enrolled, correcting, removing, state):
+    for room in (recognising, explaining, enrolling, enrolled, correcting, removing, state):
         routes = room.router(service)
         for one in routes.routes:
             if isinstance(one, APIRoute):
@@ -104,6 +106,7 @@ def described(service: Service, lifespan: Any = None) -> FastAPI:
                     **({"x-role": role} if role else {}),
                 }
         api.include_router(routes)
+    api.include_router(web_page.router())
     _answer_errors(api)
     return api
 

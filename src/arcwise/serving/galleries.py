@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,8 @@ from arcwise.recognition.together import TOGETHER, images_of
 from arcwise.runtime import Model
 from arcwise.serving.audit_log import AuditLog
 from arcwise.serving.batching import BatchingEngine
+from arcwise.serving.handover import Handover, Turnstile
+from arcwise.serving.problems import RequestProblem
 from arcwise.serving.settings import BatchSettings, GallerySettings
 
 
@@ -43,21 +46,25 @@ class ServedGallery:
     Args:
         name: in addresses.
         settings: of the gallery.
-        model: loaded; its engine takes calls of many threads.
+        models: that loads its model.
 
     Attributes:
         name: in addresses.
         recogniser: that answers.
         audit: the log of who did what.
         thumbnails: whether a small image is kept with each template.
+        turnstile: that requests pass.
+        problem: why it could not be opened again; empty where it is open.
     """
 
-    def __init__(self, name: str, settings: GallerySettings, model: Model) -> None:
+    def __init__(self, name: str, settings: GallerySettings, models: Models) -> None:
         if settings.audit is None and "://" in settings.path:
             raise ArcwiseError(f"galleries.{name}: not in a file, so say where its log is: audit")
         self.name, self.thumbnails = name, settings.thumbnails
+        self._path, self._models = settings.path, models
+        self.turnstile, self.problem = Turnstile(), ""
+        model = models.load(settings.model or _recorded_model(settings.path))
         self.recogniser = Recogniser(model, settings.path, create=True)
-        self._path = settings.path
         self._numbers = lru_cache(1)(lambda about: self._counted())  # until something changes
         log = settings.audit or Path(f"{settings.path}.audit.jsonl")
         try:
@@ -66,6 +73,43 @@ class ServedGallery:
         except BaseException:
             self.recogniser.close()
             raise
+
+    @contextmanager
+    def in_use(self) -> Generator[None]:
+        """Keep the gallery open in a block; wait while another takes its place.
+
+        Raises:
+            RequestProblem: it could not be opened again.
+        """
+        with self.turnstile.passing():
+            if self.problem:
+                raise RequestProblem(503, "not_ready", f"gallery {self.name}: {self.problem}")
+            yield
+
+    def open_again(self) -> None:
+        """Open what is now in the gallery's place, by the model that it records.
+
+        Raises:
+            ArcwiseError: it cannot be opened.
+        """
+        try:
+            if not gallery_may_exist(self._path):
+                raise no_such_gallery(self._path)
+            with open_gallery(self._path, mode="r") as now:
+                same = now.fingerprint == self.recogniser.model.fingerprint
+            model = self.recogniser.model
+            if not same:
+                model = self._models.load(_recorded_model(self._path))
+            self.recogniser = Recogniser(model, self._path)
+        except ArcwiseError as problem:
+            self.problem = self.public(str(problem))
+            raise
+        self.problem = ""
+
+    @property
+    def file(self) -> Path:
+        """The gallery's file."""
+        return Path(self._path)
 
     @property
     def files(self) -> list[Path]:
@@ -99,47 +143,87 @@ class ServedGallery:
         return re.sub(r"\bpostgres(ql)?://\S+\w", self.name, text)
 
 
-def open_galleries(
-    settings: Mapping[str, GallerySettings],
-    batch: BatchSettings,
-    on_batch: Callable[[int], object],
-) -> tuple[dict[str, ServedGallery], list[BatchingEngine]]:
-    """Return the open galleries and the engines behind them; a model is loaded once.
+class Models:
+    """Models, each loaded once, whose engines take calls of many threads.
+
+    Args:
+        batch: how images become one call.
+        on_batch: called with the images of every call of a model.
+    """
+
+    def __init__(self, batch: BatchSettings, on_batch: Callable[[int], object]) -> None:
+        self._batch, self._on_batch = batch, on_batch
+        self._loaded: dict[tuple[str, int], Model] = {}
+        self._engines: list[BatchingEngine] = []
+
+    def load(self, model: str | Path) -> Model:
+        """Return a model.
+
+        Raises:
+            ArcwiseError: it cannot be loaded.
+        """
+        place = os.path.realpath(model)
+        description = Path(place, "model.json")
+        written = description if description.exists() else Path(place)
+        version = written.stat().st_mtime_ns if written.exists() else 0
+        if (place, version) not in self._loaded:
+            loaded = runtime.load(place, runtime="onnx")
+            engine = BatchingEngine(
+                loaded.engine,
+                images=self._batch.images,
+                wait=self._batch.wait,
+                on_batch=self._on_batch,
+            )
+            self._engines.append(engine)
+            self._loaded[place, version] = replace(loaded, engine=engine)
+        return self._loaded[place, version]
+
+    def close(self) -> None:
+        """End all engines."""
+        for one in self._engines:
+            one.close()
+
+
+class OpenGalleries:
+    """The galleries of a server.
 
     Args:
         settings: by name.
         batch: how images become one call.
         on_batch: called with the images of every call of a model.
 
+    Attributes:
+        by_name: the galleries.
+
     Raises:
         ArcwiseError: a gallery or its model cannot be opened; none is left open then.
     """
-    models: dict[str, Model] = {}
-    engines: list[BatchingEngine] = []
-    opened: dict[str, ServedGallery] = {}
-    try:
-        for name, one in settings.items():
-            place = os.path.realpath(one.model or _recorded_model(one.path))
-            if place not in models:
-                loaded = runtime.load(place, runtime="onnx")
-                engine = BatchingEngine(
-                    loaded.engine, images=batch.images, wait=batch.wait, on_batch=on_batch
-                )
-                engines.append(engine)
-                models[place] = replace(loaded, engine=engine)
-            opened[name] = ServedGallery(name, one, models[place])
-    except BaseException:
-        close_galleries(opened, engines)
-        raise
-    return opened, engines
 
+    def __init__(
+        self,
+        settings: Mapping[str, GallerySettings],
+        batch: BatchSettings,
+        on_batch: Callable[[int], object],
+    ) -> None:
+        self._models = Models(batch, on_batch)
+        self.by_name: dict[str, ServedGallery] = {}
+        self._handover: Handover | None = None
+        try:
+            for name, one in settings.items():
+                self.by_name[name] = ServedGallery(name, one, self._models)
+        except BaseException:
+            self.close()
+            raise
+        in_files = [self.by_name[name] for name, one in settings.items() if "://" not in one.path]
+        self._handover = Handover(in_files)
 
-def close_galleries(opened: Mapping[str, ServedGallery], engines: list[BatchingEngine]) -> None:
-    """Close all of them."""
-    for engine in engines:
-        engine.close()
-    for one in opened.values():
-        one.recogniser.close()
+    def close(self) -> None:
+        """Close all of them."""
+        if self._handover is not None:
+            self._handover.close()
+        self._models.close()
+        for one in self.by_name.values():
+            one.recogniser.close()
 
 
 def shown_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:

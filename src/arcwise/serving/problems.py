@@ -32,6 +32,7 @@ CODES = {
     "internal": "tell whoever runs the server the id of the request: its log says more",
     "damaged": "tell whoever runs the server; nothing of this gallery is answered meanwhile",
     "no_audit": "tell whoever runs the server; nothing is done without the audit log",
+    "not_ready": "tell whoever runs the server; the other galleries are answered",
     "busy": "come again in a second",
 }
 """What to do about each kind of problem."""

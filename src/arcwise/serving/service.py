@@ -128,9 +128,10 @@ class Service:
         """
 
         def done() -> tuple[T, bool]:
-            result = work()
-            outgrown = getattr(result, "outgrown", None)
-            return result, access.gallery.outgrown() if outgrown is None else outgrown
+            with access.gallery.in_use():
+                result = work()
+                outgrown = getattr(result, "outgrown", None)
+                return result, access.gallery.outgrown() if outgrown is None else outgrown
 
         try:
             result, outgrown = await self.work(done)

@@ -19,7 +19,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.gallery import operating_points
 from arcwise.serving.galleries import ServedGallery
 from arcwise.serving.metrics import CONTENT_TYPE
-from arcwise.serving.problems import DESCRIBED, RESPONSES
+from arcwise.serving.problems import DESCRIBED, RESPONSES, RequestProblem
 from arcwise.serving.recognising import Far, Fpir
 from arcwise.serving.service import Access, Credentials, Service
 from arcwise.version import __version__
@@ -59,8 +59,9 @@ def router(service: Service) -> APIRouter:
 
         def work() -> bytes:
             for name, served in service.galleries.items():
-                if holder.opens(name):
-                    size, calibration, _ = served.recogniser.operating_point()
+                if holder.opens(name) and not served.problem:
+                    with served.in_use():
+                        size, calibration, _ = served.recogniser.operating_point()
                     outgrown = calibration is not None and calibration.outgrown(size)
                     service.metrics.measure(name, size, outgrown)
             return service.metrics.text(holder.opens, process=holder.opens_all)
@@ -140,7 +141,10 @@ def _calibration(served: ServedGallery, far: float | None, fpir: float | None) -
 
 def _state(served: ServedGallery) -> ReadyGallery:
     try:
-        outgrown = served.outgrown()
+        with served.in_use():
+            outgrown = served.outgrown()
+    except RequestProblem as problem:
+        return ReadyGallery(served.name, False, False, problem.detail)
     except ArcwiseError as problem:
         return ReadyGallery(served.name, False, False, served.public(str(problem)))
     return ReadyGallery(served.name, True, outgrown, "")

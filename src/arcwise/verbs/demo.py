@@ -31,7 +31,17 @@ MARK = "demo.json"
 """The file that marks a folder as a demo's, which a later demo may replace."""
 
 GALLERY = "shop.gallery"
-OWN = ("pictures", *LOSSES, GALLERY, f"{GALLERY}-wal", f"{GALLERY}-shm", "report.html", MARK)
+
+OWN = (
+    "pictures",
+    *LOSSES,
+    GALLERY,
+    f"{GALLERY}-wal",
+    f"{GALLERY}-shm",
+    f"{GALLERY}.audit.jsonl",
+    "report.html",
+    MARK,
+)
 """What a demo writes, and all that a later one deletes."""
 
 

@@ -1,0 +1,68 @@
+// Decisions and rates in words.
+
+export function similarity(value) {
+  return value.toFixed(3).replace("-", "\u2212");
+}
+
+// "about 1 of 100": a share as a count of images.
+export function count(rate) {
+  if (rate <= 0) return "none";
+  const of = rate >= 0.01 ? 100 : 10 ** Math.ceil(-Math.log10(rate) - 1e-9);
+  const many = rate * of;
+  const shown = many >= 10 || Math.abs(many - Math.round(many)) < 0.05 ? Math.round(many) : many.toFixed(1);
+  return `${shown} of ${of.toLocaleString("en")}`;
+}
+
+// How many strangers get an answer.
+export function share(point) {
+  return `${point.exact ? "about" : "at most"} ${count(point.fpir)}`;
+}
+
+// Whether its rate is a promise, as `OperatingPoint.promises` says.
+export function promises(point) {
+  return point.fpir < 0.5 && !("far" in point.basis && point.basis.identities < 10);
+}
+
+// Points that one measurement gave, so that they make one curve: of this gallery, of galleries of
+// others, or of pairs. Those that promise a rate, the laxest first, one for each rate.
+export function comparable(points) {
+  const kept = points.filter(promises).sort((a, b) => b.fpir - a.fpir || a.threshold - b.threshold);
+  const kinds = [one => one.in_this_gallery && one.fits, one => !("far" in one.basis), () => true];
+  const alike = kinds.map(kind => kept.filter(kind)).find(one => one.length) ?? [];
+  return alike.filter((one, place) => !place || one.fpir !== alike[place - 1].fpir);
+}
+
+// What a search found: "this", "doubtful", "unknown", or "undecided" where nothing decides.
+export function verdict(answer) {
+  const { decision } = answer.queries[0], { point } = answer;
+  if (!decision || !point || decision.similarity === null) {
+    const why = answer.size.templates ? "The model has no thresholds, so nothing decides." : "Nobody is enrolled yet.";
+    return { kind: "undecided", headline: "No decision", reasons: [why] };
+  }
+  const closest = answer.queries[0].hits[0].identity, rival = answer.queries[0].hits[1];
+  const { low, high } = point.basis, measured = low > -1 || high < 1;
+  const near = measured && decision.similarity >= low && decision.similarity <= high && low < high;
+  const two = decision.identity !== null && decision.margin !== null
+    && decision.similarity - decision.margin >= decision.threshold;
+  const facts = `similarity ${similarity(decision.similarity)}, threshold ${similarity(decision.threshold)}`;
+  const doubts = [];
+  if (two) doubts.push(`A second one reaches the threshold too${rival ? `: ${rival.identity}` : ""}, ${similarity(decision.margin)} behind.`);
+  if (near) doubts.push(`The similarity is so close to the threshold that another measurement of the threshold might decide otherwise: with 95 % confidence it lies between ${similarity(low)} and ${similarity(high)}.`);
+  if (doubts.length) {
+    const name = two && rival ? `${closest} or ${rival.identity}` : `perhaps ${closest}`;
+    return { kind: "doubtful", headline: `Doubtful: ${name}`, reasons: [...doubts, `By the threshold alone: ${decision.identity ?? "unknown"} (${facts}).`] };
+  }
+  if (decision.identity === null) {
+    return { kind: "unknown", headline: "Unknown", reasons: [`None of the ${answer.size.identities.toLocaleString("en")} enrolled is close enough. The closest is ${closest} (${facts}).`] };
+  }
+  const lead = decision.margin === null ? "" : `, ${similarity(decision.margin)} ahead of the next`;
+  return { kind: "this", headline: `This one: ${decision.identity}`, reasons: [`It reaches the threshold (${facts})${lead}.`] };
+}
+
+// At which rate a search decided, or why none holds.
+export function rate(answer) {
+  if (!answer.point) return "";
+  if (answer.outgrown) return "The gallery has outgrown its calibration: no measured rate holds until it is calibrated again.";
+  if (answer.unmeasured) return `No rate holds: ${answer.unmeasured}.`;
+  return promises(answer.point) ? `At this threshold ${answer.promise}.` : `${answer.promise}.`;
+}
