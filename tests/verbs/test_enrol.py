@@ -49,21 +49,6 @@ def test_a_broken_image_is_listed_and_the_rest_enrolled(
         assert gallery.model_path == str(stock.model)
 
 
-def test_thumbnails(stock: Shop, folder: Path, tmp_path: Path) -> None:
-    """Of each image; of images together, that of one of them. A server decides it itself."""
-    enrol(tmp_path / "g", folder, model=stock.model, thumbnails=8)
-    enrol(tmp_path / "h", folder, model=stock.model, thumbnails=8, together=True)
-    for path, count in (("g", 4), ("h", 2)):
-        with open_gallery(tmp_path / path, mode="r") as gallery:
-            shown = [gallery.thumbnail(one.template) for one in gallery.templates()]
-        sizes = [max(decode(one, "").shape[:2]) for one in shown if one is not None]
-        assert sizes == [8] * count
-    with pytest.raises(ArcwiseError, match="513"):
-        enrol(tmp_path / "i", folder, model=stock.model, thumbnails=513)
-    with pytest.raises(ArcwiseError, match="server"):
-        enrol("http://127.0.0.1:1/v1/galleries/shop", folder, thumbnails=8)
-
-
 def test_adding_and_replacing(stock: Shop, folder: Path, tmp_path: Path) -> None:
     enrol(tmp_path / "g", folder, model=stock.model)
     again = enrol(tmp_path / "g", folder, again=True)  # the gallery knows its model

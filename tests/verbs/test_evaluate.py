@@ -162,7 +162,9 @@ def test_the_second_time_nothing_is_embedded(
     monkeypatch.setenv("ARCWISE_CACHE", str(tmp_path))
     first = evaluate(served, new)
     with monkeypatch.context() as patch:
-        patch.setattr("arcwise.runtime.job.decode", None)  # which nothing can be embedded without
+        patch.setattr(
+            "arcwise.runtime.job.decode_source", None
+        )  # which nothing can be embedded without
         second = evaluate(served, new, group_by=["size"])
     assert (first.about.reused, second.about.reused) == (0, len(new))
     np.testing.assert_array_equal(second.vectors, first.vectors)

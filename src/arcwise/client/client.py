@@ -26,6 +26,7 @@ from arcwise.client.gallery_messages import (
 from arcwise.client.messages import (
     EmbedAnswer,
     EnrolAnswer,
+    ExplainAnswer,
     FailedImage,
     QueryAnswer,
     SearchAnswer,
@@ -152,14 +153,10 @@ class Client:
         )
 
     def verify(self, identity: str, images: Images, *, far: float | None = None) -> Verified:
-        """Compare one image, or several taken together, with one enrolled identity.
-
-        Args and errors are those of `Recogniser.verify`.
-        """
+        """Compare one image, or several taken together, as `Recogniser.verify` does."""
         waiting = Waiting(images, self._limits)
-        sent = waiting.one_request()
         query = {"identity": identity, "far": far}
-        answer = value_of(VerifyAnswer, self._ask_about("/verify", query, sent))
+        answer = value_of(VerifyAnswer, self._ask_about("/verify", query, waiting.one_request()))
         return Verified(
             accepted=answer.accepted,
             similarity=answer.similarity,
@@ -174,6 +171,14 @@ class Client:
                 *(ImageError(one.image, one.reason) for one in answer.failures),
             ),
         )
+
+    def explain(self, identity: str, images: Images, *, grid: int | None = None) -> ExplainAnswer:
+        """Return what the similarity of one image to an enrolled identity rests on."""
+        sent, query = (
+            Waiting(images, self._limits).one_request(),
+            {"identity": identity, "grid": grid},
+        )
+        return value_of(ExplainAnswer, self._ask_about("/explain", query, sent))
 
     def enrol(
         self,
