@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from arcwise.errors import GalleryError
 from arcwise.gallery import Gallery, NewTemplate, StoredTemplates, open_gallery
 from arcwise.identity import identity_key
+from arcwise.verbs.gallery_info import gallery_info
 from tests.gallery.conftest import NewAddress
 from tests.gallery.oracle import Oracle
 from tests.gallery.test_reference import POINTS
@@ -263,3 +264,11 @@ def test_a_range_search_finds_everybody(new_address: NewAddress) -> None:
             assert all(a.similarity >= b.similarity for a, b in pairwise(hits))
         few = gallery.search(vectors[0], 150, where="row < 7")[0]
         assert {hit.identity for hit in few} == set(names[:7])
+
+
+def test_what_is_enrolled_is_said_of_every_store(new_address: NewAddress) -> None:
+    address = new_address()
+    with open_gallery(address, create=True, dim=4) as gallery:
+        gallery.enrol([("ann", POINTS[0]), ("ann", POINTS[1]), ("bob", POINTS[2])])
+    info = gallery_info(address)
+    assert (info.identities, info.templates, info.dim) == (2, 3, 4)

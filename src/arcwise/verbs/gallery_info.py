@@ -134,6 +134,12 @@ def gallery_info(
         held = len(store.quarantined())
         dim, fingerprint = store.dim, store.fingerprint
         path = store.model_path if model is None else str(model)
+    files = [one for one in _files(gallery) if one.exists()]  # none in a database
+    written = [
+        datetime.fromtimestamp(one.stat().st_mtime).astimezone()
+        for one in files
+        if not one.name.endswith("-shm")
+    ]
     recorded, bundle = _model(path, fingerprint, dim)
     points: list[OperatingPoint] = []
     if bundle is not None and counts:
@@ -144,10 +150,8 @@ def gallery_info(
         templates=sum(counts),
         templates_an_identity=_spread(counts) if counts else None,
         dim=dim,
-        bytes=sum(one.stat().st_size for one in _files(gallery) if one.exists()),
-        changed=datetime.fromtimestamp(
-            max(one.stat().st_mtime for one in _files(gallery)[:2] if one.exists())
-        ).astimezone(),
+        bytes=sum(one.stat().st_size for one in files),
+        changed=max(written, default=None),
         model=recorded,
         points=tuple(points),
         usual=usual_point(points),
