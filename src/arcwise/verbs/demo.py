@@ -34,16 +34,11 @@ GALLERY = "shop.gallery"
 THUMBNAILS = 160
 """Longer side of the images that the page shows, in pixels."""
 
-OWN = (
-    "pictures",
-    *LOSSES,
-    GALLERY,
-    f"{GALLERY}-wal",
-    f"{GALLERY}-shm",
-    f"{GALLERY}.audit.jsonl",
-    "report.html",
-    MARK,
-)
+QUERIES = "to-recognise"
+"""The folder of image files for the page: some of enrolled products, some of others."""
+
+_OF_GALLERY = tuple(f"{GALLERY}{suffix}" for suffix in ("", "-wal", "-shm", ".audit.jsonl"))
+OWN = ("pictures", *LOSSES, *_OF_GALLERY, QUERIES, "report.html", MARK)
 """What a demo writes, and all that a later one deletes."""
 
 
@@ -141,6 +136,7 @@ def _demo(
     exported = export(model)
     catalogue, queries = _catalogue_and_queries(new)
     say(f"enrolling {len(catalogue)} studio images, searching with {len(queries)} shop images")
+    _write_files(out / QUERIES, queries, set(catalogue.identities))
     gallery = out / GALLERY
     enrolled = enrol(gallery, catalogue, model=model, thumbnails=THUMBNAILS)
     searched = search(gallery, [queries])
@@ -183,3 +179,14 @@ def _catalogue_and_queries(new: Manifest) -> tuple[Manifest, Manifest]:
     return new.select(np.flatnonzero(studio & (new.labels % 2 == 0))), new.select(
         np.flatnonzero(~studio)
     )
+
+
+def _write_files(folder: Path, queries: Manifest, enrolled: set[str]) -> None:
+    """Write the first image of each product, named by whether that is enrolled."""
+    folder.mkdir()
+    _, first = np.unique(queries.labels, return_index=True)
+    for row in first.tolist():
+        identity = queries.identities[row]
+        kind = "enrolled" if identity in enrolled else "unknown"
+        suffix = Path(queries.image(row)).suffix
+        (folder / f"{kind}-{identity}{suffix}").write_bytes(queries.read(row))
