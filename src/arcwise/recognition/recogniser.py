@@ -15,7 +15,6 @@ from arcwise.gallery import (
     Gallery,
     GalleryCalibration,
     GallerySize,
-    NewTemplate,
     OperatingPoint,
     Receipt,
     Where,
@@ -31,6 +30,7 @@ from arcwise.recognition.answers import (
 )
 from arcwise.recognition.growing import Growth, Sighting, Sightings
 from arcwise.recognition.images import ImageList, image_rows
+from arcwise.recognition.new_templates import templates_of
 from arcwise.recognition.opening import open_with_model
 from arcwise.recognition.quality import check_least_quality
 from arcwise.recognition.thresholds import (
@@ -38,14 +38,7 @@ from arcwise.recognition.thresholds import (
     size_where,
     verification_threshold,
 )
-from arcwise.recognition.together import (
-    TOGETHER,
-    best_image,
-    metadata_of_all,
-    pooled,
-    unmeasured,
-    weighting,
-)
+from arcwise.recognition.together import TOGETHER, pooled, unmeasured, weighting
 from arcwise.runtime import Embedded, EmbeddingCache, ImageRows, ImageSource, Model, listed
 
 Images = Iterable[ImageSource] | ImageRows
@@ -133,18 +126,15 @@ class Recogniser:
         )
 
     def operating_point(
-        self, far: float | None = None, fpir: float | None = None
+        self, where: Where = None, far: float | None = None, fpir: float | None = None
     ) -> tuple[GallerySize, GalleryCalibration | None, OperatingPoint | None]:
         """Return the size of the gallery, what was measured against it, and what decides a search.
 
-        Args:
-            far: as for `search`.
-            fpir: as for `search`.
-
-        Raises:
-            ArcwiseError: no threshold is for the rate.
+        Under a condition the size is that of the part which meets it. Args are those of `search`.
         """
-        return self._threshold(None, far, fpir)
+        about, calibration = self.gallery.about(), self.gallery.calibration
+        point = self._point(about, calibration, where, far, fpir)
+        return self._size(about, where), calibration, point
 
     def search(
         self,
@@ -186,7 +176,7 @@ class Recogniser:
         if k < 1:
             raise ArcwiseError(f"k is {k}; expected 1 or more: how many identities to show")
         # What is wrong with a rate or a condition is said before any work.
-        size, _, point = self._threshold(where, far, fpir)
+        size, _, point = self.operating_point(where, far, fpir)
         if everyone and point is None and size.templates:
             raise ArcwiseError(
                 f"{self.path}: no threshold says who is above it; measure one: arcwise calibrate "
@@ -199,7 +189,7 @@ class Recogniser:
         if count > 1:
             vectors = pooled(vectors, embedded.quality)[0][None]
             names = [f"{count} images together ({names[0]}, …)"]
-        size, calibration, point = self._threshold(where, far, fpir)
+        size, calibration, point = self.operating_point(where, far, fpir)
         looked_at = 2 if point is None else max(2, point.neighbours + 1)  # by the decision
         most = looked_at if everyone else max(k, looked_at)
         hits = self.gallery.search(vectors, k=most, where=where)
@@ -308,43 +298,7 @@ class Recogniser:
                 if quality < least_quality:
                     reason = f"its quality is {quality:.3f}, and {least_quality:g} is the least"
                     raise ImageError(name, reason)
-        return self.enrol_embedded(
-            identity, rows, embedded, metadata=metadata, together=together, replace=replace
-        )
-
-    def enrol_embedded(
-        self,
-        identity: str,
-        images: ImageList,
-        embedded: Embedded,
-        *,
-        metadata: Mapping[str, Any] | None = None,
-        together: bool = False,
-        replace: bool = False,
-    ) -> Receipt:
-        """Enrol what `embed` made of images of one identity; return once it is on disk.
-
-        Args:
-            identity: whose they are.
-            images: that were embedded.
-            embedded: of those that could be read, with their small images if any are to be kept.
-            metadata: as for `enrol`.
-            together: as for `enrol`.
-            replace: as for `enrol`.
-
-        Raises:
-            GalleryError: the identity is blank, or the metadata is no JSON.
-        """
-        recorded = [images.record(row) for row in embedded.rows.tolist()]
-        each = [slice(row, row + 1) for row in range(len(recorded))]
-        items = []
-        for group in [slice(None)] if together else each:
-            quality = None if embedded.quality is None else embedded.quality[group]
-            vector, mean_quality = pooled(embedded.vectors[group], quality)
-            about = {**metadata_of_all(recorded[group], quality), **(metadata or {})}
-            small = embedded.thumbnails[group]
-            image = small[best_image(quality)] if small else None
-            items.append(NewTemplate(identity, vector, about, mean_quality, image))
+        items = templates_of(identity, rows, embedded, metadata=metadata, together=together)
         return self.gallery.enrol(items, replace=replace)
 
     def grow(
@@ -381,7 +335,7 @@ class Recogniser:
             failures, found = list(embedded.failures), []
             for place, row in enumerate(embedded.rows.tolist()):
                 vector, name = embedded.vectors[place], rows.images[row]
-                size, _, point = self._threshold(None, None, None)
+                size, _, point = self.operating_point(None, None, None)
                 if point is None and size.templates:
                     raise ArcwiseError(
                         f"{self.path}: no threshold says who is unknown; measure one: arcwise "
@@ -432,14 +386,3 @@ class Recogniser:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _threshold(
-        self, where: Where, far: float | None, fpir: float | None
-    ) -> tuple[GallerySize, GalleryCalibration | None, OperatingPoint | None]:
-        """Return the size of the gallery, what was measured against it, and what decides.
-
-        Under a condition the size is that of the part which meets it.
-        """
-        about, calibration = self.gallery.about(), self.gallery.calibration
-        point = self._point(about, calibration, where, far, fpir)
-        return self._size(about, where), calibration, point
