@@ -201,7 +201,7 @@ def test_what_stops_a_start(
         taken.listen()
         port = str(taken.getsockname()[1])
         for words, fact in [
-            (["none", "shop.gallery"], "none"),
+            (["none", "shop.gallery", "--port", "0"], "none"),
             (["model", "shop.gallery", "--port", port], "cannot be listened on"),
             (["--config", "none.toml"], "none.toml"),
             (["model", "shop.gallery", "--host", "0.0.0.0"], "new-key"),
