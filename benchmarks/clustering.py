@@ -128,7 +128,7 @@ def synthetic(count: int, dim: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 
 
 def measured(count: int, dim: int) -> dict[str, Any]:
-    from arcwise.clustering.clusters import NEIGHBOURS
+    from arcwise.clustering.clusters import NEIGHBOURS, beyond_chance
     from arcwise.clustering.graph import nearest_neighbours
     from arcwise.clustering.impostors import impostors_of
     from arcwise.clustering.links import links
@@ -150,9 +150,10 @@ def measured(count: int, dim: int) -> dict[str, Any]:
         cores[what] = round(time.process_time() - started, 1)
         begun, started = time.perf_counter(), time.process_time()
 
-    near = nearest_neighbours(vectors, NEIGHBOURS)
+    impostors = impostors_of(vectors)
+    near = nearest_neighbours(vectors, NEIGHBOURS, at_least=beyond_chance(impostors))
     done("neighbours")
-    found = links(near, impostors_of(vectors))
+    found = links(near, impostors)
     done("links")
     pairs, weight = found.pairs[found.linked], found.agreement[found.linked] + LEAST_WEIGHT
     flow = undirected_flow(pairs, weight, count)

@@ -89,10 +89,11 @@ def main() -> None:
 
 def lfw(sets: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The half of LFW's people on which nothing was settled, but for candidates of wrong names."""
-    return _without_candidates(settled=False)
+    return half_of_lfw(settled=False)
 
 
-def _without_candidates(settled: bool) -> tuple[np.ndarray, np.ndarray]:
+def half_of_lfw(settled: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return one half of LFW's people, without candidates of wrong names, and their codes."""
     vectors, ids = clustering.faces("lfw")
     of_half = np.zeros(ids.max() + 1, dtype=bool)
     of_half[np.random.default_rng(0).permutation(len(of_half))[: len(of_half) // 2]] = True

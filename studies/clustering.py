@@ -23,48 +23,32 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import resource
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from arcwise.clustering.clusters import NEIGHBOURS, find_clusters
 from arcwise.clustering.graph import nearest_neighbours
+from arcwise.clustering.impostors import ENOUGH
 from arcwise.clustering.map_equation import modules, undirected_flow
-from arcwise.evaluation import Threshold, calibrate, clustering
+from arcwise.evaluation import clustering
 from arcwise.evaluation.clustering import Clustering
-from table2 import grocery
+from clustering_sets import SEEDS, Embeddings, fgnet, lfw, omniglot, products
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS, PAGE = DOCS / "clustering.json", DOCS / "clustering.md"
-SEEDS = 3
 COSINES = np.round(np.arange(0.3, 0.91, 0.04), 2)
 FEW = 6000
-PRODUCTS = "39 products, 10 images each, pretrained"
 BARS = {"LFW, all": 0.984, "FG-NET": 0.732}
 """BCubed F of the best rows whose threshold was chosen by hand for each set."""
-
-
-class Embeddings(NamedTuple):
-    """Embeddings to be clustered.
-
-    Attributes:
-        vectors: (N, D).
-        ids: (N,) who they are of; for measuring alone.
-        thresholds: of the model, from other identities; empty where there are none.
-    """
-
-    vectors: np.ndarray
-    ids: np.ndarray
-    thresholds: tuple[Threshold, ...] = ()
 
 
 def main() -> None:
@@ -89,51 +73,6 @@ def main() -> None:
 
 # The data.
 
-
-def faces(name: str) -> tuple[np.ndarray, np.ndarray]:
-    data = np.load(Path(os.environ["ARCWISE_DATA"]) / f"features/{name}_mobilefacenet.npz")
-    return data["feature"].astype(np.float32), np.unique(data["person"], return_inverse=True)[1]
-
-
-def lfw(other_half: bool) -> Embeddings:
-    """All of LFW, or the half of its people that settled nothing, with thresholds of the other."""
-    vectors, ids = faces("lfw")
-    settled = np.zeros(ids.max() + 1, dtype=bool)
-    settled[np.random.default_rng(0).permutation(len(settled))[: len(settled) // 2]] = True
-    of_half = settled[ids]
-    thresholds = calibrate(vectors[of_half], ids[of_half])
-    if not other_half:
-        return Embeddings(vectors, ids)
-    return Embeddings(vectors[~of_half], ids[~of_half], thresholds)
-
-
-def fgnet() -> Embeddings:
-    return Embeddings(*faces("fgnet"), lfw(other_half=True).thresholds)
-
-
-def omniglot(sets: Path) -> Embeddings:
-    table = pq.read_table(sets / "clustering/omniglot.parquet")
-    vectors = np.array(table.column("vector").combine_chunks().flatten()).reshape(len(table), -1)
-    ids = np.unique(table.column("identity").to_pylist(), return_inverse=True)[1]
-    about = sets / "clustering/run/model/model.json"
-    stated = json.loads(about.read_text())["thresholds"] if about.exists() else []
-    return Embeddings(vectors, ids, tuple(Threshold.from_dict(one) for one in stated))
-
-
-def products(sets: Path) -> list[Embeddings]:
-    """Three trainings; half of the held-out products is clustered, by thresholds of the others."""
-    folder = sets / "defaults" / PRODUCTS
-    split, _ = grocery(sets)
-    first, second = split.validation, split.calibration
-    several = []
-    for seed in range(SEEDS):
-        every = np.load(folder / f"arcface@0.5 s=12.86, seed {seed}" / "embeddings.npy")
-        assert len(every) == len(first) + len(second), "all images could be read"
-        thresholds = calibrate(every[: len(first)], first.labels)
-        several.append(Embeddings(every[len(first) :], second.labels, thresholds))
-    return several
-
-
 SETS: dict[str, Callable[[Path], list[Embeddings]]] = {
     "LFW, half": lambda sets: [lfw(other_half=True)],
     "LFW, all": lambda sets: [lfw(other_half=False)],
@@ -153,9 +92,13 @@ def by_name(method: str) -> Method:
 
 
 def calibrated(some: Embeddings, seed: int) -> np.ndarray | None:
+    """By the calibration, also where it rests on fewer identities than are asked for."""
     if not some.thresholds:
         return None
-    return find_clusters(some.vectors, thresholds=some.thresholds, seed=seed).labels
+    thresholds = tuple(
+        replace(one, identities=max(one.identities, ENOUGH)) for one in some.thresholds
+    )
+    return find_clusters(some.vectors, thresholds=thresholds, seed=seed).labels
 
 
 def components_by_labels(some: Embeddings, seed: int) -> np.ndarray:
@@ -370,8 +313,9 @@ Seeds change it by at most {spread:.4f} ({where}), and the three trainings of Gr
   even FC-ES with its published limit is better, which joins nearly everybody on faces.
 - A calibration does not help here. It costs little on LFW and Omniglot, where it is of the same
   kind of images. It costs much on FG-NET, where the calibration is of LFW's people and many images
-  are of children, and on Grocery, where it is of a dozen products. To do without it, embed first,
-  and cluster the table.
+  are of children, and on Grocery, where it is of a dozen products. In heaps of few identities it
+  helps: [Limits and names of clusters](cluster-limits.md) measures both, and says which is the
+  default.
 
 ## How the default was settled
 

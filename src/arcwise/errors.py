@@ -67,7 +67,14 @@ class Stopped(KeyboardInterrupt):
 EXTRAS = {
     "data": ("pyarrow", "scipy", "faiss"),
     "train": ("torch", "kornia", "numba", "pydantic", "yaml"),
-    "serve": ("onnxruntime", "fastapi", "uvicorn", "httptools", "prometheus_client"),
+    "serve": (
+        "onnxruntime",
+        "fastapi",
+        "uvicorn",
+        "httptools",
+        "prometheus_client",
+        "python_multipart",
+    ),
     "export": ("onnx", "onnxscript"),
     "report": ("matplotlib", "jinja2"),
     "cluster": ("sklearn",),

@@ -400,7 +400,7 @@ def test_bad_values_are_never_written(tmp_path: Path) -> None:
 def test_something_else_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "holiday.jpg").touch()
-    with pytest.raises(BundleError, match="holds something that is no bundle"):
+    with pytest.raises(BundleError, match="is no model folder"):
         write(tmp_path / "photos")
     assert os.listdir(tmp_path / "photos") == ["holiday.jpg"]
     (tmp_path / "file").touch()

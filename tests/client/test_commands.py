@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from arcwise.cli import main
+from tests.serving.conftest import running
 
 
 @pytest.fixture
@@ -89,3 +90,17 @@ def test_enrol_info_remove(served, gallery, folder, run):
     status, removed = run("remove", served.url(), "new 0")
     assert (status, removed["forms"], removed["removed"]) == (0, ["new 0"], 3)
     assert run("remove", served.url(), "new 0")[0] == 2
+
+
+def test_page(make, gallery, model, images, folder, capsys):
+    """Shows what the server keeps, and no file of that name which lies here."""
+    shop = {"path": str(gallery), "model": model, "thumbnails": True}
+    with running(make(galleries={"shop": shop})) as served:
+        served.send("shop/enrol?identity=kept", images[:1])
+        (folder / "0.png").write_bytes(images[30])
+        assert (
+            main(["search", served.url(), "0.png", "1.png", "--k", "12", "--out", "page.html"]) == 0
+        )
+    page = (folder / "page.html").read_text()
+    assert page.count("<img") == 2 + 2  # the queries, and the template that has one, to each
+    assert "the server keeps no image" in page

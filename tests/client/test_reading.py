@@ -58,6 +58,10 @@ def test_an_answer_goes_there_and_back(basis):
     ],
 )  # fmt: skip
 def test_refuses_anything_else(wrong):
+    """But for what has a default, which an older server does not say."""
+    assert (
+        value_of(GallerySize, {"identities": 1, "templates": 1, "fewest": 1, "most": 1}).newest == 0
+    )
     with pytest.raises(ArcwiseError, match="server's answer"):
         value_of(Outer, {**GOOD, **wrong})
     with pytest.raises(ArcwiseError, match="no Outer"):

@@ -23,23 +23,24 @@ def identities(count: int, each: int, spread: float = 0.4, seed: int = 0):
 def test_every_method_finds_what_is_far_apart(method: str) -> None:
     vectors, ids = identities(80, 5, 0.2)
     options = {"threshold": 0.7} if method in ("dbscan", "components") else {}
-    labels = arcwise.cluster(vectors, method, clusters=80, **options)
+    options |= {"clusters": 80} if method == "k-means" else {}
+    labels = arcwise.cluster(vectors, method, **options)
     if method != "fc-es":  # whose published limit is for larger sets
         least = 0.8 if method == "k-means" else 0.93
         assert float(clustering(ids, labels, draws=2).bcubed_f) >= least
     assert labels.dtype == np.int64
     first = np.unique(labels, return_index=True)[1]
     assert (first == np.sort(first)).all()
-    assert (labels == arcwise.cluster(vectors, method, clusters=80, **options)).all()
+    assert (labels == arcwise.cluster(vectors, method, **options)).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_constraints_hold_in_every_method(method: str) -> None:
     vectors, _ = identities(20, 4, 0.2)
     must, cannot = [[0, 5], [9, 30]], [[12, 13], [0, 1]]
-    labels = arcwise.cluster(
-        vectors, method, clusters=20, threshold=0.7, must_link=must, cannot_link=cannot
-    )
+    options = {"threshold": 0.7} if METHODS[method].by_threshold else {}
+    options |= {"clusters": 20} if method == "k-means" else {}
+    labels = arcwise.cluster(vectors, method, must_link=must, cannot_link=cannot, **options)
     assert all(labels[a] == labels[b] for a, b in must)
     assert all(labels[a] != labels[b] for a, b in cannot)
 
@@ -65,6 +66,36 @@ def test_duplicates_are_one_cluster() -> None:
     assert labels[200] == labels[0]
     assert len(np.unique(labels)) > 70
     assert (arcwise.cluster(np.ones((90, 4))) == 0).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_says_what_joined(method: str) -> None:
+    """A method that a similarity decides says which; another one says none, and takes none."""
+    vectors, _ = identities(30, 3)
+    options = {"clusters": 30} if method == "k-means" else {}
+    if METHODS[method].by_threshold:
+        found = find_clusters(vectors, method, threshold=0.432)
+        assert found.threshold == 0.432
+        assert "0.432" in found.made_by
+    else:
+        found = find_clusters(vectors, method, **options)
+        assert (found.threshold, found.reason) == (None, "")
+        assert not set("0123456789") & set(found.made_by)
+        with pytest.raises(ArcwiseError, match=method):
+            find_clusters(vectors, method, threshold=0.432, **options)
+    if method != "k-means":
+        with pytest.raises(ArcwiseError, match="k-means"):
+            find_clusters(vectors, method, clusters=3)
+
+
+def test_no_similarity_above_one_is_named() -> None:
+    """In two dimensions random directions are so similar that no cosine is unusual."""
+    draw = np.random.default_rng(0)
+    for count in (20, 300):
+        found = find_clusters(draw.normal(size=(count, 2)))
+        assert found.links.threshold <= 1
+        assert found.links.around <= 1
+        assert "copies" in found.made_by
 
 
 def test_bad_input() -> None:

@@ -49,6 +49,9 @@ def test_contradictions() -> None:
     must, cannot = np.array([[0, 1], [1, 2]]), np.array([[0, 2]])
     with pytest.raises(ArcwiseError, match="1 and 2"):
         constrained(np.zeros(3, int), Constraints(must, cannot), NONE, NONE)
+    named = Constraints(must, cannot, names=["a.jpg", "b.jpg", "c.jpg"])
+    with pytest.raises(ArcwiseError, match=r"b\.jpg and c\.jpg"):
+        constrained(np.zeros(3, int), named, NONE, NONE)
     with pytest.raises(ArcwiseError, match="itself"):
         constrained(np.zeros(3, int), Constraints(cannot=np.array([[1, 1]])), NONE, NONE)
     with pytest.raises(ArcwiseError, match="0 to 2"):

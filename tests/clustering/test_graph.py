@@ -73,6 +73,23 @@ def test_inverted_file_finds_what_it_says() -> None:
     assert (again.index == found.index).all()
 
 
+def test_inverted_file_finds_the_neighbours_that_count() -> None:
+    """Those beyond chance are found, though hardly any list is looked at."""
+    centres = points(1000, 64)
+    vectors = np.repeat(centres, 3, axis=0) + points(3000, 64, seed=1) / 2
+    exact = nearest_neighbours(vectors, 30)
+    found = nearest_neighbours(vectors, 30, exact=False, at_least=0.6)
+    expected = exact.pairs(0.6)[0]
+    missed = set(map(tuple, expected.tolist())) - set(map(tuple, found.pairs(0.599)[0].tolist()))
+    assert len(expected) > 2000
+    assert found.recall >= 0.998
+    assert len(missed) <= 0.01 * len(expected)
+    every = np.mean(
+        [len(set(a) & set(b)) / 30 for a, b in zip(exact.index, found.index, strict=True)]
+    )
+    assert every < 0.98
+
+
 def test_pairs_once_each() -> None:
     found = nearest_neighbours(points(60), 7)
     pairs, similarity = found.pairs(0.3)

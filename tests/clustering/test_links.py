@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from arcwise.clustering.fc_es import selected_edges
 from arcwise.clustering.graph import nearest_neighbours
-from arcwise.clustering.impostors import FEWEST, impostors_of
+from arcwise.clustering.impostors import ENOUGH, FEWEST, impostors_of
 from arcwise.clustering.links import AGREEMENT, AROUND, BY_CHANCE, links
 from arcwise.evaluation import calibrate
 
@@ -77,6 +79,19 @@ def test_limits_of_a_calibration() -> None:
     assert thresholds[1].threshold < between < thresholds[2].threshold
     assert found.cosine(found.limit(1e-6 * 1199)) > thresholds[-1].threshold
     assert not impostors_of(vectors, thresholds[:1]).calibration
+
+
+def test_a_calibration_on_few_is_left_out() -> None:
+    """But not where the embeddings are too few to have limits of their own."""
+    vectors, ids = identities(300, 4, 0.5)
+    thresholds = calibrate(vectors, ids, draws=2)
+    for count, used in ((ENOUGH, True), (ENOUGH - 1, False)):
+        few = [replace(one, identities=count) for one in thresholds]
+        found = impostors_of(vectors, few)
+        assert bool(found.calibration) is used
+        assert (str(count) in found.note) is not used
+        assert impostors_of(vectors[: FEWEST - 1], few).calibration
+    assert impostors_of(vectors[: FEWEST - 1]).note
 
 
 def test_agreement_equals_its_equation() -> None:

@@ -74,7 +74,10 @@ def test_all_ways_to_write_the_same_table(table: Table, content: bytes) -> None:
         (b"", "empty; expected a header"),
         (b"  \n \n", "empty; expected a header"),
         (HEADER, "a header and no rows"),
-        (b"path,identity\na,b\n", r"no column 'image' among path, identity; .*--image-column path"),
+        (
+            b"path,identity\na,b\n",
+            r"no column 'image' .*among path, identity; .*--image-column path",
+        ),
         (b"image,label\na,b\n", r"no column 'identity'.*--identity-column label"),
         (b"Image,identity\na,b\n", r"--image-column Image"),
         (b"image,identity,image\na,b,c\n", "'image' more than once"),
@@ -110,7 +113,7 @@ def test_all_ways_to_write_the_same_table(table: Table, content: bytes) -> None:
             "row 1: landmarks has 3 numbers; expected 10",
         ),
         (b"image,identity,box\nphotos/1.png,a,1 2 x 4\n", "row 1: box is '1 2 x 4'"),
-        (b"image,identity,box\nphotos/1.png,a,1 2 nan 4\n", "'box' holds a NaN"),
+        (b"image,identity,box\nphotos/1.png,a,1 2 nan 4\n", "row 1: box holds a NaN"),
         ({"image": ["photos/1.png"], "identity": [1.5]}, "holds double; expected text or whole"),
         ({"image": ["photos/1.png", None], "identity": [1, 2]}, "row 2: image is empty"),
         ({"image": [{"size": 1}], "identity": [1]}, "holds struct.*; expected text"),
@@ -119,7 +122,12 @@ def test_all_ways_to_write_the_same_table(table: Table, content: bytes) -> None:
             "row 2: vector has 1 numbers; expected 2",
         ),
         ({"vector": [[1.0], None], "identity": [1, 2]}, "row 2: vector has no numbers"),
-        ({"vector": [[1.0, float("nan")]], "identity": [1]}, "holds a NaN"),
+        (
+            {"vector": [[1.0, 2.0], [1.0, float("nan")], [1.0, None]], "identity": [1, 2, 3]},
+            "row 2 and 1 others: vector holds a NaN",
+        ),
+        ({"name": ["a"], "identity": [1]}, "nor 'vector'"),
+        ({"vector": [["0.1", "0.2"]], "identity": [1]}, "lists of text"),
         ({"vector": [[1.0, None]], "identity": [1]}, "a gap"),
         ({"vector": [["a"]], "identity": [1]}, "expected numbers"),
         ({"vector": [1.0], "identity": [1]}, "expected a list of numbers"),
@@ -249,6 +257,14 @@ def test_vectors(table: Table, kind: pa.DataType) -> None:
     for ask in (lambda: manifest.images, lambda: manifest.read(0)):
         with pytest.raises(ArcwiseError, match="vectors"):
             ask()
+
+
+def test_vectors_without_the_images_that_they_are_of(table: Table) -> None:
+    content = {"image": ["gone/a.png"], "vector": [[1.0, 2.0]], "identity": ["a"]}
+    manifest = open_manifest(table(content))
+    assert manifest.images == ["gone/a.png"]
+    assert manifest.vectors.shape == (1, 2)
+    assert manifest.title.endswith(".parquet")
 
 
 def test_a_table_without_identities_where_none_are_needed(table: Table) -> None:

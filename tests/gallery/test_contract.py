@@ -216,6 +216,23 @@ def test_threads_that_search_see_whole_batches(new_address: NewAddress) -> None:
     assert all(count % 2 == 0 for count in seen)
 
 
+def test_every_change_of_the_templates_shows(new_address: NewAddress) -> None:
+    changes = [
+        lambda gallery: gallery.enrol([("ann", POINTS[0]), ("bob", POINTS[1])]),
+        lambda gallery: gallery.assign([1], "bob"),
+        lambda gallery: gallery.annotate(1, {"shelf": 3}),
+        lambda gallery: gallery.quarantine([1], "blurred"),
+        lambda gallery: gallery.release([1]),
+        lambda gallery: gallery.remove_templates([2]),
+    ]
+    with open_gallery(new_address(), create=True, dim=4) as gallery:
+        seen = [gallery.about().changes]
+        for change in changes:
+            change(gallery)
+            seen.append(gallery.about().changes)
+    assert all(before < after for before, after in pairwise(seen))
+
+
 def test_a_range_search_finds_everybody(new_address: NewAddress) -> None:
     draw = np.random.default_rng(0)
     vectors = draw.normal(size=(400, 4))

@@ -8,6 +8,7 @@ import pytest
 
 from arcwise.errors import ArcwiseError
 from arcwise.gallery import Decision, Hit, decide
+from arcwise.gallery.decision import above_next
 
 HITS = [Hit("ann", 0.75, 3, {}), Hit("bob", 0.5, 9, {}), Hit("cid", 0.25, 1, {})]
 
@@ -52,3 +53,36 @@ def test_rates_are_rates():
         decide(HITS, 0.5, far=0)
     with pytest.raises(ArcwiseError, match="rate"):
         decide(HITS, 0.5, fpir=1.5)
+
+
+NEXT = [Hit(f"n{row}", 0.5 - 0.125 * row, row, {}) for row in range(4)]  # 0.5, 0.375, 0.25, 0.125
+
+
+def test_a_second_look_compares_with_the_mean_of_the_next():
+    """0.75 less the mean of 0.5, 0.375 and 0.25, whatever comes after."""
+    hits = [Hit("ann", 0.75, 9, {}), *NEXT]
+    assert above_next(hits, 3) == 0.375
+    assert decide(hits, 0.375, neighbours=3).identity == "ann"
+    assert decide(hits, 0.375, neighbours=3).above_next == 0.375
+    refused = decide(hits, math.nextafter(0.375, 1), neighbours=3)
+    assert (refused.identity, refused.similarity) == (None, 0.75)
+    assert decide(hits, 0.7).above_next is None
+
+
+def test_a_second_look_counts_an_identity_once():
+    hits = [Hit("ann", 0.75, 9, {}), Hit("ann", 0.7, 8, {}), Hit("n0", -1.0, 7, {}), *NEXT]
+    assert above_next(hits[::-1], 3) == above_next([hits[0], *NEXT], 3)
+
+
+def test_a_second_look_takes_those_that_are_there():
+    assert above_next(NEXT[:2], 10) == 0.125
+    alone = decide(NEXT[:1], 0.1, neighbours=10)
+    assert (alone.identity, alone.above_next) == (None, 0.0)
+    assert decide([], 0.1, neighbours=10).above_next is None
+
+
+def test_a_second_look_prints_what_was_compared():
+    assert str(decide([Hit("ann", 0.75, 9, {}), *NEXT], 0.25, neighbours=3)) == (
+        "ann: closest similarity 0.7500, 0.2500 ahead of the next, 0.3750 above the mean of the "
+        "next 3, at or above the threshold 0.2500"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -16,12 +17,14 @@ from arcwise.gallery import (
     GalleryCalibration,
     GallerySize,
     OperatingPoint,
+    SecondLook,
     bound,
     check_one_rate,
     nearest,
     operating_points,
     usual_point,
 )
+from arcwise.gallery.operating_point import _dir_at_least
 
 
 def searched(
@@ -189,6 +192,58 @@ class TestMeasuredInThisGallery:
         for text in ("", "[]", "{}", '{"identities": 1}'):
             with pytest.raises(ArcwiseError, match="calibrate it again"):
                 GalleryCalibration.from_json(text)
+
+
+class TestSecondLook:
+    """What decides where a calibration found how far the best is above the next ones better."""
+
+    PLAIN = GalleryCalibration(3, 6, (searched(0.05, 3, None, 0.6),), "strangers", newest=6)
+    THEN = replace(PLAIN, second_look=SecondLook(10, (searched(0.05, 3, None, 0.2, dir=0.9),)))
+    HERE = replace(size(2, 2, 2), newest=6)
+
+    def test_it_decides_while_nothing_changes(self) -> None:
+        model = [searched(0.05, 9, 5, 0.4), searched(0.01, 9, 5, 0.5)]
+        found = operating_points(self.HERE, [compared(0.001, 0.5)], model, self.THEN)
+        chosen = usual_point(found)
+        assert chosen is not None
+        assert chosen == nearest(found, 0.05)
+        assert (chosen.neighbours, chosen.threshold, chosen.exact) == (10, 0.2, True)
+        assert chosen.dir is not None
+        assert chosen.dir[0] == 0.9
+        assert "0.2000 or more above the mean of the next 10" in chosen.criterion
+        assert chosen.as_dict()["neighbours"] == 10
+        stricter = nearest(found, 0.01)
+        assert stricter is not None
+        assert (stricter.neighbours, stricter.threshold) == (0, 0.5)
+
+    @pytest.mark.parametrize(
+        ("here", "newest"),
+        [(size(2, 2), 6), (size(2, 2, 1), 6), (size(2, 2, 2), 7), (size(2, 2, 2, 2), 8)],
+    )
+    def test_the_similarity_decides_in_any_other_gallery(
+        self, here: GallerySize, newest: int
+    ) -> None:
+        now = replace(here, newest=newest)
+        assert not self.THEN.unchanged(now)
+        assert operating_points(now, (), (), self.THEN) == operating_points(now, (), (), self.PLAIN)
+
+    def test_its_threshold_tells_nothing_of_similarities(self) -> None:
+        """A point of the similarity takes no detection rate from one of the second look."""
+        then = replace(
+            self.THEN, second_look=SecondLook(10, (searched(0.05, 3, 1, 0.9, dir=0.99),))
+        )
+        found = operating_points(self.HERE, (), [searched(0.01, 9, 5, 0.4, dir=None)], then)
+        assert [_dir_at_least(one, found) for one in found] == [0.99, 0.0]
+
+    def test_a_file(self) -> None:
+        text = self.THEN.as_json()
+        assert GalleryCalibration.from_json(text) == self.THEN
+        before = json.loads(text)
+        before.pop("second_look")  # a reader from before there was one
+        assert GalleryCalibration.from_json(json.dumps(before)) == self.PLAIN
+        before["second_look"] = {"neighbours": 10}
+        with pytest.raises(ArcwiseError, match="calibrate it again"):
+            GalleryCalibration.from_json(json.dumps(before))
 
 
 class TestWhichIsTaken:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from arcwise.errors import GalleryError
-from arcwise.gallery import GallerySize, following, open_gallery, swap
+from arcwise.gallery import Gallery, GalleryAbout, GallerySize, following, open_gallery, swap
 
 Unit = Callable[..., np.ndarray]
 
@@ -26,7 +26,7 @@ class Two(NamedTuple):
     kept: Path
 
     def swap(self) -> None:
-        swap(self.old, self.new, self.kept, sizes=(size(self.old), size(self.new)))
+        swap(self.old, self.new, self.kept, states=(state(self.old), state(self.new)))
 
 
 @pytest.fixture
@@ -41,6 +41,11 @@ def two(path: Path, unit: Unit) -> Two:
 def size(path: Path) -> GallerySize:
     with open_gallery(path, mode="r") as store:
         return store.size()
+
+
+def state(path: Path) -> GalleryAbout:
+    with open_gallery(path, mode="r") as store:
+        return store.about()
 
 
 def journal(path: Path) -> str:
@@ -65,22 +70,41 @@ def test_it_keeps_the_rights_of_the_file(two: Two) -> None:
 
 @pytest.mark.parametrize("which", ["old", "new"])
 def test_refused_where_one_is_open(two: Two, which: str) -> None:
-    sizes = size(two.old), size(two.new)
+    states = state(two.old), state(two.new)
     with open_gallery(getattr(two, which), mode="r"), pytest.raises(GalleryError, match="open"):
-        swap(two.old, two.new, two.kept, sizes=sizes)
+        swap(two.old, two.new, two.kept, states=states)
     assert (size(two.old).templates, size(two.new).templates) == (1, 2)
     assert not two.kept.exists()
     two.swap()
 
 
-def test_refused_after_a_change(two: Two, unit: Unit) -> None:
-    sizes = size(two.old), size(two.new)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store, vector: (store.remove("p0"), store.enrol([("another", vector)])),
+        lambda store, vector: store.quarantine([1], "blurred"),
+        lambda store, vector: store.annotate(1, {"shelf": 3}),
+        lambda store, vector: store.assign([1], "another"),
+    ],
+)
+def test_refused_after_a_change(
+    two: Two, unit: Unit, change: Callable[[Gallery, np.ndarray], object]
+) -> None:
+    states = state(two.old), state(two.new)
     with open_gallery(two.old) as store:
-        store.remove("p0")
-        store.enrol([("another", unit(1)[0])])
+        change(store, unit(1)[0])
     with pytest.raises(GalleryError, match="changed"):
-        swap(two.old, two.new, two.kept, sizes=sizes)
+        swap(two.old, two.new, two.kept, states=states)
     assert journal(two.old) == journal(two.new) == "wal"
+
+
+def test_templates_in_quarantine_are_no_change(two: Two) -> None:
+    for path, one in ((two.old, 1), (two.new, 2)):
+        with open_gallery(path) as store:
+            store.quarantine([one], "blurred")
+    two.swap()
+    with open_gallery(two.old, mode="r") as store:
+        assert [(one.template, why) for one, why in store.quarantined()] == [(2, "blurred")]
 
 
 def test_a_failed_renaming_leaves_both(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:

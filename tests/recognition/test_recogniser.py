@@ -14,11 +14,12 @@ import arcwise
 from arcwise import encoders, runtime
 from arcwise.bundle import add_thresholds
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
-from arcwise.gallery import GalleryCalibration, connection, open_gallery, sql
+from arcwise.gallery import GalleryCalibration, SecondLook, connection, open_gallery, sql
 from arcwise.images import Preparation
 from arcwise.recognition import Recogniser, recogniser
 from arcwise.recognition.recorded import CONTENT
 from arcwise.recognition.together import TOGETHER
+from arcwise.verbs.cluster import _accepted
 from arcwise.verbs.search import search
 from tests.verbs.conftest import search_threshold, threshold
 
@@ -116,6 +117,42 @@ def test_threshold_chosen_once(filled, images, monkeypatch):
         assert (found.calibration, found.point.threshold) == (calibration, 0.7)
         assert found.point.in_this_gallery
         assert len(chosen) == 4
+
+
+def test_a_second_look_decides(filled, images):
+    """By how far the closest is above the mean of the next two, as computed in float64."""
+    with Recogniser(None, filled) as one, open_gallery(filled) as store:
+        vectors = one.model.embed(images[:30]).astype(np.float64)
+        found = -np.sort(-(vectors @ vectors[:10].T), axis=1)
+        above = found[:, 0] - found[:, 1:3].mean(axis=1)
+        line = float(np.median(above[10:]))  # of the images that are not enrolled
+        size = store.size()
+        calibration = GalleryCalibration(
+            10,
+            10,
+            (search_threshold(0.05, 10, 0.0),),
+            "strangers",
+            size.newest,
+            SecondLook(2, (search_threshold(0.05, 10, line),)),
+        )
+        store.keep_calibration(calibration)
+        answers = one.search(images[:30], k=1)
+        assert answers.point.neighbours == 2
+        assert all(len(answer.hits) == 1 for answer in answers.answers)
+        decisions = [answer.decision for answer in answers.answers]
+        np.testing.assert_allclose([it.above_next for it in decisions], above, atol=1e-5)
+        clear = np.abs(above - line) > 1e-5
+        given = np.array([it.identity is not None for it in decisions])
+        assert (given == (above >= line))[clear].all()
+        assert 0 < given[10:].sum() < 20
+        accepted = _accepted(one, vectors.astype(np.float32), None, None)
+        assert accepted == {
+            row: it.identity for row, it in enumerate(decisions) if it.identity is not None
+        }
+        one.enrol("another", [images[31]])  # the similarity decides again, from 0
+        answers = one.search(images[10:30])
+        assert answers.point.neighbours == 0
+        assert answers.outgrown
 
 
 def test_a_rate_is_refused_before_any_work(filled, images, monkeypatch):
@@ -250,3 +287,104 @@ def test_a_closed_one_answers_nothing(filled, images):
     one.close()
     with pytest.raises(GalleryError, match="closed"):
         one.search(images[:1])
+
+
+class TestSearchOfAPart:
+    """Conditions on metadata, and everyone from the threshold on."""
+
+    @pytest.fixture
+    def shops(self, model, images, tmp_path) -> Path:
+        """Twenty identities with one template each, every second in Berlin, two of one image."""
+        with Recogniser(model, tmp_path / "g", create=True) as one:
+            for row, image in enumerate(images[:20]):
+                shop = "Berlin" if row % 2 else "Paris"
+                one.enrol(f"p{row}", [image], metadata={"shop": shop})
+            one.enrol("twin", [images[0]], metadata={"shop": "Berlin"})
+        return tmp_path / "g"
+
+    def test_only_what_meets_the_condition(self, shops, images):
+        with Recogniser(None, shops, mode="r") as one:
+            found = one.search(images[:20], k=30, where='shop == "Berlin"')
+            assert (found.size.identities, found.size.templates) == (11, 11)
+            for row, answer in enumerate(found.answers):
+                assert len(answer.hits) == 11
+                assert {hit.metadata["shop"] for hit in answer.hits} == {"Berlin"}
+                assert answer.decision is not None
+                if row % 2:
+                    assert answer.decision.identity == f"p{row}"
+            assert found.answers[0].decision.identity == "twin"
+            none = one.search(images[:1], where='shop == "Rome"')
+            assert (none.answers[0].hits, none.answers[0].decision) == ((), None)
+            assert one.search(images[:1]).size.templates == 21
+            with pytest.raises(GalleryError, match="where"):
+                one.search(images[:1], where="shop =")
+
+    def test_a_part_has_a_bound_of_its_own(self, shops, images):
+        """Fewer templates give fewer chances to be wrong."""
+        with Recogniser(None, shops, mode="r") as one:
+            whole, part = one.search(images[:1]), one.search(images[:1], where='shop == "Berlin"')
+            assert whole.point.threshold == part.point.threshold
+            assert part.point.fpir < whole.point.fpir
+
+    def test_everyone_from_the_threshold_on(self, shops, images):
+        with Recogniser(None, shops, mode="r") as one:
+            vectors = one.embed(images).vectors
+            found = one.search(images, k=1, everyone=True)
+            for vector, answer in zip(vectors, found.answers, strict=True):
+                assert list(answer.hits) == one.gallery.above(vector, found.point.threshold)[0]
+            first = [hit.identity for hit in found.answers[0].hits]
+            assert {"p0", "twin"} <= set(first)
+            assert found.answers[0].decision.identity == "p0"
+            unknown = next(answer for answer in found.answers if not answer.hits)
+            assert unknown.decision.identity is None
+            assert unknown.decision.similarity is not None
+
+    def test_everyone_needs_a_threshold(self, shops, images, model, tmp_path):
+        bare = tmp_path / "bare"
+        encoder = encoders.create("small", dim=DIM, size=(SIDE, SIDE)).eval()
+        runtime.save(bare, encoder, Preparation(height=SIDE, width=SIDE))
+        with Recogniser(bare, tmp_path / "b", create=True) as one:
+            assert one.search(images[:1], everyone=True).answers[0].hits == ()  # nobody is there
+            one.enrol("p", images[:1])
+            with pytest.raises(ArcwiseError, match="calibrate"):
+                one.search(images[:1], everyone=True)
+
+
+def test_quarantine_changes_what_decides(filled, images):
+    """The size of the gallery is that of what takes part, however the others were enrolled."""
+    with Recogniser(None, filled) as one:
+        before = one.search(images[:1])
+        one.gallery.quarantine([2, 3], "blurred")
+        after = one.search(images[:1])
+    assert (before.size.templates, after.size.templates) == (10, 8)
+    assert after.point.fpir < before.point.fpir
+
+
+class TestEnrolment:
+    def test_thumbnails(self, model, images, tmp_path):
+        with Recogniser(model, tmp_path / "g", create=True) as one:
+            (first,) = one.enrol("a", images[:1]).templates
+            (second,) = one.enrol("b", images[:1], thumbnails=False).templates
+            shown = one.gallery.thumbnail(first)
+            assert cv2.imdecode(np.frombuffer(shown, np.uint8), 1).shape == (SIDE, SIDE, 3)
+            assert one.gallery.thumbnail(second) is None
+
+    def test_the_least_quality(self, model, images, tmp_path):
+        with Recogniser(model, tmp_path / "g", create=True) as one:
+            with pytest.raises(ArcwiseError, match="estimates no quality"):
+                one.enrol("a", images[:1], least_quality=0.5)
+
+            def embed(_, pixels, **__):
+                vectors = np.eye(DIM, dtype=np.float32)[: len(pixels)]
+                quality = np.linspace(0.2, 0.8, len(pixels), dtype=np.float32)
+                return runtime.QualifiedEmbeddings(vectors, quality)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(type(one.model), "estimates_quality", True)
+                patch.setattr(type(one.model), "embed_pixels_with_quality", embed)
+                with pytest.raises(ImageError, match=r"0\.2"):
+                    one.enrol("a", images[:3], least_quality=0.5)
+                assert len(one.gallery) == 0
+                (best,) = one.enrol("a", images[:3], least_quality=0.2, together=True).templates
+                alone = one.enrol("b", images[2:3]).templates[0]
+                assert one.gallery.thumbnail(best) == one.gallery.thumbnail(alone)

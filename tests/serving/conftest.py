@@ -115,7 +115,10 @@ def running(settings: Settings) -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An exported network that has learnt nothing, with thresholds."""
+    """An exported network that has learnt nothing, with thresholds; made once for all folders."""
+    folder = tmp_path_factory.getbasetemp() / "model of servers"
+    if folder.exists():
+        return folder
     import torch
 
     from arcwise import encoders, runtime
@@ -124,13 +127,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from arcwise.verbs.export import export
 
     torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("model") / "model"
     encoder = encoders.create("small", dim=DIM, size=(SIDE, SIDE)).eval()
     runtime.save(folder, encoder, Preparation(height=SIDE, width=SIDE))
     export(folder)
-    add_thresholds(
-        folder, [threshold(0.1, LINE), threshold(0.01, 0.999)], measured_on="", digests=()
-    )
+    chosen = [threshold(0.1, LINE), threshold(0.01, 0.999)]
+    add_thresholds(folder, chosen, measured_on="", digests=())
     return folder
 
 
@@ -149,7 +150,7 @@ def gallery(model: Path, images: list[bytes], tmp_path: Path) -> Path:
     path = tmp_path / "shop.gallery"
     with Recogniser(model, path, create=True) as one:
         for row, image in enumerate(images[:10]):
-            one.enrol(f"p{row}", [image], metadata={"shelf": row})
+            one.enrol(f"p{row}", [image], metadata={"shelf": row}, thumbnails=False)
     return path
 
 

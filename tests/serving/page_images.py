@@ -61,7 +61,7 @@ def made_gallery(gallery: Path, model: Path, sets: Path) -> dict[str, Path]:
     of_known = np.flatnonzero(shop.labels < IDENTITIES)
     labels = shop.labels[of_known]
     place = np.array([(labels[:row] == label).sum() for row, label in enumerate(labels)])
-    enrol(gallery, shop.select(of_known[place < ENROLLED]), model=model, thumbnails=240)
+    enrol(gallery, shop.select(of_known[place < ENROLLED]), model=model)
     used = ENROLLED + TO_CALIBRATE
     mated = shop.select(of_known[(place >= ENROLLED) & (place < used)])
     with (gallery.parent / "labelled.csv").open("w", newline="") as file:

@@ -12,7 +12,7 @@ import pytest
 
 from arcwise.bundle import add_thresholds
 from arcwise.errors import GalleryError
-from arcwise.gallery import GallerySize, open_gallery, swap
+from arcwise.gallery import GalleryAbout, open_gallery, swap
 from arcwise.gallery.swapping import promise_to_let_go
 from arcwise.recognition import Recogniser
 from arcwise.serving import handover
@@ -26,10 +26,10 @@ class Upgrade(NamedTuple):
 
     new: Path
     model: Path
-    sizes: tuple[GallerySize, GallerySize]
+    states: tuple[GalleryAbout, GalleryAbout]
 
     def swap(self, old: Path) -> None:
-        swap(old, self.new, old.with_name("kept.gallery"), sizes=self.sizes)
+        swap(old, self.new, old.with_name("kept.gallery"), states=self.states)
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +58,11 @@ def upgrade(gallery: Path, another: Path, images: list[bytes], tmp_path: Path) -
     with Recogniser(model, new, create=True) as one:
         for row, image in enumerate(images[:10]):
             one.enrol(f"p{row}", [image])
-    sizes = []
+    states = []
     for path in (gallery, new):
         with open_gallery(path, mode="r") as store:
-            sizes.append(store.size())
-    return Upgrade(new, model, (sizes[0], sizes[1]))
+            states.append(store.about())
+    return Upgrade(new, model, (states[0], states[1]))
 
 
 def fingerprint(served) -> str:

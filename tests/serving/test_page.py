@@ -16,7 +16,6 @@ import pytest
 from arcwise import runtime
 from arcwise.bundle import add_thresholds
 from arcwise.evaluation.intervals import FEW
-from arcwise.images.thumbnail import thumbnail
 from arcwise.recognition import Recogniser
 from arcwise.recognition.images import ImageList
 from arcwise.serving.settings import Settings
@@ -57,7 +56,7 @@ class Shop(NamedTuple):
     unknown: Path
 
     def settings(self, **others: object) -> Settings:
-        shop = {"path": str(self.gallery), "model": self.model, "thumbnails": 64}
+        shop = {"path": str(self.gallery), "model": self.model, "thumbnails": True}
         return Settings.model_validate({"port": 0, "galleries": {"shop": shop}, **others})
 
 
@@ -120,8 +119,7 @@ def shop_of(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
         with Recogniser(folder / "model", gallery, create=True) as one:
             for row, path in enumerate(products.known):
                 rows = ImageList([path.read_bytes()], names=[path.name])
-                small = [thumbnail(path.read_bytes(), 64)]
-                one.enrol_embedded(f"product {row}", rows, one.embed(rows), thumbnails=small)
+                one.enrol(f"product {row}", rows)
         farthest = int((unknown @ known.T).max(1).argmin())
         return Shop(gallery, folder / "model", query, products.unknown[farthest])
 

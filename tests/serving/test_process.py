@@ -188,7 +188,7 @@ def test_tls(folder: Path, images: list[bytes], monkeypatch: pytest.MonkeyPatch)
     with arcwise.Client(process.url) as client:
         client.enrol("first", images[:1])
         assert client.search(images[:1]).answers[0].hits[0].identity == "first"
-    assert process.end(signal.SIGTERM) == 0
+    assert process.end(signal.SIGHUP) == 0
 
 
 def test_what_stops_a_start(
@@ -201,7 +201,7 @@ def test_what_stops_a_start(
         taken.listen()
         port = str(taken.getsockname()[1])
         for words, fact in [
-            (["none", "shop.gallery"], "none"),
+            (["none", "shop.gallery", "--port", "0"], "none"),
             (["model", "shop.gallery", "--port", port], "cannot be listened on"),
             (["--config", "none.toml"], "none.toml"),
             (["model", "shop.gallery", "--host", "0.0.0.0"], "new-key"),

@@ -52,6 +52,34 @@ def test_where_everyone_and_together(served, images):
     assert found["queries"][0]["decision"]["far"] is None
 
 
+def test_several_objects_in_one_image(served, images):
+    """Each box of a shelf is a query of its own, and is the product that stands there."""
+    pixels = [cv2.imdecode(np.frombuffer(one, np.uint8), 1) for one in images[:3]]
+    shelf = cv2.imencode(".png", np.concatenate(pixels, 1))[1].tobytes()
+    boxes = [[[16, 0, 16, 16], [0, 0, 16, 16], [32, 0, 40, 16], [99, 0, 5, 5]], None]
+    found = served.send("shop/search", [shelf, images[5]], boxes=json.dumps(boxes)).json["queries"]
+    closest = [one["hits"][0]["identity"] if one["hits"] else None for one in found]
+    assert closest == ["p1", "p0", "p2", None, "p5"]
+    assert "outside" in found[3]["error"]
+    for wrong in ([None], [[], None], [[[1, 2, 3]], None], [[[0, 0, 1e9, 1]], None], 1):
+        reply = served.send("shop/search", [shelf, images[5]], boxes=json.dumps(wrong))
+        assert reply.code == "malformed"
+    many = [[[0, 0, 1, 1]] * 33, None]
+    assert served.send("shop/search", [shelf, images[5]], boxes=json.dumps(many)).status == 413
+    assert served.send("shop/embed", images[:1], boxes="[null]").code == "malformed"
+    assert served.send("shop/search", images[:1], metadata="{}").code == "malformed"
+
+
+def test_hits_that_are_not_shown_are_said(make, images):
+    with running(make(limits={"hits": 2})) as served:
+        for name in "xyz":
+            served.send(f"shop/enrol?identity={name}", images[:1])
+        found = served.send("shop/search?k=2&everyone=true&far=0.1", images[:1]).json
+        assert served.send("shop/search?k=3", images[:1]).code == "malformed"
+    assert [one["identity"] for one in found["queries"][0]["hits"]] == ["p0", "x"]
+    assert any("the 2 closest of 4" in note for note in found["notes"])
+
+
 def test_embed_and_verify(served, local, images):
     answer = served.send("shop/embed", [images[0], b"nothing", images[1]]).json
     np.testing.assert_allclose(
@@ -124,13 +152,13 @@ def test_looking_correcting_removing(served, images):
 
 
 def test_thumbnails(make, gallery, model, images):
-    shop = {"path": str(gallery), "model": model, "thumbnails": 8}
+    shop = {"path": str(gallery), "model": model, "thumbnails": True}
     with running(make(galleries={"shop": shop})) as served:
         (new,) = served.send("shop/enrol?identity=new", images[20:21]).json["templates"]
         (about,) = served.ask("GET", "/v1/galleries/shop/identity?identity=new").json["templates"]
         reply = served.ask("GET", about["thumbnail"])
         assert reply.headers["content-type"] == "image/jpeg"
-        assert cv2.imdecode(np.frombuffer(reply.body, np.uint8), 1).shape == (8, 8, 3)
+        assert cv2.imdecode(np.frombuffer(reply.body, np.uint8), 1).shape == (16, 16, 3)
         (bare,) = served.ask("GET", "/v1/galleries/shop/identity?identity=p1").json["templates"]
         assert bare["thumbnail"] is None
         for id in (bare["template"], new + 1):

@@ -23,7 +23,7 @@ def test_file_environment_and_command_line(tmp_path):
     environment = {
         "ARCWISE_SERVE__LIMITS__IMAGES": "7",
         "ARCWISE_SERVE__HOST": "127.0.0.3",
-        "ARCWISE_SERVE__GALLERIES__SHOP__THUMBNAILS": "64",
+        "ARCWISE_SERVE__GALLERIES__SHOP__THUMBNAILS": "true",
         "OTHER": "1",
     }
     found = read_settings(file, environment, {"port": 3})
@@ -33,7 +33,7 @@ def test_file_environment_and_command_line(tmp_path):
     assert (shop.path, str(shop.model), shop.thumbnails) == (
         str(tmp_path / "a/shop.gallery"),
         "/m",
-        64,
+        True,
     )
     lists = {
         "ARCWISE_SERVE__KEYS": f'[{{name="a",digest="{"0" * 64}",role="read",galleries=["*"]}}]'

@@ -2,25 +2,184 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
 import zlib
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from arcwise.cli import main
+from arcwise.cli.as_json import print_json
+from arcwise.cli.calibrate import show_gallery
+from arcwise.cli.search import explained
+from arcwise.data.image_files import read_image_bytes
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
-from arcwise.gallery import open_gallery
-from arcwise.verbs.calibrate_gallery import MeasuredGallery, calibrate_gallery
+from arcwise.evaluation import Rate, TwoScores
+from arcwise.evaluation.search_calibration import FPIRS
+from arcwise.gallery import GallerySize, SecondLook, open_gallery
+from arcwise.verbs import calibrate_gallery as calibrating
+from arcwise.verbs.calibrate_gallery import (
+    MeasuredGallery,
+    _scores_of_enrolled,
+    _scores_of_strangers,
+    calibrate_gallery,
+)
+from arcwise.verbs.gallery_second_look import SecondLookTrial, try_second_look
 from arcwise.verbs.search import search
-from tests.verbs.conftest import Shop
+from tests.verbs.conftest import Shop, search_threshold
 
 
 @pytest.fixture
 def strangers(shop: Shop, new: Manifest) -> Manifest:
     enrolled = set(shop.catalogue.identities)
     return new.select(np.array([i for i, one in enumerate(new.identities) if one not in enrolled]))
+
+
+@pytest.fixture(scope="module")
+def ages() -> tuple[np.ndarray, np.ndarray]:
+    """FG-NET: unit vectors of 54 people at all ages, and who they are of."""
+    root = os.environ.get("ARCWISE_DATA")
+    path = Path(root or "") / "features" / "fgnet_mobilefacenet.npz"
+    if not root or not path.exists():
+        pytest.skip("needs the vectors of FG-NET in ARCWISE_DATA")
+    found = np.load(path)
+    vectors = found["feature"].astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors, found["person"].astype(str)
+
+
+def searched(
+    ages: tuple[np.ndarray, np.ndarray], folder: Path, people: int, templates: int = 3
+) -> tuple[TwoScores, TwoScores, GallerySize]:
+    """What strangers and further images find, so many people being enrolled."""
+    vectors, ids = ages
+    names = np.unique(ids)[:people]
+    turn = np.concatenate([np.flatnonzero(ids == name)[:templates] for name in names])
+    with open_gallery(folder / f"{people}.gallery", create=True, dim=vectors.shape[1]) as store:
+        store.enrol(list(zip(ids[turn].tolist(), vectors[turn], strict=True)))
+        mated = np.setdiff1d(np.flatnonzero(np.isin(ids, names)), turn)
+        unknown = ~np.isin(ids, names)
+        return (
+            _scores_of_strangers(store, vectors[unknown], ids[unknown]),
+            _scores_of_enrolled(store, vectors[mated], ids[mated]),
+            store.size(),
+        )
+
+
+def test_both_scores_are_those_of_the_similarities(
+    ages: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    """Against a matrix in float64."""
+    vectors, ids = ages
+    unknown, own, _ = searched(ages, tmp_path, 20)
+    names = np.unique(ids)[:20]
+    turn = [np.flatnonzero(ids == name)[:3] for name in names]
+    exact = vectors.astype(np.float64)
+    by_identity = np.stack([(exact @ exact[rows].T).max(axis=1) for rows in turn], axis=1)
+    falling = -np.sort(-by_identity, axis=1)
+    closest, above = falling[:, 0], falling[:, 0] - falling[:, 1:11].mean(axis=1)
+    strangers = ~np.isin(ids, names)
+    np.testing.assert_allclose(unknown.first, closest[strangers], atol=1e-5)
+    np.testing.assert_allclose(unknown.second, above[strangers], atol=1e-5)
+    mated = np.setdiff1d(np.flatnonzero(~strangers), np.concatenate(turn))
+    right = names[by_identity[mated].argmax(axis=1)] == ids[mated]
+    np.testing.assert_allclose(own.first, np.where(right, closest[mated], -np.inf), atol=1e-5)
+    np.testing.assert_allclose(own.second, np.where(right, above[mated], -np.inf), atol=1e-5)
+
+
+def test_a_second_look_is_kept_where_it_finds_more(
+    ages: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    unknown, own, size = searched(ages, tmp_path, 27)
+    trial = try_second_look(unknown, own, FPIRS, size, 0)
+    assert trial.kept is not None
+    assert trial.gain is not None
+    assert 0 < trial.gain.low < trial.gain < trial.gain.high
+    assert trial.rates == (0.1, 0.05)  # what so few images resolve
+    assert trial.kept.neighbours == 10
+    for one in trial.kept.thresholds:
+        assert np.mean(unknown.second >= one.threshold) <= one.fpir
+        assert one.dir == pytest.approx(np.mean(own.second >= one.threshold))
+    worse = try_second_look(
+        TwoScores(unknown.second, unknown.first, unknown.ids),
+        TwoScores(own.second, own.first, own.ids),
+        FPIRS,
+        size,
+        0,
+    )
+    assert worse.kept is None
+    assert worse.gain is not None
+    assert worse.gain == pytest.approx(-trial.gain)
+
+
+def test_a_second_look_is_not_tried_in_a_small_gallery(
+    ages: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    unknown, own, size = searched(ages, tmp_path, 11)
+    assert "11 identities are enrolled" in try_second_look(unknown, own, FPIRS, size, 0).reason
+    unknown, own, size = searched(ages, tmp_path, 12)
+    assert not try_second_look(unknown, own, FPIRS, size, 0).reason
+    assert "0.001" not in try_second_look(unknown, own, FPIRS, size, 0).rates
+    few = own.ids[:5], own.first[:5], own.second[:5]
+    some = TwoScores(few[1], few[2], few[0])
+    assert "it takes 10 of both" in try_second_look(unknown, some, FPIRS, size, 0).reason
+    assert "no rate" in try_second_look(unknown, own, (0.001,), size, 0).reason
+
+
+def test_a_second_look_is_kept_with_the_gallery(
+    shop: Shop,
+    new: Manifest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And said by every command that tells what decides."""
+    monkeypatch.setattr(calibrating, "try_second_look", always_kept)
+    result = calibrate_gallery(shop.gallery, new, fpirs=(0.4,))
+    with open_gallery(shop.gallery, mode="r") as store:
+        assert store.calibration is not None
+        assert store.calibration.second_look == SecondLook(10, (ALWAYS,))
+        assert store.calibration.thresholds[0].threshold != ALWAYS.threshold
+    found = search(shop.gallery, [shop.photos])
+    assert found.point is not None
+    assert (found.point.neighbours, found.point.threshold) == (10, ALWAYS.threshold)
+    show_gallery(result)
+    assert main(["gallery", "info", str(shop.gallery)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "0.0000 or more above the mean of the next 10 identities" in shown
+    assert "is better: +20.0% of images found (+10.0% to +30.0%)" in shown
+    image = tmp_path / "query.jpg"
+    image.write_bytes(read_image_bytes(shop.photos.root, shop.photos.images[0]))
+    assert main(["search", str(shop.gallery), str(image), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["operating_point"]["neighbours"] == 10
+    assert document["queries"][0]["above_next"] >= 0
+    with open_gallery(shop.gallery) as store:
+        store.remove(store.identities()[0])
+    (line,) = [one for one in explained(search(shop.gallery, [shop.photos])) if "warning" in one]
+    assert "the similarity decides" in line
+    print_json(vars(result))
+    assert json.loads(capsys.readouterr().out)["second_look"]["gain"]["value"] == 0.2
+    result = calibrate_gallery(shop.gallery, new, fpirs=(0.4,), second_look=False)
+    assert result.second_look is None
+    assert result.calibration.second_look is None
+
+
+def test_a_second_look_is_of_one_gallery(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["calibrate", str(shop.model), "data", "--no-second-look"]) == 2
+    assert "--gallery" in capsys.readouterr().err
+
+
+ALWAYS = search_threshold(0.4, 12, 0.0, templates=None)
+
+
+def always_kept(*_: object) -> SecondLookTrial:
+    return SecondLookTrial(SecondLook(10, (ALWAYS,)), Rate(0.2, 0.1, 0.3), (0.4,))
 
 
 def kept(result: MeasuredGallery) -> list[float | None]:

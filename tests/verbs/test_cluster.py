@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,15 +9,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import arcwise
+from arcwise.bundle import add_thresholds
 from arcwise.cli import main
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import clustering
 from arcwise.verbs.cluster import cluster, write_clusters
 from arcwise.verbs.cluster_decisions import drawn_pairs, read_decisions
+from arcwise.verbs.cluster_identities import cluster_identities
 from arcwise.verbs.cluster_page import doubtful_members, doubtful_splits, write_cluster_page
 from tests.report import chromium
 from tests.report.checks import faults
-from tests.verbs.conftest import Shop
+from tests.verbs.conftest import Shop, threshold
 
 HOSTILE = '<script>alert("1")</script>'
 
@@ -116,7 +120,7 @@ def test_bad_input(people: tuple[Path, np.ndarray], tmp_path: Path) -> None:
     path, ids = people
     nan = vectors_of(ids)
     nan[5, 3] = np.nan
-    with pytest.raises(ArcwiseError, match="NaN"):
+    with pytest.raises(ArcwiseError, match="row 6: vector holds a NaN"):
         cluster(table(tmp_path / "nan.parquet", ["x"] * 240, nan))
     with pytest.raises(ArcwiseError, match="twice"):
         cluster(
@@ -132,18 +136,162 @@ def test_bad_input(people: tuple[Path, np.ndarray], tmp_path: Path) -> None:
     assert one.ids.tolist() == [0]
 
 
-def test_gallery_attaches_what_it_accepts(stock: Shop) -> None:
+def test_a_gallery_names_clusters_and_leaves_them(stock: Shop) -> None:
     """At FAR 0.1 the tiny model's threshold accepts everything, at 0.001 next to nothing."""
-    every = cluster(stock.photos, gallery=stock.gallery, far=0.1, cached=False)
-    assert every.accepted == len(stock.photos)
-    assert set(every.identities) <= set(stock.catalogue.identities)
-    for identity, one in zip(every.identities, every.ids, strict=True):
-        assert {i for i, e in zip(every.identities, every.ids, strict=True) if e == one} == {
-            identity
-        }
-    none = cluster(stock.photos, gallery=stock.gallery, far=0.001, cached=False)
-    assert none.accepted < len(stock.photos) / 4
-    assert None in none.identities
+    alone = cluster(stock.photos, model=stock.model, cached=False)
+    for far in (0.1, 0.001):
+        found = cluster(stock.photos, gallery=stock.gallery, far=far, cached=False)
+        assert (found.ids == alone.ids).all()
+        assert found.clusters.links.threshold == alone.clusters.links.threshold
+        assert found.accepted is not None
+        accepted = found.accepted.identities
+        assert (None in accepted) is (far == 0.001)
+        columns = found.table().to_pydict()
+        assert columns["identity"] == found.identities
+        assert columns["accepted"] == accepted
+        of_cluster = dict(zip(found.ids.tolist(), found.identities, strict=True))
+        assert [of_cluster[one] for one in found.ids.tolist()] == found.identities
+    assert cluster(stock.photos, gallery=stock.gallery, far=0.1, cached=False).notes == ()
+
+
+def test_a_gallery_whose_rate_is_not_known(shop: Shop) -> None:
+    few = replace(threshold(0.1, -1.0), identities=3)
+    add_thresholds(shop.model, (few,), measured_on="three", digests={})
+    found = cluster(shop.photos, gallery=shop.gallery, cached=False)
+    assert any("3 identities" in note for note in found.notes)
+
+
+def of_model(path: Path, fingerprint: str, dim: int) -> Path:
+    names = [f"{one}.jpg" for one in range(60)]
+    vectors = np.random.default_rng(0).normal(size=(60, dim))
+    made = pq.read_table(table(path, names, vectors))
+    if fingerprint:
+        made = made.replace_schema_metadata({"arcwise.fingerprint": fingerprint})
+    pq.write_table(made, path)
+    return path
+
+
+def test_a_gallery_of_another_model(stock: Shop, tmp_path: Path) -> None:
+    path, model = tmp_path / "e.parquet", arcwise.load(stock.model)
+    with pytest.raises(ArcwiseError, match="beefbeef"):
+        cluster(of_model(path, "beef" * 16, model.dim), gallery=stock.gallery)
+    with pytest.raises(ArcwiseError, match=f"{model.dim + 1}"):
+        cluster(of_model(path, "", model.dim + 1), gallery=stock.gallery)
+    unknown = cluster(of_model(path, "", model.dim), gallery=stock.gallery, far=0.1)
+    assert any("e.parquet" in note for note in unknown.notes)
+    same = cluster(of_model(path, model.fingerprint, model.dim), gallery=stock.gallery, far=0.1)
+    assert same.notes == ()
+
+
+def test_which_clusters_have_an_identity() -> None:
+    """Four of a quarter, of two thirds, or less; decided apart; named before."""
+    labels = np.repeat(np.arange(6), 8)
+    found: list[str | None] = [None] * 48
+    found[0:2] = ["a"] * 2  # a quarter
+    found[8:9] = ["a"]  # less
+    found[16:19] = ["a", "a", "b"]  # two thirds
+    found[24:28] = ["a", "a", "b", "b"]
+    found[32:40] = ["c"] * 8
+    found[40:44] = ["c"] * 4
+    nothing = np.zeros((0, 2), np.int64)
+    given = cluster_identities(labels, found, nothing, {})
+    assert given.of == {0: "a", 2: "a", 4: "c", 5: "c"}
+    assert (given.conflicts, given.minorities, given.apart) == (1, 1, 0)
+    apart = cluster_identities(labels, found, np.array([[32, 47], [0, 1]]), {})
+    assert apart.of == {0: "a", 2: "a", 4: "c"}
+    assert apart.apart == 1
+    before = cluster_identities(labels, found, np.array([[32, 47]]), {5: "c", 3: "z"})
+    assert before.of == {0: "a", 2: "a", 3: "z", 5: "c"}
+
+
+def decisions_of(path: Path, *pairs: tuple[str, str, bool | None], drawn: str = "") -> Path:
+    listed = [{"a": a, "b": b, "same": same, "drawn": drawn} for a, b, same in pairs]
+    path.write_text(json.dumps({"kind": "arcwise decisions", "version": 1, "pairs": listed}))
+    return path
+
+
+def test_decisions_come_before_earlier_ids(people: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    path, _ = people
+    earlier = cluster(path)
+    table_of = write_clusters(earlier, tmp_path / "c.csv")
+    file = decisions_of(tmp_path / "d.json", ("0-0", "1-4", True), ("2-8", "2-9", False))
+    found = cluster(path, extend=table_of, decisions=file)
+    assert found.ids[0] == found.ids[4] == min(earlier.ids[0], earlier.ids[4])
+    assert found.ids[8] != found.ids[9]
+    assert earlier.ids[8] in found.ids[8:12]
+    assert (found.ids[12:] == earlier.ids[12:]).all()
+    assert len(found.notes) == 2
+
+
+def test_contradictions_name_images(people: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    file = decisions_of(
+        tmp_path / "d.json", ("0-0", "1-4", True), ("1-4", "2-8", True), ("2-8", "0-0", False)
+    )
+    with pytest.raises(ArcwiseError, match="1-4 and 2-8"):
+        cluster(people[0], decisions=file)
+
+
+def test_decisions_of_other_data(people: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    file = decisions_of(tmp_path / "d.json", ("x", "y", True), drawn="z")
+    with pytest.raises(ArcwiseError, match=r"d\.json.*people\.parquet"):
+        cluster(people[0], decisions=file)
+    pairs = [("x", "y", False), ("0-0", "0-1", True)]
+    found = cluster(people[0], decisions=decisions_of(file, *pairs, drawn="z"))
+    assert found.decisions.precision == 1.0  # of the pair that is here
+    assert found.decisions.elsewhere == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"kind": "arcwise decisions", "pairs": [', "cut off"),
+        ('{"kind": "arcwise label decisions"}', "arcwise label decisions"),
+        ("[]", "no kind"),
+        ('{"kind": "arcwise decisions"}', "'pairs'"),
+        ('{"kind": "arcwise decisions", "pairs": [{"a": "x", "b": "y", "same": "yes"}]}', "'yes'"),
+        ('{"kind": "arcwise decisions", "pairs": [{"a": "x"}]}', "number 1"),
+        ('{"kind": "arcwise decisions", "pairs": [7]}', "number 1"),
+    ],
+)
+def test_files_that_hold_no_decisions(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "d.json").write_text(text)
+    with pytest.raises(ArcwiseError, match=said):
+        read_decisions(tmp_path / "d.json", {})
+
+
+def test_new_images_join_earlier_clusters(tmp_path: Path) -> None:
+    """With the earlier embeddings beside the new ones; alone they could join none."""
+    ids = np.repeat(np.arange(60), 4)
+    vectors, names = vectors_of(ids), [f"{one}-{n}" for n, one in enumerate(ids)]
+    half = np.arange(240) % 4 < 2
+    (tmp_path / "new").mkdir()
+    old, new = (
+        table(folder / "e.parquet", [n for n, h in zip(names, some, strict=True) if h],
+              vectors[some], "image")
+        for folder, some in ((tmp_path, half), (tmp_path / "new", ~half))
+    )  # fmt: skip
+    earlier = cluster(old)
+    table_of = write_clusters(earlier, tmp_path / "c.parquet")
+    with pytest.raises(ArcwiseError, match="none of its 120 images"):
+        cluster(new, extend=table_of)
+    both = cluster([old, new], extend=table_of)
+    assert both.names[:120] == earlier.names
+    assert both.names[120] == f"new/{names[2]}"
+    assert (both.ids[:120] == earlier.ids).all()
+    joined = [one for one in both.ids[120:].tolist() if one in set(earlier.ids.tolist())]
+    assert len(joined) > 100
+
+
+def test_tables_that_do_not_go_together(tmp_path: Path) -> None:
+    first = of_model(tmp_path / "a.parquet", "beef" * 16, 8)
+    with pytest.raises(ArcwiseError, match=r"different models"):
+        cluster([first, of_model(tmp_path / "b.parquet", "cafe" * 16, 8)])
+    with pytest.raises(ArcwiseError, match="9 dimensions"):
+        cluster([first, of_model(tmp_path / "b.parquet", "beef" * 16, 9)])
+    (tmp_path / "c.csv").write_text("image\na.jpg\n")
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(ArcwiseError, match="no vectors"):
+        cluster([first, tmp_path / "c.csv"])
 
 
 @pytest.fixture
@@ -174,7 +322,7 @@ def test_page_asks_and_its_answers_are_taken(
     pictured: Path, browser: chromium.Browser, tmp_path: Path
 ) -> None:
     found = cluster(pictured)
-    members, splits = doubtful_members(found), doubtful_splits(found)
+    members, splits = doubtful_members(found.clusters), doubtful_splits(found.clusters)
     assert len(members)
     assert len(splits)
     labels = found.clusters.labels
@@ -221,8 +369,13 @@ def test_command(people: tuple[Path, np.ndarray], tmp_path: Path, capsys) -> Non
     assert main(["cluster", "-", str(path), "--out", json_out, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["images"] == 240
     page = str(tmp_path / "p.html")
-    assert main(["cluster", str(path), "--out", str(tmp_path / "e.csv"), "--page", page]) == 2
+    words = ["cluster", str(path), "--out", str(tmp_path / "e.csv"), "--page"]
+    assert main([*words, page]) == 2
     assert "without images" in capsys.readouterr().err
+    assert not (tmp_path / "e.csv").exists()
+    assert main([*words, str(tmp_path / "p.htm")]) == 2
+    assert main(["cluster", str(path), str(path), "--out", str(tmp_path / "two.csv")]) == 0
+    assert "480 images" in capsys.readouterr().out
 
 
 def test_a_model_and_images(stock: Shop, tmp_path: Path, capsys) -> None:
@@ -230,4 +383,18 @@ def test_a_model_and_images(stock: Shop, tmp_path: Path, capsys) -> None:
     assert "MODEL DATA" in capsys.readouterr().err
     found = cluster(stock.photos, model=stock.model, cached=False)
     assert len(found.ids) == len(stock.photos)
-    assert "calibration" in found.clusters.links.reason
+    assert any("calibration rests on 10 identities" in note for note in found.notes)
+    few = cluster(stock.photos.select(range(40)), model=stock.model, cached=False)
+    assert "calibration" in few.clusters.links.reason
+
+
+def test_vectors_without_their_images(pictured: Path, tmp_path: Path, capsys) -> None:
+    """Only a page needs them."""
+    moved = tmp_path / "elsewhere" / "e.parquet"
+    moved.parent.mkdir()
+    pictured.rename(moved)
+    words = ["cluster", str(moved), "--out", str(tmp_path / "c.csv")]
+    assert main([*words, "--page", str(tmp_path / "p.html")]) == 2
+    assert "--images" in capsys.readouterr().err
+    assert not (tmp_path / "c.csv").exists()
+    assert main(words) == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,25 @@ def test_what_is_decided_is_not_asked_again(embeddings: Path, tmp_path: Path) ->
     report = clean(embeddings)
     record = report.undecided(report.errors[0]).record()
     file = decisions_file(tmp_path / "d.json", record | {"answer": "keep"})
-    assert clean(embeddings, decisions=file).errors == report.errors[1:]
+    again = clean(embeddings, decisions=file)
+    assert again.errors == report.errors[1:]
+    assert (report.decided, again.decided) == (0, 1)
+    elsewhere = decisions_file(tmp_path / "e.json", decided("member", "p10", "nobody", "remove"))
+    with pytest.raises(ArcwiseError, match=r"e\.json.*nobody"):
+        clean(embeddings, decisions=elsewhere)
+
+
+def test_images_that_are_not_there(pictured: Path, tmp_path: Path) -> None:
+    """The embeddings are enough, but for copies and a page."""
+    moved = tmp_path / "elsewhere" / "e.parquet"
+    moved.parent.mkdir()
+    shutil.copy(pictured, moved)
+    report = clean(moved)
+    assert {one.kind for one in report.errors} >= {"member", "merge", "split"}
+    assert any("copies" in note for note in report.notes)
+    words = ["data", "clean", str(moved), "--out", str(tmp_path / "c.csv")]
+    assert main([*words, "--page", str(tmp_path / "p.html")]) == 2
+    assert not (tmp_path / "c.csv").exists()
 
 
 @pytest.fixture(scope="module")
@@ -279,4 +298,4 @@ def test_bad_input(tmp_path: Path) -> None:
 def test_a_model_and_images(stock: Shop) -> None:
     report = clean(stock.photos, model=stock.model, cached=False)
     assert len(report.names) == len(stock.photos)
-    assert "calibration" in report.clusters.links.reason
+    assert any("calibration rests on 10 identities" in note for note in report.notes)

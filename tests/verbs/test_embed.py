@@ -13,6 +13,7 @@ from arcwise import runtime
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
+from arcwise.verbs.cluster import cluster
 from arcwise.verbs.embed import embed
 
 
@@ -66,3 +67,20 @@ def test_refused_before_the_work(served: Path, products: Path, tmp_path: Path) -
     with pytest.raises(ArcwiseError, match="no such file"):
         embed(served, tmp_path / "none", tmp_path / "new.parquet")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["there.parquet"]
+
+
+def test_finds_what_was_embedded_before(
+    served: Path, new: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `arcwise cluster MODEL DATA` kept, and every other command."""
+    monkeypatch.setenv("ARCWISE_CACHE", str(tmp_path / "cache"))
+    cluster(new, model=served)
+    result = embed(served, new, tmp_path / "e.parquet")
+    assert result.reused == result.vectors == len(new)
+    again = embed(served, new, tmp_path / "f.parquet", cached=False)
+    assert again.reused == 0
+    np.testing.assert_allclose(
+        open_manifest(tmp_path / "e.parquet").vectors,
+        open_manifest(tmp_path / "f.parquet").vectors,
+        atol=1e-6,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from arcwise import runtime
@@ -12,6 +13,7 @@ from arcwise.errors import ArcwiseError, GalleryError
 from arcwise.gallery import open_gallery
 from arcwise.images import decode
 from arcwise.verbs.enrol import enrol
+from arcwise.verbs.enrol_metadata import typed_pairs
 from arcwise.verbs.remove import remove
 from arcwise.verbs.train import TrainResult
 from tests.verbs.conftest import Shop
@@ -45,21 +47,6 @@ def test_a_broken_image_is_listed_and_the_rest_enrolled(
         assert gallery.identities() == ["a b", "图"]
         assert gallery.fingerprint == runtime.load(stock.model).fingerprint
         assert gallery.model_path == str(stock.model)
-
-
-def test_thumbnails(stock: Shop, folder: Path, tmp_path: Path) -> None:
-    """Of each image; of images together, that of one of them. A server decides it itself."""
-    enrol(tmp_path / "g", folder, model=stock.model, thumbnails=8)
-    enrol(tmp_path / "h", folder, model=stock.model, thumbnails=8, together=True)
-    for path, count in (("g", 4), ("h", 2)):
-        with open_gallery(tmp_path / path, mode="r") as gallery:
-            shown = [gallery.thumbnail(one.template) for one in gallery.templates()]
-        sizes = [max(decode(one, "").shape[:2]) for one in shown if one is not None]
-        assert sizes == [8] * count
-    with pytest.raises(ArcwiseError, match="513"):
-        enrol(tmp_path / "i", folder, model=stock.model, thumbnails=513)
-    with pytest.raises(ArcwiseError, match="server"):
-        enrol("http://127.0.0.1:1/v1/galleries/shop", folder, thumbnails=8)
 
 
 def test_adding_and_replacing(stock: Shop, folder: Path, tmp_path: Path) -> None:
@@ -167,3 +154,92 @@ def test_remove(shop: Shop) -> None:
         remove(shop.gallery, name)
     with pytest.raises(GalleryError, match="no such gallery"):
         remove(shop.gallery.with_name("none"), name)
+
+
+class TestThumbnails:
+    def test_of_the_image_as_the_model_takes_it(
+        self, stock: Shop, folder: Path, tmp_path: Path
+    ) -> None:
+        enrol(tmp_path / "g", folder, model=stock.model)
+        model = runtime.load(stock.model)
+        with open_gallery(tmp_path / "g", mode="r") as store:
+            for one in store.templates():
+                image = store.thumbnail(one.template)
+                assert image is not None
+                place = Path(one.metadata["root"]) / one.metadata["image"]
+                prepared = model.prepare(decode(place.read_bytes(), ""))
+                shown = decode(image, "")
+                assert shown.shape == prepared.shape
+                assert np.abs(shown.astype(int) - prepared.astype(int)).mean() < 12
+
+    def test_none_where_none_is_wanted(self, stock: Shop, folder: Path, tmp_path: Path) -> None:
+        enrol(tmp_path / "g", folder, model=stock.model, thumbnails=False)
+        with open_gallery(tmp_path / "g", mode="r") as store:
+            assert {store.thumbnail(one.template) for one in store.templates()} == {None}
+
+    def test_one_of_images_together(self, stock: Shop, folder: Path, tmp_path: Path) -> None:
+        enrol(tmp_path / "each", folder, model=stock.model)
+        enrol(tmp_path / "g", folder, model=stock.model, together=True)
+        with open_gallery(tmp_path / "g") as store, open_gallery(tmp_path / "each") as each:
+            first = [each.templates(name)[0].template for name in each.identities()]
+            assert [store.thumbnail(one.template) for one in store.templates()] == [
+                each.thumbnail(one) for one in first
+            ]
+
+
+class TestMetadata:
+    @pytest.fixture
+    def table(self, stock: Shop, tmp_path: Path) -> Path:
+        rows = ["image,identity,shop,price,sold,code"]
+        for row in range(3):
+            (tmp_path / f"{row}.jpg").write_bytes(stock.photos.read(row))
+            price = ["1.5", "3", ""][row]
+            sold = ["true", "false", "true"][row]
+            rows.append(f"{row}.jpg,p{row},Berlin,{price},{sold},0{row}")
+        (tmp_path / "table.csv").write_text("\n".join(rows))
+        return tmp_path / "table.csv"
+
+    def test_from_columns_and_for_all(self, stock: Shop, table: Path, tmp_path: Path) -> None:
+        enrol(
+            tmp_path / "g",
+            table,
+            model=stock.model,
+            metadata={"year": 2024},
+            columns=["shop", "price", "sold", "code"],
+        )
+        with open_gallery(tmp_path / "g", mode="r") as store:
+            said = [
+                {key: one.metadata.get(key) for key in ("year", "shop", "price", "sold", "code")}
+                for one in store.templates()
+            ]
+            assert said == [
+                {"year": 2024, "shop": "Berlin", "price": 1.5, "sold": True, "code": "00"},
+                {"year": 2024, "shop": "Berlin", "price": 3, "sold": False, "code": "01"},
+                {"year": 2024, "shop": "Berlin", "price": None, "sold": True, "code": "02"},
+            ]
+            where = "price < 2 and sold == true and year == 2024"
+            assert len(store.templates(where=where)) == 1
+
+    def test_a_column_that_is_not_there(self, stock: Shop, table: Path, tmp_path: Path) -> None:
+        with pytest.raises(ArcwiseError, match="'shop'"):
+            enrol(tmp_path / "g", table, model=stock.model, columns=["shops"])
+        for mistake in ({"columns": ["image"]}, {"metadata": {"root": "x"}}):
+            with pytest.raises(ArcwiseError, match="itself writes"):
+                enrol(tmp_path / "g", table, model=stock.model, **mistake)
+        assert not (tmp_path / "g").exists()
+
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            ("3", 3), ("-0.5", -0.5), ("1e3", 1000.0), ("007", "007"), ("1e999", "1e999"),
+            ("true", True), ("True", "True"), ('"3"', "3"), ("a=b", "a=b"), ("", ""),
+        ],
+    )  # fmt: skip
+    def test_values_are_typed(self, text: str, value: object) -> None:
+        assert typed_pairs([f"key={text}"]) == {"key": value}
+        assert type(typed_pairs([f"key={text}"])["key"]) is type(value)
+
+    @pytest.mark.parametrize("words", [["shop"], ["=x"], ["a=1", "a=2"]])
+    def test_pairs_that_are_none(self, words: list[str]) -> None:
+        with pytest.raises(ArcwiseError, match="--metadata"):
+            typed_pairs(words)

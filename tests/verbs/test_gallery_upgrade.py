@@ -19,12 +19,13 @@ from arcwise.bundle import add_thresholds
 from arcwise.data.manifest import Manifest
 from arcwise.encoders import create
 from arcwise.errors import ArcwiseError, GalleryError
-from arcwise.gallery import open_gallery
+from arcwise.gallery import NewTemplate, open_gallery
 from arcwise.images import Preparation
 from arcwise.runtime import EmbeddingCache, Model
 from arcwise.verbs import gallery_comparison
 from arcwise.verbs import gallery_upgrade as module
 from arcwise.verbs.enrol import enrol
+from arcwise.verbs.gallery_copy import copy_gallery
 from arcwise.verbs.gallery_upgrade import (
     UPGRADED_FROM,
     UpgradedGallery,
@@ -161,6 +162,80 @@ def test_photographs_for_a_model_of_turned_faces(old: Path, upgraded: Path, tmp_
     assert result.notes[0].startswith("6 of 6 images are taken whole")
 
 
+def everything(path: Path) -> dict[int, tuple[object, ...]]:
+    """Return what each template is, by its number in the old gallery."""
+    with open_gallery(path, mode="r") as store:
+        return {
+            metadata.get(UPGRADED_FROM, template): (
+                identity, metadata["content"], metadata.get("shelf"), image, reason,
+            )
+            for one in store.stored()
+            for template, identity, metadata, image, reason in zip(
+                one.templates.tolist(), one.identities, one.metadata, one.thumbnails,
+                one.quarantined, strict=True,
+            )
+        }  # fmt: skip
+
+
+def test_thumbnails_and_quarantine_are_carried(
+    old: Path, upgraded: Path, photos: Path, retrained: Path
+) -> None:
+    with open_gallery(old) as store:
+        vector, metadata = next(store.stored()).vectors[0], store.templates("p0")[0].metadata
+        receipt = store.enrol([NewTemplate("p9", vector, metadata, None, b"small")])
+        store.quarantine([*receipt.templates, 1], "blurred")
+        store.annotate(2, {**store.templates("p0")[0].metadata, "shelf": 3})
+    result = upgrade_gallery(old, upgraded, model=retrained)
+    assert result.sizes is not None
+    assert (result.embedded, result.sizes[0].templates, result.sizes[1].templates) == (7, 5, 5)
+    assert everything(upgraded) == everything(old)
+    before = everything(old)
+    assert swap_upgraded(result) is not None
+    assert everything(old) == before
+    assert {row[4] for row in before.values()} == {None, "blurred"}
+    assert before[7][3] == b"small"
+
+
+def test_amendments_made_meanwhile_are_followed(old: Path, upgraded: Path, retrained: Path) -> None:
+    with open_gallery(old) as store:
+        store.quarantine([1, 2], "blurred")
+    upgrade_gallery(old, upgraded, model=retrained)
+    with open_gallery(old) as store:
+        store.release([1])
+        store.quarantine([3], "twice")
+        store.quarantine([2], "dark")
+        store.assign([4, 5], "renamed")
+        store.annotate(6, {**store.templates("p2")[-1].metadata, "shelf": 3})
+    result = upgrade_gallery(old, upgraded, model=retrained)
+    assert (result.embedded, result.removed, result.missing) == (0, 0, ())
+    assert everything(upgraded) == everything(old)
+    assert swap_upgraded(result)
+
+
+def test_an_amendment_after_the_upgrade_is_no_state_to_swap(
+    old: Path, upgraded: Path, retrained: Path
+) -> None:
+    result = upgrade_gallery(old, upgraded, model=retrained)
+    with open_gallery(old) as store:
+        store.assign([1], "renamed")
+    with pytest.raises(GalleryError, match="changed"):
+        swap_upgraded(result)
+    assert swap_upgraded(upgrade_gallery(old, upgraded, model=retrained))
+    assert everything(old)[1][0] == "renamed"
+
+
+def test_a_gallery_that_was_restored(
+    old: Path, upgraded: Path, retrained: Path, tmp_path: Path
+) -> None:
+    """Its templates have other numbers; none is taken for another one."""
+    with open_gallery(old) as store:
+        store.remove_templates([2])
+    upgrade_gallery(old, upgraded, model=retrained)
+    copy_gallery(old, tmp_path / "restored.gallery")
+    upgrade_gallery(tmp_path / "restored.gallery", upgraded, model=retrained)
+    assert everything(upgraded) == everything(tmp_path / "restored.gallery")
+
+
 class TestRefused:
     def test_one_file(self, old: Path, retrained: Path) -> None:
         with pytest.raises(GalleryError, match="one file"):
@@ -285,8 +360,8 @@ class TestSwap:
 
 CHILD = """
 import sys, time
-from arcwise.verbs import gallery_upgrade as module
-module._BATCH = 1
+from arcwise.verbs import gallery_upgrade as module, upgraded_templates
+upgraded_templates._BATCH = 1
 print("ready", flush=True)
 module.upgrade_gallery(*sys.argv[1:3], model=sys.argv[3], progress=lambda *now: time.sleep(0.05))
 print("done", flush=True)

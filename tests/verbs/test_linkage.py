@@ -14,6 +14,7 @@ from arcwise.cli import main
 from arcwise.clustering.linkage import model as linkage
 from arcwise.data.digests import identity_digest
 from arcwise.errors import ArcwiseError
+from arcwise.verbs.cluster import cluster
 from arcwise.verbs.linkage import train_linkage
 from tests.clustering.linkage.test_training import people
 
@@ -111,7 +112,12 @@ def test_the_command(embedded: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert document["identities"] == 24
     assert Path(document["path"]) == tmp_path / "linkage"
     assert main(words) == 0
-    assert "24 identities" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "before" in said.out
+    assert "24 identities" in said.out
+    assert "24 identities" in said.err  # few
+    assert main([*words[:-1], "2"]) == 2
+    assert "exists" in capsys.readouterr().err
     assert main(["embed", str(tmp_path / "linkage"), str(embedded)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -130,3 +136,31 @@ def test_what_cannot_be_trained_on(embedded: Path, tmp_path: Path) -> None:
         train_linkage(embedded, tmp_path / "out", aggregation="sum")
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "out.training").exists()
+
+
+def test_what_is_there_stays(embedded: Path, tmp_path: Path) -> None:
+    """A finished model of other data, another kind of folder, and a file."""
+    train_linkage(embedded, tmp_path / "linkage", epochs=1)
+    fingerprint = read_linkage(tmp_path / "linkage").fingerprint
+    finished = train_linkage(embedded, tmp_path / "linkage", epochs=1)
+    assert finished.earlier
+    assert (finished.identities, finished.held_out, len(finished.losses)) == (24, 6, 1)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "mine.txt").touch()
+    (tmp_path / "file").touch()
+    with pytest.raises(ArcwiseError, match="exists"):
+        train_linkage(embedded, tmp_path / "linkage", epochs=1, seed=1)
+    for place in ("folder", "file"):
+        with pytest.raises(ArcwiseError, match="exists"):
+            train_linkage(embedded, tmp_path / place, epochs=1)
+    assert read_linkage(tmp_path / "linkage").fingerprint == fingerprint
+    assert not (tmp_path / "folder.training").exists()
+
+
+def test_embeddings_of_nobody_knows_what(embedded: Path, tmp_path: Path) -> None:
+    train_linkage(embedded, tmp_path / "linkage", epochs=1)
+    vectors, _ = people(5, 1)
+    others = pa.table({"vector": pa.array(vectors.tolist(), pa.list_(pa.float32(), 16))})
+    pq.write_table(others, tmp_path / "others.parquet")
+    found = cluster(tmp_path / "others.parquet", linkage=tmp_path / "linkage")
+    assert any("others.parquet" in note for note in found.notes)

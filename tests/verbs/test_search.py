@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from arcwise import runtime
 from arcwise.bundle import add_thresholds
+from arcwise.cli import main
 from arcwise.data.formats.opening import FILES
 from arcwise.data.formats.table import TABLES
 from arcwise.data.manifest import Manifest
@@ -54,6 +56,21 @@ def test_answers_are_the_galleries(stock: Shop) -> None:
     assert [list(answer.hits) for answer in found.answers] == direct
     names = [str(stock.photos.root / image) for image in stock.photos.images]
     assert [answer.image for answer in found.answers] == names
+
+
+def test_of_a_part_and_everyone(stock: Shop, photo: Path, capsys: pytest.CaptureFixture) -> None:
+    image = stock.catalogue.images[2]
+    words = ["search", str(stock.gallery), str(photo), "--where", f'image == "{image}"', "--json"]
+    assert main(words) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["enrolled"]["templates"] == 1
+    assert [one["metadata"]["image"] for one in document["queries"][0]["hits"]] == [image]
+    found = search(stock.gallery, [photo], k=1, everyone=True, far=0.1)  # accepts everything
+    assert len(found.answers[0].hits) == found.size.identities
+    assert main(["search", str(stock.gallery), str(photo), "--where", "image = 3"]) == 2
+    assert "where" in capsys.readouterr().err
+    assert main(["search", str(stock.gallery), str(photo), "--where", 'image == "none"']) == 0
+    assert "meets the condition" in capsys.readouterr().out
 
 
 def test_without_search_thresholds_a_comparison_decides(stock: Shop) -> None:

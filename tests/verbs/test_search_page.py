@@ -127,7 +127,7 @@ def test_very_many_queries(photo: Path, tmp_path: Path) -> None:
 class TestWhere:
     @pytest.mark.parametrize(
         ("out", "page"),
-        [("p.html", "p.html"), ("p.HTM", "p.HTM"), ("new", "new/search.html"),
+        [("p.html", "p.html"), ("p.HTML", "p.HTML"), ("new", "new/search.html"),
          ("new/p.html", "new/p.html"), ("folder", "folder/search.html"),
          ("dotted.d", "dotted.d/search.html"), ("old.html", "old.html")],
     )  # fmt: skip
@@ -137,7 +137,7 @@ class TestWhere:
         (tmp_path / "old.html").write_text("older")
         assert page_path(tmp_path / out) == tmp_path / page
 
-    @pytest.mark.parametrize("out", ["p.json", "file", "file/p.html", "full"])
+    @pytest.mark.parametrize("out", ["p.json", "p.htm", "file", "file/p.html", "full"])
     def test_something_else(self, tmp_path: Path, out: str) -> None:
         (tmp_path / "file").write_text("mine")
         (tmp_path / "full" / "search.html").mkdir(parents=True)

@@ -95,6 +95,7 @@ for words in [
     ["data", "check", "catalogue.csv"],
 ]:
     print("== no", main(words), flush=True)
+print("== http", main(["serve", "model", "g"]), flush=True)
 """
 
 LOADED = """
@@ -178,12 +179,13 @@ def test_serving_alone(folder: Path) -> None:
     statuses = [f"== {verb} {status}" for verb, status in works.items()]
     assert said[0].startswith("== in Python archive.zip/0.jpg")
     assert said[0].endswith("'pyarrow': pip install 'arcwise[data]'")
-    assert said[1:] == [*statuses, *["== no 2"] * 5]
+    assert said[1:] == [*statuses, *["== no 2"] * 5, "== http 2"]
     assert "query.jpg: first" in done.stdout
     assert "none.jpg: not answered" in done.stdout
     assert "accepted: similarity 1.0000" in done.stdout
     assert "missing  data sets and measuring: pyarrow" in done.stdout
-    lines = done.stderr.splitlines()
+    *lines, http = done.stderr.splitlines()
+    assert http.endswith("pip install 'arcwise[serve]'")
     assert len(lines) == 5
     assert all(line.endswith("'pyarrow': pip install 'arcwise[data]'") for line in lines)
 

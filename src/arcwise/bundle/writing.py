@@ -58,7 +58,7 @@ def write_model(
     if folder.is_file():
         raise BundleError(f"{folder} is a file: name a folder for the model")
     if folder.exists() and not (folder / DESCRIPTION).is_file() and any(folder.iterdir()):
-        raise BundleError(f"{folder} holds something that is no bundle: name an empty place")
+        raise BundleError(f"{folder} holds files, and is no model folder: name an empty place")
     every_use = dict.fromkeys(USES, ()) | dict(digests or {})
     about: dict[str, Any] = {
         "format": FORMAT,

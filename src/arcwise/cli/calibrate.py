@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
@@ -15,8 +16,10 @@ from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Reliability, ScoreMap, SearchThreshold, Threshold, describe_search
 from arcwise.evaluation.calibration import FARS
 from arcwise.evaluation.search_calibration import FPIRS
+from arcwise.gallery.decision import NEIGHBOURS
 from arcwise.verbs.calibrate import ModelCalibration, calibrate
 from arcwise.verbs.calibrate_gallery import MeasuredGallery, calibrate_gallery
+from arcwise.verbs.gallery_second_look import SecondLookTrial
 
 
 def command(
@@ -27,6 +30,7 @@ def command(
     gallery: str | None = None,
     gallery_size: int | None = None,
     templates: int | None = None,
+    second_look: bool = True,
     probability: bool = False,
     force: bool = False,
     seed: int = 0,
@@ -48,6 +52,9 @@ def command(
             several sizes, with --gallery as many as it has.
         templates: Images enrolled of each identity there; by default 1, 2, 5 and 10, with
             --gallery as many as each has.
+        second_look: With --gallery, also measure how far the closest similarity is above the mean
+            of the next ones. Searches decide by that, if it finds more images beyond chance and
+            while nothing in the gallery changes.
         probability: Also fit a map from similarity to the probability of one identity.
         force: Replace thresholds that were measured on more identities.
         seed: Seed of the intervals.
@@ -58,6 +65,8 @@ def command(
     """
     if gallery is not None and probability:
         raise ArcwiseError("--probability goes into the model folder: give it without --gallery")
+    if gallery is None and not second_look:
+        raise ArcwiseError("--no-second-look is about one gallery: give it with --gallery")
     manifest = naming.open(data, identities=gallery is None)
     with progress("embedding") as move:
         options: dict[str, Any] = {
@@ -72,6 +81,7 @@ def command(
         if gallery is None:
             result = calibrate(model, manifest, fars=far, probability=probability, **options)
         else:
+            options["second_look"] = second_look
             result = calibrate_gallery(gallery, manifest, model=model, **options)
     if json:
         print_json(vars(result))
@@ -147,7 +157,28 @@ def show_gallery(result: MeasuredGallery) -> None:
             "how many are found was not measured: no other image of an enrolled identity is "
             "there, nor strangers with more images than templates each"
         )
+    if result.second_look is not None:
+        for line in _second_look(result.second_look):
+            print(line)
     print(f"kept with {result.gallery}; searches decide by it until more is enrolled")
+
+
+def _second_look(trial: SecondLookTrial) -> Iterator[str]:
+    """Yield what the second look at the hits was found to be worth, a line each."""
+    score = f"how far the closest similarity is above the mean of the next {NEIGHBOURS}"
+    if trial.gain is None:
+        yield f"{score} was not tried: {trial.reason}"
+        return
+    rates = ", ".join(f"{one:g}" for one in trial.rates)
+    gain = f"{trial.gain:+.1%} of images found ({trial.gain.low:+.1%} to {trial.gain.high:+.1%})"
+    if trial.kept is None:
+        yield f"{score} is not better beyond chance, and does not decide: {gain}, at FPIR {rates}"
+        return
+    yield f"{score} is better: {gain}, at FPIR {rates}. It decides while nothing changes here:"
+    for one in trial.kept.thresholds:
+        dir_ = None if one.dir is None else (one.dir, one.dir_low or 0.0, one.dir_high or 1.0)
+        words = describe_search(dir_, (one.fpir, one.fpir_low, one.fpir_high))
+        yield f"  FPIR {one.fpir:g}: {one.threshold:.4f} or more above: {words}"
 
 
 def _about(result: ModelCalibration | MeasuredGallery) -> None:

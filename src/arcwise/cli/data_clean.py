@@ -10,10 +10,12 @@ from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.screen import counted, left_out, progress
 from arcwise.cli.sources import EmbeddingsOrModel, model_and_data
 from arcwise.errors import ArcwiseError
-from arcwise.verbs.data_clean import LabelReport, clean, table_path, write_label_errors
+from arcwise.verbs.data_clean import LabelReport, clean, write_label_errors
 from arcwise.verbs.data_clean_decisions import CleanedData, apply_decisions
 from arcwise.verbs.data_clean_page import write_label_page
+from arcwise.verbs.review_images import check_images
 from arcwise.verbs.search_page import page_path
+from arcwise.verbs.table_path import table_path
 
 
 def command(
@@ -36,8 +38,9 @@ def command(
         sources: Table of labelled embeddings, as `arcwise embed` writes it; or a model folder and
             labelled images. With --apply the data alone.
         out: Table to write, .parquet or .csv: of suspected errors (by default label-errors.csv), or
-            with --apply the cleaned data.
-        page: Page to decide on, a file ending in .html.
+            with --apply the cleaned data. It must not be there yet.
+        page: Page to decide on: a file that ends in .html, or a folder for label-errors.html. An
+            older page is replaced.
         decisions: File of decisions that the page saved; they are not asked again.
         apply: File of decisions that the page saved, to write a new table with.
         cache: Keep embeddings for the next time, in the user's cache folder.
@@ -59,9 +62,12 @@ def command(
         return 0
     shown = None if page is None else page_path(page, "label-errors.html")
     out = table_path(out or "label-errors.csv")
+    manifest = naming.open(Path(data), identities=False)
+    if shown is not None:
+        check_images(manifest)
     with progress("comparing") as move:
         report = clean(
-            naming.open(Path(data), identities=False), model=model, decisions=decisions,
+            manifest, model=model, decisions=decisions,
             cached=cache, seed=seed, progress=move,
         )  # fmt: skip
     if shown is not None:
@@ -79,6 +85,7 @@ def command(
         f"{counted(len(report.names), 'image')} of {counted(len(report.identities), 'identity')}: "
         f"{counted(len(report.errors), 'suspected error')}, "
         f"{sum(not one.against for one in report.errors):,} with no vote against"
+        + (f"; {report.decided:,} others are decided already" if report.decided else "")
     )
     print(
         f"same image {counts['same image']:,}, member {counts['member']:,}, split "
@@ -113,6 +120,7 @@ def _document(report: LabelReport, written: Path, page: Path | None) -> dict[str
         "images": len(report.names),
         "identities": len(report.identities),
         "errors": report.counts,
+        "decided": report.decided,
         "threshold": report.clusters.links.threshold,
         "around": report.clusters.links.around,
         "reason": report.clusters.links.reason,

@@ -9,6 +9,7 @@ from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.positionals import Data, GalleryName
 from arcwise.cli.screen import counted, left_out, progress
 from arcwise.verbs.enrol import Enrolled, enrol
+from arcwise.verbs.enrol_metadata import typed_pairs
 
 
 def command(
@@ -19,7 +20,9 @@ def command(
     again: bool = False,
     together: bool = False,
     least_quality: float | None = None,
-    thumbnails: int = 0,
+    thumbnails: bool = True,
+    metadata: tuple[str, ...] = (),
+    metadata_columns: tuple[str, ...] = (),
     json: bool = False,
     naming: NamingOptions = USUAL,
 ) -> int:
@@ -37,8 +40,10 @@ def command(
         together: Make one template of all images of an identity, weighted by the quality that the
             model estimates, if it does.
         least_quality: Refuse images below this quality, for a model that estimates one.
-        thumbnails: Longer side, in pixels, of a small image that is stored with each template, for
-            the page of arcwise serve; 0 stores none.
+        thumbnails: Keep a small image with each template, as the model takes it.
+        metadata: What to keep with each template, for conditions of a search: key=value. A value is
+            a number, true, false, or a text, which quotes make of a number too.
+        metadata_columns: Columns of the data set to keep with the templates of their rows.
         json: Print one JSON document instead.
         naming: Names of the columns and folders of a table.
     """
@@ -52,6 +57,8 @@ def command(
             together=together,
             least_quality=least_quality,
             thumbnails=thumbnails,
+            metadata=typed_pairs(metadata),
+            columns=metadata_columns,
             progress=move,
         )
     if json:

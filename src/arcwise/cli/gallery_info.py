@@ -41,11 +41,12 @@ def command(
 def show(info: GalleryInfo) -> None:
     """Print what a gallery holds, a line a fact."""
     counts = info.templates_an_identity
+    held = f", {info.quarantined:,} more in quarantine" if info.quarantined else ""
     if counts is None:
-        print(f"{info.gallery}: empty, nobody is enrolled; `arcwise enrol` does it")
+        print(f"{info.gallery}: empty, nobody is enrolled{held}; `arcwise enrol` does it")
     else:
         templates = counted(info.templates, "template")
-        print(f"{info.gallery}: {templates} of {counted(info.identities, 'identity')}")
+        print(f"{info.gallery}: {templates} of {counted(info.identities, 'identity')}{held}")
         spread = f"{counts.min:,} to {counts.max:,}, median {counts.median:g}"
         print(f"  templates an identity  {spread}")
     if info.of_several:
@@ -69,7 +70,7 @@ def show(info: GalleryInfo) -> None:
         if info.identities:
             print(f"  thresholds             none: arcwise calibrate {info.model.path} DATA")
         return
-    print(f"  searches decide at     {info.usual.threshold:.4f}: {info.unmeasured or info.usual}")
+    print(f"  searches decide at     {info.usual.criterion}: {info.unmeasured or info.usual}")
     if info.calibration is not None:
         before = info.calibration
         outgrown = "; the gallery has outgrown it, calibrate it again" if info.outgrown else ""
@@ -96,7 +97,7 @@ def _show_rates(info: GalleryInfo) -> None:
         where = "as measured" if point.exact else "at most"
         if point.in_this_gallery and point.fits:
             where = "here"
-        print(f"    {rate:<6g} similarity >= {point.threshold:.4f}, {point.fpir:.2g} ({where})")
+        print(f"    {rate:<6g} {point.criterion}, {point.fpir:.2g} ({where})")
 
 
 def described(model: RecordedModel) -> str:

@@ -111,7 +111,7 @@ def show(result: UpgradedGallery) -> None:
         )
     else:
         own = "measured in this gallery" if result.point.in_this_gallery else "of the new model"
-        print(f"searches decide by a threshold {own}, {result.point.threshold:.4f}:")
+        print(f"searches decide by a threshold {own}, {result.point.criterion}:")
         print(f"  {result.point}")
     if result.comparison is not None:
         if result.calibration is not None:

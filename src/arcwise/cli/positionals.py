@@ -16,5 +16,7 @@ OutFile = Annotated[Path, Positional, arg(metavar="OUT")]
 GalleryName = Annotated[str, Positional, arg(metavar="GALLERY")]
 IdentityName = Annotated[str, Positional, arg(metavar="IDENTITY")]
 ImageFile = Annotated[Path, Positional, arg(metavar="IMAGE")]
-ImageFiles = Annotated[tuple[Path, ...], Positional, arg(metavar="IMAGE [IMAGE ...]")]
+ImageFiles = Annotated[
+    tuple[Path, ...], Positional, arg(metavar="IMAGE [IMAGE ...]", help_behavior_hint="(required)")
+]
 NetworkFile = Annotated[Path | None, Positional, arg(metavar="NETWORK")]

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
 from arcwise.cli.as_json import print_json
-from arcwise.cli.positionals import GalleryName, IdentityName
+from arcwise.cli.positionals import GalleryName
 from arcwise.cli.screen import counted
-from arcwise.verbs.remove import remove
+from arcwise.errors import ArcwiseError
+from arcwise.verbs.remove import remove, remove_quarantined, remove_templates
 
 
-def command(gallery: GalleryName, identity: IdentityName, json: bool = False) -> int:
-    """Take an identity out of a gallery, and its vectors out of the file.
+def command(
+    gallery: GalleryName,
+    identity: Annotated[str | None, Positional, arg(metavar="IDENTITY")] = None,
+    templates: tuple[int, ...] = (),
+    quarantined: str | None = None,
+    json: bool = False,
+) -> int:
+    """Take an identity or single templates out of a gallery, and their vectors out of the file.
 
     Args:
         gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
-        identity: Identity to remove.
+        identity: Identity to remove, with all its templates.
+        templates: Numbers of single templates to remove, as `arcwise gallery list` shows them.
+        quarantined: Remove the templates that are in quarantine for a reason that begins so.
         json: Print one JSON document instead.
     """
+    if (identity is not None) + bool(templates) + (quarantined is not None) != 1:
+        raise ArcwiseError("name one of these: an identity, --templates, --quarantined")
+    if identity is None:
+        if quarantined is None:
+            count = remove_templates(gallery, templates)
+        else:
+            count = remove_quarantined(gallery, quarantined)
+        if json:
+            print_json({"gallery": gallery, "removed": count})
+        else:
+            print(f"{gallery}: removed {counted(count, 'template')}")
+        return 0
     removed = remove(gallery, identity)
     if json:
         print_json(

@@ -10,6 +10,7 @@ from arcwise.cli.positionals import GalleryName, ImageFiles
 from arcwise.cli.screen import counted, left_out
 from arcwise.errors import ImageError
 from arcwise.evaluation import Threshold
+from arcwise.gallery import Decision
 from arcwise.verbs.search import SearchResult, search
 from arcwise.verbs.search_page import page_path, write_page
 
@@ -18,11 +19,11 @@ def command(
     gallery: GalleryName,
     images: ImageFiles,
     k: int = 5,
+    where: str | None = None,
+    everyone: bool = False,
     together: bool = False,
     far: float | None = None,
     fpir: float | None = None,
-    where: str | None = None,
-    everyone: bool = False,
     model: Path | None = None,
     out: Path | None = None,
     json: bool = False,
@@ -36,6 +37,9 @@ def command(
         gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
         images: Image files, or folders, zips and tables of them.
         k: Number of identities to show.
+        where: Condition on metadata, such as 'shop == "Berlin" and price < 3': only templates that
+            meet it take part.
+        everyone: Show all identities from the threshold on, however many, instead of the first k.
         together: Take all images for one query, and decide once. They are weighted by the quality
             that the model estimates, if it does. No rate is promised, as it is measured for single
             images.
@@ -43,8 +47,6 @@ def command(
         fpir: Part of unknown images that may get any answer; what keeps it, or the nearest
             stricter rate, decides. By default the lowest rate that was measured for such a gallery
             and still finds half of the images of enrolled identities.
-        where: Condition on the metadata of templates, which says which take part: 'shelf == 3'.
-        everyone: Show all identities from the threshold on, and not the K closest.
         model: Folder of the gallery's model, if it moved.
         out: Page of the queries with their hits as images: a file ending in .html, or a folder for
             search.html. An older page is replaced.
@@ -55,14 +57,14 @@ def command(
         gallery,
         images,
         k=k,
+        where=where,
+        everyone=everyone,
         together=together,
         far=far,
         fpir=fpir,
-        where=where,
-        everyone=everyone,
         model=model,
     )
-    explanation = explained(result)
+    explanation = explained(result, where)
     written = None
     if page is not None:
         summary = " ".join(f"{line[0].upper()}{line[1:]}." for line in explanation)
@@ -78,7 +80,7 @@ def command(
             continue
         verdict = "" if result.size.templates else ": unknown"
         if answer.decision is not None:
-            verdict = f": {answer.decision.identity or 'unknown'}"
+            verdict = f": {answer.decision.identity or 'unknown'}{_lead(answer.decision)}"
         print(f"{answer.image}{verdict}")
         for hit in answer.hits:
             print(f"  {hit.similarity:7.4f}  {hit.identity}  {hit.metadata.get('image', '')}")
@@ -93,9 +95,21 @@ def command(
     return 1 if result.failures else 0
 
 
-def explained(result: SearchResult) -> list[str]:
+def _lead(decision: Decision) -> str:
+    """Return what was compared with the threshold, where that is not the similarity shown below."""
+    if decision.above_next is None:
+        return ""
+    return (
+        f" ({decision.above_next:.4f} above the mean of the next {decision.neighbours}, threshold "
+        f"{decision.threshold:.4f})"
+    )
+
+
+def explained(result: SearchResult, where: str | None = None) -> list[str]:
     """Return what decided, and what that means for 100 images, a line each."""
     size, point = result.size, result.point
+    if not size.templates and where is not None:
+        return ["nobody who is enrolled meets the condition, so everything is unknown"]
     if not size.templates:
         return ["the gallery is empty: nobody is enrolled, so everything is unknown"]
     enrolled = f"{counted(size.identities, 'identity')} with {counted(size.templates, 'template')}"
@@ -110,9 +124,9 @@ def explained(result: SearchResult) -> list[str]:
     if result.unmeasured:
         return [
             *together,
-            f"answered at similarity >= {point.threshold:.4f}; {result.unmeasured}",
+            f"answered at {point.criterion}; {result.unmeasured}",
         ]
-    lines = [f"answered at similarity >= {point.threshold:.4f}: {point}"]
+    lines = [f"answered at {point.criterion}: {point}"]
     basis = point.basis
     if isinstance(basis, Threshold):
         lines.append(
@@ -121,7 +135,10 @@ def explained(result: SearchResult) -> list[str]:
             f"{enrolled}"
         )
     elif point.in_this_gallery:
-        lines.append(f"measured against this gallery, on {counted(basis.identities, 'identity')}")
+        changed = "; it decides until something is enrolled or removed" if point.neighbours else ""
+        lines.append(
+            f"measured against this gallery, on {counted(basis.identities, 'identity')}{changed}"
+        )
     else:
         few = basis.templates
         each = "several templates" if few is None else f"{counted(few, 'template')} each"
@@ -136,6 +153,11 @@ def explained(result: SearchResult) -> list[str]:
             f"{counted(before.identities, 'identity')} and "
             f"{counted(before.templates, 'template')}; others were enrolled since: calibrate it "
             "again"
+        )
+    elif result.calibration is not None and result.calibration.second_look_ended(size):
+        lines.append(
+            "warning: the gallery was calibrated with a second look at the hits, and has changed "
+            "since: the similarity decides until it is calibrated again"
         )
     if not point.exact or not point.promises:
         lines.append(
@@ -167,6 +189,7 @@ def _document(
                 "error": None,
                 "identity": None if one.decision is None else one.decision.identity,
                 "decided": one.decision is not None,
+                "above_next": None if one.decision is None else one.decision.above_next,
                 "hits": one.hits,
             }
             for one in result.queries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,7 +31,7 @@ def command(
 
     Args:
         embeddings: Labelled embeddings, as `arcwise embed` writes them.
-        out: Model folder to write.
+        out: Model folder to write; it must not be there yet.
         aggregation: Weights of the neighbours of a node: all alike (mean), by the number of links
             of both (symmetric), by their cosines (weighted), or learned (attention).
         epochs: Passes over the embeddings.
@@ -52,7 +53,10 @@ def command(
     if json:
         print_json(vars(result))
         return 0
+    for note in result.notes:
+        print(f"warning: {note}", file=sys.stderr)
     print(
+        f"{'was trained before, and is as it was: ' if result.earlier else ''}"
         f"trained on {counted(result.embeddings, 'embedding')} of "
         f"{counted(result.identities, 'identity')}: loss {result.losses[0]:.3f} in the first "
         f"epoch, {result.losses[-1]:.3f} in the last"

@@ -40,11 +40,16 @@ def _read(kind: Any, value: Any, place: str) -> Any:
 def _read_fields(kind: Any, value: Any, place: str) -> Any:
     if not isinstance(value, dict):
         return _refuse(place, value)
-    hints = _fields(kind)
-    missing = [one for one in hints if one not in value]
-    if missing:
-        raise ArcwiseError(f"the server's answer has no {place}.{missing[0]}")
-    return kind(**{one: _read(of, value[one], f"{place}.{one}") for one, of in hints.items()})
+    given = {
+        one: _read(of, value[one], f"{place}.{one}")
+        for one, of in _fields(kind).items()
+        if one in value
+    }
+    try:
+        return kind(**given)  # an older server leaves out what has a default
+    except TypeError:
+        missing = next(one for one in _fields(kind) if one not in given)
+        raise ArcwiseError(f"the server's answer has no {place}.{missing}") from None
 
 
 def _read_union(kinds: tuple[Any, ...], value: Any, place: str) -> Any:

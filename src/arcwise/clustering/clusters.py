@@ -11,8 +11,8 @@ import numpy as np
 
 from arcwise.clustering.constraints import Constraints, constrained
 from arcwise.clustering.graph import nearest_neighbours
-from arcwise.clustering.impostors import impostors_of
-from arcwise.clustering.links import AGREEMENT, NeighbourLinks, links
+from arcwise.clustering.impostors import Impostors, impostors_of
+from arcwise.clustering.links import AGREEMENT, DUPLICATE, NeighbourLinks, links
 from arcwise.clustering.map_equation import numbered_by_first
 from arcwise.clustering.methods import METHODS, ClusteringProblem, each_in_a_cluster
 from arcwise.errors import ArcwiseError, suggestion
@@ -38,8 +38,9 @@ class Clusters:
             agreement that would have linked it.
         next_to: (N,) int64 that other cluster; -1 where there is none.
         links: what the clusters were made of; with a linkage model, the confidence alone.
-        recall: share of the true nearest neighbours that were looked at.
-        linkage: the model that clustered; None for a method.
+        recall: share of the true neighbours beyond chance that were looked at.
+        method: a name in `METHODS`.
+        linkage: the model that clustered in its place; None for the method.
     """
 
     labels: np.ndarray
@@ -47,12 +48,39 @@ class Clusters:
     next_to: np.ndarray
     links: NeighbourLinks
     recall: float
+    method: str = "auto"
     linkage: LinkageModel | None = None
 
     @property
-    def made_by(self) -> NeighbourLinks | LinkageModel:
-        """What linked images: prints itself, and has a `threshold` and a `reason`."""
-        return self.links if self.linkage is None else self.linkage
+    def made_by(self) -> str:
+        """What joined images, and why from there on, in one line."""
+        joined = METHODS[self.method].joined
+        if self.linkage is not None or not joined:
+            return str(self.linkage or self.links)
+        if self.threshold is None:
+            return f"joined: {joined}"
+        text = f"joined: {joined.format(threshold=self.threshold)}; by {self.links.reason}"
+        return f"{text}; no similarity below 1 is so rare" if self.threshold >= DUPLICATE else text
+
+    @property
+    def threshold(self) -> float | None:
+        """The similarity, or of a linkage model the probability, that decides; None for none."""
+        if self.linkage is not None:
+            return self.linkage.threshold
+        return self.links.threshold if METHODS[self.method].by_threshold else None
+
+    @property
+    def reason(self) -> str:
+        """Where the threshold comes from; empty without one."""
+        if self.linkage is not None:
+            return self.linkage.reason
+        return self.links.reason if METHODS[self.method].by_threshold else ""
+
+    @property
+    def note(self) -> str:
+        """What is uncertain about the threshold; empty for nothing."""
+        by_links = self.linkage is None and METHODS[self.method].by_threshold
+        return self.links.note if by_links else ""
 
     @property
     def count(self) -> int:
@@ -126,7 +154,7 @@ def find_clusters(
         method: a name in `METHODS`.
         threshold: cosine from which on two are linked; by default found from the data.
         thresholds: of the model, at stated false-accept rates: what is found from the data is then
-            found from these.
+            found from these, if they rest on enough identities (`impostors_of`).
         clusters: how many, for k-means.
         linkage: clusters instead of the method, by the links that it learnt.
         constraints: what is known of pairs; holds in every method.
@@ -143,21 +171,39 @@ def find_clusters(
         raise ArcwiseError(f"no method {method!r}; {hint}")
     if threshold is not None and not -1 <= inputs.real("threshold", threshold) <= 1:
         raise ArcwiseError(f"the threshold is {threshold}; expected a cosine, from -1 to 1")
+    if clusters is not None and method != "k-means":
+        raise ArcwiseError(
+            f"the method {method} finds how many clusters there are; got {clusters}, which is for "
+            "the method k-means alone"
+        )
+    if threshold is not None and linkage is None and not METHODS[method].by_threshold:
+        raise ArcwiseError(
+            f"the method {method} has no threshold of similarity; leave {threshold} out, or take "
+            "the method auto"
+        )
     inputs.generator(seed)
     unit = inputs.embeddings("embeddings", embeddings)
     if linkage is not None:
         k = max(k, linkage.shape.neighbours)
-    neighbours = nearest_neighbours(unit, k, folder=folder, seed=seed, progress=progress)
-    found = links(neighbours, impostors_of(unit, thresholds, seed), threshold)
+    impostors = impostors_of(unit, thresholds, seed)
+    neighbours = nearest_neighbours(
+        unit, k, at_least=beyond_chance(impostors), folder=folder, seed=seed, progress=progress
+    )
+    found = links(neighbours, impostors, threshold)
     if linkage is not None:
         labels = linkage.cluster(unit, neighbours)
     else:
-        labels = METHODS[method](ClusteringProblem(unit, neighbours, found, clusters, seed))
+        labels = METHODS[method].cluster(ClusteringProblem(unit, neighbours, found, clusters, seed))
     labels = each_in_a_cluster(labels)
     if constraints:
         labels = constrained(labels, constraints, found.pairs, found.agreement)
     labels = numbered_by_first(labels)
-    return Clusters(labels, *_confidence(labels, found), found, neighbours.recall, linkage)
+    return Clusters(labels, *_confidence(labels, found), found, neighbours.recall, method, linkage)
+
+
+def beyond_chance(impostors: Impostors) -> float:
+    """Return the cosine above which an embedding has one impostor on average."""
+    return impostors.cosine(impostors.limit(1.0))
 
 
 def _confidence(labels: np.ndarray, found: NeighbourLinks) -> tuple[np.ndarray, np.ndarray]:

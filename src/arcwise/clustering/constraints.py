@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,11 +23,20 @@ class Constraints:
         cannot: (P, 2) rows of two identities, such as two faces in one photograph.
         fixed: (N,) int64, what rows of one value are together and those of two are apart; -1 for
             rows that go anywhere. None where there is none.
+        names: (N,) what rows are called in errors; None for their numbers.
     """
 
     must: np.ndarray = field(default_factory=_NO_PAIRS.copy)
     cannot: np.ndarray = field(default_factory=_NO_PAIRS.copy)
     fixed: np.ndarray | None = None
+    names: Sequence[str] | None = None
+
+    def called(self, *rows: int) -> str:
+        """Return what one or two rows are called."""
+        if self.names is not None:
+            return " and ".join(self.names[row] for row in rows)
+        number = f"{' and '.join(map(str, rows))} (counted from 0)"
+        return f"row{'s' if len(rows) > 1 else ''} {number}"
 
     def __bool__(self) -> bool:
         return bool(len(self.must) or len(self.cannot) or self.fixed is not None)
@@ -63,8 +73,8 @@ def constrained(
     for a, b in must.tolist():
         if not apart.join(a, b):
             raise ArcwiseError(
-                f"rows {a} and {b} are said to be the same, and by way of others not the same; "
-                "take one of the decisions back"
+                f"{constraints.called(a, b)} are said to be the same, and by way of others not the "
+                "same; take one of the decisions back"
             )
     whole = _joined(labels, must)
     broken = np.zeros(count, dtype=bool)
@@ -108,7 +118,9 @@ def _checked(constraints: Constraints, count: int) -> tuple[np.ndarray, np.ndarr
     own = arrays[1][:, 0] == arrays[1][:, 1]
     if own.any():
         row = arrays[1][own][0, 0]
-        raise ArcwiseError(f"row {row} is said not to be the same as itself; expected two rows")
+        raise ArcwiseError(
+            f"{constraints.called(int(row))} is said not to be the same as itself; expected two"
+        )
     return arrays[0], arrays[1], fixed
 
 

@@ -26,7 +26,9 @@ NONE = -1
 """The place of a neighbour that there is not."""
 
 _BLOCK = 2**13  # queries between two savings
-_LEAST_RECALL = 0.98  # an approximate search visits more lists until it finds so many
+_LEAST_RECALL = 0.98  # an approximate search visits more lists until it finds so many of all,
+_LEAST_OF_SOME = 0.998  # or so many of those that count: each that is missed may split a cluster
+_EVERY = -2.0  # no cosine is below
 _SAMPLE = 1000  # queries that the recall is measured with
 _TRAINED_ON = 64  # embeddings a list that its centre is made from, at most
 
@@ -38,7 +40,8 @@ class Neighbours:
     Attributes:
         index: (N, K) int32 rows; -1 where there is no neighbour. None is its own neighbour.
         similarity: (N, K) cosines, float32 where exact, else float16; 0 where there is none.
-        recall: share of the true nearest that were found; 1 where every pair was compared.
+        recall: share that was found of the true nearest that count; 1 where every pair was
+            compared.
     """
 
     index: np.ndarray
@@ -81,6 +84,7 @@ def nearest_neighbours(
     k: int = 80,
     *,
     exact: bool | None = None,
+    at_least: float = _EVERY,
     folder: str | Path | None = None,
     seed: int = 0,
     progress: Callable[[int, int], object] | None = None,
@@ -94,6 +98,8 @@ def nearest_neighbours(
         k: neighbours, 1 or more; each has N - 1 where that is fewer.
         exact: whether every pair is compared; by default up to `EXACT_UP_TO` embeddings. Otherwise
             an inverted file (IVF) is searched, in as many lists as 98 % of the nearest need.
+        at_least: cosine from which on the nearest count, of which 99.8 % are then found. Those that
+            are similar by chance lie anywhere, and to find them takes nearly all lists.
         folder: where the neighbours are kept, memory-mapped, as they are found. A search that was
             stopped goes on from there; one that is complete is read.
         seed: of the centres of an inverted file, and of the sample that its recall is measured on.
@@ -110,14 +116,14 @@ def nearest_neighbours(
     if folder is None or k == 0:
         index = np.full((len(unit), k), NONE, dtype=np.int32)
         search = _Search(index, np.zeros((len(unit), k), kind))
-        return _completed(search, unit, exact, seed, progress)
+        return _completed(search, unit, exact, at_least, seed, progress)
     request = {
         "embeddings": hashlib.sha256(unit.data).hexdigest(),
-        "shape": [*unit.shape, k], "exact": exact, "seed": seed,
+        "shape": [*unit.shape, k], "exact": exact, "at_least": at_least, "seed": seed,
     }  # fmt: skip
     with locked(Path(folder), "a search for neighbours"):
         search = _opened(Path(folder), request, (len(unit), k), kind)
-        return _completed(search, unit, exact, seed, progress)
+        return _completed(search, unit, exact, at_least, seed, progress)
 
 
 @dataclass
@@ -170,6 +176,7 @@ def _completed(
     search: _Search,
     unit: np.ndarray,
     exact: bool,
+    at_least: float,
     seed: int,
     progress: Callable[[int, int], object] | None,
 ) -> Neighbours:
@@ -180,7 +187,7 @@ def _completed(
         if exact:
             search.recall = 1.0
         else:
-            nearest, search.recall = _inverted_file(unit, k, seed)
+            nearest, search.recall = _inverted_file(unit, k, at_least, seed)
         for start in range(search.done, len(unit), _BLOCK):
             stop = min(start + _BLOCK, len(unit))
             row, cosine = _without_themselves(*nearest(unit[start:stop], k + 1), start)
@@ -220,7 +227,7 @@ def _without_themselves(
     return row, np.where(row >= 0, np.clip(cosine, -1.0, 1.0), 0.0)
 
 
-def _inverted_file(unit: np.ndarray, k: int, seed: int) -> tuple[Nearest, float]:
+def _inverted_file(unit: np.ndarray, k: int, at_least: float, seed: int) -> tuple[Nearest, float]:
     """Return the search of an inverted file that finds enough, and its measured recall."""
     dim, lists = unit.shape[1], max(1, min(len(unit), round(4 * len(unit) ** 0.5)))
     searcher = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, lists, faiss.METRIC_INNER_PRODUCT)
@@ -230,11 +237,14 @@ def _inverted_file(unit: np.ndarray, k: int, seed: int) -> tuple[Nearest, float]
     searcher.train(unit[np.sort(draw.permutation(len(unit))[: _TRAINED_ON * lists])])
     searcher.add(unit)
     sample = unit[np.sort(draw.permutation(len(unit))[:_SAMPLE])]
-    lowest = _every_pair(unit, sample, k + 1)[0][:, -1:]
+    true = _every_pair(unit, sample, k + 1)[0]
+    # Of equals either is right: what counts is how many are as near as the last true one.
+    lowest = np.maximum(true[:, -1:], at_least) - 1e-6
+    wanted = _LEAST_RECALL if at_least == _EVERY else _LEAST_OF_SOME
     searcher.nprobe = max(1, lists // 256)
     while True:
-        # Of equals either is right: what counts is how many are as near as the last true one.
-        recall = float((searcher.search(sample, k + 1)[0] >= lowest - 1e-6).mean())
-        if recall >= _LEAST_RECALL or searcher.nprobe >= lists:
+        found = int((searcher.search(sample, k + 1)[0] >= lowest).sum())
+        recall = found / max(1, int((true >= lowest).sum()))
+        if recall >= wanted or searcher.nprobe >= lists:
             return searcher.search, recall
         searcher.nprobe = min(lists, 2 * searcher.nprobe)

@@ -27,6 +27,9 @@ from arcwise.evaluation import Threshold
 FEWEST = 50
 """Embeddings from which on the distributions are found from their own pairs."""
 
+ENOUGH = 30
+"""Identities that a calibration has to rest on, where the embeddings have limits of their own."""
+
 _SAMPLE = 1000  # embeddings that each one is compared with
 _BLOCK = 2**13
 _TAIL = 0.1  # of the pairs of an embedding, beyond the quantiles that σ is taken from
@@ -43,6 +46,7 @@ class Impostors:
         centre: (N,) float32 medians, μ.
         spread: (N,) float32 standard deviations, σ, above 0.
         reason: where limits come from, for people.
+        note: what is uncertain about that; empty for nothing.
         calibration: the thresholds of a model that limits are read from, by rising threshold;
             without any, impostors are taken to be normal.
     """
@@ -50,6 +54,7 @@ class Impostors:
     centre: np.ndarray
     spread: np.ndarray
     reason: str
+    note: str = ""
     calibration: tuple[Threshold, ...] = ()
 
     def score(self, first: np.ndarray, second: np.ndarray, similarity: np.ndarray) -> np.ndarray:
@@ -97,12 +102,13 @@ def impostors_of(
     """Return the impostor distributions of embeddings, found from their own pairs without labels.
 
     That takes most pairs to be of different identities. Of fewer than 50 embeddings, or where all
-    are alike, the distribution is that of random directions.
+    are alike, the distribution is that of random directions. Limits are read from a calibration on
+    30 identities or more, and of fewer than 50 embeddings from any: docs/clustering.md says why.
 
     Args:
         unit: (N, D) float32 unit rows.
-        thresholds: of the model, at stated false-accept rates. Two that are resolved or more are
-            what limits are read from.
+        thresholds: of the model, at stated false-accept rates. Of these, two that are resolved or
+            more are a calibration.
         seed: of the sample that the embeddings are compared with.
     """
     by_rate = {one.far: one for one in thresholds if one.resolved}
@@ -110,8 +116,20 @@ def impostors_of(
     rising = all(a.threshold < b.threshold for a, b in pairwise(used))
     used = used if len(used) > 1 and rising else ()
     count, dim = unit.shape
+    note = ""
+    if used and used[-1].identities < ENOUGH and count >= FEWEST:
+        note = (
+            f"the model's calibration rests on {used[-1].identities:,} identities, fewer than "
+            f"{ENOUGH}, and is left out: limits are found from the embeddings"
+        )
+        used = ()
     centre, spread = np.zeros(count, np.float32), np.full(count, dim**-0.5, np.float32)
     origin = f"random directions in {dim} dimensions, as there are fewer than {FEWEST} embeddings"
+    if count < FEWEST and not used:
+        note = (
+            f"fewer than {FEWEST} embeddings do not say what is similar by chance, and without a "
+            "calibrated model most of them become one cluster; name such a model, or a threshold"
+        )
     if count >= FEWEST:
         found = _of_pairs(unit, seed)
         origin = "their pairs being all alike, random directions"
@@ -121,13 +139,13 @@ def impostors_of(
                 f"the embeddings' own pairs: median similarity {np.median(centre):.3f}, standard "
                 f"deviation {np.median(spread):.3f}"
             )
-    reason = f"normal impostors, from {origin}"
+    reason = f"{origin}; those of different identities are taken to be normally distributed"
     if used:
         reason = (
             f"the model's calibration on {used[-1].identities:,} identities: {len(used)} thresholds"
             f" down to FAR {used[-1].far:g}; normalised by {origin}"
         )
-    return Impostors(centre, np.maximum(spread, _LEAST_SPREAD), reason, used)
+    return Impostors(centre, np.maximum(spread, _LEAST_SPREAD), reason, note, used)
 
 
 def _of_pairs(unit: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

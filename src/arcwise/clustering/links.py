@@ -50,9 +50,10 @@ class NeighbourLinks:
         similarity: (E,) float32 cosines.
         agreement: (E,) float64, above 0 and at most 1.
         linked: (E,) bool.
-        threshold: the cosine that links a typical pair by itself.
-        around: the cosine from which on a typical pair are neighbours.
+        threshold: the cosine that links a typical pair by itself; at most `DUPLICATE`.
+        around: the cosine from which on a typical pair are neighbours; at most `DUPLICATE`.
         reason: where the two come from, for people.
+        note: what is uncertain about that; empty for nothing.
     """
 
     pairs: np.ndarray
@@ -62,12 +63,18 @@ class NeighbourLinks:
     threshold: float
     around: float
     reason: str
+    note: str = ""
 
     def __str__(self) -> str:
-        return (
-            f"linked: pairs of similarity {self.threshold:.3f} and above, and those from "
-            f"{self.around:.3f} on that share their neighbours (typically); by {self.reason}"
-        )
+        limits = f"all pairs of similarity {self.threshold:.3f} and above"
+        if self.around < self.threshold:
+            limits = f"pairs of similarity {self.around:.3f} and above that share their neighbours"
+            if self.threshold < DUPLICATE:
+                limits += f", and all from {self.threshold:.3f} on"
+            limits += " (of an average image; each has limits of its own)"
+        elif self.threshold >= DUPLICATE:
+            limits = "copies alone, as no similarity below 1 is unusual enough"
+        return f"linked: {limits}; by {self.reason}"
 
 
 def links(
@@ -93,11 +100,13 @@ def links(
     copy = max(impostors.score_of(1.0) - around, around)
     agreement = _agreement(pairs, np.clip(score - around, 1e-6, copy), copy, count)
     linked = (agreement >= AGREEMENT) | (score >= strict) | (similarity >= DUPLICATE)
-    cosines = min(impostors.cosine(strict), DUPLICATE), impostors.cosine(around)
-    reason = impostors.reason
+    cosines = min(impostors.cosine(strict), DUPLICATE), min(impostors.cosine(around), DUPLICATE)
+    reason, note = impostors.reason, impostors.note
     if threshold is not None:
-        linked, cosines, reason = similarity >= threshold, (threshold, threshold), "your threshold"
-    return NeighbourLinks(pairs, similarity, agreement, linked, *cosines, reason)
+        linked, cosines, reason, note = (
+            similarity >= threshold, (threshold, threshold), "your threshold", "",
+        )  # fmt: skip
+    return NeighbourLinks(pairs, similarity, agreement, linked, *cosines, reason, note)
 
 
 def _agreement(pairs: np.ndarray, excess: np.ndarray, own: float, count: int) -> np.ndarray:

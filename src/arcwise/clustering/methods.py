@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -143,17 +144,32 @@ def _k_means(problem: ClusteringProblem) -> np.ndarray:
     return k_means.fit_predict(problem.unit)
 
 
-METHODS: dict[str, Callable[[ClusteringProblem], np.ndarray]] = {
-    "auto": _map_equation,
-    "fc-es": _fc_es,
-    "components": _components,
-    "average-linkage": _average_linkage,
-    "chinese-whispers": _chinese_whispers,
-    "dbscan": _dbscan,
-    "hdbscan": _hdbscan,
-    "k-means": _k_means,
+class Method(NamedTuple):
+    """A method by name.
+
+    Attributes:
+        cluster: from a problem to (N,) clusters, -1 for embeddings that are in none.
+        joined: what it joins, for people, with the `{threshold}`; empty for linked pairs.
+        by_threshold: whether a similarity decides.
+    """
+
+    cluster: Callable[[ClusteringProblem], np.ndarray]
+    joined: str = ""
+    by_threshold: bool = True
+
+
+_AT = "similarity {threshold:.3f} and above"
+
+METHODS: dict[str, Method] = {
+    "auto": Method(_map_equation),
+    "fc-es": Method(_fc_es, "neighbours with neighbours in common, by FC-ES's own limit", False),
+    "components": Method(_components, f"all pairs of {_AT}"),
+    "average-linkage": Method(_average_linkage, f"clusters of a mean {_AT}"),
+    "chinese-whispers": Method(_chinese_whispers),
+    "dbscan": Method(_dbscan, f"images that two others have {_AT} to"),
+    "hdbscan": Method(_hdbscan, "dense regions of two images or more", False),
+    "k-means": Method(_k_means, "the images nearest to each of as many centres as asked", False),
 }
-"""From a problem to (N,) clusters, -1 for embeddings that are in none."""
 
 
 def each_in_a_cluster(labels: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ class Manifest:
             called: template, image or `name`), `same` (bool), perhaps `fold`; None if it states
             none.
         notes: what the user has to know about this data set, a line each.
+        source: what was opened, as it was named; empty where it was made in Python.
     """
 
     table: pa.Table
@@ -42,6 +43,12 @@ class Manifest:
     understood: str = ""
     pairs: pa.Table | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    source: str = ""
+
+    @property
+    def title(self) -> str:
+        """What to call the data set in an error: as it was named, with its ending."""
+        return self.source or self.name
 
     def __len__(self) -> int:
         return self.table.num_rows

@@ -10,6 +10,7 @@ from arcwise.evaluation.angles import (
 from arcwise.evaluation.calibration import Threshold, calibrate
 from arcwise.evaluation.clustering import Clustering, clustering
 from arcwise.evaluation.comparison import Comparison, Difference, McNemar, compare
+from arcwise.evaluation.detection_gain import TwoScores, detection_gain
 from arcwise.evaluation.embedding_pairs import (
     all_pairs,
     pair_similarity,
@@ -69,6 +70,7 @@ __all__ = [
     "Templates",
     "Threshold",
     "TwoGalleries",
+    "TwoScores",
     "Val",
     "Verification",
     "all_pairs",
@@ -85,6 +87,7 @@ __all__ = [
     "compare",
     "compare_runs",
     "describe_search",
+    "detection_gain",
     "error_versus_reject",
     "identification",
     "identification_from_embeddings",

@@ -1,6 +1,7 @@
 """Enrolled identities: the store, the exact search, and the decision. No torch."""
 
 from arcwise.gallery.address import open_gallery
+from arcwise.gallery.calibration import SecondLook
 from arcwise.gallery.contract import (
     DamagedGallery,
     EnrolledTemplate,
@@ -15,8 +16,9 @@ from arcwise.gallery.contract import (
     Receipt,
     StoredTemplates,
     VerificationScore,
+    Where,
 )
-from arcwise.gallery.decision import Decision, decide
+from arcwise.gallery.decision import Decision, above_next, decide
 from arcwise.gallery.operating_point import (
     OperatingPoint,
     bound,
@@ -41,8 +43,11 @@ __all__ = [
     "NewTemplate",
     "OperatingPoint",
     "Receipt",
+    "SecondLook",
     "StoredTemplates",
     "VerificationScore",
+    "Where",
+    "above_next",
     "bound",
     "check_free",
     "check_one_rate",

@@ -34,15 +34,32 @@ class GallerySize:
 
 
 @dataclass(frozen=True)
+class SecondLook:
+    """Thresholds of how far the best similarity is above the mean of the next identities.
+
+    They hold in the gallery as it was: with others next to a query, that number is another.
+
+    Attributes:
+        neighbours: next identities that the mean is of.
+        thresholds: by false-positive identification rate.
+    """
+
+    neighbours: int
+    thresholds: tuple[SearchThreshold, ...]
+
+
+@dataclass(frozen=True)
 class GalleryCalibration:
     """Thresholds measured by searching a gallery with strangers.
 
     Attributes:
         identities: enrolled then.
         templates: enrolled then.
-        thresholds: by false-positive identification rate.
+        thresholds: of the similarity, by false-positive identification rate.
         measured_on: the strangers, in words.
         newest: number of the template that had been enrolled last; None where it was not kept.
+        second_look: what decides instead of `thresholds` while the gallery is as it was; None where
+            that was not found to be better.
     """
 
     identities: int
@@ -50,6 +67,7 @@ class GalleryCalibration:
     thresholds: tuple[SearchThreshold, ...]
     measured_on: str
     newest: int | None = None
+    second_look: SecondLook | None = None
 
     @property
     def strangers(self) -> int:
@@ -61,8 +79,21 @@ class GalleryCalibration:
         more = size.identities > self.identities or size.templates > self.templates
         return more or (self.newest is not None and size.newest > self.newest)
 
+    def unchanged(self, size: GallerySize) -> bool:
+        """Return whether as much is enrolled now as then, and nothing new."""
+        same = (size.identities, size.templates) == (self.identities, self.templates)
+        return same and not self.outgrown(size)
+
+    def second_look_ended(self, size: GallerySize) -> bool:
+        """Return whether there was a second look, which this change of the gallery ended."""
+        return self.second_look is not None and not self.unchanged(size)
+
     def as_json(self) -> str:
-        """Return the text that a gallery keeps."""
+        """Return the text that a gallery keeps.
+
+        A reader from before there was a second look finds the thresholds of the similarity.
+        """
+        second = self.second_look
         return json.dumps(
             {
                 "identities": self.identities,
@@ -70,6 +101,11 @@ class GalleryCalibration:
                 "thresholds": [one.as_dict() for one in self.thresholds],
                 "measured_on": self.measured_on,
                 "newest": self.newest,
+                "second_look": second
+                and {
+                    "neighbours": second.neighbours,
+                    "thresholds": [one.as_dict() for one in second.thresholds],
+                },
             },
             allow_nan=False,
             ensure_ascii=False,
@@ -84,13 +120,18 @@ class GalleryCalibration:
         """
         try:
             values = json.loads(text)
-            newest = values.get("newest")
+            newest, second = values.get("newest"), values.get("second_look")
             return cls(
                 int(values["identities"]),
                 int(values["templates"]),
                 tuple(map(SearchThreshold.from_dict, values["thresholds"])),
                 str(values["measured_on"]),
                 None if newest is None else int(newest),
+                second
+                and SecondLook(
+                    int(second["neighbours"]),
+                    tuple(map(SearchThreshold.from_dict, second["thresholds"])),
+                ),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise ArcwiseError(

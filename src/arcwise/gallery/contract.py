@@ -183,7 +183,7 @@ class GalleryAbout:
         dim: dimensions of every vector.
         fingerprint: the model that made the vectors; None where it was created without one.
         model_path: where that model lay when the gallery was created.
-        templates: how many there are.
+        templates: how many there are, those in quarantine too.
         changes: how often a template was enrolled, removed or changed: another number, another
             gallery.
     """
@@ -203,9 +203,11 @@ class Gallery(Protocol):
     whichever process made it; similarities are cosines with the stored vectors; an identity's
     templates count once, by the closest; equal similarities are ordered by identity; a condition
     on metadata (`gallery.filters`) says which templates take part before anything is ranked. A
-    template in quarantine is kept and takes part in nothing: no call but `stored`, `quarantined`,
-    `remove` and `check` knows of it. Written forms of one identity (`arcwise.identity`) are one
-    identity in every call. An id of a template is never used again.
+    template in quarantine is kept and takes part in no answer: what counts, lists or compares
+    templates leaves it out, but for `stored`, `quarantined`, `about` and `check`; what is said of a
+    template by its id (`thumbnail`, `assign`, `annotate`, `release`, `remove_templates`) holds of
+    it too, and `remove` takes it with its identity. Written forms of one identity
+    (`arcwise.identity`) are one identity in every call. An id of a template is never used again.
     """
 
     @property

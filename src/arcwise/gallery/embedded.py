@@ -34,7 +34,7 @@ from arcwise.gallery.contract import (
 from arcwise.gallery.filters import condition
 from arcwise.gallery.following import FollowedFile
 from arcwise.gallery.matrix import TemplateMatrix
-from arcwise.gallery.stored import health, quarantined_templates, stored_templates
+from arcwise.gallery.stored import about_now, health, quarantined_templates, stored_templates
 from arcwise.gallery.vectors import (
     checked_batch,
     checked_count,
@@ -72,9 +72,7 @@ class EmbeddedGallery:
     def about(self) -> GalleryAbout:
         """Return what the gallery says of itself now; no template is read."""
         with self._file.session() as connection:
-            now, kept = sql.read_about(connection), changes.read_kept(connection)
-        changed = now.last + now.removals + (0 if kept is None else kept.last)
-        return GalleryAbout(now.dim, now.fingerprint, now.model, now.templates, changed)
+            return about_now(connection)
 
     def __len__(self) -> int:
         """Return how many templates there are."""

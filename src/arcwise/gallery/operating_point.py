@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import SearchThreshold, Threshold, describe_search
@@ -36,7 +36,7 @@ class OperatingPoint:
     """A threshold, and the rates that it promises in one gallery.
 
     Attributes:
-        threshold: cosine from which on a search answers.
+        threshold: cosine from which on a search answers; with `neighbours` a difference.
         fpir: share of unknown images that get any answer, about: measured where `exact`, else at
             most.
         fpir_interval: lower and upper end of its 95 % interval; 0 and 1 where it was not measured.
@@ -46,6 +46,8 @@ class OperatingPoint:
         dir: share of images of enrolled identities that are found, and the ends of its 95 %
             interval; None where it was not measured with so many templates an identity.
         in_this_gallery: whether it was measured in this gallery.
+        neighbours: next identities whose mean similarity is taken off before comparing; 0 where
+            the similarity itself is compared.
     """
 
     threshold: float
@@ -56,6 +58,17 @@ class OperatingPoint:
     exact: bool
     dir: tuple[float, float, float] | None
     in_this_gallery: bool = False
+    neighbours: int = 0
+
+    @property
+    def criterion(self) -> str:
+        """What a search answers from on, in words."""
+        if not self.neighbours:
+            return f"similarity >= {self.threshold:.4f}"
+        return (
+            f"similarity {self.threshold:.4f} or more above the mean of the next {self.neighbours} "
+            "identities"
+        )
 
     @property
     def promises(self) -> bool:
@@ -89,6 +102,7 @@ class OperatingPoint:
             )
         return {
             "threshold": self.threshold,
+            "neighbours": self.neighbours,
             "fpir": self.fpir if self.promises else None,
             "fpir_interval": None if self.fpir_interval == (0.0, 1.0) else list(self.fpir_interval),
             "fpir_is_bound": not self.exact,
@@ -116,11 +130,16 @@ def operating_points(
     points = []
     if calibration is not None:
         then = (calibration.identities, calibration.templates)
-        holds = not calibration.outgrown(size)
-        exact = holds and (size.identities, size.templates) == then
+        holds, exact = not calibration.outgrown(size), calibration.unchanged(size)
+        second = calibration.second_look if exact else None  # no bound holds for it elsewhere
+        measured = calibration.thresholds if second is None else second.thresholds
         points += [
-            _point(one, one.fpir, *then, size, exact, _dir(one, size) if holds else None, holds)
-            for one in calibration.thresholds
+            replace(
+                _point(one, one.fpir, *then, size, exact, _dir(one, size) if holds else None),
+                in_this_gallery=holds,
+                neighbours=0 if second is None else second.neighbours,
+            )
+            for one in measured
         ]
     for one in searches:
         total = one.gallery * (one.templates or 1)
@@ -201,7 +220,6 @@ def _point(
     size: GallerySize,
     exact: bool,
     dir: tuple[float, float, float] | None,
-    in_this_gallery: bool = False,
 ) -> OperatingPoint:
     fpir = bound(rate, identities, templates, size)
     fits = size.identities <= identities and size.templates <= templates
@@ -209,7 +227,7 @@ def _point(
     if high < 1:
         high = bound(high, identities, templates, size)
     interval = (low if exact else 0.0, high)
-    return OperatingPoint(basis.threshold, fpir, interval, basis, fits, exact, dir, in_this_gallery)
+    return OperatingPoint(basis.threshold, fpir, interval, basis, fits, exact, dir)
 
 
 def _interval(basis: SearchThreshold | Threshold, size: GallerySize) -> tuple[float, float]:
@@ -252,6 +270,7 @@ def _dir_at_least(point: OperatingPoint, points: Sequence[OperatingPoint]) -> fl
         for one in points
         if isinstance(one.basis, SearchThreshold)
         and one.basis.dir is not None
+        and one.neighbours == point.neighbours
         and one.threshold >= point.threshold
         and (one.basis.templates or 1) == 1
     )

@@ -9,9 +9,20 @@ from collections.abc import Iterator, Mapping
 
 from arcwise.gallery import changes, sql
 from arcwise.gallery.changes import Amendment
-from arcwise.gallery.contract import EnrolledTemplate, Health, StoredTemplates
+from arcwise.gallery.contract import EnrolledTemplate, GalleryAbout, Health, StoredTemplates
 from arcwise.gallery.damage import Damage
 from arcwise.identity import identity_key
+
+
+def about_now(connection: sqlite3.Connection) -> GalleryAbout:
+    """Return what the file says of its gallery; no template is read.
+
+    Raises:
+        Damage: what is read is not what was written.
+    """
+    now, kept = sql.read_about(connection), changes.read_kept(connection)
+    count = now.last + now.removals + (0 if kept is None else kept.last)
+    return GalleryAbout(now.dim, now.fingerprint, now.model, now.templates, count)
 
 
 def stored_templates(connection: sqlite3.Connection) -> Iterator[StoredTemplates]:

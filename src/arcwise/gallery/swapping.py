@@ -17,9 +17,9 @@ from pathlib import Path
 
 from arcwise.errors import ArcwiseError, GalleryError
 from arcwise.files import locked, sync, translate_errors
-from arcwise.gallery import sql
 from arcwise.gallery.connection import connect, translate_sqlite_errors
-from arcwise.gallery.contract import GallerySize
+from arcwise.gallery.contract import GalleryAbout
+from arcwise.gallery.stored import about_now
 
 _PATIENCE = 1.0  # seconds to wait for another process that has a gallery open
 _PATIENCE_PROMISED = 60.0  # for one that has promised to let go
@@ -31,7 +31,7 @@ class _OpenElsewhere(GalleryError):
     """Another process has the gallery open."""
 
 
-def swap(old: Path, new: Path, kept: Path, *, sizes: tuple[GallerySize, GallerySize]) -> None:
+def swap(old: Path, new: Path, kept: Path, *, states: tuple[GalleryAbout, GalleryAbout]) -> None:
     """Put one gallery in the place of another, which stays under a third name.
 
     The path never leads nowhere. Where the process is killed on the way, the old gallery has two
@@ -42,7 +42,7 @@ def swap(old: Path, new: Path, kept: Path, *, sizes: tuple[GallerySize, GalleryS
         old: the gallery that is replaced.
         new: the gallery that takes its place; its name is then free.
         kept: another name for the old one, in its folder.
-        sizes: of both, as they were when they were compared.
+        states: what both said of themselves when they were compared.
 
     Raises:
         GalleryError: one is open elsewhere or has changed, `kept` is taken, or the system refuses.
@@ -51,7 +51,7 @@ def swap(old: Path, new: Path, kept: Path, *, sizes: tuple[GallerySize, GalleryS
     with _announced(old), _announced(new):
         while True:
             try:
-                return _swap(old, new, kept, sizes)
+                return _swap(old, new, kept, states)
             except _OpenElsewhere:
                 promised = any((_folder(one) / _PROMISE).exists() for one in (old, new))
                 patience = _PATIENCE_PROMISED if promised else _PATIENCE
@@ -103,13 +103,13 @@ def _announced(path: Path) -> Generator[None]:
         yield
 
 
-def _swap(old: Path, new: Path, kept: Path, sizes: tuple[GallerySize, GallerySize]) -> None:
+def _swap(old: Path, new: Path, kept: Path, states: tuple[GalleryAbout, GalleryAbout]) -> None:
     # The old one is let go first: what SQLite then clears away has the name that the new one bears.
     try:
         with (
             translate_errors(old, action="replaced", error=GalleryError),
-            _alone(new, sizes[1]),
-            _alone(old, sizes[0]),
+            _alone(new, states[1]),
+            _alone(old, states[0]),
         ):
             check_free(kept, old)
             shutil.copymode(old, new)
@@ -141,11 +141,11 @@ def check_free(kept: Path, old: Path) -> None:
 
 
 @contextmanager
-def _alone(path: Path, size: GallerySize) -> Generator[None]:
+def _alone(path: Path, state: GalleryAbout) -> Generator[None]:
     """Keep every other process out of a gallery, which has nothing in files next to it meanwhile.
 
     Raises:
-        GalleryError: another process has it open, or it is not of this size any more.
+        GalleryError: another process has it open, or it is not in this state any more.
     """
     with closing(connect(path, writable=True)) as connection:
         with translate_sqlite_errors(path), _translated_open(path):
@@ -157,10 +157,8 @@ def _alone(path: Path, size: GallerySize) -> Generator[None]:
         if mode != "delete":
             raise GalleryError(f"{path}: its write-ahead log cannot be closed; swap again")
         with translate_sqlite_errors(path):
-            about = sql.read_about(connection)
-            rows = sql.read_rows(connection, about.dim)
-            newest = max((int(one.templates.max()) for one in rows), default=0)
-        if (about.templates, newest) != (size.templates, size.newest):
+            now = about_now(connection)
+        if now != state:
             raise GalleryError(f"{path}: changed meanwhile; the same command takes it in and swaps")
         yield
         connection.execute("ROLLBACK")

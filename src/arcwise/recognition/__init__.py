@@ -1,17 +1,21 @@
 """Recognition: a model and its gallery, opened once, and what they answer. No torch.
 
 recogniser   the calls: embed, search, verify, enrol
+new_templates  what is enrolled of embedded images
 opening      a gallery and the model that its vectors come from
 images       what is asked about, from anywhere
 objects      several of them in one image, by a detector or in boxes
 thresholds   which similarity decides
 together     several images taken for one
 occlusion    which parts of an image a similarity rests on
+growing      strangers who come back become identities
+quality      the least that an image must have
 recorded     what a template records of its images
 answers      what comes back
 """
 
 from arcwise.recognition.answers import Answer, SearchResult, Verified
+from arcwise.recognition.growing import Growth, Sighting
 from arcwise.recognition.recogniser import Recogniser
 
-__all__ = ["Answer", "Recogniser", "SearchResult", "Verified"]
+__all__ = ["Answer", "Growth", "Recogniser", "SearchResult", "Sighting", "Verified"]

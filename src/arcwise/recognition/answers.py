@@ -14,6 +14,7 @@ from arcwise.gallery import (
     GallerySize,
     Hit,
     OperatingPoint,
+    above_next,
     decide,
 )
 from arcwise.runtime import Embedded
@@ -109,9 +110,23 @@ def decided(
     if point is None:
         return None
     if not promised:
-        return decide(hits, point.threshold)
+        return decide(hits, point.threshold, neighbours=point.neighbours)
     far = point.basis.far if isinstance(point.basis, Threshold) else None
-    return decide(hits, point.threshold, far=far, fpir=point.fpir if point.promises else None)
+    fpir = point.fpir if point.promises else None
+    return decide(hits, point.threshold, far=far, fpir=fpir, neighbours=point.neighbours)
+
+
+def accepted_from(point: OperatingPoint, hits: Sequence[Hit]) -> float:
+    """Return the similarity from which on an identity is accepted.
+
+    Args:
+        point: what decides; the difference to the next identities, or the similarity itself.
+        hits: of the query, closest first, with as many next identities as `point` takes.
+    """
+    if not point.neighbours or not hits:
+        return point.threshold
+    mean_of_next = hits[0].similarity - above_next(hits, point.neighbours)
+    return point.threshold + mean_of_next
 
 
 def in_order(embedded: Embedded, answers: Sequence[T]) -> tuple[T | ImageError, ...]:

@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace as replaced
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from arcwise import runtime
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, ImageError
 from arcwise.gallery import (
     Gallery,
     GalleryCalibration,
     GallerySize,
-    NewTemplate,
     OperatingPoint,
     Receipt,
+    Where,
     open_gallery,
 )
-from arcwise.gallery.contract import Where
-from arcwise.gallery.filters import condition
-from arcwise.recognition.answers import Answer, SearchResult, Verified, decided, in_order
-from arcwise.recognition.images import ImageList, image_rows
-from arcwise.recognition.opening import open_with_model
-from arcwise.recognition.thresholds import search_operating_point, verification_threshold
-from arcwise.recognition.together import (
-    TOGETHER,
-    best_of,
-    metadata_of_all,
-    pooled,
-    unmeasured,
-    weighting,
+from arcwise.recognition.answers import (
+    Answer,
+    SearchResult,
+    Verified,
+    accepted_from,
+    decided,
+    in_order,
 )
-from arcwise.runtime import Embedded, ImageRows, ImageSource, Model, listed
+from arcwise.recognition.growing import Growth, Sighting, Sightings
+from arcwise.recognition.images import ImageList, image_rows
+from arcwise.recognition.new_templates import templates_of
+from arcwise.recognition.opening import open_with_model
+from arcwise.recognition.quality import check_least_quality
+from arcwise.recognition.thresholds import (
+    search_operating_point,
+    size_where,
+    verification_threshold,
+)
+from arcwise.recognition.together import TOGETHER, pooled, unmeasured, weighting
+from arcwise.runtime import Embedded, EmbeddingCache, ImageRows, ImageSource, Model, listed
 
 Images = Iterable[ImageSource] | ImageRows
 """A list of what `Model.embed` takes, or rows of a data set."""
@@ -72,11 +76,11 @@ class Recogniser:
     ) -> None:
         self.path = gallery
         self.model, self._gallery = open_with_model(gallery, model, create=create, mode=mode)
-        self._lock = threading.Lock()
-        self._size = lru_cache(1)(lambda about: self.gallery.size())
+        self._lock, self._growing = threading.Lock(), threading.Lock()
+        self._size = lru_cache(8)(lambda about, where: size_where(self.gallery, where))
         self._point = lru_cache(16)(  # by rates; in another state of the gallery another
-            lambda about, calibration, far, fpir: search_operating_point(
-                self.model, self._size(about), calibration, far=far, fpir=fpir
+            lambda about, calibration, where, far, fpir: search_operating_point(
+                self.model, self._size(about, where), calibration, far=far, fpir=fpir
             )
         )
 
@@ -94,13 +98,20 @@ class Recogniser:
             return self._gallery
 
     def embed(
-        self, images: Images, *, progress: Callable[[int, int], object] | None = None
+        self,
+        images: Images,
+        *,
+        thumbnails: bool = False,
+        cache: EmbeddingCache | None = None,
+        progress: Callable[[int, int], object] | None = None,
     ) -> Embedded:
         """Return the embeddings of the readable images, and why the others have none.
 
         Args:
             images: paths (`archive.zip/member` too), encoded images as bytes, (H, W, 3) uint8 RGB
                 arrays or Pillow images, mixed as you like; or a manifest.
+            thumbnails: whether a small image of each is made, too.
+            cache: of `runtime.model_cache`: what is in it is not computed again.
             progress: called with (images done, images in all).
 
         Raises:
@@ -110,91 +121,92 @@ class Recogniser:
         rows = image_rows(images)
         if not len(rows):
             raise ArcwiseError("no image is named; name one or more")
-        return runtime.embed_manifest(self.model, rows, progress=progress)
+        return runtime.embed_manifest(
+            self.model, rows, progress=progress, cache=cache, thumbnails=thumbnails
+        )
 
     def operating_point(
-        self, far: float | None = None, fpir: float | None = None
+        self, where: Where = None, far: float | None = None, fpir: float | None = None
     ) -> tuple[GallerySize, GalleryCalibration | None, OperatingPoint | None]:
         """Return the size of the gallery, what was measured against it, and what decides a search.
 
-        Args:
-            far: as for `search`.
-            fpir: as for `search`.
-
-        Raises:
-            ArcwiseError: no threshold is for the rate.
+        Under a condition the size is that of the part which meets it. Args are those of `search`.
         """
         about, calibration = self.gallery.about(), self.gallery.calibration
-        return self._size(about), calibration, self._point(about, calibration, far, fpir)
+        point = self._point(about, calibration, where, far, fpir)
+        return self._size(about, where), calibration, point
 
     def search(
         self,
         images: Images,
         *,
         k: int = 5,
+        where: Where = None,
+        everyone: bool = False,
         together: bool = False,
         far: float | None = None,
         fpir: float | None = None,
-        where: Where = None,
-        everyone: bool = False,
+        cache: EmbeddingCache | None = None,
+        progress: Callable[[int, int], object] | None = None,
     ) -> SearchResult:
         """Find each image's closest identities and decide, at a stated error rate.
 
         For several images together the rate was not measured, nor for templates of several where
         the threshold is not of this gallery: `unmeasured` says so, and the decisions state none.
-        With `where`, fewer templates can be taken for the query: the rate is at most what it is in
-        the whole gallery, and how many are found is not known.
 
         Args:
             images: as `embed` takes them. One of several that cannot be read fails alone.
             k: how many identities to return.
+            where: a condition on metadata: only templates that meet it take part.
+            everyone: whether to return all identities from the threshold on, however many.
             together: whether all images are of one identity, searched with and decided on once.
             far: false-accept rate of one comparison.
             fpir: share of unknown images that may get any answer: what keeps it, or the nearest
                 stricter one, decides. By default it is the lowest rate that was measured for such a
                 gallery and still finds half of the images of enrolled identities.
-            where: a condition on metadata (`gallery.filters`): which templates take part.
-            everyone: whether the hits are all identities from the threshold on, and not the K
-                closest.
+            cache: as `embed` takes it.
+            progress: called with (images embedded, images in all).
 
         Raises:
             ImageError: the only image cannot be used.
-            ArcwiseError: no image can, no threshold is for the rate, or the condition cannot be
-                read.
+            ArcwiseError: no image can, no threshold is for the rate, or there is none to return
+                everyone by.
+            GalleryError: the condition cannot be read.
         """
         if k < 1:
             raise ArcwiseError(f"k is {k}; expected 1 or more: how many identities to show")
-        self.operating_point(far, fpir)  # what is wrong with a rate is said before any work
-        meets = None if where is None else condition(where)
+        # What is wrong with a rate or a condition is said before any work.
+        size, _, point = self.operating_point(where, far, fpir)
+        if everyone and point is None and size.templates:
+            raise ArcwiseError(
+                f"{self.path}: no threshold says who is above it; measure one: arcwise calibrate "
+                f"{self.model.path} DATA"
+            )
         rows = image_rows(images)
-        embedded = self.embed(rows)
+        embedded = self.embed(rows, cache=cache, progress=progress)
         vectors, names = embedded.vectors, [rows.images[row] for row in embedded.rows]
         count = len(vectors) if together else 0
         if count > 1:
             vectors = pooled(vectors, embedded.quality)[0][None]
             names = [f"{count} images together ({names[0]}, …)"]
-        size, calibration, point = self.operating_point(far, fpir)
-        if point is not None and meets is not None:
-            interval = (0.0, point.fpir_interval[1])
-            point = replaced(point, exact=False, dir=None, fpir_interval=interval)
-        # The decision looks at the runner-up.
-        hits = self.gallery.search(vectors, k=max(k, 2), where=meets)
+        size, calibration, point = self.operating_point(where, far, fpir)
+        looked_at = 2 if point is None else max(2, point.neighbours + 1)  # by the decision
+        most = looked_at if everyone else max(k, looked_at)
+        hits = self.gallery.search(vectors, k=most, where=where)
         shown = [of_query[:k] for of_query in hits]
         if everyone and point is not None:
-            shown = self.gallery.above(vectors, point.threshold, where=meets)
-        elif everyone and size.templates:
-            raise ArcwiseError(
-                f"{self.model.path}: the model has no thresholds, so nobody is above one; measure "
-                f"them: arcwise calibrate {self.model.path} DATA"
-            )
+            shown = [
+                self.gallery.above(vector, accepted_from(point, of_query), where=where)[0]
+                for vector, of_query in zip(vectors, hits, strict=True)
+            ]
         several = any(TOGETHER in hit.metadata for of_query in hits for hit in of_query)
         own = point is not None and point.in_this_gallery
         reason = ""
         if point is not None:
             reason = unmeasured(count, several and not own, str(self.path))
         answers = tuple(
-            Answer(name, tuple(to_show), decided(of_query, point, promised=not reason))
-            for name, to_show, of_query in zip(names, shown, hits, strict=True)
+            Answer(name, tuple(listed_hits), decided(of_query, point, promised=not reason))
+            for name, of_query, listed_hits in zip(names, hits, shown, strict=True)
         )
         failures = tuple(embedded.failures)
         return SearchResult(
@@ -256,6 +268,8 @@ class Recogniser:
         metadata: Mapping[str, Any] | None = None,
         together: bool = False,
         replace: bool = False,
+        thumbnails: bool = True,
+        least_quality: float | None = None,
     ) -> Receipt:
         """Enrol images of one identity, all of them or none; return once they are on disk.
 
@@ -265,55 +279,97 @@ class Recogniser:
             metadata: a JSON object, kept with each template beside what is recorded of its image.
             together: whether they become one template.
             replace: whether the identity's older templates go.
+            thumbnails: whether a small image is kept with each template.
+            least_quality: what the model must estimate of each image, at least.
 
         Raises:
-            ImageError: an image cannot be used.
+            ImageError: an image cannot be used, or is of too low a quality.
+            ArcwiseError: the model estimates no quality, and one is asked for.
             GalleryError: the identity is blank, or the metadata is no JSON.
         """
+        if least_quality is not None:
+            check_least_quality(self.model, least_quality)
         rows = images if isinstance(images, ImageList) else ImageList(listed(images))
-        embedded = self.embed(rows)
+        embedded = self.embed(rows, thumbnails=thumbnails)
         if embedded.failures:
             raise embedded.failures[0]
-        return self.enrol_embedded(
-            identity, rows, embedded, metadata=metadata, together=together, replace=replace
-        )
+        if least_quality is not None and embedded.quality is not None:
+            for name, quality in zip(rows.images, embedded.quality.tolist(), strict=True):
+                if quality < least_quality:
+                    reason = f"its quality is {quality:.3f}, and {least_quality:g} is the least"
+                    raise ImageError(name, reason)
+        items = templates_of(identity, rows, embedded, metadata=metadata, together=together)
+        return self.gallery.enrol(items, replace=replace)
 
-    def enrol_embedded(
+    def grow(
         self,
-        identity: str,
-        images: ImageList,
-        embedded: Embedded,
+        images: Iterable[ImageSource] | ImageList,
         *,
-        metadata: Mapping[str, Any] | None = None,
-        together: bool = False,
-        replace: bool = False,
-        thumbnails: Sequence[bytes | None] | None = None,
-    ) -> Receipt:
-        """Enrol what `embed` made of images of one identity; return once it is on disk.
+        fpir: float = 0.01,
+        least_quality: float | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Growth:
+        """Search images one after the other, and keep those of nobody as sightings.
+
+        One that meets two earlier sightings, which meet each other, becomes an identity with them:
+        `unknown-0001`, marked in its metadata; see `recognition.growing`. Only one process at a
+        time may do this with a gallery.
 
         Args:
-            identity: whose they are.
-            images: that were embedded.
-            embedded: of those that could be read, M.
-            metadata: as for `enrol`.
-            together: as for `enrol`.
-            replace: as for `enrol`.
-            thumbnails: M encoded images for a person to see; of images together, that of the best.
+            images: as `embed` takes them. One of several that cannot be read fails alone.
+            fpir: share of images of others that may meet a sighting, among all of them.
+            least_quality: what the model must estimate of an image that is kept, at least.
+            progress: called with (images embedded, images in all).
 
         Raises:
-            GalleryError: the identity is blank, or the metadata is no JSON.
+            ImageError: the only image cannot be used.
+            ArcwiseError: no image can, or no threshold decides or promises a rate.
         """
-        recorded = [images.record(row) for row in embedded.rows.tolist()]
-        shown = [None] * len(recorded) if thumbnails is None else thumbnails
-        each = [slice(row, row + 1) for row in range(len(recorded))]
-        items = []
-        for group in [slice(None)] if together else each:
-            quality = None if embedded.quality is None else embedded.quality[group]
-            vector, mean_quality = pooled(embedded.vectors[group], quality)
-            about = {**metadata_of_all(recorded[group], quality), **(metadata or {})}
-            best = shown[group][best_of(quality)]
-            items.append(NewTemplate(identity, vector, about, mean_quality, best))
-        return self.gallery.enrol(items, replace=replace)
+        if least_quality is not None:
+            check_least_quality(self.model, least_quality)
+        rows = images if isinstance(images, ImageList) else ImageList(listed(images))
+        with self._growing:
+            sightings = Sightings(self.gallery, self.model, fpir)
+            earlier = len(sightings)
+            embedded = self.embed(rows, thumbnails=True, progress=progress)
+            failures, found = list(embedded.failures), []
+            for place, row in enumerate(embedded.rows.tolist()):
+                vector, name = embedded.vectors[place], rows.images[row]
+                size, _, point = self.operating_point(None, None, None)
+                if point is None and size.templates:
+                    raise ArcwiseError(
+                        f"{self.path}: no threshold says who is unknown; measure one: arcwise "
+                        f"calibrate {self.model.path} DATA"
+                    )
+                hits = self.gallery.search(vector, k=2 if point is None else point.neighbours + 1)[
+                    0
+                ]
+                decision = decided(hits, point, promised=False)
+                known = None if decision is None else decision.identity
+                similarity = hits[0].similarity if hits else None
+                if known is not None:
+                    found.append(Sighting(name, known, similarity))
+                    continue
+                quality = None if embedded.quality is None else float(embedded.quality[place])
+                if least_quality is not None and quality is not None and quality < least_quality:
+                    reason = f"unknown, and its quality is {quality:.3f}: not kept"
+                    failures.append(ImageError(name, reason))
+                    continue
+                record = rows.record(row)
+                if sightings.knows(record):
+                    found.append(Sighting(name, None, similarity))
+                    continue
+                number, new = sightings.add(vector, record, quality, embedded.thumbnails[place])
+                found.append(
+                    Sighting(
+                        name, new, similarity, kept=new is None, discovered=new is not None,
+                        template=number,
+                    )
+                )  # fmt: skip
+            return Growth(
+                tuple(found), tuple(failures), earlier, len(sightings), sightings.point,
+                embedded.notes,
+            )  # fmt: skip
 
     def close(self) -> None:
         """Close the gallery."""

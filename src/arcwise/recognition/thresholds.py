@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Threshold
 from arcwise.gallery import (
+    Gallery,
     GalleryCalibration,
     GallerySize,
     OperatingPoint,
+    Where,
     check_one_rate,
     nearest,
     operating_points,
@@ -94,6 +98,21 @@ def search_operating_point(
             f"{-(-size.templates // size.identities)}, or --gallery with the gallery's path"
         )
     return point
+
+
+def size_where(gallery: Gallery, where: Where) -> GallerySize:
+    """Return how much is enrolled: of the part that meets a condition, where there is one.
+
+    Raises:
+        GalleryError: the condition cannot be read.
+    """
+    if where is None:
+        return gallery.size()
+    part = gallery.templates(where=where)
+    counts = Counter(one.identity for one in part).values()
+    newest = max((one.template for one in part), default=0)
+    fewest, most = min(counts, default=0), max(counts, default=0)
+    return GallerySize(len(counts), len(part), fewest, most, newest)
 
 
 def _points_in(

@@ -48,12 +48,12 @@ def metadata_of_all(
         each: what a template of one image would record.
         quality: (K,) of the images; where there is none, the first stands for all.
     """
-    best = best_of(quality)
+    best = best_image(quality)
     return {**each[best], TOGETHER: [dict(one) for one in each]} if len(each) > 1 else dict(each[0])
 
 
-def best_of(quality: NDArray[np.float32] | None) -> int:
-    """Return which of several images stands for all: the best, or the first without qualities."""
+def best_image(quality: NDArray[np.float32] | None) -> int:
+    """Return which of several images stands for all: the best; without qualities the first."""
     return 0 if quality is None else int(np.argmax(quality))
 
 

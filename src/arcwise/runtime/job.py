@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from arcwise.data.parallel import each_row
 from arcwise.errors import ArcwiseError, ImageError, UnreadableImages
+from arcwise.images.thumbnails import thumbnail
 from arcwise.runtime.cache import EmbeddingCache, content_key
 from arcwise.runtime.engines import Floats
 from arcwise.runtime.model import ImageSource, Model, decode_source
@@ -53,6 +54,8 @@ class Embedded:
         reused: how many of the vectors were in the cache.
         notes: what the user has to know of the images, in sentences. Those in the cache do not
             count.
+        thumbnails: M small JPEGs of the images as they are prepared; empty where none were asked
+            for.
     """
 
     vectors: Floats
@@ -61,6 +64,7 @@ class Embedded:
     reused: int = 0
     notes: tuple[str, ...] = ()
     quality: Floats | None = None
+    thumbnails: tuple[bytes, ...] = ()
 
     def __str__(self) -> str:
         text = f"{len(self.rows)} images embedded"
@@ -82,6 +86,7 @@ def embed_manifest(
     workers: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     cache: EmbeddingCache | None = None,
+    thumbnails: bool = False,
 ) -> Embedded:
     """Return the embeddings of a manifest's images; list and pass over the unreadable ones.
 
@@ -93,6 +98,7 @@ def embed_manifest(
         workers: threads that decode; by default one for each core.
         progress: called with (rows done, rows in all), about once a batch.
         cache: of `model_cache`; what is in it is not computed, and every batch is put there.
+        thumbnails: whether to make them, for which every image is prepared, also one in the cache.
 
     Raises:
         ImageError: the only image failed.
@@ -102,17 +108,21 @@ def embed_manifest(
     names = manifest.images
     landmarks = manifest.column("landmarks") or [None] * len(names)
     whole = np.zeros(len(names), bool)
+    small: dict[int, bytes] = {}
 
     def prepared(row: int) -> Floats | _Prepared | ImageError:
         try:
             content, key = manifest.read(row), b""
             if cache is not None and isinstance(content, bytes):
                 key = content_key(content, landmarks[row] if model.aligns else None)
-                if (cached := cache.get(key)) is not None:
+                if not thumbnails and (cached := cache.get(key)) is not None:
                     return cached
             image = decode_source(content, names[row])
             whole[row] = model.takes_whole(image, landmarks[row])
-            return _Prepared(key, model.prepare(image, landmarks[row]))
+            pixels = model.prepare(image, landmarks[row])
+            if thumbnails:
+                small[row] = thumbnail(pixels)
+            return _Prepared(key, pixels)
         except ImageError as problem:
             return problem
         except ArcwiseError as problem:
@@ -144,19 +154,24 @@ def embed_manifest(
     if failures and len(names) == 1:
         raise failures[0]
     if failures and not len(rows):
-        listed = "; ".join(str(failure) for failure in failures[:3])
-        absent = any(failure.reason.startswith("no such file") for failure in failures)
-        raise UnreadableImages(
-            f"none of the {len(failures)} images of {manifest.name} could be read ({listed}"
-            f"{'; …' if len(failures) > 3 else ''}){'; check these paths' * absent}",
-            failures,
-        )
+        raise _none_read(failures, manifest.name)
     notes = model.notes_on_whole(int(whole.sum()), len(rows))
     numbers = numbers[rows] if failures else numbers
     quality = None
     if model.estimates_quality:
         numbers, quality = np.ascontiguousarray(numbers[:, :-1]), numbers[:, -1].copy()
-    return Embedded(numbers, rows, failures, reused, notes, quality)
+    shown = tuple(small[row] for row in rows.tolist()) if thumbnails else ()
+    return Embedded(numbers, rows, failures, reused, notes, quality, shown)
+
+
+def _none_read(failures: list[ImageError], name: str) -> UnreadableImages:
+    listed = "; ".join(str(failure) for failure in failures[:3])
+    absent = any(failure.reason.startswith("no such file") for failure in failures)
+    return UnreadableImages(
+        f"none of the {len(failures)} images of {name} could be read ({listed}"
+        f"{'; …' if len(failures) > 3 else ''}){'; check these paths' * absent}",
+        failures,
+    )
 
 
 def model_cache(model: Model) -> EmbeddingCache:

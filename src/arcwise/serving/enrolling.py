@@ -1,6 +1,5 @@
 """The route that enrols: images of one identity, of which those that can be used are kept."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -8,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from arcwise.client.messages import EnrolAnswer, LowQualityImage
 from arcwise.errors import ImageError, UnreadableImages
 from arcwise.gallery import Receipt
-from arcwise.images.thumbnail import thumbnail
+from arcwise.recognition.new_templates import templates_of
 from arcwise.recognition.together import weighting
 from arcwise.runtime import Embedded
 from arcwise.serving import examples
@@ -53,7 +52,9 @@ def router(service: Service) -> APIRouter:
         """
         if replace:
             access.need("admin")
-        upload = await read_upload(request, service.settings.limits)
+        upload = await read_upload(
+            request, service.settings.limits, takes=("metadata", "landmarks")
+        )
 
         def work() -> EnrolAnswer:
             recogniser = access.gallery.recogniser
@@ -64,24 +65,20 @@ def router(service: Service) -> APIRouter:
                 )
             if new and (forms := recogniser.gallery.forms(identity)):
                 raise RequestProblem(409, "conflict", f"{forms[0]!r} is enrolled already")
-            embedded = embedded_images(service, access, upload)
+            embedded = embedded_images(
+                service, access, upload, thumbnails=access.gallery.thumbnails
+            )
             if embedded.failures and not partial:
                 raise embedded.failures[0]
             kept, refused = _good_enough(embedded, upload, least_quality)
             if refused and (not partial or not len(kept.rows)):
                 raise _too_poor(refused, embedded.failures, least_quality)
-            small = _thumbnails(upload, kept, access.gallery.thumbnails)
+            items = templates_of(
+                identity, upload.images, kept, metadata=upload.metadata, together=together
+            )
             receipt = access.change(
                 "enrol",
-                lambda: recogniser.enrol_embedded(
-                    identity,
-                    upload.images,
-                    kept,
-                    metadata=upload.metadata,
-                    together=together,
-                    replace=replace,
-                    thumbnails=small,
-                ),
+                lambda: recogniser.gallery.enrol(items, replace=replace),
                 _told,
                 identity=identity,
                 images=len(kept.rows),
@@ -143,13 +140,8 @@ def _good_enough(
         embedded.failures,
         notes=embedded.notes,
         quality=embedded.quality[good],
+        thumbnails=tuple(
+            one for one, kept in zip(embedded.thumbnails, good.tolist(), strict=False) if kept
+        ),
     )
     return kept, refused
-
-
-def _thumbnails(upload: Upload, kept: Embedded, side: int) -> Sequence[bytes | None] | None:
-    """Return a small JPEG of each image that is enrolled; None where none are kept."""
-    if not side:
-        return None
-    sources = (upload.images.sources[row] for row in kept.rows.tolist())
-    return [thumbnail(one, side) for one in sources if isinstance(one, bytes)]

@@ -31,6 +31,8 @@ _SEARCH = {
                 "threshold": 0.6213,
                 "far": None,
                 "fpir": 0.01,
+                "above_next": None,
+                "neighbours": 0,
             },
             "hits": [
                 {
@@ -51,6 +53,7 @@ _SEARCH = {
         "exact": True,
         "dir": [0.94, 0.91, 0.97],
         "in_this_gallery": True,
+        "neighbours": 0,
     },
     "promise": "of 100 images of enrolled identities about 94 are found (91 to 97); of 100 of "
     "others about 1 gets an answer (0 to 2)",

@@ -39,7 +39,7 @@ def router(service: Service) -> APIRouter:
         Each part is covered by grey, and the image embedded again. It takes one image, and a
         server makes one map at a time: meanwhile others are told to come again.
         """
-        upload = await read_upload(request, service.settings.limits)
+        upload = await read_upload(request, service.settings.limits, takes=("landmarks",))
         if len(upload.images) > 1:
             raise RequestProblem(422, "refused", f"{len(upload.images)} images; expected one")
 

@@ -52,7 +52,7 @@ class ServedGallery:
         name: in addresses.
         recogniser: that answers.
         audit: the log of who did what.
-        thumbnails: longer side of what is kept for a person to see; 0 keeps nothing.
+        thumbnails: whether a small image is kept with each template.
         turnstile: that requests pass.
         problem: why it could not be opened again; empty where it is open.
     """

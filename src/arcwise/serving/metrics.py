@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 from collections.abc import Callable, Iterator
 
@@ -101,5 +100,7 @@ def resident_bytes() -> float:
         with open("/proc/self/statm", encoding="ascii") as file:
             return float(file.read().split()[1]) * _PAGE
     except OSError:
+        import resource  # which Windows has not
+
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return float(most) * (1 if sys.platform == "darwin" else 1024)

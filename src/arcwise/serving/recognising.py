@@ -45,7 +45,7 @@ def router(service: Service) -> APIRouter:
     @routes.post("/embed", openapi_extra={"requestBody": REQUEST_BODY})
     async def embed(request: Request, response: Response, access: reads) -> EmbedAnswer:
         """Embed images: a vector of length 1 for each."""
-        upload = await read_upload(request, limits)
+        upload = await read_upload(request, limits, takes=("landmarks",))
 
         def work() -> EmbedAnswer:
             embedded = embedded_images(service, access, upload)
@@ -85,15 +85,16 @@ def router(service: Service) -> APIRouter:
     ) -> SearchAnswer:
         """Find whose images these are, or that they are unknown, at a stated error rate.
 
-        One image, or several with an answer each; with `together` several frames of one query.
+        One image, or several with an answer each; with `together` several frames of one query;
+        with `boxes` several objects of an image, each a query of its own.
         """
-        upload = await read_upload(request, limits)
+        upload = await read_upload(request, limits, takes=("landmarks", "boxes"))
 
         def work() -> SearchAnswer:
             recogniser = access.gallery.recogniser
             with service.pixels.of(upload.pixels):
                 found = recogniser.search(
-                    upload.images, k=k, together=together, far=far, fpir=fpir, where=where,
+                    upload.objects(), k=k, together=together, far=far, fpir=fpir, where=where,
                     everyone=everyone,
                 )  # fmt: skip
             note_images(service, access, upload)
@@ -118,7 +119,7 @@ def router(service: Service) -> APIRouter:
         request: Request, response: Response, access: reads, identity: Identity, far: Far = None
     ) -> VerifyAnswer:
         """Check whether an image, or several of one claim together, are of an identity."""
-        upload = await read_upload(request, limits)
+        upload = await read_upload(request, limits, takes=("landmarks",))
 
         def work() -> VerifyAnswer:
             recogniser = access.gallery.recogniser
@@ -143,10 +144,12 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-def embedded_images(service: Service, access: Access, upload: Upload) -> Embedded:
+def embedded_images(
+    service: Service, access: Access, upload: Upload, *, thumbnails: bool = False
+) -> Embedded:
     """Return the embeddings of what was sent; keep and count the images."""
     with service.pixels.of(upload.pixels):
-        embedded = access.gallery.recogniser.embed(upload.images)
+        embedded = access.gallery.recogniser.embed(upload.images, thumbnails=thumbnails)
     note_images(service, access, upload)
     return embedded
 
@@ -186,13 +189,22 @@ def search_answer(found: SearchResult, access: Access, most: int) -> SearchAnswe
         promise="" if found.point is None or found.unmeasured else str(found.point),
         size=found.size,
         calibration=found.calibration,
-        outgrown=found.outgrown,
+        outgrown=access.gallery.outgrown(),  # the whole of it, whatever the condition
         unmeasured=access.gallery.public(found.unmeasured),
         together=found.together,
         weighting=found.weighting,
-        notes=list(found.notes),
+        notes=[*found.notes, *_not_shown(found, most)],
         licence=found.licence,
     )
+
+
+def _not_shown(found: SearchResult, most: int) -> list[str]:
+    """Return which queries have more hits than one answer may hold."""
+    return [
+        f"{one.image}: the {most} closest of {len(one.hits)} hits are shown"
+        for one in found.answers
+        if len(one.hits) > most
+    ]
 
 
 def _query_answer(one: Answer | ImageError, most: int) -> QueryAnswer:

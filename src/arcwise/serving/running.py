@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable
 
@@ -75,7 +76,7 @@ class Server:
 
 
 def serve(settings: Settings, on_listening: Callable[[Server], object]) -> None:
-    """Run a server until it is told to stop.
+    """Run a server until it is told to stop, by a signal; in the main thread.
 
     Args:
         settings: what it is told.
@@ -86,6 +87,9 @@ def serve(settings: Settings, on_listening: Callable[[Server], object]) -> None:
     """
     server = Server(settings)
     on_listening(server)
+    hangup = getattr(signal, "SIGHUP", None)  # a terminal that was closed; uvicorn knows the others
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        signal.signal(hangup, lambda number, frame: server.stop())
     server.run()
 
 

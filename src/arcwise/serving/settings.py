@@ -14,7 +14,6 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from arcwise.errors import ArcwiseError
-from arcwise.images.thumbnail import LARGEST
 
 PREFIX = "ARCWISE_SERVE__"
 """Variables of the environment that begin so are settings: `ARCWISE_SERVE__LIMITS__IMAGES=8`."""
@@ -50,9 +49,8 @@ class GallerySettings(Section):
     none is named."""
     audit_images: Path | None = None
     """Folder that every image sent is kept in, by its digest; none is kept where none is named."""
-    thumbnails: Annotated[int, Field(ge=0, le=LARGEST)] = 0
-    """Longer side, in pixels, of the small image that is stored with each template enrolled here;
-    0 stores none."""
+    thumbnails: bool = False
+    """Whether a small image is stored with each template that is enrolled here."""
 
 
 class KeySettings(Section):
@@ -77,7 +75,7 @@ class TlsSettings(Section):
     """PEM file of its private key."""
 
 
-class Limits(Section):
+class ServerLimits(Section):
     """How much a request and a key may ask for."""
 
     images: Positive = 32
@@ -134,7 +132,7 @@ class Settings(Section):
     """Serve HTTPS."""
     proxies: tuple[str, ...] = ()
     """Addresses of proxies, whose `X-Forwarded-For` and `-Proto` are believed."""
-    limits: Limits = Limits()
+    limits: ServerLimits = ServerLimits()
     """Limits of requests and keys."""
     batch: BatchSettings = BatchSettings()
     """Batches of images."""
@@ -169,7 +167,7 @@ class Settings(Section):
         """Return the settings for a person, a line each; of keys the names and roles alone."""
         lines = [f"address    {'https' if self.tls else 'http'}://{self.host}:{self.port}"]
         for name, one in self.galleries.items():
-            small = f", thumbnails of {one.thumbnails} pixels" if one.thumbnails else ""
+            small = ", small images are kept" if one.thumbnails else ""
             kept = f", images sent are kept in {one.audit_images}" if one.audit_images else ""
             scheme, address, _ = one.path.partition("://")  # which may hold a password
             where = f"{scheme}://…" if address else one.path

@@ -18,18 +18,25 @@ from starlette.requests import Request
 
 from arcwise.errors import ImageError
 from arcwise.images.headers import HeaderError, read_header
+from arcwise.recognition.growing import GROWN, SIGHTING
 from arcwise.recognition.images import ImageList
+from arcwise.recognition.objects import Box, objects_in_boxes
 from arcwise.recognition.recorded import CONTENT
 from arcwise.recognition.together import TOGETHER
 from arcwise.serving.forms import read_form
 from arcwise.serving.problems import RequestProblem
-from arcwise.serving.settings import Limits
+from arcwise.serving.settings import ServerLimits
 
-RESERVED = frozenset({"image", "root", CONTENT, "landmarks", TOGETHER})
-"""Keys of metadata that record the image of a template, by which its file is found again."""
+RESERVED = frozenset(
+    {"image", "root", CONTENT, "landmarks", TOGETHER, GROWN, SIGHTING, "upgraded_from"}
+)
+"""Keys of metadata that Arcwise writes: of a template's image, by which its file is found again,
+and of where the template comes from."""
 
 _LONGEST_NAME = 200
-_FIELDS = ("metadata", "landmarks")
+_FIELDS = ("metadata", "landmarks", "boxes")
+_LARGEST = 1e6
+_WHOLE = (0.0, 0.0, _LARGEST, _LARGEST)
 _POINTS = (10, 136)  # x and y of 5 or 68 points
 _UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
@@ -52,6 +59,11 @@ FORM = {
             "description": "A JSON list: for each image null, or x and y of its 5 points in a row, "
             "for a model that turns faces.",
         },
+        "boxes": {
+            "type": "string",
+            "description": "A JSON list: for each image null, or the boxes of the objects in it, "
+            "left, top, width and height in pixels, each a query of its own (of `search` alone).",
+        },
     },
 }
 DOCUMENT = {
@@ -70,6 +82,11 @@ DOCUMENT = {
             "type": "array",
             "items": {"type": ["array", "null"], "items": {"type": "number"}},
             "description": "For each image null, or x and y of its 5 points in a row.",
+        },
+        "boxes": {
+            "type": "array",
+            "items": {"type": ["array", "null"], "items": {"type": "array"}},
+            "description": "For each image null, or the boxes of its objects (`search` alone).",
         },
     },
 }
@@ -93,15 +110,35 @@ class Upload(NamedTuple):
         images: with a reason in the place of each that is refused unread.
         pixels: of all of them, as their headers say.
         metadata: that came with them; None for none.
+        boxes: of each image; None where it is taken whole.
     """
 
     images: ImageList
     pixels: int
     metadata: dict[str, Any] | None
+    boxes: list[list[Box] | None] | None
+
+    def objects(self) -> ImageList:
+        """Return the images, or the parts of them that are in boxes; these are decoded now."""
+        if self.boxes is None:
+            return self.images
+        each = [boxes or [_WHOLE] for boxes in self.boxes]
+        rows = [row for row, boxes in enumerate(each) for _ in boxes]
+        again = ImageList(
+            [self.images.sources[row] for row in rows],
+            name=self.images.name,
+            names=[self.images.images[row] for row in rows],
+        )
+        return objects_in_boxes(again, [box for boxes in each for box in boxes])
 
 
-async def read_upload(request: Request, limits: Limits) -> Upload:
+async def read_upload(request: Request, limits: ServerLimits, *, takes: Sequence[str]) -> Upload:
     """Return the images of a request.
+
+    Args:
+        request: whose body it is.
+        limits: of it.
+        takes: what may come with the images.
 
     Raises:
         RequestProblem: no images, too many, or a body that is something else.
@@ -119,12 +156,15 @@ async def read_upload(request: Request, limits: Limits) -> Upload:
         raise RequestProblem(
             413, "too_large", f"{len(contents)} images; expected at most {limits.images} at a time"
         )
+    if extra := sorted(set(fields) - set(takes)):
+        raise RequestProblem(422, "malformed", f"`{extra[0]}` means nothing to this call")
     names = [shown_name(name, row) for row, name in enumerate(names)]
     checked = [_checked(*one, limits) for one in zip(contents, names, strict=True)]
     images = ImageList(
         [source for source, _ in checked], _landmarks(fields, len(names)), names=names
     )
-    return Upload(images, sum(pixels for _, pixels in checked), _metadata(fields))
+    boxes = _boxes(fields, len(names), limits.images)
+    return Upload(images, sum(pixels for _, pixels in checked), _metadata(fields), boxes)
 
 
 def shown_name(name: str | None, row: int) -> str:
@@ -135,7 +175,7 @@ def shown_name(name: str | None, row: int) -> str:
 
 
 async def _of_form(
-    request: Request, limits: Limits
+    request: Request, limits: ServerLimits
 ) -> tuple[list[bytes], list[str | None], dict[str, Any]]:
     contents, names, fields = [], [], {}
     for name, filename, content in await read_form(request, limits.images + len(_FIELDS)):
@@ -158,7 +198,7 @@ async def _of_document(request: Request) -> tuple[list[bytes], list[str | None],
     document = _json(await request.body(), "the body")
     if not isinstance(document, dict):
         raise RequestProblem(422, "malformed", "the body is no JSON object")
-    unknown = sorted(set(document) - {"images", "names", "metadata", "landmarks"})
+    unknown = sorted(set(document) - {"images", "names", *_FIELDS})
     if unknown:
         raise RequestProblem(422, "malformed", f"{unknown[0][:50]!r} is unknown in the body")
     texts, names = document.pop("images", None), document.pop("names", None)
@@ -187,7 +227,7 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _checked(content: bytes, name: str, limits: Limits) -> tuple[bytes | ImageError, int]:
+def _checked(content: bytes, name: str, limits: ServerLimits) -> tuple[bytes | ImageError, int]:
     """Return an image, or why it is refused unread, and its pixels."""
     if len(content) > limits.image_bytes:
         return ImageError(
@@ -218,14 +258,35 @@ def _landmarks(fields: dict[str, Any], count: int) -> Sequence[list[float] | Non
     return value
 
 
-def _is_landmarks(value: Any) -> bool:
+def _boxes(fields: dict[str, Any], count: int, most: int) -> list[list[Box] | None] | None:
+    value = fields.get("boxes")
     if value is None:
-        return True
+        return None
+    fits = isinstance(value, list) and len(value) == count and "landmarks" not in fields
+    if not fits or not all(one is None or (isinstance(one, list) and one) for one in value):
+        raise RequestProblem(
+            422, "malformed", f"boxes: expected {count} of null or lists of boxes, and no landmarks"
+        )
+    every = [box for one in value for box in one or ()]
+    if not all(_are_numbers(box, (4,)) for box in every):
+        raise RequestProblem(
+            422, "malformed", "boxes: expected left, top, width and height in pixels of each"
+        )
+    if len(every) > most:
+        raise RequestProblem(413, "too_large", f"{len(every)} boxes; expected at most {most}")
+    return [None if one is None else [tuple(box) for box in one] for one in value]
+
+
+def _are_numbers(value: Any, counts: tuple[int, ...]) -> bool:
     return (
         isinstance(value, list)
-        and len(value) in _POINTS
-        and all(type(one) in (int, float) and abs(one) < 1e6 for one in value)
+        and len(value) in counts
+        and all(type(one) in (int, float) and abs(one) < _LARGEST for one in value)
     )
+
+
+def _is_landmarks(value: Any) -> bool:
+    return value is None or _are_numbers(value, _POINTS)
 
 
 def _metadata(fields: dict[str, Any]) -> dict[str, Any] | None:
@@ -244,6 +305,8 @@ def own_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     taken = sorted(RESERVED & set(metadata))
     if taken:
         raise RequestProblem(
-            422, "refused", f"metadata: {taken[0]!r} says where an image lies, and is not for users"
+            422,
+            "refused",
+            f"metadata: {taken[0]!r} is a key that Arcwise itself writes; name it other",
         )
     return metadata

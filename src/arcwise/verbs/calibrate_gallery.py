@@ -12,13 +12,15 @@ from arcwise import evaluation, runtime
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
-from arcwise.evaluation import SearchThreshold
+from arcwise.evaluation import SearchThreshold, TwoScores
 from arcwise.evaluation.intervals import FEW
 from arcwise.evaluation.search_calibration import FPIRS
 from arcwise.gallery import Gallery, GalleryCalibration, GallerySize
+from arcwise.gallery.decision import NEIGHBOURS, above_next
 from arcwise.recognition import Recogniser
 from arcwise.runtime import Model
 from arcwise.verbs.calibrate import check_rates, images_to_calibrate_on
+from arcwise.verbs.gallery_second_look import SecondLookTrial, try_second_look
 from arcwise.verbs.seed import check_seed
 from arcwise.verbs.unseen_identities import UnseenRows
 
@@ -41,6 +43,8 @@ class MeasuredGallery:
         stranger_identities: how many these are of.
         mated: further images of enrolled identities, by which was measured how many are found.
         mated_identities: how many these are of.
+        second_look: what comparing how far the best similarity is above the next ones is worth;
+            None where it was not to be tried.
         dir_from: what the detection rates were measured with, in words; empty where they were not.
         left_out: identities not measured on, because the model was made with them.
         used_before: what these identities were used for before, in words; empty for nothing.
@@ -60,6 +64,7 @@ class MeasuredGallery:
     stranger_identities: int
     mated: int
     mated_identities: int
+    second_look: SecondLookTrial | None
     dir_from: str
     left_out: int
     used_before: str
@@ -77,6 +82,7 @@ def calibrate_gallery(
     fpirs: Sequence[float] = FPIRS,
     gallery_size: int | None = None,
     templates: int | None = None,
+    second_look: bool = True,
     force: bool = False,
     seed: int = 0,
     other_identities: bool = False,
@@ -90,6 +96,10 @@ def calibrate_gallery(
     they are enrolled themselves. Without any, that is measured among the strangers, in galleries
     with as many identities and templates as this one, where its identities have as many each.
 
+    With such images, two scores are measured: the similarity of the closest identity, and how far
+    that is above the mean of the next ones. Searches decide by the second while nothing changes,
+    if it finds more images beyond chance (`evaluation.detection_gain`, 95 %).
+
     Args:
         gallery: the file, with somebody enrolled.
         data: images with identities, of the kind that will be searched with.
@@ -98,6 +108,7 @@ def calibrate_gallery(
         gallery_size: identities of the galleries that tell how many are found; as in this one where
             it is not given.
         templates: images enrolled of each there; as in this one where it is not given.
+        second_look: whether to measure the second score, too.
         force: take the place of thresholds that were measured on more identities.
         seed: of the intervals.
         other_identities: whether identities are others than in training, though they may be
@@ -128,10 +139,11 @@ def calibrate_gallery(
         ids = np.array(unseen.manifest.select(embedded.rows).identities)
         unknown = ~np.isin(ids, list(enrolled))
         strangers, stranger_ids = embedded.vectors[unknown], ids[unknown]
-        closest = [hits[0].similarity for hits in store.search(strangers, k=1)]
-        mated, mated_ids = _mated_similarities(store, embedded.vectors[~unknown], ids[~unknown])
+        others = _scores_of_strangers(store, strangers, stranger_ids)
+        further = _scores_of_enrolled(store, embedded.vectors[~unknown], ids[~unknown])
+        mated, mated_ids = further.first, further.ids
         thresholds = evaluation.calibrate_in_gallery(
-            np.array(closest),
+            others.first,
             stranger_ids,
             fpirs,
             gallery=size.identities,
@@ -157,16 +169,18 @@ def calibrate_gallery(
         resolved = tuple(one for one in kept if one.resolved)
         if not resolved:
             raise ArcwiseError(
-                f"{manifest.name}: {len(closest)} images of strangers resolve none of the rates"
+                f"{manifest.name}: {len(strangers)} images of strangers resolve none of the rates"
                 f"{unseen.without}; bring more, or ask for higher rates. The gallery is as it was"
             )
         count = len(set(stranger_ids.tolist()))
+        trial = try_second_look(others, further, fpirs, size, seed) if second_look else None
         calibration = GalleryCalibration(
             size.identities,
             size.templates,
             resolved,
-            f"{len(closest)} images of {count} identities of {manifest.name}",
+            f"{len(strangers)} images of {count} identities of {manifest.name}",
             size.newest,
+            None if trial is None else trial.kept,
         )
         if store.size() != size:
             raise ArcwiseError(f"{gallery}: changed while it was calibrated; calibrate it again")
@@ -179,10 +193,11 @@ def calibrate_gallery(
         size=size,
         calibration=calibration,
         thresholds=thresholds,
-        strangers=len(closest),
+        strangers=len(strangers),
         stranger_identities=count,
         mated=len(mated),
         mated_identities=len(set(mated_ids)),
+        second_look=trial,
         dir_from=dir_from,
         left_out=unseen.left_out,
         used_before=unseen.used_before,
@@ -246,25 +261,30 @@ def _check_strangers(
         )
 
 
-def _mated_similarities(
-    store: Gallery, vectors: np.ndarray, ids: np.ndarray
-) -> tuple[np.ndarray, list[str]]:
-    """Return the similarity of further images (Q,) to their own identity, where it is the closest.
+def _scores_of_strangers(store: Gallery, vectors: np.ndarray, ids: np.ndarray) -> TwoScores:
+    """Return the similarity of each (N, D) vector to its closest identity, and its second look."""
+    found = store.search(vectors, k=NEIGHBOURS + 1)
+    closest = np.array([hits[0].similarity for hits in found])
+    return TwoScores(closest, np.array([above_next(hits, NEIGHBOURS) for hits in found]), ids)
 
-    It is minus infinity where it is not. An image that is enrolled itself is left out.
 
-    Returns:
-        The similarities, and the identities of the images that are not left out.
+def _scores_of_enrolled(store: Gallery, vectors: np.ndarray, ids: np.ndarray) -> TwoScores:
+    """Return the similarity of further images (Q,) to their own identity, and its second look.
+
+    Both are minus infinity where another identity is closer. An image that is enrolled itself is
+    left out.
     """
-    similarities, owners = [], []
+    first, second, owners = [], [], []
     for identity, vector, hits in zip(
-        ids.tolist(), vectors, store.search(vectors, k=1), strict=True
+        ids.tolist(), vectors, store.search(vectors, k=NEIGHBOURS + 1), strict=True
     ):
         own = store.verify(identity, vector).similarity
         if own < SAME_IMAGE:
-            similarities.append(own if own >= hits[0].similarity else -np.inf)
+            right = own >= hits[0].similarity
+            first.append(own if right else -np.inf)
+            second.append(above_next(hits, NEIGHBOURS) if right else -np.inf)
             owners.append(identity)
-    return np.array(similarities), owners
+    return TwoScores(np.array(first), np.array(second), owners)
 
 
 def _with_dir_among_strangers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,27 +13,31 @@ import pyarrow as pa
 
 from arcwise.clustering.clusters import Clusters, find_clusters
 from arcwise.clustering.constraints import Constraints
-from arcwise.data.formats.csv_text import parse_csv
-from arcwise.data.formats.opening import open_manifest
-from arcwise.data.formats.parquet_table import parse_parquet
 from arcwise.data.manifest import Manifest
 from arcwise.data.writing import write_table
 from arcwise.errors import ArcwiseError, ImageError
-from arcwise.files import read_file
-from arcwise.gallery import decide
 from arcwise.recognition import Recogniser
-from arcwise.recognition.thresholds import search_operating_point
 from arcwise.runtime import Model
 from arcwise.verbs.cluster_decisions import Decisions, name_of_clusters, read_decisions
+from arcwise.verbs.cluster_earlier import kept_ids, read_earlier
+from arcwise.verbs.cluster_identities import (
+    Accepted,
+    ClusterIdentities,
+    accepted,
+    cluster_identities,
+)
 from arcwise.verbs.embedding_source import (
     NO_MODEL,
+    Embeddings,
     EmbeddingSource,
     embeddings_of,
     model_of_vectors,
     open_sources,
     row_names,
 )
+from arcwise.verbs.embedding_tables import as_one
 from arcwise.verbs.seed import check_seed
+from arcwise.verbs.table_path import table_path
 
 if TYPE_CHECKING:
     from arcwise.clustering.linkage.model import LinkageModel
@@ -51,7 +55,8 @@ class ClusteredImages:
         ids: (N,) int64 the cluster ids that are written: those of an earlier table where it was
             extended, and numbers above for the rest.
         identities: (N,) the enrolled identity of each one's cluster; None for a new one.
-        accepted: images that the gallery's decision gave an identity.
+        accepted: what the gallery's decision says of the images themselves; None without a gallery.
+        given: what the clusters have of that; None without a gallery.
         decisions: what was decided before.
         failures: images that could not be read, and have no row.
         ignored: files that are not images.
@@ -64,7 +69,8 @@ class ClusteredImages:
     clusters: Clusters
     ids: np.ndarray
     identities: list[str | None]
-    accepted: int
+    accepted: Accepted | None
+    given: ClusterIdentities | None
     decisions: Decisions
     failures: tuple[ImageError, ...]
     ignored: tuple[str, ...]
@@ -76,7 +82,7 @@ class ClusteredImages:
         return name_of_clusters(self.ids, self.names)
 
     def table(self) -> pa.Table:
-        """Return image (or name), cluster, size, confidence, doubtful, and perhaps identity."""
+        """Return image (or name), cluster, size, confidence, doubtful; identity and accepted."""
         column = "image" if self.manifest.has_images else "name"
         values = {
             column: pa.array(self.names, pa.string()),
@@ -85,13 +91,15 @@ class ClusteredImages:
             "confidence": pa.array(np.round(self.clusters.confidence, 4)),
             "doubtful": pa.array(self.clusters.doubtful),
         }
-        if any(self.identities):
+        if self.accepted is not None or any(self.identities):
             values["identity"] = pa.array(self.identities, pa.string())
+        if self.accepted is not None:
+            values["accepted"] = pa.array(self.accepted.identities, pa.string())
         return pa.table(values)
 
 
 def cluster(
-    data: str | Path | Manifest,
+    data: str | Path | Manifest | Sequence[str | Path | Manifest],
     *,
     model: str | Path | Model = NO_MODEL,
     method: str = "auto",
@@ -111,16 +119,18 @@ def cluster(
     """Return the clusters of a data set's images. Nothing is written.
 
     Args:
-        data: embeddings, or images for a model. Identities are not looked at.
+        data: embeddings, also several tables of them, or images for a model. Identities are not
+            looked at.
         model: model folder, or "-" for the data set's vectors. Its calibration says what is
-            similar by chance; without one that is found from the data.
+            similar by chance, if it rests on enough identities; else that is found from the data.
         method: as for `arcwise.cluster`.
         threshold: cosine from which on two are linked.
         clusters: how many, for k-means.
         linkage: folder of a linkage model, which clusters instead of the method.
         extend: the table of an earlier run. Images that it names keep their ids, also where the
             clusters would now be others.
-        gallery: its identities are attached where its decision says so.
+        gallery: clusters get its identities, by its decision on their images. What is clustered
+            does not depend on it.
         far: false-accept rate that the gallery's decision keeps.
         fpir: false-positive identification rate that it keeps.
         decisions: the file that the page saved.
@@ -130,8 +140,8 @@ def cluster(
         progress: called with (steps done, steps in all).
 
     Raises:
-        ArcwiseError: nothing to cluster, constraints that contradict each other, an unusable file,
-            a linkage model of other embeddings.
+        ArcwiseError: nothing to cluster, decisions that contradict each other, an unusable file,
+            a linkage model or a gallery of other embeddings.
     """
     check_seed(seed)
     if linkage is not None and (method != "auto" or threshold is not None or clusters is not None):
@@ -142,79 +152,143 @@ def cluster(
     source = open_sources([model], None)[0]
     if gallery is None and (far is not None or fpir is not None):
         raise ArcwiseError("a rate of the gallery's decision is given, but no gallery")
-    manifest = open_manifest(data, identities=False)
+    manifest = as_one([data] if isinstance(data, str | Path | Manifest) else data)
+    title = manifest.title
     if not len(manifest):
-        raise ArcwiseError(f"{manifest.name}: holds no image; expected at least one")
-    with (
-        nullcontext()
-        if gallery is None
-        else Recogniser(source.model, gallery, mode="r") as recogniser
-    ):
-        if recogniser is not None:
-            source = EmbeddingSource(recogniser.model.name, recogniser.model)
-        links = None if linkage is None else _linkage(linkage, source, manifest)
-        embedded = embeddings_of([source], manifest, cached=cached, progress=progress)
-        found: dict[int, str] = {}  # rows that the gallery's decision accepts
-        if recogniser is not None:
-            found = _accepted(recogniser, embedded.vectors[0], far, fpir)
-    vectors, rows = embedded.vectors[0], manifest.select(embedded.rows)
-    names = row_names(rows, embedded.rows)
-    place = {name: row for row, name in enumerate(names)}
-    if len(place) < len(names) and (extend or decisions):
-        twice = next(name for row, name in enumerate(names) if place[name] != row)
-        raise ArcwiseError(
-            f"{manifest.name}: lists {twice} twice; a table to extend and decisions go by names, "
-            "so leave one row out"
-        )
-    decided = Decisions() if decisions is None else read_decisions(Path(decisions), place)
-    notes = list(embedded.notes)
-    if decided.elsewhere:
-        notes.append(f"{decided.elsewhere} decisions are about images that are not in the data")
-    fixed, identity_of = np.full(len(names), -1), {}
-    if extend is not None:
-        fixed, identity_of, missing = _earlier(Path(extend), place, len(names))
-        if missing:
-            notes.append(f"{missing} images of {extend} are not in the data; their ids are kept")
-    first_new = max([-1, *identity_of]) + 1
-    id_of = {name: one for one, name in identity_of.items() if name is not None}
-    for row, identity in found.items():
-        if identity not in id_of:
-            id_of[identity] = first_new
-            identity_of[first_new] = identity
-            first_new += 1
-        if fixed[row] < 0:
-            fixed[row] = id_of[identity]
+        raise ArcwiseError(f"{title}: holds no image; expected at least one")
+    # What is wrong with a file is said before the work.
+    earlier = None if extend is None else read_earlier(Path(extend))
+    if earlier is not None or decisions is not None:
+        place = _places(row_names(manifest, np.arange(len(manifest))), title)
+        if decisions is not None:
+            read_decisions(Path(decisions), place, title)
+    made = _embeddings(
+        source, manifest, linkage=linkage, gallery=gallery, far=far, fpir=fpir, cached=cached,
+        progress=progress,
+    )  # fmt: skip
+    vectors, rows = made.embedded.vectors[0], manifest.select(made.embedded.rows)
+    names = row_names(rows, made.embedded.rows)
+    notes = list(made.notes)
+    decided = Decisions()
+    if decisions is not None:
+        decided = read_decisions(Path(decisions), _places(names, title), title)
+        if decided.elsewhere:
+            notes.append(
+                f"{decided.elsewhere:,} decisions are about images that are not in the data"
+            )
+    kept = kept_ids(earlier, names, decided, title)
     result = find_clusters(
         vectors,
         method,
         threshold=threshold,
         thresholds=source.thresholds,
         clusters=clusters,
-        linkage=links,
-        constraints=Constraints(decided.must, decided.cannot, fixed if fixed.max() >= 0 else None),
+        linkage=made.linkage,
+        constraints=Constraints(
+            decided.must, decided.cannot, kept.fixed if kept.fixed.max() >= 0 else None, names
+        ),
         folder=None if neighbours is None else Path(neighbours),
         seed=seed,
         progress=progress,
     )
-    ids = _ids(result.labels, fixed, first_new)
+    notes += kept.notes
+    notes += [result.note] if result.note else []
+    known = np.full(result.count, -1)
+    known[result.labels[kept.fixed >= 0]] = kept.fixed[kept.fixed >= 0]
+    ids = kept.numbered(result.labels, known)
+    identity_of, given = kept.names(result.labels, ids), None
+    if made.accepted is not None:
+        given = cluster_identities(
+            result.labels, made.accepted.identities, decided.cannot, identity_of
+        )
+        identity_of = given.of
+    identities = [identity_of.get(label) for label in result.labels.tolist()]
     return ClusteredImages(
-        rows, names, vectors, result, ids, [identity_of.get(int(one)) for one in ids], len(found),
-        decided, embedded.failures, manifest.ignored, tuple(notes),
+        rows, names, vectors, result, ids, identities, made.accepted, given, decided,
+        made.embedded.failures, manifest.ignored, tuple(notes),
     )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Embeddings:
+    """What is clustered, and what others say of it.
+
+    Attributes:
+        embedded: the embeddings.
+        linkage: the model that clusters them; None for a method.
+        accepted: what the gallery says of them; None without one.
+        notes: what the user has to know.
+    """
+
+    embedded: Embeddings
+    linkage: LinkageModel | None
+    accepted: Accepted | None
+    notes: tuple[str, ...]
+
+
+def _embeddings(
+    source: EmbeddingSource,
+    manifest: Manifest,
+    *,
+    linkage: str | Path | None,
+    gallery: str | Path | None,
+    far: float | None,
+    fpir: float | None,
+    cached: bool,
+    progress: Callable[[int, int], object] | None,
+) -> _Embeddings:
+    """Return the embeddings, which linkage model and gallery have to be for."""
+    notes: list[str] = []
+    with (
+        nullcontext()
+        if gallery is None
+        else Recogniser(source.model, gallery, mode="r") as recogniser
+    ):
+        if recogniser is not None and source.model is None:
+            if "vector" in manifest.table.column_names:
+                notes += _of_the_gallery(recogniser, manifest)
+            else:
+                source = EmbeddingSource(recogniser.model.name, recogniser.model)
+        links = None
+        if linkage is not None:
+            links, unknown = _linkage(linkage, source, manifest)
+            notes += unknown
+        embedded = embeddings_of([source], manifest, cached=cached, progress=progress)
+        found = None
+        if recogniser is not None:
+            found = accepted(recogniser, embedded.vectors[0], far, fpir)
+            notes += found.notes
+    return _Embeddings(embedded, links, found, (*notes, *embedded.notes))
 
 
 def write_clusters(found: ClusteredImages, out: str | Path) -> Path:
     """Write the table to a new .parquet or .csv, and return its path."""
-    path = Path(out)
-    if path.suffix.lower() not in (".parquet", ".csv"):
-        raise ArcwiseError(f"{out}: expected a table, ending in .parquet or .csv")
+    path = table_path(out)
     with write_table(path) as write:
         write(found.table())
     return path
 
 
-def _linkage(folder: str | Path, source: EmbeddingSource, manifest: Manifest) -> LinkageModel:
-    """Return a linkage model, which was trained on the embeddings of the same model if it is known.
+def _places(names: list[str], title: str) -> dict[str, int]:
+    """Return the row of each name.
+
+    Raises:
+        ArcwiseError: two rows have one name.
+    """
+    place = {name: row for row, name in enumerate(names)}
+    if len(place) < len(names):
+        twice = next(name for row, name in enumerate(names) if place[name] != row)
+        raise ArcwiseError(
+            f"{title}: lists {twice} twice; a table to extend and decisions go by names, so leave "
+            "one row out"
+        )
+    return place
+
+
+def _linkage(
+    folder: str | Path, source: EmbeddingSource, manifest: Manifest
+) -> tuple[LinkageModel, list[str]]:
+    """Return a linkage model, and a note where it is not known whose embeddings it gets.
 
     Raises:
         ArcwiseError: there is none, or it was trained on those of another model.
@@ -228,63 +302,29 @@ def _linkage(folder: str | Path, source: EmbeddingSource, manifest: Manifest) ->
             f"{folder}: trained on embeddings of the model {loaded.embeddings_of[:12]}, and these "
             f"are of {made_by[:12]}; embed with that model, or train: arcwise train-linkage"
         )
-    return loaded
+    return loaded, [] if loaded.embeddings_of and made_by else [_unknown(manifest, str(folder))]
 
 
-def _earlier(
-    path: Path, place: dict[str, int], count: int
-) -> tuple[np.ndarray, dict[int, str | None], int]:
-    """Return (N,) earlier ids, -1 for new images; the identity of each id; images not there now."""
-    parse = parse_csv if path.suffix.lower() == ".csv" else parse_parquet
-    table = parse(read_file(path), str(path))
-    column = next((one for one in ("image", "name") if one in table.column_names), None)
-    if column is None or "cluster" not in table.column_names:
+def _of_the_gallery(recogniser: Recogniser, manifest: Manifest) -> list[str]:
+    """Return a note where it is not known whether vectors are of the gallery's model.
+
+    Raises:
+        ArcwiseError: they are of another one.
+    """
+    model, made_by = recogniser.model, model_of_vectors(manifest)
+    dim = manifest.vectors.shape[1]
+    if made_by not in ("", model.fingerprint) or dim != model.dim:
+        of = f"of {made_by[:12]}" if made_by else "of another one"
         raise ArcwiseError(
-            f"{path}: has the columns {', '.join(table.column_names)}; expected image or name, and "
-            "cluster: the table of an earlier `arcwise cluster`"
+            f"{recogniser.path}: enrolled by the model {model.fingerprint[:12]} in {model.dim} "
+            f"dimensions, and these embeddings are {of} in {dim}; embed with the gallery's model: "
+            f"arcwise embed {model.path} DATA"
         )
-    fixed, identity_of, missing = np.full(count, -1), {}, 0
-    identities = [None] * len(table)
-    if "identity" in table.column_names:
-        identities = table.column("identity").to_pylist()
-    try:
-        ids = [int(one) for one in table.column("cluster").to_pylist()]
-    except (TypeError, ValueError):
-        ids = [-1]
-    if min(ids, default=0) < 0:
-        raise ArcwiseError(f"{path}: column cluster is not of whole numbers from 0")
-    for name, one, identity in zip(table.column(column).to_pylist(), ids, identities, strict=True):
-        identity_of[one] = identity or identity_of.get(one)
-        if name in place:
-            fixed[place[name]] = one
-        else:
-            missing += 1
-    return fixed, identity_of, missing
+    return [] if made_by else [_unknown(manifest, str(recogniser.path))]
 
 
-def _accepted(
-    recogniser: Recogniser, vectors: np.ndarray, far: float | None, fpir: float | None
-) -> dict[int, str]:
-    """Return the rows that the gallery's decision accepts, with their identities."""
-    store = recogniser.gallery
-    size = store.size()
-    point = search_operating_point(recogniser.model, size, store.calibration, far=far, fpir=fpir)
-    if point is None:
-        if not size.templates:
-            return {}
-        raise ArcwiseError(
-            f"{recogniser.path}: nothing decides, as the model has no thresholds; measure them: "
-            "arcwise calibrate MODEL DATA"
-        )
-    hits = store.search(vectors, k=2)
-    decided = ((row, decide(two, point.threshold).identity) for row, two in enumerate(hits))
-    return {row: identity for row, identity in decided if identity is not None}
-
-
-def _ids(labels: np.ndarray, fixed: np.ndarray, first_new: int) -> np.ndarray:
-    """Return (N,) ids: of a cluster with known rows theirs, else the next numbers."""
-    known = np.full(int(labels.max()) + 1, -1)
-    known[labels[fixed >= 0]] = fixed[fixed >= 0]
-    new = known < 0
-    known[new] = first_new + np.arange(new.sum())
-    return known[labels]
+def _unknown(manifest: Manifest, of: str) -> str:
+    return (
+        f"{manifest.title} does not say which model made its embeddings: they are taken to be of "
+        f"the model of {of}"
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import Rate
 from arcwise.evaluation.intervals import wilson
-from arcwise.files import read_file
+from arcwise.verbs.decisions_file import read_records
 
 DRAWN = 50
 """Pairs within clusters that are drawn to estimate their precision."""
@@ -46,24 +45,30 @@ class Decisions:
 
     Attributes:
         pairs: all decisions, the last one about a pair alone.
+        here: those of which both images are in the data.
         must: (M, 2) rows that are the same.
         cannot: (P, 2) rows that are not.
-        elsewhere: decisions on images that are not in the data.
     """
 
     pairs: tuple[PairDecision, ...] = ()
+    here: tuple[PairDecision, ...] = ()
     must: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     cannot: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
-    elsewhere: int = 0
+
+    @property
+    def elsewhere(self) -> int:
+        """Decisions on images that are not in the data."""
+        return len(self.pairs) - len(self.here)
 
     @property
     def precision(self) -> Rate | None:
         """Share of pairs within clusters that are of one identity, with its 95 % interval.
 
         That is of the clusters which the last drawn pairs came from, as they were before anything
-        was decided. Wilson's interval, for pairs drawn independently. None where none was judged.
+        was decided. Wilson's interval, for pairs drawn independently. None where none was judged of
+        the images that are in the data.
         """
-        drawn = [one for one in self.pairs if one.drawn]
+        drawn = [one for one in self.here if one.drawn]
         judged = [
             one.same for one in drawn if one.drawn == drawn[-1].drawn and one.same is not None
         ]
@@ -76,38 +81,40 @@ class Decisions:
         return [asdict(one) for one in self.pairs]
 
 
-def read_decisions(path: Path, rows: Rows) -> Decisions:
+def read_decisions(path: Path, rows: Rows, title: str = "the data") -> Decisions:
     """Return the decisions of a file that the page saved.
 
+    Args:
+        path: the file.
+        rows: of the images that are in the data.
+        title: of the data, for errors.
+
     Raises:
-        ArcwiseError: the file is not there, or holds something else.
+        ArcwiseError: the file is not there, holds something else, or is about no image of the data.
     """
-    try:
-        document = json.loads(read_file(path))
-        if document["kind"] != "arcwise decisions":
-            raise ValueError(document["kind"])
-        listed = [PairDecision(**one) for one in document["pairs"]]
-        good = all(
-            isinstance(one.a, str) and isinstance(one.b, str) and one.same in (True, False, None)
-            for one in listed
-        )
-        if not good:
-            raise ValueError("a pair")
-    except (KeyError, TypeError, ValueError):
-        raise ArcwiseError(
-            f"{path}: holds no decisions; expected the file that the page of `arcwise cluster` "
-            "saves"
-        ) from None
+    listed = read_records(
+        path, _decision, kind="arcwise decisions", listed="pairs", command="arcwise cluster"
+    )
     last = {tuple(sorted((one.a, one.b))): one for one in listed}
-    known = {True: [], False: [], None: []}
-    elsewhere = 0
-    for one in last.values():
-        if one.a in rows and one.b in rows:
-            known[one.same].append((rows[one.a], rows[one.b]))
-        else:
-            elsewhere += 1
-    must, cannot = (np.array(known[same], np.int64).reshape(-1, 2) for same in (True, False))
-    return Decisions(tuple(last.values()), must, cannot, elsewhere)
+    here = tuple(one for one in last.values() if one.a in rows and one.b in rows)
+    if last and not here:
+        raise ArcwiseError(
+            f"{path}: no pair that is decided about is in {title}; expected the data that was "
+            f"judged, its images named in the same way, such as {listed[0].a}"
+        )
+    must, cannot = (
+        np.array([(rows[one.a], rows[one.b]) for one in here if one.same is same], np.int64)
+        for same in (True, False)
+    )
+    return Decisions(tuple(last.values()), here, must.reshape(-1, 2), cannot.reshape(-1, 2))
+
+
+def _decision(a: str, b: str, same: bool | None, drawn: str = "") -> PairDecision:
+    if not (isinstance(a, str) and isinstance(b, str) and isinstance(drawn, str)):
+        raise ValueError("an image is named by text")
+    if same is not None and not isinstance(same, bool):
+        raise ValueError(f"'same' is {same!r}; expected true, false or null")
+    return PairDecision(a, b, same, drawn)
 
 
 def drawn_pairs(labels: np.ndarray, seed: int, count: int = DRAWN) -> np.ndarray:

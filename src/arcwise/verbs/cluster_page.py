@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from arcwise.errors import ArcwiseError, ImageError
-from arcwise.images import decode
 from arcwise.verbs.cluster_decisions import drawn_pairs
+from arcwise.verbs.review_images import check_images, pixels_once
 
 if TYPE_CHECKING:
-    from arcwise.data.manifest import Manifest
+    from arcwise.clustering.clusters import Clusters
     from arcwise.report import CaptionedImage, Question, Section, Strip
     from arcwise.verbs.cluster import ClusteredImages
 
@@ -25,50 +22,31 @@ SHEETS, MEMBERS = 12, 12
 """Clusters of each kind on contact sheets, and images of each."""
 
 
-def cluster_page_path(out: str | Path) -> Path:
-    """Return the file that a page goes to, before any work is done for it.
-
-    Raises:
-        ArcwiseError: its name does not end in .html, or its folder is not there.
-        ImportError: what draws pages is not installed.
-    """
-    import arcwise.report  # noqa: F401  # now, not after the work
-
-    path = Path(out)
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise ArcwiseError(f"{out}: expected a page, ending in .html")
-    if not path.absolute().parent.is_dir():
-        raise ArcwiseError(f"{out}: no folder {path.parent}; make it first")
-    return path
-
-
 def write_cluster_page(path: Path, found: ClusteredImages, *, seed: int = 0) -> Path:
     """Write the clusters as one HTML file that holds all images, small; return its path.
 
     Args:
-        path: of `cluster_page_path`; a page there is replaced.
+        path: of `search_page.page_path`; a page there is replaced.
         found: the clusters, of images.
         seed: of the pairs and clusters that are drawn.
 
     Raises:
-        ArcwiseError: there are embeddings only.
+        ArcwiseError: the images are not there.
     """
     from arcwise.report import write_review
     from arcwise.report.review import DECISIONS
 
-    if not found.manifest.has_images:
-        raise ArcwiseError(
-            f"{found.manifest.name}: holds embeddings without images, of which no page can be "
-            "made; expected a column 'image', as `arcwise embed` writes it"
-        )
+    check_images(found.manifest)
     shown = _Shown(found)
     known = {frozenset((one.a, one.b)) for one in found.decisions.pairs}
     drawn = drawn_pairs(found.clusters.labels, seed)
     questions = [
-        shown.question("One cluster, but perhaps two identities", doubtful_members(found), known,
+        shown.question("One cluster, but perhaps two identities",
+                       doubtful_members(found.clusters), known,
                        "The member of each cluster that agrees least with it, and the member that "
                        "agrees most. The least confident first."),
-        shown.question("Two clusters, but perhaps one identity", doubtful_splits(found), known,
+        shown.question("Two clusters, but perhaps one identity",
+                       doubtful_splits(found.clusters), known,
                        "The two images of two clusters that agree most. The closest first."),
         shown.question("Drawn to measure the precision", drawn, known,
                        "Pairs within clusters, drawn at random: the share that is the same "
@@ -92,46 +70,29 @@ def write_cluster_page(path: Path, found: ClusteredImages, *, seed: int = 0) -> 
     )
 
 
-def pixels_once(manifest: Manifest) -> Callable[[int], np.ndarray | str]:
-    """Return a function from a row to its image, small and decoded once; or why it cannot be."""
-    from arcwise.report import shrunk
-
-    @cache
-    def pixels(row: int) -> np.ndarray | str:
-        try:
-            return shrunk(decode(manifest.read(row), manifest.image(row)))
-        except ImageError as error:
-            return error.reason
-
-    return pixels
-
-
-def doubtful_members(found: ClusteredImages, count: int = JUDGED) -> np.ndarray:
+def doubtful_members(clusters: Clusters, count: int = JUDGED) -> np.ndarray:
     """Return (≤ count, 2) rows: a doubtful member, and the one its cluster agrees with most."""
-    labels, confidence = found.clusters.labels, found.clusters.confidence
-    links = found.clusters.links
+    labels, confidence, links = clusters.labels, clusters.confidence, clusters.links
     inside = labels[links.pairs[:, 0]] == labels[links.pairs[:, 1]]
     support = np.zeros(len(labels))
     for end in links.pairs.T:
         support += np.bincount(end, links.agreement * inside, len(labels))
     by_support = np.lexsort((-support, labels))
     centre = by_support[np.unique(labels[by_support], return_index=True)[1]]
-    candidates = np.flatnonzero(
-        found.clusters.doubtful & (centre[labels] != np.arange(len(labels)))
-    )
+    candidates = np.flatnonzero(clusters.doubtful & (centre[labels] != np.arange(len(labels))))
     candidates = candidates[np.argsort(confidence[candidates], kind="stable")]
     _, first = np.unique(labels[candidates], return_index=True)
     rows = candidates[np.sort(first)[:count]]
     return np.stack([rows, centre[labels[rows]]], axis=1)
 
 
-def doubtful_splits(found: ClusteredImages, count: int = JUDGED) -> np.ndarray:
+def doubtful_splits(clusters: Clusters, count: int = JUDGED) -> np.ndarray:
     """Return (≤ count, 2) rows of two clusters: the pairs that agree most, every two once."""
-    labels, links = found.clusters.labels, found.clusters.links
+    labels, links = clusters.labels, clusters.links
     ends = np.sort(labels[links.pairs], axis=1)
     between = np.flatnonzero(ends[:, 0] != ends[:, 1])
     order = between[np.argsort(-links.agreement[between], kind="stable")]
-    key = ends[order, 0] * found.clusters.count + ends[order, 1]
+    key = ends[order, 0] * clusters.count + ends[order, 1]
     return links.pairs[order[np.sort(np.unique(key, return_index=True)[1])[:count]]]
 
 

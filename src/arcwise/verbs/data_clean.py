@@ -22,7 +22,9 @@ from arcwise.images import decode
 from arcwise.runtime import Model
 from arcwise.verbs.data_clean_decisions import LabelDecision, read_label_decisions
 from arcwise.verbs.embedding_source import NO_MODEL, embeddings_of, open_sources, row_names
+from arcwise.verbs.review_images import images_are_there
 from arcwise.verbs.seed import check_seed
+from arcwise.verbs.table_path import table_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,7 @@ class LabelReport:
         vectors: (N, D) float32 unit rows.
         clusters: of the embeddings, without labels.
         errors: the suspected ones that are not decided yet, the surest first.
+        decided: how many others are, with an answer or without.
         decisions: what was decided before.
         failures: images that could not be read.
         ignored: files that are not images.
@@ -50,6 +53,7 @@ class LabelReport:
     vectors: np.ndarray
     clusters: Clusters
     errors: tuple[LabelError, ...]
+    decided: int
     decisions: tuple[LabelDecision, ...]
     failures: tuple[ImageError, ...]
     ignored: tuple[str, ...]
@@ -109,7 +113,7 @@ def clean(
     Args:
         data: embeddings with identities, or images for a model.
         model: model folder, or "-" for the data set's vectors. Its calibration says what is
-            similar by chance; without one that is found from the data.
+            similar by chance, if it rests on enough identities; else that is found from the data.
         decisions: the file that the page saved; what it decides is not asked again.
         cached: whether embeddings are looked for, and kept, in the user's cache folder.
         seed: of everything random.
@@ -125,15 +129,22 @@ def clean(
     given = manifest.column("identity")
     if given is None:
         raise ArcwiseError(
-            f"{manifest.name}: has no identities to clean; name their column with "
+            f"{manifest.title}: has no identities to clean; name their column with "
             "--identity-column, or find some: arcwise cluster"
         )
     labelled = np.flatnonzero([bool(one) for one in given])
     if len(identities := sorted({given[row] for row in labelled})) < 2:
         raise ArcwiseError(
-            f"{manifest.name}: labels of {len(identities)} identities; expected two or more"
+            f"{manifest.title}: labels of {len(identities)} identities; expected two or more"
         )
     rows = manifest.select(labelled)
+    every = row_names(rows, labelled)
+    if decided and not {name for one in decided for name in one.images} & set(every):
+        raise ArcwiseError(
+            f"{decisions}: no image that is decided about is in {manifest.title}; expected the "
+            f"data that was cleaned, its images named in the same way, such as "
+            f"{decided[0].images[0]}"
+        )
     embedded = embeddings_of([source], rows, cached=cached, progress=progress)
     rows, vectors = rows.select(embedded.rows), embedded.vectors[0]
     identities = rows.classes  # some may have had unreadable images only
@@ -142,15 +153,18 @@ def clean(
     if len(labelled) < len(manifest):
         notes.append(f"{len(manifest) - len(labelled):,} rows without an identity are left out")
     found = find_clusters(vectors, thresholds=source.thresholds, seed=seed, progress=progress)
+    notes += [found.note] if found.note else []
+    if rows.has_images and not images_are_there(rows):
+        notes.append("the images are not there: copies are looked for among the embeddings alone")
     copies = copies_across(rows, found.links, rows.labels)
     report = LabelReport(
-        rows, names, identities, rows.labels, vectors, found, (), decided, embedded.failures,
+        rows, names, identities, rows.labels, vectors, found, (), 0, decided, embedded.failures,
         manifest.ignored, tuple(notes),
     )  # fmt: skip
     done = {one.subject for one in decided}
     errors = label_errors(vectors, rows.labels, found, copies)
     left = tuple(one for one in errors if report.undecided(one).subject not in done)
-    return replace(report, errors=left)
+    return replace(report, errors=left, decided=len(errors) - len(left))
 
 
 def write_label_errors(report: LabelReport, out: str | Path) -> Path:
@@ -158,16 +172,6 @@ def write_label_errors(report: LabelReport, out: str | Path) -> Path:
     with write_table(table_path(out)) as write:
         write(report.table())
     return Path(out)
-
-
-def table_path(out: str | Path) -> Path:
-    """Return the path of a new table, before any work is done for it."""
-    path = Path(out)
-    if path.suffix.lower() not in (".parquet", ".csv"):
-        raise ArcwiseError(f"{out}: expected a table, ending in .parquet or .csv")
-    if path.exists():
-        raise ArcwiseError(f"{out} exists; name another table with --out, or remove it")
-    return path
 
 
 def copies_across(rows: Manifest, links: NeighbourLinks, owner: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import count
@@ -16,7 +15,7 @@ from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.data.writing.copying import point_at_images
 from arcwise.errors import ArcwiseError
-from arcwise.files import read_file
+from arcwise.verbs.decisions_file import read_records
 from arcwise.verbs.embedding_source import row_names
 
 KIND, LISTED = "arcwise label decisions", "errors"
@@ -90,16 +89,7 @@ def read_label_decisions(path: Path) -> tuple[LabelDecision, ...]:
     Raises:
         ArcwiseError: the file is not there, or holds something else.
     """
-    try:
-        document = json.loads(read_file(path))
-        if document["kind"] != KIND:
-            raise ValueError(document["kind"])
-        listed = [_decision(**one) for one in document[LISTED]]
-    except (KeyError, TypeError, ValueError):
-        raise ArcwiseError(
-            f"{path}: holds no decisions about labels; expected the file that the page of "
-            "`arcwise data clean` saves"
-        ) from None
+    listed = read_records(path, _decision, kind=KIND, listed=LISTED, command="arcwise data clean")
     return tuple({one.subject: one for one in listed}.values())
 
 
@@ -109,10 +99,12 @@ def _decision(
     one = LabelDecision(kind, tuple(identities), tuple(images), answer)
     texts = all(isinstance(text, str) for text in (*one.identities, *one.images))
     pair = kind in ("same image", "merge") or answer == "move"
+    if kind not in ANSWERS:
+        raise ValueError(f"the kind is {kind!r}; expected one of {', '.join(ANSWERS)}")
     if not texts or not images or len(identities) not in ((2,) if pair else (1, 2)):
-        raise ValueError(kind)
+        raise ValueError(f"{kind!r} does not fit its identities and images")
     if answer not in (None, *ANSWERS[kind]):
-        raise ValueError(answer)
+        raise ValueError(f"the answer is {answer!r}; expected one of {', '.join(ANSWERS[kind])}")
     return one
 
 
@@ -140,7 +132,7 @@ def apply_decisions(
     manifest = open_manifest(data, identities=False)
     before = manifest.column("identity")
     if before is None:
-        raise ArcwiseError(f"{manifest.name}: has no identities to clean")
+        raise ArcwiseError(f"{manifest.title}: has no identities to clean")
     names = row_names(manifest, np.arange(len(manifest)))
     labels = _Relabelled(names, before)
     for one in decided:
@@ -149,8 +141,8 @@ def apply_decisions(
         one.answer not in (None, "keep") for one in decided
     ):
         raise ArcwiseError(
-            f"{decisions}: no image that is decided about is in {manifest.name} under its name and "
-            "identity; expected the data that was cleaned, named in the same way"
+            f"{decisions}: no image that is decided about is in {manifest.title} under its name "
+            "and identity; expected the data that was cleaned, named in the same way"
         )
     after = labels.merged()
     kept = [row for row in range(len(before)) if row not in labels.removed]

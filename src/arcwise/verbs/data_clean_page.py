@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from arcwise.clustering.label_errors import LabelError
-from arcwise.errors import ArcwiseError
-from arcwise.verbs.cluster_page import pixels_once
 from arcwise.verbs.data_clean import LabelReport
 from arcwise.verbs.data_clean_decisions import ANSWERS, KIND, LISTED
+from arcwise.verbs.review_images import check_images, pixels_once
 
 if TYPE_CHECKING:
     from arcwise.report import CaptionedImage, Question, Strip
@@ -48,22 +47,19 @@ def write_label_page(path: Path, report: LabelReport) -> Path:
         report: of images.
 
     Raises:
-        ArcwiseError: there are embeddings only.
+        ArcwiseError: the images are not there.
     """
     from arcwise.report import write_review
     from arcwise.report.review import DECISIONS
 
-    if not report.manifest.has_images:
-        raise ArcwiseError(
-            f"{report.manifest.name}: holds embeddings without images, of which no page can be "
-            "made; expected a column 'image', as `arcwise embed` writes it"
-        )
+    check_images(report.manifest)
     shown = _Shown(report)
     questions = [shown.question(kind, known) for kind in TITLES for known in (True, False)]
     total = len(report.errors)
     summary = (
         f"{total:,} suspected errors in {len(report.names):,} images of "
-        f"{len(report.identities):,} identities, the surest first. ? marks the images in question. "
+        f"{len(report.identities):,} identities, by kind, the surest of each kind first. ? marks "
+        "the images in question. "
         f"Decide, save the decisions, and write a new table with them: --apply {DECISIONS}."
     )
     return write_review(

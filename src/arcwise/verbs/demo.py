@@ -31,9 +31,6 @@ MARK = "demo.json"
 """The file that marks a folder as a demo's, which a later demo may replace."""
 
 GALLERY = "shop.gallery"
-THUMBNAILS = 160
-"""Longer side of the images that the page shows, in pixels."""
-
 QUERIES = "to-recognise"
 """The folder of image files for the page: some of enrolled products, some of others."""
 
@@ -138,7 +135,7 @@ def _demo(
     say(f"enrolling {len(catalogue)} studio images, searching with {len(queries)} shop images")
     _write_files(out / QUERIES, queries, set(catalogue.identities))
     gallery = out / GALLERY
-    enrolled = enrol(gallery, catalogue, model=model, thumbnails=THUMBNAILS)
+    enrolled = enrol(gallery, catalogue, model=model)
     searched = search(gallery, [queries])
     result = DemoResult(
         runs, evaluations, exported, enrolled, frozenset(catalogue.identities), queries, searched

@@ -112,6 +112,6 @@ def searches(result: DemoResult) -> list[Section]:
             strips.append(Strip([query, *hits], f"answer: {identity or 'unknown'}"))
         if strips:
             point = result.searched.point
-            note = "" if point is None else f"Answered at {point.threshold:.4f}: {point}."
+            note = "" if point is None else f"Answered at {point.criterion}: {point}."
             sections.append(ImageStrips(title, strips, note))
     return sections

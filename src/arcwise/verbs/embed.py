@@ -26,6 +26,8 @@ class EmbeddedFile:
         dim: D.
         failures: images that could not be read, and have no row.
         ignored: files that are not images.
+        reused: vectors that were in the cache.
+        notes: on the cache, a line each.
     """
 
     path: Path
@@ -33,6 +35,8 @@ class EmbeddedFile:
     dim: int
     failures: tuple[ImageError, ...]
     ignored: tuple[str, ...]
+    reused: int
+    notes: tuple[str, ...]
 
 
 def embed(
@@ -40,6 +44,7 @@ def embed(
     data: str | Path | Manifest,
     out: str | Path,
     *,
+    cached: bool = True,
     progress: Callable[[int, int], object] | None = None,
 ) -> EmbeddedFile:
     """Write the manifest's columns and a `vector` of D float32 for every readable image.
@@ -53,6 +58,7 @@ def embed(
         model: the model folder.
         data: images, with identities or without.
         out: the .parquet file; it must not be there yet.
+        cached: whether embeddings are looked for, and kept, in the user's cache folder.
         progress: called with (images done, images in all).
 
     Raises:
@@ -64,12 +70,21 @@ def embed(
     with write_table(out) as write:  # refuses before the work, not after it
         manifest = open_manifest(data, identities=False)
         loaded = runtime.load(model)
-        embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
+        notes: list[str] = []
+        if cached:
+            with runtime.model_cache(loaded) as cache:
+                embedded = runtime.embed_manifest(loaded, manifest, progress=progress, cache=cache)
+                notes += cache.notes
+        else:
+            embedded = runtime.embed_manifest(loaded, manifest, progress=progress)
         table = _table(manifest.select(embedded.rows), embedded, out)
         about = {"arcwise.fingerprint": loaded.fingerprint, "arcwise.model": loaded.name}
         write(table.replace_schema_metadata((table.schema.metadata or {}) | about))
     failures = tuple(embedded.failures)
-    return EmbeddedFile(out, len(embedded.rows), loaded.dim, failures, manifest.ignored)
+    return EmbeddedFile(
+        out, len(embedded.rows), loaded.dim, failures, manifest.ignored, embedded.reused,
+        (*notes, *embedded.notes),
+    )  # fmt: skip
 
 
 def _table(manifest: Manifest, embedded: runtime.Embedded, out: Path) -> pa.Table:

@@ -173,8 +173,9 @@ def _embedded(
         return _vectors_of_the_data(manifest, model, made_by), []
     if model is None:
         raise ArcwiseError(
-            f"{manifest.name}: holds no vectors; expected a column 'vector', or a model that makes "
-            f"them instead of {NO_MODEL!r}"
+            f"{manifest.title}: holds no vectors; expected a column 'vector', as `arcwise embed` "
+            f"writes it, besides {', '.join(manifest.table.column_names)}; or name a model that "
+            "makes them"
         )
     if not cached:
         return runtime.embed_manifest(model, manifest, progress=progress), []
@@ -194,18 +195,19 @@ def _vectors_of_the_data(manifest: Manifest, model: Model | None, made_by: str) 
     vectors = manifest.vectors
     if model is not None and made_by not in ("", model.fingerprint):
         raise ArcwiseError(
-            f"{manifest.name}: its vectors are of another model than {model.name} (the fingerprint "
-            f"differs); name the one that made them, or {NO_MODEL!r} for none"
+            f"{manifest.title}: its vectors are of another model than {model.name} (the fingerprint"
+            f" differs); name the one that made them, or {NO_MODEL!r} in its place for none"
         )
     if model is not None and vectors.shape[1] != model.dim:
         raise ArcwiseError(
-            f"{manifest.name}: its vectors have {vectors.shape[1]} dimensions and those of "
-            f"{model.name} {model.dim}; name the model that made them, or {NO_MODEL!r} for none"
+            f"{manifest.title}: its vectors have {vectors.shape[1]} dimensions and those of "
+            f"{model.name} {model.dim}; name the model that made them, or {NO_MODEL!r} in its "
+            "place for none"
         )
     length = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     if not length.all():
         raise ArcwiseError(
-            f"{manifest.name}: row {int(length.argmin()) + 1}: the vector is zero; expected a "
+            f"{manifest.title}: row {int(length.argmin()) + 1}: the vector is zero; expected a "
             "direction; leave the row out"
         )
     return Embedded((vectors / length).astype(np.float32), np.arange(len(vectors)), [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,19 @@ from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, GalleryError
 from arcwise.gallery import NewTemplate
 from arcwise.identity import is_bare_number
-from arcwise.images.thumbnail import LARGEST, thumbnail
 from arcwise.recognition import Recogniser
+from arcwise.recognition.quality import check_least_quality
 from arcwise.recognition.recorded import CONTENT
-from arcwise.recognition.together import best_of, images_of, metadata_of_all, pooled, weighting
-from arcwise.runtime import Embedded, Model
+from arcwise.recognition.together import (
+    best_image,
+    images_of,
+    metadata_of_all,
+    pooled,
+    weighting,
+)
+from arcwise.runtime import Embedded
 from arcwise.verbs.asking import is_address, refuse_model
+from arcwise.verbs.enrol_metadata import check_keys, column_metadata, joined
 from arcwise.verbs.enrol_on_server import enrol_on_server
 from arcwise.verbs.enrol_result import Enrolled, RefusedImage
 from arcwise.verbs.enrolled_images import image_metadata
@@ -41,7 +47,9 @@ def enrol(
     again: bool = False,
     together: bool = False,
     least_quality: float | None = None,
-    thumbnails: int = 0,
+    thumbnails: bool = True,
+    metadata: Mapping[str, Any] | None = None,
+    columns: Sequence[str] = (),
     progress: Callable[[int, int], object] | None = None,
 ) -> Enrolled:
     """Embed a data set and enrol it: every readable image, or none if anything goes wrong.
@@ -58,34 +66,31 @@ def enrol(
         together: whether all images of an identity become one template, weighted by the quality
             that the model estimates, if it does.
         least_quality: images below it are refused; only for a model that estimates a quality.
-        thumbnails: longer side, in pixels, of the small image that is stored with each template for
-            a person to see; of images together, that of the best one. 0 stores none.
+        thumbnails: whether a small image, as the model takes it, is kept with each template.
+        metadata: a JSON object, kept with each template.
+        columns: of the data set, whose values are kept with the templates of their rows.
         progress: called with (images done, images in all).
 
     Raises:
         ArcwiseError: no model, no images, or a gallery of another model; identities that have
             templates already, with neither `replace` nor `again`; both of these; a least quality
-            for a model that estimates none, or that no image has; or thumbnails that are too large,
-            or for a server, which decides that itself.
+            for a model that estimates none, or that no image has; or metadata that cannot be kept.
     """
     if replace and again:
         raise ArcwiseError(
             "both replace and again; older templates are replaced (--replace) or kept (--again)"
         )
-    if not 0 <= thumbnails <= LARGEST:
-        raise ArcwiseError(f"thumbnails of {thumbnails} pixels; expected 0 to {LARGEST}")
     manifest = open_manifest(data)
     identities = manifest.identities  # complain before embedding
+    check_keys(metadata or {})
+    of_rows = column_metadata(manifest, columns)
     if is_address(gallery):
         refuse_model(gallery, model)
-        if thumbnails:
-            raise ArcwiseError(
-                f"{gallery}: a server keeps the thumbnails that its settings say; leave them out"
-            )
         with Client(str(gallery)) as client:
             return enrol_on_server(
                 client,
                 manifest,
+                joined([{}] * len(manifest), metadata, of_rows),
                 replace=replace,
                 again=again,
                 together=together,
@@ -95,7 +100,7 @@ def enrol(
     with Recogniser(model, gallery, create=True) as recogniser:
         loaded = recogniser.model
         if least_quality is not None:
-            _check_least_quality(loaded, least_quality)
+            check_least_quality(loaded, least_quality)
         digests = content_digests(manifest)
         enrolled_as: dict[str, str] = {}  # the written form of identities that have templates
         repeated = np.zeros(len(manifest), bool)
@@ -107,8 +112,8 @@ def enrol(
             if enrolled_as and not (replace or again):
                 message = _ask_what_to_do(enrolled_as, templates, int(repeated.sum()))
                 raise GalleryError(f"{gallery}: {message}")
-        embedded = recogniser.embed(manifest, progress=progress)
-        of_images = image_metadata(manifest, digests)
+        embedded = recogniser.embed(manifest, thumbnails=thumbnails, progress=progress)
+        of_images = joined(image_metadata(manifest, digests), metadata, of_rows)
         trained = None if loaded.bundle is None else loaded.bundle.trained_images()
         names = np.array([enrolled_as.get(one, one) for one in identities], object)[embedded.rows]
         good = np.ones(len(embedded.rows), bool)
@@ -134,7 +139,7 @@ def enrol(
                 np.flatnonzero(good & (names == name))
                 for name in dict.fromkeys(names[good].tolist())
             ]
-        items = [_item(embedded, group, names, of_images, manifest, thumbnails) for group in groups]
+        items = [_item(embedded, group, names, of_images) for group in groups]
         receipt = recogniser.gallery.enrol(items, replace=replace)
         return Enrolled(
             templates=len(receipt),
@@ -154,32 +159,20 @@ def enrol(
         )
 
 
-def _check_least_quality(model: Model, least: float) -> None:
-    if not model.estimates_quality:
-        raise ArcwiseError(
-            f"{model.path}: the model estimates no quality, so no image can be refused by it; "
-            "leave --least-quality out, or train one that does (--recipe sets)"
-        )
-    if not 0 <= least < math.inf:
-        raise ArcwiseError(f"--least-quality {least:g}; expected 0 or more")
-
-
 def _item(
     embedded: Embedded,
     group: NDArray[np.int64],
     names: NDArray[Any],
     of_images: Sequence[dict[str, Any]],
-    manifest: Manifest,
-    side: int,
 ) -> NewTemplate:
     """Return the template of one image, or of several of an identity."""
     quality = None if embedded.quality is None else embedded.quality[group]
     vector, mean_quality = pooled(embedded.vectors[group], quality)
     metadata = metadata_of_all([of_images[row] for row in embedded.rows[group]], quality)
-    shown = None
-    if side:
-        shown = thumbnail(manifest.read(int(embedded.rows[group[best_of(quality)]])), side)
-    return NewTemplate(names[group[0]], vector, metadata, mean_quality, shown)
+    image = None
+    if embedded.thumbnails:
+        image = embedded.thumbnails[group[best_image(quality)]]
+    return NewTemplate(str(names[group[0]]), vector, metadata, mean_quality, image)
 
 
 def _repeated(

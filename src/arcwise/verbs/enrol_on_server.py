@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from arcwise.client import Client
 from arcwise.client.messages import EnrolAnswer
@@ -19,6 +22,7 @@ _SHOWN = 3
 def enrol_on_server(
     client: Client,
     manifest: Manifest,
+    metadata: Sequence[Mapping[str, Any]],
     *,
     replace: bool,
     again: bool,
@@ -28,7 +32,18 @@ def enrol_on_server(
 ) -> Enrolled:
     """Enrol every readable image; each identity is on disk there before the next is sent.
 
-    Args are those of `enrol`. Where it stops on the way, the identities before are enrolled.
+    The server says whether small images are kept. Where it stops on the way, the identities before
+    are enrolled.
+
+    Args:
+        client: of the gallery.
+        manifest: what is enrolled.
+        metadata: that is kept with the template of each row.
+        replace: as for `enrol`.
+        again: as for `enrol`.
+        together: as for `enrol`; the metadata of the first row are kept then.
+        least_quality: as for `enrol`.
+        progress: as for `enrol`.
 
     Raises:
         ArcwiseError: the server cannot be reached or refuses; none of the images can be read; or
@@ -48,19 +63,22 @@ def enrol_on_server(
     failures: list[ImageError] = []
     left_out: list[str] = []
     done = 0
-    for identity in dict.fromkeys(manifest.identities):
-        rows = manifest.select(np.flatnonzero(names == identity))
+    begun: set[str] = set()
+    for identity, rows in _requests(names, metadata, together=together):
+        first = identity not in begun
         try:
             answers.append(
                 client.enrol_readable(
                     identity,
-                    rows,
+                    manifest.select(rows),
+                    metadata=metadata[rows[0]] or None,
                     together=together,
-                    replace=replace,
-                    new=not (replace or again),
+                    replace=replace and first,
+                    new=first and not (replace or again),
                     least_quality=least_quality,
                 )
             )
+            begun.add(identity)
         except ImageError as problem:
             failures.append(problem)
             left_out.append(identity)
@@ -78,7 +96,7 @@ def enrol_on_server(
     failures += [ImageError(bad.image, bad.reason) for one in answers for bad in one.failures]
     return Enrolled(
         templates=sum(len(one.templates) for one in answers),
-        identities=len(answers),
+        identities=len(begun),
         replaced=sum(one.replaced for one in answers),
         total=answers[-1].size.templates,
         failures=tuple(failures),
@@ -97,5 +115,18 @@ def enrol_on_server(
                 key=lambda one: one.quality,
             )
         ),
-        left_out=tuple(sorted(left_out)),
+        left_out=tuple(sorted(set(left_out) - begun)),
     )
+
+
+def _requests(
+    names: NDArray[Any], metadata: Sequence[Mapping[str, Any]], *, together: bool
+) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """Yield each identity with rows of it that go together: those with equal metadata."""
+    for identity in dict.fromkeys(names.tolist()):
+        groups: dict[str, list[int]] = {}
+        for row in np.flatnonzero(names == identity).tolist():
+            alike = "" if together else json.dumps(metadata[row], sort_keys=True)
+            groups.setdefault(alike, []).append(row)
+        for rows in groups.values():
+            yield identity, np.array(rows)

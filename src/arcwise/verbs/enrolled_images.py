@@ -15,7 +15,9 @@ from arcwise.data.digests import content_digest, content_digests
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.image_files import read_image_bytes
 from arcwise.data.manifest import Manifest
-from arcwise.errors import ImageError
+from arcwise.errors import ArcwiseError, ImageError
+from arcwise.gallery import Gallery
+from arcwise.images import decode
 from arcwise.recognition.recorded import CONTENT, image_record
 
 _LANDMARKS = (10, 136)  # x and y of 5 or 68 points
@@ -114,6 +116,30 @@ class EnrolledImages:
             return None
         root, image = os.path.abspath(self._images.root), self._images.image(row)
         return _template_image(self._images.read(row), metadata, root, image)
+
+
+def shown_template(
+    store: Gallery, images: EnrolledImages, template: int, metadata: Mapping[str, Any]
+) -> NDArray[np.uint8] | str:
+    """Return the image of a template for a person to see: its thumbnail, or else the image itself.
+
+    Args:
+        store: the open gallery.
+        images: of that gallery.
+        template: its number.
+        metadata: of the template.
+
+    Returns:
+        (H, W, 3) uint8 RGB; or why it cannot be shown.
+    """
+    try:
+        thumbnail = store.thumbnail(template)
+        content = images.find(metadata).content if thumbnail is None else thumbnail
+        return decode(content, f"template {template}")
+    except ImageError as problem:
+        return f"cannot be shown: {problem.reason}"
+    except ArcwiseError as problem:
+        return f"cannot be shown: {problem}"
 
 
 def _template_image(

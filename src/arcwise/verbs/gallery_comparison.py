@@ -21,7 +21,7 @@ from arcwise.evaluation.intervals import (
     percentile_interval,
     redrawn_means,
 )
-from arcwise.gallery import OperatingPoint, open_gallery
+from arcwise.gallery import OperatingPoint, decide, open_gallery
 from arcwise.recognition.thresholds import search_operating_point
 from arcwise.runtime import Model
 from arcwise.verbs.calibrate_gallery import SAME_IMAGE, with_identities
@@ -199,17 +199,18 @@ def _searched(
     """Return what a gallery answers to each of (N, D) vectors, and what it decides by."""
     with open_gallery(gallery, mode="r", model=model) as store:
         point = search_operating_point(model, store.size(), store.calibration)
-        hits = store.search(vectors, k=1) if len(vectors) else []
+        looked_at = 1 + (0 if point is None else point.neighbours)
+        hits = store.search(vectors, k=looked_at) if len(vectors) else []
     given = []
     for nearest in hits:
         if not nearest:
             given.append(SearchDecision(None, -1.0, None))
             continue
         best = nearest[0]
-        accepted = point is not None and best.similarity >= point.threshold
-        given.append(
-            SearchDecision(best.identity, best.similarity, best.identity if accepted else None)
-        )
+        answer = None
+        if point is not None:
+            answer = decide(nearest, point.threshold, neighbours=point.neighbours).identity
+        given.append(SearchDecision(best.identity, best.similarity, answer))
     return given, point
 
 

@@ -62,6 +62,7 @@ class GalleryInfo:
         gallery: its path.
         identities: how many are enrolled.
         templates: how many vectors these have.
+        quarantined: templates in quarantine, besides.
         templates_an_identity: the fewest, the median and the most; None in an empty gallery.
         dim: dimensions of every vector.
         bytes: of the file, and of the files that SQLite keeps next to it.
@@ -92,6 +93,7 @@ class GalleryInfo:
     calibration: GalleryCalibration | None
     outgrown: bool
     checked: bool
+    quarantined: int = 0
     of_several: int = 0
     images: int = 0
 
@@ -129,6 +131,7 @@ def gallery_info(
         counts = list(store.counts().values())
         sizes = [len(images_of(one.metadata)) for one in store.templates()]
         size, calibration = store.size(), store.calibration
+        held = len(store.quarantined())
         dim, fingerprint = store.dim, store.fingerprint
         path = store.model_path if model is None else str(model)
     recorded, bundle = _model(path, fingerprint, dim)
@@ -152,6 +155,7 @@ def gallery_info(
         calibration=calibration,
         outgrown=calibration is not None and calibration.outgrown(size),
         checked=check,
+        quarantined=held,
         of_several=sum(one > 1 for one in sizes),
         images=sum(one for one in sizes if one > 1),
     )

@@ -2,66 +2,45 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
 
 from arcwise import runtime
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
-from arcwise.data.parallel import each_row
-from arcwise.errors import ArcwiseError, GalleryError, ImageError
+from arcwise.errors import ArcwiseError, GalleryError
 from arcwise.files import locked
 from arcwise.gallery import (
-    EnrolledTemplate,
-    Enrolment,
     Gallery,
+    GalleryAbout,
     GallerySize,
     OperatingPoint,
     check_free,
     open_gallery,
     swap,
 )
-from arcwise.images import decode
+from arcwise.identity import identity_key
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery, recorded_model
 from arcwise.recognition.thresholds import search_operating_point
-from arcwise.recognition.together import images_of, metadata_of_all, pooled
-from arcwise.runtime import Model, QualifiedEmbeddings
+from arcwise.runtime import Model
 from arcwise.verbs.calibrate_gallery import MeasuredGallery, calibrate_gallery
 from arcwise.verbs.enrolled_images import EnrolledImages
 from arcwise.verbs.gallery_comparison import GalleryComparison, compare_galleries
+from arcwise.verbs.upgraded_templates import (
+    UPGRADED_FROM,
+    MissingTemplate,
+    Progress,
+    take_in,
+    templates_now,
+)
 
-UPGRADED_FROM = "upgraded_from"
-"""The key, in a template's metadata, of the number that it had in the gallery before."""
-
-_BATCH = 64  # templates embedded at once, and safe on disk together
-
-Progress = Callable[[int, int, str], object]
-"""Called with what is done, the total, and what is being done."""
-
-
-@dataclass(frozen=True)
-class MissingTemplate:
-    """A template that cannot be embedded again.
-
-    Attributes:
-        template: its number in the old gallery.
-        identity: whose it is.
-        image: the path that was enrolled; None where none is recorded.
-        reason: why not.
-    """
-
-    template: int
-    identity: str
-    image: str | None
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.identity}: {self.image or f'template {self.template}'}: {self.reason}"
+__all__ = [
+    "UPGRADED_FROM",
+    "MissingTemplate",
+    "UpgradedGallery",
+    "swap_upgraded",
+    "upgrade_gallery",
+]
 
 
 @dataclass(frozen=True)
@@ -73,7 +52,8 @@ class UpgradedGallery:
         upgraded: the new one.
         model: the new model's folder.
         upgraded_before: whether the old gallery is of this model; nothing was done then.
-        sizes: of the old gallery and of the new one.
+        sizes: of the old gallery and of the new one, without templates in quarantine.
+        states: what both said of themselves when they were compared.
         embedded: templates that this run put into the new gallery.
         removed: templates that it took out of it, because the old one has them no more.
         missing: templates of the old gallery that are not in the new one.
@@ -91,6 +71,7 @@ class UpgradedGallery:
     model: Path
     upgraded_before: bool
     sizes: tuple[GallerySize, GallerySize] | None = None
+    states: tuple[GalleryAbout, GalleryAbout] | None = None
     embedded: int = 0
     removed: int = 0
     missing: tuple[MissingTemplate, ...] = ()
@@ -152,8 +133,8 @@ def upgrade_gallery(
         with locked(new_path.with_name(f"{new_path.name}.upgrade"), "an upgrade"):
             _check_new(new_path, old, loaded)
             with open_gallery(upgraded, create=True, model=loaded) as new:
-                taken_in = _take_in(old, new, loaded, places, report)
-                sizes = old.size(), new.size()
+                taken_in = take_in(old, new, loaded, places, report)
+                sizes, states = (old.size(), new.size()), (taken_in.state, new.about())
             calibration = comparison = None
             uncalibrated = ""
             notes = loaded.notes_on_whole(taken_in.whole, taken_in.embedded)
@@ -183,14 +164,17 @@ def upgrade_gallery(
                     )
             with open_gallery(upgraded, mode="r") as new:
                 point = search_operating_point(loaded, new.size(), new.calibration)
-                kept = set(new.identities())
-            lost = {one.identity for one in taken_in.missing} - kept
+                kept = {identity_key(one.identity) for one in templates_now(new)}
+            lost = {
+                one.identity for one in taken_in.missing if identity_key(one.identity) not in kept
+            }
     return UpgradedGallery(
         old_path,
         new_path,
         loaded.path,
         upgraded_before=False,
         sizes=sizes,
+        states=states,
         embedded=taken_in.embedded,
         removed=taken_in.removed,
         missing=tuple(taken_in.missing),
@@ -230,7 +214,7 @@ def swap_upgraded(result: UpgradedGallery, *, drop_missing: bool = False) -> Pat
         GalleryError: templates are missing, calibrating failed, a gallery changed meanwhile or is
             open elsewhere, or the name of the old gallery is taken; both are as they were.
     """
-    if result.upgraded_before or result.sizes is None:
+    if result.upgraded_before or result.states is None:
         return None
     if result.missing and not drop_missing:
         raise GalleryError(
@@ -244,17 +228,8 @@ def swap_upgraded(result: UpgradedGallery, *, drop_missing: bool = False) -> Pat
             "images, or leave --calibrate out"
         )
     kept = kept_name(result.gallery)
-    swap(result.gallery.resolve(), result.upgraded.resolve(), kept, sizes=result.sizes)
+    swap(result.gallery.resolve(), result.upgraded.resolve(), kept, states=result.states)
     return kept
-
-
-class _TakenIn(NamedTuple):
-    """What one run did; see `UpgradedGallery`."""
-
-    embedded: int
-    removed: int
-    missing: list[MissingTemplate]
-    whole: int
 
 
 def _check_paths(old: str | Path, new: Path) -> None:
@@ -271,11 +246,11 @@ def _check_new(path: Path, old: Gallery, model: Model) -> None:
     if not path.exists():
         return
     with open_gallery(path, mode="r") as new:
-        templates, fingerprint = new.templates(), new.fingerprint
+        templates, fingerprint = templates_now(new), new.fingerprint
     if fingerprint != model.fingerprint:
         made_by = "no model" if fingerprint is None else f"another model ({fingerprint[:8]})"
         raise GalleryError(f"{path} exists, a gallery of {made_by}; name a new file")
-    own = sorted({one.identity for one in templates if not isinstance(_origin(one), int)})
+    own = sorted({one.identity for one in templates if not isinstance(one.origin, int)})
     if len(own) == len({one.identity for one in templates}) > 0:
         raise GalleryError(f"{path} exists, and is no upgrade of another gallery; name a new file")
     if own:
@@ -283,116 +258,6 @@ def _check_new(path: Path, old: Gallery, model: Model) -> None:
             f"{path}: {len(own):,} identities were enrolled into it ({', '.join(own[:3])}); enrol "
             "them into the old gallery, whose changes are taken in, and remove them from this one"
         )
-    originals = {(one.template, one.identity) for one in old.templates()}
-    if templates and len(old) and originals.isdisjoint((_origin(t), t.identity) for t in templates):
+    before = {(one.template, one.identity) for one in templates_now(old)}
+    if templates and before and before.isdisjoint((one.origin, one.identity) for one in templates):
         raise GalleryError(f"{path} exists, an upgrade of another gallery; name a new file")
-
-
-def _origin(template: EnrolledTemplate) -> Any:
-    return template.metadata.get(UPGRADED_FROM)
-
-
-def _take_in(
-    old: Gallery, new: Gallery, model: Model, places: EnrolledImages, progress: Progress
-) -> _TakenIn:
-    """Bring the new gallery to what the old one holds, as it is when this ends."""
-    embedded = removed = whole = 0
-    missing: dict[int, MissingTemplate] = {}
-    while True:
-        templates = old.templates()
-        removed += _remove_stale(new, templates)
-        done = {_origin(one) for one in new.templates()}
-        missing = {
-            one.template: missing[one.template] for one in templates if one.template in missing
-        }
-        pending = [one for one in templates if one.template not in {*done, *missing}]
-        if not pending:
-            return _TakenIn(embedded, removed, list(missing.values()), whole)
-        for batch, failed, taken_whole in _embedded_again(pending, model, places):
-            new.enrol(batch)
-            embedded += len(batch)
-            whole += taken_whole
-            missing |= {one.template: one for one in failed}
-            progress(len(done) + embedded + len(missing), len(templates), "embedding")
-
-
-def _remove_stale(new: Gallery, templates: Sequence[EnrolledTemplate]) -> int:
-    """Remove identities of which the old gallery has not all templates; return how many these are.
-
-    An identity's templates are removed together there, so hardly any is embedded once more.
-    """
-    owner = {one.template: one.identity for one in templates}
-    origins: dict[str, list[int]] = defaultdict(list)
-    for one in new.templates():
-        origins[one.identity].append(_origin(one))
-    stale = [
-        identity
-        for identity, numbers in origins.items()
-        if len(set(numbers)) < len(numbers) or any(owner.get(one) != identity for one in numbers)
-    ]
-    return sum(new.remove(identity) for identity in stale)
-
-
-class _Prepared(NamedTuple):
-    """A template whose K images wait for the network.
-
-    Attributes:
-        template: of the old gallery.
-        pixels: (K, H, W, 3).
-        metadata: what to record of each image.
-        whole: how many of them are taken whole.
-    """
-
-    template: EnrolledTemplate
-    pixels: np.ndarray
-    metadata: list[dict[str, Any]]
-    whole: int
-
-
-def _embedded_again(
-    templates: Sequence[EnrolledTemplate], model: Model, places: EnrolledImages
-) -> Iterator[tuple[list[Enrolment], list[MissingTemplate], int]]:
-    """Yield batches of what to enrol, the templates that fail, and how many are taken whole."""
-
-    def prepared(row: int) -> _Prepared | MissingTemplate:
-        one = templates[row]
-        prepared_images, metadata, whole = [], [], 0
-        for recorded in images_of(one.metadata):
-            image = recorded.get("image")
-            name = image if isinstance(image, str) else None
-            try:
-                image_file = places.find(recorded)
-                pixels = decode(image_file.content, name or "")
-                whole += model.takes_whole(pixels, image_file.landmarks)
-                prepared_images.append(model.prepare(pixels, image_file.landmarks))
-            except ImageError as problem:
-                return MissingTemplate(one.template, one.identity, name, problem.reason)
-            except ArcwiseError as problem:
-                return MissingTemplate(one.template, one.identity, name, str(problem))
-            metadata.append(image_file.metadata)
-        return _Prepared(one, np.stack(prepared_images), metadata, whole)
-
-    results = each_row(prepared, len(templates), ahead=_BATCH)
-    while batch := [result for _, result in zip(range(_BATCH), results, strict=False)]:
-        ready = [one for one in batch if isinstance(one, _Prepared)]
-        failed = [one for one in batch if isinstance(one, MissingTemplate)]
-        items = []
-        if ready:
-            names = [str(image["image"]) for one in ready for image in one.metadata]
-            pixels = np.concatenate([one.pixels for one in ready])
-            embedded = model.embed_pixels_with_quality(pixels, batch_size=_BATCH, names=names)
-            items = _pooled(ready, embedded)
-        yield items, failed, sum(one.whole for one in ready)
-
-
-def _pooled(ready: Sequence[_Prepared], embedded: QualifiedEmbeddings) -> list[Enrolment]:
-    """Return what to enrol for each template, of the embeddings of all their images in turn."""
-    ends = np.cumsum([len(one.pixels) for one in ready])
-    items: list[Enrolment] = []
-    for one, end in zip(ready, ends.tolist(), strict=True):
-        part = slice(end - len(one.pixels), end)
-        quality = None if embedded.quality is None else embedded.quality[part]
-        vector, mean_quality = pooled(embedded.vectors[part], quality)
-        metadata = metadata_of_all(one.metadata, quality) | {UPGRADED_FROM: one.template.template}
-        items.append((one.template.identity, vector, metadata, mean_quality))
-    return items

@@ -1,12 +1,14 @@
-"""Remove: an identity leaves a gallery, and its vectors leave the file."""
+"""Remove: identities or single templates leave a gallery, and their vectors leave the file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from arcwise.client import Client
-from arcwise.gallery import open_gallery
+from arcwise.errors import GalleryError
+from arcwise.gallery import EnrolledTemplate, open_gallery
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
 from arcwise.verbs.asking import is_address
 
@@ -39,3 +41,61 @@ def remove(gallery: str | Path, identity: str) -> Removed:
     with open_gallery(gallery) as store:
         forms = store.forms(identity)
         return Removed(store.remove(identity), tuple(forms))
+
+
+def remove_templates(gallery: str | Path, templates: Sequence[int]) -> int:
+    """Remove single templates, in quarantine or not; return how many.
+
+    Raises:
+        GalleryError: no gallery, or no such template in it; none is removed then, but those that
+            a server has removed before it.
+    """
+    if is_address(gallery):
+        with Client(str(gallery)) as client:
+            for one in dict.fromkeys(templates):
+                client.remove_template(one)
+        return len(set(templates))
+    if not gallery_may_exist(gallery):
+        raise no_such_gallery(gallery)
+    with open_gallery(gallery) as store:
+        store.remove_templates(templates)
+    return len(set(templates))
+
+
+def remove_quarantined(gallery: str | Path, reason: str) -> int:
+    """Remove the templates that are in quarantine for a reason; return how many there were.
+
+    Args:
+        gallery: the file.
+        reason: how the reasons begin, such as "audit: remove".
+
+    Raises:
+        GalleryError: no gallery, or no template in quarantine for that reason.
+    """
+    if is_address(gallery):
+        with Client(str(gallery)) as client:
+            those = _for(reason, [(o.template, o.reason) for o in client.quarantined()], gallery)
+            for one in those:
+                client.remove_template(one)
+        return len(those)
+    if not gallery_may_exist(gallery):
+        raise no_such_gallery(gallery)
+    with open_gallery(gallery) as store:
+        those = _for(reason, store.quarantined(), gallery)
+        store.remove_templates(those)
+    return len(those)
+
+
+def _for(
+    reason: str, held: Sequence[tuple[EnrolledTemplate, str]], gallery: str | Path
+) -> list[int]:
+    """Return the templates that are in quarantine for a reason.
+
+    Raises:
+        GalleryError: there is none.
+    """
+    those = [one.template for one, why in held if reason and why.startswith(reason)]
+    if not those:
+        reasons = ", ".join(sorted({why for _, why in held})) or "nothing is in quarantine"
+        raise GalleryError(f"{gallery}: no template is in quarantine for {reason!r}; {reasons}")
+    return those

@@ -22,11 +22,11 @@ def search(
     images: Sequence[str | Path | Manifest],
     *,
     k: int = 5,
+    where: str | None = None,
+    everyone: bool = False,
     together: bool = False,
     far: float | None = None,
     fpir: float | None = None,
-    where: str | None = None,
-    everyone: bool = False,
     model: str | Path | None = None,
 ) -> SearchResult:
     """Find each image's closest identities and decide, at a stated error rate.
@@ -36,20 +36,27 @@ def search(
         images: image files, or folders, zips and tables of them. One of several that is not
             there or cannot be read fails alone.
         k: how many identities to return.
+        where: a condition on metadata: only templates that meet it take part.
+        everyone: whether to return all identities from the threshold on, however many.
         together: whether all images are of one identity, as for `Recogniser.search`.
         far: false-accept rate of one comparison.
         fpir: share of unknown images that may get any answer.
-        where: a condition on metadata: which templates take part.
-        everyone: whether all identities from the threshold on are shown, and not the K closest.
         model: where the gallery's model is now, if it moved.
 
     Raises:
         ImageError: the only query cannot be read.
-        ArcwiseError: no gallery, no model, or no threshold for the rate.
+        ArcwiseError: no gallery, no model, no threshold for the rate, or a condition that cannot
+            be read.
     """
     queries = query_images(images)
     with asked(gallery, model) as recogniser:
         found = recogniser.search(
-            queries, k=k, together=together, far=far, fpir=fpir, where=where, everyone=everyone
+            queries,
+            k=k,
+            where=where,
+            everyone=everyone,
+            together=together,
+            far=far,
+            fpir=fpir,
         )
     return replace(found, ignored=queries.ignored, notes=(*queries.notes, *found.notes))

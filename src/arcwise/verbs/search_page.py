@@ -8,9 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from arcwise.client import Client
 from arcwise.data.image_files import read_image_bytes
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import decode
+from arcwise.verbs.asking import is_address
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +43,7 @@ def page_path(out: str | Path, name: str = "search.html") -> Path:
     path = Path(out)
     if path.is_dir() or (not path.suffix and not path.exists()):
         path = path / name
-    elif path.suffix.lower() not in (".html", ".htm"):
+    elif path.suffix.lower() != ".html":
         raise ArcwiseError(f"{out}: expected a page, ending in .html, or a folder for one")
     if path.exists() and not path.is_file():
         raise ArcwiseError(f"{path}: not a file; name another page")
@@ -56,12 +58,14 @@ def write_page(
 ) -> Path:
     """Write the queries with their hits as one HTML file that holds all images, small.
 
-    An enrolled image that is not where it was enrolled from has its reason in its place.
+    An enrolled image that is not where it was enrolled from has its reason in its place. Of a
+    gallery on a server the small images are shown that are kept there.
 
     Args:
         path: of `page_path`; a page there is replaced.
         queries: every query in its order: its answer, or why it has none.
-        gallery: its file, for the title, and for images named from its folder.
+        gallery: its file, for the title, and for images named from its folder; or its address on
+            a server.
         summary: a sentence or two on what decided, and what it promises.
 
     Returns:
@@ -81,6 +85,12 @@ def write_page(
     def shown_image(roots: tuple[str, ...], image: str) -> np.ndarray | str:
         return _small_image(roots, image, longest)
 
+    asked = Client(str(gallery)) if is_address(gallery) else None
+
+    @cache
+    def kept_image(template: int) -> np.ndarray | str:
+        return _kept_image(asked, template, longest) if asked is not None else ""
+
     def strip(one: Answer | ImageError) -> Strip:
         if isinstance(one, ImageError):
             return Strip([CaptionedImage(one.reason, "query")], f"{one.name}: not answered")
@@ -90,9 +100,15 @@ def write_page(
             image = hit.metadata.get("image")
             root = hit.metadata.get("root")  # galleries older than this name none
             roots = (root,) if isinstance(root, str) else ("", folder)
+            if asked is not None:  # a file of that name here is perhaps another image
+                picture = kept_image(hit.template)
+            elif isinstance(image, str):
+                picture = shown_image(roots, image)
+            else:
+                picture = "no image is recorded"
             pictures.append(
                 CaptionedImage(
-                    shown_image(roots, image) if isinstance(image, str) else "no image is recorded",
+                    picture,
                     f"{hit.identity}, {hit.similarity:.3f}",
                     "answer" if is_answer else "neutral",
                 )
@@ -106,7 +122,10 @@ def write_page(
         note += f" The first {len(shown):,} of {len(queries):,} queries; search for fewer at once."
     count = f"{len(queries):,} {'query' if len(queries) == 1 else 'queries'}"
     title = f"{count} in {Path(gallery).name}"
-    section = ImageStrips("Queries and the closest identities", list(map(strip, shown)), note)
+    strips = list(map(strip, shown))
+    if asked is not None:
+        asked.close()
+    section = ImageStrips("Queries and the closest identities", strips, note)
     return write_report(path, title, [section], summary)
 
 
@@ -119,7 +138,21 @@ def _verdict(answer: Answer) -> str:
         return decision.identity
     if decision.similarity is None:
         return "unknown, nobody is enrolled"
-    return f"unknown, {decision.similarity:.3f} is below the threshold {decision.threshold:.3f}"
+    compared = f"{decision.similarity:.3f} is"
+    if decision.above_next is not None:
+        compared = (
+            f"the closest is {decision.above_next:.3f} above the mean of the next "
+            f"{decision.neighbours}, which is"
+        )
+    return f"unknown, {compared} below the threshold {decision.threshold:.3f}"
+
+
+def _kept_image(client: Client, template: int, longest: int) -> np.ndarray | str:
+    """Return the small image that a server keeps of a template; or that it keeps none."""
+    from arcwise.report import shrunk
+
+    content = client.thumbnail(template)
+    return "the server keeps no image" if content is None else shrunk(decode(content, ""), longest)
 
 
 def _small_image(roots: Sequence[str], image: str, longest: int) -> np.ndarray | str:

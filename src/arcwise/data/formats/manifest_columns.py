@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -64,7 +65,7 @@ def validated(
     table = _renamed(table, title, "identity", identity_column)
     names = table.column_names
     if "image" not in names and "vector" not in names:
-        raise _missing(title, "image", names)
+        raise _missing(title, "image", names, "nor 'vector', which embeddings have, ")
     if "identity" not in names and identities:
         raise _missing(title, "identity", names)
     if not table.num_rows:
@@ -149,8 +150,8 @@ def _renamed(table: pa.Table, title: str, name: str, given: str | None) -> pa.Ta
     return table.rename_columns([name if one == given else one for one in table.column_names])
 
 
-def _missing(title: str, name: str, names: list[str]) -> ArcwiseError:
-    message = f"{title}: no column {name!r} among {', '.join(names)}"
+def _missing(title: str, name: str, names: list[str], others: str = "") -> ArcwiseError:
+    message = f"{title}: no column {name!r} {others}among {', '.join(names)}"
     if name in _ALIASES:
         synonyms = (one for one in names if one.lower() in (name, *_ALIASES[name]))
         if closest := next(synonyms, None) or closest_name(name, names):
@@ -214,6 +215,11 @@ def _list(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
     longest = pc.max(lengths).as_py()
     allowed = _LISTS.get(name, (longest,))
     length = longest if longest in allowed else allowed[0]
+    if _holds_text(kind):
+        raise ArcwiseError(
+            f"{title}: column {name!r} holds lists of text; expected numbers: convert them to "
+            "float32"
+        )
     allowed_null = name in _LISTS  # an image may have no landmarks; a row without a vector is none
     wrong = pc.fill_null(pc.not_equal(lengths, length or 1), not allowed_null)
     if (
@@ -235,8 +241,27 @@ def _list(column: pa.ChunkedArray, title: str, name: str) -> pa.ChunkedArray:
     for chunk in column.chunks:
         values = chunk.drop_null().flatten()
         if values.null_count or not np.isfinite(values.to_numpy(zero_copy_only=False)).all():
-            raise ArcwiseError(f"{title}: column {name!r} holds a NaN, an infinity or a gap")
+            raise _not_finite(column, title, name)
     return column
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    value = kind.value_type
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(one(value) for one in texts)
+
+
+def _not_finite(column: pa.ChunkedArray, title: str, name: str) -> ArcwiseError:
+    rows = [
+        row
+        for row, one in enumerate(column.to_pylist(), 1)
+        if one is not None and not all(x is not None and math.isfinite(x) for x in one)
+    ]
+    others = f" and {len(rows) - 1:,} others" if len(rows) > 1 else ""
+    return ArcwiseError(
+        f"{title}: row {rows[0]}{others}: {name} holds a NaN, an infinity or a gap; leave such "
+        f"rows out{_COUNTED}"
+    )
 
 
 def _flattened(points: list[list[float] | None] | None) -> list[float] | None:

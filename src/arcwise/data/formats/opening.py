@@ -110,7 +110,7 @@ def open_manifest(
         images=None if images is None else Path(images),
         top_folders=top_folders,
     )
-    return with_one_form_each(manifest)
+    return replace(with_one_form_each(manifest), source=os.fspath(path))
 
 
 def _open_format(

@@ -103,7 +103,9 @@ def _manifest(
         identities=identities,
     )
     if "image" in table.column_names:
-        table = with_reachable_images(table, root, title)
+        # Vectors are of use without the images that they are of; who needs these looks for them.
+        needed = "vector" not in table.column_names
+        table = with_reachable_images(table, root, title) if needed else _slashed(table, root)
     return Manifest(table, root, name, understood=f"the table {Path(title).name}")
 
 

@@ -1,0 +1,25 @@
+"""`arcwise gallery purge`."""
+
+from __future__ import annotations
+
+from arcwise.cli.as_json import print_json
+from arcwise.cli.positionals import GalleryName
+from arcwise.verbs.gallery_purge import purge
+
+
+def command(gallery: GalleryName, json: bool = False) -> int:
+    """Leave no byte of what was removed or changed in a gallery's store.
+
+    What was removed is overwritten at once; this writes all again, so that names and metadata from
+    before a change are gone, too. No other process may be reading meanwhile.
+
+    Args:
+        gallery: Gallery file.
+        json: Print one JSON document instead.
+    """
+    purge(gallery)
+    if json:
+        print_json({"gallery": gallery, "purged": True})
+    else:
+        print(f"{gallery}: nothing is left of what was removed or changed")
+    return 0

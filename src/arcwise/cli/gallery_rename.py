@@ -1,0 +1,38 @@
+"""`arcwise gallery rename`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from arcwise.cli.as_json import print_json
+from arcwise.cli.positionals import GalleryName, IdentityName
+from arcwise.cli.screen import counted
+from arcwise.verbs.gallery_rename import rename
+
+
+def command(
+    gallery: GalleryName,
+    identity: IdentityName,
+    name: Annotated[str, Positional, arg(metavar="NAME")],
+    templates: tuple[int, ...] = (),
+    merge: bool = False,
+    json: bool = False,
+) -> int:
+    """Give an identity, or some of its templates, another name.
+
+    Args:
+        gallery: Gallery file.
+        identity: Identity to rename.
+        name: Its new name.
+        templates: Numbers of the templates to give to the new name; by default all.
+        merge: Make one identity of two, where somebody is enrolled under the new name.
+        json: Print one JSON document instead.
+    """
+    moved = rename(gallery, identity, name, templates=templates, merge=merge)
+    if json:
+        print_json({"gallery": gallery, "identity": identity, "name": name, "templates": moved})
+    else:
+        print(f"{gallery}: {counted(moved, 'template')} of {identity} now {name}")
+    return 0

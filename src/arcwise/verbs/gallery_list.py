@@ -1,0 +1,82 @@
+"""Gallery list: who is enrolled, and with which templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arcwise.errors import GalleryError, suggestion
+from arcwise.gallery import EnrolledTemplate, open_gallery
+from arcwise.identity import identity_key
+from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
+
+
+@dataclass(frozen=True)
+class ListedTemplate:
+    """One template.
+
+    Attributes:
+        template: its number.
+        identity: whose it is.
+        quality: as the model estimated it; None where it did not.
+        metadata: the JSON object of it.
+        quarantine: why it takes part in nothing; None where it does.
+    """
+
+    template: int
+    identity: str
+    quality: float | None
+    metadata: dict[str, Any]
+    quarantine: str | None = None
+
+
+def list_identities(gallery: str | Path) -> dict[str, int]:
+    """Return how many templates each identity has, in the order of the identities.
+
+    Raises:
+        GalleryError: no gallery.
+    """
+    if not gallery_may_exist(gallery):
+        raise no_such_gallery(gallery)
+    with open_gallery(gallery, mode="r") as store:
+        return store.counts()
+
+
+def list_templates(
+    gallery: str | Path,
+    identity: str | None = None,
+    *,
+    where: str | None = None,
+    quarantined: bool = False,
+) -> list[ListedTemplate]:
+    """Return templates, the oldest first.
+
+    Args:
+        gallery: the file.
+        identity: whose; of an identity, those in quarantine too.
+        where: a condition on the metadata of those that take part.
+        quarantined: only those in quarantine.
+
+    Raises:
+        GalleryError: no gallery, nobody of that name, or a condition that cannot be read.
+    """
+    if not gallery_may_exist(gallery):
+        raise no_such_gallery(gallery)
+    with open_gallery(gallery, mode="r") as store:
+        part = [] if quarantined else store.templates(identity, where=where)
+        held = store.quarantined() if where is None else []
+        if identity is not None:
+            key = identity_key(identity)
+            held = [(one, why) for one, why in held if identity_key(one.identity) == key]
+            if not part and not held and not store.forms(identity):
+                hint = suggestion(identity, store.identities()) or "`arcwise gallery list` has all"
+                raise GalleryError(f"{gallery}: {identity!r} is not enrolled; {hint}")
+        elif not quarantined:
+            held = []
+    rows = [_listed(one) for one in part] + [_listed(one, why) for one, why in held]
+    return sorted(rows, key=lambda one: one.template)
+
+
+def _listed(one: EnrolledTemplate, why: str | None = None) -> ListedTemplate:
+    return ListedTemplate(one.template, one.identity, one.quality, one.metadata, why)

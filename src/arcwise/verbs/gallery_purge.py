@@ -1,0 +1,20 @@
+"""Gallery purge: nothing of what was removed or changed is left in the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from arcwise.gallery import open_gallery
+from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
+
+
+def purge(gallery: str | Path) -> None:
+    """Write a gallery's store again, so that no byte of what was removed or changed is left.
+
+    Raises:
+        GalleryError: no gallery, or another process reads it.
+    """
+    if not gallery_may_exist(gallery):
+        raise no_such_gallery(gallery)
+    with open_gallery(gallery) as store:
+        store.purge()

@@ -1,0 +1,109 @@
+"""The small commands on a gallery: list, rename, release, remove, purge."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from arcwise.cli import main
+from arcwise.gallery import open_gallery
+
+CapSys = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> str:
+    """Templates 1 and 2 of Ann, 3 of Bob and 4 of Cid, which is in quarantine."""
+    path = tmp_path / "g"
+    rows = np.eye(4, dtype=np.float32)
+    with open_gallery(path, create=True, dim=4) as store:
+        store.enrol(
+            [
+                ("Ann", rows[0], {"shop": "Berlin"}),
+                ("Ann", rows[1], {}, 0.5),
+                ("Bob", rows[2], {"shop": "Paris"}),
+                ("Cid", rows[3]),
+            ]
+        )
+        store.quarantine([4], "audit: remove")
+    return str(path)
+
+
+def said(capsys: CapSys, *words: str) -> Any:
+    assert main([*words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys: CapSys, *words: str) -> str:
+    assert main([*words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_list(gallery: str, capsys: CapSys) -> None:
+    assert said(capsys, "gallery", "list", gallery)["identities"] == {"Ann": 2, "Bob": 1}
+    for words, expected in (
+        (["Ann"], [1, 2]),
+        (["ann"], None),
+        (["Cid"], [4]),
+        (["--where", 'shop == "Paris"'], [3]),
+        (["Ann", "--where", 'shop != "Paris"'], [1]),
+        (["--quarantined"], [4]),
+        (["Bob", "--quarantined"], []),
+    ):
+        if expected is None:
+            assert "Ann" in refused(capsys, "gallery", "list", gallery, *words)
+            continue
+        rows = said(capsys, "gallery", "list", gallery, *words)["templates"]
+        assert [row["template"] for row in rows] == expected
+    assert main(["gallery", "list", gallery, "Cid"]) == 0
+    assert "in quarantine: audit: remove" in capsys.readouterr().out
+    assert main(["gallery", "info", gallery]) == 0
+    assert "1 more in quarantine" in capsys.readouterr().out
+
+
+def test_rename(gallery: str, capsys: CapSys) -> None:
+    assert said(capsys, "gallery", "rename", gallery, "Bob", "Eve")["templates"] == 1
+    assert "Eve" in refused(capsys, "gallery", "rename", gallery, "Ev", "Dee")
+    assert "--merge" in refused(capsys, "gallery", "rename", gallery, "Eve", "Ann")
+    assert "--merge" in refused(capsys, "gallery", "rename", gallery, "Eve", "Cid")
+    assert "3" in refused(capsys, "gallery", "rename", gallery, "Ann", "Dee", "--templates", "3")
+    assert said(capsys, "gallery", "rename", gallery, "Ann", "Eve", "--merge", "--templates", "2")
+    assert said(capsys, "gallery", "list", gallery)["identities"] == {"Ann": 1, "Eve": 2}
+    assert said(capsys, "gallery", "rename", gallery, "Cid", "Dee")["templates"] == 1
+    assert said(capsys, "gallery", "list", gallery, "Dee")["templates"][0]["quarantine"]
+
+
+def test_release(gallery: str, capsys: CapSys) -> None:
+    assert "1" in refused(capsys, "gallery", "release", gallery, "4", "1")
+    assert said(capsys, "gallery", "release", gallery, "4")["released"] == 1
+    assert said(capsys, "gallery", "list", gallery)["identities"]["Cid"] == 1
+
+
+def test_remove(gallery: str, capsys: CapSys) -> None:
+    assert "9" in refused(capsys, "remove", gallery, "--templates", "1", "9")
+    assert "one of these" in refused(capsys, "remove", gallery, "Ann", "--templates", "1")
+    assert "one of these" in refused(capsys, "remove", gallery)
+    assert said(capsys, "remove", gallery, "--templates", "1", "3")["removed"] == 2
+    assert "audit" in refused(capsys, "remove", gallery, "--quarantined", "blurred")
+    assert said(capsys, "remove", gallery, "--quarantined", "audit: remove")["removed"] == 1
+    with open_gallery(gallery) as store:
+        assert (store.counts(), store.quarantined()) == ({"Ann": 1}, [])
+
+
+def test_purge(gallery: str, capsys: CapSys) -> None:
+    with open_gallery(gallery) as store:
+        store.assign([1], "Somebody")
+        store.assign([1], "Else")
+    assert said(capsys, "gallery", "purge", gallery)["purged"]
+    assert b"Somebody" not in Path(gallery).read_bytes()
+
+
+@pytest.mark.parametrize("verb", ["list", "purge", "release", "rename"])
+def test_no_gallery(verb: str, tmp_path: Path, capsys: CapSys) -> None:
+    more = {"release": ["1"], "rename": ["a", "b"]}.get(verb, [])
+    assert "no such gallery" in refused(capsys, "gallery", verb, str(tmp_path / "none"), *more)
