@@ -237,6 +237,12 @@ def test_a_connection_that_the_server_closed(served, client, monkeypatch):
     assert client.remove("p1").templates == 1
 
 
+def test_explain(client, images):
+    said = client.explain("p3", images[3:4], grid=3)
+    assert said.similarity == pytest.approx(1, abs=1e-4)
+    assert [len(row) for row in said.fall] == [3, 3, 3]
+
+
 def test_every_call_of_the_server_has_one_here(served):
     """By what the server says of itself: a route without a call would be missed."""
     import re

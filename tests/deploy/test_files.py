@@ -45,7 +45,7 @@ def test_settings_of_compose() -> None:
     }
     settings = read_settings(None, environment, {})
     assert settings.galleries["shop"].path.startswith("postgresql://")
-    assert settings.galleries["shop"].thumbnails == 160
+    assert settings.galleries["shop"].thumbnails is True
     assert [one.name for one in settings.keys] == ["first"]
     assert "a" * 64 not in "\n".join(settings.shown())
     with pytest.raises(ArcwiseError, match="no key"):

@@ -58,11 +58,11 @@ def upgrade(gallery: Path, another: Path, images: list[bytes], tmp_path: Path) -
     with Recogniser(model, new, create=True) as one:
         for row, image in enumerate(images[:10]):
             one.enrol(f"p{row}", [image])
-    sizes = []
+    states = []
     for path in (gallery, new):
         with open_gallery(path, mode="r") as store:
-            sizes.append(store.about())
-    return Upgrade(new, model, (sizes[0], sizes[1]))
+            states.append(store.about())
+    return Upgrade(new, model, (states[0], states[1]))
 
 
 def fingerprint(served) -> str:

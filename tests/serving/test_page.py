@@ -119,7 +119,7 @@ def shop_of(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
         with Recogniser(folder / "model", gallery, create=True) as one:
             for row, path in enumerate(products.known):
                 rows = ImageList([path.read_bytes()], names=[path.name])
-                one.enrol_embedded(f"product {row}", rows, one.embed(rows, thumbnails=True))
+                one.enrol(f"product {row}", rows)
         farthest = int((unknown @ known.T).max(1).argmin())
         return Shop(gallery, folder / "model", query, products.unknown[farthest])
 

@@ -138,3 +138,6 @@ def test_served_at_the_end(
     assert f"arcwise serve {given[0]} {given[1]}" in capsys.readouterr().out
     with open_gallery(given[1], mode="r") as gallery:
         assert all(gallery.thumbnail(one.template) for one in gallery.templates())
+        names = {path.stem.partition("-")[2] for path in (out / module.QUERIES).glob("enrolled-*")}
+        assert names == set(gallery.identities())
+    assert list((out / module.QUERIES).glob("unknown-*"))

@@ -14,7 +14,7 @@ from arcwise.cli.search import explained
 from arcwise.cli.serve import command as serve_gallery
 from arcwise.training.config import TrainConfig
 from arcwise.training.run_logger import Report
-from arcwise.verbs.demo import GALLERY, QUICK, Scale, demo
+from arcwise.verbs.demo import GALLERY, QUERIES, QUICK, Scale, demo
 from arcwise.verbs.demo_result import DemoResult
 from arcwise.verbs.reporting import NO_REPORT
 
@@ -41,7 +41,7 @@ def command(
     show(result)
     print(f"{time.perf_counter() - start:.0f} s in all")
     model, gallery = result.runs["arcface"].model, out / GALLERY
-    print(f"page:   arcwise serve {model} {gallery}, with images from {out / 'pictures'}")
+    print(f"page:   arcwise serve {model} {gallery}, with the images in {out / QUERIES}")
     return serve_gallery(model, str(gallery), thumbnails=True) if serve else 0
 
 

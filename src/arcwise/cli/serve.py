@@ -18,7 +18,7 @@ def command(
     config: Path | None = None,
     host: str | None = None,
     port: int | None = None,
-    thumbnails: int | None = None,
+    thumbnails: bool = False,
     new_key: Literal["read", "enrol", "admin"] | None = None,
 ) -> int:
     """Serve a gallery over HTTP, with a page at /, until Ctrl-C or SIGTERM.
@@ -33,8 +33,8 @@ def command(
             environment are over it (ARCWISE_SERVE__LIMITS__IMAGES=8), and these options over both.
         host: Address to listen on; 127.0.0.1 where none is set.
         port: Port; 8000 where none is set, and 0 takes a free one.
-        thumbnails: Longer side, in pixels, of a small image that is stored with each template that
-            is enrolled here into GALLERY; 0 stores none.
+        thumbnails: Keep a small image with each template that is enrolled here into GALLERY, for
+            the page.
         new_key: Print a new key of this role, with the lines that go into the TOML file, and end.
     """
     if new_key is not None:
@@ -48,9 +48,9 @@ def command(
         )
     given: dict[str, Any] = {}
     if gallery is not None:
-        kept = {} if thumbnails is None else {"thumbnails": thumbnails}
+        kept = {"thumbnails": True} if thumbnails else {}
         given["galleries"] = {gallery_name(gallery): {"path": gallery, "model": model, **kept}}
-    elif thumbnails is not None:
+    elif thumbnails:
         raise ArcwiseError("--thumbnails is for GALLERY; in a file, each gallery has its own")
     given |= {name: one for name, one in (("host", host), ("port", port)) if one is not None}
     settings = read_settings(config, os.environ, given)

@@ -172,13 +172,10 @@ class Client:
             ),
         )
 
-    def explain(self, identity: str, images: Images, *, grid: int | None = None) -> ExplainAnswer:
-        """Return what the similarity of one image to an enrolled identity rests on."""
-        sent, query = (
-            Waiting(images, self._limits).one_request(),
-            {"identity": identity, "grid": grid},
-        )
-        return value_of(ExplainAnswer, self._ask_about("/explain", query, sent))
+    def explain(self, identity: str, image: Images, *, grid: int = 7) -> ExplainAnswer:
+        """Return which of G x G parts of one image its similarity to an identity rests on."""
+        asked = {"identity": identity, "grid": grid}, Waiting(image, self._limits).one_request()
+        return value_of(ExplainAnswer, self._ask_about("/explain", *asked))
 
     def enrol(
         self,
@@ -268,8 +265,8 @@ class Client:
         Raises:
             GalleryError: it is not enrolled.
         """
-        query = {"identity": identity}
-        return value_of(IdentityAnswer, self._connection.ask("GET", "/identity", query))
+        found = self._connection.ask("GET", "/identity", {"identity": identity})
+        return value_of(IdentityAnswer, found)
 
     def thumbnail(self, template: int) -> bytes | None:
         """Return the small image of a template; None where there is none, or no such template."""
@@ -292,8 +289,7 @@ class Client:
 
     def remove(self, identity: str) -> RemovedAnswer:
         """Remove an identity, in all its written forms."""
-        query = {"identity": identity}
-        answer = self._connection.ask("DELETE", "/identity", query, changes=True)
+        answer = self._connection.ask("DELETE", "/identity", {"identity": identity}, changes=True)
         return value_of(RemovedAnswer, answer)
 
     def remove_template(self, template: int) -> None:

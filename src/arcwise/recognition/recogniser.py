@@ -33,9 +33,9 @@ from arcwise.recognition.answers import (
     decided,
     search_result,
 )
-from arcwise.recognition.enrolment import new_templates
 from arcwise.recognition.growing import Growth, Sightings, grown
 from arcwise.recognition.images import ImageList, image_rows
+from arcwise.recognition.new_templates import templates_of
 from arcwise.recognition.opening import open_with_model
 from arcwise.recognition.quality import check_least_quality, refuse_low_quality
 from arcwise.recognition.thresholds import (
@@ -43,12 +43,7 @@ from arcwise.recognition.thresholds import (
     size_where,
     verification_threshold,
 )
-from arcwise.recognition.together import (
-    TOGETHER,
-    pooled,
-    unmeasured,
-    weighting,
-)
+from arcwise.recognition.together import TOGETHER, pooled, unmeasured, weighting
 from arcwise.runtime import Embedded, EmbeddingCache, ImageRows, ImageSource, Model, listed
 
 Images = Iterable[ImageSource] | ImageRows
@@ -136,14 +131,11 @@ class Recogniser:
         )
 
     def operating_point(
-        self, far: float | None = None, fpir: float | None = None, where: Where = None
+        self, where: Where = None, far: float | None = None, fpir: float | None = None
     ) -> tuple[GallerySize, GalleryCalibration | None, OperatingPoint | None]:
         """Return the size of the gallery, what was measured against it, and what decides a search.
 
-        Under a condition the size is that of the part which meets it.
-
-        Raises:
-            ArcwiseError: no threshold is for the rate.
+        Under a condition the size is that of the part which meets it. Args are those of `search`.
         """
         about, calibration = self.gallery.about(), self.gallery.calibration
         point = self._point(about, calibration, where, far, fpir)
@@ -189,7 +181,7 @@ class Recogniser:
         if k < 1:
             raise ArcwiseError(f"k is {k}; expected 1 or more: how many identities to show")
         # What is wrong with a rate or a condition is said before any work.
-        size, _, point = self.operating_point(far, fpir, where)
+        size, _, point = self.operating_point(where, far, fpir)
         if everyone:
             self._check_decides(size, point)
         rows = image_rows(images)
@@ -199,7 +191,7 @@ class Recogniser:
         if count > 1:
             vectors = pooled(vectors, embedded.quality)[0][None]
             names = [f"{count} images together ({names[0]}, …)"]
-        size, calibration, point = self.operating_point(far, fpir, where)
+        size, calibration, point = self.operating_point(where, far, fpir)
         looked_at = 2 if point is None else max(2, point.neighbours + 1)  # by the decision
         most = looked_at if everyone else max(k, looked_at)
         hits = self.gallery.search(vectors, k=most, where=where)
@@ -294,31 +286,7 @@ class Recogniser:
             raise embedded.failures[0]
         if least_quality is not None:
             refuse_low_quality(rows.images, embedded, least_quality)
-        return self.enrol_embedded(
-            identity, rows, embedded, metadata=metadata, together=together, replace=replace
-        )
-
-    def enrol_embedded(
-        self,
-        identity: str,
-        images: ImageList,
-        embedded: Embedded,
-        *,
-        metadata: Mapping[str, Any] | None = None,
-        together: bool = False,
-        replace: bool = False,
-    ) -> Receipt:
-        """Enrol what `embed` made of images of one identity; return once it is on disk.
-
-        Args:
-            identity: whose they are.
-            images: that were embedded.
-            embedded: of those that could be read, with their small images if any are to be kept.
-            metadata: as for `enrol`, which says what is raised.
-            together: as for `enrol`.
-            replace: as for `enrol`.
-        """
-        items = new_templates(identity, images, embedded, metadata=metadata, together=together)
+        items = templates_of(identity, rows, embedded, metadata=metadata, together=together)
         return self.gallery.enrol(items, replace=replace)
 
     def grow(

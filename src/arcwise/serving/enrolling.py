@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from arcwise.client.messages import EnrolAnswer, LowQualityImage
 from arcwise.errors import ImageError, UnreadableImages
 from arcwise.gallery import Receipt
+from arcwise.recognition.new_templates import templates_of
 from arcwise.recognition.together import weighting
 from arcwise.runtime import Embedded
 from arcwise.serving import examples
@@ -72,16 +73,12 @@ def router(service: Service) -> APIRouter:
             kept, refused = _good_enough(embedded, upload, least_quality)
             if refused and (not partial or not len(kept.rows)):
                 raise _too_poor(refused, embedded.failures, least_quality)
+            items = templates_of(
+                identity, upload.images, kept, metadata=upload.metadata, together=together
+            )
             receipt = access.change(
                 "enrol",
-                lambda: recogniser.enrol_embedded(
-                    identity,
-                    upload.images,
-                    kept,
-                    metadata=upload.metadata,
-                    together=together,
-                    replace=replace,
-                ),
+                lambda: recogniser.gallery.enrol(items, replace=replace),
                 _told,
                 identity=identity,
                 images=len(kept.rows),

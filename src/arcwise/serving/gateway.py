@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from arcwise.serving import problems
 from arcwise.serving.metrics import ServerMetrics
 from arcwise.serving.problems import RequestProblem
-from arcwise.serving.settings import Limits
+from arcwise.serving.settings import ServerLimits
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _LOG = logging.getLogger("arcwise.serving")
@@ -31,7 +31,7 @@ class Gateway:
     """
 
     def __init__(
-        self, app: ASGIApp, limits: Limits, metrics: ServerMetrics, galleries: frozenset[str]
+        self, app: ASGIApp, limits: ServerLimits, metrics: ServerMetrics, galleries: frozenset[str]
     ) -> None:
         self._app, self._limits, self._metrics, self._galleries = app, limits, metrics, galleries
         self._running = 0
@@ -117,7 +117,7 @@ class Gateway:
 class _Passing:
     """A request on its way."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: Limits) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: ServerLimits) -> None:
         given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
         self.id = given.decode() if _ID.fullmatch(given) else secrets.token_hex(8)
         self.begun = time.monotonic()

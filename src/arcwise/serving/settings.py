@@ -75,7 +75,7 @@ class TlsSettings(Section):
     """PEM file of its private key."""
 
 
-class Limits(Section):
+class ServerLimits(Section):
     """How much a request and a key may ask for."""
 
     images: Positive = 32
@@ -132,7 +132,7 @@ class Settings(Section):
     """Serve HTTPS."""
     proxies: tuple[str, ...] = ()
     """Addresses of proxies, whose `X-Forwarded-For` and `-Proto` are believed."""
-    limits: Limits = Limits()
+    limits: ServerLimits = ServerLimits()
     """Limits of requests and keys."""
     batch: BatchSettings = BatchSettings()
     """Batches of images."""

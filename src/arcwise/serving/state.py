@@ -124,7 +124,7 @@ def router(service: Service) -> APIRouter:
 
 def _calibration(served: ServedGallery, far: float | None, fpir: float | None) -> CalibrationAnswer:
     model = served.recogniser.model
-    size, calibration, point = served.recogniser.operating_point(far, fpir)
+    size, calibration, point = served.recogniser.operating_point(far=far, fpir=fpir)
     points = []
     if size.templates:
         points = operating_points(size, model.thresholds, model.search_thresholds, calibration)

@@ -25,7 +25,7 @@ from arcwise.recognition.recorded import CONTENT
 from arcwise.recognition.together import TOGETHER
 from arcwise.serving.forms import read_form
 from arcwise.serving.problems import RequestProblem
-from arcwise.serving.settings import Limits
+from arcwise.serving.settings import ServerLimits
 
 RESERVED = frozenset(
     {"image", "root", CONTENT, "landmarks", TOGETHER, GROWN, SIGHTING, "upgraded_from"}
@@ -132,7 +132,7 @@ class Upload(NamedTuple):
         return objects_in_boxes(again, [box for boxes in each for box in boxes])
 
 
-async def read_upload(request: Request, limits: Limits, *, takes: Sequence[str]) -> Upload:
+async def read_upload(request: Request, limits: ServerLimits, *, takes: Sequence[str]) -> Upload:
     """Return the images of a request.
 
     Args:
@@ -175,7 +175,7 @@ def shown_name(name: str | None, row: int) -> str:
 
 
 async def _of_form(
-    request: Request, limits: Limits
+    request: Request, limits: ServerLimits
 ) -> tuple[list[bytes], list[str | None], dict[str, Any]]:
     contents, names, fields = [], [], {}
     for name, filename, content in await read_form(request, limits.images + len(_FIELDS)):
@@ -227,7 +227,7 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _checked(content: bytes, name: str, limits: Limits) -> tuple[bytes | ImageError, int]:
+def _checked(content: bytes, name: str, limits: ServerLimits) -> tuple[bytes | ImageError, int]:
     """Return an image, or why it is refused unread, and its pixels."""
     if len(content) > limits.image_bytes:
         return ImageError(

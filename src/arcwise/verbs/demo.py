@@ -31,17 +31,11 @@ MARK = "demo.json"
 """The file that marks a folder as a demo's, which a later demo may replace."""
 
 GALLERY = "shop.gallery"
+QUERIES = "to-recognise"
+"""The folder of image files for the page: some of enrolled products, some of others."""
 
-OWN = (
-    "pictures",
-    *LOSSES,
-    GALLERY,
-    f"{GALLERY}-wal",
-    f"{GALLERY}-shm",
-    f"{GALLERY}.audit.jsonl",
-    "report.html",
-    MARK,
-)
+_OF_GALLERY = tuple(f"{GALLERY}{suffix}" for suffix in ("", "-wal", "-shm", ".audit.jsonl"))
+OWN = ("pictures", *LOSSES, *_OF_GALLERY, QUERIES, "report.html", MARK)
 """What a demo writes, and all that a later one deletes."""
 
 
@@ -139,6 +133,7 @@ def _demo(
     exported = export(model)
     catalogue, queries = _catalogue_and_queries(new)
     say(f"enrolling {len(catalogue)} studio images, searching with {len(queries)} shop images")
+    _write_files(out / QUERIES, queries, set(catalogue.identities))
     gallery = out / GALLERY
     enrolled = enrol(gallery, catalogue, model=model)
     searched = search(gallery, [queries])
@@ -181,3 +176,14 @@ def _catalogue_and_queries(new: Manifest) -> tuple[Manifest, Manifest]:
     return new.select(np.flatnonzero(studio & (new.labels % 2 == 0))), new.select(
         np.flatnonzero(~studio)
     )
+
+
+def _write_files(folder: Path, queries: Manifest, enrolled: set[str]) -> None:
+    """Write the first image of each product, named by whether that is enrolled."""
+    folder.mkdir()
+    _, first = np.unique(queries.labels, return_index=True)
+    for row in first.tolist():
+        identity = queries.identities[row]
+        kind = "enrolled" if identity in enrolled else "unknown"
+        suffix = Path(queries.image(row)).suffix
+        (folder / f"{kind}-{identity}{suffix}").write_bytes(queries.read(row))

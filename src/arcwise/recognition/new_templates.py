@@ -1,4 +1,4 @@
-"""From embedded images of one identity to its new templates."""
+"""From embedded images of one identity to the templates that are enrolled of them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from arcwise.recognition.together import best_image, metadata_of_all, pooled
 from arcwise.runtime import Embedded
 
 
-def new_templates(
+def templates_of(
     identity: str,
     images: ImageList,
     embedded: Embedded,
     *,
-    metadata: Mapping[str, Any] | None,
-    together: bool,
+    metadata: Mapping[str, Any] | None = None,
+    together: bool = False,
 ) -> list[NewTemplate]:
-    """Return one template for each image, or one of all.
+    """Return a template for each image that could be read, or one for all of them.
 
     Args:
         identity: whose they are.
