@@ -231,8 +231,8 @@ def test_openings_that_are_refused_create_nothing(path, options, message):
 def test_a_missing_folder_and_an_address_of_another_kind_are_refused(path):
     with pytest.raises(GalleryError, match=r"the folder .* does not exist"):
         open_gallery(path / "deeper", create=True, dim=16)
-    with pytest.raises(GalleryError, match="milvus:// addresses are not supported"):
-        open_gallery("milvus://host:19530/shop", create=True, dim=16)
+    with pytest.raises(GalleryError, match="redis:// addresses are not supported"):
+        open_gallery("redis://host:6379/shop", create=True, dim=16)
 
 
 def test_reading_only(path, unit):
