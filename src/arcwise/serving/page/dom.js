@@ -42,7 +42,9 @@ function inWords(problem) {
   if (typeof problem === "string") return problem;
   const images = (problem.images ?? []).map(one => `${one.image}: ${one.reason}`).join("; ");
   const cause = images && !problem.message.includes(images) ? ` (${images})` : "";
-  return `${problem.message}${cause}.${problem.advice ? ` What to do: ${problem.advice}.` : ""}`;
+  const forPrograms = /\/v1\/|header/.test(problem.advice ?? "");
+  const advice = problem.advice && !forPrograms ? ` What to do: ${problem.advice}.` : "";
+  return `${problem.message}${cause}.${advice}`;
 }
 
 // What happened, for a screen reader.
