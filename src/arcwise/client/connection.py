@@ -176,14 +176,14 @@ class Connection:
     def _error(self, status: int, content: bytes) -> ArcwiseError:
         """Return the error that an answer tells of."""
         try:
-            told = json.loads(content)["error"]
-            code, message, advice = told["code"], str(told["message"]), str(told["do"])
+            error = json.loads(content)["error"]
+            code, message, advice = error["code"], str(error["message"]), str(error["do"])
         except (ValueError, KeyError, TypeError):
             return ArcwiseError(
                 f"{self.url}: answers with status {status}; is it an Arcwise server?"
             )
         if code == "image_unreadable":
-            return _unreadable(message, told.get("images"))
+            return _unreadable(message, error.get("images"))
         if code == "refused":  # the message says what to do
             return ArcwiseError(message)
         kind = (

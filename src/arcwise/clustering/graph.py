@@ -240,11 +240,11 @@ def _inverted_file(unit: np.ndarray, k: int, at_least: float, seed: int) -> tupl
     true = _every_pair(unit, sample, k + 1)[0]
     # Of equals either is right: what counts is how many are as near as the last true one.
     lowest = np.maximum(true[:, -1:], at_least) - 1e-6
-    wanted = _LEAST_RECALL if at_least == _EVERY else _LEAST_OF_SOME
+    required = _LEAST_RECALL if at_least == _EVERY else _LEAST_OF_SOME
     searcher.nprobe = max(1, lists // 256)
     while True:
         found = int((searcher.search(sample, k + 1)[0] >= lowest).sum())
         recall = found / max(1, int((true >= lowest).sum()))
-        if recall >= wanted or searcher.nprobe >= lists:
+        if recall >= required or searcher.nprobe >= lists:
             return searcher.search, recall
         searcher.nprobe = min(lists, 2 * searcher.nprobe)

@@ -166,10 +166,10 @@ class Sightings:
             return number, None
         name, seen = self._free_name(), len(met) + 1
         founders = [self._templates[row] for row in met]
-        told = {one.template: one.metadata for one, _ in self._gallery.quarantined()}
+        metadata_of = {one.template: one.metadata for one, _ in self._gallery.quarantined()}
         self._gallery.assign(founders, name)
         for one in founders:
-            kept = {key: value for key, value in told[one].items() if key != SIGHTING}
+            kept = {key: value for key, value in metadata_of[one].items() if key != SIGHTING}
             self._gallery.annotate(one, {**kept, GROWN: True, "seen": seen})
         self._gallery.release(founders)
         about = {**metadata, GROWN: True, "seen": seen}

@@ -2,7 +2,7 @@
 
 running      listening, and stopping without losing what was accepted
 connections  the head of a request: short, and soon
-settings     what a server is told
+settings     of a server
 app          the application: routes, errors, and the gateway around them
 gateway      what every request passes: id, size, time
 service      what all routes share: keys, rates, threads

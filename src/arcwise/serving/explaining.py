@@ -37,7 +37,7 @@ def router(service: Service) -> APIRouter:
         """Say which parts of an image its similarity to an identity rests on.
 
         Each part is covered by grey, and the image embedded again. It takes one image, and a
-        server makes one map at a time: meanwhile others are told to come again.
+        server makes one map at a time: meanwhile others get the status 503.
         """
         upload = await read_upload(request, service.settings.limits, takes=("landmarks",))
         if len(upload.images) > 1:

@@ -14,7 +14,8 @@ from arcwise.serving.problems import RequestProblem
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-logging.getLogger("python_multipart").setLevel(logging.ERROR)  # broken forms are answered, not told
+# Broken forms are answered, not logged.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 class Part(NamedTuple):

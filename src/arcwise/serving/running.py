@@ -1,4 +1,4 @@
-"""Running a server: until it is told to stop, and what was accepted is answered."""
+"""Running a server: until a signal stops it, and what was accepted is answered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Server:
     """A server that listens already, its galleries open.
 
     Args:
-        settings: what it is told.
+        settings: of the server.
 
     Attributes:
         application: what it runs.
@@ -76,10 +76,10 @@ class Server:
 
 
 def serve(settings: Settings, on_listening: Callable[[Server], object]) -> None:
-    """Run a server until it is told to stop, by a signal; in the main thread.
+    """Run a server until a signal stops it; in the main thread.
 
     Args:
-        settings: what it is told.
+        settings: of the server.
         on_listening: called once it listens and its galleries are open.
 
     Raises:

@@ -62,7 +62,7 @@ class Access(NamedTuple):
         self,
         action: str,
         change: Callable[[], T],
-        told: Callable[[T], Mapping[str, Any]],
+        recorded: Callable[[T], Mapping[str, Any]],
         **facts: Any,
     ) -> T:
         """Return what a change gives back; that it begins and how it ends are both on disk.
@@ -70,7 +70,7 @@ class Access(NamedTuple):
         Args:
             action: what it is called in the log.
             change: does it.
-            told: what the log says of its result.
+            recorded: what the log says of its result.
             facts: of the change, for the log.
         """
         self.log(action, durable=True, state="begun", **facts)
@@ -80,7 +80,7 @@ class Access(NamedTuple):
             reason = str(problem)[:500]
             self.log(action, durable=True, state="failed", reason=reason, **facts)
             raise
-        self.log(action, durable=True, state="done", **facts, **told(result))
+        self.log(action, durable=True, state="done", **facts, **recorded(result))
         return result
 
     def need(self, role: Role) -> None:

@@ -1,4 +1,4 @@
-"""What a server is told: one TOML file, and the environment over it. Shown without secrets."""
+"""The settings of a server: one TOML file, and the environment over it. Shown without secrets."""
 
 from __future__ import annotations
 
@@ -89,9 +89,9 @@ class ServerLimits(Section):
     decoding_pixels: Positive = 256 * 2**20
     """Pixels of all images that are decoded at a time, three bytes each; requests wait for it."""
     buffered_bytes: Positive = 512 * 2**20
-    """Bytes of all bodies at a time; further requests are told to come again."""
+    """Bytes of all bodies at a time; further requests get the status 503."""
     requests: Positive = 256
-    """Requests at a time; further ones are told to come again."""
+    """Requests at a time; further ones get the status 503."""
     hits: Positive = 1000
     """Identities in one answer."""
     rate: Annotated[float, Field(gt=0)] = 100.0
@@ -116,7 +116,7 @@ class BatchSettings(Section):
 
 
 class Settings(Section):
-    """All that a server is told."""
+    """All settings of a server."""
 
     host: str = "127.0.0.1"
     """Address to listen on."""

@@ -16,7 +16,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
 }
-"""What the browser is told: nothing but these files runs, and text never becomes a script."""
+"""Policy for the browser: only these files run, and text never becomes a script."""
 
 _START = "index.html"
 

@@ -10,7 +10,7 @@ import numpy as np
 from arcwise.clustering.label_errors import LabelError
 from arcwise.verbs.data_clean import LabelReport
 from arcwise.verbs.data_clean_decisions import ANSWERS, KIND, LISTED
-from arcwise.verbs.review_images import check_images, pixels_once
+from arcwise.verbs.review_images import check_images, note_on_the_rest, pixels_once
 
 if TYPE_CHECKING:
     from arcwise.report import CaptionedImage, Question, Strip
@@ -91,14 +91,10 @@ class _Shown:
         ]  # fmt: skip
         if not errors:
             return None
-        title, note = TITLES[kind], ""
+        title = TITLES[kind]
         if kind == "member":
             title += ", but look like another" if other else ", and like no other one"
-        if len(errors) > ASKED:
-            note = (
-                f"The {ASKED} surest of {len(errors):,}; the next page has others: give the "
-                "decisions to the next run with --decisions."
-            )
+        note = note_on_the_rest(ASKED, len(errors))
         answers = [one for one in ANSWERS[kind] if other or one != "move"]
         return Question(
             ImageStrips(title, [self._strip(one) for one in errors[:ASKED]], note),

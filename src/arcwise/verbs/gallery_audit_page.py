@@ -12,6 +12,7 @@ from arcwise.gallery import EnrolledTemplate, Gallery, open_gallery
 from arcwise.verbs.enrolled_images import EnrolledImages, shown_template
 from arcwise.verbs.gallery_audit import GalleryAudit, GalleryFinding
 from arcwise.verbs.gallery_audit_decisions import ANSWERS, KIND, KINDS, LISTED, Kind
+from arcwise.verbs.review_images import note_on_the_rest
 
 if TYPE_CHECKING:
     from arcwise.report import CaptionedImage, Question, Strip
@@ -96,21 +97,16 @@ class _Shown:
         """Return the findings of a kind, about two identities or not; None without any."""
         from arcwise.report import ImageStrips, Question
 
-        two = 2
         findings = [
             one for one in self._found.findings
-            if one.kind == kind and several == (len(one.identities) == two)
+            if one.kind == kind and several == (len(one.identities) > 1)
         ]  # fmt: skip
         if not findings:
             return None
-        title, note = TITLES[kind], ""
+        title = TITLES[kind]
         if kind == "duplicate":
             title += ", by two identities" if several else ""
-        if len(findings) > ASKED:
-            note = (
-                f"The {ASKED} surest of {len(findings):,}; the next page has others: give the "
-                "decisions to the next run with --decisions."
-            )
+        note = note_on_the_rest(ASKED, len(findings))
         answers = [one for one in ANSWERS[kind] if several or one != "merge"]
         return Question(
             ImageStrips(title, [self._strip(one) for one in findings[:ASKED]], note),

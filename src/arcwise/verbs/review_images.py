@@ -39,6 +39,16 @@ def images_are_there(manifest: Manifest) -> bool:
     return True
 
 
+def note_on_the_rest(asked: int, count: int) -> str:
+    """Return what a page says of findings that it does not ask about; empty where it has all."""
+    if count <= asked:
+        return ""
+    return (
+        f"The {asked} surest of {count:,}; the next page has others: give the decisions to the "
+        "next run with --decisions."
+    )
+
+
 def pixels_once(manifest: Manifest) -> Callable[[int], np.ndarray | str]:
     """Return a function from a row to its image, small and decoded once; or why it cannot be."""
     from arcwise.report import shrunk
