@@ -2,9 +2,8 @@
 
 docs/reference/command-line.md is what `--help` of every command says, and docs/reference/http.md
 what the OpenAPI and the settings of `arcwise serve` say; they are made anew for each build and not
-kept. The drawing of the rooms, docs/images/rooms.svg, and the tables of results in
-README.md, from docs/starts.json, docs/table2.json, docs/unseen.json and docs/promises.json, are
-kept; `--check` says whether they are up to date.
+kept. The drawing of the rooms, docs/images/rooms.svg, and the tables of results in README.md, from
+docs/starts.json and docs/promises.json, are kept; `--check` says whether they are up to date.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def main() -> None:
 
 def with_results(page: str) -> str:
     """Return the page with the tables of results between their marks."""
-    tables = {"starts": starts(), "losses": losses(), "unseen": unseen(), "promises": promises()}
+    tables = {"starts": starts(), "promises": promises()}
     for name, lines in tables.items():
         begin, end = f"<!-- {name}: written by `make docs` -->\n", f"<!-- end of {name} -->"
         head, _, rest = page.partition(begin)
@@ -75,45 +74,6 @@ def spread(values: list[float]) -> str:
     """Return the mean, and the lowest to the highest where there are several."""
     ends = f" ({min(values):.3f} – {max(values):.3f})" if len(values) > 1 else ""
     return f"{statistics.mean(values):.3f}{ends}"
-
-
-COMPARED = {
-    "softmax": "Softmax", "normsoftmax": "Norm-Softmax", "cosface@0.35": "CosFace",
-    "sphereface@1.35": "SphereFace", "triplet@0.35": "triplet",
-}  # fmt: skip
-"""Losses whose difference to ArcFace (0.5) README shows."""
-
-
-def losses() -> Iterator[str]:
-    """Yield the lines of the table of losses: how much each is above ArcFace, or below it."""
-    yield f"| data | ArcFace (0.5) | {' | '.join(COMPARED.values())} |"
-    yield "|---" * (2 + len(COMPARED)) + "|"
-    for data, found in json.loads((DOCS / "table2.json").read_text()).items():
-        tar = found["table"]["metrics"][0]
-        cells = [f"{tar['mean']['arcface@0.5']['value']:.3f}"]
-        for loss in COMPARED:
-            gap = tar["to_baseline"].get(loss)
-            if gap is None:
-                cells.append("diverged")
-                continue
-            difference = "{value:+.3f} ({low:+.3f} – {high:+.3f})".format_map(gap["difference"])
-            cells.append(f"**{difference}**" if gap["decided"] else difference)
-        yield f"| {data} | {' | '.join(cells)} |"
-
-
-def unseen() -> Iterator[str]:
-    """Yield the lines of the table of unseen identities."""
-    groups = defaultdict(list)
-    for run in json.loads((DOCS / "unseen.json").read_text()):
-        groups[run["set"], run["loss"]].append(run)
-    yield "| data | loss | seeds | recall@1 | TAR at FAR 1 % | accuracy of pairs |"
-    yield "|---|---|---|---|---|---|"
-    for (data, loss), runs in groups.items():
-        cells = []
-        for metric in ("recall@1", "TAR at FAR 1 %", "accuracy"):
-            values = [run[metric] for run in runs if metric in run]
-            cells.append(spread(values) if values else "")
-        yield f"| {data} | {loss} | {len(runs)} | {' | '.join(cells)} |"
 
 
 def promises() -> Iterator[str]:
