@@ -24,9 +24,10 @@ def test_from_vectors_to_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(study, "RESULTS", tmp_path / "grow.json")
     monkeypatch.setattr(study, "PAGE", tmp_path / "grow.md")
     monkeypatch.setattr(study, "people", some)
+    monkeypatch.setattr(study, "embedded", lambda name, out: some(settled=False))
     monkeypatch.setattr(study, "SEEDS", 1)
     monkeypatch.setattr(study, "calibrate", partial(study.calibrate, draws=5))
-    searches = partial(study.calibrate_searches, galleries=[(60, 1)], draws=5)
+    searches = partial(study.calibrate_searches, galleries=[(30, 1)], draws=5)
     monkeypatch.setattr(study, "calibrate_searches", searches)
     study.main()
     results = json.loads((tmp_path / "grow.json").read_text())
@@ -40,6 +41,9 @@ def test_from_vectors_to_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert kept < one["images"] == 100
     page = (tmp_path / "grow.md").read_text()
     assert "| people who come back | 12 |" in page
-    monkeypatch.setattr(study, "calibrated", lambda: pytest.fail("measured again"))
+    for one in results["others"].values():
+        assert one[0]["enrolled"] == one[0]["once"] == 12
+        assert one[0]["back"] >= one[0]["one"] > 0
+    monkeypatch.setattr(study, "calibrated", lambda *_: pytest.fail("measured again"))
     study.main()
     assert (tmp_path / "grow.md").read_text() == page

@@ -28,6 +28,9 @@ QUALITY = "quality"
 """The name of the output that is the quality of each image, of an encoder that estimates one."""
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+_SPINNING = "session.intra_op.allow_spinning"
+"""Whether idle threads keep a core busy, which whoever reads the next image needs."""
+
 _OUTSIDE = "session.model_external_initializers_file_folder_path"
 
 
@@ -173,6 +176,7 @@ def _opened(network: Path | bytes, threads: int, name: str) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors only: they are raised too
+    options.add_session_config_entry(_SPINNING, "0")
     if isinstance(network, bytes):  # all of it: no other file is looked for
         options.add_session_config_entry(_OUTSIDE, "/nowhere")
     fastest_first = ("CUDAExecutionProvider", "CPUExecutionProvider")

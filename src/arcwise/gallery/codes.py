@@ -55,6 +55,7 @@ def product() -> InferenceSession | None:
         return None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the model needs them
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
     session = onnxruntime.InferenceSession(_PRODUCT, options, providers=["CPUExecutionProvider"])
     largest = np.full((64, 256), _MOST, np.int8)

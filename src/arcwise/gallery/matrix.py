@@ -60,7 +60,7 @@ class TemplateMatrix:
         distinct = names["metadata"]
         matrix._metadata = [distinct[place] for place in arrays["texts"].tolist()]
         for number, key, form, others in names["identities"]:
-            matrix._number_of[key] = number
+            matrix._number_of[form if form == key else key] = number  # one text for both
             matrix._identity_of[number] = form
             if others:
                 matrix._others_of[number] = set(others)
