@@ -1,6 +1,7 @@
 """Clustering from embeddings to ids, in the shape of real sets; against Infomap where it is there.
 
     python benchmarks/clustering.py [--lines 10k 100k 1m] [--threads 2] [--keep results.json]
+        [--write docs/performance.md]
 
 The embeddings are synthetic: sizes of identities follow a power law with many singletons, images
 lie around their identity at distances that differ, and identities come in look-alike families.
@@ -24,7 +25,13 @@ from typing import Any
 
 import numpy as np
 
+from measured import page
+
+BEGIN, END = "<!-- clustering: begin -->", "<!-- clustering: end -->"
 LINES = {"10k": (10_000, 128), "100k": (100_000, 256), "1m": (1_000_000, 128)}
+GOALS = {"100k": (180, 4), "1m": (2400, 12)}
+"""Seconds on two cores, and GB."""
+
 PUBLISHED_IMAGES, PUBLISHED_GB = 5_200_000, 37
 """MS1M, and the memory of GCN-V on it (issue 54 of Yang et al.'s repository, CVPR 2020)."""
 
@@ -34,6 +41,7 @@ def main() -> None:
     parser.add_argument("--lines", nargs="+", choices=LINES, default=["10k", "100k"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="JSON file of what was measured")
+    parser.add_argument("--write", type=Path, help="page to put the tables into")
     parser.add_argument("--job", choices=LINES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.job:
@@ -52,37 +60,57 @@ def main() -> None:
             records[line] = json.loads(done.stdout)
             if kept is not None:
                 kept.write_text(json.dumps(records, indent=1) + "\n")
-        print(table(records), flush=True)
+        print(tables(records), flush=True)
+    section = tables({line: records[line] for line in LINES if line in records})
     if len(records) > 1:
-        print(growth(*(records[line] for line in LINES if line in records)))
+        section += "\n" + growth(*(records[line] for line in LINES if line in records))
+    print(section)
+    if options.write:
+        page.write(options.write, BEGIN, END, head(options) + section)
 
 
-def table(records: dict[str, Any]) -> str:
-    """Return a row a line: wall-clock seconds, core seconds in brackets."""
-    stages = "neighbours", "links", "map equation", "Infomap"
-    rows = [
-        "| images × dimensions | identities | neighbours | links | map equation | Infomap | all | "
-        "memory | recall | code length | of Infomap | pairwise F | BCubed F |",
-        "|" + " --- |" * 13,
-    ]
-    for line in LINES:
-        if line not in records:
-            continue
-        one = records[line]
+def head(options: argparse.Namespace) -> str:
+    """Return what the section begins with."""
+    where = page.machine("numpy", "faiss-cpu", "numba")
+    return (
+        "## Clustering\n\n"
+        f"Written by `python benchmarks/clustering.py --lines {' '.join(options.lines)} --write "
+        "docs/performance.md`, whose\nfirst lines say what is measured and how.\n\n"
+        f"Measured {where['date']} on {where['machine']}, faiss-cpu {where['faiss-cpu']}, numba "
+        f"{where['numba']}, numpy {where['numpy']}; {options.threads} threads. Core seconds are in "
+        "brackets.\n\n"
+    )
+
+
+def tables(records: dict[str, Any]) -> str:
+    """Return what each set took with its goals, and the stages beside Infomap."""
+    whole, stages = [], []
+    for line, one in records.items():
+        name = f"{one['images']:,} × {one['dim']}"
+        longest, largest = GOALS.get(line, (None, None))
+        whole.append([
+            name, f"{one['identities']:,}", f"{one['clusters']:,}", f"{one['total']:,.0f}",
+            page.goal(one["total"], longest, "{:,.0f}"), f"{one['gigabytes']:.2f}",
+            page.goal(one["gigabytes"], largest, "{:.0f}"), f"{one['pairwise_f']:.4f}",
+            f"{one['bcubed_f']:.4f}",
+        ])  # fmt: skip
         times = [
             f"{one['seconds'][stage]:,.1f} ({one['cores'][stage]:,.1f})"
             if stage in one["seconds"]
             else ""
-            for stage in stages
+            for stage in ("neighbours", "links", "map equation", "Infomap")
         ]
         theirs = one.get("infomap_code_length")
-        rows.append(
-            f"| {one['images']:,} × {one['dim']} | {one['identities']:,} | {' | '.join(times)} | "
-            f"{one['total']:,.0f} s | {one['gigabytes']:.2f} GB | {one['recall']:.1%} | "
-            f"{one['code_length']:.4f} | {'' if theirs is None else f'{theirs:.4f}'} | "
-            f"{one['pairwise_f']:.4f} | {one['bcubed_f']:.4f} |"
-        )
-    return "\n".join(rows)
+        lengths = [f"{one['code_length']:.4f}", "" if theirs is None else f"{theirs:.4f}"]
+        stages.append([name, f"{one['recall']:.1%}", *times, *lengths])
+    first = (
+        "images", "identities", "clusters", "s", "goal", "GB", "goal", "pairwise F", "BCubed F",
+    )  # fmt: skip
+    second = (
+        "images", "recall of neighbours", "neighbours, s", "links, s", "map equation, s",
+        "Infomap, s", "code length", "of Infomap",
+    )  # fmt: skip
+    return page.markdown(first, whole) + "\n" + page.markdown(second, stages)
 
 
 def growth(*records: dict[str, Any]) -> str:
@@ -102,8 +130,8 @@ def growth(*records: dict[str, Any]) -> str:
     expected += wider * PUBLISHED_IMAGES
     grown = "; ".join(parts)
     return (
-        f"{grown}. On paper {PUBLISHED_IMAGES:,} × 256 take {expected:.0f} GB; GCN-V was reported "
-        f"to take {PUBLISHED_GB}"
+        f"Between the last two, {grown}. On paper {PUBLISHED_IMAGES:,} × 256 take {expected:.0f} "
+        f"GB;\nGCN-V was reported to take {PUBLISHED_GB}.\n"
     )
 
 
