@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,12 @@ import faiss
 import numpy as np
 from numpy.lib.format import open_memmap
 
+from arcwise.clustering.every_pair import EveryPair
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import inputs
 from arcwise.files import atomic_write, locked
 
-EXACT_UP_TO = 300_000
+EXACT_UP_TO = 2_000_000
 """Embeddings up to which every pair is compared."""
 
 NONE = -1
@@ -183,7 +183,7 @@ def _completed(
     """Fill what is missing of a search, and return its neighbours."""
     k = search.index.shape[1]
     if k and search.done < len(unit):
-        nearest: Nearest = partial(_every_pair, unit)
+        nearest: Nearest = EveryPair(unit).nearest
         if exact:
             search.recall = 1.0
         else:
@@ -204,10 +204,6 @@ def _completed(
 
 Nearest = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 """From (B, D) queries and K to the (B, K) cosines and rows of their nearest."""
-
-
-def _every_pair(unit: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    return faiss.knn(queries, unit, k, metric=faiss.METRIC_INNER_PRODUCT)
 
 
 def _without_themselves(
@@ -237,7 +233,7 @@ def _inverted_file(unit: np.ndarray, k: int, at_least: float, seed: int) -> tupl
     searcher.train(unit[np.sort(draw.permutation(len(unit))[: _TRAINED_ON * lists])])
     searcher.add(unit)
     sample = unit[np.sort(draw.permutation(len(unit))[:_SAMPLE])]
-    true = _every_pair(unit, sample, k + 1)[0]
+    true = EveryPair(unit).nearest(sample, k + 1)[0]
     # Of equals either is right: what counts is how many are as near as the last true one.
     lowest = np.maximum(true[:, -1:], at_least) - 1e-6
     required = _LEAST_RECALL if at_least == _EVERY else _LEAST_OF_SOME

@@ -29,8 +29,8 @@ WIDTH = 16_448
 """Rows of a block, which are multiplied at once. Columns that are a power of two bytes apart would
 push each other out of the cache."""
 
-_ROUNDING = np.float32(1e-5)  # more than what float32 can add to a limit
-_MOST, _ZERO = 127, 128
+ROUNDING = np.float32(1e-5)  # more than what float32 can add to a limit
+_MOST, ZERO = 127, 128
 _ARRAYS = "codes", "scales", "wrong", "zero"
 _CACHED = 512  # rows that are coded at once
 
@@ -44,10 +44,13 @@ _PRODUCT = (
 
 
 @cache
-def product() -> InferenceSession | None:
+def product(threads: int = 0) -> InferenceSession | None:
     """Return what multiplies codes exactly; None where ONNX Runtime is not there, or does not.
 
     Processors without instructions for it add pairs of products in 16 bits, which overflow.
+
+    Args:
+        threads: of one product; 0 for what OMP_NUM_THREADS says, or else all cores.
     """
     try:
         import onnxruntime
@@ -56,7 +59,7 @@ def product() -> InferenceSession | None:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the model needs them
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
+    options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
     session = onnxruntime.InferenceSession(_PRODUCT, options, providers=["CPUExecutionProvider"])
     largest = np.full((64, 256), _MOST, np.int8)
     for queries in (1, 8):
@@ -141,7 +144,7 @@ class TemplateCodes:
             N arrays; None where those rows are of fewer than K owners.
         """
         codes, scales, wrong = coded(queries)
-        shifted = (codes.astype(np.int16) + _ZERO).astype(np.uint8)
+        shifted = (codes.astype(np.int16) + ZERO).astype(np.uint8)
         found = [_Best(owners, k, width) for _ in queries]
         for number, block in enumerate(self._blocks):
             first = number * WIDTH
@@ -185,7 +188,7 @@ class _Block(NamedTuple):
     def put(self, places: slice, vectors: NDArray[np.float32]) -> None:
         codes, self.scales[places], self.wrong[places] = coded(vectors)
         self.codes[:, places] = codes.T
-        self.zero[places] = _ZERO * codes.sum(axis=1, dtype=np.int32)
+        self.zero[places] = ZERO * codes.sum(axis=1, dtype=np.int32)
 
 
 def coded(
@@ -209,7 +212,7 @@ def coded(
 
 def _wrong(of_query: np.float32, of_rows: Any) -> Any:
     """Return by how much similarities of codes are wrong at most."""
-    return of_query + (1 + of_query) * of_rows + _ROUNDING
+    return of_query + (1 + of_query) * of_rows + ROUNDING
 
 
 class _Best:
