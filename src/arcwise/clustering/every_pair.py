@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _QUERIES = 256  # multiplied at once
-_HELD = 4096  # rows that may be among the nearest of a query, before they are sifted
+_HELD = 2**13  # rows that may be among the nearest of a query, before they are sifted
 _STRIDE = 64  # products looked at together, of which mostly none counts; it divides WIDTH
 
 
@@ -81,7 +81,8 @@ class EveryPair:
             if count == _TOO_MANY:
                 continue
             rows = found[0][query, :count]
-            near = self._unit[rows] @ queries[query]
+            # Summed in one order whatever the row: equal rows get equal cosines.
+            near = np.einsum("nd,d->n", self._unit[rows], queries[query])
             order = np.argsort(-near, kind="stable")[:k]  # of equals the lower row first
             cosine[query], row[query] = near[order], rows[order]
         if (left := held == _TOO_MANY).any():
