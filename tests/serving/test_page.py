@@ -16,6 +16,7 @@ import pytest
 from arcwise import runtime
 from arcwise.bundle import add_thresholds
 from arcwise.evaluation.intervals import FEW
+from arcwise.gallery import GalleryCalibration, SecondLook, open_gallery
 from arcwise.recognition import Recogniser
 from arcwise.recognition.images import ImageList
 from arcwise.serving.settings import Settings
@@ -23,7 +24,7 @@ from arcwise.synthetic import Renderer
 from tests.report import chromium
 from tests.serving import accessible
 from tests.serving.conftest import Running, keyed, running
-from tests.verbs.conftest import threshold
+from tests.verbs.conftest import search_threshold, threshold
 
 pytestmark = pytest.mark.skipif(
     chromium.executable() is None, reason="no Chromium: apt-get install chromium"
@@ -355,8 +356,17 @@ def test_verdicts(browser, shop):
             "size": {"identities": 9, "templates": 9},
         }
 
+    def above_next(identity, value, margin, **point):
+        answer = said(identity, 0.9, margin, neighbours=10, **point)
+        answer["queries"][0]["decision"] |= {"above_next": value, "neighbours": 10}
+        return answer
+
     cases = {
         "this": said("a", 0.8, 0.3),
+        "this, second look": above_next("a", 0.8, 0.3),
+        "unknown, second look": above_next(None, 0.4, 0.1),
+        "doubtful, second look near": above_next("a", 0.62, 0.1),
+        "doubtful, second look two": above_next("a", 0.8, 0.1),
         "unknown": said(None, 0.4, 0.1),
         "doubtful, near": said("a", 0.62, 0.1),
         "doubtful, near from below": said(None, 0.58, 0.1),
@@ -387,6 +397,35 @@ def test_verdicts(browser, shop):
         counts = {0.1: "10 of 100", 0.01: "1 of 100", 0.004: "4 of 1,000", 0.365: "37 of 100"}
         counts |= {0.001: "1 of 1,000", 0: "none"}
         assert map_over("count", list(counts)) == list(counts.values())
+
+
+def test_a_second_look_in_words(browser, shop):
+    """What was compared with the threshold is said, and that the gallery has changed since."""
+    with open_gallery(shop.gallery) as store:
+        plain = search_threshold(0.05, ENROLLED, 0.999)
+        second = [search_threshold(0.1, ENROLLED, -1.0), search_threshold(0.05, ENROLLED, -0.5)]
+        look = SecondLook(2, tuple(second))
+        measured = ENROLLED, ENROLLED, (plain,), "strangers", store.size().newest, look
+        store.keep_calibration(GalleryCalibration(*measured))
+    with running(shop.settings()) as served:
+        visit = opened(browser, served)
+        visit.choose(".drop input", shop.known)
+        visit.until(ANSWER)
+        with Recogniser(shop.model, shop.gallery) as one:
+            decision = one.search([shop.known]).answers[0].decision
+        said = visit.ask("document.querySelector('.result').textContent").replace("\u2212", "-")
+        lead = f"{decision.similarity:.3f}, which is {decision.above_next:.3f} above the mean"
+        assert f"{lead} of the next 2, threshold -0.500" in said
+        go(visit, "rates")
+        visit.until("document.querySelector('.lead')?.textContent.includes('mean of the next 2')")
+        assert "mean of the next 2" in visit.ask("document.querySelector('.curve').textContent")
+        with open_gallery(shop.gallery) as store:
+            store.remove("product 5")
+        go(visit, "recognise")
+        visit.choose(".drop input", shop.known)
+        visit.until("document.querySelector('.result').textContent.includes('second look')")
+        assert "mean of the next" not in visit.ask("document.querySelector('.result').textContent")
+        fine(browser, visit)
 
 
 def test_files_and_policy(shop):

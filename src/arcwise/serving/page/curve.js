@@ -32,7 +32,7 @@ export function curve(points, chosen) {
     ...line("found", found, one => one.dir[0]),
     svg("text", { x: LEFT, y: HEIGHT - 18 }, low.toFixed(2)),
     svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 18, "text-anchor": "end" }, high.toFixed(2)),
-    svg("text", { x: (LEFT + WIDTH) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, "threshold (similarity)"));
+    svg("text", { x: (LEFT + WIDTH) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, `threshold (${points[0].neighbours ? `above the mean of the next ${points[0].neighbours}` : "similarity"})`));
   const key = (name, text) => {
     const item = document.createElement("li");
     item.append(svg("svg", { viewBox: "0 0 30 10", width: 30, height: 10, "aria-hidden": "true" }, svg("line", { class: name, x1: 0, x2: 30, y1: 5, y2: 5 })), ` ${text}`);

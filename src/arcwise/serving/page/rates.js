@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { here, session } from "./server.js";
 import { curve } from "./curve.js";
 import { rateChooser } from "./recognise.js";
-import { comparable, count, share, similarity } from "./words.js";
+import { comparable, count, criterion, share, similarity } from "./words.js";
 
 export async function rates(place) {
   const said = await here("calibration", { query: { fpir: session.fpir } });
@@ -17,7 +17,7 @@ export async function rates(place) {
   }
   const points = comparable(said.points);
   place.append(
-    el("p", { class: "lead" }, `A search answers from a similarity of ${similarity(said.point.threshold)} on: ${said.promise}.`),
+    el("p", { class: "lead" }, `A search answers ${criterion(said.point)}: ${said.promise}.`),
     ...(said.outgrown ? [el("p", { class: "problem" }, "The gallery has outgrown its calibration: calibrate it again, so that its rates hold.")] : []),
     el("p", {}, "A higher threshold answers fewer strangers, and finds fewer of the enrolled. The rates are measured with images of identities that the model was not made with, and hold where yours are of that kind."),
     rateChooser());

@@ -32,6 +32,13 @@ export function comparable(points) {
   return alike.filter((one, place) => !place || one.fpir !== alike[place - 1].fpir);
 }
 
+// From where on a search answers.
+export function criterion(point) {
+  return point.neighbours
+    ? `where the closest one is ${similarity(point.threshold)} or more above the mean of the next ${point.neighbours}`
+    : `from a similarity of ${similarity(point.threshold)} on`;
+}
+
 // What a search found: "this", "doubtful", "unknown", or "undecided" where nothing decides.
 export function verdict(answer) {
   const { decision } = answer.queries[0], { point } = answer;
@@ -41,22 +48,23 @@ export function verdict(answer) {
   }
   const closest = answer.queries[0].hits[0].identity, rival = answer.queries[0].hits[1];
   const { low, high } = point.basis, measured = low > -1 || high < 1;
-  const near = measured && decision.similarity >= low && decision.similarity <= high && low < high;
-  const two = decision.identity !== null && decision.margin !== null
-    && decision.similarity - decision.margin >= decision.threshold;
-  const facts = `similarity ${similarity(decision.similarity)}, threshold ${similarity(decision.threshold)}`;
+  const second = (decision.above_next ?? null) !== null, compared = second ? decision.above_next : decision.similarity;
+  const near = measured && compared >= low && compared <= high && low < high;
+  const two = decision.identity !== null && decision.margin !== null && compared - decision.margin >= decision.threshold;
+  const lead = second ? `, which is ${similarity(compared)} above the mean of the next ${decision.neighbours}` : "";
+  const facts = `similarity ${similarity(decision.similarity)}${lead}, threshold ${similarity(decision.threshold)}`;
   const doubts = [];
   if (two) doubts.push(`A second one reaches the threshold too${rival ? `: ${rival.identity}` : ""}, ${similarity(decision.margin)} behind.`);
-  if (near) doubts.push(`The similarity is so close to the threshold that another measurement of the threshold might decide otherwise: with 95 % confidence it lies between ${similarity(low)} and ${similarity(high)}.`);
+  if (near) doubts.push(`${second ? "How far it is above the next" : "The similarity"} is so close to the threshold that another measurement of the threshold might decide otherwise: with 95 % confidence it lies between ${similarity(low)} and ${similarity(high)}.`);
   if (doubts.length) {
     const name = two && rival ? `${closest} or ${rival.identity}` : `perhaps ${closest}`;
     return { kind: "doubtful", headline: `Doubtful: ${name}`, reasons: [...doubts, `By the threshold alone: ${decision.identity ?? "unknown"} (${facts}).`] };
   }
   if (decision.identity === null) {
-    return { kind: "unknown", headline: "Unknown", reasons: [`None of the ${answer.size.identities.toLocaleString("en")} enrolled is close enough. The closest is ${closest} (${facts}).`] };
+    return { kind: "unknown", headline: "Unknown", reasons: [`None of the ${answer.size.identities.toLocaleString("en")} enrolled ${second ? "is clearly closer than the others" : "is close enough"}. The closest is ${closest} (${facts}).`] };
   }
-  const lead = decision.margin === null ? "" : `, ${similarity(decision.margin)} ahead of the next`;
-  return { kind: "this", headline: `This one: ${decision.identity}`, reasons: [`It reaches the threshold (${facts})${lead}.`] };
+  const ahead = decision.margin === null ? "" : `, ${similarity(decision.margin)} ahead of the next`;
+  return { kind: "this", headline: `This one: ${decision.identity}`, reasons: [`It reaches the threshold (${facts})${ahead}.`] };
 }
 
 // At which rate a search decided, or why none holds.
@@ -64,5 +72,9 @@ export function rate(answer) {
   if (!answer.point) return "";
   if (answer.outgrown) return "The gallery has outgrown its calibration: no measured rate holds until it is calibrated again.";
   if (answer.unmeasured) return `No rate holds: ${answer.unmeasured}.`;
-  return promises(answer.point) ? `At this threshold ${answer.promise}.` : `${answer.promise}.`;
+  const said = promises(answer.point) ? `At this threshold ${answer.promise}.` : `${answer.promise}.`;
+  const { calibration, size } = answer;
+  const changed = calibration && (calibration.identities !== size.identities || calibration.templates !== size.templates);
+  return changed && calibration.second_look
+    ? `${said} The gallery was calibrated with a second look at the next ones and has changed since: the similarity alone decides until it is calibrated again.` : said;
 }
