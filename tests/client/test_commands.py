@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from arcwise.cli import main
@@ -68,6 +70,25 @@ def test_search_and_verify(served, gallery, folder, run):
         assert near(there[1]) | {"unmeasured": ""} == near(here[1]) | {"unmeasured": ""}
     status, error = run("search", served.url(), "0.png", "--model", "m")
     assert (status, "--model" in error) == (2, True)
+
+
+def test_objects_and_watchlist(served, gallery, folder, run, images):
+    """Each object in a box is cut out here, and answered there as here; so is a folder."""
+    pixels = [cv2.imdecode(np.frombuffer(one, np.uint8), 1) for one in images[:3]]
+    cv2.imwrite("shelf.png", np.concatenate(pixels, 1))
+    rows = ["image,box", "shelf.png,32 0 16 16", "shelf.png,0 0 16 16", "shelf.png,90 0 9 9"]
+    Path("boxes.csv").write_text("\n".join(rows))
+    asked = ["shelf.png", "0.png", "--boxes", "boxes.csv"]
+    for command in ("search", "watchlist"):
+        here, there = run(command, str(gallery), *asked), run(command, served.url(), *asked)
+        assert here[0] == there[0] == 1
+        assert near(there[1]) == near(here[1])
+    found = run("search", served.url(), *asked)[1]["queries"]
+    assert [one["identity"] for one in found] == ["p2", "p0", None, None]
+    assert found[0]["object"] == {"image": "shelf.png", "box": [32, 0, 16, 16]}
+    assert "outside" in found[2]["error"]
+    here, there = (run("watchlist", one, "data") for one in (str(gallery), served.url()))
+    assert near(there[1]) == near(here[1])
 
 
 def test_enrol_info_remove(served, gallery, folder, run):

@@ -42,13 +42,15 @@ def test_each_object_gets_its_own_answer(filled: Path, shelf: np.ndarray) -> Non
 def test_boxes_that_are_given(filled: Path, shelf: np.ndarray, tmp_path: Path) -> None:  # noqa: F811
     path = str(tmp_path / "shelf.png")
     cv2.imwrite(path, shelf[..., ::-1])
-    found = objects_in_boxes(image_rows([path, path, "gone.png"]), [BOXES[2], BOXES[0], BOXES[0]])
+    rows = image_rows([path, "gone.png", path])
+    found = objects_in_boxes(rows, [[BOXES[2], BOXES[0]], BOXES[:2], []])
     with Recogniser(None, filled, mode="r") as recogniser:
         result = recogniser.search(found)
     assert [one.decision.identity for one in result.answers] == ["p5", "p2"]
-    assert [one.name for one in result.failures] == ["gone.png"]
-    assert found.places == [0, 1, 2]
-    assert found.boxes == [BOXES[2], BOXES[0], None]
+    assert [one.name for one in result.failures] == ["gone.png", "gone.png", path]
+    assert found.images[1] == f"{path}, 2 of 2 at 4,4"
+    assert [one.place for one in found.rows] == [0, 0, 1, 1, 2]
+    assert [one.box for one in found.rows] == [BOXES[2], BOXES[0], *BOXES[:2], None]
 
 
 def test_an_image_without_objects_fails_alone(shelf: np.ndarray) -> None:

@@ -25,6 +25,8 @@ def command(
     far: float | None = None,
     fpir: float | None = None,
     model: Path | None = None,
+    detector: Path | None = None,
+    boxes: Path | None = None,
     out: Path | None = None,
     json: bool = False,
 ) -> int:
@@ -48,6 +50,9 @@ def command(
             stricter rate, decides. By default the lowest rate that was measured for such a gallery
             and still finds half of the images of enrolled identities.
         model: Folder of the gallery's model, if it moved.
+        detector: YuNet .onnx file: each face that it finds in an image is a query of its own.
+        boxes: Table with the columns image and box (left, top, width, height in pixels): what is in
+            each box of an image is a query of its own.
         out: Page of the queries with their hits as images: a file ending in .html, or a folder for
             search.html. An older page is replaced.
         json: Print one JSON document instead.
@@ -63,12 +68,16 @@ def command(
         far=far,
         fpir=fpir,
         model=model,
+        detector=detector,
+        boxes=boxes,
     )
     explanation = explained(result, where)
     written = None
     if page is not None:
         summary = " ".join(f"{line[0].upper()}{line[1:]}." for line in explanation)
-        written = write_page(page, result.queries, gallery=gallery, summary=summary)
+        written = write_page(
+            page, result.queries, gallery=gallery, summary=summary, objects=result.objects
+        )
     if json:
         print_json(_document(gallery, result, explanation, written))
         return 1 if result.failures else 0
@@ -173,6 +182,7 @@ def _document(
     gallery: str, result: SearchResult, explanation: list[str], page: Path | None
 ) -> dict[str, object]:
     """Return the document of --json."""
+    objects = result.objects or [None] * len(result.queries)
     return {
         "gallery": gallery,
         "enrolled": result.size,
@@ -182,17 +192,18 @@ def _document(
         "outgrown": result.outgrown,
         "explained": explanation,
         "queries": [
-            {"image": one.name, "error": one.reason, "identity": None, "hits": []}
+            {"image": one.name, "object": part, "error": one.reason, "identity": None, "hits": []}
             if isinstance(one, ImageError)
             else {
                 "image": one.image,
+                "object": part,
                 "error": None,
                 "identity": None if one.decision is None else one.decision.identity,
                 "decided": one.decision is not None,
                 "above_next": None if one.decision is None else one.decision.above_next,
                 "hits": one.hits,
             }
-            for one in result.queries
+            for one, part in zip(result.queries, objects, strict=True)
         ],
         "ignored": result.ignored,
         "notes": result.notes,

@@ -9,6 +9,7 @@ from arcwise.cli.as_json import print_json
 from arcwise.cli.positionals import GalleryName, ImageFiles
 from arcwise.cli.screen import SHOWN, counted, left_out, progress
 from arcwise.cli.stopping import status_of
+from arcwise.verbs.asking import is_address
 from arcwise.verbs.search_page import page_path
 from arcwise.verbs.watchlist import Screened, hits_path, screen, write_hits
 from arcwise.verbs.watchlist_page import write_watchlist_page
@@ -20,6 +21,8 @@ def command(
     where: str | None = None,
     fpir: float | None = None,
     model: Path | None = None,
+    detector: Path | None = None,
+    boxes: Path | None = None,
     out: Path | None = None,
     page: Path | None = None,
     cache: bool = True,
@@ -31,13 +34,16 @@ def command(
     command goes on where it was stopped.
 
     Args:
-        gallery: Gallery file, which knows its model.
+        gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
         images: Folders of images, or image files.
         where: Condition on metadata, such as 'list == "wanted"': only templates that meet it are
             compared with.
         fpir: Part of images of others that may have a hit; what keeps it, or the nearest stricter
             rate, decides. By default as `arcwise search` has it.
         model: Folder of the gallery's model, if it moved.
+        detector: YuNet .onnx file: each face that it finds in an image is compared.
+        boxes: Table with the columns image and box (left, top, width, height in pixels): what is in
+            each box of an image is compared.
         out: Table of the hits to write, .csv or .parquet.
         page: Page of the hits with their images: a file ending in .html, or a folder for
             watchlist.html.
@@ -49,10 +55,18 @@ def command(
     try:
         with progress("embedding") as move:
             result = screen(
-                gallery, images, where=where, fpir=fpir, model=model, cached=cache, progress=move
+                gallery,
+                images,
+                where=where,
+                fpir=fpir,
+                model=model,
+                detector=detector,
+                boxes=boxes,
+                cached=cache,
+                progress=move,
             )
     except KeyboardInterrupt as stop:
-        if cache:
+        if cache and detector is None and boxes is None and not is_address(gallery):
             print("stopped; the same command goes on where it was", file=sys.stderr)
         return status_of(stop)
     if table is not None:

@@ -66,6 +66,11 @@ class Client:
         """Return what is enrolled, by which model, what decides, and the limits of a request."""
         return value_of(GalleryAnswer, self._connection.ask("GET", ""))
 
+    @property
+    def aligns(self) -> bool:
+        """Whether the server's model turns a face by its landmarks."""
+        return self.about().aligns
+
     def calibration(
         self, *, far: float | None = None, fpir: float | None = None
     ) -> CalibrationAnswer:

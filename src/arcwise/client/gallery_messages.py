@@ -182,6 +182,7 @@ class GalleryAnswer:
         images: that these are of.
         decides: what a search decides by, and what that rests on.
         limits: of one request.
+        aligns: whether the model turns a face by its landmarks.
     """
 
     gallery: str
@@ -199,6 +200,7 @@ class GalleryAnswer:
     images: int
     decides: CalibrationAnswer
     limits: RequestLimits
+    aligns: bool = False
 
 
 @dataclass(frozen=True)

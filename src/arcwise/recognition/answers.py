@@ -38,6 +38,19 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class QueryObject:
+    """An object in an image that is a query of its own.
+
+    Attributes:
+        image: the path of the image.
+        box: left, top, width and height in its pixels; None where no object is found in it.
+    """
+
+    image: str
+    box: tuple[float, float, float, float] | None
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """The answers to a search.
 
@@ -55,6 +68,7 @@ class SearchResult:
         together: how many images the one answer is to; 0 where each image has its own.
         weighting: how images together counted, in words.
         unmeasured: why the rate of the threshold does not hold; empty where it does.
+        objects: one for each of `queries`, where these are objects in images.
     """
 
     answers: tuple[Answer, ...]
@@ -69,6 +83,7 @@ class SearchResult:
     together: int = 0
     weighting: str = ""
     unmeasured: str = ""
+    objects: tuple[QueryObject, ...] = ()
 
     @property
     def outgrown(self) -> bool:

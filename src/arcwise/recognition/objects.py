@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images.detect import Face
-from arcwise.recognition.images import ImageList
-from arcwise.runtime import ImageRows, ImageSource, decode_source
+from arcwise.runtime import ImageRows, decode_source
 
 Box = tuple[float, float, float, float]
 """Left, top, width, height in pixels."""
@@ -22,25 +22,81 @@ Detect = Callable[[NDArray[np.uint8]], Sequence[Face | Box]]
 """From an image (H, W, 3) uint8 RGB to what is in it, as `images.detect.FaceDetector.detect`."""
 
 _AROUND = 0.5  # of a face's width and height, on each side: what turning it onto a template needs
+_KEPT = 2  # images in memory, decoded
+
+
+class FoundObject(NamedTuple):
+    """An object in an image, or why there is none.
+
+    Attributes:
+        name: what to call it: its image, its number and where it is.
+        place: the row of that image, among those that were looked at.
+        box: where it is; None where nothing is found.
+        around: share of the box's width and height that is cut with it, on each side.
+        landmarks: what it is aligned by, in pixels of what is cut.
+        failure: why it cannot be asked about.
+    """
+
+    name: str
+    place: int
+    box: Box | None = None
+    around: float = 0.0
+    landmarks: list[float] | None = None
+    failure: ImageError | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class FoundObjects(ImageList):
-    """The objects in some images, as images of their own.
+class FoundObjects:
+    """The objects in some images, as rows that a model embeds; each is cut out when it is read.
 
     Attributes:
-        boxes: of each one in its image; None for an image in which nothing was found.
-        places: the row of that image, among those that were looked at.
+        whole: the images.
+        rows: the objects, those of an image one after the other.
+        notes: what the user has to know of them.
     """
 
-    boxes: Sequence[Box | None] = ()
-    places: Sequence[int] = ()
-    called: Sequence[str] = ()
+    whole: ImageRows
+    rows: Sequence[FoundObject]
+    notes: tuple[str, ...] = ()
+    _decoding: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def name(self) -> str:
+        """What to call all of them in an error."""
+        return self.whole.name
+
+    @property
+    def images(self) -> list[str]:
+        """What to call each object."""
+        return [one.name for one in self.rows]
+
+    def column(self, name: str) -> list[Any] | None:
+        """Return the landmarks, which are all that is known of the objects."""
+        points = [one.landmarks for one in self.rows]
+        return points if name == "landmarks" and any(points) else None
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Return the pixels of an object.
+
+        Raises:
+            ImageError: there is none, its image cannot be read, or its box is outside.
+        """
+        one = self.rows[index]
+        if one.failure is not None:
+            raise one.failure
+        assert one.box is not None
+        with self._decoding:  # several threads ask for the objects of one image
+            image = self._image(one.place)
+        return cut(image, one.box, one.around, one.name)[0]
 
     @cached_property
-    def images(self) -> list[str]:
-        """What to call each object: its image, its number and where it is."""
-        return list(self.called)
+    def _image(self) -> Callable[[int], NDArray[np.uint8]]:
+        return lru_cache(_KEPT)(
+            lambda place: decode_source(self.whole.read(place), self.whole.images[place])
+        )
 
 
 def found_objects(images: ImageRows, detect: Detect, *, aligned: bool = True) -> FoundObjects:
@@ -54,74 +110,53 @@ def found_objects(images: ImageRows, detect: Detect, *, aligned: bool = True) ->
     Raises:
         ArcwiseError: the detector does not give faces or boxes.
     """
-    return _cut_out(images, lambda image, place: detect(image), aligned=aligned)
-
-
-def objects_in_boxes(images: ImageRows, boxes: Sequence[Box]) -> FoundObjects:
-    """Return the part of each image that is in its box, as rows.
-
-    Args:
-        images: of which one may be there several times.
-        boxes: one for each.
-    """
-    return _cut_out(images, lambda image, place: [boxes[place]], aligned=False)
-
-
-def _cut_out(
-    images: ImageRows,
-    find: Callable[[NDArray[np.uint8], int], Sequence[Face | Box]],
-    *,
-    aligned: bool,
-) -> FoundObjects:
-    rows: list[_Row] = []
+    rows: list[FoundObject] = []
     for place, name in enumerate(images.images):
         try:
             image = decode_source(images.read(place), name)
         except ImageError as problem:
-            rows.append(_Row(problem, name, place))
+            rows.append(FoundObject(name, place, failure=problem))
             continue
-        found = list(find(image, place))
+        found = list(detect(image))
         if not found:
-            rows.append(_Row(ImageError(name, "the detector finds nothing in it"), name, place))
-        rows += [
-            _row(image, one, f"{name}, {number} of {len(found)}", place, aligned=aligned)
-            for number, one in enumerate(found, 1)
-        ]
-    known = any(one.landmarks is not None for one in rows)
-    return FoundObjects(
-        [one.source for one in rows],
-        [one.landmarks for one in rows] if known else None,
-        name=images.name,
-        boxes=[one.box for one in rows],
-        places=[one.place for one in rows],
-        called=[one.name for one in rows],
-    )
+            nothing = ImageError(name, "the detector finds nothing in it")
+            rows.append(FoundObject(name, place, failure=nothing))
+        for number, one in enumerate(found, 1):
+            if not isinstance(one, Face):
+                rows.append(_in_box(name, place, number, len(found), _box(one)))
+                continue
+            row = _in_box(name, place, number, len(found), one.box)
+            rows.append(_with_landmarks(row, image, one) if aligned else row)
+    return FoundObjects(images, rows)
 
 
-class _Row(NamedTuple):
-    """An object, or why there is none."""
+def objects_in_boxes(images: ImageRows, boxes: Sequence[Sequence[Box]]) -> FoundObjects:
+    """Return the parts of each image that are in its boxes, as rows; one without any fails alone.
 
-    source: ImageSource | ImageError
-    name: str
-    place: int
-    box: Box | None = None
-    landmarks: list[float] | None = None
+    Args:
+        images: to cut.
+        boxes: those of each.
+    """
+    rows = []
+    for place, (name, each) in enumerate(zip(images.images, boxes, strict=True)):
+        if not each:
+            nothing = ImageError(name, "no box of it is given")
+            rows.append(FoundObject(name, place, failure=nothing))
+        rows += [_in_box(name, place, row, len(each), box) for row, box in enumerate(each, 1)]
+    return FoundObjects(images, rows)
 
 
-def _row(
-    image: NDArray[np.uint8], one: Face | Box, name: str, place: int, *, aligned: bool
-) -> _Row:
-    face = isinstance(one, Face)
-    box = one.box if face else _box(one)
-    name = f"{name} at {box[0]:.0f},{box[1]:.0f}"
+def _in_box(name: str, place: int, number: int, count: int, box: Box) -> FoundObject:
+    return FoundObject(f"{name}, {number} of {count} at {box[0]:.0f},{box[1]:.0f}", place, box)
+
+
+def _with_landmarks(row: FoundObject, image: NDArray[np.uint8], face: Face) -> FoundObject:
     try:
-        pixels, corner = cut(image, box, _AROUND if face and aligned else 0.0, name)
+        _, corner = cut(image, face.box, _AROUND, row.name)
     except ImageError as problem:
-        return _Row(problem, name, place, box)
-    if not (face and aligned):
-        return _Row(pixels, name, place, box)
-    points = (one.landmarks - np.array(corner, np.float32)).reshape(-1).tolist()
-    return _Row(pixels, name, place, box, points)
+        return row._replace(failure=problem)
+    points = (face.landmarks - np.array(corner, np.float32)).reshape(-1).tolist()
+    return row._replace(around=_AROUND, landmarks=points)
 
 
 def cut(

@@ -102,6 +102,11 @@ class Recogniser:
                 self._gallery = open_gallery(self.path, create=True, model=self.model)
             return self._gallery
 
+    @property
+    def aligns(self) -> bool:
+        """Whether the model turns a face by its landmarks."""
+        return self.model.aligns
+
     def embed(
         self,
         images: Images,

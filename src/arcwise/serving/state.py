@@ -106,6 +106,7 @@ def router(service: Service) -> APIRouter:
                 limits=RequestLimits(
                     limits.images, limits.image_bytes, limits.body_bytes, limits.pixels, limits.hits
                 ),
+                aligns=model.aligns,
             )
 
         return await service.answer(access, response, work)

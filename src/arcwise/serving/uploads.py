@@ -23,6 +23,7 @@ from arcwise.recognition.images import ImageList
 from arcwise.recognition.objects import Box, objects_in_boxes
 from arcwise.recognition.recorded import CONTENT
 from arcwise.recognition.together import TOGETHER
+from arcwise.runtime import ImageRows
 from arcwise.serving.forms import read_form
 from arcwise.serving.problems import RequestProblem
 from arcwise.serving.settings import ServerLimits
@@ -118,18 +119,11 @@ class Upload(NamedTuple):
     metadata: dict[str, Any] | None
     boxes: list[list[Box] | None] | None
 
-    def objects(self) -> ImageList:
-        """Return the images, or the parts of them that are in boxes; these are decoded now."""
+    def objects(self) -> ImageRows:
+        """Return the images, or the parts of them that are in boxes."""
         if self.boxes is None:
             return self.images
-        each = [boxes or [_WHOLE] for boxes in self.boxes]
-        rows = [row for row, boxes in enumerate(each) for _ in boxes]
-        again = ImageList(
-            [self.images.sources[row] for row in rows],
-            name=self.images.name,
-            names=[self.images.images[row] for row in rows],
-        )
-        return objects_in_boxes(again, [box for boxes in each for box in boxes])
+        return objects_in_boxes(self.images, [boxes or [_WHOLE] for boxes in self.boxes])
 
 
 async def read_upload(request: Request, limits: ServerLimits, *, takes: Sequence[str]) -> Upload:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from arcwise.recognition import Answer, SearchResult
 from arcwise.verbs.asking import asked
 from arcwise.verbs.query_images import query_images
+from arcwise.verbs.query_objects import object_finder, query_objects
 
 if TYPE_CHECKING:
     from arcwise.data.manifest import Manifest
@@ -28,6 +29,8 @@ def search(
     far: float | None = None,
     fpir: float | None = None,
     model: str | Path | None = None,
+    detector: str | Path | None = None,
+    boxes: str | Path | None = None,
 ) -> SearchResult:
     """Find each image's closest identities and decide, at a stated error rate.
 
@@ -42,16 +45,20 @@ def search(
         far: false-accept rate of one comparison.
         fpir: share of unknown images that may get any answer.
         model: where the gallery's model is now, if it moved.
+        detector: a YuNet .onnx file: each face that it finds in an image is a query of its own.
+        boxes: a table of `image` and `box`: each object in a box is a query of its own.
 
     Raises:
         ImageError: the only query cannot be read.
         ArcwiseError: no gallery, no model, no threshold for the rate, or a condition that cannot
-            be read.
+            be read; or objects of images are asked about together.
     """
+    find = object_finder(detector, boxes, together=together)
     queries = query_images(images)
     with asked(gallery, model) as recogniser:
+        objects = None if find is None else find(queries, recogniser.aligns)
         found = recogniser.search(
-            queries,
+            queries if objects is None else objects,
             k=k,
             where=where,
             everyone=everyone,
@@ -59,4 +66,6 @@ def search(
             far=far,
             fpir=fpir,
         )
-    return replace(found, ignored=queries.ignored, notes=(*queries.notes, *found.notes))
+    parts = () if objects is None else query_objects(objects)
+    notes = (*queries.notes, *(() if objects is None else objects.notes), *found.notes)
+    return replace(found, ignored=queries.ignored, notes=notes, objects=parts)

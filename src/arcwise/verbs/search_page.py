@@ -12,11 +12,13 @@ from arcwise.client import Client
 from arcwise.data.image_files import read_image_bytes
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import decode
+from arcwise.recognition.objects import Box, cut
 from arcwise.verbs.asking import is_address
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from arcwise.recognition.answers import QueryObject
     from arcwise.report import Strip
     from arcwise.verbs.search import Answer
 
@@ -54,7 +56,12 @@ def page_path(out: str | Path, name: str = "search.html") -> Path:
 
 
 def write_page(
-    path: Path, queries: Sequence[Answer | ImageError], *, gallery: str | Path, summary: str
+    path: Path,
+    queries: Sequence[Answer | ImageError],
+    *,
+    gallery: str | Path,
+    summary: str,
+    objects: Sequence[QueryObject] = (),
 ) -> Path:
     """Write the queries with their hits as one HTML file that holds all images, small.
 
@@ -67,6 +74,7 @@ def write_page(
         gallery: its file, for the title, and for images named from its folder; or its address on
             a server.
         summary: a sentence or two on what decided, and what it promises.
+        objects: which part of an image each query is; () where they are whole images.
 
     Returns:
         The path.
@@ -81,9 +89,9 @@ def write_page(
     longest = SIZES[0] if width * len(shown) <= FULL_SIZE else SIZES[3]
     folder = os.path.dirname(os.path.abspath(gallery))
 
-    @cache  # an enrolled image may be near to many queries
-    def shown_image(roots: tuple[str, ...], image: str) -> np.ndarray | str:
-        return _small_image(roots, image, longest)
+    @cache  # an enrolled image may be near to many queries, and several queries in one image
+    def shown_image(roots: tuple[str, ...], image: str, box: Box | None = None) -> np.ndarray | str:
+        return _small_image(roots, image, longest, box)
 
     asked = Client(str(gallery)) if is_address(gallery) else None
 
@@ -91,10 +99,11 @@ def write_page(
     def kept_image(template: int) -> np.ndarray | str:
         return _kept_image(asked, template, longest) if asked is not None else ""
 
-    def strip(one: Answer | ImageError) -> Strip:
+    def strip(one: Answer | ImageError, part: QueryObject | None) -> Strip:
         if isinstance(one, ImageError):
             return Strip([CaptionedImage(one.reason, "query")], f"{one.name}: not answered")
-        pictures = [CaptionedImage(shown_image(("",), one.image), "query")]
+        query = shown_image(("",), *((one.image, None) if part is None else (part.image, part.box)))
+        pictures = [CaptionedImage(query, "query")]
         for hit in one.hits:
             is_answer = one.decision is not None and hit.identity == one.decision.identity
             image = hit.metadata.get("image")
@@ -122,7 +131,7 @@ def write_page(
         note += f" The first {len(shown):,} of {len(queries):,} queries; search for fewer at once."
     count = f"{len(queries):,} {'query' if len(queries) == 1 else 'queries'}"
     title = f"{count} in {Path(gallery).name}"
-    strips = list(map(strip, shown))
+    strips = list(map(strip, shown, objects or [None] * len(shown)))
     if asked is not None:
         asked.close()
     section = ImageStrips("Queries and the closest identities", strips, note)
@@ -155,14 +164,20 @@ def _kept_image(client: Client, template: int, longest: int) -> np.ndarray | str
     return "the server keeps no image" if content is None else shrunk(decode(content, ""), longest)
 
 
-def _small_image(roots: Sequence[str], image: str, longest: int) -> np.ndarray | str:
-    """Return an image from the first root that has it, small; or why it cannot be shown."""
+def _small_image(
+    roots: Sequence[str], image: str, longest: int, box: Box | None
+) -> np.ndarray | str:
+    """Return an image, or what is in a box of it, small, from the first root that has it.
+
+    Where none has, it is why it cannot be shown.
+    """
     from arcwise.report import shrunk
 
     why = ""
     for root in roots:
         try:
-            return shrunk(decode(read_image_bytes(root, image), image), longest)
+            pixels = decode(read_image_bytes(root, image), image)
+            return shrunk(pixels if box is None else cut(pixels, box)[0], longest)
         except ArcwiseError as problem:  # of the image, or of the archive that it was in
             reason = problem.reason if isinstance(problem, ImageError) else str(problem)
             why = why or reason

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from arcwise.client import Client
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.gallery import GallerySize, OperatingPoint
-from arcwise.recognition import Recogniser
+from arcwise.recognition.answers import QueryObject
+from arcwise.recognition.objects import FoundObjects
 from arcwise.runtime import model_cache
+from arcwise.verbs.asking import asked
 from arcwise.verbs.query_images import query_images
+from arcwise.verbs.query_objects import object_finder, query_objects
 
 
 @dataclass(frozen=True)
@@ -19,11 +23,12 @@ class WatchlistHit:
     """An image, and somebody enrolled whom it is like.
 
     Attributes:
-        image: its path.
+        image: its path; of an object in an image, with its number and place.
         identity: who.
         similarity: of the image to the closest template of this identity.
         template: number of that template.
         metadata: of that template.
+        object: which part of which image it is; None for a whole image.
     """
 
     image: str
@@ -31,6 +36,7 @@ class WatchlistHit:
     similarity: float
     template: int
     metadata: dict[str, Any]
+    object: QueryObject | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,8 @@ def screen(
     fpir: float | None = None,
     model: str | Path | None = None,
     cached: bool = True,
+    detector: str | Path | None = None,
+    boxes: str | Path | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Screened:
     """Compare images with a gallery and return everyone from the threshold on.
@@ -90,35 +98,52 @@ def screen(
     where it was, and one against another gallery of the same model computes nothing.
 
     Args:
-        gallery: the file.
+        gallery: the file, or its address on a server, which keeps no embeddings.
         images: image files, or folders, zips and tables of them.
         where: a condition on metadata: only templates that meet it are compared with.
         fpir: share of images of others that may have a hit.
         model: where the gallery's model is now, if it moved.
         cached: whether embeddings are looked for, and kept, in the user's cache folder.
+        detector: a YuNet .onnx file: each face that it finds in an image is compared. Embeddings of
+            objects are not kept.
+        boxes: a table of `image` and `box`: each object in a box is compared.
         progress: called with (images done, images in all).
 
     Raises:
         ArcwiseError: no gallery, no model, no threshold, or no image that can be read.
     """
+    find = object_finder(detector, boxes)
     queries = query_images(images)
-    with Recogniser(model, gallery, mode="r") as recogniser:
-        cache = model_cache(recogniser.model) if cached else None
-        try:
-            found = recogniser.search(
-                queries, everyone=True, where=where, fpir=fpir, cache=cache, progress=progress
+    cache = None
+    with asked(gallery, model) as recogniser:
+        rows = queries if find is None else find(queries, recogniser.aligns)
+        objects = query_objects(rows) if isinstance(rows, FoundObjects) else [None] * len(rows)
+        if isinstance(recogniser, Client):
+            found, store = (
+                recogniser.search(rows, everyone=True, where=where, fpir=fpir),
+                recogniser,
             )
-        finally:
-            if cache is not None:
-                cache.close()
+        else:
+            store = recogniser.gallery
+            cache = model_cache(recogniser.model) if cached else None
+            try:
+                found = recogniser.search(
+                    rows, everyone=True, where=where, fpir=fpir, cache=cache, progress=progress
+                )
+            finally:
+                if cache is not None:
+                    cache.close()
         hits = [
-            WatchlistHit(answer.image, hit.identity, hit.similarity, hit.template, hit.metadata)
-            for answer in found.answers
+            WatchlistHit(
+                answer.image, hit.identity, hit.similarity, hit.template, hit.metadata, part
+            )
+            for answer, part in zip(found.queries, objects, strict=True)
+            if not isinstance(answer, ImageError)
             for hit in answer.hits
         ]
-        store = recogniser.gallery
         small = {one: store.thumbnail(one) for one in {hit.template for hit in hits}}
-    notes = (*queries.notes, *found.notes, *(cache.notes if cache is not None else ()))
+    kept = () if cache is None else cache.notes
+    notes = tuple(dict.fromkeys((*queries.notes, *rows.notes, *found.notes, *kept)))
     return Screened(
         gallery=str(gallery),
         images=len(found.answers),
@@ -155,9 +180,16 @@ def write_hits(result: Screened, out: Path) -> Path:
 
     hits = result.hits
     enrolled = [one.metadata.get("image") for one in hits]
+    parts = [one.object for one in hits]
+    files = [one.image if one.object is None else one.object.image for one in hits]
+    columns = {"image": pa.array(files, pa.string())}
+    if any(parts):
+        boxes = [None if one is None else one.box for one in parts]
+        words = [" ".join(f"{side:g}" for side in box) if box else None for box in boxes]
+        columns["box"] = pa.array(words, pa.string())
     table = pa.table(
         {
-            "image": pa.array([one.image for one in hits], pa.string()),
+            **columns,
             "identity": pa.array([one.identity for one in hits], pa.string()),
             "similarity": pa.array([round(one.similarity, 6) for one in hits], pa.float64()),
             "template": pa.array([one.template for one in hits], pa.int64()),

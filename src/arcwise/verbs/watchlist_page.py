@@ -10,6 +10,8 @@ import numpy as np
 from arcwise.data.image_files import read_image_bytes
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.images import decode
+from arcwise.recognition.answers import QueryObject
+from arcwise.recognition.objects import Box, cut
 from arcwise.verbs.enrolled_images import EnrolledImages
 from arcwise.verbs.watchlist import Screened, WatchlistHit
 
@@ -31,16 +33,17 @@ def write_watchlist_page(path: Path, result: Screened, *, summary: str) -> Path:
     from arcwise.report import CaptionedImage, ImageStrips, Section, Strip, Table, write_report
     from arcwise.report.html import SIZES, shrunk
 
-    by_image: dict[str, list[WatchlistHit]] = {}  # the most similar first
+    by_image: dict[str, list[WatchlistHit]] = {}  # or by object; the most similar first
     for one in result.hits:
         by_image.setdefault(one.image, []).append(one)
     order = list(by_image)
     images = EnrolledImages(result.gallery, None)
 
     @cache
-    def query(image: str) -> np.ndarray | str:
+    def query(image: str, box: Box | None) -> np.ndarray | str:
         try:
-            return shrunk(decode(read_image_bytes("", image), image), SIZES[3])
+            pixels = decode(read_image_bytes("", image), image)
+            return shrunk(pixels if box is None else cut(pixels, box)[0], SIZES[3])
         except ArcwiseError as problem:
             return f"cannot be shown: {problem}"
 
@@ -57,7 +60,8 @@ def write_watchlist_page(path: Path, result: Screened, *, summary: str) -> Path:
     def strip(image: str) -> Strip:
         hits = by_image[image]
         more = f" and {len(hits) - EACH:,} more" if len(hits) > EACH else ""
-        pictures = [CaptionedImage(query(image), "image")]
+        part = hits[0].object or QueryObject(image, None)
+        pictures = [CaptionedImage(query(part.image, part.box), "image")]
         pictures += [
             CaptionedImage(enrolled(hit), f"{hit.identity}, {hit.similarity:.3f}")
             for hit in hits[:EACH]
