@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from arcwise.cli import main
+from arcwise.client import Client
 from tests.serving.conftest import running
 
 
@@ -125,3 +126,69 @@ def test_page(make, gallery, model, images, folder, capsys):
     page = (folder / "page.html").read_text()
     assert page.count("<img") == 2 + 2  # the queries, and the template that has one, to each
     assert "the server keeps no image" in page
+
+
+def test_care(served, gallery, folder, run, images, capsys):
+    """What `gallery list, rename, release, purge` say of a server is what they say of its file."""
+    address = served.url()
+
+    def same(*words):
+        here, there = (
+            run(*words[:2], str(gallery), *words[2:]),
+            run(*words[:2], address, *words[2:]),
+        )
+        assert here[0] == there[0] == 0
+        assert near(there[1]) == near(here[1])
+        return there[1]
+
+    assert len(same("gallery", "list")["identities"]) == 10
+    same("gallery", "list", "p3")
+    with Client(address) as client:
+        client.quarantine([4, 5], "blurred")
+        client.enrol("p3", images[11:12])
+    listed = same("gallery", "list", "p3")["templates"]
+    assert [one["quarantine"] for one in listed] == ["blurred", None]
+    same("gallery", "list", "--quarantined")
+    assert run("gallery", "list", address, "nobody")[0] == 2
+    assert "--where" in run("gallery", "list", address, "--where", "shelf == 3")[1]
+
+    status, error = run("gallery", "rename", address, "p3", "p1")
+    assert (status, "--merge" in error) == (2, True)
+    status, error = run("gallery", "rename", address, "p3", "p1", "--templates", "1")
+    assert (status, "template 1 is not of 'p3'" in error) == (2, True)
+    assert run("gallery", "rename", address, "p3", "q3")[1]["templates"] == 2
+    status, said = run("gallery", "rename", address, "q3", "p1", "--merge", "--templates", "11")
+    assert (status, said["templates"]) == (0, 1)
+    assert run("gallery", "release", address, "4", "5")[1]["released"] == 2
+    assert run("gallery", "release", address, "4")[0] == 2
+    assert run("gallery", "purge", address)[1]["purged"]
+    assert same("gallery", "list")["identities"] == {
+        **{f"p{row}": 1 for row in (0, 2, 4, 5, 6, 7, 8, 9)}, "p1": 2, "q3": 1
+    }  # fmt: skip
+
+
+def test_audit(served, gallery, folder, run, images, make):
+    with Client(served.url()) as client:
+        client.enrol("again", images[1:2])
+    here, there = (run("gallery", "audit", one) for one in (str(gallery), served.url()))
+    assert here[0] == there[0] == 0
+    assert near(there[1]) == near(here[1])
+    (found,) = [one for one in there[1]["findings"] if one["kind"] == "duplicate"]
+    assert (found["templates"], found["identities"]) == ([2, 11], ["p1", "again"])
+    assert main(["gallery", "audit", served.url(), "--page", "audit.html"]) == 0
+    page = (folder / "audit.html").read_text()
+    assert "the server keeps no image" in page
+    (folder / "d.json").write_text("{}")
+    status, error = run("gallery", "audit", served.url(), "--apply", "d.json")
+    assert (status, "where the gallery lies" in error) == (2, True)
+    with running(make(limits={"audit_templates": 10})) as small:
+        status, error = run("gallery", "audit", small.url())
+        assert (status, "11 templates" in error) == (2, True)
+
+
+def test_no_call_for_it(served, folder, run):
+    """A command for which a server has no call says so, and which have one."""
+    for command, *rest in (["grow", "0.png"], ["copy", "copy"], ["confirm", "p1", "q"]):
+        status, error = run("gallery", command, served.url(), *rest)
+        assert (status, error.count("\n")) == (2, 1)
+        assert "no call" in error

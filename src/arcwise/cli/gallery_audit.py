@@ -33,7 +33,7 @@ def command(
     decided: templates go into quarantine or to another identity, and none is deleted.
 
     Args:
-        gallery: Gallery file.
+        gallery: Gallery file, or its address on a server.
         page: Page to decide on: a file ending in .html, or a folder for audit.html.
         decisions: File of decisions that the page saved; they are not asked again.
         apply: File of decisions that the page saved, to do what it says.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from json import dumps
 from typing import Annotated
 
@@ -11,7 +12,12 @@ from arcwise.cli.as_json import print_json
 from arcwise.cli.positionals import GalleryName
 from arcwise.cli.screen import counted
 from arcwise.errors import ArcwiseError
-from arcwise.verbs.gallery_list import ListedTemplate, list_identities, list_templates
+from arcwise.verbs.gallery_list import (
+    ListedTemplate,
+    list_identities,
+    list_templates,
+    shows_quarantine,
+)
 
 
 def command(
@@ -24,7 +30,7 @@ def command(
     """List identities, or the templates of one, those that meet a condition, or in quarantine.
 
     Args:
-        gallery: Gallery file.
+        gallery: Gallery file, or its address on a server.
         identity: Identity whose templates are listed, those in quarantine too.
         where: Condition on metadata, such as 'shop == "Berlin"', of the templates to list.
         quarantined: List the templates in quarantine, with the reasons.
@@ -41,6 +47,8 @@ def command(
             print(f"{name}  {count:,}")
         return 0
     rows = list_templates(gallery, identity, where=where, quarantined=quarantined)
+    if identity is not None and not shows_quarantine(gallery):
+        print("warning: a key of the role admin shows templates in quarantine too", file=sys.stderr)
     if json:
         print_json({"gallery": gallery, "templates": rows})
         return 0

@@ -14,7 +14,7 @@ def command(gallery: GalleryName, json: bool = False) -> int:
     before a change are gone, too. No other process may be reading meanwhile.
 
     Args:
-        gallery: Gallery file.
+        gallery: Gallery file, or its address on a server.
         json: Print one JSON document instead.
     """
     purge(gallery)

@@ -20,7 +20,7 @@ def command(
     """Let templates in quarantine take part again.
 
     Args:
-        gallery: Gallery file.
+        gallery: Gallery file, or its address on a server.
         templates: Numbers of templates, as `arcwise gallery list --quarantined` shows them.
         json: Print one JSON document instead.
     """

@@ -23,7 +23,7 @@ def command(
     """Give an identity, or some of its templates, another name.
 
     Args:
-        gallery: Gallery file.
+        gallery: Gallery file, or its address on a server.
         identity: Identity to rename.
         name: Its new name.
         templates: Numbers of the templates to give to the new name; by default all.

@@ -14,6 +14,7 @@ import numpy as np
 
 from arcwise.client.connection import Body, Connection
 from arcwise.client.gallery_messages import (
+    AuditAnswer,
     CalibrationAnswer,
     ChangedAnswer,
     GalleryAnswer,
@@ -27,12 +28,11 @@ from arcwise.client.messages import (
     EmbedAnswer,
     EnrolAnswer,
     ExplainAnswer,
-    FailedImage,
-    QueryAnswer,
     SearchAnswer,
     VerifyAnswer,
 )
 from arcwise.client.reading import value_of
+from arcwise.client.results import joined, of_together, search_result
 from arcwise.client.sending import Images, Sent, Waiting, in_place
 from arcwise.errors import GalleryError, ImageError, UnreadableImages
 from arcwise.gallery import Receipt
@@ -139,10 +139,10 @@ class Client:
             except (ImageError, UnreadableImages) as problem:
                 waiting.note(sent, problem)
                 continue
-            results.append(_search_result(answer))
+            results.append(search_result(answer))
             said = results[-1].queries
             if answer.together > 1:
-                return _of_together(results[-1], waiting)
+                return of_together(results[-1], waiting)
             for row, name, one in zip(sent.rows, sent.names, said, strict=True):
                 named = ImageError(name, one.reason) if isinstance(one, ImageError) else None
                 answered[row] = named or replace(one, image=name)  # type: ignore[type-var]
@@ -250,7 +250,7 @@ class Client:
             except (ImageError, UnreadableImages) as problem:
                 waiting.note(sent, problem)
         waiting.check_any()
-        return _joined(parts, waiting)
+        return joined(parts, waiting)
 
     def identities(self) -> dict[str, int]:
         """Return how many templates each enrolled identity has."""
@@ -317,6 +317,14 @@ class Client:
         """Let templates in quarantine take part again."""
         self._changed("POST", "/release", {"templates": list(templates)})
 
+    def audit(self) -> AuditAnswer:
+        """Return what does not look right among the templates, for a person to judge.
+
+        Raises:
+            ArcwiseError: another audit runs there, or more is enrolled than the server compares.
+        """
+        return value_of(AuditAnswer, self._connection.ask("GET", "/audit"))
+
     def close(self) -> None:
         """Close the connections."""
         self._connection.close()
@@ -353,49 +361,3 @@ class Client:
         body = Body("application/json", json.dumps(document, allow_nan=False).encode())
         answer = self._connection.ask(method, path, query, body, changes=True)
         return value_of(ChangedAnswer, answer).templates
-
-
-def _search_result(answer: SearchAnswer) -> SearchResult:
-    queries = tuple(map(_query, answer.queries))
-    return SearchResult(
-        answers=tuple(one for one in queries if isinstance(one, Answer)),
-        point=answer.point,
-        size=answer.size,
-        calibration=answer.calibration,
-        failures=tuple(one for one in queries if isinstance(one, ImageError)),
-        queries=queries,
-        notes=tuple(answer.notes),
-        licence=answer.licence,
-        together=answer.together,
-        weighting=answer.weighting,
-        unmeasured=answer.unmeasured,
-    )
-
-
-def _query(one: QueryAnswer) -> Answer | ImageError:
-    if one.error is not None:
-        return ImageError(one.image, one.error)
-    return Answer(one.image, tuple(one.hits), one.decision)
-
-
-def _of_together(result: SearchResult, waiting: Waiting) -> SearchResult:
-    """Return the one answer to all images, with those that could not be read here."""
-    failures = (*waiting.failures.values(), *result.failures)
-    return replace(result, failures=failures, queries=(*result.answers, *failures))
-
-
-def _joined(parts: Sequence[EnrolAnswer], waiting: Waiting) -> EnrolAnswer:
-    """Return what several requests enrolled as one answer."""
-    last = parts[-1]
-    here = [FailedImage(one.name, one.reason) for one in waiting.failures.values()]
-    qualities = [one for part in parts for one in part.qualities or ()]
-    return replace(
-        last,
-        templates=[one for part in parts for one in part.templates],
-        images=[one for part in parts for one in part.images],
-        replaced=sum(part.replaced for part in parts),
-        failures=[*here, *(one for part in parts for one in part.failures)],
-        refused=[one for part in parts for one in part.refused],
-        qualities=None if last.qualities is None else qualities,
-        notes=list(dict.fromkeys(note for part in parts for note in part.notes)),
-    )

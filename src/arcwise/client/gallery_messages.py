@@ -119,6 +119,56 @@ class QuarantineAnswer:
     templates: list[HeldTemplate]
 
 
+FindingKind = Literal["duplicate", "hub", "one identity", "misfit"]
+"""What does not look right: templates of one image; one that is near to very many identities; two
+identities that are probably one; a template that does not fit its identity."""
+
+
+@dataclass(frozen=True)
+class AuditFinding:
+    """Something that does not look right.
+
+    Attributes:
+        kind: of it.
+        templates: ids of the templates in question.
+        identities: concerned; the first has the most templates, or the template in question.
+        similarity: by which it is found; of a hub, null.
+        nearest: id of the template that the one in question is closest to; null where it is of no
+            matter.
+        said: in words.
+    """
+
+    kind: FindingKind
+    templates: tuple[int, ...]
+    identities: tuple[str, ...]
+    similarity: float | None
+    nearest: int | None
+    said: str
+
+
+@dataclass(frozen=True)
+class AuditAnswer:
+    """What does not look right in a gallery, for a person to judge; nothing is changed.
+
+    Attributes:
+        templates: that take part.
+        identities: enrolled.
+        findings: by kind, the surest first.
+        point: the threshold of a search by which identities are found; null without any.
+        pair: the threshold of pairs that misfits are below; null without any.
+        hub_limit: the number of identities that a hub is near to, at least.
+        notes: what is to be known.
+    """
+
+    templates: int
+    identities: int
+    findings: list[AuditFinding]
+    point: OperatingPoint | None
+    pair: Threshold | None
+    hub_limit: int
+    notes: list[str]
+
+
 @dataclass(frozen=True)
 class RequestLimits:
     """How much one request may hold.

@@ -103,6 +103,12 @@ def _on_a_server(
     elif scheme in ("milvus", "milvus-lite"):
         _need("pymilvus", "Milvus", "milvus")
         from arcwise.gallery.milvus import MilvusGallery as make
+    elif scheme in ("http", "https"):
+        raise GalleryError(
+            f"{address}: a server has no call for this command; run it where the gallery lies, "
+            "with its file. Calls there are for search, watchlist, verify, enrol, remove, and "
+            "gallery info, list, rename, release, purge and audit"
+        )
     else:
         raise GalleryError(
             f"galleries at {scheme}:// addresses are not supported; give the path of a file, such "

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Scope
 
 from arcwise.errors import ArcwiseError
 from arcwise.serving import (
+    auditing,
     correcting,
     enrolled,
     enrolling,
@@ -95,7 +96,10 @@ def described(service: Service, lifespan: Any = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for room in (recognising, explaining, enrolling, enrolled, correcting, removing, state):
+    rooms = (
+        recognising, explaining, enrolling, enrolled, auditing, correcting, removing, state
+    )  # fmt: skip
+    for room in rooms:
         routes = room.router(service)
         for one in routes.routes:
             if isinstance(one, APIRoute):

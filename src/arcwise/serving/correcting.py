@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Query, Response
 
 from arcwise.client.gallery_messages import ChangedAnswer
+from arcwise.identity import identity_key
 from arcwise.serving.enrolled import LARGEST_ID, TemplateId, check_present, store
 from arcwise.serving.problems import RESPONSES
 from arcwise.serving.recognising import Identity, check_enrolled
@@ -34,11 +35,18 @@ def router(service: Service) -> APIRouter:
             str, Body(embed=True, min_length=1, max_length=1000, description="The new name.")
         ],
     ) -> ChangedAnswer:
-        """Rename an identity; where the new name is enrolled, its templates join that one's."""
+        """Rename an identity, with what it has in quarantine.
+
+        Where the new name is enrolled, its templates join that one's.
+        """
 
         def rename_it() -> list[int]:
-            check_enrolled(access, identity)
-            ids = [one.template for one in store(access).templates(identity)]
+            key = identity_key(identity)
+            held = [one for one, _ in store(access).quarantined()]
+            ids = [one.template for one in held if identity_key(one.identity) == key]
+            if not ids:
+                check_enrolled(access, identity)
+            ids += [one.template for one in store(access).templates(identity)]
             store(access).assign(ids, to)
             return ids
 

@@ -112,6 +112,24 @@ _ENROL = {
     "size": {**_SIZE, "templates": 361, "most": 4, "newest": 361},
     "outgrown": True,
 }
+_AUDIT = {
+    "templates": 360,
+    "identities": 120,
+    "findings": [
+        {
+            "kind": "one identity",
+            "templates": [40, 41, 42],
+            "identities": ["oat-milk", "oat milk 1l"],
+            "similarity": 0.8431,
+            "nearest": None,
+            "said": "they find each other at 0.843",
+        }
+    ],
+    "point": _SEARCH["point"],
+    "pair": _VERIFY["threshold"],
+    "hub_limit": 31,
+    "notes": [],
+}
 _ERROR = {
     "error": {
         "code": "image_unreadable",
@@ -129,5 +147,5 @@ def _ok(example: Any) -> Responses:
     return {200: {"content": {"application/json": {"example": example}}}}
 
 
-SEARCH, VERIFY, ENROL = _ok(_SEARCH), _ok(_VERIFY), _ok(_ENROL)
+SEARCH, VERIFY, ENROL, AUDIT = _ok(_SEARCH), _ok(_VERIFY), _ok(_ENROL), _ok(_AUDIT)
 ERROR = _ERROR

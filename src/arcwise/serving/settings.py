@@ -94,6 +94,8 @@ class ServerLimits(Section):
     """Requests at a time; further ones get the status 503."""
     hits: Positive = 1000
     """Identities in one answer."""
+    audit_templates: Positive = 20_000
+    """Templates of a gallery that is audited over HTTP: the time grows with their square."""
     rate: Annotated[float, Field(gt=0)] = 100.0
     """Requests a second of one key, and of one address without a valid key."""
     burst: Positive = 200

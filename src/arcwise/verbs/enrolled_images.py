@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from arcwise.client import Client
 from arcwise.data.digests import content_digest, content_digests
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.image_files import read_image_bytes
@@ -119,13 +120,16 @@ class EnrolledImages:
 
 
 def shown_template(
-    store: Gallery, images: EnrolledImages, template: int, metadata: Mapping[str, Any]
+    store: Gallery | Client,
+    images: EnrolledImages | None,
+    template: int,
+    metadata: Mapping[str, Any],
 ) -> NDArray[np.uint8] | str:
     """Return the image of a template for a person to see: its thumbnail, or else the image itself.
 
     Args:
-        store: the open gallery.
-        images: of that gallery.
+        store: the open gallery, or the server that has it.
+        images: of that gallery; None where they are not on this machine.
         template: its number.
         metadata: of the template.
 
@@ -134,8 +138,10 @@ def shown_template(
     """
     try:
         thumbnail = store.thumbnail(template)
-        content = images.find(metadata).content if thumbnail is None else thumbnail
-        return decode(content, f"template {template}")
+        if thumbnail is None and images is None:
+            return "the server keeps no image"
+        content = images.find(metadata).content if images and thumbnail is None else thumbnail
+        return decode(content or b"", f"template {template}")
     except ImageError as problem:
         return f"cannot be shown: {problem.reason}"
     except ArcwiseError as problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -11,47 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from arcwise.client import Client
+from arcwise.client.gallery_messages import AuditAnswer, AuditFinding
 from arcwise.evaluation import Threshold
-from arcwise.gallery import OperatingPoint, open_gallery
+from arcwise.gallery import Gallery, OperatingPoint, open_gallery
 from arcwise.gallery.audit import HUB_RATE, AuditLimits, Findings, audit
 from arcwise.identity import identity_key
 from arcwise.recognition.recorded import CONTENT
 from arcwise.recognition.together import images_of
-from arcwise.verbs.gallery_audit_decisions import (
-    KINDS,
-    GalleryDecision,
-    Kind,
-    read_gallery_decisions,
-)
+from arcwise.verbs.asking import is_address, refuse_model
+from arcwise.verbs.gallery_audit_decisions import KINDS, GalleryDecision, read_gallery_decisions
 from arcwise.verbs.gallery_info import gallery_info
 
 _PAIR_RATE = 0.01  # false-accept rate of the threshold of pairs that misfits are below, at most
-
-
-@dataclass(frozen=True)
-class GalleryFinding:
-    """Something that does not look right.
-
-    Attributes:
-        kind: of it.
-        templates: numbers of the templates in question.
-        identities: concerned; the first has the most templates, or the template in question.
-        similarity: by which it is found; of a hub, none.
-        nearest: number of the template that the one in question is closest to; None where it is of
-            no matter.
-        said: in words.
-    """
-
-    kind: Kind
-    templates: tuple[int, ...]
-    identities: tuple[str, ...]
-    similarity: float | None
-    nearest: int | None
-    said: str
-
-    def undecided(self) -> GalleryDecision:
-        """Return it without an answer."""
-        return GalleryDecision(self.kind, self.templates, self.identities)
 
 
 @dataclass(frozen=True)
@@ -73,7 +45,7 @@ class GalleryAudit:
     gallery: str
     templates: int
     identities: int
-    findings: tuple[GalleryFinding, ...]
+    findings: tuple[AuditFinding, ...]
     point: OperatingPoint | None
     pair: Threshold | None
     hub_limit: int
@@ -118,7 +90,7 @@ def audit_gallery(
     identities are one. Without any, only duplicates and hubs are looked for.
 
     Args:
-        gallery: the file.
+        gallery: the file, or its address on a server, which compares.
         model: where the gallery's model is now, if it moved; only its thresholds are read.
         decisions: the file that the page saved: what it decides is not asked again.
         progress: called with (templates compared, templates).
@@ -127,11 +99,52 @@ def audit_gallery(
         ArcwiseError: no gallery, or a file of decisions that is none.
     """
     decided = () if decisions is None else read_gallery_decisions(Path(decisions))
-    info = gallery_info(gallery, model=model)
-    enrolled = _enrolled(gallery)
-    searches = [one for one in info.points if one.promises and not one.neighbours]  # similarities
+    if is_address(gallery):
+        refuse_model(gallery, model)
+        with Client(str(gallery)) as client:
+            found = client.audit()
+    else:
+        info = gallery_info(gallery, model=model)
+        with open_gallery(gallery, mode="r") as store:
+            found = audit_store(store, info.points, info.model.state, progress=progress)
+    done = {one.subject for one in decided}
+    return GalleryAudit(
+        gallery=str(gallery),
+        templates=found.templates,
+        identities=found.identities,
+        findings=tuple(one for one in found.findings if undecided(one).subject not in done),
+        point=found.point,
+        pair=found.pair,
+        hub_limit=found.hub_limit,
+        notes=tuple(found.notes),
+        decisions=decided,
+    )
+
+
+def undecided(finding: AuditFinding) -> GalleryDecision:
+    """Return a finding without an answer."""
+    return GalleryDecision(finding.kind, finding.templates, finding.identities)
+
+
+def audit_store(
+    store: Gallery,
+    points: Sequence[OperatingPoint],
+    model: str,
+    *,
+    progress: Callable[[int, int], object] | None = None,
+) -> AuditAnswer:
+    """Return what does not look right in an open gallery.
+
+    Args:
+        store: the gallery.
+        points: what every threshold promises in it.
+        model: the state of its model, in a word.
+        progress: called with (templates compared, templates).
+    """
+    enrolled = _enrolled(store)
+    searches = [one for one in points if one.promises and not one.neighbours]  # similarities
     point = min(searches, key=lambda one: (one.fpir, one.threshold), default=None)
-    pairs = [one.basis for one in info.points if isinstance(one.basis, Threshold)]
+    pairs = [one.basis for one in points if isinstance(one.basis, Threshold)]
     pair = max(
         (one for one in pairs if one.far <= _PAIR_RATE), key=lambda one: one.far, default=None
     )
@@ -141,40 +154,34 @@ def audit_gallery(
     elif len(enrolled.templates):
         notes.append(
             "only duplicates and hubs are looked for, as no threshold promises a rate "
-            f"here (the gallery's model: {info.model.state}): arcwise calibrate MODEL DATA"
+            f"here (the gallery's model: {model}): arcwise calibrate MODEL DATA"
         )
     found = audit(
         enrolled.vectors, enrolled.owner, limits=limits, images=enrolled.images, progress=progress
     )
-    done = {one.subject for one in decided}
-    findings = _named(found, enrolled, point)
-    return GalleryAudit(
-        gallery=str(gallery),
+    return AuditAnswer(
         templates=len(enrolled.templates),
         identities=len(enrolled.names),
-        findings=tuple(one for one in findings if one.undecided().subject not in done),
+        findings=_named(found, enrolled),
         point=None if limits is None else point,
         pair=None if limits is None else pair,
         hub_limit=found.hub_limit,
-        notes=tuple(notes),
-        decisions=decided,
+        notes=notes,
     )
 
 
-def _enrolled(gallery: str | Path) -> _Enrolled:
+def _enrolled(store: Gallery) -> _Enrolled:
     templates, vectors, names, images = [], [], [], []
-    with open_gallery(gallery, mode="r") as store:
-        forms = {identity_key(one): one for one in store.identities()}
-        dim = store.dim
-        for chunk in store.stored():
-            part = np.array([reason is None for reason in chunk.quarantined], bool)
-            templates.append(chunk.templates[part])
-            vectors.append(chunk.vectors[part])
-            for row in np.flatnonzero(part).tolist():
-                names.append(identity_key(chunk.identities[row]))
-                images.append(_images(chunk.metadata[row], chunk.thumbnails[row]))
+    forms = {identity_key(one): one for one in store.identities()}
+    for chunk in store.stored():
+        part = np.array([reason is None for reason in chunk.quarantined], bool)
+        templates.append(chunk.templates[part])
+        vectors.append(chunk.vectors[part])
+        for row in np.flatnonzero(part).tolist():
+            names.append(identity_key(chunk.identities[row]))
+            images.append(_images(chunk.metadata[row], chunk.thumbnails[row]))
     keys, owner = np.unique(np.array(names, object), return_inverse=True)
-    rows = np.concatenate([np.empty((0, dim), np.float32), *vectors])
+    rows = np.concatenate([np.empty((0, store.dim), np.float32), *vectors])
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return _Enrolled(
         np.concatenate([np.empty(0, np.int64), *templates]),
@@ -197,21 +204,19 @@ def _images(metadata: dict[str, Any], thumbnail: bytes | None) -> list[tuple[str
     return named
 
 
-def _named(
-    found: Findings, enrolled: _Enrolled, point: OperatingPoint | None
-) -> list[GalleryFinding]:
+def _named(found: Findings, enrolled: _Enrolled) -> list[AuditFinding]:
     """Return what was found, by numbers of templates and names of identities."""
     names, owner = enrolled.names, enrolled.owner
     numbers = enrolled.templates.tolist()
     sizes = Counter(owner.tolist())
-    findings: list[GalleryFinding] = []
+    findings: list[AuditFinding] = []
     for group in found.duplicates:
         codes = dict.fromkeys(owner[list(group)].tolist())
         vectors = enrolled.vectors[list(group)]
         similarity = float(np.clip((vectors[:1] @ vectors.T).min(), -1, 1))
         whose = "one identity" if len(codes) == 1 else f"{len(codes)} identities"
         findings.append(
-            GalleryFinding(
+            AuditFinding(
                 "duplicate", tuple(numbers[row] for row in group),
                 tuple(names[code] for code in codes), similarity, None,
                 f"{len(group)} templates of {whose} are one image",
@@ -219,7 +224,7 @@ def _named(
         )  # fmt: skip
     for hub in found.hubs:
         findings.append(
-            GalleryFinding(
+            AuditFinding(
                 "hub", (numbers[hub.row],), (names[owner[hub.row]],), None, None,
                 f"among the nearest of {hub.identities:,} of {len(names):,} identities; one "
                 f"template in {1 / HUB_RATE:,.0f} is of more than {found.hub_limit:,}",
@@ -228,7 +233,7 @@ def _named(
     for one in found.one_identity or ():
         rows = np.flatnonzero(owner == one.codes[1])
         findings.append(
-            GalleryFinding(
+            AuditFinding(
                 "one identity", tuple(numbers[row] for row in rows),
                 tuple(names[code] for code in one.codes), one.similarity, None,
                 f"they find each other at {one.similarity:.3f}",
@@ -238,7 +243,7 @@ def _named(
         own, other = owner[misfit.row], owner[misfit.nearest]
         claim = "a search would say so" if misfit.anothers else "no search would say so"
         findings.append(
-            GalleryFinding(
+            AuditFinding(
                 "misfit", (numbers[misfit.row],), (names[own], names[other]), misfit.own,
                 numbers[misfit.nearest],
                 f"{misfit.own:.3f} to the {sizes[own] - 1} others of {names[own]}, "

@@ -6,17 +6,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
+from arcwise.client.gallery_messages import FindingKind
 from arcwise.errors import ArcwiseError
 from arcwise.files import read_file
 from arcwise.gallery import Gallery, open_gallery
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
+from arcwise.verbs.asking import is_address
 
 KIND, LISTED = "arcwise gallery decisions", "findings"
 """What the file says of itself, and the name of the list in it."""
 
-Kind = Literal["duplicate", "hub", "one identity", "misfit"]
+Kind = FindingKind
 
 KINDS: tuple[Kind, ...] = ("duplicate", "hub", "one identity", "misfit")
 
@@ -124,6 +126,11 @@ def apply_gallery_decisions(gallery: str | Path, decisions: str | Path) -> Appli
     Raises:
         ArcwiseError: no gallery, a file that is none, or no decision fits the gallery.
     """
+    if is_address(gallery):
+        raise ArcwiseError(
+            f"{gallery}: a server does not take the decisions of a page; run --apply where the "
+            "gallery lies, with its file"
+        )
     if not gallery_may_exist(gallery):
         raise no_such_gallery(gallery)
     decided = [

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from arcwise.client import Client
+from arcwise.client.gallery_messages import AuditFinding, TemplateAbout
+from arcwise.errors import GalleryError
 from arcwise.gallery import EnrolledTemplate, Gallery, open_gallery
+from arcwise.verbs.asking import is_address
 from arcwise.verbs.enrolled_images import EnrolledImages, shown_template
-from arcwise.verbs.gallery_audit import GalleryAudit, GalleryFinding
+from arcwise.verbs.gallery_audit import GalleryAudit, undecided
 from arcwise.verbs.gallery_audit_decisions import ANSWERS, KIND, KINDS, LISTED, Kind
 from arcwise.verbs.review_images import note_on_the_rest
 
@@ -56,7 +61,8 @@ def write_audit_page(path: Path, found: GalleryAudit) -> Path:
         f"decisions, and do them: arcwise gallery audit {Path(found.gallery).name} --apply "
         f"{DECISIONS}. {limits_said(found)}"
     )
-    with open_gallery(found.gallery, mode="r") as store:
+    remote = is_address(found.gallery)
+    with Client(found.gallery) if remote else open_gallery(found.gallery, mode="r") as store:
         shown = _Shown(store, found)
         questions = [shown.question(kind, several) for kind in KINDS for several in (False, True)]
         return write_review(
@@ -87,10 +93,10 @@ def limits_said(found: GalleryAudit) -> str:
 class _Shown:
     """The strips of a page, each image decoded once."""
 
-    def __init__(self, store: Gallery, found: GalleryAudit) -> None:
+    def __init__(self, store: Gallery | Client, found: GalleryAudit) -> None:
         self._store, self._found = store, found
-        self._images = EnrolledImages(found.gallery, None)
-        self._of = cache(self._store.templates)
+        self._images = None if isinstance(store, Client) else EnrolledImages(found.gallery, None)
+        self._of = cache(self._templates)
         self._pixels: dict[int, np.ndarray | str] = {}
 
     def question(self, kind: Kind, several: bool) -> Question | None:
@@ -110,12 +116,12 @@ class _Shown:
         answers = [one for one in ANSWERS[kind] if several or one != "merge"]
         return Question(
             ImageStrips(title, [self._strip(one) for one in findings[:ASKED]], note),
-            [one.undecided().record() for one in findings[:ASKED]],
+            [undecided(one).record() for one in findings[:ASKED]],
             [(WORDS[one], one) for one in (*answers, None)],
             "answer",
         )
 
-    def _strip(self, one: GalleryFinding) -> Strip:
+    def _strip(self, one: AuditFinding) -> Strip:
         from arcwise.report import Strip
 
         every = [template for name in one.identities for template in self._of(name)]
@@ -131,7 +137,17 @@ class _Shown:
                 images += [self._image(template, "neutral") for template in nearest_first[:IMAGES]]
         return Strip(images, f"{' and '.join(one.identities)}: {one.said}")
 
-    def _image(self, template: EnrolledTemplate | None, frame: Frame) -> CaptionedImage:
+    def _templates(self, identity: str) -> Sequence[EnrolledTemplate | TemplateAbout]:
+        if not isinstance(self._store, Client):
+            return self._store.templates(identity)
+        try:
+            return self._store.identity(identity).templates
+        except GalleryError:  # removed since
+            return []
+
+    def _image(
+        self, template: EnrolledTemplate | TemplateAbout | None, frame: Frame
+    ) -> CaptionedImage:
         from arcwise.report import CaptionedImage
 
         if template is None:

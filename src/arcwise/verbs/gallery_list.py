@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arcwise.errors import GalleryError, suggestion
+from arcwise.client import Client
+from arcwise.client.gallery_messages import TemplateAbout
+from arcwise.errors import ArcwiseError, GalleryError, suggestion
 from arcwise.gallery import EnrolledTemplate, open_gallery
 from arcwise.identity import identity_key
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
+from arcwise.verbs.asking import is_address
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ def list_identities(gallery: str | Path) -> dict[str, int]:
     Raises:
         GalleryError: no gallery.
     """
+    if is_address(gallery):
+        with Client(str(gallery)) as client:
+            return client.identities()
     if not gallery_may_exist(gallery):
         raise no_such_gallery(gallery)
     with open_gallery(gallery, mode="r") as store:
@@ -53,7 +59,7 @@ def list_templates(
     """Return templates, the oldest first.
 
     Args:
-        gallery: the file.
+        gallery: the file, or its address on a server.
         identity: whose; of an identity, those in quarantine too.
         where: a condition on the metadata of those that take part.
         quarantined: only those in quarantine.
@@ -61,6 +67,14 @@ def list_templates(
     Raises:
         GalleryError: no gallery, nobody of that name, or a condition that cannot be read.
     """
+    if is_address(gallery):
+        if where is not None:
+            raise ArcwiseError(
+                f"{gallery}: a server lists no templates by --where; run it where the gallery "
+                "lies, or search there with --where"
+            )
+        with Client(str(gallery)) as client:
+            return _on_server(client, identity)
     if not gallery_may_exist(gallery):
         raise no_such_gallery(gallery)
     with open_gallery(gallery, mode="r") as store:
@@ -78,5 +92,32 @@ def list_templates(
     return sorted(rows, key=lambda one: one.template)
 
 
-def _listed(one: EnrolledTemplate, why: str | None = None) -> ListedTemplate:
+def shows_quarantine(gallery: str | Path) -> bool:
+    """Return whether templates in quarantine are listed: by a server, for the role admin alone."""
+    if not is_address(gallery):
+        return True
+    with Client(str(gallery)) as client:
+        return client.about().role == "admin"
+
+
+def _on_server(client: Client, identity: str | None) -> list[ListedTemplate]:
+    """Return the templates of an identity, or those in quarantine."""
+    if identity is None:
+        return [_listed(one.template, one.reason) for one in client.quarantined()]
+    key = identity_key(identity)
+    held = client.quarantined() if client.about().role == "admin" else []
+    rows = [
+        _listed(one.template, one.reason)
+        for one in held
+        if identity_key(one.template.identity) == key
+    ]
+    try:
+        rows += map(_listed, client.identity(identity).templates)
+    except GalleryError:
+        if not rows:
+            raise
+    return sorted(rows, key=lambda one: one.template)
+
+
+def _listed(one: EnrolledTemplate | TemplateAbout, why: str | None = None) -> ListedTemplate:
     return ListedTemplate(one.template, one.identity, one.quality, one.metadata, why)
