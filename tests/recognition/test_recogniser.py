@@ -367,6 +367,10 @@ class TestEnrolment:
             shown = one.gallery.thumbnail(first)
             assert cv2.imdecode(np.frombuffer(shown, np.uint8), 1).shape == (SIDE, SIDE, 3)
             assert one.gallery.thumbnail(second) is None
+            photo = np.zeros((300, 400, 3), np.uint8)  # of the whole, not of what the model takes
+            (third,) = one.enrol("c", [photo]).templates
+            shown = one.gallery.thumbnail(third)
+            assert cv2.imdecode(np.frombuffer(shown, np.uint8), 1).shape == (120, 160, 3)
 
     def test_the_least_quality(self, model, images, tmp_path):
         with Recogniser(model, tmp_path / "g", create=True) as one:

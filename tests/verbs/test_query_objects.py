@@ -18,6 +18,8 @@ from arcwise.cli import main
 from arcwise.errors import ArcwiseError
 from arcwise.images import Preparation, decode
 from arcwise.images.detect import FaceDetector
+from arcwise.images.landmarks import align
+from arcwise.images.thumbnails import LONGEST
 from arcwise.recognition import Recogniser
 from arcwise.recognition.images import ImageList
 from arcwise.verbs.query_images import query_images
@@ -57,7 +59,10 @@ def test_each_face_of_a_photograph(
     points = [FaceDetector(yunet).detect(one)[0].landmarks.reshape(-1).tolist() for one in pixels]
     with Recogniser(tmp_path / "m", tmp_path / "g", create=True) as one:
         for row, content in enumerate(portraits):
-            one.enrol(f"p{row}", ImageList([content], [points[row]]))
+            (kept,) = one.enrol(f"p{row}", ImageList([content], [points[row]])).templates
+            small = decode(one.gallery.thumbnail(kept) or b"", "")
+            turned = align(pixels[row], points[row], LONGEST)  # not the 48 pixels of the network
+            assert np.abs(small.astype(int) - turned.astype(int)).mean() < 12
     group = np.concatenate([np.concatenate(pixels[:2], 1), np.concatenate(pixels[2:], 1)])
     path = tmp_path / "group.png"
     cv2.imwrite(str(path), group[..., ::-1])
@@ -78,7 +83,7 @@ def test_each_face_of_a_photograph(
     assert found[-1]["object"] == {"image": str(blank), "box": None}
     assert "finds nothing" in found[-1]["error"]
     page = (tmp_path / "page.html").read_text()
-    assert page.count("<img ") == PEOPLE
+    assert page.count("<img ") == PEOPLE * (1 + PEOPLE)
 
     assert main(["watchlist", *words, "--page", str(tmp_path / "w.html"), "--no-cache"]) == 1
     screened = json.loads(capsys.readouterr().out)

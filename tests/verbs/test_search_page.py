@@ -12,6 +12,7 @@ import pytest
 from arcwise.cli import main
 from arcwise.errors import ArcwiseError, ImageError
 from arcwise.gallery import Decision, Hit
+from arcwise.recognition import Recogniser
 from arcwise.verbs.search import Answer, search
 from arcwise.verbs.search_page import MAX_IMAGES, page_path, write_page
 from tests.report import chromium
@@ -101,6 +102,20 @@ def test_an_enrolled_image_that_cannot_be_shown(
     assert found[4:] == ["no image is recorded"] * 2
 
 
+def test_an_enrolled_image_that_is_gone(stock: Shop, photo: Path, tmp_path: Path) -> None:
+    """Then the small one that the gallery keeps is shown; and nothing where it keeps none."""
+    gallery = tmp_path / "g"
+    with Recogniser(stock.model, gallery, create=True) as one:
+        kept = one.enrol("a", [photo]).templates[0]
+        none = one.enrol("b", [photo], thumbnails=False).templates[0]
+    gone = {"image": "a/1.jpg", "root": str(tmp_path)}
+    hits = (*(Hit("a", 0.5, row, gone) for row in (kept, none, 99)), Hit("a", 0.5, kept, {}))
+    page = write_page(
+        tmp_path / "page.html", [Answer(str(photo), hits, None)], gallery=gallery, summary=""
+    )
+    assert (images(page), len(placeholders(page))) == (3, 2)
+
+
 def test_what_is_said_of_a_query(photo: Path, tmp_path: Path) -> None:
     asked = [
         Answer(str(photo), (), Decision(None, None, None, 0.5)),
@@ -170,7 +185,7 @@ class TestBrowser:
         for row, name in enumerate(names[:2]):
             name.write_bytes(stock.catalogue.read(row))
         asked = search(stock.gallery, [*names, stock.photos.select([3, 9])]).queries
-        gone = hit(HOSTILE, 0.123, image="a/1.jpg", root=str(folder / "moved"))
+        gone = Hit(HOSTILE, 0.123, 10**6, {"image": "a/1.jpg", "root": str(folder / "moved")})
         asked += (Answer(str(names[0]), (gone,), Decision(HOSTILE, 0.123, None, 0.1)),)
         return write_page(
             folder / "search.html", asked, gallery=stock.gallery, summary="What it promises."

@@ -40,7 +40,7 @@ def command(
         together: Make one template of all images of an identity, weighted by the quality that the
             model estimates, if it does.
         least_quality: Refuse images below this quality, for a model that estimates one.
-        thumbnails: Keep a small image with each template, as the model takes it.
+        thumbnails: Keep a small image with each template: a JPEG of at most 160 pixels a side.
         metadata: What to keep with each template, for conditions of a search: key=value. A value is
             a number, true, false, or a text, which quotes make of a number too.
         metadata_columns: Columns of the data set to keep with the templates of their rows.

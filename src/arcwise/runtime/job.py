@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from arcwise.data.parallel import each_row
 from arcwise.errors import ArcwiseError, ImageError, UnreadableImages
-from arcwise.images.thumbnails import thumbnail
 from arcwise.runtime.cache import EmbeddingCache, content_key
 from arcwise.runtime.engines import Floats
 from arcwise.runtime.model import ImageSource, Model, decode_source
@@ -54,8 +53,7 @@ class Embedded:
         reused: how many of the vectors were in the cache.
         notes: what the user has to know of the images, in sentences. Those in the cache do not
             count.
-        thumbnails: M small JPEGs of the images as they are prepared; empty where none were asked
-            for.
+        thumbnails: M small JPEGs of the images; empty where none were asked for.
     """
 
     vectors: Floats
@@ -121,7 +119,7 @@ def embed_manifest(
             whole[row] = model.takes_whole(image, landmarks[row])
             pixels = model.prepare(image, landmarks[row])
             if thumbnails:
-                small[row] = thumbnail(pixels)
+                small[row] = model.thumbnail(image, landmarks[row])
             return _Prepared(key, pixels)
         except ImageError as problem:
             return problem

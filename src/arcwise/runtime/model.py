@@ -22,6 +22,7 @@ from arcwise.images.decode import decode
 from arcwise.images.landmarks import Template, align
 from arcwise.images.pillow import is_pillow, pillow_pixels
 from arcwise.images.preparation import Preparation
+from arcwise.images.thumbnails import LONGEST, thumbnail
 from arcwise.runtime.engines import Engine, Floats, embed_prepared, embed_with_quality
 
 if TYPE_CHECKING:
@@ -248,10 +249,27 @@ class Model:
                 turns the face onto its template by them; without them, and for other models, the
                 image is taken as it is.
         """
-        if landmarks is not None and self.bundle is not None and self.bundle.alignment is not None:
-            onto = cast(Template, self.bundle.alignment)
-            image = align(image, landmarks, self.preparation.height, onto)
-        return self.preparation.pixels(image)
+        return self.preparation.pixels(self._turned(image, landmarks, self.preparation.height))
+
+    def thumbnail(self, image: NDArray[np.uint8], landmarks: ArrayLike | None = None) -> bytes:
+        """Return a small JPEG of the image for a person to see.
+
+        It is made of the whole image and not of what the network takes, which may be smaller and
+        cut; a face that the model turns is turned here too.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            landmarks: as `prepare` takes them.
+        """
+        return thumbnail(self._turned(image, landmarks, LONGEST))
+
+    def _turned(
+        self, image: NDArray[np.uint8], landmarks: ArrayLike | None, size: int
+    ) -> NDArray[np.uint8]:
+        """Return the face turned onto the model's template where its landmarks are known."""
+        if landmarks is None or self.bundle is None or self.bundle.alignment is None:
+            return image
+        return align(image, landmarks, size, cast(Template, self.bundle.alignment))
 
     def takes_whole(self, image: NDArray[np.uint8], landmarks: ArrayLike | None = None) -> bool:
         """Return whether this is a model of turned faces, and cannot turn this one.

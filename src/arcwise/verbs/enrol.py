@@ -66,7 +66,7 @@ def enrol(
         together: whether all images of an identity become one template, weighted by the quality
             that the model estimates, if it does.
         least_quality: images below it are refused; only for a model that estimates a quality.
-        thumbnails: whether a small image, as the model takes it, is kept with each template.
+        thumbnails: whether a small image is kept with each template.
         metadata: a JSON object, kept with each template.
         columns: of the data set, whose values are kept with the templates of their rows.
         progress: called with (images done, images in all).

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cache
+from contextlib import ExitStack
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from arcwise.client import Client
 from arcwise.data.image_files import read_image_bytes
-from arcwise.errors import ArcwiseError, ImageError
+from arcwise.errors import ArcwiseError, GalleryError, ImageError
+from arcwise.gallery import Gallery, Hit, open_gallery
 from arcwise.images import decode
 from arcwise.recognition.objects import Box, cut
+from arcwise.recognition.opening import gallery_may_exist
 from arcwise.verbs.asking import is_address
 
 if TYPE_CHECKING:
@@ -65,8 +68,8 @@ def write_page(
 ) -> Path:
     """Write the queries with their hits as one HTML file that holds all images, small.
 
-    An enrolled image that is not where it was enrolled from has its reason in its place. Of a
-    gallery on a server the small images are shown that are kept there.
+    Where an enrolled image is not where it was enrolled from, the small one is shown that the
+    gallery keeps, as for a gallery on a server; where it keeps none, the reason is in its place.
 
     Args:
         path: of `page_path`; a page there is replaced.
@@ -87,37 +90,18 @@ def write_page(
     )
     shown = queries[: max(1, MAX_IMAGES // width)]
     longest = SIZES[0] if width * len(shown) <= FULL_SIZE else SIZES[3]
-    folder = os.path.dirname(os.path.abspath(gallery))
-
-    @cache  # an enrolled image may be near to many queries, and several queries in one image
-    def shown_image(roots: tuple[str, ...], image: str, box: Box | None = None) -> np.ndarray | str:
-        return _small_image(roots, image, longest, box)
-
-    asked = Client(str(gallery)) if is_address(gallery) else None
-
-    @cache
-    def kept_image(template: int) -> np.ndarray | str:
-        return _kept_image(asked, template, longest) if asked is not None else ""
+    images = _Images(gallery, longest)
 
     def strip(one: Answer | ImageError, part: QueryObject | None) -> Strip:
         if isinstance(one, ImageError):
             return Strip([CaptionedImage(one.reason, "query")], f"{one.name}: not answered")
-        query = shown_image(("",), *((one.image, None) if part is None else (part.image, part.box)))
-        pictures = [CaptionedImage(query, "query")]
+        where = (one.image, None) if part is None else (part.image, part.box)
+        pictures = [CaptionedImage(images.file(("",), *where), "query")]
         for hit in one.hits:
             is_answer = one.decision is not None and hit.identity == one.decision.identity
-            image = hit.metadata.get("image")
-            root = hit.metadata.get("root")  # galleries older than this name none
-            roots = (root,) if isinstance(root, str) else ("", folder)
-            if asked is not None:  # a file of that name here is perhaps another image
-                picture = kept_image(hit.template)
-            elif isinstance(image, str):
-                picture = shown_image(roots, image)
-            else:
-                picture = "no image is recorded"
             pictures.append(
                 CaptionedImage(
-                    picture,
+                    images.enrolled(hit),
                     f"{hit.identity}, {hit.similarity:.3f}",
                     "answer" if is_answer else "neutral",
                 )
@@ -131,9 +115,8 @@ def write_page(
         note += f" The first {len(shown):,} of {len(queries):,} queries; search for fewer at once."
     count = f"{len(queries):,} {'query' if len(queries) == 1 else 'queries'}"
     title = f"{count} in {Path(gallery).name}"
-    strips = list(map(strip, shown, objects or [None] * len(shown)))
-    if asked is not None:
-        asked.close()
+    with images:
+        strips = list(map(strip, shown, objects or [None] * len(shown)))
     section = ImageStrips("Queries and the closest identities", strips, note)
     return write_report(path, title, [section], summary)
 
@@ -156,29 +139,73 @@ def _verdict(answer: Answer) -> str:
     return f"unknown, {compared} below the threshold {decision.threshold:.3f}"
 
 
-def _kept_image(client: Client, template: int, longest: int) -> np.ndarray | str:
-    """Return the small image that a server keeps of a template; or that it keeps none."""
-    from arcwise.report import shrunk
+class _Images:
+    """The images of a page, small, each read once; a context manager.
 
-    content = client.thumbnail(template)
-    return "the server keeps no image" if content is None else shrunk(decode(content, ""), longest)
-
-
-def _small_image(
-    roots: Sequence[str], image: str, longest: int, box: Box | None
-) -> np.ndarray | str:
-    """Return an image, or what is in a box of it, small, from the first root that has it.
-
-    Where none has, it is why it cannot be shown.
+    Args:
+        gallery: its file, or its address on a server.
+        longest: pixels on the longer side, at most.
     """
-    from arcwise.report import shrunk
 
-    why = ""
-    for root in roots:
+    def __init__(self, gallery: str | Path, longest: int) -> None:
+        self._gallery, self._longest = gallery, longest
+        self._folder = os.path.dirname(os.path.abspath(gallery))
+        self._opened = ExitStack()
+        self.file = cache(self._file)  # several queries may be in one, or near to one
+        self._kept = cache(self._kept_image)
+
+    def enrolled(self, hit: Hit) -> np.ndarray | str:
+        """Return the image of a template, or else the small one that is kept with it; or why not.
+
+        Of a server it is the small one: a file of that name here is perhaps another image.
+        """
+        image, root = hit.metadata.get("image"), hit.metadata.get("root")
+        if is_address(self._gallery):
+            found: np.ndarray | str = "the server keeps no image"
+        elif not isinstance(image, str):
+            found = "no image is recorded"
+        else:  # galleries older than this name no root
+            found = self.file((root,) if isinstance(root, str) else ("", self._folder), image)
+        kept = self._kept(hit.template) if isinstance(found, str) else None
+        return found if kept is None else kept
+
+    def _file(self, roots: Sequence[str], image: str, box: Box | None = None) -> np.ndarray | str:
+        """Return an image, or what is in a box of it, from the first root that has it.
+
+        Where none has, it is why it cannot be shown.
+        """
+        from arcwise.report import shrunk
+
+        why = ""
+        for root in roots:
+            try:
+                pixels = decode(read_image_bytes(root, image), image)
+                return shrunk(pixels if box is None else cut(pixels, box)[0], self._longest)
+            except ArcwiseError as problem:  # of the image, or of the archive that it was in
+                reason = problem.reason if isinstance(problem, ImageError) else str(problem)
+                why = why or reason
+        return f"cannot be shown: {why}"
+
+    def _kept_image(self, template: int) -> np.ndarray | None:
+        from arcwise.report import shrunk
+
         try:
-            pixels = decode(read_image_bytes(root, image), image)
-            return shrunk(pixels if box is None else cut(pixels, box)[0], longest)
-        except ArcwiseError as problem:  # of the image, or of the archive that it was in
-            reason = problem.reason if isinstance(problem, ImageError) else str(problem)
-            why = why or reason
-    return f"cannot be shown: {why}"
+            content = None if self._store is None else self._store.thumbnail(template)
+        except GalleryError:  # removed since
+            return None
+        return None if content is None else shrunk(decode(content, ""), self._longest)
+
+    @cached_property
+    def _store(self) -> Client | Gallery | None:
+        """What keeps the small images, opened where one is needed; None where it is gone."""
+        if is_address(self._gallery):
+            return self._opened.enter_context(Client(str(self._gallery)))
+        if not gallery_may_exist(self._gallery):
+            return None
+        return self._opened.enter_context(open_gallery(self._gallery, mode="r"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
