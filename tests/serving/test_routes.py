@@ -278,7 +278,7 @@ class TestOpenApi:
             for path, ways in api["paths"].items()
             for method, one in ways.items()
         }
-        assert len(routes) == 23
+        assert len(routes) == 24
         for place, one in routes.items():
             assert one["summary"], place
             assert one.get("description"), place
@@ -298,11 +298,15 @@ class TestOpenApi:
             assert "Attributes" in kinds[name]["description"], name
 
     def test_examples(self):
+        from arcwise.client.gallery_messages import AuditAnswer
         from arcwise.client.messages import EnrolAnswer, ErrorAnswer, SearchAnswer, VerifyAnswer
         from arcwise.client.reading import value_of
         from arcwise.serving import examples
 
-        kinds = {"SEARCH": SearchAnswer, "VERIFY": VerifyAnswer, "ENROL": EnrolAnswer}
+        kinds = {
+            "SEARCH": SearchAnswer, "VERIFY": VerifyAnswer, "ENROL": EnrolAnswer,
+            "AUDIT": AuditAnswer,
+        }  # fmt: skip
         for name, kind in kinds.items():
             example = getattr(examples, name)[200]["content"]["application/json"]["example"]
             value_of(kind, example)

@@ -97,8 +97,9 @@ def explained(result: Screened) -> str:
     """Return what was compared, by which threshold, and how many hits chance would give."""
     if result.point is None:
         return f"{result.gallery}: nobody is enrolled there to compare with"
+    compared = "object" if result.objects else "image"
     said = (
-        f"{result.images_with_hits:,} of {counted(result.images, 'image')} have a hit among "
+        f"{result.images_with_hits:,} of {counted(result.images, compared)} have a hit among "
         f"{counted(result.size.identities, 'identity')}, at "
         f"{result.point.criterion}"
     )

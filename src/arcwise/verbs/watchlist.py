@@ -54,6 +54,7 @@ class Screened:
         size: of what was compared with.
         unmeasured: why the rate does not hold; empty where it does.
         thumbnails: the small images of templates in hits, of those that have one.
+        objects: whether faces or objects in images were compared, which `images` then counts.
     """
 
     gallery: str
@@ -66,6 +67,7 @@ class Screened:
     size: GallerySize
     unmeasured: str
     thumbnails: dict[int, bytes] = field(default_factory=dict, repr=False)
+    objects: bool = False
 
     @property
     def images_with_hits(self) -> int:
@@ -155,6 +157,7 @@ def screen(
         size=found.size,
         unmeasured=found.unmeasured,
         thumbnails={one: image for one, image in small.items() if image is not None},
+        objects=find is not None,
     )
 
 

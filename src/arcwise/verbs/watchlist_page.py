@@ -75,5 +75,6 @@ def write_watchlist_page(path: Path, result: Screened, *, summary: str) -> Path:
     if result.failures:
         rows = [(one.name, one.reason) for one in result.failures]
         sections.append(Table("Images that could not be read", ("image", "reason"), rows))
-    title = f"{result.images_with_hits:,} of {result.images:,} images are like somebody in "
+    compared = "objects" if result.objects else "images"
+    title = f"{result.images_with_hits:,} of {result.images:,} {compared} are like somebody in "
     return write_report(path, title + Path(result.gallery).name, sections, summary)
