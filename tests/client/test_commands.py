@@ -12,7 +12,7 @@ import pytest
 
 from arcwise.cli import main
 from arcwise.client import Client
-from tests.serving.conftest import running
+from tests.serving.conftest import keyed, running
 
 
 @pytest.fixture
@@ -165,6 +165,20 @@ def test_care(served, gallery, folder, run, images, capsys):
     assert same("gallery", "list")["identities"] == {
         **{f"p{row}": 1 for row in (0, 2, 4, 5, 6, 7, 8, 9)}, "p1": 2, "q3": 1
     }  # fmt: skip
+
+
+def test_a_key_that_reads(make, folder, run, monkeypatch, capsys):
+    """It lists an identity, and is told that templates in quarantine are not for it."""
+    keys, settings = keyed(clerk=("read", ["shop"]))
+    monkeypatch.setenv("ARCWISE_KEY", keys["clerk"])
+    with running(make(keys=settings)) as served:
+        assert main(["gallery", "list", served.url(), "p3"]) == 0
+        said = capsys.readouterr()
+        assert ("1 template\n" in said.out, "admin" in said.err) == (True, True)
+        for words in (["list", served.url(), "--quarantined"], ["rename", served.url(), "p3", "q"],
+                      ["release", served.url(), "1"], ["audit", served.url()]):  # fmt: skip
+            status, error = run("gallery", *words)
+            assert (status, "admin" in error) == (2, True), words
 
 
 def test_audit(served, gallery, folder, run, images, make):
