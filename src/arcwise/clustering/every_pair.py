@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import faiss
@@ -37,6 +36,7 @@ class EveryPair:
 
     def __init__(self, unit: np.ndarray) -> None:
         self._unit = unit
+        self._blocks: _Blocks | None = None
 
     def nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the (N, K) largest cosines of queries (N, D), and their rows, the largest first.
@@ -51,6 +51,11 @@ class EveryPair:
         cosine = np.empty((len(queries), k), np.float32)
         row = np.empty((len(queries), k), np.int64)
         parts = [slice(one, one + _QUERIES) for one in range(0, len(queries), _QUERIES)]
+        if self._blocks is None:
+            codes = TemplateCodes(self._unit.shape[1], session)
+            codes.append(self._unit)
+            arrays = codes.arrays()
+            self._blocks = arrays["codes"], arrays["scales"], arrays["wrong"], arrays["zero"]
         blocks = self._blocks
 
         def fill(part: slice) -> None:
@@ -71,11 +76,11 @@ class EveryPair:
         found = np.empty(shape, np.int64), np.empty(shape, np.float32), np.empty(shape, np.float32)
         held = np.zeros(len(queries), np.int64)
         cut = np.full(len(queries), -np.inf, np.float32)
-        for number, (of_block, *facts) in enumerate(zip(*blocks, strict=True)):
+        for number, (block, *facts) in enumerate(zip(*blocks, strict=True)):
             first = number * WIDTH
             used = min(WIDTH, len(self._unit) - first)
-            products = multiplied(session, shifted, of_block)
-            _sift(products, *facts, first, used, scales, wrong, k, cut, *found, held)
+            products = multiplied(session, shifted, block)
+            _sift(products, tuple(facts), first, used, (scales, wrong), k, cut, found, held)
         cosine, row = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
         for query, count in enumerate(held.tolist()):
             if count == _TOO_MANY:
@@ -92,41 +97,29 @@ class EveryPair:
     def _by_vectors(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         return faiss.knn(queries, self._unit, k, metric=faiss.METRIC_INNER_PRODUCT)
 
-    @cached_property
-    def _blocks(self) -> _Blocks:
-        codes = TemplateCodes(self._unit.shape[1], product(1))
-        codes.append(self._unit)
-        arrays = codes.arrays()
-        return arrays["codes"], arrays["scales"], arrays["wrong"], arrays["zero"]
-
 
 _Blocks = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 _TOO_MANY = -1  # rows tie, such as copies of one image
 
 
 @njit(cache=True, nogil=True)
-def _sift(
-    products, scales, wrong, zero, first, used, of_query, query_wrong, k, cut, rows, lower, upper,
-    held,
-):  # fmt: skip
+def _sift(products, of_rows, first, used, of_queries, k, cut, found, held):
     """Add the rows of a block that may be among the K nearest of each query.
 
     Args:
         products: (N, W) int32, of codes.
-        scales: (W,) of the block, as `TemplateCodes` keeps them.
-        wrong: (W,) what the codes are wrong by.
-        zero: (W,) int32, what the shift of the queries added.
+        of_rows: (W,) scales, what the codes are wrong by, and what the shift of queries added.
         first: the number of the block's first row.
         used: how many rows the block has.
-        of_query: (N,) scales of the queries.
-        query_wrong: (N,) what their codes are wrong by.
+        of_queries: (N,) scales, and what the codes are wrong by.
         k: K.
         cut: (N,) the K-th best lower limit so far.
-        rows: (N, H) what was found.
-        lower: (N, H) the limits of its cosines.
-        upper: (N, H).
-        held: (N,) how many of them there are; -1 for too many.
+        found: (N, H) rows, lower and upper limits of their cosines.
+        held: (N,) how many were found; -1 for too many.
     """
+    scales, wrong, zero = of_rows
+    of_query, query_wrong = of_queries
+    rows, lower, upper = found
     widest = wrong[:used].max()
     for query in range(len(products)):
         if held[query] == _TOO_MANY:
