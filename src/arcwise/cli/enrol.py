@@ -8,6 +8,7 @@ from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.positionals import Data, GalleryName
 from arcwise.cli.screen import counted, left_out, progress
+from arcwise.gallery import shown_address
 from arcwise.verbs.enrol import Enrolled, enrol
 from arcwise.verbs.enrol_metadata import typed_pairs
 
@@ -61,10 +62,11 @@ def command(
             columns=metadata_columns,
             progress=move,
         )
+    place = shown_address(gallery)
     if json:
-        print_json({"gallery": gallery, **vars(result)})
+        print_json({"gallery": place, **vars(result)})
     else:
-        _show(gallery, result)
+        _show(place, result)
     return 0
 
 

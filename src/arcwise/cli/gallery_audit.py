@@ -9,6 +9,7 @@ from arcwise.cli.as_json import print_json
 from arcwise.cli.positionals import GalleryName
 from arcwise.cli.screen import SHOWN, counted, progress
 from arcwise.errors import ArcwiseError
+from arcwise.gallery import shown_address
 from arcwise.verbs.gallery_audit import GalleryAudit, audit_gallery
 from arcwise.verbs.gallery_audit_decisions import (
     TO_REMOVE,
@@ -44,10 +45,11 @@ def command(
         if page is not None or decisions is not None:
             raise ArcwiseError("--apply takes the gallery alone; leave the rest out")
         done = apply_gallery_decisions(gallery, apply)
+        place = shown_address(gallery)
         if json:
-            print_json({"gallery": gallery, **vars(done)})
+            print_json({"gallery": place, **vars(done)})
         else:
-            show_applied(gallery, done)
+            show_applied(place, done)
         return 0
     shown = None if page is None else page_path(page, "audit.html")
     with progress("comparing") as move:
@@ -55,7 +57,8 @@ def command(
     if shown is not None:
         write_audit_page(shown, found)
     if json:
-        print_json({**vars(found), "counts": found.counts, "page": shown})
+        place = shown_address(found.gallery)
+        print_json({**vars(found), "gallery": place, "counts": found.counts, "page": shown})
     else:
         show(found)
         if shown is not None:
@@ -68,7 +71,7 @@ def show(found: GalleryAudit) -> None:
     for note in found.notes:
         print(f"warning: {note}", file=sys.stderr)
     print(
-        f"{found.gallery}: {counted(found.templates, 'template')} of "
+        f"{shown_address(found.gallery)}: {counted(found.templates, 'template')} of "
         f"{counted(found.identities, 'identity')}, {counted(len(found.findings), 'finding')}"
     )
     for kind, count in found.counts.items():

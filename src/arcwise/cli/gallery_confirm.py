@@ -10,6 +10,7 @@ from arcwise.cli.as_json import print_json
 from arcwise.cli.positionals import GalleryName, IdentityName
 from arcwise.cli.screen import counted
 from arcwise.errors import ArcwiseError
+from arcwise.gallery import shown_address
 from arcwise.verbs.gallery_confirm import confirm, take_apart
 
 
@@ -39,8 +40,9 @@ def command(
     else:
         count = confirm(gallery, identity, name, merge=merge)
         said = f"{identity} is {name} now ({counted(count, 'template')})"
+    place = shown_address(gallery)
     if json:
-        print_json({"gallery": gallery, "identity": identity, "name": name, "templates": count})
+        print_json({"gallery": place, "identity": identity, "name": name, "templates": count})
     else:
-        print(f"{gallery}: {said}")
+        print(f"{place}: {said}")
     return 0

@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 from arcwise.cli.as_json import print_json
 from arcwise.cli.screen import counted, progress
 from arcwise.cli.stopping import status_of
+from arcwise.gallery import shown_address
 from arcwise.verbs.gallery_copy import copy_gallery
 
 
@@ -32,7 +33,9 @@ def command(
         with progress("copying") as move:
             copied = copy_gallery(source, target, progress=move)
     except KeyboardInterrupt as stop:
-        left = f"a part of the copy is at {target}" if "://" in target else "nothing was copied"
+        left = "nothing was copied"
+        if "://" in target:
+            left = f"a part of the copy is at {shown_address(target)}"
         print(f"stopped; {left}", file=sys.stderr)
         return status_of(stop)
     if json:
@@ -40,8 +43,9 @@ def command(
         return 0
     held = f", {copied.quarantined:,} of them in quarantine" if copied.quarantined else ""
     print(
-        f"{target}: {counted(copied.templates, 'template')}{held}, "
+        f"{copied.target}: {counted(copied.templates, 'template')}{held}, "
         f"{counted(copied.thumbnails, 'thumbnail')}"
-        f"{', the calibration' if copied.calibrated else ''}; read again, and the same as {source}"
+        f"{', the calibration' if copied.calibrated else ''}; "
+        f"read again, and the same as {copied.source}"
     )
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from arcwise.cli.as_json import print_json
 from arcwise.cli.positionals import GalleryName, ImageFiles
 from arcwise.cli.screen import SHOWN, counted, left_out, progress
+from arcwise.gallery import shown_address
 from arcwise.recognition import Growth
 from arcwise.verbs.gallery_grow import grow
 
@@ -38,10 +39,11 @@ def command(
         result = grow(
             gallery, images, fpir=fpir, least_quality=least_quality, model=model, progress=move
         )
+    place = shown_address(gallery)
     if json:
-        print_json({"gallery": gallery, **vars(result), "discovered": result.discovered})
+        print_json({"gallery": place, **vars(result), "discovered": result.discovered})
     else:
-        show(gallery, result)
+        show(place, result)
     return 0
 
 

@@ -12,6 +12,7 @@ from arcwise.cli.as_json import print_json
 from arcwise.cli.positionals import GalleryName
 from arcwise.cli.screen import counted
 from arcwise.errors import ArcwiseError
+from arcwise.gallery import shown_address
 from arcwise.verbs.gallery_list import (
     ListedTemplate,
     list_identities,
@@ -41,7 +42,7 @@ def command(
     if identity is None and where is None and not quarantined:
         counts = list_identities(gallery)
         if json:
-            print_json({"gallery": gallery, "identities": counts})
+            print_json({"gallery": shown_address(gallery), "identities": counts})
             return 0
         for name, count in counts.items():
             print(f"{name}  {count:,}")
@@ -50,7 +51,7 @@ def command(
     if identity is not None and not shows_quarantine(gallery):
         print("warning: a key of the role admin shows templates in quarantine too", file=sys.stderr)
     if json:
-        print_json({"gallery": gallery, "templates": rows})
+        print_json({"gallery": shown_address(gallery), "templates": rows})
         return 0
     for row in rows:
         print(_line(row))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from arcwise.cli.as_json import print_json
 from arcwise.cli.positionals import GalleryName
+from arcwise.gallery import shown_address
 from arcwise.verbs.gallery_purge import purge
 
 
@@ -18,8 +19,9 @@ def command(gallery: GalleryName, json: bool = False) -> int:
         json: Print one JSON document instead.
     """
     purge(gallery)
+    place = shown_address(gallery)
     if json:
-        print_json({"gallery": gallery, "purged": True})
+        print_json({"gallery": place, "purged": True})
     else:
-        print(f"{gallery}: nothing is left of what was removed or changed")
+        print(f"{place}: nothing is left of what was removed or changed")
     return 0

@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 from arcwise.cli.as_json import print_json
 from arcwise.cli.positionals import GalleryName
 from arcwise.cli.screen import counted
+from arcwise.gallery import shown_address
 from arcwise.verbs.gallery_release import release
 
 
@@ -25,8 +26,9 @@ def command(
         json: Print one JSON document instead.
     """
     count = release(gallery, templates)
+    place = shown_address(gallery)
     if json:
-        print_json({"gallery": gallery, "released": count})
+        print_json({"gallery": place, "released": count})
     else:
-        print(f"{gallery}: released {counted(count, 'template')}")
+        print(f"{place}: released {counted(count, 'template')}")
     return 0

@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 from arcwise.cli.as_json import print_json
 from arcwise.cli.positionals import GalleryName, IdentityName
 from arcwise.cli.screen import counted
+from arcwise.gallery import shown_address
 from arcwise.verbs.gallery_rename import rename
 
 
@@ -31,8 +32,9 @@ def command(
         json: Print one JSON document instead.
     """
     moved = rename(gallery, identity, name, templates=templates, merge=merge)
+    place = shown_address(gallery)
     if json:
-        print_json({"gallery": gallery, "identity": identity, "name": name, "templates": moved})
+        print_json({"gallery": place, "identity": identity, "name": name, "templates": moved})
     else:
-        print(f"{gallery}: {counted(moved, 'template')} of {identity} now {name}")
+        print(f"{place}: {counted(moved, 'template')} of {identity} now {name}")
     return 0

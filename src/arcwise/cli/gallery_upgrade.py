@@ -15,6 +15,7 @@ from arcwise.cli.calibrate import show_gallery
 from arcwise.cli.screen import counted, left_out, progress
 from arcwise.cli.stopping import status_of
 from arcwise.evaluation import Difference
+from arcwise.gallery import shown_address
 from arcwise.verbs.gallery_comparison import ChangedDecision, GalleryComparison, SearchDecision
 from arcwise.verbs.gallery_upgrade import UpgradedGallery, swap_upgraded, upgrade_gallery
 
@@ -74,7 +75,7 @@ def command(
     elif kept is not None:
         print(f"{old}: now the new gallery; the old one is {kept}")
     elif not result.upgraded_before:
-        print(f"{old} is as it was; --swap puts {new} in its place")
+        print(f"{shown_address(old)} is as it was; --swap puts {new} in its place")
     return 0
 
 

@@ -10,6 +10,7 @@ from arcwise.cli.as_json import print_json
 from arcwise.cli.positionals import GalleryName
 from arcwise.cli.screen import counted
 from arcwise.errors import ArcwiseError
+from arcwise.gallery import shown_address
 from arcwise.verbs.remove import remove, remove_quarantined, remove_templates
 
 
@@ -31,21 +32,22 @@ def command(
     """
     if (identity is not None) + bool(templates) + (quarantined is not None) != 1:
         raise ArcwiseError("name one of these: an identity, --templates, --quarantined")
+    place = shown_address(gallery)
     if identity is None:
         if quarantined is None:
             count = remove_templates(gallery, templates)
         else:
             count = remove_quarantined(gallery, quarantined)
         if json:
-            print_json({"gallery": gallery, "removed": count})
+            print_json({"gallery": place, "removed": count})
         else:
-            print(f"{gallery}: removed {counted(count, 'template')}")
+            print(f"{place}: removed {counted(count, 'template')}")
         return 0
     removed = remove(gallery, identity)
     if json:
         print_json(
             {
-                "gallery": gallery,
+                "gallery": place,
                 "identity": identity,
                 "forms": list(removed.forms),
                 "removed": removed.templates,
@@ -53,5 +55,5 @@ def command(
         )
     else:
         images = counted(removed.templates, "image")
-        print(f"{gallery}: removed {' and '.join(removed.forms)} ({images})")
+        print(f"{place}: removed {' and '.join(removed.forms)} ({images})")
     return 0

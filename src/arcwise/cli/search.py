@@ -10,7 +10,7 @@ from arcwise.cli.positionals import GalleryName, ImageFiles
 from arcwise.cli.screen import counted, left_out
 from arcwise.errors import ImageError
 from arcwise.evaluation import Threshold
-from arcwise.gallery import Decision
+from arcwise.gallery import Decision, shown_address
 from arcwise.verbs.search import SearchResult, search
 from arcwise.verbs.search_page import page_path, write_page
 
@@ -184,7 +184,7 @@ def _document(
     """Return the document of --json."""
     objects = result.objects or [None] * len(result.queries)
     return {
-        "gallery": gallery,
+        "gallery": shown_address(gallery),
         "enrolled": result.size,
         "operating_point": None if result.point is None else result.point.as_dict(),
         "together": result.together,

@@ -7,6 +7,7 @@ from pathlib import Path
 from arcwise.cli.as_json import print_json
 from arcwise.cli.positionals import GalleryName, IdentityName, ImageFiles
 from arcwise.cli.screen import counted, left_out
+from arcwise.gallery import shown_address
 from arcwise.verbs.verify import verify
 
 
@@ -39,7 +40,8 @@ def command(
     result = verify(gallery, identity, images, together=together, far=far, model=model)
     if json:
         asked = {"images": images} if together else {"image": images[0]}
-        print_json({"gallery": gallery, "identity": identity, **asked, **vars(result)})
+        place = shown_address(gallery)
+        print_json({"gallery": place, "identity": identity, **asked, **vars(result)})
     else:
         verdict = "accepted" if result.accepted else "rejected"
         enrolled = counted(result.templates, "template")

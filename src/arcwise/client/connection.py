@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from arcwise.errors import ArcwiseError, GalleryError, ImageError, UnreadableImages, in_one_line
+from arcwise.gallery import shown_address
 
 _TRIES = 20  # of a request that the server asks to send again later
 _LONGEST_WAIT = 10.0  # seconds
@@ -59,13 +60,13 @@ class Connection:
             or parts.query
             or parts.username
         ):
-            raise ArcwiseError(f"{url}: expected https://HOST/v1/galleries/NAME")
+            raise ArcwiseError(f"{shown_address(url)}: expected https://HOST/v1/galleries/NAME")
         if key is not None and not (key.isascii() and key.isprintable()):
             raise ArcwiseError("the key has characters that no key has; check ARCWISE_KEY")
         try:
             self._place: tuple[str, int | None] = (host, parts.port)
         except ValueError as problem:
-            raise ArcwiseError(f"{url}: {problem}") from None
+            raise ArcwiseError(f"{shown_address(url)}: {problem}") from None
         self.url = url
         self._path = f"{before}/v1/galleries/{quote(name, safe='')}"
         self._timeout = timeout

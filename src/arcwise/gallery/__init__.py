@@ -1,6 +1,6 @@
 """Enrolled identities: the store, the exact search, and the decision. No torch."""
 
-from arcwise.gallery.address import open_gallery
+from arcwise.gallery.address import open_gallery, shown_address
 from arcwise.gallery.calibration import SecondLook
 from arcwise.gallery.contract import (
     DamagedGallery,
@@ -55,6 +55,7 @@ __all__ = [
     "nearest",
     "open_gallery",
     "operating_points",
+    "shown_address",
     "swap",
     "usual_point",
 ]

@@ -17,9 +17,13 @@ from arcwise.gallery.sql import About
 
 if TYPE_CHECKING:
     from arcwise.gallery.milvus import MilvusGallery
+    from arcwise.gallery.milvus.address import MilvusAddress
     from arcwise.gallery.postgres import PostgresGallery
+    from arcwise.gallery.postgres.address import PostgresAddress
 
 _ON_A_SERVER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_POSTGRES = ("postgresql", "postgres")
+_MILVUS = ("milvus", "milvus-lite")
 
 
 class EmbeddingModel(Protocol):
@@ -81,6 +85,27 @@ def open_gallery(
     return gallery
 
 
+def shown_address(gallery: str | os.PathLike[str]) -> str:
+    """Return where a gallery is, as a message may say it: an address without a password."""
+    text = os.fspath(gallery)
+    scheme, _, rest = text.partition("://")
+    if not _ON_A_SERVER.match(text):
+        return text
+    if scheme in ("http", "https"):
+        return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+    read: Callable[[str], PostgresAddress | MilvusAddress]
+    try:
+        if scheme in _POSTGRES:
+            from arcwise.gallery.postgres.address import read_address as read
+        elif scheme in _MILVUS:
+            from arcwise.gallery.milvus.address import read_address as read
+        else:
+            return f"{scheme}://…"
+        return read(text).shown
+    except (GalleryError, ImportError):  # what cannot be read may have a password in any part
+        return f"{scheme}://…"
+
+
 def _in_a_file(
     path: Path, create: bool, model: EmbeddingModel | None, size: int | None, *, writable: bool
 ) -> EmbeddedGallery:
@@ -97,10 +122,10 @@ def _on_a_server(
     """Return a gallery on a server, and its address without a password."""
     scheme = address.partition("://")[0]
     make: Callable[..., PostgresGallery | MilvusGallery]
-    if scheme in ("postgresql", "postgres"):
+    if scheme in _POSTGRES:
         _need("psycopg", "PostgreSQL", "postgres")
         from arcwise.gallery.postgres import PostgresGallery as make
-    elif scheme in ("milvus", "milvus-lite"):
+    elif scheme in _MILVUS:
         _need("pymilvus", "Milvus", "milvus")
         from arcwise.gallery.milvus import MilvusGallery as make
     elif scheme in ("http", "https"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from arcwise import runtime
 from arcwise.errors import ArcwiseError, GalleryError
-from arcwise.gallery import Gallery, open_gallery
+from arcwise.gallery import Gallery, open_gallery, shown_address
 from arcwise.runtime import Model
 
 
@@ -59,16 +59,19 @@ def recorded_model(store: Gallery, gallery: str | Path) -> Model:
     """
     about = store.about()
     if about.model_path is None:
-        raise ArcwiseError(f"{gallery}: made without a model, so say which embeds: --model …")
+        raise ArcwiseError(
+            f"{shown_address(gallery)}: made without a model, so say which embeds: --model …"
+        )
     if not Path(about.model_path).exists():
         raise ArcwiseError(
-            f"{gallery}: its model was at {about.model_path} and is not there; say where it is: "
-            "--model …"
+            f"{shown_address(gallery)}: its model was at {about.model_path} and is not there; say "
+            "where it is: --model …"
         )
     loaded = runtime.load(about.model_path)
     if about.fingerprint != loaded.fingerprint:
         raise GalleryError(
-            f"{about.model_path}: not the model that {gallery} was enrolled with (its fingerprint "
+            f"{about.model_path}: not the model that {shown_address(gallery)} was enrolled with "
+            "(its fingerprint "
             "is another); it was trained again: enrol into a new gallery, or name the old model"
         )
     return loaded

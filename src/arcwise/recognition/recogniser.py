@@ -24,6 +24,7 @@ from arcwise.gallery import (
     Receipt,
     Where,
     open_gallery,
+    shown_address,
 )
 from arcwise.recognition.answers import (
     Answer,
@@ -210,7 +211,7 @@ class Recogniser:
         own = point is not None and point.in_this_gallery
         reason = ""
         if point is not None:
-            reason = unmeasured(count, several and not own, str(self.path))
+            reason = unmeasured(count, several and not own, shown_address(self.path))
         answers = tuple(
             Answer(name, tuple(listed_hits), decided(of_query, point, promised=not reason))
             for name, of_query, listed_hits in zip(names, hits, shown, strict=True)
@@ -252,7 +253,7 @@ class Recogniser:
             notes=embedded.notes,
             together=count,
             weighting=weighting(self.model) if count > 1 else "",
-            unmeasured=unmeasured(count, several, str(self.path)),
+            unmeasured=unmeasured(count, several, shown_address(self.path)),
             failures=tuple(embedded.failures),
         )
 
@@ -333,8 +334,8 @@ class Recogniser:
     def _check_decides(self, size: GallerySize, point: OperatingPoint | None) -> None:
         if point is None and size.templates:
             raise ArcwiseError(
-                f"{self.path}: no threshold says who is known; measure one: arcwise calibrate "
-                f"{self.model.path} DATA"
+                f"{shown_address(self.path)}: no threshold says who is known; measure one: "
+                f"arcwise calibrate {self.model.path} DATA"
             )
 
     def _decided(self, vector: NDArray[np.float32]) -> tuple[Decision | None, float | None]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from arcwise import runtime
 from arcwise.errors import ArcwiseError
-from arcwise.gallery import open_gallery
+from arcwise.gallery import open_gallery, shown_address
 from arcwise.recognition import Recogniser
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
 from arcwise.recognition.together import TOGETHER, images_of
@@ -248,6 +248,7 @@ def _recorded_model(path: str) -> str:
     if recorded is None or not Path(recorded).exists():
         where = "none is recorded" if recorded is None else f"it was at {recorded}"
         raise ArcwiseError(
-            f"{path}: say which model embeds, as {where}: arcwise serve MODEL GALLERY"
+            f"{shown_address(path)}: say which model embeds, as {where}: arcwise serve MODEL "
+            "GALLERY"
         )
     return recorded

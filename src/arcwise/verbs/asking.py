@@ -6,6 +6,7 @@ from pathlib import Path
 
 from arcwise.client import Client
 from arcwise.errors import ArcwiseError
+from arcwise.gallery import shown_address
 from arcwise.recognition import Recogniser
 
 
@@ -21,7 +22,9 @@ def refuse_model(gallery: str | Path, model: str | Path | None) -> None:
         ArcwiseError: one is named.
     """
     if model is not None:
-        raise ArcwiseError(f"{gallery}: a server embeds with its own model; leave --model out")
+        raise ArcwiseError(
+            f"{shown_address(gallery)}: a server embeds with its own model; leave --model out"
+        )
 
 
 def asked(gallery: str | Path, model: str | Path | None) -> Recogniser | Client:

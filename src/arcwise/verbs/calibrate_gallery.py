@@ -15,7 +15,7 @@ from arcwise.errors import ArcwiseError, ImageError
 from arcwise.evaluation import SearchThreshold, TwoScores
 from arcwise.evaluation.intervals import FEW
 from arcwise.evaluation.search_calibration import FPIRS
-from arcwise.gallery import Gallery, GalleryCalibration, GallerySize
+from arcwise.gallery import Gallery, GalleryCalibration, GallerySize, shown_address
 from arcwise.gallery.decision import NEIGHBOURS, above_next
 from arcwise.recognition import Recogniser
 from arcwise.runtime import Model
@@ -129,7 +129,8 @@ def calibrate_gallery(
         size = store.size()
         if not size.templates:
             raise ArcwiseError(
-                f"{gallery}: empty, nobody is enrolled; enrol first, then calibrate against it"
+                f"{shown_address(gallery)}: empty, nobody is enrolled; enrol first, then "
+                "calibrate against it"
             )
         opened, notes = with_identities(data)
         manifest, unseen = images_to_calibrate_on(loaded, opened, other_identities)
@@ -183,12 +184,14 @@ def calibrate_gallery(
             None if trial is None else trial.kept,
         )
         if store.size() != size:
-            raise ArcwiseError(f"{gallery}: changed while it was calibrated; calibrate it again")
+            raise ArcwiseError(
+                f"{shown_address(gallery)}: changed while it was calibrated; calibrate it again"
+            )
         if not force and store.calibration is not None:
             notes = (*notes, *_replaced(store.calibration, resolved))
         store.keep_calibration(calibration)
     return MeasuredGallery(
-        gallery=str(gallery),
+        gallery=shown_address(gallery),
         model=loaded.path,
         size=size,
         calibration=calibration,
@@ -240,8 +243,8 @@ def _check_strangers(
     strangers = len(manifest.classes) - len(enrolled)
     if not strangers:
         raise ArcwiseError(
-            f"{manifest.name}: all of its {len(enrolled)} identities are enrolled in {gallery}; a "
-            "gallery is calibrated with images of nobody enrolled"
+            f"{manifest.name}: all of its {len(enrolled)} identities are enrolled in "
+            f"{shown_address(gallery)}; a gallery is calibrated with images of nobody enrolled"
         )
     if force:  # the old calibration may be of another version, or damaged
         return
@@ -255,7 +258,8 @@ def _check_strangers(
         )
     if before is not None and before.strangers > strangers:
         raise ArcwiseError(
-            f"{gallery}: calibrated on {before.strangers} identities ({before.measured_on}), and "
+            f"{shown_address(gallery)}: calibrated on {before.strangers} identities "
+            f"({before.measured_on}), and "
             f"these are {strangers}{unseen.without}; to put them in their place all the same, say "
             "--force (in Python force=True)"
         )

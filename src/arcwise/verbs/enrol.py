@@ -14,7 +14,7 @@ from arcwise.data.digests import content_digests
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, GalleryError
-from arcwise.gallery import NewTemplate
+from arcwise.gallery import NewTemplate, shown_address
 from arcwise.identity import is_bare_number
 from arcwise.recognition import Recogniser
 from arcwise.recognition.quality import check_least_quality
@@ -111,7 +111,7 @@ def enrol(
             repeated = _repeated(templates, identities, digests)
             if enrolled_as and not (replace or again):
                 message = _ask_what_to_do(enrolled_as, templates, int(repeated.sum()))
-                raise GalleryError(f"{gallery}: {message}")
+                raise GalleryError(f"{shown_address(gallery)}: {message}")
         embedded = recogniser.embed(manifest, thumbnails=thumbnails, progress=progress)
         of_images = joined(image_metadata(manifest, digests), metadata, of_rows)
         trained = None if loaded.bundle is None else loaded.bundle.trained_images()

@@ -17,7 +17,7 @@ from arcwise.data.formats.opening import open_manifest
 from arcwise.data.image_files import read_image_bytes
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError, ImageError
-from arcwise.gallery import Gallery
+from arcwise.gallery import Gallery, shown_address
 from arcwise.images import decode
 from arcwise.recognition.recorded import CONTENT, image_record
 
@@ -67,7 +67,7 @@ class EnrolledImages:
     """
 
     def __init__(self, gallery: str | Path, images: str | Path | None) -> None:
-        self._folder = os.path.dirname(os.path.abspath(gallery))
+        self._folder = os.path.dirname(os.path.abspath(shown_address(gallery)))
         self._images = None if images is None else open_manifest(images, identities=False)
         self._under = [] if images is None else [os.path.abspath(images)]
         self._lock = threading.Lock()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class GalleryAudit:
     """What was found in a gallery.
 
     Attributes:
-        gallery: its path.
+        gallery: its path or address, as it was given; a password in it is in no `repr`.
         templates: that take part.
         identities: enrolled.
         findings: what is not decided yet, by kind, the surest first.
@@ -42,7 +42,7 @@ class GalleryAudit:
         decisions: what was decided before.
     """
 
-    gallery: str
+    gallery: str = field(repr=False)
     templates: int
     identities: int
     findings: tuple[AuditFinding, ...]

@@ -11,7 +11,7 @@ from typing import Any, cast
 from arcwise.client.gallery_messages import FindingKind
 from arcwise.errors import ArcwiseError
 from arcwise.files import read_file
-from arcwise.gallery import Gallery, open_gallery
+from arcwise.gallery import Gallery, open_gallery, shown_address
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
 from arcwise.verbs.asking import is_address
 
@@ -128,7 +128,7 @@ def apply_gallery_decisions(gallery: str | Path, decisions: str | Path) -> Appli
     """
     if is_address(gallery):
         raise ArcwiseError(
-            f"{gallery}: a server does not take the decisions of a page; run --apply where the "
+            f"{shown_address(gallery)}: a server does not take the decisions of a page; run --apply where the "
             "gallery lies, with its file"
         )
     if not gallery_may_exist(gallery):
@@ -155,8 +155,8 @@ def apply_gallery_decisions(gallery: str | Path, decisions: str | Path) -> Appli
                 quarantined.setdefault(reason, []).extend(those)
     if outdated and outdated == len(decided):
         raise ArcwiseError(
-            f"{decisions}: no template that is decided about is in {gallery} as it was; expected "
-            "the gallery that was audited"
+            f"{decisions}: no template that is decided about is in {shown_address(gallery)} as it "
+            "was; expected the gallery that was audited"
         )
     return AppliedDecisions(
         {reason: tuple(sorted(those)) for reason, those in quarantined.items()},

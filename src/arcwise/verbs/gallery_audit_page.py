@@ -12,7 +12,7 @@ import numpy as np
 from arcwise.client import Client
 from arcwise.client.gallery_messages import AuditFinding, TemplateAbout
 from arcwise.errors import GalleryError
-from arcwise.gallery import EnrolledTemplate, Gallery, open_gallery
+from arcwise.gallery import EnrolledTemplate, Gallery, open_gallery, shown_address
 from arcwise.verbs.asking import is_address
 from arcwise.verbs.enrolled_images import EnrolledImages, shown_template
 from arcwise.verbs.gallery_audit import GalleryAudit, undecided
@@ -58,8 +58,8 @@ def write_audit_page(path: Path, found: GalleryAudit) -> Path:
     summary = (
         f"{total:,} findings in {found.templates:,} templates of {found.identities:,} identities, "
         "the surest of each kind first. ? marks the templates in question. Decide, save the "
-        f"decisions, and do them: arcwise gallery audit {Path(found.gallery).name} --apply "
-        f"{DECISIONS}. {limits_said(found)}"
+        f"decisions, and do them: arcwise gallery audit {Path(shown_address(found.gallery)).name} "
+        f"--apply {DECISIONS}. {limits_said(found)}"
     )
     remote = is_address(found.gallery)
     with Client(found.gallery) if remote else open_gallery(found.gallery, mode="r") as store:
@@ -67,7 +67,7 @@ def write_audit_page(path: Path, found: GalleryAudit) -> Path:
         questions = [shown.question(kind, several) for kind in KINDS for several in (False, True)]
         return write_review(
             path,
-            f"Audit of {Path(found.gallery).name}",
+            f"Audit of {Path(shown_address(found.gallery)).name}",
             [one for one in questions if one is not None],
             [],
             kind=KIND,

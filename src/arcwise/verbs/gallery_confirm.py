@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from arcwise.errors import GalleryError
-from arcwise.gallery import open_gallery
+from arcwise.gallery import open_gallery, shown_address
 from arcwise.recognition.growing import GROWN, TAKEN_APART, UNKNOWN, is_grown
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
 
@@ -34,7 +34,8 @@ def confirm(gallery: str | Path, identity: str, name: str, *, merge: bool = Fals
         _check_grown(gallery, identity, [one.metadata for one in templates])
         if store.forms(name) and not merge:
             raise GalleryError(
-                f"{gallery}: {name!r} is enrolled already; say --merge to make the two one identity"
+                f"{shown_address(gallery)}: {name!r} is enrolled already; say --merge to make the "
+                "two one identity"
             )
         for one in templates:
             kept = {key: value for key, value in one.metadata.items() if key != GROWN}
@@ -62,9 +63,11 @@ def take_apart(gallery: str | Path, identity: str) -> int:
 
 def _check_grown(gallery: str | Path, identity: str, metadata: Sequence[Mapping[str, Any]]) -> None:
     if not metadata:
-        raise GalleryError(f"{gallery}: {identity!r} is not enrolled; `arcwise gallery list`")
+        raise GalleryError(
+            f"{shown_address(gallery)}: {identity!r} is not enrolled; `arcwise gallery list`"
+        )
     if not is_grown(metadata):
         raise GalleryError(
-            f"{gallery}: {identity!r} did not grow by itself; `arcwise gallery rename` gives it "
-            "another name"
+            f"{shown_address(gallery)}: {identity!r} did not grow by itself; `arcwise gallery "
+            "rename` gives it another name"
         )

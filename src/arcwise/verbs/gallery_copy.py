@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 
 from arcwise.errors import GalleryError
 from arcwise.files import atomic_write
-from arcwise.gallery import Gallery, GalleryCalibration, NewTemplate, StoredTemplates, open_gallery
+from arcwise.gallery import (
+    Gallery,
+    GalleryCalibration,
+    NewTemplate,
+    StoredTemplates,
+    open_gallery,
+    shown_address,
+)
 from arcwise.gallery.snapshot import snapshot_path
 from arcwise.identity import written_form
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
@@ -83,7 +90,7 @@ def copy_gallery(
             copied = _copied(store, str(target), report)
         else:
             copied = _copied_to_file(store, Path(target), report)
-    return replace(copied, source=str(source), target=str(target))
+    return replace(copied, source=shown_address(source), target=shown_address(target))
 
 
 def _copied_to_file(source: Gallery, target: Path, report: Progress) -> CopiedGallery:
@@ -115,7 +122,9 @@ def _copied(source: Gallery, place: str, report: Progress) -> CopiedGallery:
     held = shown = 0
     with closing(rest), open_gallery(place, create=True, model=model, dim=about.dim) as copy:
         if copy.about().changes:
-            raise GalleryError(f"{place} exists, a gallery with templates; name another place")
+            raise GalleryError(
+                f"{shown_address(place)} exists, a gallery with templates; name another place"
+            )
         for chunk in chain(first, rest):
             old = np.append(old, chunk.templates)
             new = np.append(new, _enrol(copy, chunk))

@@ -17,6 +17,7 @@ from arcwise.gallery import (
     OperatingPoint,
     open_gallery,
     operating_points,
+    shown_address,
     usual_point,
 )
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
@@ -121,7 +122,9 @@ def gallery_info(
     if is_address(gallery):
         refuse_model(gallery, model)
         if check:
-            raise ArcwiseError(f"{gallery}: --check reads a file; run it where the gallery lies")
+            raise ArcwiseError(
+                f"{shown_address(gallery)}: --check reads a file; run it where the gallery lies"
+            )
         return _on_server(str(gallery))
     if not gallery_may_exist(gallery):
         raise no_such_gallery(gallery)
@@ -145,7 +148,7 @@ def gallery_info(
     if bundle is not None and counts:
         points = operating_points(size, bundle.thresholds, bundle.search_thresholds, calibration)
     return GalleryInfo(
-        gallery=str(gallery),
+        gallery=shown_address(gallery),
         identities=len(counts),
         templates=sum(counts),
         templates_an_identity=_spread(counts) if counts else None,

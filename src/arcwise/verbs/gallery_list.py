@@ -9,7 +9,7 @@ from typing import Any
 from arcwise.client import Client
 from arcwise.client.gallery_messages import TemplateAbout
 from arcwise.errors import ArcwiseError, GalleryError, suggestion
-from arcwise.gallery import EnrolledTemplate, open_gallery
+from arcwise.gallery import EnrolledTemplate, open_gallery, shown_address
 from arcwise.identity import identity_key
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
 from arcwise.verbs.asking import is_address
@@ -70,7 +70,7 @@ def list_templates(
     if is_address(gallery):
         if where is not None:
             raise ArcwiseError(
-                f"{gallery}: a server lists no templates by --where; run it where the gallery "
+                f"{shown_address(gallery)}: a server lists no templates by --where; run it where the gallery "
                 "lies, or search there with --where"
             )
         with Client(str(gallery)) as client:
@@ -85,7 +85,9 @@ def list_templates(
             held = [(one, why) for one, why in held if identity_key(one.identity) == key]
             if not part and not held and not store.forms(identity):
                 hint = suggestion(identity, store.identities()) or "`arcwise gallery list` has all"
-                raise GalleryError(f"{gallery}: {identity!r} is not enrolled; {hint}")
+                raise GalleryError(
+                    f"{shown_address(gallery)}: {identity!r} is not enrolled; {hint}"
+                )
         elif not quarantined:
             held = []
     rows = [_listed(one) for one in part] + [_listed(one, why) for one, why in held]

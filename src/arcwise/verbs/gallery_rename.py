@@ -7,7 +7,7 @@ from pathlib import Path
 
 from arcwise.client import Client
 from arcwise.errors import GalleryError, suggestion
-from arcwise.gallery import open_gallery
+from arcwise.gallery import open_gallery, shown_address
 from arcwise.identity import identity_key
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
 from arcwise.verbs.asking import is_address
@@ -45,7 +45,7 @@ def rename(
         own += [template for template, key in held if key == identity_key(identity)]
         if not own:
             hint = suggestion(identity, store.identities()) or "`arcwise gallery list` has all"
-            raise GalleryError(f"{gallery}: {identity!r} is not enrolled; {hint}")
+            raise GalleryError(f"{shown_address(gallery)}: {identity!r} is not enrolled; {hint}")
         other = next((one for one in templates if one not in own), None)
         if other is not None:
             raise _of_another(gallery, other, identity)
@@ -80,10 +80,11 @@ def _on_server(
 
 
 def _of_another(gallery: str | Path, template: int, identity: str) -> GalleryError:
-    return GalleryError(f"{gallery}: template {template} is not of {identity!r}")
+    return GalleryError(f"{shown_address(gallery)}: template {template} is not of {identity!r}")
 
 
 def _taken(gallery: str | Path, name: str) -> GalleryError:
     return GalleryError(
-        f"{gallery}: {name!r} is enrolled already; say --merge to make the two one identity"
+        f"{shown_address(gallery)}: {name!r} is enrolled already; say --merge to make the two one "
+        "identity"
     )

@@ -17,6 +17,7 @@ from arcwise.gallery import (
     OperatingPoint,
     check_free,
     open_gallery,
+    shown_address,
     swap,
 )
 from arcwise.identity import identity_key
@@ -116,13 +117,15 @@ def upgrade_gallery(
         ArcwiseError: no gallery, one without a model, a new gallery that is not of this upgrade,
             no model, or a mistake in the labelled images; the new gallery has what was done.
     """
-    old_path, new_path = Path(gallery), Path(upgraded)
+    if "://" in str(upgraded):
+        raise GalleryError(f"{shown_address(upgraded)}: an upgrade goes into a file; name one")
+    old_path, new_path = Path(shown_address(gallery)), Path(upgraded)
     _check_paths(gallery, new_path)
     with open_gallery(gallery, mode="r") as old:
         if old.fingerprint is None:
             raise GalleryError(
-                f"{gallery}: made without a model, from vectors alone; embed their images, "
-                "and enrol them into a new gallery"
+                f"{shown_address(gallery)}: made without a model, from vectors alone; embed their "
+                "images, and enrol them into a new gallery"
             )
         loaded = runtime.load(model)
         if old.fingerprint == loaded.fingerprint:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from arcwise.client import Client
 from arcwise.errors import GalleryError
-from arcwise.gallery import EnrolledTemplate, open_gallery
+from arcwise.gallery import EnrolledTemplate, open_gallery, shown_address
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
 from arcwise.verbs.asking import is_address
 
@@ -97,5 +97,7 @@ def _for(
     those = [one.template for one, why in held if reason and why.startswith(reason)]
     if not those:
         reasons = ", ".join(sorted({why for _, why in held})) or "nothing is in quarantine"
-        raise GalleryError(f"{gallery}: no template is in quarantine for {reason!r}; {reasons}")
+        raise GalleryError(
+            f"{shown_address(gallery)}: no template is in quarantine for {reason!r}; {reasons}"
+        )
     return those

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from arcwise.client import Client
 from arcwise.data.image_files import read_image_bytes
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
-from arcwise.gallery import Gallery, Hit, open_gallery
+from arcwise.gallery import Gallery, Hit, open_gallery, shown_address
 from arcwise.images import decode
 from arcwise.recognition.objects import Box, cut
 from arcwise.recognition.opening import gallery_may_exist
@@ -114,7 +114,7 @@ def write_page(
     if len(shown) < len(queries):
         note += f" The first {len(shown):,} of {len(queries):,} queries; search for fewer at once."
     count = f"{len(queries):,} {'query' if len(queries) == 1 else 'queries'}"
-    title = f"{count} in {Path(gallery).name}"
+    title = f"{count} in {Path(shown_address(gallery)).name}"
     with images:
         strips = list(map(strip, shown, objects or [None] * len(shown)))
     section = ImageStrips("Queries and the closest identities", strips, note)
@@ -149,7 +149,7 @@ class _Images:
 
     def __init__(self, gallery: str | Path, longest: int) -> None:
         self._gallery, self._longest = gallery, longest
-        self._folder = os.path.dirname(os.path.abspath(gallery))
+        self._folder = os.path.dirname(os.path.abspath(shown_address(gallery)))
         self._opened = ExitStack()
         self.file = cache(self._file)  # several queries may be in one, or near to one
         self._kept = cache(self._kept_image)

@@ -9,7 +9,7 @@ from typing import Any
 
 from arcwise.client import Client
 from arcwise.errors import ArcwiseError, ImageError
-from arcwise.gallery import GallerySize, OperatingPoint
+from arcwise.gallery import GallerySize, OperatingPoint, shown_address
 from arcwise.recognition.answers import QueryObject
 from arcwise.recognition.objects import FoundObjects
 from arcwise.runtime import model_cache
@@ -147,7 +147,7 @@ def screen(
     kept = () if cache is None else cache.notes
     notes = tuple(dict.fromkeys((*queries.notes, *rows.notes, *found.notes, *kept)))
     return Screened(
-        gallery=str(gallery),
+        gallery=shown_address(gallery),
         images=len(found.answers),
         hits=tuple(sorted(hits, key=lambda one: (-one.similarity, one.image, one.identity))),
         failures=found.failures,
