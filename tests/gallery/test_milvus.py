@@ -616,6 +616,7 @@ def test_acknowledged_changes_survive_kill_9(tmp_path, on_a_server, writers, kin
             assert gallery.check().templates == 5 * len(found)
         enrolled = {number: those[0][0] for number, those in found.items()}
         in_doubt, batch = set(), max([batch, *(number + 1 for number in found)])
+    print(f"{rounds} kills; kept: {acknowledged} enrolments, {removed} removals")
     assert acknowledged >= rounds
     assert removed
 

@@ -441,6 +441,7 @@ def test_acknowledged_changes_survive_the_end_of_the_server(postgres_server, add
         assert all(found[name] == ids for name, ids in templates.items() if name in found)
         assert gallery.check().templates == len(gallery) == 5 * len(found)
         templates, in_doubt = found, set()
+    print(f"{rounds} ends; kept: {acknowledged} enrolments, {removed} removals")
     assert acknowledged > 5 * rounds
     assert removed > 2 * rounds
     gallery.close()
