@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from arcwise.gallery import codes, following, matrix
+from arcwise.gallery import NewTemplate, codes, following, matrix, open_gallery
 
 if TYPE_CHECKING:
     from benchmarks.postgres_server import PostgresServer
@@ -33,6 +33,22 @@ def unit() -> Callable[..., NDArray[np.float32]]:
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
     return make
+
+
+@pytest.fixture
+def filled(
+    address: str, unit: Callable[..., NDArray[np.float32]]
+) -> tuple[str, NDArray[np.float32]]:
+    """The address of a gallery with ten people, p0, p1, …, and their vectors (10, 16)."""
+    vectors = unit(10)
+    with open_gallery(address, create=True, dim=16) as gallery:
+        gallery.enrol(
+            [
+                NewTemplate(f"p{row}", vector, {"row": row}, 0.5, b"image %d" % row)
+                for row, vector in enumerate(vectors)
+            ]
+        )
+    return address, vectors
 
 
 def as_if_large(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,17 +12,10 @@ import sys
 # Loaded before the forks.
 import faiss  # noqa: F401
 import milvus_lite.adapter.grpc.server  # noqa: F401
-import numpy as np
 
 import arcwise.gallery.milvus  # noqa: F401
 from arcwise.gallery import NewTemplate, open_gallery
-
-DIM = 16
-
-
-def batch_vectors(batch: int) -> np.ndarray:
-    vectors = np.random.default_rng(batch).normal(size=(5, DIM))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+from tests.gallery.server_stores import DIM, batch_vectors
 
 
 def write(address: str, batch: int) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -229,18 +231,23 @@ def test_threads_that_search_see_whole_batches(new_address: NewAddress) -> None:
 def test_every_change_of_the_templates_shows(new_address: NewAddress) -> None:
     changes = [
         lambda gallery: gallery.enrol([("ann", POINTS[0]), ("bob", POINTS[1])]),
-        lambda gallery: gallery.assign([1], "bob"),
-        lambda gallery: gallery.annotate(1, {"shelf": 3}),
-        lambda gallery: gallery.quarantine([1], "blurred"),
-        lambda gallery: gallery.release([1]),
+        lambda gallery: gallery.enrol([("ann", POINTS[2])], replace=True),
+        lambda gallery: gallery.assign([3], "bob"),
+        lambda gallery: gallery.annotate(3, {"shelf": 3}),
+        lambda gallery: gallery.quarantine([3], "blurred"),
+        lambda gallery: gallery.release([3]),
         lambda gallery: gallery.remove_templates([2]),
+        lambda gallery: gallery.remove("bob"),
     ]
     with open_gallery(new_address(), create=True, dim=4) as gallery:
-        seen = [gallery.about().changes]
+        seen = [gallery.about()]
         for change in changes:
             change(gallery)
-            seen.append(gallery.about().changes)
-    assert all(before < after for before, after in pairwise(seen))
+            seen.append(gallery.about())
+        gallery.purge()
+        assert gallery.about() == seen[-1]
+    assert all(before.changes < after.changes for before, after in pairwise(seen))
+    assert (seen[2].dim, seen[2].templates, seen[2].fingerprint) == (4, 2, None)
 
 
 def test_a_range_search_finds_everybody(new_address: NewAddress) -> None:
@@ -272,3 +279,45 @@ def test_what_is_enrolled_is_said_of_every_store(new_address: NewAddress) -> Non
         gallery.enrol([("ann", POINTS[0]), ("ann", POINTS[1]), ("bob", POINTS[2])])
     info = gallery_info(address)
     assert (info.identities, info.templates, info.dim) == (2, 3, 4)
+
+
+def test_a_gallery_belongs_to_its_model(new_address: NewAddress) -> None:
+    address = new_address()
+    model = SimpleNamespace(fingerprint="abc123", dim=4, path="runs/a/model")
+    with open_gallery(address, create=True, model=model) as gallery:
+        assert (gallery.fingerprint, gallery.dim) == ("abc123", 4)
+        assert gallery.model_path == os.path.abspath("runs/a/model")
+    other = SimpleNamespace(fingerprint="fff", dim=4, path="runs/b/model")
+    for create in (True, False):
+        with pytest.raises(GalleryError, match=r"belongs to the model abc123 .*runs/a/model.* fff"):
+            open_gallery(address, create=create, model=other)
+    moved = SimpleNamespace(fingerprint="abc123", dim=4, path="elsewhere")
+    open_gallery(address, model=moved).close()  # where a model lies does not matter
+    open_gallery(address, dim=4).close()  # bare vectors: only their size and length are checked
+    with pytest.raises(GalleryError, match="vectors of 4 dimensions, and 5 were asked for"):
+        open_gallery(address, dim=5)
+    of_none = new_address()
+    open_gallery(of_none, create=True, dim=4).close()
+    with open_gallery(of_none, model=model) as gallery:
+        assert gallery.fingerprint is gallery.model_path is None
+
+
+def test_read_only_and_closed(new_address: NewAddress) -> None:
+    address = new_address()
+    with open_gallery(address, create=True, dim=4) as gallery:
+        gallery.enrol([("ann", POINTS[0])])
+    gallery = open_gallery(address, mode="r")
+    for call in (
+        lambda: gallery.enrol([("bob", POINTS[1])]),
+        lambda: gallery.remove("ann"),
+        gallery.purge,
+    ):
+        with pytest.raises(GalleryError, match="opened with mode='r'"):
+            call()
+    assert gallery.search(POINTS[0])[0][0].identity == "ann"
+    assert gallery.check().templates == 1
+    gallery.close()
+    gallery.close()
+    assert "closed" in repr(gallery)
+    with pytest.raises(GalleryError, match="closed; open it again"):
+        gallery.search(POINTS[0])

@@ -188,27 +188,6 @@ def test_verify_compares_one_vector(path, unit):
             gallery.verify("ann", unit(2))
 
 
-def test_a_gallery_belongs_to_its_model(path, unit):
-    open_gallery(path, create=True, model=MODEL).close()
-    other = SimpleNamespace(fingerprint="fff", dim=16, path="runs/b/model")
-    with pytest.raises(GalleryError, match=r"belongs to the model abc123 .*runs/a/model.* fff"):
-        open_gallery(path, model=other)
-    with pytest.raises(GalleryError, match="belongs to the model abc123"):
-        open_gallery(path, create=True, model=other)
-    moved = SimpleNamespace(fingerprint="abc123", dim=16, path="elsewhere")
-    open_gallery(path, model=moved).close()  # where a model lies does not matter
-    open_gallery(path, dim=16).close()  # bare vectors: only their size and length are checked
-    with pytest.raises(GalleryError, match="vectors of 16 dimensions, and 17 were asked for"):
-        open_gallery(path, dim=17)
-
-
-def test_a_gallery_made_without_a_model_belongs_to_none(path):
-    open_gallery(path, create=True, dim=16).close()
-    with open_gallery(path, model=MODEL) as gallery:
-        assert gallery.fingerprint is None
-        assert gallery.model_path is None
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -233,28 +212,6 @@ def test_a_missing_folder_and_an_address_of_another_kind_are_refused(path):
         open_gallery(path / "deeper", create=True, dim=16)
     with pytest.raises(GalleryError, match="redis:// addresses are not supported"):
         open_gallery("redis://host:6379/shop", create=True, dim=16)
-
-
-def test_reading_only(path, unit):
-    with open_gallery(path, create=True, dim=16) as gallery:
-        gallery.enrol([("ann", unit(1)[0])])
-    with open_gallery(path, mode="r") as gallery:
-        assert gallery.search(unit(1))[0][0].identity == "ann"
-        with pytest.raises(GalleryError, match="opened with mode='r'"):
-            gallery.enrol([("bob", unit(1)[0])])
-        with pytest.raises(GalleryError, match="opened with mode='r'"):
-            gallery.remove("ann")
-        assert gallery.check().templates == 1
-    assert os.listdir(path.parent) == [path.name]
-
-
-def test_a_closed_gallery_says_so(path, unit):
-    gallery = open_gallery(path, create=True, dim=16)
-    gallery.close()
-    gallery.close()
-    with pytest.raises(GalleryError, match="closed; open it again"):
-        gallery.search(unit(1))
-    assert "closed" in repr(gallery)
 
 
 def test_a_new_gallery_has_the_settings_it_promises(path):
