@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,6 +116,31 @@ def postgres_server() -> Iterator[PostgresServer]:
     server = PostgresServer(programs)
     yield server
     server.remove()
+
+
+@pytest.fixture
+def mounted() -> Iterator[Callable[[Path, str], Path]]:
+    """A maker of file systems in memory: `(folder, size) -> folder`; skipped where it may not."""
+    folders: list[Path] = []
+
+    def mount(folder: Path, size: str) -> Path:
+        program = shutil.which("mount")
+        if program is None or os.name == "nt" or os.geteuid() != 0:
+            pytest.skip("a small file system: only root can mount one")
+        folder.mkdir()
+        done = subprocess.run(
+            [program, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder],
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            pytest.skip(f"a small file system: {done.stderr.decode().strip()}")
+        folders.append(folder)
+        return folder
+
+    yield mount
+    for folder in folders:
+        subprocess.run(["umount", "-l", folder], check=True)  # a file may still be open
 
 
 @pytest.fixture

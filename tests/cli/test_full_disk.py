@@ -6,7 +6,6 @@ be mounted, a real one that is full takes its place.
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
 import signal
@@ -39,20 +38,9 @@ def within() -> Iterator[Callable[[int], None]]:
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> Iterator[Path]:
+def tiny(tmp_path: Path, mounted: Callable[[Path, str], Path]) -> Path:
     """A file system of 64 kB."""
-    place = tmp_path / "tiny"
-    place.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("a small file system: only root can mount one")
-    mounted = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small file system: {mounted.stderr.decode().strip()}")
-    yield place
-    subprocess.run(["umount", place], check=True)
+    return mounted(tmp_path / "tiny", "64k")
 
 
 def left(folder: Path) -> list[str]:

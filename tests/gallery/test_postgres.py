@@ -186,7 +186,10 @@ def test_acknowledged_changes_survive_the_end_of_the_server(postgres_server, add
         threads = [threading.Thread(target=write) for _ in range(3)]
         for one in threads:
             one.start()
-        time.sleep(rng.uniform(0.05, 0.25))
+        enough, patience = removed + 3, time.monotonic() + 60
+        while removed < enough and time.monotonic() < patience:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.2))
         getattr(postgres_server, end)()
         for one in threads:
             one.join(30)

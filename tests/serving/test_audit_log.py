@@ -34,3 +34,19 @@ def test_images_are_kept_only_where_told(tmp_path):
         log.keep(b"image")
     (kept,) = (tmp_path / "sent").iterdir()
     assert kept.read_bytes() == b"image"
+
+
+def test_no_part_of_a_line_stays(tmp_path, mounted):
+    """On a full disk, and after a power cut: the next line is whole."""
+    place = mounted(tmp_path / "small", "64k")
+    log = AuditLog(place / "audit")
+    log.write({"first": 1}, durable=True)
+    with pytest.raises(ArcwiseError, match="No space left"):
+        log.write({"long": "x" * 80_000}, durable=True)
+    log.write({"second": 2}, durable=True)
+    with (place / "audit").open("a") as file:
+        file.write('{"cut":')
+    AuditLog(place / "audit").write({"third": 3}, durable=True)
+    lines = (place / "audit").read_text().splitlines()
+    assert [len(json.loads(one)) for one in (*lines[:2], lines[3])] == [2, 2, 2]
+    assert len(lines) == 4

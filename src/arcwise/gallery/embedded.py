@@ -230,14 +230,14 @@ class EmbeddedGallery:
         """Write the file again, without the names and metadata that templates had before.
 
         Raises:
-            GalleryError: another process is reading, so that the log beside the file stays.
+            GalleryError: another process is reading, or the disk is full, so that the log stays.
         """
         with self._file.writing() as connection:
             self._file.compact(connection)
-        if not self._file.purge():
+        if reason := self._file.purge():
             raise GalleryError(
-                f"{self.path}: another process is reading, and {self.path.name}-wal keeps what was "
-                "removed; stop it, and purge again"
+                f"{self.path}: {reason}, and {self.path.name}-wal keeps what was removed; purge "
+                "again when that has ended"
             )
 
     def assign(self, templates: Sequence[int], identity: str) -> None:
@@ -373,10 +373,10 @@ class EmbeddedGallery:
 
     def _purge(self) -> None:
         """Take the bytes of what was removed out of the write-ahead log, too."""
-        if not self._file.purge():
+        if reason := self._file.purge():
             warnings.warn(
                 f"{self.path}: removed, but the bytes stay in {self.path.name}-wal until the next "
-                "removal or the last closing, because another process is reading",
+                f"removal or the last closing, because {reason}",
                 stacklevel=3,
             )
 

@@ -233,16 +233,21 @@ class FollowedFile:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
 
-    def purge(self) -> bool:
-        """Cut the write-ahead log to nothing; return whether no reader was in the way.
+    def purge(self) -> str:
+        """Cut the write-ahead log to nothing; return what was in the way, if anything.
 
         The snapshot goes too, which has what was removed.
         """
         snapshot_path(self.path).unlink(missing_ok=True)
         self._in_snapshot = 0
         with self.session() as connection:
-            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return not busy
+            try:
+                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                    raise
+                return f"the disk failed or is full ({error})"
+        return "another process is reading" if busy else ""
 
     def _follow(self, connection: sqlite3.Connection) -> None:
         """Bring the matrix to the state of the file."""

@@ -59,13 +59,19 @@ class AuditLog:
     def _append(self, line: bytes, *, durable: bool) -> None:
         try:
             with self._lock:
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+                flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
                 descriptor = os.open(self.path, flags, 0o600)
+                before = os.fstat(descriptor).st_size
                 try:
+                    if before and os.pread(descriptor, 1, before - 1) != b"\n":
+                        line = b"\n" + line  # a power cut has left a part of a line
                     while line:
                         line = line[os.write(descriptor, line) :]
                     if durable:
                         os.fsync(descriptor)
+                except OSError:
+                    os.ftruncate(descriptor, before)  # no part of a line, and the next one is whole
+                    raise
                 finally:
                     os.close(descriptor)
         except OSError as problem:

@@ -16,7 +16,7 @@ import grpc
 import numpy as np
 from pymilvus import MilvusException
 
-from arcwise.errors import GalleryError
+from arcwise.errors import GalleryError, in_one_line
 from arcwise.gallery.milvus.connection import MOST, PATIENCE, MilvusServer, View
 from arcwise.gallery.milvus.rows import (
     FIELDS,
@@ -106,7 +106,8 @@ class Change:
             now = read_state(rows)
             skipped = skipped or now is None or self.state.number in now.abandoned
         except (MilvusException, grpc.RpcError, GalleryError) as error:
-            raise GalleryError(f"{server.address.shown}: {_IN_DOUBT}") from error
+            said = server.address.without_secrets(in_one_line(error))
+            raise GalleryError(f"{server.address.shown}: {_IN_DOUBT} ({said})") from error
         if skipped:  # another writer has taken over, and may not have seen the state
             raise GalleryError(f"{server.address.shown}: {_IN_DOUBT}")
         with suppress(MilvusException, grpc.RpcError):
@@ -130,8 +131,8 @@ class Change:
 
 
 _IN_DOUBT = (
-    "the connection or the turn was lost while the change was being made; it is made as a whole or "
-    "not at all: look, and then repeat it"
+    "the connection, the turn or room on the disk was lost while the change was being made; it is "
+    "made as a whole or not at all: look, and then repeat it"
 )
 
 

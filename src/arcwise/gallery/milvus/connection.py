@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import grpc
 import numpy as np
@@ -18,7 +18,7 @@ from arcwise.errors import GalleryError, in_one_line
 from arcwise.gallery.contract import DamagedGallery
 from arcwise.gallery.damage import Damage
 from arcwise.gallery.milvus.address import MilvusAddress
-from arcwise.gallery.milvus.local import LocalServer
+from arcwise.gallery.milvus.local import LocalClient, LocalServer
 from arcwise.gallery.milvus.rows import STATE_FIELDS
 from arcwise.gallery.milvus.state import GalleryState, read_state
 from arcwise.gallery.milvus.turn import is_missing
@@ -71,13 +71,11 @@ class MilvusServer:
         self.closed = False
         self._process = os.getpid()
         self.local: LocalServer | None = None
-        parameters = dict(address.parameters)
         if address.folder is not None:
             self.local = LocalServer.of(address.folder, address.shown)
-            parameters["uri"] = self.local.uri
         try:
             with self.guarded():
-                self.client = MilvusClient(**parameters, dedicated=True, timeout=CONNECT)
+                self.client = self._connected()
         except BaseException:
             if self.local is not None:
                 self.local.release()
@@ -179,6 +177,11 @@ class MilvusServer:
             finally:
                 _expected.reset(token)
 
+    def _connected(self) -> MilvusClient:
+        if self.local is not None:
+            return cast(MilvusClient, LocalClient(self.local, self.address.shown, CONNECT))
+        return MilvusClient(**self.address.parameters, dedicated=True, timeout=CONNECT)
+
     def _now(self) -> GalleryState:
         state = self.state()
         if state is None:
@@ -195,6 +198,8 @@ class MilvusServer:
             return GalleryError(f"{shown}: {what}")
         if "UNAUTHENTICATED" in said or "auth check failure" in said:
             return GalleryError(f"{shown}: the server refuses the token or password ({said})")
+        if "No space left on device" in said:
+            return GalleryError(f"{shown}: the disk is full; nothing was changed by this call")
         if not self.created:
             return GalleryError(f"{shown}: no connection to the server ({said})")
         if any(one in said for one in _GONE):

@@ -38,6 +38,8 @@ def copy_what_counts(server: MilvusServer, change: Change) -> None:
     found = held = 0
     for first in range(1, view.state.last + 1, reading.CHUNK):
         values = reading.rows_of_chunk(view, first)
+        if not values:
+            continue
         stored = reading.stored(view, values)  # checked, thumbnails too
         found += len(stored)
         held += sum(reason is not None for reason in stored.quarantined)
