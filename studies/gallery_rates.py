@@ -43,6 +43,7 @@ from arcwise.gallery import (
     open_gallery,
     operating_points,
 )
+from gallery_rates_page import page
 from promises import Half, cell, inside
 from table2 import on_this_machine
 
@@ -51,7 +52,7 @@ RESULTS, PAGE = DOCS / "gallery-rates.json", DOCS / "gallery-rates.md"
 RATES = (0.1, 0.05, 0.01)
 TEMPLATES = (1, 3, None)
 STORES = ("file", "PostgreSQL", "Milvus Lite")
-SPLITS = {"LFW": 4, "grocery": 12}
+SPLITS = {"LFW": 3, "grocery": 12}
 SIZE = 128  # of the images of products; the shorter side of the files
 SHOTS = 20  # shop photos of a product, at most
 KEPT = 5  # of these, to search with, whatever is enrolled
@@ -111,7 +112,7 @@ def main() -> None:
                 results["machine"] = on_this_machine()
                 RESULTS.write_text(json.dumps(results).replace("}, ", "},\n") + "\n")
                 print(name, split, summary(new), flush=True)
-    PAGE.write_text(page(results))
+    PAGE.write_text(page(results, enrolled=ENROLLED, kept=KEPT, shots=SHOTS))
 
 
 def stores(stack: ExitStack) -> Makers:
@@ -329,9 +330,6 @@ def rates_of(trial: Trial, answers: Answers) -> Iterator[Cell]:
         }  # fmt: skip
 
 
-# The page.
-
-
 def summary(cells: Sequence[Cell]) -> str:
     said = []
     for promise in ("gallery", "model"):
@@ -340,48 +338,6 @@ def summary(cells: Sequence[Cell]) -> str:
             said.append(f"{promise} {rate} {sum(found)} of {len(found)}")
     return ", ".join(said)
 
-
-def page(results: Mapping[str, Any]) -> str:
-    lines = [HEAD, HEADER]
-    kinds: dict[tuple[str, str, str, float], list[Cell]] = {}
-    for one in results["cells"]:
-        kind = (one["set"], one["promise"], one["templates"], one["rate"])
-        kinds.setdefault(kind, []).append(one)
-    for kind, some in sorted(kinds.items(), key=lambda one: (*one[0][:3], -one[0][3])):
-        held = [inside(one["fpir"]) for one in some]
-        with_dir = [one for one in some if one["dir"]]
-        found = [inside(one["dir"]) for one in with_dir]
-        said = f"{sum(found)} of {len(found)}" if with_dir else "not promised"
-        lines.append(
-            f"| {kind[0]} | {kind[1]} | {kind[2]} | {mean(some, 'promised'):.1%} | "
-            f"{np.mean([one['fpir'][2] for one in some]):.2%} | {sum(held)} of {len(held)} | "
-            f"{mean(some, 'found'):.1%} | {said} |\n"
-        )
-    seconds = results["seconds"]
-    tail = TAIL.format(seconds=seconds, machine=results["machine"], **totals(results["cells"]))
-    return "".join([*lines, tail])
-
-
-def mean(cells: Sequence[Cell], name: str) -> float:
-    return float(np.mean([one[name] for one in cells]))
-
-
-def totals(cells: Sequence[Cell]) -> dict[str, str]:
-    """How many cells hold, by set and promise, for the sentences of the page."""
-    said = {}
-    for name in SPLITS:
-        for promise in ("gallery", "model"):
-            for rate in ("fpir", "dir"):
-                some = [one for one in cells if (one["set"], one["promise"]) == (name, promise)]
-                found = [inside(one[rate]) for one in some if one[rate]]
-                said[f"{name}_{promise}_{rate}"] = f"{sum(found)} of {len(found)}"
-    return said
-
-
-HEAD = """# The rates of decisions, in every store
-"""
-HEADER = ""
-TAIL = ""
 
 if __name__ == "__main__":
     main()
