@@ -128,8 +128,8 @@ def apply_gallery_decisions(gallery: str | Path, decisions: str | Path) -> Appli
     """
     if is_address(gallery):
         raise ArcwiseError(
-            f"{shown_address(gallery)}: a server does not take the decisions of a page; run --apply where the "
-            "gallery lies, with its file"
+            f"{shown_address(gallery)}: a server does not take the decisions of a page; run "
+            "--apply where the gallery lies, with its file"
         )
     if not gallery_may_exist(gallery):
         raise no_such_gallery(gallery)

@@ -70,8 +70,8 @@ def list_templates(
     if is_address(gallery):
         if where is not None:
             raise ArcwiseError(
-                f"{shown_address(gallery)}: a server lists no templates by --where; run it where the gallery "
-                "lies, or search there with --where"
+                f"{shown_address(gallery)}: a server lists no templates by --where; run it where "
+                "the gallery lies, or search there with --where"
             )
         with Client(str(gallery)) as client:
             return _on_server(client, identity)
