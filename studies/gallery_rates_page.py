@@ -102,8 +102,9 @@ TAIL = """
 - grocery, against the gallery: FPIR holds in {grocery_gallery_fpir}, DIR in {grocery_gallery_dir}.
   By the model: {grocery_model_fpir} and {grocery_model_dir}.
 """
-READ = """- Against the gallery, five of the six FPIRs outside their interval are below it, by little:
-  fewer strangers get an answer than was promised. One is above: 1.6 %, where 1.5 % was the end.
+READ = """- Against the gallery, five of the six FPIRs outside their interval are below it, by
+  little: fewer strangers get an answer than was promised. One is above: 1.6 %, where
+  1.5 % was the end.
 - By the model, nothing is found of products with one studio image each, where 4 to 40 % were
   promised, and no stranger gets an answer. The model was calibrated on shop photos alone, and the
   queries are less like a studio image than shop photos are like each other. **Calibrate with images
