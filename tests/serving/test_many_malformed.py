@@ -190,7 +190,7 @@ def test_many_at_once(attacked, images, caplog, capsys):
                     acknowledged.add(json.loads(outcome.body)["identity"])
     growth = resident() - before.get("memory", resident())
     shown(capsys, statuses, growth, time.monotonic() - start, len(honest.enrolled))
-    assert not problems, (len(problems), Counter(one for one, _, _ in problems), problems[:3])
+    assert not problems, (Counter((one.kind, what) for what, one, _ in problems), problems[:3])
     assert not honest.unlike
     assert not [one for one in caplog.records if one.levelno >= logging.ERROR], caplog.text
     assert growth < MOST_GROWTH
