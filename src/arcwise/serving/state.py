@@ -35,7 +35,11 @@ def router(service: Service) -> APIRouter:
         """Say that the process answers; needs no key."""
         return HealthAnswer("ok", __version__)
 
-    @routes.get("/ready", responses={503: {"model": ReadyAnswer}})
+    @routes.get(
+        "/ready",
+        responses={503: {"model": ReadyAnswer}},
+        openapi_extra={"security": [{}]},  # a key is not needed
+    )
     async def ready(request: Request, response: Response, key: Credentials) -> ReadyAnswer:
         """Say whether every gallery answers, and whether one has outgrown its calibration.
 
