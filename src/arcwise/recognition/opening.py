@@ -15,6 +15,8 @@ def open_with_model(
 ) -> tuple[Model, Gallery | None]:
     """Return the model, loaded, and the open gallery; None where it is about to be made.
 
+    In a database it is made now, where it may be.
+
     The gallery refuses another model than its own.
 
     Args:
@@ -37,7 +39,12 @@ def open_with_model(
             raise GalleryError(f"{gallery}: no folder {Path(gallery).parent}; make it first")
     if model is not None:
         loaded = model if isinstance(model, Model) else runtime.load(model)
-        return loaded, open_gallery(gallery, mode=mode, model=loaded) if exists else None
+        if not exists:
+            return loaded, None
+        in_a_database = "://" in str(gallery)  # only opening tells whether it is there
+        return loaded, open_gallery(
+            gallery, mode=mode, model=loaded, create=create and in_a_database
+        )
     store = open_gallery(gallery, mode=mode)
     try:
         return recorded_model(store, gallery), store

@@ -13,7 +13,7 @@ from arcwise.serving.service import Access, Service
 from arcwise.serving.uploads import RESERVED, own_metadata
 
 TemplateIds = Annotated[
-    list[Annotated[int, Query(ge=1, le=LARGEST_ID)]],
+    list[Annotated[int, Query(ge=1, le=LARGEST_ID, strict=True)]],  # `true` is not template 1
     Body(embed=True, min_length=1, max_length=1000, description="Ids.", examples=[[17, 18]]),
 ]
 _Name = Annotated[str, Body(embed=True, min_length=1, max_length=1000, description="Whose.")]

@@ -82,7 +82,7 @@ class Gateway:
         return None
 
     def _counted(self, passing: _Passing) -> Receive:
-        """Return a `receive` that refuses a body that is too large or too slow."""
+        """Return a `receive` that refuses a body that is too large, too slow or cut off."""
 
         async def receive() -> Message:
             if passing.whole:
@@ -94,6 +94,8 @@ class Gateway:
                 headers = {"Connection": "close"}
                 message = f"the body did not come within {self._limits.body_seconds:g} seconds"
                 raise RequestProblem(408, "too_slow", message, headers) from None
+            if message["type"] == "http.disconnect":
+                raise RequestProblem(400, "malformed", "the client left before the body's end")
             size = len(message.get("body", b""))
             passing.received += size
             self._buffered += size

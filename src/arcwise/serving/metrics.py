@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -46,6 +47,7 @@ class ServerMetrics:
             ("gallery",),
             **by,
         )
+        self.ready = Gauge("arcwise_ready", "1 where the gallery answers.", ("gallery",), **by)
         self.batches = Histogram(
             "arcwise_batch_images", "Images of each call of a model.", buckets=_IMAGES, **by
         )
@@ -53,8 +55,14 @@ class ServerMetrics:
         memory = Gauge("arcwise_resident_bytes", "Memory of the process.", **by)
         memory.set_function(resident_bytes)
 
-    def measure(self, gallery: str, size: GallerySize, outgrown: bool) -> None:
-        """Note how much is enrolled."""
+    def measure(self, gallery: str, size: GallerySize | None, outgrown: bool) -> None:
+        """Note how much is enrolled; None where the gallery does not answer."""
+        self.ready.labels(gallery).set(size is not None)
+        if size is None:
+            for gauge in (self.identities, self.templates, self.outgrown):
+                with contextlib.suppress(KeyError):
+                    gauge.remove(gallery)
+            return
         self.identities.labels(gallery).set(size.identities)
         self.templates.labels(gallery).set(size.templates)
         self.outgrown.labels(gallery).set(outgrown)

@@ -33,6 +33,7 @@ CODES = {
     "damaged": "tell whoever runs the server; nothing of this gallery is answered meanwhile",
     "no_audit": "tell whoever runs the server; nothing is done without the audit log",
     "not_ready": "tell whoever runs the server; the other galleries are answered",
+    "unavailable": "come again later; where it lasts, tell whoever runs the server",
     "busy": "come again in a second",
 }
 """What to do about each kind of problem."""
@@ -127,7 +128,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         422: "Not what is expected, or images that cannot be used.",
         429: "Too many requests of this key.",
         500: "A mistake of the server's, or a damaged gallery.",
-        503: "Too many requests at a time.",
+        503: "Too many requests at a time, or a gallery whose database does not answer.",
     }.items()
 }
 """The errors that every route may answer with, for the OpenAPI; `DESCRIBED` is the one of them that

@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from arcwise.client.gallery_messages import ChangedAnswer
 from arcwise.errors import ArcwiseError, ImageError, UnreadableImages, suggestion
-from arcwise.gallery import DamagedGallery
+from arcwise.gallery import DamagedGallery, UnavailableGallery
 from arcwise.serving.galleries import ServedGallery
 from arcwise.serving.keys import Holder, KeyRing
 from arcwise.serving.limiting import PixelBudget, RateLimiter
@@ -136,7 +136,7 @@ class Service:
         try:
             result, outgrown = await self.work(done)
         except ArcwiseError as problem:
-            raise _problem(problem, access.gallery) from None
+            raise problem_of(problem, access.gallery) from None
         if outgrown:
             response.headers["Arcwise-Outgrown"] = "true"
         return result
@@ -230,8 +230,11 @@ def _check_known(request: Request) -> None:
             raise RequestProblem(422, "malformed", f"no parameter {name[:50]!r} here; {hint}")
 
 
-def _problem(error: ArcwiseError, gallery: ServedGallery) -> RequestProblem:
+def problem_of(error: ArcwiseError, gallery: ServedGallery) -> RequestProblem:
+    """Return what to answer where a gallery raises an error: nothing of what is behind it."""
     message = gallery.public(str(error))
+    if isinstance(error, UnavailableGallery):
+        return RequestProblem(503, "unavailable", f"gallery {gallery.name}: {error.outcome}")
     if isinstance(error, DamagedGallery):
         return RequestProblem(
             500, "damaged", f"gallery {gallery.name}: its stored bytes are damaged"

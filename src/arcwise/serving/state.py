@@ -21,7 +21,7 @@ from arcwise.serving.galleries import ServedGallery
 from arcwise.serving.metrics import CONTENT_TYPE
 from arcwise.serving.problems import DESCRIBED, RESPONSES, RequestProblem
 from arcwise.serving.recognising import Far, Fpir
-from arcwise.serving.service import Access, Credentials, Service
+from arcwise.serving.service import Access, Credentials, Service, problem_of
 from arcwise.version import __version__
 
 
@@ -35,7 +35,11 @@ def router(service: Service) -> APIRouter:
         """Say that the process answers; needs no key."""
         return HealthAnswer("ok", __version__)
 
-    @routes.get("/ready", responses={503: {"model": ReadyAnswer}})
+    @routes.get(
+        "/ready",
+        responses={503: {"model": ReadyAnswer}},
+        openapi_extra={"security": [{}]},  # a key is not needed
+    )
     async def ready(request: Request, response: Response, key: Credentials) -> ReadyAnswer:
         """Say whether every gallery answers, and whether one has outgrown its calibration.
 
@@ -59,9 +63,13 @@ def router(service: Service) -> APIRouter:
 
         def work() -> bytes:
             for name, served in service.galleries.items():
-                if holder.opens(name) and not served.problem:
-                    with served.in_use():
-                        size, calibration, _ = served.recogniser.operating_point()
+                if holder.opens(name):
+                    try:
+                        with served.in_use():
+                            size, calibration, _ = served.recogniser.operating_point()
+                    except (ArcwiseError, RequestProblem):  # the others are still measured
+                        service.metrics.measure(name, None, False)
+                        continue
                     outgrown = calibration is not None and calibration.outgrown(size)
                     service.metrics.measure(name, size, outgrown)
             return service.metrics.text(holder.opens, process=holder.opens_all)
@@ -147,5 +155,5 @@ def _state(served: ServedGallery) -> ReadyGallery:
     except RequestProblem as problem:
         return ReadyGallery(served.name, False, False, problem.detail)
     except ArcwiseError as problem:
-        return ReadyGallery(served.name, False, False, served.public(str(problem)))
+        return ReadyGallery(served.name, False, False, problem_of(problem, served).detail)
     return ReadyGallery(served.name, True, outgrown, "")

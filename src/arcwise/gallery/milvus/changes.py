@@ -17,6 +17,7 @@ import numpy as np
 from pymilvus import MilvusException
 
 from arcwise.errors import GalleryError, in_one_line
+from arcwise.gallery.contract import UnavailableGallery
 from arcwise.gallery.milvus.connection import MOST, PATIENCE, MilvusServer, View
 from arcwise.gallery.milvus.rows import (
     FIELDS,
@@ -107,9 +108,9 @@ class Change:
             skipped = skipped or now is None or self.state.number in now.abandoned
         except (MilvusException, grpc.RpcError, GalleryError) as error:
             said = server.address.without_secrets(in_one_line(error))
-            raise GalleryError(f"{server.address.shown}: {_IN_DOUBT} ({said})") from error
+            raise UnavailableGallery(server.address.shown, _IN_DOUBT, said) from error
         if skipped:  # another writer has taken over, and may not have seen the state
-            raise GalleryError(f"{server.address.shown}: {_IN_DOUBT}")
+            raise UnavailableGallery(server.address.shown, _IN_DOUBT)
         with suppress(MilvusException, grpc.RpcError):
             server.client.delete(
                 server.about, filter=f"id < {before.number * PIECES}", timeout=PATIENCE

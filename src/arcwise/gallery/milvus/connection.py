@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pymilvus import MilvusClient, MilvusException
 
 from arcwise.errors import GalleryError, in_one_line
-from arcwise.gallery.contract import DamagedGallery
+from arcwise.gallery.contract import DamagedGallery, UnavailableGallery
 from arcwise.gallery.damage import Damage
 from arcwise.gallery.milvus.address import MilvusAddress
 from arcwise.gallery.milvus.local import LocalClient, LocalServer
@@ -147,7 +147,7 @@ class MilvusServer:
                 else:
                     if not self.outdated(state):
                         return found
-        raise GalleryError(f"{self.address.shown}: others kept changing it; try again")
+        raise UnavailableGallery(self.address.shown, "others kept changing it; try again")
 
     def outdated(self, state: GalleryState) -> bool:
         """Return whether rows that count in a state may not be there any more."""
@@ -197,16 +197,17 @@ class MilvusServer:
             )  # fmt: skip
             return GalleryError(f"{shown}: {what}")
         if "UNAUTHENTICATED" in said or "auth check failure" in said:
-            return GalleryError(f"{shown}: the server refuses the token or password ({said})")
+            return UnavailableGallery(shown, "the server refuses the token or password", said)
         if "No space left on device" in said:
-            return GalleryError(f"{shown}: the disk is full; nothing was changed by this call")
+            return UnavailableGallery(shown, "the disk is full; nothing was changed by this call")
         if not self.created:
-            return GalleryError(f"{shown}: no connection to the server ({said})")
+            return UnavailableGallery(shown, "no connection to the server", said)
         if any(one in said for one in _GONE):
-            return GalleryError(
-                f"{shown}: the server cannot be reached ({said}); nothing was changed by this "
-                "call, the next one tries again"
+            outcome = (
+                "the server cannot be reached; nothing was changed by this call, the next one "
+                "tries again"
             )
+            return UnavailableGallery(shown, outcome, said)
         return GalleryError(f"{shown}: {said}")
 
 

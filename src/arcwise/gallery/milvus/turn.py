@@ -20,7 +20,7 @@ from typing import Any
 
 from pymilvus import MilvusClient, MilvusException
 
-from arcwise.errors import GalleryError
+from arcwise.gallery.contract import UnavailableGallery
 
 LEASE = 30.0
 """Seconds after which a writer that gives no sign has ended."""
@@ -57,7 +57,7 @@ class Turn:
         """Wait for the turn, take it, and return whether the one before gave it back.
 
         Raises:
-            GalleryError: somebody else keeps it.
+            UnavailableGallery: somebody else keeps it.
         """
         begin = time.monotonic()
         seen, first = "", begin
@@ -75,21 +75,22 @@ class Turn:
                     return False
             elif now - begin > _PATIENCE or (not held and now - begin > 2):
                 reason = "somebody else kept it busy" if held else "deleted while it was open"
-                raise GalleryError(f"{self._shown}: {reason}; open it again, or try again")
+                raise UnavailableGallery(self._shown, f"{reason}; open it again, or try again")
             time.sleep(0.02)
 
     def keep(self) -> None:
         """Give a sign, from time to time.
 
         Raises:
-            GalleryError: somebody else has taken the turn.
+            UnavailableGallery: somebody else has taken the turn.
         """
         lease = self._lease()
         due = lease and time.monotonic() - self._since > lease / _SIGNS
         if due and not self._renamed(f"{self._mine}{self._beat}"):
-            raise GalleryError(
-                f"{self._shown}: the change took too long between two signs of life, and another "
-                "writer has taken over; nothing was changed"
+            raise UnavailableGallery(
+                self._shown,
+                "the change took too long between two signs of life, and another writer has taken "
+                "over; nothing was changed",
             )
 
     def give(self) -> None:

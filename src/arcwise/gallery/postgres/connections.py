@@ -13,7 +13,7 @@ import psycopg
 from psycopg import Connection, Cursor, errors, pq, sql
 
 from arcwise.errors import GalleryError, in_one_line
-from arcwise.gallery.contract import DamagedGallery
+from arcwise.gallery.contract import DamagedGallery, UnavailableGallery
 from arcwise.gallery.damage import Damage
 from arcwise.gallery.postgres.address import PostgresAddress
 from arcwise.gallery.postgres.rows import ABOUT, GalleryRow, about_values, read_about
@@ -140,9 +140,10 @@ class Connections:
                 status = connection.execute("COMMIT").statusmessage
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 if committing:
-                    raise GalleryError(
-                        f"{self.address.shown}: the connection was lost while the change was being "
-                        "committed; it is made as a whole or not at all: look, and then repeat it"
+                    raise UnavailableGallery(
+                        self.address.shown,
+                        "the connection was lost while the change was being committed; it is made "
+                        "as a whole or not at all: look, and then repeat it",
                     ) from error
                 raise
             if status != "COMMIT":
@@ -260,27 +261,29 @@ def gallery_error(  # noqa: PLR0911 - one case a line
         case errors.UndefinedTable() | errors.InvalidSchemaName():
             return GalleryError(f"{shown}: there is no such gallery; create=True makes one")
         case errors.LockNotAvailable():
-            return GalleryError(f"{shown}: somebody else kept it busy for {_PATIENCE}; try again")
+            outcome = f"somebody else kept it busy for {_PATIENCE}; try again"
+            return UnavailableGallery(shown, outcome)
         case errors.DataCorrupted() | errors.IndexCorrupted():
             return DamagedGallery(
                 f"{shown} is damaged ({said}): restore it from a copy, or enrol again"
             )
         case errors.InsufficientPrivilege():
-            return GalleryError(f"{shown}: the user may not do that ({said})")
+            return UnavailableGallery(shown, "the user may not do that", said)
         case errors.DiskFull():
-            return GalleryError(f"{shown}: the server's disk is full; nothing was written")
+            return UnavailableGallery(shown, "the server's disk is full; nothing was written")
         case errors.ReadOnlySqlTransaction():
-            return GalleryError(f"{shown}: the server does not take changes ({said})")
+            return UnavailableGallery(shown, "the server does not take changes", said)
         case errors.QueryCanceled():
-            return GalleryError(f"{shown}: the server stopped the call ({said})")
+            return UnavailableGallery(shown, "the server stopped the call", said)
         case psycopg.OperationalError() if not opened:
-            return GalleryError(f"{shown}: no connection to the server ({said})")
+            return UnavailableGallery(shown, "no connection to the server", said)
         case psycopg.Error() if isinstance(error, _LOST) or (
             error.sqlstate is None and isinstance(error, psycopg.OperationalError)
         ):
-            return GalleryError(
-                f"{shown}: the server cannot be reached, or ended the connection ({said}); "
-                "nothing was changed by this call, the next one connects again"
+            outcome = (
+                "the server cannot be reached, or ended the connection; nothing was changed by "
+                "this call, the next one connects again"
             )
+            return UnavailableGallery(shown, outcome, said)
         case _:
             return GalleryError(f"{shown}: {said}")
