@@ -59,8 +59,8 @@ def totals(cells: Sequence[Cell]) -> dict[str, str]:
 
 HEAD = """# The rates of decisions, in every store
 
-`PYTHONPATH=benchmarks python studies/gallery_rates.py sets` measures this table and keeps every cell in
-[gallery-rates.json](gallery-rates.json).
+`PYTHONPATH=benchmarks python studies/gallery_rates.py sets` measures this table and keeps every
+cell in [gallery-rates.json](gallery-rates.json).
 
 Split after split, half of the identities calibrate. Of the other half a gallery is made in a file,
 on a PostgreSQL server and in a folder of Milvus Lite. Each is opened again, searched with the same
