@@ -119,6 +119,19 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
+def milvus_folder(tmp_path: Path) -> Iterator[Path]:
+    """Where Milvus Lite can keep galleries; it is served until the test ends."""
+    for name in ("pymilvus", "milvus_lite"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed: pip install 'arcwise[dev]'")
+    from arcwise.gallery.milvus.local import LocalServer
+
+    server = LocalServer.of(str(tmp_path / "milvus.db"), "a test")
+    yield tmp_path / "milvus.db"
+    server.release()
+
+
+@pytest.fixture
 def mounted() -> Iterator[Callable[[Path, str], Path]]:
     """A maker of file systems in memory: `(folder, size) -> folder`; skipped where it may not."""
     folders: list[Path] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -56,19 +55,6 @@ def as_if_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matrix, "_CODED", 1)
     monkeypatch.setattr(codes, "WIDTH", 64)
     monkeypatch.setattr(following, "SNAPSHOT_FROM", 1)
-
-
-@pytest.fixture
-def milvus_folder(tmp_path: Path) -> Iterator[Path]:
-    """Where Milvus Lite can keep galleries; it is served until the test ends."""
-    for name in ("pymilvus", "milvus_lite"):
-        if importlib.util.find_spec(name) is None:
-            pytest.skip(f"{name} is not installed: pip install 'arcwise[dev]'")
-    from arcwise.gallery.milvus.local import LocalServer
-
-    server = LocalServer.of(str(tmp_path / "milvus.db"), "a test")
-    yield tmp_path / "milvus.db"
-    server.release()
 
 
 NewAddress = Callable[[], str]

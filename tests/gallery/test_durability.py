@@ -70,9 +70,12 @@ def test_acknowledged_changes_survive_kill_9(path):
         command = [sys.executable, "-c", CHILD, str(path), str(next_batch), str(DIM)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout.readline() == "ready\n"
-            time.sleep(rng.uniform(0.01, 0.25))
+            lines = []
+            while sum(words[0] == "enrolled" for words in lines) < 6:  # however slow it is
+                lines.append(child.stdout.readline().split())
+            time.sleep(rng.uniform(0.0, 0.25))
             child.send_signal(signal.SIGKILL)
-            lines = [line.split() for line in child.stdout if line.endswith("\n")]
+            lines += [line.split() for line in child.stdout if line.endswith("\n")]
         pending: set[str] = set()  # the one change in flight: there or not, but whole
         for words in lines:
             identity = f"b{words[1]}"

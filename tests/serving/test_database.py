@@ -13,13 +13,10 @@ import pytest
 from arcwise.errors import GalleryError
 from arcwise.gallery import open_gallery
 from arcwise.serving.settings import Settings
-from tests.gallery.conftest import milvus_folder, postgres_server
 from tests.serving.conftest import Reply, Running, running
 
 if TYPE_CHECKING:
     from benchmarks.postgres_server import PostgresServer
-
-__all__ = ["milvus_folder", "postgres_server"]  # fixtures
 
 
 def settings(address: str, model: Path, folder: Path) -> Settings:
