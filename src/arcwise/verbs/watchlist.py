@@ -121,10 +121,8 @@ def screen(
         rows = queries if find is None else find(queries, recogniser.aligns)
         objects = query_objects(rows) if isinstance(rows, FoundObjects) else [None] * len(rows)
         if isinstance(recogniser, Client):
-            found, store = (
-                recogniser.search(rows, everyone=True, where=where, fpir=fpir),
-                recogniser,
-            )
+            store = recogniser
+            found = recogniser.search(rows, everyone=True, where=where, fpir=fpir)
         else:
             store = recogniser.gallery
             cache = model_cache(recogniser.model) if cached else None
