@@ -319,3 +319,30 @@ class TestWhichIsTaken:
         assert not point.promises
         assert "5 identities, too few" in str(point)
         assert usual_point([point]) == point  # it decides all the same
+
+
+class TestStrangersOfUnknownIdentities:
+    """What was measured on a flat folder: a rate, and no interval, in every gallery."""
+
+    ONE = searched(
+        0.05, 2, None, 0.6, low=-1.0, high=1.0, fpir_low=0.0, fpir_high=1.0, identities=None,
+        probes=222,
+    )  # fmt: skip
+    THEN = GalleryCalibration(2, 6, (ONE,), "222 images")
+
+    @pytest.mark.parametrize("here", [size(3, 3), size(3, 2), size(4, 4, 4)])
+    def test_no_interval_is_promised(self, here: GallerySize) -> None:
+        (point,) = operating_points(here, (), (), self.THEN)
+        assert point.fpir_interval == (0.0, 1.0)
+        assert point.as_dict()["fpir_interval"] is None
+        assert "interval not known, as it is not known which of the images" in str(point)
+
+    def test_a_file(self) -> None:
+        assert self.THEN.strangers is None
+        assert GalleryCalibration.from_json(self.THEN.as_json()) == self.THEN
+        each = replace(searched(0.05, 2, None, 0.6), identities=222, probes=222)
+        labelled = replace(self.THEN, thresholds=(each,))
+        assert GalleryCalibration.from_json(labelled.as_json()) == labelled
+        older = json.loads(labelled.as_json())
+        del older["strangers"]  # from before it was noted: each image may have counted as one
+        assert GalleryCalibration.from_json(json.dumps(older)) == self.THEN

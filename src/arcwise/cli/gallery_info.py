@@ -97,6 +97,8 @@ def _show_rates(info: GalleryInfo) -> None:
         where = "as measured" if point.exact else "at most"
         if point.in_this_gallery and point.fits:
             where = "here"
+        if point.basis.identities is None:
+            where += ", interval not known"
         print(f"    {rate:<6g} {point.criterion}, {point.fpir:.2g} ({where})")
 
 

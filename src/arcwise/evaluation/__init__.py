@@ -41,12 +41,17 @@ from arcwise.evaluation.search_calibration import (
     calibrate_searches,
     search_rates,
 )
-from arcwise.evaluation.search_threshold import SearchThreshold, describe_search
+from arcwise.evaluation.search_threshold import (
+    INTERVAL_NOT_KNOWN,
+    SearchThreshold,
+    describe_search,
+)
 from arcwise.evaluation.templates import Templates
 from arcwise.evaluation.two_galleries import TwoGalleries, two_galleries
 from arcwise.evaluation.verification import Verification, verification
 
 __all__ = [
+    "INTERVAL_NOT_KNOWN",
     "Angles",
     "CentreAngles",
     "Clustering",

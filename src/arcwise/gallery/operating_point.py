@@ -76,8 +76,8 @@ class OperatingPoint:
 
         A rate of pairs is none where the pairs are of few identities.
         """
-        single = isinstance(self.basis, Threshold)
-        return self.fpir < NO_PROMISE and not (single and self.basis.identities < FEW)
+        few = isinstance(self.basis, Threshold) and self.basis.identities < FEW
+        return self.fpir < NO_PROMISE and not few
 
     def __str__(self) -> str:
         """Return one sentence with the rates, as counts of images."""
@@ -87,7 +87,10 @@ class OperatingPoint:
                 why = f"its rate was measured on {self.basis.identities} identities, too few"
             return f"how often an unknown image gets an answer is not known: {why}"
         sentence = describe_search(
-            self.dir, (self.fpir, *self.fpir_interval), at_most=not self.exact
+            self.dir,
+            (self.fpir, *self.fpir_interval),
+            at_most=not self.exact,
+            identities_known=self.basis.identities is not None,
         )
         if self.dir is None:
             sentence += "; how many of enrolled identities are found was not measured"
@@ -255,6 +258,8 @@ def _widened(
     The variance of a mean over G identities, with that of the mean over the I measured ones, is
     proportional to 1 / G + 1 / I.
     """
+    if basis.identities is None:
+        return low, high
     measured = 1 / basis.identities
     factor = math.sqrt((1 / size.identities + measured) / (1 / basis.gallery + measured))
     factor = max(1.0, factor)
