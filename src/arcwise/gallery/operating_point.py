@@ -124,6 +124,8 @@ def operating_points(
 ) -> list[OperatingPoint]:
     """Return the operating point of every resolved threshold in a gallery of this size.
 
+    Each has the best rate that holds: of two similarities the stricter never promises more.
+
     Args:
         size: of the gallery, not empty.
         thresholds: the model's, for single comparisons.
@@ -151,7 +153,7 @@ def operating_points(
         exact = alike and size.identities == one.gallery
         points.append(_point(one, one.fpir, one.gallery, total, size, exact, dir))
     points += [_point(one, one.far, 1, 1, size, False, None) for one in thresholds]
-    return [point for point in points if point.basis.resolved]
+    return _agreeing([point for point in points if point.basis.resolved])
 
 
 def bound(rate: float, identities: float, templates: float, size: GallerySize) -> float:
@@ -173,8 +175,13 @@ def usual_point(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
     Points that fit come first, of these the ones measured in this gallery. The lowest rate with a
     detection rate of at least one half is taken, or else the highest rate. Where no point fits, it
     is the lowest threshold whose bound is at most `USUAL_BOUND`, or else the lowest bound. Points
-    with a promise come before those without.
+    with a promise come before those without. It is what is `nearest` to the rate that it promises.
     """
+    chosen = _chosen(points)
+    return chosen and (nearest(points, chosen.fpir) or chosen)
+
+
+def _chosen(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
     points = [one for one in points if one.promises] or points
     fitting = [one for one in points if one.fits]
     own = [one for one in fitting if one.in_this_gallery]
@@ -213,6 +220,40 @@ def check_one_rate(far: float | None, fpir: float | None) -> None:
     """
     if far is not None and fpir is not None:
         raise ArcwiseError(f"got FAR {far:g} and FPIR {fpir:g}; expected one of the two")
+
+
+def _agreeing(points: list[OperatingPoint]) -> list[OperatingPoint]:
+    """Return the points with rates that do not contradict each other.
+
+    The rate falls with the threshold. So a stricter point has the rate of a laxer one where that is
+    lower, unless it was measured under conditions more like these: then the laxer one is refuted,
+    and promises nothing.
+    """
+    agreed: dict[int, OperatingPoint] = {}
+    comparable = [at for at, one in enumerate(points) if one.promises and not one.neighbours]
+    comparable.sort(key=lambda at: (_unlike(points[at]), points[at].threshold, points[at].fpir))
+    for at in comparable:
+        one = points[at]
+        laxer = [o for o in agreed.values() if o.threshold <= one.threshold and o.fpir < one.fpir]
+        if any(
+            o.threshold >= one.threshold and o.fpir > one.fpir and _unlike(o) < _unlike(one)
+            for o in agreed.values()
+        ):
+            points[at] = replace(one, fpir=1.0, fpir_interval=(0.0, 1.0), exact=False, dir=None)
+            continue
+        if laxer:
+            best = min(laxer, key=lambda o: o.fpir)
+            high = min(best.fpir_interval[1], one.fpir_interval[1])
+            one = replace(one, fpir=best.fpir, fpir_interval=(0.0, high), exact=False)
+        agreed[at] = points[at] = one
+    return points
+
+
+def _unlike(point: OperatingPoint) -> int:
+    """Return how unlike this gallery it was measured, from 0: in it, or in one of its size."""
+    if point.in_this_gallery and point.fits:
+        return 0
+    return 1 if point.exact else 2 if point.fits else 3
 
 
 def _point(
