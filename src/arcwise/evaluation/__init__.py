@@ -44,6 +44,7 @@ from arcwise.evaluation.search_calibration import (
 from arcwise.evaluation.search_threshold import (
     INTERVAL_NOT_KNOWN,
     SearchThreshold,
+    describe_claims,
     describe_search,
 )
 from arcwise.evaluation.templates import Templates
@@ -91,6 +92,7 @@ __all__ = [
     "clustering",
     "compare",
     "compare_runs",
+    "describe_claims",
     "describe_search",
     "detection_gain",
     "error_versus_reject",

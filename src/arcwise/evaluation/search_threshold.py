@@ -164,6 +164,17 @@ def describe_search(
     return ", ".join(parts)
 
 
+def describe_claims(accepted: tuple[float, float, float], *, at_most: bool = False) -> str:
+    """Return a sentence on claims: of 100 images of others about 5 would be accepted (0 to 9).
+
+    Args:
+        accepted: the false-accept rate with both ends of its interval.
+        at_most: the rate is a bound.
+    """
+    few = " or fewer" if at_most else ""
+    return f"{_counted(accepted, 'images of others')}{few} would be accepted{_ends(accepted)}"
+
+
 def _counted(rate: tuple[float, float, float], noun: str) -> str:
     return f"of {_whole(rate[0]):,} {noun} about {_count(rate[0], rate[0])}"
 
