@@ -85,3 +85,12 @@ def test_the_interval_is_at_least_wilsons() -> None:
     (one,) = calibrate_in_gallery(scores, np.repeat(np.arange(30), 10), (0.1,), gallery=7)
     low, high = wilson(3, 30)
     assert (one.fpir_low, one.fpir_high) == pytest.approx((low, high))
+
+
+def test_without_identities_no_interval_is_known() -> None:
+    scores, ids = unknown_probes(0)
+    (known,) = calibrate_in_gallery(scores, ids, (0.1,), gallery=7)
+    (one,) = calibrate_in_gallery(scores, None, (0.1,), gallery=7)
+    assert one.threshold == known.threshold
+    assert (one.low, one.high, one.fpir_low, one.fpir_high) == (-1.0, 1.0, 0.0, 1.0)
+    assert one.identities is None

@@ -319,3 +319,93 @@ class TestWhichIsTaken:
         assert not point.promises
         assert "5 identities, too few" in str(point)
         assert usual_point([point]) == point  # it decides all the same
+
+
+class TestStrangersOfUnknownIdentities:
+    """What was measured on a flat folder: a rate, and no interval, in every gallery."""
+
+    ONE = searched(
+        0.05, 2, None, 0.6, low=-1.0, high=1.0, fpir_low=0.0, fpir_high=1.0, identities=None,
+        probes=222,
+    )  # fmt: skip
+    THEN = GalleryCalibration(2, 6, (ONE,), "222 images")
+
+    @pytest.mark.parametrize("here", [size(3, 3), size(3, 2), size(4, 4, 4)])
+    def test_no_interval_is_promised(self, here: GallerySize) -> None:
+        (point,) = operating_points(here, (), (), self.THEN)
+        assert point.fpir_interval == (0.0, 1.0)
+        assert point.as_dict()["fpir_interval"] is None
+        assert "interval not known, as it is not known which of the images" in str(point)
+
+    def test_a_file(self) -> None:
+        assert self.THEN.strangers is None
+        assert GalleryCalibration.from_json(self.THEN.as_json()) == self.THEN
+        each = replace(searched(0.05, 2, None, 0.6), identities=222, probes=222)
+        labelled = replace(self.THEN, thresholds=(each,))
+        assert GalleryCalibration.from_json(labelled.as_json()) == labelled
+        older = json.loads(labelled.as_json())
+        del older["strangers"]  # from before it was noted: each image may have counted as one
+        assert GalleryCalibration.from_json(json.dumps(older)) == self.THEN
+
+
+class TestSeveralSources:
+    """Of what was measured here and elsewhere, a stricter threshold never promises more."""
+
+    THEN = GalleryCalibration(10, 40, (searched(0.05, 10, None, 0.7788),), "strangers")
+    ELSEWHERE = (searched(0.05, 10, None, 0.8135), searched(0.01, 10, 1, 0.8342))
+
+    def found(self, here: GallerySize) -> list[OperatingPoint]:
+        elsewhere = replace(self.ELSEWHERE[0], templates=2), self.ELSEWHERE[1]
+        return operating_points(here, [compared(0.001, 0.85)], elsewhere, self.THEN)
+
+    def test_outgrown(self) -> None:
+        """Measured with 40 templates here and with 20 elsewhere; now there are 48."""
+        found = self.found(size(*[4] * 12))
+        usual = usual_point(found)
+        assert usual is not None
+        assert usual.threshold == 0.7788
+        assert usual.fpir == pytest.approx(1 - 0.95**1.2)
+        assert nearest(found, 0.1) == nearest(found, 0.07) == usual
+        capped = next(one for one in found if one.threshold == 0.8135)
+        assert capped.fpir == usual.fpir < 1 - 0.95**2.4
+        assert capped.fpir_interval == (0.0, usual.fpir_interval[1])
+
+    def test_here_comes_before_elsewhere(self) -> None:
+        """10 of 100 were answered here at 0.8: that fewer are at 0.7 is no promise."""
+        then = replace(self.THEN, thresholds=(searched(0.1, 10, None, 0.8),))
+        found = operating_points(size(*[4] * 10), (), [searched(0.05, 10, 4, 0.7)], then)
+        assert [one.promises for one in found] == [True, False]
+        assert nearest(found, 0.07) is None
+
+    @settings(deadline=None)
+    @given(st.data())
+    def test_stricter_is_never_worse(self, data: st.DataObject) -> None:
+        rates, levels = st.sampled_from([0.2, 0.1, 0.05, 0.01]), st.integers(1, 9)
+        counts, each = st.integers(1, 60), st.sampled_from([None, 1, 2, 5])
+        draw = data.draw
+        several = [
+            searched(rate, gallery, templates, level / 10)
+            for rate, gallery, templates, level in draw(
+                st.lists(st.tuples(rates, counts, each, levels), max_size=8)
+            )
+        ]
+        single = [
+            compared(rate / 100, level / 10)
+            for rate, level in draw(st.lists(st.tuples(rates, levels), max_size=3))
+        ]
+        measured = tuple(
+            searched(rate, 10, None, level / 10)
+            for rate, level in zip(
+                (0.1, 0.05), sorted(draw(st.tuples(levels, levels))), strict=True
+            )
+        )
+        then = draw(st.sampled_from([None, GalleryCalibration(10, 20, measured, "strangers")]))
+        here = size(*draw(st.lists(st.integers(1, 4), min_size=1, max_size=15)))
+        found = operating_points(here, single, several, then)
+        promising = sorted((o for o in found if o.promises), key=lambda o: o.threshold)
+        for one in promising:
+            assert all(one.fpir >= o.fpir for o in promising if o.threshold > one.threshold)
+        usual = usual_point(found)
+        if usual is not None and usual.promises:
+            assert nearest(found, usual.fpir) == usual
+            assert usual.fpir_interval[0] <= usual.fpir <= usual.fpir_interval[1]

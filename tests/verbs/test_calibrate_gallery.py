@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from arcwise import runtime
 from arcwise.cli import main
 from arcwise.cli.as_json import print_json
 from arcwise.cli.calibrate import show_gallery
@@ -29,6 +30,7 @@ from arcwise.verbs.calibrate_gallery import (
     _scores_of_strangers,
     calibrate_gallery,
 )
+from arcwise.verbs.gallery_comparison import compare_galleries
 from arcwise.verbs.gallery_second_look import SecondLookTrial, try_second_look
 from arcwise.verbs.search import search
 from tests.verbs.conftest import Shop, search_threshold
@@ -236,3 +238,34 @@ def test_rates_that_are_not_measured_again_are_named(shop: Shop, strangers: Mani
     assert calibrate_gallery(shop.gallery, strangers, fpirs=(0.5,)).notes == ()
     (note,) = calibrate_gallery(shop.gallery, strangers, fpirs=(0.4,)).notes
     assert "FPIR 0.5" in note
+
+
+def test_a_flat_folder_promises_no_interval(
+    shop: Shop, strangers: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nowhere: of which stranger an image is, is not known."""
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for number, image in enumerate(strangers.images):
+        (flat / f"{number}.jpg").write_bytes(read_image_bytes(strangers.root, image))
+    result = calibrate_gallery(shop.gallery, flat, fpirs=(0.4,))
+    assert result.stranger_identities is None
+    show_gallery(result)
+    found = search(shop.gallery, [flat])
+    assert found.point is not None
+    assert found.point.fpir_interval == (0.0, 1.0)
+    answer = " ".join(explained(found))
+    assert "interval not known, as it is not known which of the images" in answer
+    assert main(["gallery", "info", str(shop.gallery)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for said in (answer, shown):
+        assert f"{len(strangers)} strangers" not in said
+        assert f"{len(strangers)} identities" not in said
+    assert "interval not known" in shown
+    model = runtime.load(shop.model)
+    compared = compare_galleries((shop.gallery, shop.gallery), (model, model), flat)
+    assert compared.fpir is not None
+    assert (compared.fpir.difference.low, compared.fpir.difference.high) == (-1.0, 1.0)
+    calibrate_gallery(shop.gallery, strangers, fpirs=(0.4,))  # whose identities are known
+    with pytest.raises(ArcwiseError, match="not known whose"):
+        calibrate_gallery(shop.gallery, flat, fpirs=(0.4,))

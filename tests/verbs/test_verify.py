@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from arcwise.bundle import add_thresholds
+from arcwise.cli import main
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
 from arcwise.recognition.thresholds import verification_threshold
 from arcwise.runtime import load
@@ -30,6 +32,21 @@ def test_accepted_and_rejected(stock: Shop, photo: Path) -> None:
     assert (result.templates, result.threshold.far) == (1, 0.001)
     assert not verify(stock.gallery, other, photo).accepted
     assert verify(stock.gallery, other, photo, far=0.1).accepted  # at this rate, everything is
+
+
+def test_how_many_images_of_others_are_accepted(
+    stock: Shop, photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Said in a sentence; of several templates the closest one counts."""
+    claim = [str(stock.gallery), stock.catalogue.identities[0], str(photo)]
+    assert main(["verify", *claim, "--far", "0.1"]) == 0
+    sentence = "of 100 images of others about 10 would be accepted"
+    assert sentence in capsys.readouterr().out
+    one = verify(stock.gallery, *claim[1:], far=0.1)
+    assert one.promise.startswith(sentence)
+    assert "about 27 or fewer" in replace(one, templates=3).promise  # 1 - 0.9³
+    assert "is not known" in replace(one, templates=7).promise  # half or more
+    assert replace(one, unmeasured="of several").promise == ""
 
 
 def test_at_the_threshold_is_accepted(shop: Shop, photo: Path) -> None:

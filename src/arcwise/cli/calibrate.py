@@ -131,18 +131,15 @@ def show(result: ModelCalibration) -> None:
 def show_gallery(result: MeasuredGallery) -> None:
     """Print what was measured against a gallery."""
     _about(result)
-    size = result.size
+    size, count = result.size, result.stranger_identities
+    strangers = "strangers, it is not known which of one" if count is None else ""
     print(
         f"{result.gallery}: {counted(size.identities, 'identity')} with "
         f"{counted(size.templates, 'template')}, searched with "
-        f"{counted(result.strangers, 'image')} of "
-        f"{counted(result.stranger_identities, 'stranger')}"
+        f"{counted(result.strangers, 'image')} of {strangers or counted(count or 0, 'stranger')}"
     )
-    if result.stranger_identities < FEW:
-        print(
-            f"warning: {counted(result.stranger_identities, 'stranger')} are too few to decide "
-            "by; bring more"
-        )
+    if count is not None and count < FEW:
+        print(f"warning: {counted(count, 'stranger')} are too few to decide by; bring more")
     for one in result.thresholds:
         if not one.resolved:
             print(f"  FPIR {one.fpir:g}: not resolved, too few images")

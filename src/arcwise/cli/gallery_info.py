@@ -86,6 +86,9 @@ def show(info: GalleryInfo) -> None:
 def _show_rates(info: GalleryInfo) -> None:
     """Print the threshold of each usual rate, where some hold."""
     held = {rate: None if info.unmeasured else nearest(info.points, rate) for rate in FPIRS}
+    usual = info.usual
+    if usual is not None and usual.promises and usual not in held.values() and not info.unmeasured:
+        held = dict(sorted({**held, usual.fpir: usual}.items(), reverse=True))
     if not any(held.values()):
         print("  thresholds that hold   none, for any --fpir")
         return
@@ -97,7 +100,9 @@ def _show_rates(info: GalleryInfo) -> None:
         where = "as measured" if point.exact else "at most"
         if point.in_this_gallery and point.fits:
             where = "here"
-        print(f"    {rate:<6g} {point.criterion}, {point.fpir:.2g} ({where})")
+        if point.basis.identities is None:
+            where += ", interval not known"
+        print(f"    {rate:<6.2g} {point.criterion}, {point.fpir:.2g} ({where})")
 
 
 def described(model: RecordedModel) -> str:

@@ -125,11 +125,13 @@ def show(result: UpgradedGallery) -> None:
 
 def show_comparison(result: GalleryComparison) -> None:
     """Print the rates before and after, and the images whose decision changed."""
+    strangers = "strangers, it is not known which of one"
+    if result.stranger_identities is not None:
+        strangers = counted(result.stranger_identities, "stranger")
     print(
         f"compared on {counted(result.images, 'image')} of "
         f"{counted(result.identities, 'identity')} that are enrolled, and "
-        f"{counted(result.strangers, 'image')} of "
-        f"{counted(result.stranger_identities, 'stranger')}"
+        f"{counted(result.strangers, 'image')} of {strangers}"
     )
     if not result.images:
         print("warning: no image is of an enrolled identity, so what is found is not measured")
@@ -165,6 +167,8 @@ def _cells(rates: Difference | None) -> tuple[str, str, str]:
     if rates is None:
         return "not measured", "not measured", ""
     before, after, gap = rates.first, rates.second, rates.difference
+    if (gap.low, gap.high) == (-1.0, 1.0):
+        return f"{before:.1%}", f"{after:.1%}", f"{gap:+.1%} (interval not known)"
     return (
         f"{before:.1%} ({before.low:.1%} – {before.high:.1%})",
         f"{after:.1%} ({after.low:.1%} – {after.high:.1%})",

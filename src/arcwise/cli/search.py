@@ -10,7 +10,7 @@ from arcwise.cli.positionals import GalleryName, ImageFiles
 from arcwise.cli.screen import counted, left_out
 from arcwise.errors import ImageError
 from arcwise.evaluation import Threshold
-from arcwise.gallery import Decision, shown_address
+from arcwise.gallery import Decision, OperatingPoint, shown_address
 from arcwise.verbs.search import SearchResult, search
 from arcwise.verbs.search_page import page_path, write_page
 
@@ -135,26 +135,7 @@ def explained(result: SearchResult, where: str | None = None) -> list[str]:
             *together,
             f"answered at {point.criterion}; {result.unmeasured}",
         ]
-    lines = [f"answered at {point.criterion}: {point}"]
-    basis = point.basis
-    if isinstance(basis, Threshold):
-        lines.append(
-            f"this is the threshold of single comparisons at FAR {basis.far:g}"
-            f"{'' if basis.resolved else ', too few pairs to be sure of it'}; enrolled are "
-            f"{enrolled}"
-        )
-    elif point.in_this_gallery:
-        changed = "; it decides until something is enrolled or removed" if point.neighbours else ""
-        lines.append(
-            f"measured against this gallery, on {counted(basis.identities, 'identity')}{changed}"
-        )
-    else:
-        few = basis.templates
-        each = "several templates" if few is None else f"{counted(few, 'template')} each"
-        lines.append(
-            f"measured for {counted(basis.gallery, 'identity')} with {each}, on "
-            f"{counted(basis.identities, 'identity')}; enrolled are {enrolled}"
-        )
+    lines = [f"answered at {point.criterion}: {point}", _measured(point, enrolled)]
     if result.outgrown and result.calibration is not None:
         before = result.calibration
         lines.append(
@@ -176,6 +157,29 @@ def explained(result: SearchResult, where: str | None = None) -> list[str]:
     else:
         lines.append("other rates: --fpir, --far")
     return lines
+
+
+def _measured(point: OperatingPoint, enrolled: str) -> str:
+    """Return what the threshold that decides was measured on, in words."""
+    basis = point.basis
+    if isinstance(basis, Threshold):
+        return (
+            f"this is the threshold of single comparisons at FAR {basis.far:g}"
+            f"{'' if basis.resolved else ', too few pairs to be sure of it'}; enrolled are "
+            f"{enrolled}"
+        )
+    on = "images of strangers, it is not known which of one"
+    if basis.identities is not None:
+        on = counted(basis.identities, "identity")
+    if point.in_this_gallery:
+        changed = "; it decides until something is enrolled or removed" if point.neighbours else ""
+        return f"measured against this gallery, on {on}{changed}"
+    few = basis.templates
+    each = "several templates" if few is None else f"{counted(few, 'template')} each"
+    return (
+        f"measured for {counted(basis.gallery, 'identity')} with {each}, on {on}; enrolled are "
+        f"{enrolled}"
+    )
 
 
 def _document(

@@ -41,7 +41,10 @@ def command(
     if json:
         asked = {"images": images} if together else {"image": images[0]}
         place = shown_address(gallery)
-        print_json({"gallery": place, "identity": identity, **asked, **vars(result)})
+        print_json(
+            {"gallery": place, "identity": identity, **asked, **vars(result)}
+            | {"promise": result.promise}
+        )
     else:
         verdict = "accepted" if result.accepted else "rejected"
         enrolled = counted(result.templates, "template")
@@ -50,6 +53,8 @@ def command(
         if result.together > 1:
             print(f"decided once for {result.together} images together, {result.weighting}")
         print(f"decided at {result.threshold}")
+        if result.promise:
+            print(result.promise)
         if result.unmeasured:
             print(f"warning: {result.unmeasured}")
         for note in result.notes:

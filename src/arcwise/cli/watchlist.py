@@ -9,6 +9,7 @@ from arcwise.cli.as_json import print_json
 from arcwise.cli.positionals import GalleryName, ImageFiles
 from arcwise.cli.screen import SHOWN, counted, left_out, progress
 from arcwise.cli.stopping import status_of
+from arcwise.evaluation import INTERVAL_NOT_KNOWN
 from arcwise.verbs.asking import is_address
 from arcwise.verbs.search_page import page_path
 from arcwise.verbs.watchlist import Screened, hits_path, screen, write_hits
@@ -107,4 +108,6 @@ def explained(result: Screened) -> str:
         reason = result.unmeasured or str(result.point)
         return f"{said}; {reason}"
     how = "about" if result.point.exact else "at most"
-    return f"{said}; if all were of others, {how} {result.expected:,.1f} would have one by chance"
+    chance = f"if all were of others, {how} {result.expected:,.1f} would have one by chance"
+    unknown = result.point.basis.identities is None
+    return f"{said}; {chance}{f' ({INTERVAL_NOT_KNOWN})' if unknown else ''}"

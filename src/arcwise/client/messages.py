@@ -118,7 +118,7 @@ class VerifyAnswer:
         similarity: largest cosine to the identity's templates.
         templates: how many it has.
         threshold: what decided: the similarity, its false-accept rate, and how that was measured.
-        promise: that in a sentence.
+        promise: that in a sentence, and how many images of others would be accepted.
         outgrown: whether the gallery has outgrown its calibration, which decides searches.
         unmeasured: why the rate does not hold; empty where it does.
         together: how many images were decided on, once.

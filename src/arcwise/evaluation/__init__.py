@@ -41,12 +41,18 @@ from arcwise.evaluation.search_calibration import (
     calibrate_searches,
     search_rates,
 )
-from arcwise.evaluation.search_threshold import SearchThreshold, describe_search
+from arcwise.evaluation.search_threshold import (
+    INTERVAL_NOT_KNOWN,
+    SearchThreshold,
+    describe_claims,
+    describe_search,
+)
 from arcwise.evaluation.templates import Templates
 from arcwise.evaluation.two_galleries import TwoGalleries, two_galleries
 from arcwise.evaluation.verification import Verification, verification
 
 __all__ = [
+    "INTERVAL_NOT_KNOWN",
     "Angles",
     "CentreAngles",
     "Clustering",
@@ -86,6 +92,7 @@ __all__ = [
     "clustering",
     "compare",
     "compare_runs",
+    "describe_claims",
     "describe_search",
     "detection_gain",
     "error_versus_reject",

@@ -11,6 +11,7 @@ from arcwise.evaluation import inputs
 from arcwise.evaluation.intervals import (
     DRAWS,
     FEW,
+    Rate,
     bootstrapped,
     detection_rate,
     percentile_interval,
@@ -26,7 +27,7 @@ from arcwise.evaluation.thresholds import threshold_at
 
 def calibrate_in_gallery(
     similarity: np.ndarray,
-    ids: inputs.Identities,
+    ids: inputs.Identities | None,
     fpirs: Sequence[float] = FPIRS,
     *,
     gallery: int,
@@ -39,11 +40,12 @@ def calibrate_in_gallery(
 
     The gallery is given, only the unknown identities are a sample. The interval of the rate is that
     of as many other unknown identities, so identities are drawn twice: for those measured and for
-    the others.
+    the others. Without identities no interval is known, because images of one identity are answered
+    alike.
 
     Args:
         similarity: (U,) similarity of each unknown image to its closest template.
-        ids: (U,) their identities, none of them enrolled.
+        ids: (U,) their identities, none of them enrolled; None where they are not known.
         fpirs: false-positive identification rates, above 0 and below 1.
         gallery: identities enrolled, G.
         own: (Q,) similarity of further images of enrolled identities to their closest own template;
@@ -56,7 +58,6 @@ def calibrate_in_gallery(
         ArcwiseError: no unknown image, or bad input.
     """
     scores = inputs.scores("similarity", similarity, 1)
-    codes = inputs.codes("ids", ids, len(scores)) if len(scores) else np.empty(0, np.int64)
     if not len(scores):
         raise ArcwiseError(
             "no image of an unknown identity, expected some of identities that are not enrolled"
@@ -67,25 +68,18 @@ def calibrate_in_gallery(
     if own is not None and np.isnan(own).any():
         raise ArcwiseError("own has NaN, expected similarities, or minus infinity")
     falling = np.sort(scores)[::-1]
-    identities = int(codes.max()) + 1
+    codes = None if ids is None else inputs.codes("ids", ids, len(scores))
     thresholds = []
     for rate in rates:
         threshold = max(-1.0, threshold_at(falling, rate))
         answered = scores >= threshold
-        value = float(answered.mean())
-        drawn = [redrawn_means(answered, codes, draws=draws, seed=seed + n) for n in (1, 2)]
-        ratio = (
-            percentile_interval(drawn[0] / value) if value and identities >= FEW else (0.0, np.inf)
-        )
-        drawn_twice = drawn[0] * drawn[1] / value**2 if value else drawn[0]
-        drawn_twice = value * drawn_twice ** student_factor(np.bincount(codes, answered))
-        fpir = widened_to_wilson(
-            bootstrapped(value, np.minimum(1.0, drawn_twice), identities), identities
-        )
-        low, high = (
-            threshold_at(falling, min(1.0, rate / r)) if 0 < r < np.inf else end
-            for r, end in zip(ratio, (-1.0, 1.0), strict=True)
-        )
+        fpir, low, high = Rate(float(answered.mean()), 0.0, 1.0), -1.0, 1.0
+        if codes is not None:
+            fpir, ratio = _by_identities(answered, codes, seed, draws)
+            low, high = (
+                threshold_at(falling, min(1.0, rate / r)) if 0 < r < np.inf else end
+                for r, end in zip(ratio, (-1.0, 1.0), strict=True)
+            )
         hits = None
         if own is not None and own_ids is not None and len(own):
             owner = inputs.codes("own_ids", own_ids, len(own))
@@ -95,12 +89,25 @@ def calibrate_in_gallery(
                 rate,
                 threshold,
                 (low, high),
-                with_countable_ends(fpir, len(scores)),
+                fpir if codes is None else with_countable_ends(fpir, len(scores)),
                 hits,
                 gallery=gallery,
                 templates=None,
                 probes=len(scores),
-                identities=identities,
+                identities=None if codes is None else int(codes.max()) + 1,
             )
         )
     return tuple(thresholds)
+
+
+def _by_identities(
+    answered: np.ndarray, codes: np.ndarray, seed: int, draws: int
+) -> tuple[Rate, tuple[float, float]]:
+    """Return the rate in another sample, and the ends of that of this one, relative to it."""
+    value, identities = float(answered.mean()), int(codes.max()) + 1
+    drawn = [redrawn_means(answered, codes, draws=draws, seed=seed + n) for n in (1, 2)]
+    ratio = percentile_interval(drawn[0] / value) if value and identities >= FEW else (0.0, np.inf)
+    drawn_twice = drawn[0] * drawn[1] / value**2 if value else drawn[0]
+    drawn_twice = value * drawn_twice ** student_factor(np.bincount(codes, answered))
+    rate = bootstrapped(value, np.minimum(1.0, drawn_twice), identities)
+    return widened_to_wilson(rate, identities), ratio

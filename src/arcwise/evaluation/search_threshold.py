@@ -28,7 +28,8 @@ class SearchThreshold:
         fpir_high: upper end of it.
         resolved: whether the images suffice for this rate: at least ten answered by chance.
         probes: unknown images it was measured on.
-        identities: identities these came from.
+        identities: identities these came from; None where it is not known which are of one, so that
+            no interval is: its ends are those of every rate and similarity.
         dir: how often an image of an enrolled identity is answered with it; None where no identity
             has M templates and one image more.
         dir_low: lower end of its 95 % interval in one gallery of this size.
@@ -45,7 +46,7 @@ class SearchThreshold:
     fpir_high: float
     resolved: bool
     probes: int
-    identities: int
+    identities: int | None
     dir: float | None
     dir_low: float | None
     dir_high: float | None
@@ -62,7 +63,7 @@ class SearchThreshold:
         gallery: int,
         templates: int | None,
         probes: int,
-        identities: int,
+        identities: int | None,
     ) -> SearchThreshold:
         """Return the threshold that keeps a rate, with its intervals around it.
 
@@ -75,7 +76,7 @@ class SearchThreshold:
             gallery: identities enrolled, G.
             templates: templates of each, M; None for all images of each.
             probes: unknown images searched with.
-            identities: these came from.
+            identities: these came from; None where that is not known.
         """
         return cls(
             fpir=rate,
@@ -125,6 +126,10 @@ class SearchThreshold:
         )
 
 
+INTERVAL_NOT_KNOWN = (
+    "interval not known, as it is not known which of the images are of one stranger"
+)
+
 _KEYS_BEFORE_TEMPLATES = {field.name for field in fields(SearchThreshold)} - {
     "templates", "fpir_low", "fpir_high", "dir_low", "dir_high",
 }  # fmt: skip
@@ -135,6 +140,7 @@ def describe_search(
     answered: tuple[float, float, float] | None,
     *,
     at_most: bool = False,
+    identities_known: bool = True,
 ) -> str:
     """Return a sentence of counts: images of enrolled identities found, other images answered.
 
@@ -145,16 +151,28 @@ def describe_search(
         detection: the detection rate with both ends of its interval; None where not measured.
         answered: the false-positive rate with both ends of its interval; None where not measured.
         at_most: the false-positive rate is a bound.
+        identities_known: whether it is known which of the other images are of one identity.
     """
     parts = []
     if detection is not None:
         enrolled = _counted(detection, "images of enrolled identities")
         parts.append(f"{enrolled} are found{_ends(detection)}")
-    if answered is not None and at_most:
-        parts.append(f"{_counted(answered, 'others')} or fewer get an answer{_ends(answered)}")
-    elif answered is not None:
-        parts.append(f"{_counted(answered, 'others')} get an answer{_ends(answered)}")
+    if answered is not None:
+        few = " or fewer" if at_most else ""
+        ends = _ends(answered) if identities_known else f" ({INTERVAL_NOT_KNOWN})"
+        parts.append(f"{_counted(answered, 'others')}{few} get an answer{ends}")
     return ", ".join(parts)
+
+
+def describe_claims(accepted: tuple[float, float, float], *, at_most: bool = False) -> str:
+    """Return a sentence on claims: of 100 images of others about 5 would be accepted (0 to 9).
+
+    Args:
+        accepted: the false-accept rate with both ends of its interval.
+        at_most: the rate is a bound.
+    """
+    few = " or fewer" if at_most else ""
+    return f"{_counted(accepted, 'images of others')}{few} would be accepted{_ends(accepted)}"
 
 
 def _counted(rate: tuple[float, float, float], noun: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arcwise.errors import ArcwiseError
 from arcwise.evaluation import SearchThreshold
@@ -70,9 +70,11 @@ class GalleryCalibration:
     second_look: SecondLook | None = None
 
     @property
-    def strangers(self) -> int:
-        """Identities it was measured on."""
-        return max((one.identities for one in self.thresholds), default=0)
+    def strangers(self) -> int | None:
+        """Identities it was measured on; None where these are not known, nor then any interval."""
+        counts = [one.identities for one in self.thresholds]
+        known = [one for one in counts if one is not None]
+        return max(known, default=0) if len(known) == len(counts) else None
 
     def outgrown(self, size: GallerySize) -> bool:
         """Return whether something is enrolled now that was not then."""
@@ -100,6 +102,7 @@ class GalleryCalibration:
                 "templates": self.templates,
                 "thresholds": [one.as_dict() for one in self.thresholds],
                 "measured_on": self.measured_on,
+                "strangers": self.strangers,
                 "newest": self.newest,
                 "second_look": second
                 and {
@@ -115,16 +118,22 @@ class GalleryCalibration:
     def from_json(cls, text: str) -> GalleryCalibration:
         """Return the calibration that `as_json` described.
 
+        One from before it was noted whether the strangers' identities are known has no interval if
+        each of their images counted as another identity.
+
         Raises:
             ArcwiseError: the text is something else.
         """
         try:
             values = json.loads(text)
             newest, second = values.get("newest"), values.get("second_look")
+            thresholds = tuple(map(SearchThreshold.from_dict, values["thresholds"]))
+            if "strangers" not in values and all(o.identities == o.probes for o in thresholds):
+                thresholds = tuple(map(_without_interval, thresholds))
             return cls(
                 int(values["identities"]),
                 int(values["templates"]),
-                tuple(map(SearchThreshold.from_dict, values["thresholds"])),
+                thresholds,
                 str(values["measured_on"]),
                 None if newest is None else int(newest),
                 second
@@ -138,3 +147,7 @@ class GalleryCalibration:
                 f"the gallery's calibration cannot be read ({problem}): calibrate it again, with "
                 "--force"
             ) from None
+
+
+def _without_interval(one: SearchThreshold) -> SearchThreshold:
+    return replace(one, identities=None, low=-1.0, high=1.0, fpir_low=0.0, fpir_high=1.0)

@@ -76,8 +76,8 @@ class OperatingPoint:
 
         A rate of pairs is none where the pairs are of few identities.
         """
-        single = isinstance(self.basis, Threshold)
-        return self.fpir < NO_PROMISE and not (single and self.basis.identities < FEW)
+        few = isinstance(self.basis, Threshold) and self.basis.identities < FEW
+        return self.fpir < NO_PROMISE and not few
 
     def __str__(self) -> str:
         """Return one sentence with the rates, as counts of images."""
@@ -87,7 +87,10 @@ class OperatingPoint:
                 why = f"its rate was measured on {self.basis.identities} identities, too few"
             return f"how often an unknown image gets an answer is not known: {why}"
         sentence = describe_search(
-            self.dir, (self.fpir, *self.fpir_interval), at_most=not self.exact
+            self.dir,
+            (self.fpir, *self.fpir_interval),
+            at_most=not self.exact,
+            identities_known=self.basis.identities is not None,
         )
         if self.dir is None:
             sentence += "; how many of enrolled identities are found was not measured"
@@ -121,6 +124,8 @@ def operating_points(
 ) -> list[OperatingPoint]:
     """Return the operating point of every resolved threshold in a gallery of this size.
 
+    Each has the best rate that holds: of two similarities the stricter never promises more.
+
     Args:
         size: of the gallery, not empty.
         thresholds: the model's, for single comparisons.
@@ -148,7 +153,7 @@ def operating_points(
         exact = alike and size.identities == one.gallery
         points.append(_point(one, one.fpir, one.gallery, total, size, exact, dir))
     points += [_point(one, one.far, 1, 1, size, False, None) for one in thresholds]
-    return [point for point in points if point.basis.resolved]
+    return _agreeing([point for point in points if point.basis.resolved])
 
 
 def bound(rate: float, identities: float, templates: float, size: GallerySize) -> float:
@@ -170,8 +175,13 @@ def usual_point(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
     Points that fit come first, of these the ones measured in this gallery. The lowest rate with a
     detection rate of at least one half is taken, or else the highest rate. Where no point fits, it
     is the lowest threshold whose bound is at most `USUAL_BOUND`, or else the lowest bound. Points
-    with a promise come before those without.
+    with a promise come before those without. It is what is `nearest` to the rate that it promises.
     """
+    chosen = _chosen(points)
+    return chosen and (nearest(points, chosen.fpir) or chosen)
+
+
+def _chosen(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
     points = [one for one in points if one.promises] or points
     fitting = [one for one in points if one.fits]
     own = [one for one in fitting if one.in_this_gallery]
@@ -210,6 +220,40 @@ def check_one_rate(far: float | None, fpir: float | None) -> None:
     """
     if far is not None and fpir is not None:
         raise ArcwiseError(f"got FAR {far:g} and FPIR {fpir:g}; expected one of the two")
+
+
+def _agreeing(points: list[OperatingPoint]) -> list[OperatingPoint]:
+    """Return the points with rates that do not contradict each other.
+
+    The rate falls with the threshold. So a stricter point has the rate of a laxer one where that is
+    lower, unless it was measured under conditions more like these: then the laxer one is refuted,
+    and promises nothing.
+    """
+    agreed: dict[int, OperatingPoint] = {}
+    comparable = [at for at, one in enumerate(points) if one.promises and not one.neighbours]
+    comparable.sort(key=lambda at: (_unlike(points[at]), points[at].threshold, points[at].fpir))
+    for at in comparable:
+        one = points[at]
+        laxer = [o for o in agreed.values() if o.threshold <= one.threshold and o.fpir < one.fpir]
+        if any(
+            o.threshold >= one.threshold and o.fpir > one.fpir and _unlike(o) < _unlike(one)
+            for o in agreed.values()
+        ):
+            points[at] = replace(one, fpir=1.0, fpir_interval=(0.0, 1.0), exact=False, dir=None)
+            continue
+        if laxer:
+            best = min(laxer, key=lambda o: o.fpir)
+            high = min(best.fpir_interval[1], one.fpir_interval[1])
+            one = replace(one, fpir=best.fpir, fpir_interval=(0.0, high), exact=False)
+        agreed[at] = points[at] = one
+    return points
+
+
+def _unlike(point: OperatingPoint) -> int:
+    """Return how unlike this gallery it was measured, from 0: in it, or in one of its size."""
+    if point.in_this_gallery and point.fits:
+        return 0
+    return 1 if point.exact else 2 if point.fits else 3
 
 
 def _point(
@@ -255,6 +299,8 @@ def _widened(
     The variance of a mean over G identities, with that of the mean over the I measured ones, is
     proportional to 1 / G + 1 / I.
     """
+    if basis.identities is None:
+        return low, high
     measured = 1 / basis.identities
     factor = math.sqrt((1 / size.identities + measured) / (1 / basis.gallery + measured))
     factor = max(1.0, factor)

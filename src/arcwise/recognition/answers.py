@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from arcwise.errors import ImageError
-from arcwise.evaluation import Threshold
+from arcwise.evaluation import Threshold, describe_claims
 from arcwise.gallery import (
     Decision,
     GalleryCalibration,
@@ -16,6 +16,7 @@ from arcwise.gallery import (
     OperatingPoint,
     above_next,
     decide,
+    operating_points,
 )
 from arcwise.runtime import Embedded
 
@@ -116,6 +117,21 @@ class Verified:
     weighting: str = ""
     unmeasured: str = ""
     failures: tuple[ImageError, ...] = ()
+
+    @property
+    def promise(self) -> str:
+        """How many images of others would be accepted, in a sentence; empty where none holds.
+
+        The rate is that of one template: of several, the closest one counts.
+        """
+        size = GallerySize(1, self.templates, self.templates, self.templates)
+        points = operating_points(size, [self.threshold], ())
+        if self.unmeasured:
+            return ""
+        if not points or not points[0].promises:
+            return "how many images of others would be accepted is not known"
+        rate = (points[0].fpir, *points[0].fpir_interval)
+        return describe_claims(rate, at_most=self.templates > 1)
 
 
 def decided(

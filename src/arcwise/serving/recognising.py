@@ -223,7 +223,7 @@ def _verify_answer(found: Verified, access: Access) -> VerifyAnswer:
         similarity=found.similarity,
         templates=found.templates,
         threshold=found.threshold,
-        promise=str(found.threshold),
+        promise="; ".join(filter(None, (str(found.threshold), found.promise))),
         outgrown=access.gallery.outgrown(),
         unmeasured=access.gallery.public(found.unmeasured),
         together=found.together,

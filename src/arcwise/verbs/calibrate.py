@@ -217,7 +217,7 @@ def _gallery_kinds(
 
 def _check_better(bundle: Bundle, identities: int, without: str) -> None:
     """Refuse to measure on fewer identities than before."""
-    before = [one.identities for one in (*bundle.thresholds, *bundle.search_thresholds)]
+    before = [one.identities or 0 for one in (*bundle.thresholds, *bundle.search_thresholds)]
     if before and max(before) > identities:
         raise ArcwiseError(
             f"{bundle.path}: its thresholds were measured on {max(before)} identities "

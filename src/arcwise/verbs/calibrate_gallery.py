@@ -40,7 +40,7 @@ class MeasuredGallery:
             is that of a gallery like this one.
         thresholds: all of them.
         strangers: images of identities that are not enrolled.
-        stranger_identities: how many these are of.
+        stranger_identities: how many these are of; None where the data set does not say.
         mated: further images of enrolled identities, by which was measured how many are found.
         mated_identities: how many these are of.
         second_look: what comparing how far the best similarity is above the next ones is worth;
@@ -61,7 +61,7 @@ class MeasuredGallery:
     calibration: GalleryCalibration
     thresholds: tuple[SearchThreshold, ...]
     strangers: int
-    stranger_identities: int
+    stranger_identities: int | None
     mated: int
     mated_identities: int
     second_look: SecondLookTrial | None
@@ -90,7 +90,8 @@ def calibrate_gallery(
 ) -> MeasuredGallery:
     """Measure thresholds by searching a gallery with strangers; keep them with the gallery.
 
-    Strangers may be images without identities: each then counts as an identity of its own.
+    Strangers may be images without identities: no interval is known then, because it is not known
+    which of them are of one.
 
     Images of identities that are enrolled are no strangers: they tell how many are found, unless
     they are enrolled themselves. Without any, that is measured among the strangers, in galleries
@@ -132,10 +133,11 @@ def calibrate_gallery(
                 f"{shown_address(gallery)}: empty, nobody is enrolled; enrol first, then "
                 "calibrate against it"
             )
-        opened, notes = with_identities(data)
+        opened, known = with_identities(data)
+        notes = () if known else (_without_identities(opened),)
         manifest, unseen = images_to_calibrate_on(loaded, opened, other_identities)
         enrolled = {one for one in unseen.manifest.classes if store.forms(one)}
-        _check_strangers(store, loaded, str(gallery), unseen, enrolled, force)
+        _check_strangers(store, loaded, str(gallery), unseen, enrolled, known, force)
         embedded = runtime.embed_manifest(loaded, unseen.manifest, progress=progress)
         ids = np.array(unseen.manifest.select(embedded.rows).identities)
         unknown = ~np.isin(ids, list(enrolled))
@@ -145,7 +147,7 @@ def calibrate_gallery(
         mated, mated_ids = further.first, further.ids
         thresholds = evaluation.calibrate_in_gallery(
             others.first,
-            stranger_ids,
+            stranger_ids if known else None,
             fpirs,
             gallery=size.identities,
             own=mated,
@@ -173,13 +175,15 @@ def calibrate_gallery(
                 f"{manifest.name}: {len(strangers)} images of strangers resolve none of the rates"
                 f"{unseen.without}; bring more, or ask for higher rates. The gallery is as it was"
             )
-        count = len(set(stranger_ids.tolist()))
+        count = len(set(stranger_ids.tolist())) if known else None
         trial = try_second_look(others, further, fpirs, size, seed) if second_look else None
         calibration = GalleryCalibration(
             size.identities,
             size.templates,
             resolved,
-            f"{len(strangers)} images of {count} identities of {manifest.name}",
+            f"{len(strangers)} images of {manifest.name}, it is not known whose"
+            if count is None
+            else f"{len(strangers)} images of {count} identities of {manifest.name}",
             size.newest,
             None if trial is None else trial.kept,
         )
@@ -211,17 +215,20 @@ def calibrate_gallery(
     )
 
 
-def with_identities(data: str | Path | Manifest) -> tuple[Manifest, tuple[str, ...]]:
-    """Return the data set; where it knows no identities each image is of another, with a note."""
+def with_identities(data: str | Path | Manifest) -> tuple[Manifest, bool]:
+    """Return the data set, and whether it knows identities; else each image is named by itself."""
     manifest = open_manifest(data, identities=False)
     if "identity" in manifest.table.column_names or not manifest.has_images:
-        return manifest, ()
+        return manifest, True
     table = manifest.table.append_column("identity", manifest.table.column("image"))
-    note = (
-        f"{manifest.name} does not say whose its images are: each counts as another identity, and "
-        "the intervals are too narrow where some are of one"
+    return replace(manifest, table=table), False
+
+
+def _without_identities(data: Manifest) -> str:
+    return (
+        f"{data.name} does not say whose its images are, so no interval is known: images of one "
+        "stranger are answered alike. Put those of each into a folder of its own"
     )
-    return replace(manifest, table=table), (note,)
 
 
 def _replaced(before: GalleryCalibration, after: Sequence[SearchThreshold]) -> Iterator[str]:
@@ -236,7 +243,13 @@ def _replaced(before: GalleryCalibration, after: Sequence[SearchThreshold]) -> I
 
 
 def _check_strangers(
-    store: Gallery, model: Model, gallery: str, unseen: UnseenRows, enrolled: set[str], force: bool
+    store: Gallery,
+    model: Model,
+    gallery: str,
+    unseen: UnseenRows,
+    enrolled: set[str],
+    known: bool,
+    force: bool,
 ) -> None:
     """Refuse a data set without strangers, or with too few to replace the old calibration."""
     manifest = unseen.manifest
@@ -249,18 +262,19 @@ def _check_strangers(
     if force:  # the old calibration may be of another version, or damaged
         return
     before = store.calibration
-    most = max((one.identities for one in model.search_thresholds), default=0)
-    if strangers < FEW <= most:
+    most = max((one.identities or 0 for one in model.search_thresholds), default=0)
+    if known and strangers < FEW <= most:
         raise ArcwiseError(
             f"{manifest.name}: {strangers} strangers{unseen.without} are too few to take the place "
             f"of the model's thresholds, which were measured on {most} identities; bring more, or "
             "say --force (in Python force=True)"
         )
-    if before is not None and before.strangers > strangers:
+    if before is not None and (before.strangers or 0) > (strangers if known else 0):
+        now = f"these are {strangers}" if known else "of these it is not known whose they are"
         raise ArcwiseError(
             f"{shown_address(gallery)}: calibrated on {before.strangers} identities "
             f"({before.measured_on}), and "
-            f"these are {strangers}{unseen.without}; to put them in their place all the same, say "
+            f"{now}{unseen.without}; to put them in their place all the same, say "
             "--force (in Python force=True)"
         )
 

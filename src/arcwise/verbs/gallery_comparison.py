@@ -67,13 +67,14 @@ class GalleryComparison:
         images: further images of enrolled identities.
         identities: how many these are of.
         strangers: images of identities that are not enrolled.
-        stranger_identities: how many these are of.
+        stranger_identities: how many these are of; None where the data set does not say.
         enrolled: images that are left out, because they are enrolled themselves.
         left_out: identities that are left out, because one of the models was made with them.
         points: what each gallery decides by; None without a threshold.
         rank1: how often the right identity is the closest; None without images of enrolled ones.
         dir: how often it is the answer; None where one gallery has no threshold, too.
-        fpir: how often a stranger gets an answer; None where one gallery has no threshold, or
+        fpir: how often a stranger gets an answer, with the ends of every rate where it is not known
+            which images are of one; None where one gallery has no threshold, or
             there are no strangers.
         worse: images that only the old gallery decides rightly; without thresholds, that are
             closest to the right identity.
@@ -84,7 +85,7 @@ class GalleryComparison:
     images: int
     identities: int
     strangers: int
-    stranger_identities: int
+    stranger_identities: int | None
     enrolled: int
     left_out: int
     points: tuple[OperatingPoint | None, OperatingPoint | None]
@@ -120,7 +121,7 @@ def compare_galleries(
     Raises:
         ArcwiseError: there are fewer than two such identities, or no image can be read.
     """
-    opened, _ = with_identities(data)
+    opened, known = with_identities(data)
     unseen = unseen_rows(opened, models, ("choose",), other_identities=other_identities)
     manifest = unseen.manifest
     total = 2 * len(manifest)
@@ -175,18 +176,20 @@ def compare_galleries(
         ]
         for first in (0, 1)
     ]
-    strangers = decides and not enrolled.all()
+    fpir = None
+    if decides and not enrolled.all():
+        fpir = _difference(answered[:, ~enrolled], ids[~enrolled] if known else None)
     return GalleryComparison(
         images=int(enrolled.sum()),
         identities=len(set(ids[enrolled].tolist())),
         strangers=int((~enrolled).sum()),
-        stranger_identities=len(set(ids[~enrolled].tolist())),
+        stranger_identities=len(set(ids[~enrolled].tolist())) if known else None,
         enrolled=int((~kept).sum()),
         left_out=unseen.left_out,
         points=(points[0], points[1]),
         rank1=_difference(closest[:, enrolled], ids[enrolled]) if enrolled.any() else None,
         dir=_difference(right[:, enrolled], ids[enrolled]) if decides and enrolled.any() else None,
-        fpir=_difference(answered[:, ~enrolled], ids[~enrolled]) if strangers else None,
+        fpir=fpir,
         worse=tuple(changes[0]),
         better=tuple(changes[1]),
         notes=unseen.notes,
@@ -214,16 +217,20 @@ def _searched(
     return given, point
 
 
-def _difference(right: NDArray[np.bool_], ids: NDArray[np.str_]) -> Difference:
+def _difference(right: NDArray[np.bool_], ids: NDArray[np.str_] | None) -> Difference:
     """Return the rates of two systems on the same images, and their difference.
 
     Args:
         right: (2, N) whether an image counts, for each system.
-        ids: (N,) the images' identities, which are drawn for the intervals.
+        ids: (N,) the images' identities, which are drawn for the intervals; None where they are
+            not known, and with them no interval.
     """
-    codes = np.unique(ids, return_inverse=True)[1]
     before, after = right.astype(float)
     value = float(after.mean() - before.mean())
+    if ids is None:
+        old, new = (Rate(float(one.mean()), 0.0, 1.0) for one in (before, after))
+        return Difference(old, new, Rate(value, -1.0, 1.0))
+    codes = np.unique(ids, return_inverse=True)[1]
     low, high = percentile_interval(redrawn_means(after - before, codes))
     if not low < high or codes.max() + 1 < FEW:  # draws of few identities are too much alike
         one, other = (int((right[side] & ~right[1 - side]).sum()) for side in (0, 1))

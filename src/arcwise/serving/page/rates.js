@@ -47,5 +47,5 @@ function table(points, chosen) {
 
 function percent(low, high) {
   const shown = value => (100 * value).toPrecision(2).replace(/\.0$/, "");
-  return low === 0 && high === 1 ? "not measured" : `${shown(low)} – ${shown(high)} %`;
+  return low === 0 && high === 1 ? "not known" : `${shown(low)} – ${shown(high)} %`;
 }
