@@ -18,6 +18,7 @@ from arcwise.verbs.gallery_list import (
     list_identities,
     list_templates,
     shows_quarantine,
+    unmet,
 )
 
 
@@ -50,6 +51,8 @@ def command(
     rows = list_templates(gallery, identity, where=where, quarantined=quarantined)
     if identity is not None and not shows_quarantine(gallery):
         print("warning: a key of the role admin shows templates in quarantine too", file=sys.stderr)
+    if where is not None and not rows and (reason := unmet(gallery, where)):
+        print(f"warning: {reason}", file=sys.stderr)
     if json:
         print_json({"gallery": shown_address(gallery), "templates": rows})
         return 0

@@ -71,7 +71,7 @@ def command(
         return status_of(stop)
     if table is not None:
         write_hits(result, table)
-    said = explained(result)
+    said = explained(result, where)
     if shown is not None:
         write_watchlist_page(shown, result, summary=said)
     if json:
@@ -93,8 +93,10 @@ def command(
     return 1 if result.failures else 0
 
 
-def explained(result: Screened) -> str:
+def explained(result: Screened, where: str | None = None) -> str:
     """Return what was compared, by which threshold, and how many hits chance would give."""
+    if result.point is None and where is not None:
+        return f"{result.gallery}: nobody who is enrolled there meets the condition"
     if result.point is None:
         return f"{result.gallery}: nobody is enrolled there to compare with"
     compared = "object" if result.objects else "image"
