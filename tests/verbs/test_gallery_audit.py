@@ -230,5 +230,14 @@ def test_the_command(gallery: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main([*words, "--apply", str(file)]) == 0
     assert TO_REMOVE in capsys.readouterr().out
     assert main(["remove", str(gallery), "--quarantined", TO_REMOVE]) == 0
+    capsys.readouterr()
+    file = decisions(tmp_path / "d.json", ("misfit", [2], ["p00", "p01"], "move"))
+    assert main([*words, "--apply", str(file)]) == 0
+    (undo,) = [one for one in capsys.readouterr().out.splitlines() if "to undo" in one]
+    typed = undo.partition("arcwise ")[2].partition(";")[0]
+    for word, value in (("NAME", "p01"), ("BEFORE", "p00"), ("TEMPLATE …", "2")):
+        typed = typed.replace(word, value)
+    assert main(typed.split()) == 0
+    assert state(gallery)[2][0] == "p00"
     assert 1 not in state(gallery)
     assert main([*words, "--apply", str(file), "--page", "x.html"]) == 2

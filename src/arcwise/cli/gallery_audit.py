@@ -12,6 +12,7 @@ from arcwise.errors import ArcwiseError
 from arcwise.gallery import shown_address
 from arcwise.verbs.gallery_audit import GalleryAudit, audit_gallery
 from arcwise.verbs.gallery_audit_decisions import (
+    BEFORE,
     TO_REMOVE,
     AppliedDecisions,
     apply_gallery_decisions,
@@ -103,8 +104,8 @@ def show_applied(gallery: str, done: AppliedDecisions) -> None:
         print(f"to undo: arcwise gallery release {gallery} TEMPLATE …")
     if done.assigned:
         print(
-            "to undo: arcwise gallery rename GALLERY NAME BEFORE --templates TEMPLATE …; whose a "
-            "template was is in its metadata (identity_before)"
+            f"to undo: arcwise gallery rename {gallery} NAME BEFORE --templates TEMPLATE … "
+            f"--merge; whose a template was is in its metadata ({BEFORE})"
         )
     if TO_REMOVE in done.quarantined:
         print(f'to remove for good: arcwise remove {gallery} --quarantined "{TO_REMOVE}"')

@@ -96,7 +96,8 @@ def command(
     left_out("files that are not images", result.ignored)
     if result.failures:
         total = len(result.failures) + (result.together or len(result.answers))
-        print(f"{len(result.failures)} of {total} images are not answered")
+        asked = "queries" if result.objects else "images"  # of one image there may be many
+        print(f"{len(result.failures)} of {total} {asked} are not answered")
     for line in explanation:
         print(line)
     if written is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from arcwise.errors import GalleryError
 from arcwise.files import atomic_write
 from arcwise.gallery.changes import WITH_CHANGES
-from arcwise.gallery.contract import DamagedGallery
+from arcwise.gallery.contract import NO_SUCH_GALLERY, DamagedGallery
 from arcwise.gallery.damage import Damage
 from arcwise.gallery.sql import SCHEMA, About, write_about
 
@@ -29,7 +29,7 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
         GalleryError: there is no such file, or it is something else.
     """
     if not path.exists():
-        raise GalleryError(f"{path}: there is no such gallery; create=True makes one")
+        raise GalleryError(f"{path}: {NO_SUCH_GALLERY}")
     if not path.is_file():
         raise GalleryError(f"{path} is not a file; a gallery is one file, such as shop.gallery")
     number = file_number(path)
