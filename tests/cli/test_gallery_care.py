@@ -1,4 +1,4 @@
-"""The small commands on a gallery: list, rename, release, remove, purge."""
+"""The small commands on a gallery: list, rename, quarantine, release, remove, purge."""
 
 from __future__ import annotations
 
@@ -78,6 +78,19 @@ def test_rename(gallery: str, capsys: CapSys) -> None:
     assert said(capsys, "gallery", "list", gallery, "Dee")["templates"][0]["quarantine"]
 
 
+def test_quarantine(gallery: str, capsys: CapSys) -> None:
+    words = ("gallery", "quarantine", gallery)
+    assert "9" in refused(capsys, *words, "1", "9", "--reason", "blurred")
+    assert "reason" in refused(capsys, *words, "1", "--reason", " ")
+    assert said(capsys, *words, "2", "1", "--reason", "blurred")["quarantined"] == 2
+    assert said(capsys, "gallery", "list", gallery)["identities"] == {"Bob": 1}
+    assert main([*words, "3", "1", "--reason", "twice"]) == 0
+    undo = capsys.readouterr().out.splitlines()[-1]
+    assert main(undo.partition("arcwise ")[2].split()) == 0
+    with open_gallery(gallery, mode="r") as store:
+        assert [one.template for one in store.templates()] == [1, 3]
+
+
 def test_release(gallery: str, capsys: CapSys) -> None:
     assert "1" in refused(capsys, "gallery", "release", gallery, "4", "1")
     assert said(capsys, "gallery", "release", gallery, "4")["released"] == 1
@@ -103,7 +116,12 @@ def test_purge(gallery: str, capsys: CapSys) -> None:
     assert b"Somebody" not in Path(gallery).read_bytes()
 
 
-@pytest.mark.parametrize("verb", ["list", "purge", "release", "rename"])
+@pytest.mark.parametrize("verb", ["list", "purge", "quarantine", "release", "rename"])
 def test_no_gallery(verb: str, tmp_path: Path, capsys: CapSys) -> None:
-    more = {"release": ["1"], "rename": ["a", "b"]}.get(verb, [])
+    given = {
+        "quarantine": ["1", "--reason", "x"],
+        "release": ["1"],
+        "rename": ["a", "b"],
+    }
+    more = given.get(verb, [])
     assert "no such gallery" in refused(capsys, "gallery", verb, str(tmp_path / "none"), *more)
