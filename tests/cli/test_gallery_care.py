@@ -102,8 +102,14 @@ def test_remove(gallery: str, capsys: CapSys) -> None:
     assert "one of these" in refused(capsys, "remove", gallery, "Ann", "--templates", "1")
     assert "one of these" in refused(capsys, "remove", gallery)
     assert said(capsys, "remove", gallery, "--templates", "1", "3")["removed"] == 2
-    assert "audit" in refused(capsys, "remove", gallery, "--quarantined", "blurred")
-    assert said(capsys, "remove", gallery, "--quarantined", "audit: remove")["removed"] == 1
+    assert "there are: 'audit: remove'" in refused(
+        capsys, "remove", gallery, "--quarantined", "blurred"
+    )
+    with open_gallery(gallery) as store:
+        (other,) = store.enrol([("Dee", np.eye(4)[1])]).templates
+        store.quarantine([other], "audit: hub")
+    gone = said(capsys, "remove", gallery, "--quarantined", "audit")
+    assert gone["reasons"] == {"audit: remove": 1, "audit: hub": 1}
     with open_gallery(gallery) as store:
         assert (store.counts(), store.quarantined()) == ({"Ann": 1}, [])
 

@@ -17,7 +17,7 @@ from arcwise.verbs.gallery_audit_decisions import (
     AppliedDecisions,
     apply_gallery_decisions,
 )
-from arcwise.verbs.gallery_audit_page import limits_said, write_audit_page
+from arcwise.verbs.gallery_audit_page import ASKED, limits_said, write_audit_page
 from arcwise.verbs.search_page import page_path
 
 
@@ -83,7 +83,8 @@ def show(found: GalleryAudit) -> None:
                 numbers = ", ".join(map(str, one.templates[:SHOWN]))
                 print(f"  {' and '.join(one.identities)} ({numbers}): {one.said}")
             if count > SHOWN:
-                print(f"  … and {count - SHOWN:,} more")
+                more = f"{count - SHOWN:,} more; --json has all, --page PAGE the first {ASKED}"
+                print(f"  … and {more} with their images")
     if found.point is not None:
         print(limits_said(found))
 
