@@ -35,7 +35,8 @@ def command(
     decided: templates go into quarantine or to another identity, and none is deleted.
 
     Args:
-        gallery: Gallery file, or its address on a server.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         page: Page to decide on: a file ending in .html, or a folder for audit.html.
         decisions: File of decisions that the page saved; they are not asked again.
         apply: File of decisions that the page saved, to do what it says.

@@ -32,7 +32,8 @@ def command(
     """List identities, or the templates of one, those that meet a condition, or in quarantine.
 
     Args:
-        gallery: Gallery file, or its address on a server.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         identity: Identity whose templates are listed, those in quarantine too.
         where: Condition on metadata, such as 'shop == "Berlin"', of the templates to list.
         quarantined: List the templates in quarantine, with the reasons.

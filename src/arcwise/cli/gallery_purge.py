@@ -15,7 +15,8 @@ def command(gallery: GalleryName, json: bool = False) -> int:
     before a change are gone, too. No other process may be reading meanwhile.
 
     Args:
-        gallery: Gallery file, or its address on a server.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         json: Print one JSON document instead.
     """
     purge(gallery)

@@ -22,7 +22,8 @@ def command(
     """Put templates in quarantine: they are kept, and take part in nothing until released.
 
     Args:
-        gallery: Gallery file, or its address on a server.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         templates: Numbers of templates, as `arcwise gallery list` shows them.
         reason: Why, such as "blurred"; `arcwise gallery list --quarantined` shows it.
         json: Print one JSON document instead.

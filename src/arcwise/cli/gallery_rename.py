@@ -24,7 +24,8 @@ def command(
     """Give an identity, or some of its templates, another name.
 
     Args:
-        gallery: Gallery file, or its address on a server.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         identity: Identity to rename.
         name: Its new name.
         templates: Numbers of the templates to give to the new name; by default all.

@@ -24,7 +24,8 @@ def command(
     """Take an identity or single templates out of a gallery, and their vectors out of the file.
 
     Args:
-        gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         identity: Identity to remove, with all its templates.
         templates: Numbers of single templates to remove, as `arcwise gallery list` shows them.
         quarantined: Remove, for good, the templates in quarantine whose reason begins so: "audit"

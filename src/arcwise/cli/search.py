@@ -36,7 +36,8 @@ def command(
     listed in their places; 2: none is.
 
     Args:
-        gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         images: Image files, or folders, zips and tables of them.
         k: Number of identities to show.
         where: Condition on metadata, such as 'shop == "Berlin" and price < 3': only templates that

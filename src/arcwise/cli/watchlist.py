@@ -34,7 +34,8 @@ def command(
     command goes on where it was stopped.
 
     Args:
-        gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         images: Folders of images, or image files.
         where: Condition on metadata, such as 'list == "wanted"': only templates that meet it are
             compared with.
