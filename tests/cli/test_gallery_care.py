@@ -78,6 +78,21 @@ def test_rename(gallery: str, capsys: CapSys) -> None:
     assert said(capsys, "gallery", "list", gallery, "Dee")["templates"][0]["quarantine"]
 
 
+def test_paths_that_keep_the_old_name(gallery: str, capsys: CapSys) -> None:
+    with open_gallery(gallery) as store:
+        recorded = [{"image": f"{one}/1.jpg", "root": "/data"} for one in ("Eve", "eve_2", "Eves")]
+        numbers = store.enrol([("Eve", np.eye(4)[0], one) for one in recorded]).templates
+        store.quarantine(numbers[1:2], "blurred")
+    done = said(capsys, "gallery", "rename", gallery, "Eve", "Dee")
+    assert (done["templates"], done["paths"]) == (3, 2)
+    assert main(["gallery", "rename", gallery, "Dee", "Eve"]) == 0
+    assert "still have" not in capsys.readouterr().out  # they have the new name
+    assert main(["gallery", "rename", gallery, "Eve", "Ann", "--merge"]) == 0
+    assert "2 templates still have 'Eve'" in capsys.readouterr().out
+    assert main(["gallery", "purge", gallery]) == 0
+    assert "metadata" in capsys.readouterr().out
+
+
 def test_quarantine(gallery: str, capsys: CapSys) -> None:
     words = ("gallery", "quarantine", gallery)
     assert "9" in refused(capsys, *words, "1", "9", "--reason", "blurred")
