@@ -1,4 +1,4 @@
-"""The small commands on a gallery: list, rename, release, remove, purge."""
+"""The small commands on a gallery: list, rename, quarantine, release, remove, purge."""
 
 from __future__ import annotations
 
@@ -78,6 +78,34 @@ def test_rename(gallery: str, capsys: CapSys) -> None:
     assert said(capsys, "gallery", "list", gallery, "Dee")["templates"][0]["quarantine"]
 
 
+def test_paths_that_keep_the_old_name(gallery: str, capsys: CapSys) -> None:
+    with open_gallery(gallery) as store:
+        recorded = [{"image": f"{one}/1.jpg", "root": "/data"} for one in ("Eve", "eve_2", "Eves")]
+        numbers = store.enrol([("Eve", np.eye(4)[0], one) for one in recorded]).templates
+        store.quarantine(numbers[1:2], "blurred")
+    done = said(capsys, "gallery", "rename", gallery, "Eve", "Dee")
+    assert (done["templates"], done["paths"]) == (3, 2)
+    assert main(["gallery", "rename", gallery, "Dee", "Eve"]) == 0
+    assert "still have" not in capsys.readouterr().out  # they have the new name
+    assert main(["gallery", "rename", gallery, "Eve", "Ann", "--merge"]) == 0
+    assert "2 templates still have 'Eve'" in capsys.readouterr().out
+    assert main(["gallery", "purge", gallery]) == 0
+    assert "metadata" in capsys.readouterr().out
+
+
+def test_quarantine(gallery: str, capsys: CapSys) -> None:
+    words = ("gallery", "quarantine", gallery)
+    assert "9" in refused(capsys, *words, "1", "9", "--reason", "blurred")
+    assert "reason" in refused(capsys, *words, "1", "--reason", " ")
+    assert said(capsys, *words, "2", "1", "--reason", "blurred")["quarantined"] == 2
+    assert said(capsys, "gallery", "list", gallery)["identities"] == {"Bob": 1}
+    assert main([*words, "3", "1", "--reason", "twice"]) == 0
+    undo = capsys.readouterr().out.splitlines()[-1]
+    assert main(undo.partition("arcwise ")[2].split()) == 0
+    with open_gallery(gallery, mode="r") as store:
+        assert [one.template for one in store.templates()] == [1, 3]
+
+
 def test_release(gallery: str, capsys: CapSys) -> None:
     assert "1" in refused(capsys, "gallery", "release", gallery, "4", "1")
     assert said(capsys, "gallery", "release", gallery, "4")["released"] == 1
@@ -89,8 +117,14 @@ def test_remove(gallery: str, capsys: CapSys) -> None:
     assert "one of these" in refused(capsys, "remove", gallery, "Ann", "--templates", "1")
     assert "one of these" in refused(capsys, "remove", gallery)
     assert said(capsys, "remove", gallery, "--templates", "1", "3")["removed"] == 2
-    assert "audit" in refused(capsys, "remove", gallery, "--quarantined", "blurred")
-    assert said(capsys, "remove", gallery, "--quarantined", "audit: remove")["removed"] == 1
+    assert "there are: 'audit: remove'" in refused(
+        capsys, "remove", gallery, "--quarantined", "blurred"
+    )
+    with open_gallery(gallery) as store:
+        (other,) = store.enrol([("Dee", np.eye(4)[1])]).templates
+        store.quarantine([other], "audit: hub")
+    gone = said(capsys, "remove", gallery, "--quarantined", "audit")
+    assert gone["reasons"] == {"audit: remove": 1, "audit: hub": 1}
     with open_gallery(gallery) as store:
         assert (store.counts(), store.quarantined()) == ({"Ann": 1}, [])
 
@@ -103,7 +137,12 @@ def test_purge(gallery: str, capsys: CapSys) -> None:
     assert b"Somebody" not in Path(gallery).read_bytes()
 
 
-@pytest.mark.parametrize("verb", ["list", "purge", "release", "rename"])
+@pytest.mark.parametrize("verb", ["list", "purge", "quarantine", "release", "rename"])
 def test_no_gallery(verb: str, tmp_path: Path, capsys: CapSys) -> None:
-    more = {"release": ["1"], "rename": ["a", "b"]}.get(verb, [])
+    given = {
+        "quarantine": ["1", "--reason", "x"],
+        "release": ["1"],
+        "rename": ["a", "b"],
+    }
+    more = given.get(verb, [])
     assert "no such gallery" in refused(capsys, "gallery", verb, str(tmp_path / "none"), *more)

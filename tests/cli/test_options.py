@@ -35,6 +35,15 @@ def test_every_verb(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     assert "search --k" in frozen
 
 
+@pytest.mark.parametrize("verb", ["enrol", "search", "gallery list", "gallery upgrade"])
+def test_help_says_that_a_database_may_be_named(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*verb.split(), "--help"])
+    assert "postgresql://" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("verb", OF_A_RUN)
 def test_help_is_short(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -144,8 +144,9 @@ def test_care(served, gallery, folder, run, images, capsys):
     assert len(same("gallery", "list")["identities"]) == 10
     same("gallery", "list", "p3")
     with Client(address) as client:
-        client.quarantine([4, 5], "blurred")
         client.enrol("p3", images[11:12])
+    words = ("gallery", "quarantine", address, "4", "5", "--reason", "blurred")
+    assert run(*words)[1]["quarantined"] == 2
     listed = same("gallery", "list", "p3")["templates"]
     assert [one["quarantine"] for one in listed] == ["blurred", None]
     same("gallery", "list", "--quarantined")

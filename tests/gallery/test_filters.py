@@ -17,6 +17,7 @@ from arcwise.gallery.filters import (
     condition,
     keys,
     matches,
+    never_met,
     rows_that_match,
 )
 
@@ -135,3 +136,18 @@ def written(where) -> str:
         case Not(inner):
             return f"not ({written(inner)})"
     raise AssertionError(where)
+
+
+@pytest.mark.parametrize(
+    ("where", "named"),
+    [
+        ('shpo == "Berlin"', ["`shpo`", "'shop'", "price"]),
+        ('price == "3"', ["`price`", "a text", "a number"]),
+        ('shop == "Berlin" and (price < 2 or colour in ("red",))', ["`colour`"]),
+        ('shop == "Paris" or price > 9 or sold == false', []),  # nobody yet, but somebody could
+    ],
+)
+def test_what_nobody_can_meet_is_named(where: str, named: list[str]) -> None:
+    said = never_met(condition(where), [BERLIN, {}])
+    assert bool(said) == bool(named)
+    assert all(one in said for one in named)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import pwd
+import shutil
 import warnings
 
 import pytest
@@ -122,3 +123,25 @@ def test_a_removal_is_made_where_the_log_cannot_be_cut(tmp_path, mounted):
         (place / "fill").unlink()
         gallery.purge()
         assert gallery.check().templates == 35
+
+
+def test_a_full_disk_is_read(tmp_path, mounted):
+    """Also with a log that was not written back; and no other process writes meanwhile."""
+    place = mounted(tmp_path / "small", "8m")
+    with open_gallery(place / "g", create=True, dim=DIM) as gallery:
+        gallery.enrol(items(0))
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{place / 'g'}{suffix}", f"{place / 'killed'}{suffix}")
+    assert (place / "killed-wal").stat().st_size
+    fill(place, leave=0)
+    for name in ("g", "killed"):
+        with open_gallery(place / name, mode="r") as gallery:
+            assert gallery.search(batch_vectors(0)[0])[0][0].identity == "p0"
+            assert gallery.check().templates == 5
+            assert sum(map(len, gallery.stored())) == 5
+        with pytest.raises(GalleryError, match="full"):
+            open_gallery(place / name)
+    (place / "fill").unlink()
+    for name in ("g", "killed"):
+        with open_gallery(place / name) as gallery:
+            gallery.enrol(items(1))

@@ -191,7 +191,7 @@ def test_verify_compares_one_vector(path, unit):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "there is no such gallery; create=True makes one"),
+        ({}, "there is no such gallery; `arcwise enrol GALLERY"),
         ({"create": True}, "needs model=..., or dim=..."),
         ({"create": True, "dim": 0}, "dim is 0"),
         ({"create": True, "dim": 1.5}, "dim is 1.5"),

@@ -385,7 +385,8 @@ def test_alignment_is_executed_where_landmarks_are_known(tmp_path: Path) -> None
     assert found.vectors == pytest.approx(expected, abs=1e-6)
     other = runtime.embed_manifest(things, shelf)  # type: ignore[arg-type]
     assert other.vectors == pytest.approx(things.embed([image] * 3), abs=1e-6)
-    assert "1 of 2 images are taken whole" in found.notes[0]
+    assert "1 of 2 faces are not turned" in found.notes[0]
+    assert "with --detector" in found.notes[0]
     assert found.notes[0].endswith("--template five-point --size 56")
     assert other.notes == ()
 

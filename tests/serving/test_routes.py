@@ -41,6 +41,8 @@ def test_search(served, local, images):
 
 
 def test_where_everyone_and_together(served, images):
+    typo = served.send(f"shop/search?where={quote('shlef == 3')}", images[:1]).json
+    assert any("'shelf'" in note for note in typo["notes"])
     found = served.send(f"shop/search?where={quote('shelf in (3, 4)')}", images[:1]).json
     assert {one["identity"] for one in found["queries"][0]["hits"]} == {"p3", "p4"}
     found = served.send("shop/search?everyone=true&far=0.1", [images[3]]).json

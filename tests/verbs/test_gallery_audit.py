@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ import pytest
 from arcwise import runtime
 from arcwise.bundle import add_thresholds, read_bundle
 from arcwise.cli import main
+from arcwise.cli.gallery_audit import show
 from arcwise.errors import ArcwiseError
 from arcwise.gallery import NewTemplate, open_gallery
 from arcwise.recognition.recorded import CONTENT
@@ -226,9 +228,21 @@ def test_the_command(gallery: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert "160 templates of 41 identities, 4 findings" in said
     assert "1 of 100 images" in said
+    found = audit_gallery(gallery)
+    show(replace(found, findings=found.findings * 6))
+    assert "--json has all" in capsys.readouterr().out
     file = decisions(tmp_path / "d.json", ("misfit", [1], ["p00", "p01"], "remove"))
     assert main([*words, "--apply", str(file)]) == 0
     assert TO_REMOVE in capsys.readouterr().out
     assert main(["remove", str(gallery), "--quarantined", TO_REMOVE]) == 0
+    capsys.readouterr()
+    file = decisions(tmp_path / "d.json", ("misfit", [2], ["p00", "p01"], "move"))
+    assert main([*words, "--apply", str(file)]) == 0
+    (undo,) = [one for one in capsys.readouterr().out.splitlines() if "to undo" in one]
+    typed = undo.partition("arcwise ")[2].partition(";")[0]
+    for word, value in (("NAME", "p01"), ("BEFORE", "p00"), ("TEMPLATE …", "2")):
+        typed = typed.replace(word, value)
+    assert main(typed.split()) == 0
+    assert state(gallery)[2][0] == "p00"
     assert 1 not in state(gallery)
     assert main([*words, "--apply", str(file), "--page", "x.html"]) == 2

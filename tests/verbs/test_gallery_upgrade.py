@@ -159,7 +159,7 @@ def test_photographs_for_a_model_of_turned_faces(old: Path, upgraded: Path, tmp_
     network = create("small", dim=8, size=(32, 32)).eval()
     faces = runtime.save(tmp_path / "faces", network, prepared, alignment="five-point").path
     result = upgrade_gallery(old, upgraded, model=faces)
-    assert result.notes[0].startswith("6 of 6 images are taken whole")
+    assert result.notes[0].startswith("6 of 6 faces are not turned")
 
 
 def everything(path: Path) -> dict[int, tuple[object, ...]]:

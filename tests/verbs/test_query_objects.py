@@ -103,8 +103,17 @@ def shelf(images: list[np.ndarray], tmp_path: Path) -> Path:  # noqa: F811
     return table
 
 
-def test_boxes_of_a_table(filled: Path, shelf: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_boxes_of_a_table(
+    filled: Path,  # noqa: F811
+    shelf: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     asked = os.path.relpath(tmp_path / "shelf.png")
+    blank = tmp_path / "blank.png"
+    cv2.imwrite(str(blank), np.zeros((9, 9, 3), np.uint8))
+    assert main(["search", str(filled), asked, str(blank), "--boxes", str(shelf)]) == 1
+    assert "1 of 3 queries are not answered" in capsys.readouterr().out
     found = search(filled, [asked], boxes=shelf)
     assert [one.decision and one.decision.identity for one in found.answers] == ["p4", "p2"]
     assert [one.image for one in found.answers] == [f"{asked}, 1 of 2 at 32,0",
@@ -133,5 +142,10 @@ def test_what_cannot_be_asked(shelf: Path, tmp_path: Path) -> None:
     none.write_text("image,box\nother.png,1 2 3 4\n")
     find = object_finder(None, none)
     assert find is not None
+    nowhere = tmp_path / "nowhere.csv"
+    nowhere.write_text("image,box\nnowhere.png,1 2 3 4\n")
+    with pytest.raises(ArcwiseError, match="whole ones") as problem:
+        object_finder(None, nowhere)
+    assert "0 others" not in str(problem.value)
     with pytest.raises(ArcwiseError, match=r"other\.png"):
         find(query_images([tmp_path / "shelf.png"]), False)

@@ -71,6 +71,10 @@ def test_of_a_part_and_everyone(stock: Shop, photo: Path, capsys: pytest.Capture
     assert "where" in capsys.readouterr().err
     assert main(["search", str(stock.gallery), str(photo), "--where", 'image == "none"']) == 0
     assert "meets the condition" in capsys.readouterr().out
+    assert main(["search", str(stock.gallery), str(photo), "--where", 'imgae == "none"']) == 0
+    assert "did you mean 'image'?" in capsys.readouterr().err
+    assert main(["gallery", "list", str(stock.gallery), "--where", 'imgae == "none"']) == 0
+    assert "did you mean 'image'?" in capsys.readouterr().err
 
 
 def test_without_search_thresholds_a_comparison_decides(stock: Shop) -> None:

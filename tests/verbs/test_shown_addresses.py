@@ -65,6 +65,10 @@ def lines(address: str, stock: Shop, folder: Path) -> dict[str, list[list[str]]]
             [address, name, "Yan"],
             [address, "nobody", "x"],
         ],
+        "gallery quarantine": [
+            [address, "999", "--reason", "x"],
+            [address, number, "--reason", "x"],
+        ],
         "gallery release": [[address, "999"], [address, number]],
         "gallery purge": [[address]],
         "gallery copy": [

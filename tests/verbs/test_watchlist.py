@@ -89,6 +89,8 @@ def test_of_a_part(folder: Path, gallery: Path) -> None:
     nobody = screen(gallery, [folder], where='list == "none"')
     assert (nobody.hits, nobody.point) == ((), None)
     assert "nobody" in explained(nobody)
+    (typo,) = screen(gallery, [folder], where='lits == "wanted"').notes
+    assert "'list'" in typo
 
 
 def test_the_table(folder: Path, gallery: Path, tmp_path: Path) -> None:

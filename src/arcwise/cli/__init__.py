@@ -49,6 +49,7 @@ VERBS = {
     "gallery confirm": "who an identity is that grew by itself, or that it is none",
     "gallery list": "who is enrolled, with which templates, and what is in quarantine",
     "gallery rename": "another name for an identity, or for some of its templates",
+    "gallery quarantine": "templates take part in nothing until they are released",
     "gallery release": "templates in quarantine take part again",
     "gallery purge": "no byte is left of what was removed or changed",
     "gallery upgrade": "the enrolled images embedded again, with another model",

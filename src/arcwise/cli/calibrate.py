@@ -47,7 +47,8 @@ def command(
         data: Data set in any form: a folder of folders, a table, an archive.
         far: False-accept rates: the part of pairs of different identities that is accepted.
         fpir: False-positive identification rates: the part of unknown images that get an answer.
-        gallery: Gallery file, to measure what it answers strangers as it is now.
+        gallery: Gallery file, or postgresql://HOST/DATABASE?gallery=NAME of a database, to measure
+            what it answers strangers as it is now.
         gallery_size: Identities enrolled in the galleries that --fpir is measured in; by default
             several sizes, with --gallery as many as it has.
         templates: Images enrolled of each identity there; by default 1, 2, 5 and 10, with

@@ -32,8 +32,9 @@ def command(
     Identities that have templates already are refused without --replace or --again.
 
     Args:
-        gallery: Gallery file, made if there is none; or its address on a server:
-            https://HOST/v1/galleries/NAME.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database. A file, or a gallery in a
+            database, is made if there is none.
         data: Data set in any form: a folder of folders, a table, an archive.
         model: Model folder; an existing gallery knows its own.
         replace: Replace older templates of the same identities.

@@ -12,11 +12,12 @@ from arcwise.errors import ArcwiseError
 from arcwise.gallery import shown_address
 from arcwise.verbs.gallery_audit import GalleryAudit, audit_gallery
 from arcwise.verbs.gallery_audit_decisions import (
+    BEFORE,
     TO_REMOVE,
     AppliedDecisions,
     apply_gallery_decisions,
 )
-from arcwise.verbs.gallery_audit_page import limits_said, write_audit_page
+from arcwise.verbs.gallery_audit_page import ASKED, limits_said, write_audit_page
 from arcwise.verbs.search_page import page_path
 
 
@@ -34,7 +35,8 @@ def command(
     decided: templates go into quarantine or to another identity, and none is deleted.
 
     Args:
-        gallery: Gallery file, or its address on a server.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         page: Page to decide on: a file ending in .html, or a folder for audit.html.
         decisions: File of decisions that the page saved; they are not asked again.
         apply: File of decisions that the page saved, to do what it says.
@@ -82,7 +84,8 @@ def show(found: GalleryAudit) -> None:
                 numbers = ", ".join(map(str, one.templates[:SHOWN]))
                 print(f"  {' and '.join(one.identities)} ({numbers}): {one.said}")
             if count > SHOWN:
-                print(f"  … and {count - SHOWN:,} more")
+                more = f"{count - SHOWN:,} more; --json has all, --page PAGE the first {ASKED}"
+                print(f"  … and {more} with their images")
     if found.point is not None:
         print(limits_said(found))
 
@@ -103,8 +106,8 @@ def show_applied(gallery: str, done: AppliedDecisions) -> None:
         print(f"to undo: arcwise gallery release {gallery} TEMPLATE …")
     if done.assigned:
         print(
-            "to undo: arcwise gallery rename GALLERY NAME BEFORE --templates TEMPLATE …; whose a "
-            "template was is in its metadata (identity_before)"
+            f"to undo: arcwise gallery rename {gallery} NAME BEFORE --templates TEMPLATE … "
+            f"--merge; whose a template was is in its metadata ({BEFORE})"
         )
     if TO_REMOVE in done.quarantined:
         print(f'to remove for good: arcwise remove {gallery} --quarantined "{TO_REMOVE}"')

@@ -25,7 +25,7 @@ def command(
     """Say who an identity is that grew by itself, or that it is none.
 
     Args:
-        gallery: Gallery file.
+        gallery: Gallery file, or postgresql://HOST/DATABASE?gallery=NAME of a database.
         identity: The identity, such as unknown-0001.
         name: Who it is.
         undo: Take it apart: its templates go into quarantine, and are not put together again.

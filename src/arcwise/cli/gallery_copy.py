@@ -25,7 +25,8 @@ def command(
     and compared, and there is no file before it is found to be the same.
 
     Args:
-        source: Gallery file or address.
+        source: Gallery file, or the address of one, such as
+            postgresql://HOST/DATABASE?gallery=NAME.
         target: File or address where no gallery is.
         json: Print one JSON document instead.
     """

@@ -28,7 +28,7 @@ def command(
     `arcwise gallery confirm`.
 
     Args:
-        gallery: Gallery file.
+        gallery: Gallery file, or postgresql://HOST/DATABASE?gallery=NAME of a database.
         images: Image files or folders, in the order in which they came.
         fpir: Part of images of others that may meet one of those that are kept.
         least_quality: Keep no image below this quality, for a model that estimates one.

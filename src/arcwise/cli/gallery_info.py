@@ -24,7 +24,8 @@ def command(
     no gallery, or a damaged one.
 
     Args:
-        gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         model: Folder of the gallery's model, if it moved.
         check: Read every byte of the file again, and compare with what was written.
         json: Print one JSON document instead.

@@ -18,6 +18,7 @@ from arcwise.verbs.gallery_list import (
     list_identities,
     list_templates,
     shows_quarantine,
+    unmet,
 )
 
 
@@ -31,7 +32,8 @@ def command(
     """List identities, or the templates of one, those that meet a condition, or in quarantine.
 
     Args:
-        gallery: Gallery file, or its address on a server.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         identity: Identity whose templates are listed, those in quarantine too.
         where: Condition on metadata, such as 'shop == "Berlin"', of the templates to list.
         quarantined: List the templates in quarantine, with the reasons.
@@ -50,6 +52,8 @@ def command(
     rows = list_templates(gallery, identity, where=where, quarantined=quarantined)
     if identity is not None and not shows_quarantine(gallery):
         print("warning: a key of the role admin shows templates in quarantine too", file=sys.stderr)
+    if where is not None and not rows and (reason := unmet(gallery, where)):
+        print(f"warning: {reason}", file=sys.stderr)
     if json:
         print_json({"gallery": shown_address(gallery), "templates": rows})
         return 0

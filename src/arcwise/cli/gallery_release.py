@@ -21,7 +21,8 @@ def command(
     """Let templates in quarantine take part again.
 
     Args:
-        gallery: Gallery file, or its address on a server.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         templates: Numbers of templates, as `arcwise gallery list --quarantined` shows them.
         json: Print one JSON document instead.
     """

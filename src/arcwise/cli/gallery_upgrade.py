@@ -38,7 +38,7 @@ def command(
     takes in what was enrolled or removed since.
 
     Args:
-        old: Gallery file.
+        old: Gallery file, or postgresql://HOST/DATABASE?gallery=NAME of a database.
         new: File of the new gallery; made if there is none.
         model: Folder of the new model.
         calibrate: Labelled images that are not enrolled: the new gallery's thresholds are measured

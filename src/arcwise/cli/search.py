@@ -36,7 +36,8 @@ def command(
     listed in their places; 2: none is.
 
     Args:
-        gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         images: Image files, or folders, zips and tables of them.
         k: Number of identities to show.
         where: Condition on metadata, such as 'shop == "Berlin" and price < 3': only templates that
@@ -96,7 +97,8 @@ def command(
     left_out("files that are not images", result.ignored)
     if result.failures:
         total = len(result.failures) + (result.together or len(result.answers))
-        print(f"{len(result.failures)} of {total} images are not answered")
+        asked = "queries" if result.objects else "images"  # of one image there may be many
+        print(f"{len(result.failures)} of {total} {asked} are not answered")
     for line in explanation:
         print(line)
     if written is not None:

@@ -25,7 +25,8 @@ def command(
     Exit status 0: accepted; 1: rejected; 2: it could not be compared.
 
     Args:
-        gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         identity: Identity that the image is said to be of.
         images: Image file; several, or folders, zips and tables of them,
             with --together.

@@ -35,7 +35,8 @@ def command(
     command goes on where it was stopped.
 
     Args:
-        gallery: Gallery file, or its address on a server: https://HOST/v1/galleries/NAME.
+        gallery: Gallery file, or an address: https://HOST/v1/galleries/NAME of a server,
+            postgresql://HOST/DATABASE?gallery=NAME of a database.
         images: Folders of images, or image files.
         where: Condition on metadata, such as 'list == "wanted"': only templates that meet it are
             compared with.
@@ -72,7 +73,7 @@ def command(
         return status_of(stop)
     if table is not None:
         write_hits(result, table)
-    said = explained(result)
+    said = explained(result, where)
     if shown is not None:
         write_watchlist_page(shown, result, summary=said)
     if json:
@@ -94,8 +95,10 @@ def command(
     return 1 if result.failures else 0
 
 
-def explained(result: Screened) -> str:
+def explained(result: Screened, where: str | None = None) -> str:
     """Return what was compared, by which threshold, and how many hits chance would give."""
+    if result.point is None and where is not None:
+        return f"{result.gallery}: nobody who is enrolled there meets the condition"
     if result.point is None:
         return f"{result.gallery}: nobody is enrolled there to compare with"
     compared = "object" if result.objects else "image"

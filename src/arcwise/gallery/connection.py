@@ -10,7 +10,7 @@ from pathlib import Path
 from arcwise.errors import GalleryError
 from arcwise.files import atomic_write
 from arcwise.gallery.changes import WITH_CHANGES
-from arcwise.gallery.contract import DamagedGallery
+from arcwise.gallery.contract import NO_SUCH_GALLERY, DamagedGallery
 from arcwise.gallery.damage import Damage
 from arcwise.gallery.sql import SCHEMA, About, write_about
 
@@ -21,6 +21,11 @@ with the first thumbnail or amendment `changes.WITH_CHANGES`."""
 
 _PATIENCE = 10.0  # seconds to wait for another process's write
 
+_NO_ROOM = frozenset(
+    (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP, sqlite3.SQLITE_IOERR_SHMOPEN)
+)
+"""No room next to the file for the index that the processes using it share."""
+
 
 def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
     """Return a connection to the gallery at a path, which is one and of a version we read.
@@ -29,23 +34,45 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
         GalleryError: there is no such file, or it is something else.
     """
     if not path.exists():
-        raise GalleryError(f"{path}: there is no such gallery; create=True makes one")
+        raise GalleryError(f"{path}: {NO_SUCH_GALLERY}")
     if not path.is_file():
         raise GalleryError(f"{path} is not a file; a gallery is one file, such as shop.gallery")
     number = file_number(path)
     with translate_sqlite_errors(path):
-        connection = _connection(path)
         try:
-            _identify(connection, path)
-            _settle(connection)
-            if writable and number == file_number(path):
-                _write_ahead(connection)
-            # Not SQLite's own read-only mode: a last reader in that mode leaves -wal and -shm.
-            connection.execute(f"PRAGMA query_only={'OFF' if writable else 'ON'}")
-        except BaseException:
-            connection.close()
-            raise
+            return _opened(path, number, writable=writable)
+        except sqlite3.OperationalError as error:
+            if writable or error.sqlite_errorcode not in _NO_ROOM:
+                raise
+        # On a full disk it is read with that index in memory. SQLite allows this to a process that
+        # has locked all others out until it closes the file, and refuses it while another has it
+        # open, so that nothing can be written unseen.
+        return _opened(path, number, writable=False, alone=True)
+
+
+def _opened(
+    path: Path, number: tuple[int, int] | None, *, writable: bool, alone: bool = False
+) -> sqlite3.Connection:
+    """Return a connection to a gallery, which no other process uses at the same time if `alone`."""
+    connection = _connection(path)
+    try:
+        if alone:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        _identify(connection, path)
+        _settle(connection)
+        if writable and number == file_number(path):
+            _write_ahead(connection)
+        # Not SQLite's own read-only mode: a last reader in that mode leaves -wal and -shm.
+        connection.execute(f"PRAGMA query_only={'OFF' if writable else 'ON'}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def is_alone(connection: sqlite3.Connection) -> bool:
+    """Return whether a connection has locked all others out."""
+    return connection.execute("PRAGMA locking_mode").fetchone() == ("exclusive",)
 
 
 def create(path: Path, about: About) -> None:
@@ -104,6 +131,11 @@ def translate_sqlite_errors(path: Path) -> Iterator[None]:
         raise _damaged(path, str(error), error.templates) from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None)
+        if code in _NO_ROOM:
+            raise GalleryError(
+                f"{path}: the disk failed or is full ({error}), and there is no room next to the "
+                "file for what SQLite needs to use it; make room, or search in a copy elsewhere"
+            ) from error
         raise _translated(path, None if code is None else code & 0xFF, error) from error
 
 
@@ -119,7 +151,8 @@ def _translated(path: Path, code: int | None, error: sqlite3.Error) -> GalleryEr
         )
     if code == sqlite3.SQLITE_CANTOPEN:
         return GalleryError(
-            f"{path}: cannot be opened; its folder must be writable, even for searching"
+            f"{path}: cannot be opened; its folder must be writable, and have room for a "
+            "file, even for searching"
         )
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
         return GalleryError(f"{path}: the disk failed or is full ({error}); nothing was written")

@@ -49,6 +49,13 @@ Enrolment = (
 """What `enrol` takes: a `NewTemplate`, or the first of its attributes."""
 
 
+NO_SUCH_GALLERY = (
+    "there is no such gallery; `arcwise enrol GALLERY DATA --model MODEL` makes one, or "
+    "create=True in Python"
+)
+"""What is wrong with an address at which there is nothing, and what to do."""
+
+
 class DamagedGallery(GalleryError):
     """The stored bytes are not the ones that were written.
 

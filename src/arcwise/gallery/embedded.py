@@ -6,7 +6,7 @@ import json
 import sqlite3
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from arcwise.errors import GalleryError, suggestion
 from arcwise.gallery import changes, sql
-from arcwise.gallery.connection import connect, translate_sqlite_errors
+from arcwise.gallery.connection import connect, is_alone, translate_sqlite_errors
 from arcwise.gallery.contract import (
     EnrolledTemplate,
     Enrolment,
@@ -130,8 +130,7 @@ class EmbeddedGallery:
         Raises:
             DamagedGallery: what is read is not what was written.
         """
-        with translate_sqlite_errors(self.path), closing(self._fresh()) as connection:
-            connection.execute("BEGIN")
+        with self._fresh() as connection:
             yield from stored_templates(connection)
 
     def counts(self) -> dict[str, int]:
@@ -348,8 +347,7 @@ class EmbeddedGallery:
         Raises:
             DamagedGallery: names the rows that are not what was written.
         """
-        with translate_sqlite_errors(self.path), closing(self._fresh()) as connection:
-            connection.execute("BEGIN")
+        with self._fresh() as connection:
             return health(connection)
 
     def close(self) -> None:
@@ -380,10 +378,17 @@ class EmbeddedGallery:
                 stacklevel=3,
             )
 
-    def _fresh(self) -> sqlite3.Connection:
-        """Return a connection of its own, of an open gallery."""
-        with self._file.session():
-            return connect(self.path, writable=False)
+    @contextmanager
+    def _fresh(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection that sees one state of the gallery, and that nobody waits for."""
+        with self._file.session() as shared:
+            if is_alone(shared):  # there can be no other one, and nobody can write
+                yield shared
+                return
+            own = connect(self.path, writable=False)
+        with translate_sqlite_errors(self.path), closing(own):
+            own.execute("BEGIN")
+            yield own
 
     def _enrolled(self, matrix: TemplateMatrix, identity: str) -> list[int]:
         """Return the templates of an identity; refuse one that has none."""

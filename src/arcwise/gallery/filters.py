@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arcwise.errors import GalleryError
+from arcwise.errors import GalleryError, suggestion
 
 Value = float | str | bool
 
@@ -36,6 +36,8 @@ _OPERATORS: dict[type[ast.cmpop], str] = {
 }  # fmt: skip
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _WORDS = {"true": True, "false": False, "True": True, "False": False}
+_KINDS = {"number": "a number", "text": "a text", "truth": "true or false", "": "something else"}
+_NAMED = 12  # keys, in a message
 _LONGEST = 10_000  # characters
 _DEEPEST = 100  # nested conditions
 
@@ -129,6 +131,43 @@ def keys(where: Condition) -> set[str]:
             return set().union(*(keys(one) for one in conditions))
         case Not(inner):
             return keys(inner)
+
+
+def never_met(where: Condition, metadata: Iterable[Mapping[str, Any]]) -> str:
+    """Return which comparison of a condition no metadata can meet, in words; empty if each can.
+
+    One with a key that none has, or with a value of another kind than all that have it.
+    """
+    kinds: dict[str, set[str]] = {}
+    for one in metadata:
+        for key, value in one.items():
+            kinds.setdefault(key, set()).add(kind(value))
+    compared = list(_compared_kinds(where))
+    unknown = next((key for key, _ in compared if key not in kinds), None)
+    if unknown is not None:
+        there = ", ".join(sorted(kinds)[:_NAMED]) or "none"
+        more = f" and {len(kinds) - _NAMED:,} more" if len(kinds) > _NAMED else ""
+        hint = suggestion(unknown, kinds)
+        return f"no template has `{unknown}`; there are: {there}{more}" + (hint and f"; {hint}")
+    for key, of in compared:
+        if of not in kinds[key]:
+            found = " or ".join(sorted(_KINDS[one] for one in kinds[key]))
+            return f"`{key}` is compared with {_KINDS[of]}, and is {found} in every template"
+    return ""
+
+
+def _compared_kinds(where: Condition) -> Iterator[tuple[str, str]]:
+    """Yield each key of a condition with the kind of a value that it is compared with."""
+    match where:
+        case ValueComparison(key, _, value):
+            yield key, kind(value)
+        case OneOf(key, values):
+            yield from ((key, kind(one)) for one in values)
+        case Every(conditions) | Some(conditions):
+            for one in conditions:
+                yield from _compared_kinds(one)
+        case Not(inner):
+            yield from _compared_kinds(inner)
 
 
 def rows_that_match(where: Condition, columns: Mapping[str, MetadataColumn]) -> NDArray[np.bool_]:

@@ -102,6 +102,9 @@ class FoundObjects:
 def found_objects(images: ImageRows, detect: Detect, *, aligned: bool = True) -> FoundObjects:
     """Return everything that a detector finds, as rows; an image without anything fails alone.
 
+    The objects of an image are numbered from left to right by where they begin, and of two that
+    begin in one column the upper one is first.
+
     Args:
         images: to look at.
         detect: finds faces or boxes.
@@ -117,7 +120,7 @@ def found_objects(images: ImageRows, detect: Detect, *, aligned: bool = True) ->
         except ImageError as problem:
             rows.append(FoundObject(name, place, failure=problem))
             continue
-        found = list(detect(image))
+        found = sorted(detect(image), key=_left_and_top)
         if not found:
             nothing = ImageError(name, "the detector finds nothing in it")
             rows.append(FoundObject(name, place, failure=nothing))
@@ -185,6 +188,11 @@ def cut(
     if not part.size:
         raise ImageError(name, f"the box {box} is outside the image of {width} × {height} pixels")
     return np.ascontiguousarray(part), (x0, y0)
+
+
+def _left_and_top(one: Face | Box) -> tuple[float, float]:
+    left, top, _, _ = one.box if isinstance(one, Face) else _box(one)
+    return left, top
 
 
 def _box(one: object) -> Box:

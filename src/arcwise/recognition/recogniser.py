@@ -42,6 +42,7 @@ from arcwise.recognition.quality import check_least_quality, refuse_low_quality
 from arcwise.recognition.thresholds import (
     search_operating_point,
     size_where,
+    unmet_condition,
     verification_threshold,
 )
 from arcwise.recognition.together import TOGETHER, pooled, unmeasured, weighting
@@ -84,6 +85,7 @@ class Recogniser:
         self.model, self._gallery = open_with_model(gallery, model, create=create, mode=mode)
         self._lock, self._growing = threading.Lock(), threading.Lock()
         self._size = lru_cache(8)(lambda about, where: size_where(self.gallery, where))
+        self._unmet = lru_cache(8)(lambda about, where: unmet_condition(self.gallery, where))
         self._point = lru_cache(16)(  # by rates; in another state of the gallery another
             lambda about, calibration, where, far, fpir: search_operating_point(
                 self.model, self._size(about, where), calibration, far=far, fpir=fpir
@@ -218,7 +220,14 @@ class Recogniser:
         )
         result = search_result(answers, embedded, size, calibration, point, count)
         how = weighting(self.model) if count > 1 else ""
-        return replaced(result, licence=self.model.licence, weighting=how, unmeasured=reason)
+        unmet = "" if size.templates else self._unmet(self.gallery.about(), where)
+        return replaced(
+            result,
+            licence=self.model.licence,
+            weighting=how,
+            unmeasured=reason,
+            notes=(*result.notes, *([unmet] if unmet else [])),
+        )
 
     def verify(self, identity: str, images: Images, *, far: float | None = None) -> Verified:
         """Compare one image, or several taken together, with one enrolled identity.

@@ -17,6 +17,7 @@ from arcwise.gallery import (
     operating_points,
     usual_point,
 )
+from arcwise.gallery.filters import condition, never_met
 from arcwise.runtime import Model
 
 _MIN_TAR = 0.5  # a default rate should accept so many mated pairs, at least
@@ -113,6 +114,14 @@ def size_where(gallery: Gallery, where: Where) -> GallerySize:
     newest = max((one.template for one in part), default=0)
     fewest, most = min(counts, default=0), max(counts, default=0)
     return GallerySize(len(counts), len(part), fewest, most, newest)
+
+
+def unmet_condition(gallery: Gallery, where: Where) -> str:
+    """Return why no template can meet a condition, in words; empty where one does or could."""
+    if where is None or gallery.templates(where=where):
+        return ""
+    enrolled = gallery.templates()
+    return never_met(condition(where), (one.metadata for one in enrolled)) if enrolled else ""
 
 
 def _points_in(

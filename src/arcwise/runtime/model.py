@@ -282,13 +282,20 @@ class Model:
         return self.aligns and landmarks is None and image.shape[:2] != crop
 
     def notes_on_whole(self, count: int, images: int) -> tuple[str, ...]:
-        """Return what to say of so many of the images that `takes_whole`; nothing for none."""
+        """Return what to say of so many of the images that `takes_whole`; nothing for none.
+
+        Args:
+            count: of those.
+            images: that are embedded, whole images or parts of them.
+        """
         if self.bundle is None or not count:
             return ()
         return (
-            f"{count:,} of {images:,} images are taken whole, and their embeddings mean little: "
-            "the model takes faces turned onto a template, and they have no landmarks and not the "
-            "size of a crop. Cut them: arcwise data align DATA CROPS --detector yunet.onnx "
+            f"{count:,} of {images:,} faces are not turned onto the model's template, and their "
+            "embeddings mean little: they have no landmarks and not the size of a crop. `arcwise "
+            "search` and `arcwise watchlist` find and turn the faces of a photo with --detector "
+            "yunet.onnx; to cut them for all else: arcwise data align DATA CROPS --detector "
+            "yunet.onnx "
             f"--template {self.bundle.alignment} --size {self.preparation.height}",
         )
 

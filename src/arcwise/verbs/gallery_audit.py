@@ -241,7 +241,9 @@ def _named(found: Findings, enrolled: _Enrolled) -> list[AuditFinding]:
         )  # fmt: skip
     for misfit in found.misfits or ():
         own, other = owner[misfit.row], owner[misfit.nearest]
-        claim = "a search would say so" if misfit.anothers else "no search would say so"
+        claim = f"not close enough that a search for it would answer {names[other]}"
+        if misfit.anothers:
+            claim = f"a search for it would answer {names[other]}, were it not enrolled itself"
         findings.append(
             AuditFinding(
                 "misfit", (numbers[misfit.row],), (names[own], names[other]), misfit.own,

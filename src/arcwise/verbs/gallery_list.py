@@ -12,6 +12,7 @@ from arcwise.errors import ArcwiseError, GalleryError, suggestion
 from arcwise.gallery import EnrolledTemplate, open_gallery, shown_address
 from arcwise.identity import identity_key
 from arcwise.recognition.opening import gallery_may_exist, no_such_gallery
+from arcwise.recognition.thresholds import unmet_condition
 from arcwise.verbs.asking import is_address
 
 
@@ -92,6 +93,12 @@ def list_templates(
             held = []
     rows = [_listed(one) for one in part] + [_listed(one, why) for one, why in held]
     return sorted(rows, key=lambda one: one.template)
+
+
+def unmet(gallery: str | Path, where: str) -> str:
+    """Return why no template of a file can meet a condition, in words; empty where one could."""
+    with open_gallery(gallery, mode="r") as store:
+        return unmet_condition(store, where)
 
 
 def shows_quarantine(gallery: str | Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -62,8 +63,8 @@ def remove_templates(gallery: str | Path, templates: Sequence[int]) -> int:
     return len(set(templates))
 
 
-def remove_quarantined(gallery: str | Path, reason: str) -> int:
-    """Remove the templates that are in quarantine for a reason; return how many there were.
+def remove_quarantined(gallery: str | Path, reason: str) -> dict[str, int]:
+    """Remove the templates that are in quarantine for a reason; return how many, by whole reason.
 
     Args:
         gallery: the file.
@@ -77,27 +78,28 @@ def remove_quarantined(gallery: str | Path, reason: str) -> int:
             those = _for(reason, [(o.template, o.reason) for o in client.quarantined()], gallery)
             for one in those:
                 client.remove_template(one)
-        return len(those)
+        return dict(Counter(those.values()))
     if not gallery_may_exist(gallery):
         raise no_such_gallery(gallery)
     with open_gallery(gallery) as store:
         those = _for(reason, store.quarantined(), gallery)
-        store.remove_templates(those)
-    return len(those)
+        store.remove_templates(list(those))
+    return dict(Counter(those.values()))
 
 
 def _for(
     reason: str, held: Sequence[tuple[EnrolledTemplate, str]], gallery: str | Path
-) -> list[int]:
-    """Return the templates that are in quarantine for a reason.
+) -> dict[int, str]:
+    """Return the templates in quarantine whose reason begins so, each with its whole reason.
 
     Raises:
         GalleryError: there is none.
     """
-    those = [one.template for one, why in held if reason and why.startswith(reason)]
+    those = {one.template: why for one, why in held if reason and why.startswith(reason)}
     if not those:
-        reasons = ", ".join(sorted({why for _, why in held})) or "nothing is in quarantine"
+        reasons = ", ".join(repr(why) for why in sorted({why for _, why in held}))
+        there = f"there are: {reasons}" if reasons else "nothing is in quarantine"
         raise GalleryError(
-            f"{shown_address(gallery)}: no template is in quarantine for {reason!r}; {reasons}"
+            f"{shown_address(gallery)}: no template is in quarantine for {reason!r}; {there}"
         )
     return those

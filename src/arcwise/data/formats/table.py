@@ -120,9 +120,11 @@ def with_reachable_images(table: pa.Table, root: Path, title: str) -> pa.Table:
     probes = [refs[row].as_py() for row in range(0, len(refs), -(-len(refs) // _PROBES))]
     if any(image_exists(root, ref) for ref in probes):
         return table
+    others = f", nor are {len(probes) - 1} others tried" if len(probes) > 1 else ""
     raise ArcwiseError(
-        f"{title}: row 1: image {probes[0]!r} is not in {root}, nor are {len(probes) - 1} others "
-        f"tried; if they start elsewhere, name that folder or .zip with --images{_hint(root)}"
+        f"{title}: row 1: image {probes[0]!r} is not in {root}{others}; expected paths from there, "
+        "or whole ones; a command that has --images takes another folder or .zip by that"
+        f"{_hint(root)}"
     )
 
 

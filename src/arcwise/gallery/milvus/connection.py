@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pymilvus import MilvusClient, MilvusException
 
 from arcwise.errors import GalleryError, in_one_line
-from arcwise.gallery.contract import DamagedGallery, UnavailableGallery
+from arcwise.gallery.contract import NO_SUCH_GALLERY, DamagedGallery, UnavailableGallery
 from arcwise.gallery.damage import Damage
 from arcwise.gallery.milvus.address import MilvusAddress
 from arcwise.gallery.milvus.local import LocalClient, LocalServer
@@ -193,7 +193,7 @@ class MilvusServer:
         said = self.address.without_secrets(in_one_line(error, 300))
         if isinstance(error, MilvusException) and is_missing(error):
             what = "deleted while it was open; open it again" if self.created else (
-                "there is no such gallery; create=True makes one"
+                NO_SUCH_GALLERY
             )  # fmt: skip
             return GalleryError(f"{shown}: {what}")
         if "UNAUTHENTICATED" in said or "auth check failure" in said:

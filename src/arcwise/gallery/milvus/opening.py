@@ -9,6 +9,7 @@ import time
 from pymilvus import CollectionSchema, MilvusException
 
 from arcwise.errors import GalleryError
+from arcwise.gallery.contract import NO_SUCH_GALLERY
 from arcwise.gallery.damage import Damage
 from arcwise.gallery.milvus import turn
 from arcwise.gallery.milvus.address import MilvusAddress
@@ -43,7 +44,7 @@ def open_server(
         if os.path.exists(address.folder):
             raise GalleryError(f"{address.shown}: a file; expected a folder of Milvus Lite 3")
         if not create:
-            raise GalleryError(f"{address.shown}: there is no such gallery; create=True makes one")
+            raise GalleryError(f"{address.shown}: {NO_SUCH_GALLERY}")
         _check_new(address, new)
     server = MilvusServer(address, writable=writable)
     try:
@@ -52,9 +53,7 @@ def open_server(
             if state is None and create:
                 state = _made(server, _check_new(address, new))
             if state is None:
-                raise GalleryError(
-                    f"{address.shown}: there is no such gallery; create=True makes one"
-                )
+                raise GalleryError(f"{address.shown}: {NO_SUCH_GALLERY}")
             for name in (
                 server.about, server.templates(state.generation), server.pieces(state.generation)
             ):  # fmt: skip

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import Connection, Cursor, errors, pq, sql
 
 from arcwise.errors import GalleryError, in_one_line
-from arcwise.gallery.contract import DamagedGallery, UnavailableGallery
+from arcwise.gallery.contract import NO_SUCH_GALLERY, DamagedGallery, UnavailableGallery
 from arcwise.gallery.damage import Damage
 from arcwise.gallery.postgres.address import PostgresAddress
 from arcwise.gallery.postgres.rows import ABOUT, GalleryRow, about_values, read_about
@@ -259,7 +259,7 @@ def gallery_error(  # noqa: PLR0911 - one case a line
         case errors.UndefinedTable() | errors.InvalidSchemaName() if opened:
             return GalleryError(f"{shown}: deleted while it was open; open it again")
         case errors.UndefinedTable() | errors.InvalidSchemaName():
-            return GalleryError(f"{shown}: there is no such gallery; create=True makes one")
+            return GalleryError(f"{shown}: {NO_SUCH_GALLERY}")
         case errors.LockNotAvailable():
             outcome = f"somebody else kept it busy for {_PATIENCE}; try again"
             return UnavailableGallery(shown, outcome)

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import Connection, errors, sql
 
 from arcwise.errors import GalleryError
+from arcwise.gallery.contract import NO_SUCH_GALLERY
 from arcwise.gallery.postgres.address import PostgresAddress
 from arcwise.gallery.postgres.connections import Connections, connect, gallery_error
 from arcwise.gallery.postgres.rows import (
@@ -72,7 +73,7 @@ def _vectors(
 ) -> str:
     """Return the schema with pgvector's type, in a database that has the gallery."""
     if not _is_there(connection, address):
-        raise GalleryError(f"{address.shown}: there is no such gallery; create=True makes one")
+        raise GalleryError(f"{address.shown}: {NO_SUCH_GALLERY}")
     about = sql.SQL("SELECT version FROM {}.about").format(sql.Identifier(address.schema))
     version = connection.execute(about).fetchone()
     if version is not None and version != (VERSION,):
