@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from arcwise.cli import main
@@ -75,6 +77,20 @@ def test_shown_without_secrets():
     address = "postgresql://shop:hunter2@db.example.com/x?gallery=shop"
     found = read_settings(None, {}, {"galleries": {"shop": {"path": address, "audit": "a"}}})
     assert "hunter2" not in "\n".join(found.shown())
+
+
+def test_log_of_a_gallery_on_a_database_server(monkeypatch):
+    """On the command line in the working folder, or where --audit says; in a file it is named."""
+    address, seen = "postgresql://db.example.com/x?gallery=shop", []
+    monkeypatch.setattr("arcwise.serving.running.serve", lambda settings, _: seen.append(settings))
+    assert main(["serve", "model", address]) == 0
+    assert main(["serve", "model", address, "--audit", "logs/a.jsonl"]) == 0
+    logs = [str(one.galleries["shop"].log) for one in seen]
+    assert logs == ["shop.audit.jsonl", str(Path("logs/a.jsonl"))]
+    assert "log in shop.audit.jsonl" in "\n".join(seen[0].shown())
+    with pytest.raises(ArcwiseError, match=r"galleries\.shop.*audit = \"shop\.audit"):
+        read_settings(None, {}, {"galleries": {"shop": {"path": address}}})
+    assert main(["serve", "--audit", "a.jsonl", "--config", "x"]) == 2
 
 
 def test_loopback():

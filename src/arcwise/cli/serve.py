@@ -18,6 +18,7 @@ def command(
     config: Path | None = None,
     host: str | None = None,
     port: int | None = None,
+    audit: Path | None = None,
     thumbnails: bool = False,
     new_key: Literal["read", "enrol", "admin"] | None = None,
 ) -> int:
@@ -28,11 +29,14 @@ def command(
 
     Args:
         model: Model folder, with its ONNX network.
-        gallery: Gallery file; made if there is none. Its name in addresses is that of the file.
+        gallery: Gallery file, or its address on a database server; made if there is none. Its name
+            in addresses is that of the file.
         config: TOML file of settings: several galleries, keys, TLS, limits. Variables of the
             environment are over it (ARCWISE_SERVE__LIMITS__IMAGES=8), and these options over both.
         host: Address to listen on; 127.0.0.1 where none is set.
         port: Port; 8000 where none is set, and 0 takes a free one.
+        audit: Log of who enrolled, searched and removed what in GALLERY. By default the gallery's
+            file with .audit.jsonl, or of one on a database server NAME.audit.jsonl in this folder.
         thumbnails: Keep a small image with each template that is enrolled here into GALLERY, for
             the page.
         new_key: Print a new key of this role, with the lines that go into the TOML file, and end.
@@ -48,10 +52,15 @@ def command(
         )
     given: dict[str, Any] = {}
     if gallery is not None:
-        kept = {"thumbnails": True} if thumbnails else {}
-        given["galleries"] = {gallery_name(gallery): {"path": gallery, "model": model, **kept}}
-    elif thumbnails:
-        raise ArcwiseError("--thumbnails is for GALLERY; in a file, each gallery has its own")
+        name = gallery_name(gallery)
+        if audit is None and "://" in gallery:
+            audit = Path(f"{name}.audit.jsonl")
+        more = {"thumbnails": thumbnails or None, "audit": audit}
+        said = {key: value for key, value in more.items() if value is not None}
+        given["galleries"] = {name: {"path": gallery, "model": model, **said}}
+    elif thumbnails or audit is not None:
+        option = "--thumbnails" if thumbnails else "--audit"
+        raise ArcwiseError(f"{option} is for GALLERY; in a file, each gallery has its own")
     given |= {name: one for name, one in (("host", host), ("port", port)) if one is not None}
     settings = read_settings(config, os.environ, given)
 

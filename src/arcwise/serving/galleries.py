@@ -63,18 +63,15 @@ class ServedGallery:
     """
 
     def __init__(self, name: str, settings: GallerySettings, models: Models) -> None:
-        if settings.audit is None and "://" in settings.path:
-            raise ArcwiseError(f"galleries.{name}: not in a file, so say where its log is: audit")
         self.name, self.thumbnails = name, settings.thumbnails
         self._path, self._models = settings.path, models
         self.turnstile, self.problem = Turnstile(), ""
         model = models.load(settings.model or _recorded_model(settings.path))
         self.recogniser = Recogniser(model, settings.path, create=True)
         self._numbers = lru_cache(1)(lambda about: self._counted())  # until something changes
-        log = settings.audit or Path(f"{settings.path}.audit.jsonl")
         try:
             _ = self.recogniser.gallery  # made now, and not by the first who enrols
-            self.audit = AuditLog(log, settings.audit_images)
+            self.audit = AuditLog(settings.log, settings.audit_images)
         except BaseException:
             self.recogniser.close()
             raise

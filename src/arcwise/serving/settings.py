@@ -46,11 +46,25 @@ class GallerySettings(Section):
     """Model folder; an existing gallery knows its own."""
     audit: Path | None = None
     """Log of who enrolled, searched and removed what; the gallery's file with `.audit.jsonl` where
-    none is named."""
+    none is named. To be named for a gallery on a database server."""
     audit_images: Path | None = None
     """Folder that every image sent is kept in, by its digest; none is kept where none is named."""
     thumbnails: bool = False
     """Whether a small image is stored with each template that is enrolled here."""
+
+    @model_validator(mode="after")
+    def _check_log(self) -> GallerySettings:
+        if self.audit is None and "://" in self.path:
+            raise ValueError(
+                "it is not in a file, so say where its log is: audit = "
+                f'"{gallery_name(self.path)}.audit.jsonl"'
+            )
+        return self
+
+    @property
+    def log(self) -> Path:
+        """Where its audit log is."""
+        return self.audit or Path(f"{self.path}.audit.jsonl")
 
 
 class KeySettings(Section):
@@ -173,7 +187,7 @@ class Settings(Section):
             kept = f", images sent are kept in {one.audit_images}" if one.audit_images else ""
             scheme, address, _ = one.path.partition("://")  # which may hold a password
             where = f"{scheme}://…" if address else one.path
-            lines.append(f"gallery    {name}: {where}{small}{kept}")
+            lines.append(f"gallery    {name}: {where}, log in {one.log}{small}{kept}")
         for key in self.keys:
             lines.append(f"key        {key.name}: {key.role}, {', '.join(key.galleries)}")
         if not self.keys:
