@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, cast, get_args
 
 from tyro.conf import Positional, arg
 
@@ -20,7 +21,7 @@ def command(
     port: int | None = None,
     audit: Path | None = None,
     thumbnails: bool = False,
-    new_key: Literal["read", "enrol", "admin"] | None = None,
+    new_key: Annotated[str | None, arg(metavar="{read,enrol,admin}")] = None,
 ) -> int:
     """Serve a gallery over HTTP, with a page at /, until Ctrl-C or SIGTERM.
 
@@ -43,6 +44,7 @@ def command(
     """
     if new_key is not None:
         return _print_key(new_key)
+    from arcwise.gallery import UnavailableGallery
     from arcwise.serving.running import Server, serve
     from arcwise.serving.settings import gallery_name, read_settings
 
@@ -69,16 +71,23 @@ def command(
             print(line)
         print(f"listening  {server.url}", flush=True)
 
-    with suppress(Stopped):  # the server has ended in order; the signal comes again after that
-        serve(settings, listening)
+    try:
+        with suppress(Stopped):  # the server has ended in order; the signal comes again after that
+            serve(settings, listening)
+    except UnavailableGallery as problem:
+        print(f"arcwise: {problem}", file=sys.stderr)
+        return 1  # no mistake in the settings, with status 2: whoever started it may try again
     print("stopped: what was accepted is answered", flush=True)
     return 0
 
 
-def _print_key(role: Literal["read", "enrol", "admin"]) -> int:
+def _print_key(role: str) -> int:
     from arcwise.serving.keys import new_key
+    from arcwise.serving.settings import Role
 
-    made = new_key(role)
+    if role not in get_args(Role):
+        raise ArcwiseError(f"--new-key {role}; expected one of {', '.join(get_args(Role))}")
+    made = new_key(cast("Role", role))
     print(f"{made.key}\n")
     print("The server keeps its digest alone. In the TOML file of `arcwise serve --config`:\n")
     print(f'[[keys]]\nname = "…"\nrole = "{role}"\ngalleries = ["*"]\ndigest = "{made.digest}"')

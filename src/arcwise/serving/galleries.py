@@ -144,8 +144,9 @@ class ServedGallery:
         """Return a message without the places of files on this machine."""
         model = self.recogniser.model
         for place, name in ((self._path, self.name), (os.fspath(model.path), "MODEL")):
-            for form in (os.path.abspath(place), place):
-                text = text.replace(form, name)
+            text = text.replace(os.path.abspath(place), name)
+            for form in {place, os.path.normpath(place)}:
+                text = re.sub(rf"(?<![\w./-]){re.escape(form)}(?!\w)", name, text)
         return re.sub(r"\bpostgres(ql)?://\S+\w", self.name, text)
 
 
