@@ -1,8 +1,8 @@
 """Write the generated pages of the site: `python studies/reference.py`, part of `make docs`.
 
-docs/reference/command-line.md is what `--help` of every command says, and docs/reference/http.md
-what the OpenAPI and the settings of `arcwise serve` say; they are made anew for each build and not
-kept. The drawing of the rooms, docs/images/rooms.svg, and the tables of results in README.md, from
+docs/reference/command-line.md is what `--help` of every command says; it is made anew for each
+build and not kept. docs/reference/http.md, what the OpenAPI and the settings of `arcwise serve`
+say, the drawing of the rooms, docs/images/rooms.svg, and the tables of results in README.md, from
 docs/starts.json and docs/promises.json, are kept; `--check` says whether they are up to date.
 """
 
@@ -27,18 +27,18 @@ DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 DRAWING = DOCS / "images" / "rooms.svg"
 README = ROOT / "README.md"
+HTTP = REFERENCE / "http.md"
 WIDTH = 100  # characters of a help text
 
 
 def main() -> None:
-    kept = {DRAWING: rooms(), README: with_results(README.read_text())}
+    kept = {DRAWING: rooms(), README: with_results(README.read_text()), HTTP: http()}
     if "--check" in sys.argv[1:]:
         old = [path for path, text in kept.items() if not path.exists() or path.read_text() != text]
         sys.exit(f"{', '.join(map(str, old))}: out of date; run `make docs`" if old else 0)
     for path, text in kept.items():
         path.write_text(text)
     (REFERENCE / "command-line.md").write_text(command_line())
-    (REFERENCE / "http.md").write_text(http())
 
 
 def with_results(page: str) -> str:

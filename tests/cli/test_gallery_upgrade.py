@@ -61,6 +61,20 @@ def test_upgrade_and_swap(place: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "nothing to upgrade" in out
 
 
+def test_images_in_a_folder_like_splits(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that is looked through is no data set; without it the new gallery is empty."""
+    (place / "images" / "query").mkdir(parents=True)
+    shutil.copy(next((place / "photos").rglob("*.jpg")), place / "images" / "query" / "a.jpg")
+    shutil.move(place / "photos", place / "images" / "strangers")
+    out, _ = run(capsys)
+    assert "h is empty" in out
+    assert "--images" in out
+    assert "no thresholds" not in out
+    out, _ = run(capsys, "--images", "images")
+    assert "missing" not in out
+    assert "4 embedded now" in out
+
+
 def test_missing_images(place: Path, products: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = sorted(os.listdir("photos"))[1]
     shutil.rmtree(place / "photos" / name)

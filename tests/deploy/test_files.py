@@ -71,6 +71,20 @@ def test_dockerfile_runs_as_somebody_else() -> None:
     assert {"HEALTHCHECK", "STOPSIGNAL", "EXPOSE"} <= set(words)
 
 
+def test_dockerfile_copies_what_the_folder_lets_through() -> None:
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    lines = (DEPLOY / "Dockerfile").read_text().splitlines()
+    copied = [line.split()[1:-1] for line in lines if re.match(r"COPY (?!--from)", line)]
+    assert {f"!{name}" for names in copied for name in names} <= set(ignored)
+    assert [line for line in lines if "-c /source/constraints.txt" in line]
+
+
+def test_no_restart_after_a_mistake_in_the_settings() -> None:
+    """`arcwise serve` ends with status 2 then, as its tests say."""
+    unit = (DEPLOY / "arcwise.service").read_text().splitlines()
+    assert {"Restart=on-failure", "RestartPreventExitStatus=2"} <= set(unit)
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
 def test_unit(tmp_path: Path) -> None:
     """Verified with a program that is here; nothing is unknown or misspelt."""

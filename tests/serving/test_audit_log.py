@@ -5,8 +5,11 @@ import os
 
 import pytest
 
+from arcwise.data.digests import content_digest
 from arcwise.errors import ArcwiseError
+from arcwise.recognition.recorded import CONTENT
 from arcwise.serving.audit_log import AuditLog
+from arcwise.verbs.enrolled_images import EnrolledImages
 
 
 def test_lines_and_a_file_that_is_moved(tmp_path):
@@ -34,6 +37,15 @@ def test_images_are_kept_only_where_told(tmp_path):
         log.keep(b"image")
     (kept,) = (tmp_path / "sent").iterdir()
     assert kept.read_bytes() == b"image"
+
+
+def test_kept_images_are_found_again(tmp_path, images):
+    """By an upgrade, which is told of the folder."""
+    log = AuditLog(tmp_path / "a.jsonl", tmp_path / "sent")
+    log.keep(images[0])
+    recorded = {"image": "a.png", CONTENT: f"{content_digest(images[0]):016x}"}
+    found = EnrolledImages(tmp_path / "shop.gallery", tmp_path / "sent").find(recorded)
+    assert found.content == images[0]
 
 
 def test_no_part_of_a_line_stays(tmp_path, mounted):

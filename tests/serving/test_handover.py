@@ -180,3 +180,35 @@ def test_turnstile():
     with turnstile.passing():
         order.append("next")
     assert order == ["first", "closed", "next"]
+
+
+def test_thresholds_of_a_calibration(make, gallery, another, images, monkeypatch, tmp_path, caplog):
+    """Decide in a running server soon; a folder that cannot be read changes nothing."""
+    monkeypatch.setattr(handover, "_AGAIN", 0.05)
+    folder = tmp_path / "own"
+    shutil.copytree(another, folder)
+    path = str(gallery.with_name("own.gallery"))
+    with running(make(galleries={"shop": {"path": path, "model": folder}})) as served:
+        served.send("shop/enrol?identity=a", images[:1])
+
+        def line() -> float:
+            found = served.send("shop/search", images[:1]).json["point"]["threshold"]
+            return round(found, 6)
+
+        def changed(before: float) -> float:
+            until = time.monotonic() + 10
+            while line() == before and time.monotonic() < until:
+                time.sleep(0.02)
+            return line()
+
+        assert line() == 0.9
+        add_thresholds(folder, [threshold(0.1, 0.95)], measured_on="again", digests=())
+        assert changed(0.9) == 0.95
+        calibration = served.ask("GET", "/v1/galleries/shop/calibration").json
+        assert calibration["measured_on"] == "again"
+        (folder / "model.json").write_text("{}")
+        until = time.monotonic() + 10
+        while "stay as they were" not in caplog.text and time.monotonic() < until:
+            time.sleep(0.02)
+        assert line() == 0.95
+    assert caplog.text.count("stay as they were") == 1

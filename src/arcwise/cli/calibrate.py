@@ -126,7 +126,10 @@ def show(result: ModelCalibration) -> None:
     history = ""
     if result.replaced:
         history = f"; those measured on {result.replaced} are in its history"
-    print(f"written into {result.model}, which decides by these thresholds from now on{history}")
+    print(
+        f"written into {result.model}, which decides by these thresholds from now on, in a running "
+        f"server within seconds{history}"
+    )
 
 
 def show_gallery(result: MeasuredGallery) -> None:

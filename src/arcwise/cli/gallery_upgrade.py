@@ -105,6 +105,13 @@ def show(result: UpgradedGallery) -> None:
         print(f"warning: {result.upgraded} is not calibrated: {result.uncalibrated}")
     if result.calibration is not None:
         show_gallery(result.calibration)
+    elif not size.templates:
+        print(
+            f"{result.upgraded} is empty, so searches find nobody: name the folder with the images "
+            "that were enrolled (--images)"
+            if result.missing
+            else f"{result.upgraded} is empty, as {result.gallery} is"
+        )
     elif result.point is None:
         print(
             f"searches do not decide: the model has no thresholds; arcwise calibrate "

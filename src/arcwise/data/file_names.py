@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from arcwise.data.digests import text_digest
 from arcwise.data.manifest import Manifest
-from arcwise.images.headers import heif_kind
+from arcwise.images.headers.endings import image_ending
 
 MANIFEST = "manifest.csv"
 """The table inside a folder or archive that was converted."""
@@ -25,30 +25,6 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{5,70}(\.[A-Za-z]{3,4})?", re.ASCII)  # safe as it is
 _LONGEST, _MOST_BYTES = 80, 200  # characters; file systems allow 255 bytes
 _BATCH = 65536  # rows
-
-_MAGIC = (
-    (b"\xff\xd8", ".jpg"),
-    (b"\x89PNG", ".png"),
-    (b"RIFF", ".webp"),
-    (b"BM", ".bmp"),
-    (b"GIF8", ".gif"),
-    (b"II", ".tif"),
-    (b"MM", ".tif"),
-    (b"P", ".pnm"),
-)
-_HEIF = {"HEIC": ".heic", "HEIF": ".heif", "AVIF": ".avif"}
-ENDINGS = (*dict.fromkeys(ending for _, ending in _MAGIC), *_HEIF.values())
-"""All that `image_ending` may return."""
-
-
-def image_ending(data: bytes) -> str:
-    """Return the ending that an image's file should have; `.jpg` for data of no known kind.
-
-    So readers that go by endings open a damaged image, and report the damage.
-    """
-    if kind := heif_kind(data):
-        return _HEIF[kind]
-    return next((ending for magic, ending in _MAGIC if data.startswith(magic)), ".jpg")
 
 
 def with_ending(path: str, data: bytes) -> str:

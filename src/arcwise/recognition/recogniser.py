@@ -65,7 +65,7 @@ class Recogniser:
         mode: "rw", or "r" to search without being able to change anything.
 
     Attributes:
-        model: the loaded model.
+        model: the loaded model; may be set to the same one with other thresholds.
         path: the gallery's file.
 
     Raises:
@@ -87,8 +87,8 @@ class Recogniser:
         self._size = lru_cache(8)(lambda about, where: size_where(self.gallery, where))
         self._unmet = lru_cache(8)(lambda about, where: unmet_condition(self.gallery, where))
         self._point = lru_cache(16)(  # by rates; in another state of the gallery another
-            lambda about, calibration, where, far, fpir: search_operating_point(
-                self.model, self._size(about, where), calibration, far=far, fpir=fpir
+            lambda model, about, calibration, where, far, fpir: search_operating_point(
+                model, self._size(about, where), calibration, far=far, fpir=fpir
             )
         )
 
@@ -146,7 +146,7 @@ class Recogniser:
         Under a condition the size is that of the part which meets it. Args are those of `search`.
         """
         about, calibration = self.gallery.about(), self.gallery.calibration
-        point = self._point(about, calibration, where, far, fpir)
+        point = self._point(self.model, about, calibration, where, far, fpir)
         return self._size(about, where), calibration, point
 
     def search(

@@ -12,6 +12,7 @@ from typing import Any
 from arcwise.data.digests import content_digest
 from arcwise.errors import ArcwiseError
 from arcwise.files import atomic_write, os_error_reason
+from arcwise.images.headers.endings import image_ending
 
 
 class AuditLog:
@@ -48,10 +49,13 @@ class AuditLog:
         self._append(line.encode() + b"\n", durable=durable)
 
     def keep(self, content: bytes) -> None:
-        """Keep an image that was sent, where images are kept, under its digest."""
+        """Keep an image that was sent, where images are kept, under its digest.
+
+        A folder of images, in which `gallery upgrade --images` finds what was enrolled.
+        """
         if self._images is None:
             return
-        path = self._images / f"{content_digest(content):016x}"
+        path = self._images / f"{content_digest(content):016x}{image_ending(content)}"
         if not path.exists():
             with atomic_write(path) as temporary:
                 temporary.write_bytes(content)

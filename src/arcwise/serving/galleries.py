@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Generator, Mapping
@@ -13,6 +14,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from arcwise import runtime
+from arcwise.bundle import read_bundle
+from arcwise.bundle.description import CALIBRATION, DESCRIPTION
 from arcwise.errors import ArcwiseError
 from arcwise.gallery import open_gallery, shown_address
 from arcwise.recognition import Recogniser
@@ -24,6 +27,8 @@ from arcwise.serving.batching import BatchingEngine
 from arcwise.serving.handover import Handover, Turnstile
 from arcwise.serving.problems import RequestProblem
 from arcwise.serving.settings import BatchSettings, GallerySettings
+
+_LOG = logging.getLogger("arcwise.serving")
 
 
 class Counts(NamedTuple):
@@ -58,18 +63,15 @@ class ServedGallery:
     """
 
     def __init__(self, name: str, settings: GallerySettings, models: Models) -> None:
-        if settings.audit is None and "://" in settings.path:
-            raise ArcwiseError(f"galleries.{name}: not in a file, so say where its log is: audit")
         self.name, self.thumbnails = name, settings.thumbnails
         self._path, self._models = settings.path, models
         self.turnstile, self.problem = Turnstile(), ""
         model = models.load(settings.model or _recorded_model(settings.path))
         self.recogniser = Recogniser(model, settings.path, create=True)
         self._numbers = lru_cache(1)(lambda about: self._counted())  # until something changes
-        log = settings.audit or Path(f"{settings.path}.audit.jsonl")
         try:
             _ = self.recogniser.gallery  # made now, and not by the first who enrols
-            self.audit = AuditLog(log, settings.audit_images)
+            self.audit = AuditLog(settings.log, settings.audit_images)
         except BaseException:
             self.recogniser.close()
             raise
@@ -106,6 +108,10 @@ class ServedGallery:
             raise
         self.problem = ""
 
+    def take_up_thresholds(self) -> None:
+        """Decide by what `arcwise calibrate` wrote into the model folder since it was read."""
+        self.recogniser.model = self._models.as_it_is_now(self.recogniser.model)
+
     @property
     def file(self) -> Path:
         """The gallery's file."""
@@ -138,8 +144,9 @@ class ServedGallery:
         """Return a message without the places of files on this machine."""
         model = self.recogniser.model
         for place, name in ((self._path, self.name), (os.fspath(model.path), "MODEL")):
-            for form in (os.path.abspath(place), place):
-                text = text.replace(form, name)
+            text = text.replace(os.path.abspath(place), name)
+            for form in {place, os.path.normpath(place)}:
+                text = re.sub(rf"(?<![\w./-]){re.escape(form)}(?!\w)", name, text)
         return re.sub(r"\bpostgres(ql)?://\S+\w", self.name, text)
 
 
@@ -154,6 +161,7 @@ class Models:
     def __init__(self, batch: BatchSettings, on_batch: Callable[[int], object]) -> None:
         self._batch, self._on_batch = batch, on_batch
         self._loaded: dict[tuple[str, int], Model] = {}
+        self._looked_at: set[tuple[str, int]] = set()
         self._engines: list[BatchingEngine] = []
 
     def load(self, model: str | Path) -> Model:
@@ -163,9 +171,7 @@ class Models:
             ArcwiseError: it cannot be loaded.
         """
         place = os.path.realpath(model)
-        description = Path(place, "model.json")
-        written = description if description.exists() else Path(place)
-        version = written.stat().st_mtime_ns if written.exists() else 0
+        version = _written(place)
         if (place, version) not in self._loaded:
             loaded = runtime.load(place, runtime="onnx")
             engine = BatchingEngine(
@@ -177,6 +183,33 @@ class Models:
             self._engines.append(engine)
             self._loaded[place, version] = replace(loaded, engine=engine)
         return self._loaded[place, version]
+
+    def as_it_is_now(self, model: Model) -> Model:
+        """Return a loaded model with the thresholds that are now in its folder.
+
+        Where another model is there, or none that can be read, it is the one that is loaded.
+        """
+        place = os.fspath(model.path)
+        version = _written(place)
+        if model.bundle is None or not version:
+            return model
+        found = self._loaded.get((place, version), model)
+        if (place, version) in self._loaded or (place, version) in self._looked_at:
+            return found if found.fingerprint == model.fingerprint else model
+        self._looked_at.add((place, version))
+        try:
+            now = read_bundle(place)
+        except ArcwiseError as problem:
+            _LOG.error("model %s: its thresholds stay as they were: %s", model.name, problem)
+            return model
+        if now.fingerprint != model.fingerprint:
+            _LOG.error("model %s: another one is in its folder now, and not used", model.name)
+            return model
+        measured = {name: getattr(now, name) for name in (*CALIBRATION, "history", "digests")}
+        again = replace(model, bundle=replace(model.bundle, **measured))
+        self._loaded[place, version] = again
+        _LOG.warning("model %s: the thresholds of its folder decide from now on", model.name)
+        return again
 
     def close(self) -> None:
         """End all engines."""
@@ -215,7 +248,11 @@ class OpenGalleries:
             self.close()
             raise
         in_files = [self.by_name[name] for name, one in settings.items() if "://" not in one.path]
-        self._handover = Handover(in_files)
+        self._handover = Handover(in_files, self._take_up_thresholds)
+
+    def _take_up_thresholds(self) -> None:
+        for one in self.by_name.values():
+            one.take_up_thresholds()
 
     def close(self) -> None:
         """Close all of them."""
@@ -237,6 +274,16 @@ def _shown(key: str, value: Any) -> Any:
     if key == TOGETHER and isinstance(value, list):
         return [shown_metadata(one) if isinstance(one, dict) else one for one in value]
     return value
+
+
+def _written(model: str) -> int:
+    """Return when a model folder was written last, in nanoseconds; 0 where there is none."""
+    description = Path(model, DESCRIPTION)
+    written = description if description.exists() else Path(model)
+    try:
+        return written.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _recorded_model(path: str) -> str:

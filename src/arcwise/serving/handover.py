@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -82,10 +82,11 @@ class Handover:
 
     Args:
         galleries: those in files.
+        on_look: called every few seconds, with what else is looked after.
     """
 
-    def __init__(self, galleries: Sequence[InFile]) -> None:
-        self._galleries = galleries
+    def __init__(self, galleries: Sequence[InFile], on_look: Callable[[], object]) -> None:
+        self._galleries, self._on_look = galleries, on_look
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="arcwise-handover", daemon=True)
         self._thread.start()
@@ -106,6 +107,7 @@ class Handover:
                 for one in self._galleries:
                     if one.problem:
                         _open_again(one)
+                self._on_look()
 
 
 def _let_go(galleries: Sequence[InFile]) -> None:

@@ -11,6 +11,7 @@ import uvicorn
 from arcwise.errors import ArcwiseError
 from arcwise.files import os_error_reason
 from arcwise.serving.app import Application, application
+from arcwise.serving.certificates import check_tls
 from arcwise.serving.connections import connection_class
 from arcwise.serving.settings import Settings
 
@@ -28,10 +29,13 @@ class Server:
         url: where it listens.
 
     Raises:
-        ArcwiseError: the address cannot be had, or a gallery or its model cannot be opened.
+        ArcwiseError: a file of TLS is wrong, the address cannot be had, or a gallery or its model
+            cannot be opened.
     """
 
     def __init__(self, settings: Settings) -> None:
+        if settings.tls is not None:
+            check_tls(settings.tls)
         self._socket = _listening(settings.host, settings.port)
         try:
             self.application: Application = application(settings)

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from arcwise.errors import ArcwiseError
+from arcwise.errors import ArcwiseError, suggestion
 
 PREFIX = "ARCWISE_SERVE__"
 """Variables of the environment that begin so are settings: `ARCWISE_SERVE__LIMITS__IMAGES=8`."""
@@ -22,6 +22,8 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a gallery and a key may be called."""
 
 Role = Literal["read", "enrol", "admin"]
+_SHOWN = 5  # mistakes that are told at once
+
 EVERY = "*"
 """All galleries, in the list of those that a key opens."""
 
@@ -46,11 +48,25 @@ class GallerySettings(Section):
     """Model folder; an existing gallery knows its own."""
     audit: Path | None = None
     """Log of who enrolled, searched and removed what; the gallery's file with `.audit.jsonl` where
-    none is named."""
+    none is named. To be named for a gallery on a database server."""
     audit_images: Path | None = None
     """Folder that every image sent is kept in, by its digest; none is kept where none is named."""
     thumbnails: bool = False
     """Whether a small image is stored with each template that is enrolled here."""
+
+    @model_validator(mode="after")
+    def _check_log(self) -> GallerySettings:
+        if self.audit is None and "://" in self.path:
+            raise ValueError(
+                "it is not in a file, so say where its log is: audit = "
+                f'"{gallery_name(self.path)}.audit.jsonl"'
+            )
+        return self
+
+    @property
+    def log(self) -> Path:
+        """Where its audit log is."""
+        return self.audit or Path(f"{self.path}.audit.jsonl")
 
 
 class KeySettings(Section):
@@ -173,7 +189,7 @@ class Settings(Section):
             kept = f", images sent are kept in {one.audit_images}" if one.audit_images else ""
             scheme, address, _ = one.path.partition("://")  # which may hold a password
             where = f"{scheme}://…" if address else one.path
-            lines.append(f"gallery    {name}: {where}{small}{kept}")
+            lines.append(f"gallery    {name}: {where}, log in {one.log}{small}{kept}")
         for key in self.keys:
             lines.append(f"key        {key.name}: {key.role}, {', '.join(key.galleries)}")
         if not self.keys:
@@ -181,7 +197,7 @@ class Settings(Section):
         if self.proxies:
             lines.append(f"proxies    {', '.join(self.proxies)}")
         given = {**self.limits.model_dump(), **{f"batch_{k}": v for k, v in self.batch}}
-        lines.append("limits     " + ", ".join(f"{k} {v:g}" for k, v in given.items()))
+        lines.append("limits     " + ", ".join(f"{k} {_shown(k, v)}" for k, v in given.items()))
         return lines
 
 
@@ -213,12 +229,18 @@ def read_settings(
     try:
         return Settings.model_validate(values)
     except ValidationError as problem:
-        first = problem.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        if place == "galleries":
-            message = "no gallery: name a model and a gallery, or a file with --config"
-        raise ArcwiseError(f"{path or 'settings'}: {place}{': ' * bool(place)}{message}") from None
+        every = [_mistake(one) for one in problem.errors(include_url=False, include_input=False)]
+        every.sort(key=lambda said: not said.startswith("no setting"))
+        more = f"; and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
+        said = "; ".join(every[:_SHOWN])
+        raise ArcwiseError(f"{path or 'settings'}: {said}{more}") from None
+
+
+def _shown(name: str, value: float) -> str:
+    """Return a limit as a person reads it: whole MiB where it is bytes."""
+    if name.endswith("bytes") and value >= 2**20 and value % 2**20 == 0:
+        return f"{value // 2**20} MiB"
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def gallery_name(path: str) -> str:
@@ -239,6 +261,38 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _mistake(error: Any) -> str:
+    """Return what is wrong with a setting, in words, of one of pydantic's errors."""
+    loc, kind = error["loc"], error["type"]
+    place = ".".join(str(part) for part in loc if part != "[key]")
+    if kind == "extra_forbidden":
+        known = list(_section_at(loc[:-1]).model_fields)
+        hint = suggestion(str(loc[-1]), known) or f"expected one of {', '.join(known)}"
+        return f"no setting {place}; {hint}"
+    if loc == ("galleries",) and kind in ("missing", "too_short"):
+        return "no gallery: name a model and a gallery, or a file with --config"
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    if kind == "missing":
+        message = "is missing"
+    elif kind in ("model_type", "dict_type"):
+        message = "expected a section of settings"
+    elif kind == "string_pattern_mismatch":
+        message = "expected at most 64 letters, digits and . _ -, the first a letter or digit"
+        if loc[-1] == "digest":
+            message = (
+                "expected 64 of 0-9 and a-f: the digest that `arcwise serve --new-key ROLE` "
+                "prints, not the key"
+            )
+    return f"{place}{': ' * bool(place)}{message}"
+
+
+def _section_at(loc: tuple[Any, ...]) -> type[Section]:
+    """Return the section that settings at a place belong to."""
+    inner = {"tls": TlsSettings, "limits": ServerLimits, "batch": BatchSettings}
+    inner |= {"galleries": GallerySettings, "keys": KeySettings}
+    return inner[loc[0]] if loc else Settings
 
 
 def _from_folder(values: dict[str, Any], folder: Path) -> None:

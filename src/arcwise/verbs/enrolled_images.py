@@ -68,7 +68,9 @@ class EnrolledImages:
 
     def __init__(self, gallery: str | Path, images: str | Path | None) -> None:
         self._folder = os.path.dirname(os.path.abspath(shown_address(gallery)))
-        self._images = None if images is None else open_manifest(images, identities=False)
+        self._images = None
+        if images is not None:  # looked through: what its folders are called says nothing
+            self._images = open_manifest(images, identities=False, top_folders="part")
         self._under = [] if images is None else [os.path.abspath(images)]
         self._lock = threading.Lock()
         self._rows: dict[str, int] | None = None  # of `images`, by content

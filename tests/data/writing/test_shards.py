@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcwise.data.file_names import image_ending
 from arcwise.data.formats.opening import open_manifest
 from arcwise.data.manifest import Manifest
 from arcwise.data.writing.shards import ShardWriter
+from arcwise.images.headers.endings import image_ending
 
 ROWS = 30
 

@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from arcwise.data.file_names import ENDINGS, MANIFEST, PAIRS, member_paths, with_ending
+from arcwise.data.file_names import MANIFEST, PAIRS, member_paths, with_ending
 from arcwise.data.manifest import Manifest
 from arcwise.data.writing.manifest_tables import tables_inside
+from arcwise.images.headers.endings import ENDINGS
 
 
 class NewFolder:

@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from arcwise.data.containers.positioned import PositionedFile
 from arcwise.data.containers.tarred import offset_table as tar_index
 from arcwise.data.containers.tarred.tar_headers import BLOCK, Member, scan
-from arcwise.data.file_names import ENDINGS, image_ending
 from arcwise.data.manifest import Manifest
 from arcwise.data.writing.manifest_tables import rows_renamed
+from arcwise.images.headers.endings import ENDINGS, image_ending
 
 pc: Any = pyarrow.compute  # its functions are made while it is imported; no checker sees them
 

@@ -14,10 +14,11 @@ from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
-from arcwise.data.file_names import ENDINGS, member_paths, with_ending
+from arcwise.data.file_names import member_paths, with_ending
 from arcwise.data.manifest import Manifest
 from arcwise.data.writing.manifest_tables import tables_inside
 from arcwise.errors import ArcwiseError
+from arcwise.images.headers.endings import ENDINGS
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
