@@ -345,6 +345,33 @@ def test_the_keyboard_alone(browser, shop):
         visit.until("document.activeElement.id === 'main'")
 
 
+def test_keys_in_dialogs(browser, shop):
+    """Enter in a text does what the dialog is for; it removes nothing, and Escape does nothing."""
+    enter, escape = ("Enter", 13, "\r"), ("Escape", 27)
+    steps = [
+        ("Rename", "x", escape, "product 1"),
+        ("Remove", "", enter, "product 1"),
+        ("Rename", "x", enter, "product 1x"),
+        ("Quarantine", "why", enter, None),
+    ]
+    with running(shop.settings()) as served:
+        visit = opened(browser, served, "enrolled/product%201")
+        for action, letters, key, left in steps:
+            click(visit, action)
+            visit.until("document.getElementById('ask').open")
+            visit.press("End", 35)
+            for one in letters:
+                visit.press(one, ord(one.upper()), one)
+            visit.press(*key)
+            visit.until("!document.getElementById('ask').open")
+            visit.until("!document.querySelector('[aria-busy=true]')")
+            if left:
+                visit.until(f"document.querySelector('#view h1')?.textContent === '{left}'")
+        visit.until("location.hash === '#enrolled'")
+        every = served.ask("GET", "/v1/galleries/shop/quarantine").json["templates"]
+        assert [one["reason"] for one in every] == ["why"]
+
+
 def test_verdicts(browser, shop):
     def said(identity, value, margin, low=0.55, high=0.65, **point):
         basis = {"threshold": 0.6, "low": low, "high": high, "identities": 50}
