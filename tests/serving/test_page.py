@@ -268,7 +268,7 @@ def test_compare_and_rates(browser, shop):
         visit = opened(browser, served, "compare")
         for side, photo in ((1, shop.known), (2, shop.known)):
             visit.choose(f".side:nth-child({side}) input", photo)
-        assert "Taken for the same" in visit.until(ANSWER)
+        assert "Doubtful" in visit.until(ANSWER)  # no strict rate was measured
         visit.choose(".side:nth-child(2) input", shop.unknown)
         visit.until(f"({ANSWER})?.includes('Not the same')")
         go(visit, "rates")
@@ -424,6 +424,72 @@ def test_verdicts(browser, shop):
         counts = {0.1: "10 of 100", 0.01: "1 of 100", 0.004: "4 of 1,000", 0.365: "37 of 100"}
         counts |= {0.001: "1 of 1,000", 0: "none"}
         assert map_over("count", list(counts)) == list(counts.values())
+
+
+def test_rates_are_those_that_decide(browser, shop):
+    """In a gallery of two templates an identity: table, curve and choice say what searches do."""
+    with Recogniser(shop.model, shop.gallery) as one:
+        for row in range(ENROLLED):
+            again = ImageList([shop.unknown.read_bytes() + bytes(row + 1)], names=["again"])
+            one.enrol(f"product {row}", again)
+    searches = [
+        search_threshold(fpir, size, 0.99 - fpir + 0.001 * size / ENROLLED * each, templates=each)
+        for size in (ENROLLED - 1, ENROLLED, 10 * ENROLLED)
+        for each in (1, 2)
+        for fpir in (0.1, 0.05, 0.01)
+    ]
+    pairs = [threshold(0.1, 0.9), threshold(0.001, 0.999)]
+    add_thresholds(shop.model, pairs, measured_on="x", digests=(), search_thresholds=searches)
+    with running(shop.settings()) as served:
+        calibration = "/v1/galleries/shop/calibration"
+        rates = (0.1, 0.05, 0.01)
+        said = [served.ask("GET", f"{calibration}?fpir={rate}").json for rate in rates]
+        every = said[0]["points"]
+        deciding = [served.ask("GET", f"{calibration}?fpir={one['fpir']}").json for one in every]
+        assert [one["point"] for one in deciding] == every
+        visit = opened(browser, served, "rates", width=390, height=844)
+        rows = "[...document.querySelectorAll('tbody tr')].map(one => one.innerText)"
+        used = "document.querySelector('tr[aria-current]')?.innerText"
+        assert "in use" in visit.until(used)
+        table = " ".join(visit.ask(rows))
+        for one in said:
+            assert (one["point"]["dir"] is not None, one["point"]["exact"]) == (True, True)
+            assert f"{one['point']['threshold']:.3f}" in table
+        options = "[...document.querySelectorAll('select')].at(-1).options"
+        offered = visit.ask(f"[...{options}].map(one => one.text)")
+        shares = [text.split(" (")[0].removeprefix("about ") for text in offered]
+        assert shares[:3] == ["10 of 100", "5 of 100", "1 of 100"]
+        assert visit.ask("document.querySelectorAll('circle.found').length") >= 3
+        region = "document.querySelector('.scroll')"
+        assert visit.ask(f"{region}.scrollWidth - {region}.clientWidth") == 0
+        for row, one in enumerate(said):
+            visit.ask(f"{options}[{row}].selected = true")
+            chooser = "[...document.querySelectorAll('select')].at(-1)"
+            visit.ask(f"{chooser}.dispatchEvent(new Event('change'))")
+            visit.until(f"({used})?.startsWith('{one['point']['threshold']:.3f}')")
+        fine(browser, visit)
+
+
+def test_two_compared(browser, shop):
+    """The same only by a strict test; what passes a lax one alone is doubtful."""
+    tests = {0.1: (0.5, 1.0), 0.01: (0.7, 0.9), 0.001: (0.8, 0.7), 1e-4: (0.9, 0.2)}
+    measured = [{"far": far, "threshold": at, "tar": tar} for far, (at, tar) in tests.items()]
+    cases = [(0.4, "unknown"), (0.6, "doubtful"), (0.75, "doubtful"), (0.85, "this"), (1, "this")]
+    with running(shop.settings()) as served:
+        visit = opened(browser, served)
+        script = (
+            "import('/page/compare.js').then(own => VALUES.map(one => own.judged(MEASURED, one)))"
+        )
+
+        def judged(thresholds: list[dict[str, float]]) -> list[dict[str, str]]:
+            filled = script.replace("VALUES", json.dumps([value for value, _ in cases]))
+            return visit.ask(filled.replace("MEASURED", json.dumps(thresholds)))
+
+        said = judged(measured)
+        assert [one["kind"] for one in said] == [kind for _, kind in cases]
+        assert ("10 of 100" in said[1]["why"], "1 of 100" in said[1]["why"]) == (True, True)
+        assert [one["kind"] for one in judged(measured[:1])][2:] == ["doubtful"] * 3
+        assert {one["kind"] for one in judged([])} == {"undecided"}
 
 
 def test_a_second_look_in_words(browser, shop):
