@@ -206,15 +206,27 @@ def test_enrol_find_correct_remove(browser, shop):
         visit.until("document.querySelectorAll('.chosen li').length === 1")
         click(visit, "Enrol")
         assert "Enrolled 1 image of new one" in visit.until(ANSWER)
+        assert visit.ask("document.querySelector('.enrol input').value") == ""
         go(visit, "recognise")
         visit.choose(".drop input", shop.unknown)
         assert "This one: new one" in visit.until(ANSWER)
+        click(visit, "Enrol this image")
+        visit.until("document.querySelector('.enrol input')?.value === 'new one'")
 
         go(visit, "enrolled/new%20one")
         visit.until("document.querySelector('.templates img')?.naturalWidth")
         click(visit, "Rename")
         answer(visit, "newer/one")
         visit.until("document.querySelector('#view h1')?.textContent === 'newer/one'")
+        click(visit, "Rename")
+        visit.ask("document.getElementById('ask-input').value = 'product 5'")
+        visit.ask("document.getElementById('ask-yes').click()")
+        visit.until("document.getElementById('ask-text').textContent.includes('one?')")
+        visit.until("document.getElementById('ask').open")
+        question = visit.ask("document.getElementById('ask-text').textContent")
+        assert question == "newer/one (1 image) and product 5 (1 image) become one?"
+        visit.ask("document.getElementById('ask-no').click()")
+        visit.until("!document.querySelector('#ask[open], [aria-busy=true]')")
         click(visit, "Quarantine")
         answer(visit, "blurred")
         visit.until("document.querySelector('.templates')?.textContent.includes('blurred')")
@@ -252,6 +264,8 @@ def test_keys_and_roles(browser, shop):
         assert visit.ask("sessionStorage.length + localStorage.length") == 0
         give(keys["reader"])
         visit.until("document.querySelector('.enrol')?.textContent.includes('role enrol')")
+        tab = "document.querySelector('nav a[href=\"#enrol\"]').checkVisibility()"
+        assert not visit.ask(tab)
         go(visit, "enrolled/product%201")
         visit.until("document.querySelector('.templates img')?.naturalWidth")
         assert not visit.ask("document.querySelectorAll('#view button').length")
@@ -261,6 +275,7 @@ def test_keys_and_roles(browser, shop):
         assert not visit.ask("sessionStorage.length")
         give(keys["boss"])
         visit.until("document.querySelector('.templates .danger')")
+        assert visit.ask(tab)
 
 
 def test_compare_and_rates(browser, shop):
@@ -468,6 +483,25 @@ def test_rates_are_those_that_decide(browser, shop):
             visit.ask(f"{chooser}.dispatchEvent(new Event('change'))")
             visit.until(f"({used})?.startsWith('{one['point']['threshold']:.3f}')")
         fine(browser, visit)
+
+
+def test_calibrated_meanwhile(browser, shop):
+    """Without thresholds the page says what to do, and takes them up when they are there."""
+    add_thresholds(shop.model, [], measured_on="x", digests=())
+    with running(shop.settings()) as served:
+        visit = opened(browser, served)
+        visit.choose(".drop input", shop.known)
+        visit.until(ANSWER)
+        assert "arcwise calibrate" in visit.ask("document.querySelector('.result').textContent")
+        go(visit, "rates")
+        assert "arcwise calibrate" in visit.ask("document.querySelector('.view').textContent")
+        with open_gallery(shop.gallery) as store:
+            measured = (search_threshold(0.05, ENROLLED, 0.7),), "strangers", store.size().newest
+            store.keep_calibration(GalleryCalibration(ENROLLED, ENROLLED, *measured))
+        go(visit, "recognise")
+        assert "5 of 100" in visit.ask(
+            "[...document.querySelectorAll('select')].at(-1).textContent"
+        )
 
 
 def test_two_compared(browser, shop):

@@ -52,6 +52,6 @@ function lines(first, ...others) {
 }
 
 function percent(low, high) {
-  const shown = value => value < 0.1 ? (100 * value).toPrecision(2).replace(/\.0$/, "") : Math.round(100 * value);
+  const shown = value => value < 0.1 ? Number((100 * value).toPrecision(2)) : Math.round(100 * value);
   return low === 0 && high === 1 ? "not measured" : `${shown(low)} – ${shown(high)} %`;
 }
