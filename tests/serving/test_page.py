@@ -206,15 +206,27 @@ def test_enrol_find_correct_remove(browser, shop):
         visit.until("document.querySelectorAll('.chosen li').length === 1")
         click(visit, "Enrol")
         assert "Enrolled 1 image of new one" in visit.until(ANSWER)
+        assert visit.ask("document.querySelector('.enrol input').value") == ""
         go(visit, "recognise")
         visit.choose(".drop input", shop.unknown)
         assert "This one: new one" in visit.until(ANSWER)
+        click(visit, "Enrol this image")
+        visit.until("document.querySelector('.enrol input')?.value === 'new one'")
 
         go(visit, "enrolled/new%20one")
         visit.until("document.querySelector('.templates img')?.naturalWidth")
         click(visit, "Rename")
         answer(visit, "newer/one")
         visit.until("document.querySelector('#view h1')?.textContent === 'newer/one'")
+        click(visit, "Rename")
+        visit.ask("document.getElementById('ask-input').value = 'product 5'")
+        visit.ask("document.getElementById('ask-yes').click()")
+        visit.until("document.getElementById('ask-text').textContent.includes('one?')")
+        visit.until("document.getElementById('ask').open")
+        question = visit.ask("document.getElementById('ask-text').textContent")
+        assert question == "newer/one (1 image) and product 5 (1 image) become one?"
+        visit.ask("document.getElementById('ask-no').click()")
+        visit.until("!document.querySelector('#ask[open], [aria-busy=true]')")
         click(visit, "Quarantine")
         answer(visit, "blurred")
         visit.until("document.querySelector('.templates')?.textContent.includes('blurred')")
@@ -252,6 +264,8 @@ def test_keys_and_roles(browser, shop):
         assert visit.ask("sessionStorage.length + localStorage.length") == 0
         give(keys["reader"])
         visit.until("document.querySelector('.enrol')?.textContent.includes('role enrol')")
+        tab = "document.querySelector('nav a[href=\"#enrol\"]').checkVisibility()"
+        assert not visit.ask(tab)
         go(visit, "enrolled/product%201")
         visit.until("document.querySelector('.templates img')?.naturalWidth")
         assert not visit.ask("document.querySelectorAll('#view button').length")
@@ -261,6 +275,7 @@ def test_keys_and_roles(browser, shop):
         assert not visit.ask("sessionStorage.length")
         give(keys["boss"])
         visit.until("document.querySelector('.templates .danger')")
+        assert visit.ask(tab)
 
 
 def test_compare_and_rates(browser, shop):
@@ -268,7 +283,7 @@ def test_compare_and_rates(browser, shop):
         visit = opened(browser, served, "compare")
         for side, photo in ((1, shop.known), (2, shop.known)):
             visit.choose(f".side:nth-child({side}) input", photo)
-        assert "Taken for the same" in visit.until(ANSWER)
+        assert "Doubtful" in visit.until(ANSWER)  # no strict rate was measured
         visit.choose(".side:nth-child(2) input", shop.unknown)
         visit.until(f"({ANSWER})?.includes('Not the same')")
         go(visit, "rates")
@@ -345,6 +360,33 @@ def test_the_keyboard_alone(browser, shop):
         visit.until("document.activeElement.id === 'main'")
 
 
+def test_keys_in_dialogs(browser, shop):
+    """Enter in a text does what the dialog is for; it removes nothing, and Escape does nothing."""
+    enter, escape = ("Enter", 13, "\r"), ("Escape", 27)
+    steps = [
+        ("Rename", "x", escape, "product 1"),
+        ("Remove", "", enter, "product 1"),
+        ("Rename", "x", enter, "product 1x"),
+        ("Quarantine", "why", enter, None),
+    ]
+    with running(shop.settings()) as served:
+        visit = opened(browser, served, "enrolled/product%201")
+        for action, letters, key, left in steps:
+            click(visit, action)
+            visit.until("document.getElementById('ask').open")
+            visit.press("End", 35)
+            for one in letters:
+                visit.press(one, ord(one.upper()), one)
+            visit.press(*key)
+            visit.until("!document.getElementById('ask').open")
+            visit.until("!document.querySelector('[aria-busy=true]')")
+            if left:
+                visit.until(f"document.querySelector('#view h1')?.textContent === '{left}'")
+        visit.until("location.hash === '#enrolled'")
+        every = served.ask("GET", "/v1/galleries/shop/quarantine").json["templates"]
+        assert [one["reason"] for one in every] == ["why"]
+
+
 def test_verdicts(browser, shop):
     def said(identity, value, margin, low=0.55, high=0.65, **point):
         basis = {"threshold": 0.6, "low": low, "high": high, "identities": 50}
@@ -397,6 +439,91 @@ def test_verdicts(browser, shop):
         counts = {0.1: "10 of 100", 0.01: "1 of 100", 0.004: "4 of 1,000", 0.365: "37 of 100"}
         counts |= {0.001: "1 of 1,000", 0: "none"}
         assert map_over("count", list(counts)) == list(counts.values())
+
+
+def test_rates_are_those_that_decide(browser, shop):
+    """In a gallery of two templates an identity: table, curve and choice say what searches do."""
+    with Recogniser(shop.model, shop.gallery) as one:
+        for row in range(ENROLLED):
+            again = ImageList([shop.unknown.read_bytes() + bytes(row + 1)], names=["again"])
+            one.enrol(f"product {row}", again)
+    searches = [
+        search_threshold(fpir, size, 0.99 - fpir + 0.001 * size / ENROLLED * each, templates=each)
+        for size in (ENROLLED - 1, ENROLLED, 10 * ENROLLED)
+        for each in (1, 2)
+        for fpir in (0.1, 0.05, 0.01)
+    ]
+    pairs = [threshold(0.1, 0.9), threshold(0.001, 0.999)]
+    add_thresholds(shop.model, pairs, measured_on="x", digests=(), search_thresholds=searches)
+    with running(shop.settings()) as served:
+        calibration = "/v1/galleries/shop/calibration"
+        rates = (0.1, 0.05, 0.01)
+        said = [served.ask("GET", f"{calibration}?fpir={rate}").json for rate in rates]
+        every = said[0]["points"]
+        deciding = [served.ask("GET", f"{calibration}?fpir={one['fpir']}").json for one in every]
+        assert [one["point"] for one in deciding] == every
+        visit = opened(browser, served, "rates", width=390, height=844)
+        rows = "[...document.querySelectorAll('tbody tr')].map(one => one.innerText)"
+        used = "document.querySelector('tr[aria-current]')?.innerText"
+        assert "in use" in visit.until(used)
+        table = " ".join(visit.ask(rows))
+        for one in said:
+            assert (one["point"]["dir"] is not None, one["point"]["exact"]) == (True, True)
+            assert f"{one['point']['threshold']:.3f}" in table
+        options = "[...document.querySelectorAll('select')].at(-1).options"
+        offered = visit.ask(f"[...{options}].map(one => one.text)")
+        shares = [text.split(" (")[0].removeprefix("about ") for text in offered]
+        assert shares[:3] == ["10 of 100", "5 of 100", "1 of 100"]
+        assert visit.ask("document.querySelectorAll('circle.found').length") >= 3
+        region = "document.querySelector('.scroll')"
+        assert visit.ask(f"{region}.scrollWidth - {region}.clientWidth") == 0
+        for row, one in enumerate(said):
+            visit.ask(f"{options}[{row}].selected = true")
+            chooser = "[...document.querySelectorAll('select')].at(-1)"
+            visit.ask(f"{chooser}.dispatchEvent(new Event('change'))")
+            visit.until(f"({used})?.startsWith('{one['point']['threshold']:.3f}')")
+        fine(browser, visit)
+
+
+def test_calibrated_meanwhile(browser, shop):
+    """Without thresholds the page says what to do, and takes them up when they are there."""
+    add_thresholds(shop.model, [], measured_on="x", digests=())
+    with running(shop.settings()) as served:
+        visit = opened(browser, served)
+        visit.choose(".drop input", shop.known)
+        visit.until(ANSWER)
+        assert "arcwise calibrate" in visit.ask("document.querySelector('.result').textContent")
+        go(visit, "rates")
+        assert "arcwise calibrate" in visit.ask("document.querySelector('.view').textContent")
+        with open_gallery(shop.gallery) as store:
+            measured = (search_threshold(0.05, ENROLLED, 0.7),), "strangers", store.size().newest
+            store.keep_calibration(GalleryCalibration(ENROLLED, ENROLLED, *measured))
+        go(visit, "recognise")
+        assert "5 of 100" in visit.ask(
+            "[...document.querySelectorAll('select')].at(-1).textContent"
+        )
+
+
+def test_two_compared(browser, shop):
+    """The same only by a strict test; what passes a lax one alone is doubtful."""
+    tests = {0.1: (0.5, 1.0), 0.01: (0.7, 0.9), 0.001: (0.8, 0.7), 1e-4: (0.9, 0.2)}
+    measured = [{"far": far, "threshold": at, "tar": tar} for far, (at, tar) in tests.items()]
+    cases = [(0.4, "unknown"), (0.6, "doubtful"), (0.75, "doubtful"), (0.85, "this"), (1, "this")]
+    with running(shop.settings()) as served:
+        visit = opened(browser, served)
+        script = (
+            "import('/page/compare.js').then(own => VALUES.map(one => own.judged(MEASURED, one)))"
+        )
+
+        def judged(thresholds: list[dict[str, float]]) -> list[dict[str, str]]:
+            filled = script.replace("VALUES", json.dumps([value for value, _ in cases]))
+            return visit.ask(filled.replace("MEASURED", json.dumps(thresholds)))
+
+        said = judged(measured)
+        assert [one["kind"] for one in said] == [kind for _, kind in cases]
+        assert ("10 of 100" in said[1]["why"], "1 of 100" in said[1]["why"]) == (True, True)
+        assert [one["kind"] for one in judged(measured[:1])][2:] == ["doubtful"] * 3
+        assert {one["kind"] for one in judged([])} == {"undecided"}
 
 
 def test_a_second_look_in_words(browser, shop):

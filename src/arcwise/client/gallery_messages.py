@@ -196,7 +196,9 @@ class CalibrationAnswer:
         point: the threshold, the rates that it promises in this gallery, and the measurement they
             come from; null without thresholds, and in an empty gallery.
         promise: that in a sentence, as counts of images.
-        points: what every threshold promises in this gallery.
+        points: those that decide here at some rate, the highest rate first, and `point`: a search
+            with `fpir` decides by the first of them whose rate is no higher, one of this gallery
+            before others.
         thresholds: those of single comparisons.
         measured_on: what the model's thresholds were measured on.
         calibration: what was measured against the gallery; null where nothing was.

@@ -131,6 +131,15 @@ _AUDIT = {
     "hub_limit": 31,
     "notes": [],
 }
+_CALIBRATION = {
+    "point": _SEARCH["point"],
+    "promise": _SEARCH["promise"],
+    "points": [_SEARCH["point"]],
+    "thresholds": [_VERIFY["threshold"]],
+    "measured_on": "tune.csv",
+    "calibration": _SEARCH["calibration"],
+    "outgrown": False,
+}
 _ERROR = {
     "error": {
         "code": "image_unreadable",
@@ -149,4 +158,5 @@ def _ok(example: Any) -> Responses:
 
 
 SEARCH, VERIFY, ENROL, AUDIT = _ok(_SEARCH), _ok(_VERIFY), _ok(_ENROL), _ok(_AUDIT)
+CALIBRATION = _ok(_CALIBRATION)
 ERROR = _ERROR

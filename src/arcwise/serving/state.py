@@ -16,7 +16,8 @@ from arcwise.client.gallery_messages import (
     RequestLimits,
 )
 from arcwise.errors import ArcwiseError
-from arcwise.gallery import operating_points
+from arcwise.gallery import OperatingPoint, nearest, operating_points
+from arcwise.serving import examples
 from arcwise.serving.galleries import ServedGallery
 from arcwise.serving.metrics import CONTENT_TYPE
 from arcwise.serving.problems import DESCRIBED, RESPONSES, RequestProblem
@@ -119,7 +120,9 @@ def router(service: Service) -> APIRouter:
 
         return await service.answer(access, response, work)
 
-    @routes.get("/v1/galleries/{gallery}/calibration", responses=RESPONSES)
+    @routes.get(
+        "/v1/galleries/{gallery}/calibration", responses={**RESPONSES, **examples.CALIBRATION}
+    )
     async def calibration(
         response: Response, access: reads, far: Far = None, fpir: Fpir = None
     ) -> CalibrationAnswer:
@@ -136,7 +139,8 @@ def _calibration(served: ServedGallery, far: float | None, fpir: float | None) -
     size, calibration, point = served.recogniser.operating_point(far=far, fpir=fpir)
     points = []
     if size.templates:
-        points = operating_points(size, model.thresholds, model.search_thresholds, calibration)
+        every = operating_points(size, model.thresholds, model.search_thresholds, calibration)
+        points = _deciding(every, point)
     return CalibrationAnswer(
         point=point,
         promise="" if point is None else str(point),
@@ -146,6 +150,16 @@ def _calibration(served: ServedGallery, far: float | None, fpir: float | None) -
         calibration=calibration,
         outgrown=calibration is not None and calibration.outgrown(size),
     )
+
+
+def _deciding(points: list[OperatingPoint], used: OperatingPoint | None) -> list[OperatingPoint]:
+    """Return the points that decide at some rate and the one in use, the highest rate first.
+
+    Of a dozen measurements of galleries of other sizes most decide at none.
+    """
+    chosen = [nearest(points, one.fpir) for one in points if one.promises]
+    kept = [one for one in points if one == used or one in chosen]
+    return sorted(kept, key=lambda one: (-one.fpir, one.threshold))
 
 
 def _state(served: ServedGallery) -> ReadyGallery:

@@ -70,7 +70,8 @@ class GalleryInfo:
         changed: when it was last written; None where a server does not know.
         model: whose vectors they are.
         points: what each resolved threshold promises in this gallery, of the model and measured
-            against the gallery; empty where the model cannot be asked, or nobody is enrolled.
+            against the gallery; a server says only those that decide at some rate. Empty where
+            the model cannot be asked, or nobody is enrolled.
         usual: the one that a search decides by where no rate is asked for; None without any.
         measured_on: what the model's thresholds were measured on, in its words.
         calibration: what was measured against this gallery; None where nothing was.

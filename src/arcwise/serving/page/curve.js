@@ -14,7 +14,7 @@ export function curve(points, chosen) {
   const low = ordered[0].threshold, high = ordered.at(-1).threshold, span = high - low || 1;
   const x = value => LEFT + (value - low) / span * (WIDTH - LEFT - RIGHT);
   const y = share => TOP + (1 - share) * (HEIGHT - TOP - BOTTOM);
-  const line = (name, kept, share) => kept.length < 2 ? [] : [
+  const line = (name, kept, share) => [
     svg("polyline", { class: name, points: kept.map(one => `${x(one.threshold)},${y(share(one))}`).join(" ") }),
     ...kept.map(one => svg("circle", { class: name, cx: x(one.threshold), cy: y(share(one)), r: 3 })),
   ];
@@ -40,7 +40,7 @@ export function curve(points, chosen) {
   };
   const legend = document.createElement("ul");
   legend.className = "legend";
-  legend.append(key("strangers", "strangers answered"), ...(found.length > 1 ? [key("found", "enrolled found")] : []), key("chosen", "in use"));
+  legend.append(key("strangers", "strangers answered"), ...(found.length ? [key("found", "enrolled found")] : []), key("chosen", "in use"));
   const figure = document.createElement("figure");
   figure.append(drawn, legend);
   return figure;

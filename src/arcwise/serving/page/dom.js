@@ -63,7 +63,9 @@ export function confirmed(text, yes, field = null, value = "") {
   input.value = value;
   dialog.returnValue = "";
   dialog.showModal();
-  (field === null ? dialog.querySelector("button") : input).focus();
+  const cancel = document.getElementById("ask-no"); // submits nothing: Enter in the field is a yes
+  cancel.onclick = () => dialog.close();
+  (field === null ? cancel : input).focus();
   return new Promise(resolve => dialog.addEventListener("close", () => {
     resolve(dialog.returnValue !== "yes" ? null : field === null ? true : input.value);
   }, { once: true }));

@@ -49,6 +49,7 @@ export async function enrol(place, about) {
       const answer = await withImages("enrol", files, { identity: identity.value.trim() }, fields);
       session.about = await here("");
       files.length = 0;
+      identity.value = metadata.value = ""; // the next images are of another one
       redraw();
       show(result, answer);
     });

@@ -17,15 +17,15 @@ export async function enrolled(place, about) {
     if (after === null || after === start.value) list.replaceChildren();
     list.append(...page.identities.map(each => el("li", {},
       el("a", { href: `#enrolled/${encodeURIComponent(each.identity)}` }, each.identity),
-      el("span", { class: "help" }, each.templates === 1 ? "1 template" : `${each.templates} templates`))));
+      el("span", { class: "help" }, images(each.templates)))));
     total.textContent = `${page.total.toLocaleString("en")} identities are enrolled.`;
     more.replaceChildren(...(page.after === null ? [] : [button("Show more", () => load(page.after))]));
   };
-  const form = el("form", { role: "search", class: "row" }, labelled("Names from", start), el("button", { type: "submit" }, "Show"));
+  const form = el("form", { role: "search", class: "row" }, labelled("Names starting at", start), el("button", { type: "submit" }, "Show"));
   form.addEventListener("submit", event => {
     event.preventDefault();
     during(form, async () => {
-      const exact = start.value && await here("identity", { query: { identity: start.value } }).catch(() => null);
+      const exact = start.value && await enrolledAs(start.value);
       if (exact) location.hash = `#enrolled/${encodeURIComponent(exact.identity)}`;
       else await load(start.value || null);
     });
@@ -43,14 +43,14 @@ async function quarantine(place) {
     el("p", {}, `${template.identity}: ${reason}`),
     el("div", { class: "actions" }, button("Release", async () => {
       await here("release", { method: "POST", json: { templates: [template.template] } });
-      say(`A template of ${template.identity} is released`);
+      say(`An image of ${template.identity} is released`);
       await quarantine(place);
-    }, { "aria-label": `Release template ${template.template} of ${template.identity}` }),
+    }, { "aria-label": `Release image ${template.template} of ${template.identity}` }),
     removal(template, () => quarantine(place)))))));
 }
 
 async function one(place, identity) {
-  const again = async () => { // without its last template, it is enrolled no more
+  const again = async () => { // without its last image, it is enrolled no more
     if (found.templates.length === 1) {
       location.hash = "#enrolled";
       return;
@@ -70,7 +70,7 @@ async function one(place, identity) {
   const actions = el("div", { class: "actions" });
   if (may("enrol")) actions.append(el("a", { class: "button", href: `#enrol/${encodeURIComponent(found.identity)}` }, "Add images"));
   if (may("admin")) {
-    actions.append(button("Rename", () => rename(found.identity)), button("Remove", () => remove(found), { class: "danger" }));
+    actions.append(button("Rename", () => rename(found)), button("Remove", () => remove(found), { class: "danger" }));
   }
   place.append(back, el("h1", {}, found.identity), ...forms, actions,
     el("ul", { class: "templates" }, ...found.templates.map(each => template(each, again))));
@@ -81,7 +81,7 @@ function template(about, again) {
   const facts = el("dl", {}, ...notes.flatMap(([key, value]) => [el("dt", {}, key), el("dd", {}, typeof value === "string" ? value : JSON.stringify(value))]));
   const item = el("li", {}, about.thumbnail ? shown(about) : el("span", { class: "picture" }, el("span", { class: "none" }, "no thumbnail is kept")), facts);
   if (!may("admin")) return item;
-  const which = `template ${about.template} of ${about.identity}`;
+  const which = `image ${about.template} of ${about.identity}`;
   item.append(el("div", { class: "actions" },
     button("Move", async () => {
       const to = await confirmed(`Give ${which} to another identity.`, "Move", "Identity");
@@ -91,7 +91,7 @@ function template(about, again) {
       await again();
     }, { "aria-label": `Move ${which}`, class: "quiet" }),
     button("Quarantine", async () => {
-      const reason = await confirmed(`${which} takes part in nothing until it is released.`, "Quarantine", "Why");
+      const reason = await confirmed(`I${which.slice(1)} takes part in nothing until it is released.`, "Quarantine", "Why");
       if (!reason) return;
       await here("quarantine", { method: "POST", json: { templates: [about.template], reason } });
       say("It is in quarantine");
@@ -102,7 +102,7 @@ function template(about, again) {
 }
 
 function removal(about, again) {
-  const which = `template ${about.template} of ${about.identity}`;
+  const which = `image ${about.template} of ${about.identity}`;
   return button("Remove", async () => {
     if (!await confirmed(`Remove ${which}? Its vector and thumbnail are erased.`, "Remove")) return;
     await here(`templates/${about.template}`, { method: "DELETE" });
@@ -121,17 +121,34 @@ function shown(about) {
   return frame;
 }
 
-async function rename(identity) {
-  const to = await confirmed(`Rename ${identity}. Where the new name is enrolled, the two become one.`, "Rename", "New name", identity);
+async function rename(found) {
+  const { identity } = found;
+  const to = await confirmed(`Rename ${identity}.`, "Rename", "New name", identity);
   if (!to || to === identity) return;
+  const other = await enrolledAs(to);
+  if (other && other.identity !== identity && !await confirmed(
+    `${identity} (${images(found.templates.length)}) and ${other.identity} (${images(other.templates.length)}) become one?`, "Make them one")) return;
   await here("identity", { method: "PATCH", query: { identity }, json: { to } });
   say(`${identity} is now ${to}`);
   location.hash = `#enrolled/${encodeURIComponent(to)}`;
 }
 
+// What is enrolled under a name; null where nothing is.
+async function enrolledAs(identity) {
+  try {
+    return await here("identity", { query: { identity } });
+  } catch (problem) {
+    if (problem.status === 404) return null;
+    throw problem;
+  }
+}
+
+function images(count) {
+  return count === 1 ? "1 image" : `${count} images`;
+}
+
 async function remove(found) {
-  const count = found.templates.length;
-  if (!await confirmed(`Remove ${found.identity} with ${count} ${count === 1 ? "template" : "templates"}? The vectors and thumbnails are erased.`, "Remove")) return;
+  if (!await confirmed(`Remove ${found.identity} with ${images(found.templates.length)}? The vectors and thumbnails are erased.`, "Remove")) return;
   await here("identity", { method: "DELETE", query: { identity: found.identity } });
   session.about = await here("");
   say(`${found.identity} is removed`);

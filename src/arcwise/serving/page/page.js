@@ -1,7 +1,7 @@
 // The page: which gallery, with which key, and which view.
 
 import { during, el, say, tell } from "./dom.js";
-import { galleries, here, keepKey, session } from "./server.js";
+import { galleries, here, keepKey, may, session } from "./server.js";
 import { recognise } from "./recognise.js";
 import { enrol } from "./enrol.js";
 import { enrolled } from "./enrolled.js";
@@ -33,7 +33,10 @@ async function show(focus = true) {
   document.title = `${view[0].toUpperCase()}${view.slice(1)} · ${session.gallery} · Arcwise`;
   const made = el("div", { class: `view ${view}` });
   place.replaceChildren(made);
-  await during(made, () => VIEWS[view](made, about));
+  await during(made, async () => {
+    if (!session.about?.decides.point) session.about = await here(""); // measured meanwhile, maybe
+    await VIEWS[view](made, about);
+  });
   if (focus) document.getElementById("main").focus({ preventScroll: true });
 }
 
@@ -42,6 +45,7 @@ async function open(gallery) {
   session.fpir = null;
   session.about = await here("");
   document.body.dataset.role = session.about.role;
+  document.querySelector("#views a[href='#enrol']").hidden = !may("enrol");
 }
 
 async function start() {

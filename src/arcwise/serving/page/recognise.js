@@ -5,7 +5,7 @@ import { may, session, thumbnail, withImages } from "./server.js";
 import { offer } from "./enrol.js";
 import { occlusion } from "./occlusion.js";
 import { fileName, photos } from "./photo.js";
-import { comparable, rate, share, similarity, verdict } from "./words.js";
+import { offered, rate, same, share, similarity, verdict, warning } from "./words.js";
 
 const MARKS = { this: "✓", doubtful: "?", unknown: "✗", undecided: "–" };
 const SHOWN = 5;
@@ -22,15 +22,15 @@ export async function recognise(place) {
 
 // Which rate decides the next searches of this tab.
 export function rateChooser() {
-  const choice = el("select", {}, el("option", { value: "" }, "as usual"));
-  for (const point of comparable(session.about.decides.points)) {
-    choice.append(el("option", { value: point.fpir }, share(point)));
-  }
+  const { points, point: usual } = session.about.decides, every = offered(points, usual);
+  const choice = el("select", {}, ...every.map(point => usual && same(point, usual)
+    ? el("option", { value: "" }, `${share(point)} (usual)`) : el("option", { value: point.fpir }, share(point))));
+  if (!choice.querySelector("[value='']")) choice.prepend(el("option", { value: "" }, "not known (usual)"));
   choice.value = session.fpir ?? "";
   choice.addEventListener("change", () => {
     session.fpir = choice.value || null;
   });
-  return labelled("Strangers that may get an answer", choice);
+  return labelled("How many strangers may be taken for somebody", choice);
 }
 
 async function search(file, result) {
@@ -46,9 +46,10 @@ async function search(file, result) {
   const decided = verdict(answer), { hits } = answer.queries[0];
   result.replaceChildren(
     el("h2", { class: `answer ${decided.kind}` }, el("span", { "aria-hidden": "true" }, MARKS[decided.kind]), ` ${decided.headline}`),
-    ...[...decided.reasons, rate(answer), ...answer.notes].filter(Boolean).map(text => el("p", { class: "reason" }, text)),
+    ...[...decided.reasons, warning(answer), ...answer.notes].filter(Boolean).map(text => el("p", { class: "reason" }, text)),
+    ...[rate(answer)].filter(Boolean).map(text => el("details", {}, el("summary", {}, "How sure?"), el("p", {}, text))),
     evidence(file, hits),
-    actions(file, hits),
+    actions(file, hits, decided.kind === "this" ? answer.queries[0].decision.identity : ""),
   );
   say(`${decided.headline}. ${decided.reasons.join(" ")}`);
 }
@@ -69,7 +70,7 @@ async function fill(frame, hit) {
   frame.replaceChildren(blob ? picture(blob, `Enrolled image of ${hit.identity}`).firstChild : el("span", { class: "none" }, "no thumbnail is kept"));
 }
 
-function actions(file, hits) {
+function actions(file, hits, identity) {
   const why = el("div", { class: "why" });
   const row = el("div", { class: "actions" });
   if (hits.length) {
@@ -78,7 +79,7 @@ function actions(file, hits) {
   if (may("enrol")) {
     row.append(button("Enrol this image", () => {
       offer(file);
-      location.hash = "#enrol";
+      location.hash = identity ? `#enrol/${encodeURIComponent(identity)}` : "#enrol";
     }, { class: "quiet", title: fileName(file) }));
   }
   return el("div", {}, row, why);

@@ -23,13 +23,22 @@ export function promises(point) {
   return point.fpir < 0.5 && !("far" in point.basis && point.basis.identities < 10);
 }
 
-// Points that one measurement gave, so that they make one curve: of this gallery, of galleries of
-// others, or of pairs. Those that promise a rate, the laxest first, one for each rate.
-export function comparable(points) {
-  const kept = points.filter(promises).sort((a, b) => b.fpir - a.fpir || a.threshold - b.threshold);
-  const kinds = [one => one.in_this_gallery && one.fits, one => !("far" in one.basis), () => true];
-  const alike = kinds.map(kind => kept.filter(kind)).find(one => one.length) ?? [];
-  return alike.filter((one, place) => !place || one.fpir !== alike[place - 1].fpir);
+const OFFERED = [0.1, 0.05, 0.01, 0.001, 1e-4]; // as `arcwise gallery info` lists them, and one more
+
+// What decides at the rates measured in this gallery and at the usual ones, as the server would
+// choose, and what is in use: the highest rate first. Of two nearly alike the stricter one stays.
+export function offered(points, used) {
+  const kept = points.filter(promises).sort((a, b) => b.fpir - a.fpir);
+  const own = kept.filter(one => one.in_this_gallery && one.fits);
+  const keeps = rate => one => one.fpir <= rate * (1 + 1e-9);
+  const chosen = [...own, ...OFFERED.map(rate => own.find(keeps(rate)) ?? kept.find(keeps(rate)))];
+  const inUse = used && promises(used) ? kept.find(one => same(one, used)) ?? used : null;
+  return [...new Set([...chosen, inUse])].filter(Boolean).sort((a, b) => b.fpir - a.fpir)
+    .filter((one, place, every) => one === inUse || own.includes(one) || !(one.fpir < 1.25 * every[place + 1]?.fpir));
+}
+
+export function same(one, other) {
+  return one.threshold === other.threshold && one.neighbours === other.neighbours && one.fpir === other.fpir;
 }
 
 // From where on a search answers.
@@ -39,11 +48,13 @@ export function criterion(point) {
     : `from a similarity of ${similarity(point.threshold)} on`;
 }
 
+export const NO_THRESHOLDS = "The model has no thresholds, so nothing decides. Whoever runs the server measures them: arcwise calibrate MODEL DATA.";
+
 // What a search found: "this", "doubtful", "unknown", or "undecided" where nothing decides.
 export function verdict(answer) {
   const { decision } = answer.queries[0], { point } = answer;
   if (!decision || !point || decision.similarity === null) {
-    const why = answer.size.templates ? "The model has no thresholds, so nothing decides." : "Nobody is enrolled yet.";
+    const why = answer.size.templates ? NO_THRESHOLDS : "Nobody is enrolled yet.";
     return { kind: "undecided", headline: "No decision", reasons: [why] };
   }
   const closest = answer.queries[0].hits[0].identity, rival = answer.queries[0].hits[1];
@@ -67,14 +78,20 @@ export function verdict(answer) {
   return { kind: "this", headline: `This one: ${decision.identity}`, reasons: [`It reaches the threshold (${facts})${ahead}.`] };
 }
 
-// At which rate a search decided, or why none holds.
+// At which rate a search decided; empty where none holds.
 export function rate(answer) {
+  if (!answer.point || answer.outgrown || answer.unmeasured) return "";
+  const promise = `${answer.promise}.`;
+  return promises(answer.point) ? `At this threshold ${promise}` : `${promise[0].toUpperCase()}${promise.slice(1)}`;
+}
+
+// Why no rate holds, or another decides than the gallery was calibrated for.
+export function warning(answer) {
   if (!answer.point) return "";
   if (answer.outgrown) return "The gallery has outgrown its calibration: no measured rate holds until it is calibrated again.";
   if (answer.unmeasured) return `No rate holds: ${answer.unmeasured}.`;
-  const said = promises(answer.point) ? `At this threshold ${answer.promise}.` : `${answer.promise}.`;
   const { calibration, size } = answer;
   const changed = calibration && (calibration.identities !== size.identities || calibration.templates !== size.templates);
   return changed && calibration.second_look
-    ? `${said} The gallery was calibrated with a second look at the next ones and has changed since: the similarity alone decides until it is calibrated again.` : said;
+    ? "The gallery was calibrated with a second look at the next ones and has changed since: the similarity alone decides until it is calibrated again." : "";
 }
