@@ -1,9 +1,10 @@
 """What a server costs beside the model: requests a second, their times, and memory.
 
-    python benchmarks/serving.py [--requests 2000] [--networks small@96 efficientnet_lite0@160]
+    python benchmarks/serving.py [--requests 1000] [--networks small@96 efficientnet_lite0@160 iresnet50@112]
         [--clients 1 8 64] [--write docs/performance.md]
 
-The networks are those of the recipes, from nothing and from pretrained weights. A server process
+The networks are those of the recipes: for products from nothing and from pretrained weights, and
+for faces. A server process
 with an exported network that has learnt nothing and a gallery of 300 templates;
 clients in a process of their own, which send JPEGs of 400 × 300 pixels over connections that they
 keep, and read the decisions. Beside it in the same run, the bare model: `Model.embed` of the same
@@ -49,9 +50,11 @@ PART = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
-    parser.add_argument("--networks", nargs="+", default=["small@96", "efficientnet_lite0@160"])
+    parser.add_argument(
+        "--networks", nargs="+", default=["small@96", "efficientnet_lite0@160", "iresnet50@112"]
+    )
     parser.add_argument("--write", type=Path)
     parser.add_argument("--ask", help=argparse.SUPPRESS)  # this process is the clients
     options = parser.parse_args()
