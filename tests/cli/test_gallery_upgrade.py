@@ -10,8 +10,13 @@ from pathlib import Path
 import pytest
 
 from arcwise import runtime
-from arcwise.cli import main
+from arcwise.cli import gallery_upgrade, main
 from arcwise.data.manifest import Manifest
+from arcwise.errors import ArcwiseError
+from arcwise.evaluation import Difference, Rate
+from arcwise.gallery import GallerySize
+from arcwise.verbs.gallery_comparison import GalleryComparison
+from arcwise.verbs.gallery_upgrade import UpgradedGallery
 
 
 @pytest.fixture
@@ -101,3 +106,44 @@ def test_what_changes(place: Path, products: Path, capsys: pytest.CaptureFixture
     assert err == ""
     assert (said["comparison"]["images"], said["comparison"]["enrolled"]) == (8, 4)
     assert said["calibration"]["strangers"] > 0
+
+
+def change(by: float) -> Difference:
+    return Difference(Rate(0.5, 0.4, 0.6), Rate(0.5 + by, 0.1, 0.9), Rate(by, by - 0.1, by + 0.1))
+
+
+@pytest.mark.parametrize(
+    ("rank1", "found", "strangers", "said"),
+    [
+        (-0.2, -0.3, 0.0, ["20.0% fewer", "30.0% fewer"]),
+        (-0.05, -0.3, 0.0, ["30.0% fewer"]),
+        (0.05, -0.3, -0.3, []),  # a stricter threshold
+        (-0.05, 0.05, 0.0, []),
+    ],
+)
+def test_a_worse_model_is_called_worse_before_it_is_swapped_in(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rank1: float,
+    found: float,
+    strangers: float,
+    said: list[str],
+) -> None:
+    compared = GalleryComparison(
+        9, 3, 9, 3, 0, 0, (None, None), change(rank1), change(found), change(strangers), (), (), ()
+    )
+    size = GallerySize(3, 3, 1, 1)
+    result = UpgradedGallery(
+        Path("g"), Path("h"), Path("better"), False, sizes=(size, size), comparison=compared
+    )
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ArcwiseError("not swapped")
+
+    monkeypatch.setattr(gallery_upgrade, "upgrade_gallery", lambda *_, **__: result)
+    monkeypatch.setattr(gallery_upgrade, "swap_upgraded", refuse)
+    out, err = run(capsys, "--swap", status=2)
+    worse = [line for line in out.splitlines() if "worse, beyond chance" in line]
+    assert len(worse) == len(said)
+    assert all(words in line for words, line in zip(said, worse, strict=True))
+    assert ("h is worse" in err) is bool(said)

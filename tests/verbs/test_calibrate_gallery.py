@@ -7,12 +7,14 @@ import os
 import sqlite3
 import zlib
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from arcwise import runtime
+from arcwise.bundle import add_thresholds
 from arcwise.cli import main
 from arcwise.cli.as_json import print_json
 from arcwise.cli.calibrate import show_gallery
@@ -269,3 +271,30 @@ def test_a_flat_folder_promises_no_interval(
     calibrate_gallery(shop.gallery, strangers, fpirs=(0.4,))  # whose identities are known
     with pytest.raises(ArcwiseError, match="not known whose"):
         calibrate_gallery(shop.gallery, flat, fpirs=(0.4,))
+
+
+def test_a_part_of_the_gallery_is_not_to_be_measured_again(shop: Shop, strangers: Manifest) -> None:
+    """What was measured holds in it, as a bound, also after a removal."""
+    calibrate_gallery(shop.gallery, strangers, fpirs=(0.4,))
+    assert "measured against this gallery" in explained(search(shop.gallery, [shop.photos]))[1]
+    with open_gallery(shop.gallery) as store:
+        before = store.size().identities
+        store.remove(store.identities()[0])
+    lines = explained(search(shop.gallery, [shop.photos]))
+    assert f"with {before} identities" in lines[1]
+    assert f"{before - 1} identities" in lines[1]
+    assert not any("arcwise calibrate" in one for one in lines)
+
+
+def test_how_many_strangers_are_needed(
+    shop: Shop, strangers: Manifest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    better = [replace(search_threshold(0.1, 6, 0.9), identities=50)]
+    add_thresholds(shop.model, [], search_thresholds=better, measured_on="", digests=())
+    few = strangers.select(np.flatnonzero(strangers.labels < np.unique(strangers.labels)[4]))
+    with pytest.raises(ArcwiseError, match=r"4 strangers .* 10 or more identities are needed"):
+        calibrate_gallery(shop.gallery, few, fpirs=(0.5,))
+    show_gallery(calibrate_gallery(shop.gallery, few, fpirs=(0.5,), force=True))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "bring 10 or more identities" in shown
+    assert "searches decide by it all the same" in shown

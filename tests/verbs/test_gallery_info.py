@@ -14,7 +14,7 @@ from arcwise.cli import main
 from arcwise.errors import GalleryError
 from arcwise.gallery import DamagedGallery, open_gallery
 from arcwise.verbs.gallery_info import gallery_info
-from tests.verbs.conftest import Shop
+from tests.verbs.conftest import Shop, search_threshold
 
 
 def test_counts(shop: Shop) -> None:
@@ -112,3 +112,18 @@ def test_json(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["templates_an_identity"] == {"min": 1, "median": 1, "max": 1}
     assert found["model"]["state"] == "sound"
     assert [one["basis"]["far"] for one in found["points"]] == [0.1, 0.001]
+
+
+def test_what_decides_is_among_the_rates(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where its rate is none of the usual ones."""
+    add_thresholds(
+        shop.model,
+        [],
+        search_thresholds=[search_threshold(0.05, 6, 0.7), search_threshold(0.03, 6, 0.8)],
+        measured_on="",
+        digests=(),
+    )
+    assert main(["gallery", "info", str(shop.gallery)]) == 0
+    listed = capsys.readouterr().out.split("thresholds that hold")[1]
+    rates = [line.split() for line in listed.splitlines()[1:]]
+    assert ["0.03", "similarity", ">=", "0.8000,"] in [one[:4] for one in rates]

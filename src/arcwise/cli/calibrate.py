@@ -142,8 +142,12 @@ def show_gallery(result: MeasuredGallery) -> None:
         f"{counted(size.templates, 'template')}, searched with "
         f"{counted(result.strangers, 'image')} of {strangers or counted(count or 0, 'stranger')}"
     )
-    if count is not None and count < FEW:
-        print(f"warning: {counted(count, 'stranger')} are too few to decide by; bring more")
+    few = count is not None and count < FEW
+    if few:
+        print(
+            f"warning: {counted(count or 0, 'stranger')} are too few to rely on the rates: bring "
+            f"{FEW} or more identities, however many images each has"
+        )
     for one in result.thresholds:
         if not one.resolved:
             print(f"  FPIR {one.fpir:g}: not resolved, too few images")
@@ -161,7 +165,10 @@ def show_gallery(result: MeasuredGallery) -> None:
     if result.second_look is not None:
         for line in _second_look(result.second_look):
             print(line)
-    print(f"kept with {result.gallery}; searches decide by it until more is enrolled")
+    print(
+        f"kept with {result.gallery}; searches decide by it {'all the same ' if few else ''}until "
+        "more is enrolled"
+    )
 
 
 def _second_look(trial: SecondLookTrial) -> Iterator[str]:

@@ -69,6 +69,10 @@ def command(
         return status_of(stop)
     if not json:
         show(result)
+    if swap and result.comparison is not None and result.comparison.finds_less:
+        print(
+            f"warning: {new} is worse, and takes the place of {old} all the same", file=sys.stderr
+        )
     kept = swap_upgraded(result, drop_missing=drop_missing) if swap else None
     if json:
         print_json(vars(result) | {"kept": kept})
@@ -159,6 +163,12 @@ def show_comparison(result: GalleryComparison) -> None:
     thresholds = ["none" if one is None else one.criterion for one in result.points]
     table.add_row("threshold", *thresholds, "")
     Console().print(table)
+    for one in result.finds_less:
+        what = "are closest to the right one" if one is result.rank1 else "are found (DIR)"
+        print(
+            f"warning: worse, beyond chance: {-one.difference:.1%} fewer images of enrolled "
+            f"identities {what}"
+        )
     if None in result.points:
         print("one of the galleries has no threshold, so no decision is compared")
         left_out("images that were closest to the right one, and are not now", _lines(result.worse))

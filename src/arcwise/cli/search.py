@@ -7,7 +7,7 @@ from pathlib import Path
 
 from arcwise.cli.as_json import print_json
 from arcwise.cli.positionals import GalleryName, ImageFiles
-from arcwise.cli.screen import counted, left_out
+from arcwise.cli.screen import FEW, counted, left_out
 from arcwise.errors import ImageError
 from arcwise.evaluation import Threshold
 from arcwise.gallery import Decision, OperatingPoint, shown_address
@@ -137,7 +137,7 @@ def explained(result: SearchResult, where: str | None = None) -> list[str]:
             *together,
             f"answered at {point.criterion}; {result.unmeasured}",
         ]
-    lines = [f"answered at {point.criterion}: {point}", _measured(point, enrolled)]
+    lines = [f"answered at {point.criterion}: {point}", _measured(point, result, enrolled)]
     if result.outgrown and result.calibration is not None:
         before = result.calibration
         lines.append(
@@ -151,17 +151,20 @@ def explained(result: SearchResult, where: str | None = None) -> list[str]:
             "warning: the gallery was calibrated with a second look at the hits, and has changed "
             "since: the similarity decides until it is calibrated again"
         )
-    if not point.exact or not point.promises:
+    if point.in_this_gallery and point.basis.identities is None:
         lines.append(
-            "to measure it for this gallery: arcwise calibrate MODEL DATA --gallery GALLERY; other "
-            "rates: --fpir, --far"
+            "to know the interval: arcwise calibrate MODEL DATA --gallery GALLERY, with a folder "
+            "for each stranger"
         )
-    else:
-        lines.append("other rates: --fpir, --far")
-    return lines
+    elif not point.in_this_gallery and not (point.exact and point.promises):
+        lines.append(
+            "to measure it for this gallery: arcwise calibrate MODEL DATA --gallery GALLERY, with "
+            f"images of {FEW} or more identities that are not enrolled"
+        )
+    return [*lines, "other rates: --fpir, --far"]
 
 
-def _measured(point: OperatingPoint, enrolled: str) -> str:
+def _measured(point: OperatingPoint, result: SearchResult, enrolled: str) -> str:
     """Return what the threshold that decides was measured on, in words."""
     basis = point.basis
     if isinstance(basis, Threshold):
@@ -175,6 +178,13 @@ def _measured(point: OperatingPoint, enrolled: str) -> str:
         on = counted(basis.identities, "identity")
     if point.in_this_gallery:
         changed = "; it decides until something is enrolled or removed" if point.neighbours else ""
+        then = result.calibration
+        if then is not None and not point.exact:  # some of them take no part, or are gone
+            changed = (
+                f", with {counted(then.identities, 'identity')} and "
+                f"{counted(then.templates, 'template')}; searched now are {enrolled} of them, "
+                "which answer no more of others"
+            )
         return f"measured against this gallery, on {on}{changed}"
     few = basis.templates
     each = "several templates" if few is None else f"{counted(few, 'template')} each"

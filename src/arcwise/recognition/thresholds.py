@@ -90,8 +90,8 @@ def search_operating_point(
         raise ArcwiseError(f"fpir is {fpir:g}; expected a rate between 0 and 1")
     point = nearest(points, fpir)
     if point is None:
-        rates = sorted(one.fpir for one in points if one.promises)
-        kept = ", ".join(dict.fromkeys(f"{rate:.2g}" for rate in rates)) or "nothing"
+        least = min((one.fpir for one in points if one.promises), default=None)
+        kept = "nothing" if least is None else f"{least:.2g} or more"
         raise ArcwiseError(
             f"{model.path}: no threshold keeps FPIR {fpir:g} among {size.identities} identities "
             f"with {size.templates} templates; what it has keeps {kept} there: arcwise calibrate "

@@ -266,8 +266,9 @@ def _check_strangers(
     if known and strangers < FEW <= most:
         raise ArcwiseError(
             f"{manifest.name}: {strangers} strangers{unseen.without} are too few to take the place "
-            f"of the model's thresholds, which were measured on {most} identities; bring more, or "
-            "say --force (in Python force=True)"
+            f"of the model's thresholds, which were measured on {most} identities: {FEW} or more "
+            "identities are needed, however many images each has; bring more, or say --force (in "
+            "Python force=True)"
         )
     if before is not None and (before.strangers or 0) > (strangers if known else 0):
         now = f"these are {strangers}" if known else "of these it is not known whose they are"

@@ -96,6 +96,17 @@ class GalleryComparison:
     better: tuple[ChangedDecision, ...]
     notes: tuple[str, ...]
 
+    @property
+    def finds_less(self) -> tuple[Difference, ...]:
+        """Those of `rank1` and `dir` that are lower in the new gallery, beyond chance.
+
+        A lower detection rate is none where fewer strangers are answered, too: the threshold is
+        stricter then.
+        """
+        stricter = self.fpir is not None and self.fpir.difference.high < 0
+        rates = (self.rank1, None if stricter else self.dir)
+        return tuple(one for one in rates if one is not None and one.difference.high < 0)
+
 
 def compare_galleries(
     galleries: tuple[str | Path, str | Path],
