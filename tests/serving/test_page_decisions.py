@@ -140,6 +140,7 @@ def test_calibrated_meanwhile(browser, shop):
         visit.choose(".drop input", shop.known)
         visit.until(ANSWER)
         assert "arcwise calibrate" in visit.ask("document.querySelector('.result').textContent")
+        assert not visit.ask("document.querySelectorAll('main select').length")
         go(visit, "rates")
         assert "arcwise calibrate" in visit.ask("document.querySelector('.view').textContent")
         with open_gallery(shop.gallery) as store:
