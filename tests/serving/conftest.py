@@ -19,6 +19,7 @@ from arcwise.recognition import Recogniser
 from arcwise.serving.keys import new_key
 from arcwise.serving.running import Server
 from arcwise.serving.settings import Settings
+from tests.serving.page_shop import browser, groceries, rendered, shop, shop_of  # noqa: F401
 from tests.verbs.conftest import threshold
 
 SIDE, DIM = 16, 8

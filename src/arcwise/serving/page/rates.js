@@ -21,11 +21,11 @@ export async function rates(place) {
     el("p", { class: "lead" }, `A search answers ${criterion(said.point)}: ${said.promise}.`),
     ...(said.outgrown ? [el("p", { class: "problem" }, "The gallery has outgrown its calibration: calibrate it again, so that its rates hold.")] : []),
     el("p", {}, "A higher threshold answers fewer strangers, and finds fewer of the enrolled. The rates are measured with images of identities that the model was not made with, and hold where yours are of that kind."),
-    rateChooser());
+    ...rateChooser());
   if (alike.length > 1) place.append(curve(alike, said.point));
   if (points.length) place.append(table(points, said.point));
   place.append(el("p", { class: "help" }, [basis(said), session.about.model, session.about.licence].filter(Boolean).join(" · ")));
-  place.querySelector("select").addEventListener("change", () => {
+  place.querySelector("select")?.addEventListener("change", () => {
     place.replaceChildren();
     rates(place);
   });

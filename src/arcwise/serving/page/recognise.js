@@ -15,14 +15,15 @@ export async function recognise(place) {
   place.append(
     el("h1", {}, "Who or what is it?"),
     photos("Image to search with", ([file]) => during(result, () => search(file, result))),
-    rateChooser(),
+    ...rateChooser(),
     result,
   );
 }
 
-// Which rate decides the next searches of this tab.
+// Which rate decides the next searches of this tab; nothing where no rate is known.
 export function rateChooser() {
   const { points, point: usual } = session.about.decides, every = offered(points, usual);
+  if (!every.length) return [];
   const choice = el("select", {}, ...every.map(point => usual && same(point, usual)
     ? el("option", { value: "" }, `${share(point)} (usual)`) : el("option", { value: point.fpir }, share(point))));
   if (!choice.querySelector("[value='']")) choice.prepend(el("option", { value: "" }, "not known (usual)"));
@@ -30,7 +31,7 @@ export function rateChooser() {
   choice.addEventListener("change", () => {
     session.fpir = choice.value || null;
   });
-  return labelled("How many strangers may be taken for somebody", choice);
+  return [labelled("How many strangers may be taken for somebody", choice)];
 }
 
 async function search(file, result) {
