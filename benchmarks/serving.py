@@ -1,13 +1,12 @@
 """What a server costs beside the model: requests a second, their times, and memory.
 
-    python benchmarks/serving.py [--requests 1000] [--networks small@96 efficientnet_lite0@160 iresnet50@112]
-        [--clients 1 8 64] [--write docs/performance.md]
+    python benchmarks/serving.py [--requests 1000] [--clients 1 8 64] [--write docs/performance.md]
+        [--networks small@96 efficientnet_lite0@160 iresnet50@112]
 
 The networks are those of the recipes: for products from nothing and from pretrained weights, and
-for faces. A server process
-with an exported network that has learnt nothing and a gallery of 300 templates;
-clients in a process of their own, which send JPEGs of 400 × 300 pixels over connections that they
-keep, and read the decisions. Beside it in the same run, the bare model: `Model.embed` of the same
+for faces. A server process has one of them, exported, which has learnt nothing, and a gallery of
+300 templates; clients in a process of their own send JPEGs of 400 × 300 pixels over connections
+that they keep, and read the decisions. Beside it in the same run, the bare model: `Model.embed` of the same
 files, 32 at a time, without gallery, decision or HTTP. Server, clients and model share the
 machine's cores. The rates of the bare model are measured before and after the server's, and the
 mean counts.
@@ -39,6 +38,7 @@ from measured import page
 
 BEGIN, END = "<!-- serving: begin -->", "<!-- serving: end -->"
 TEMPLATES, DIM, IMAGES, BATCH = 300, 512, 64, 32
+NETWORKS = ["small@96", "efficientnet_lite0@160", "iresnet50@112"]
 HEAD = (
     "POST /v1/galleries/shop/search?k=5 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {length}\r\n\r\n"

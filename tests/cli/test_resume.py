@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from arcwise.bundle import read_bundle
 from arcwise.cli import main
 from arcwise.data.manifest import Manifest
 from arcwise.errors import ArcwiseError
@@ -255,3 +256,24 @@ def test_a_run_of_before_there_were_sections(how: str, run: Path, tried: Tried) 
     status, _, err = tried(run, *how.split())
     assert (status, err.count("\n")) == (2, 1)
     assert "an older Arcwise" in err
+
+
+def test_stopped_after_the_last_step(
+    products: Path, tmp_path: Path, tried: Tried, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is there, and it is said; the same words make the thresholds and the report."""
+
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as pressed:
+        pressed.setattr("arcwise.verbs.train.set_thresholds", press)
+        status, out, _ = tried(run, *WORDS.split())
+    last = out.splitlines()[-1]
+    assert (status, "go on with" in last) == (130, False)
+    assert f"{run / 'model'} is there" in last
+    again = shlex.split(last.rpartition("made by: ")[2])
+    assert again[:2] == ["arcwise", "train"]
+    assert main(again[1:]) == 0
+    assert read_bundle(run / "model").thresholds

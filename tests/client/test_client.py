@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,7 @@ def test_search(client, local, files, images):
             (given,), (own,) = asked.answers, expected.answers
             asked = replace(asked, queries=(), answers=(replace(given, image=own.image),))
             expected = replace(expected, queries=())
+            assert not expected.point.promises  # the rate of one image is not repeated
         found, wanted = plain(asked), plain(expected)
         wanted["unmeasured"] = wanted["unmeasured"].replace(str(local.path), "shop")
         assert found == wanted
@@ -190,7 +193,10 @@ def test_keys(make, images, monkeypatch):
         with arcwise.Client(served.url("other")) as client, pytest.raises(GalleryError):
             client.search(images[:1])
         monkeypatch.delenv("ARCWISE_KEY")
-        with arcwise.Client(served.url()) as client, pytest.raises(ArcwiseError, match="no key"):
+        with (
+            arcwise.Client(served.url()) as client,
+            pytest.raises(ArcwiseError, match="set ARCWISE_KEY"),
+        ):
             client.about()
 
 
@@ -235,6 +241,27 @@ def test_a_connection_that_the_server_closed(served, client, monkeypatch):
     for one in list(client._connection._idle):
         one.sock.close()
     assert client.remove("p1").templates == 1
+
+
+def test_a_connection_that_breaks_before_the_answer(images):
+    """Of a change it is said that it may have been made, of a question that nobody answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                connection.recv(100)
+                connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/galleries/shop"
+        with arcwise.Client(url) as client:
+            with pytest.raises(ArcwiseError, match="look before you repeat it"):
+                client.remove("p1")
+            with pytest.raises(ArcwiseError, match="cannot be reached, or answers nothing"):
+                client.about()
+        thread.join()
 
 
 def test_explain(client, images):

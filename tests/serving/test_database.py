@@ -55,7 +55,11 @@ def test_milvus(milvus_folder: Path, model: Path, images: list[bytes], tmp_path:
 
 
 def test_a_database_that_restarts(
-    postgres_server: PostgresServer, model: Path, images: list[bytes], tmp_path: Path
+    postgres_server: PostgresServer,
+    model: Path,
+    images: list[bytes],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """While it is away each call gets one clear error; then they go on, and nothing is lost."""
     address = postgres_server.address("shop")
@@ -104,6 +108,8 @@ def test_a_database_that_restarts(
         assert served.ask("GET", "/ready").status == 200
         assert b'arcwise_ready{gallery="shop"} 1.0' in served.ask("GET", "/metrics").body
         assert found(served, images[:4]) == ["p0", "p1", "p2", "p3"]
+        for fact in ("does not do what it is asked", "answers again"):
+            assert caplog.text.count(fact) == 1
         assert served.ask("DELETE", "/v1/galleries/shop/identity?identity=p3").status == 200
         assert served.send("shop/enrol?identity=after", [images[9]]).status == 200
         in_doubt = {name for name, one in replies if one.status != 200}

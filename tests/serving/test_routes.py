@@ -14,6 +14,7 @@ import pytest
 
 from arcwise.gallery import GalleryCalibration, open_gallery
 from arcwise.recognition import Recogniser
+from arcwise.serving.settings import Settings
 from tests.serving.conftest import running
 from tests.verbs.conftest import search_threshold
 
@@ -115,7 +116,9 @@ def test_partial_enrolment(served, images):
     reply = served.send("shop/enrol?identity=other&partial=false", [images[20], b"nothing"])
     assert reply.code == "image_unreadable"
     assert served.send("shop/enrol?identity=other", [b"x", b"y"]).code == "image_unreadable"
-    assert served.send("shop/enrol?identity=new&new=true", images[:1]).code == "conflict"
+    refused = served.send("shop/enrol?identity=new&new=true", images[:1])
+    assert refused.code == "conflict"
+    assert "replace=true" in refused.json["error"]["do"]
     assert served.send("shop/enrol?identity=p1&least_quality=1", images[:1]).code == "refused"
     assert served.ask("GET", "/v1/galleries/shop/identity?identity=other").code == "not_enrolled"
     assert served.send("shop/enrol?identity=new&replace=true", images[:1]).json["replaced"] == 2
@@ -313,3 +316,30 @@ class TestOpenApi:
             example = getattr(examples, name)[200]["content"]["application/json"]["example"]
             value_of(kind, example)
         value_of(ErrorAnswer, examples.ERROR)
+
+
+def test_images_that_are_none_or_too_many(make, images):
+    """The formats are listed once; of what is too large or too many the limit is told."""
+    limits = {"images": 2, "image_bytes": 2000, "pixels": 300}
+    with running(make(limits=limits)) as served:
+        said = served.send("shop/search", [b"plain text"]).json["error"]
+        assert f"{said['message']} {said['do']}".count("WebP") == 1
+        huge = cv2.imencode(".png", np.zeros((20, 20, 3), np.uint8))[1].tobytes()
+        for one in (huge, b"\0" * 3000):
+            said = served.send("shop/search", [one]).json["error"]
+            assert "make it smaller" in said["message"]
+            assert "no larger" in said["do"]
+        for count in (3, 9):
+            refused = served.send("shop/search", images[:count])
+            assert (refused.status, refused.code) == (413, "too_large")
+            assert "at most 2" in refused.json["error"]["message"]
+
+
+def test_errors_call_a_gallery_by_its_name(model, images, tmp_path, monkeypatch):
+    """However its path is written in the settings, and nothing else that is written like it."""
+    monkeypatch.chdir(tmp_path)
+    galleries = {"shop": {"path": "./g", "model": model}}
+    with running(Settings.model_validate({"port": 0, "galleries": galleries})) as served:
+        gallery = served.server.application.service.galleries["shop"]
+        for place in ("g", "./g", str(tmp_path / "g")):
+            assert gallery.public(f"{place}: no image ({place})") == "shop: no image (shop)"

@@ -35,8 +35,8 @@ from arcwise.training.losses import ObjectiveConfig
 from arcwise.training.run_logger import Report
 from arcwise.training.schedule import calmer, rate
 from arcwise.verbs.reporting import NO_REPORT
-from arcwise.verbs.run_folder import CHECKPOINTS, Parts, TrainResult, changes
-from arcwise.verbs.train import Announce, train
+from arcwise.verbs.run_folder import CHECKPOINTS, MODEL, Parts, TrainResult, changes, saved
+from arcwise.verbs.train import Announce, ended_with, train
 
 EVERY = 30.0
 """Seconds after which a line is due."""
@@ -102,9 +102,11 @@ def answer(words: Sequence[str]) -> int:
         except KeyboardInterrupt as stop:
             if not checkpoint.saved(out / CHECKPOINTS):
                 raise
-            print(f"stopped; go on with: {shlex.join(again)}")
+            run = saved(out)
+            there = run is not None and ended_with(out, run.config)
+            print(_whole(out / MODEL, again) if there else f"stopped; {_go_on(again)}")
             return status_of(stop)
-        return conclude(result, shlex.join(again)) if distributed.first() else 0
+        return conclude(result, again) if distributed.first() else 0
 
     return run_command(command, words, "train")
 
@@ -292,12 +294,25 @@ def resumed_with(
             )
 
 
-def conclude(result: TrainResult, again: str) -> int:
+def _go_on(again: Sequence[str]) -> str:
+    return f"go on with: {shlex.join(again)}"
+
+
+def _whole(model: Path, again: Sequence[str]) -> str:
+    """Return what to say where a run was stopped after its last step."""
+    return (
+        f"stopped after the last step: {model} is there; the thresholds of held-out "
+        f"identities and the report, as far as they are missing, are made by: {shlex.join(again)}"
+    )
+
+
+def conclude(result: TrainResult, again: Sequence[str]) -> int:
     """Say how the run ended, and what to do next: `again` resumes it."""
     ended = result.loop
     left_out("images that could not be read and were not used", result.failures)
     if not ended.finished or ended.stopped_by:
-        print(f"stopped after step {ended.steps} of {result.config.run.steps}; go on with: {again}")
+        stopped = f"stopped after step {ended.steps} of {result.config.run.steps}; {_go_on(again)}"
+        print(_whole(result.model, again) if ended.finished else stopped)
         return 128 + (ended.stopped_by or signal.SIGINT)
     if ended.began == ended.steps:
         print(f"finished before: all {ended.steps} steps are done; a larger --steps adds some")

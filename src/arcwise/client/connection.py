@@ -135,7 +135,11 @@ class Connection:
         for connection in (kept, self._new()):
             if connection is None:
                 continue
+            reached = False
             try:
+                if connection.sock is None:
+                    connection.connect()
+                reached = True
                 response = _sent(connection, method, target, content, headers)
                 received = response.read(_LARGEST_ANSWER)
             except ssl.SSLCertVerificationError as problem:
@@ -148,10 +152,16 @@ class Connection:
                 connection.close()
                 if connection is kept:  # the server had closed it: nothing was read of this one
                     continue
+                reason = in_one_line(problem) or type(problem).__name__
+                if changes and reached:
+                    raise ArcwiseError(
+                        f"{self.url}: the connection broke before the answer ({reason}); the "
+                        "change is made whole or not at all: look before you repeat it (arcwise "
+                        "gallery list)"
+                    ) from None
                 raise ArcwiseError(
-                    f"{self.url}: cannot be reached, or answers nothing "
-                    f"({in_one_line(problem) or type(problem).__name__}); check the address, and "
-                    "that the server runs"
+                    f"{self.url}: cannot be reached, or answers nothing ({reason}); check the "
+                    "address, and that the server runs"
                 ) from None
             if response.will_close:
                 connection.close()
@@ -187,6 +197,8 @@ class Connection:
             return _unreadable(message, error.get("images"))
         if code == "refused":  # the message says what to do
             return ArcwiseError(message)
+        if code == "no_key":
+            advice = "set ARCWISE_KEY to a key of this server; in Python Client(url, key)"
         kind = (
             GalleryError
             if code in ("not_found", "not_enrolled", "conflict", "damaged", "unavailable")

@@ -214,6 +214,8 @@ class Recogniser:
         reason = ""
         if point is not None:
             reason = unmeasured(count, several and not own, shown_address(self.path))
+            if reason:  # the threshold decides, and no rate of it is repeated
+                point = replaced(point, fpir=1.0, fpir_interval=(0.0, 1.0), exact=False, dir=None)
         answers = tuple(
             Answer(name, tuple(listed_hits), decided(of_query, point, promised=not reason))
             for name, of_query, listed_hits in zip(names, hits, shown, strict=True)

@@ -92,9 +92,11 @@ def search_operating_point(
     if point is None:
         least = min((one.fpir for one in points if one.promises), default=None)
         kept = "nothing" if least is None else f"{least:.2g} or more"
+        enrolled = "1 identity" if size.identities == 1 else f"{size.identities} identities"
+        enrolled += f" with {size.templates} template{'s' * (size.templates != 1)}"
         raise ArcwiseError(
-            f"{model.path}: no threshold keeps FPIR {fpir:g} among {size.identities} identities "
-            f"with {size.templates} templates; what it has keeps {kept} there: arcwise calibrate "
+            f"{model.path}: no threshold keeps FPIR {fpir:g} among {enrolled}; what it "
+            f"has keeps {kept} there: arcwise calibrate "
             f"{model.path} DATA --fpir {fpir:g} --gallery-size {size.identities} --templates "
             f"{-(-size.templates // size.identities)}, or --gallery with the gallery's path"
         )

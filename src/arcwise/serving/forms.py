@@ -32,18 +32,19 @@ class Part(NamedTuple):
     content: bytes
 
 
-async def read_form(request: Request, most: int) -> list[Part]:
+async def read_form(request: Request, images: int, texts: int) -> list[Part]:
     """Return the parts of a form.
 
     Args:
         request: whose body it is.
-        most: parts that it may have.
+        images: that it may have.
+        texts: that may come with them.
 
     Raises:
         RequestProblem: it is broken, ends early, or has too many parts.
     """
     _, options = parse_options_header(request.headers["content-type"])
-    form = _Form(most)
+    form = _Form(images, texts)
     try:
         parser = MultipartParser(options.get(b"boundary", b""), form.callbacks())
         async for chunk in request.stream():
@@ -59,10 +60,10 @@ async def read_form(request: Request, most: int) -> list[Part]:
 class _Form:
     """What the parser has found."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, images: int, texts: int) -> None:
         self.parts: list[Part] = []
         self.whole = False
-        self._most = most
+        self._images, self._texts = images, texts
         self._headers: dict[bytes, bytes] = {}
         self._field, self._value, self._content = bytearray(), bytearray(), bytearray()
 
@@ -79,8 +80,12 @@ class _Form:
         }
 
     def _begin(self) -> None:
-        if len(self.parts) == self._most:
-            raise RequestProblem(413, "too_large", f"a form of more than {self._most} parts")
+        if len(self.parts) == self._images + self._texts:
+            message = (
+                f"a form of more than {len(self.parts)} parts; expected at most {self._images} "
+                f"images at a time, and {self._texts} texts with them"
+            )
+            raise RequestProblem(413, "too_large", message)
         self._headers, self._content = {}, bytearray()
 
     def _header(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -66,6 +67,7 @@ class ServedGallery:
         self.name, self.thumbnails = name, settings.thumbnails
         self._path, self._models = settings.path, models
         self.turnstile, self.problem = Turnstile(), ""
+        self._guard, self._away = threading.Lock(), ""
         model = models.load(settings.model or _recorded_model(settings.path))
         self.recogniser = Recogniser(model, settings.path, create=True)
         self._numbers = lru_cache(1)(lambda about: self._counted())  # until something changes
@@ -87,6 +89,19 @@ class ServedGallery:
             if self.problem:
                 raise RequestProblem(503, "not_ready", f"gallery {self.name}: {self.problem}")
             yield
+
+    def note_database(self, away: str) -> None:
+        """Log that the gallery's database has gone away, and that it is back: once each.
+
+        Args:
+            away: why it does not answer; empty where it does.
+        """
+        with self._guard:
+            before, self._away = self._away, away
+        if away and not before:
+            _LOG.error("gallery %s: its database does not do what it is asked: %s", self.name, away)
+        elif before and not away:
+            _LOG.warning("gallery %s: its database answers again", self.name)
 
     def open_again(self) -> None:
         """Open what is now in the gallery's place, by the model that it records.

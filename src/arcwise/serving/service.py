@@ -137,6 +137,7 @@ class Service:
             result, outgrown = await self.work(done)
         except ArcwiseError as problem:
             raise problem_of(problem, access.gallery) from None
+        access.gallery.note_database("")
         if outgrown:
             response.headers["Arcwise-Outgrown"] = "true"
         return result
@@ -234,6 +235,7 @@ def problem_of(error: ArcwiseError, gallery: ServedGallery) -> RequestProblem:
     """Return what to answer where a gallery raises an error: nothing of what is behind it."""
     message = gallery.public(str(error))
     if isinstance(error, UnavailableGallery):
+        gallery.note_database(error.outcome)
         return RequestProblem(503, "unavailable", f"gallery {gallery.name}: {error.outcome}")
     if isinstance(error, DamagedGallery):
         return RequestProblem(

@@ -166,6 +166,7 @@ def _state(served: ServedGallery) -> ReadyGallery:
     try:
         with served.in_use():
             outgrown = served.outgrown()
+            served.note_database("")
     except RequestProblem as problem:
         return ReadyGallery(served.name, False, False, problem.detail)
     except ArcwiseError as problem:

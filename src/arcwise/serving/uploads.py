@@ -172,7 +172,7 @@ async def _of_form(
     request: Request, limits: ServerLimits
 ) -> tuple[list[bytes], list[str | None], dict[str, Any]]:
     contents, names, fields = [], [], {}
-    for name, filename, content in await read_form(request, limits.images + len(_FIELDS)):
+    for name, filename, content in await read_form(request, limits.images, len(_FIELDS)):
         if name == "images" and filename is not None:
             contents.append(content)
             names.append(filename)
@@ -225,7 +225,9 @@ def _checked(content: bytes, name: str, limits: ServerLimits) -> tuple[bytes | I
     """Return an image, or why it is refused unread, and its pixels."""
     if len(content) > limits.image_bytes:
         return ImageError(
-            name, f"{len(content):,} bytes, more than the {limits.image_bytes:,} allowed"
+            name,
+            f"{len(content):,} bytes, more than the {limits.image_bytes:,} allowed; make it "
+            "smaller",
         ), 0  # fmt: skip
     try:
         header = read_header(content)

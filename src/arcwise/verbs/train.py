@@ -101,7 +101,7 @@ def _train(
     preparation = build.preparation(config.encoder)
     seen = np.zeros(len(parts.train), np.int64)
     licence = _licence(config, out)
-    ended = start.resume and _ended(out, config)
+    ended = start.resume and ended_with(out, config)
 
     def on_best(encoder: nn.Module, step: int, result: Validation | None, last: bool) -> None:
         if last and ended:
@@ -183,8 +183,8 @@ def _licence(config: TrainConfig, out: Path) -> str:
     return f"{start}{licence}" if licence and not licence.startswith(start) else licence
 
 
-def _ended(out: Path, config: TrainConfig) -> bool:
-    """Whether a run was trained to its end before."""
+def ended_with(out: Path, config: TrainConfig) -> bool:
+    """Whether a run was trained to the end of a config, and its model is there."""
     try:
         return read_bundle(out / LAST).training.get("step") == config.run.steps
     except BundleError:
