@@ -9,9 +9,11 @@ import pytest
 
 from arcwise import runtime
 from arcwise.bundle import read_bundle
+from arcwise.cli import main
 from arcwise.errors import ArcwiseError, GalleryError
 from arcwise.gallery import open_gallery
 from arcwise.images import decode
+from arcwise.recognition import Recogniser
 from arcwise.verbs.enrol import enrol
 from arcwise.verbs.enrol_metadata import typed_pairs
 from arcwise.verbs.remove import remove
@@ -47,6 +49,27 @@ def test_a_broken_image_is_listed_and_the_rest_enrolled(
         assert gallery.identities() == ["a b", "图"]
         assert gallery.fingerprint == runtime.load(stock.model).fingerprint
         assert gallery.model_path == str(stock.model)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"), [("embed", "nothing was enrolled"), ("gallery", "all images are")]
+)
+def test_what_a_stop_leaves(
+    call: str,
+    said: str,
+    stock: Shop,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Recogniser, call, property(stop) if call == "gallery" else stop)
+    words = ["enrol", str(tmp_path / "g"), str(folder), "--model", str(stock.model)]
+    assert main(words) == 130
+    assert f"stopped; {said}" in capsys.readouterr().err
 
 
 def test_adding_and_replacing(stock: Shop, folder: Path, tmp_path: Path) -> None:

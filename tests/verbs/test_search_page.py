@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from arcwise.cli import main
 from arcwise.errors import ArcwiseError, ImageError
-from arcwise.gallery import Decision, Hit
+from arcwise.gallery import Decision, Hit, OperatingPoint
 from arcwise.recognition import Recogniser
 from arcwise.verbs.search import Answer, search
 from arcwise.verbs.search_page import MAX_IMAGES, page_path, write_page
 from tests.report import chromium
 from tests.report.checks import faults
-from tests.verbs.conftest import Shop
+from tests.verbs.conftest import Shop, threshold
 
 HOSTILE = '<script>alert("1")</script> & long' + "long" * 20
 
@@ -130,6 +131,25 @@ def test_what_is_said_of_a_query(photo: Path, tmp_path: Path) -> None:
     assert "0.400 is below the threshold 0.500" in text
     assert "no decision" in text
     assert "<script" not in text
+
+
+def test_a_doubtful_answer_says_why(photo: Path, tmp_path: Path) -> None:
+    """As the server's page: within the interval of the threshold, or two who reach it."""
+    basis = replace(threshold(0.1, 0.5), low=0.45, high=0.55)
+    point = OperatingPoint(0.5, 0.1, (0.0, 1.0), basis, fits=False, exact=False, dir=None)
+    asked = [
+        Answer(str(photo), (), Decision(identity, similarity, margin, 0.5))
+        for identity, similarity, margin in (
+            ("sure", 0.9, 0.5), ("near", 0.54, None), (None, 0.46, 0.3), ("two", 0.9, 0.2),
+            (None, 0.2, 0.1),
+        )
+    ]  # fmt: skip
+    page = write_page(tmp_path / "page.html", asked, gallery="g", summary="", point=point)
+    text = page.read_text(encoding="utf-8")
+    assert f"{photo}: sure, 0.900 reaches the threshold 0.500" in text
+    assert text.count("doubtful: ") == 3
+    assert all(f"doubtful: {one}" in text for one in ("near", "unknown", "two"))
+    assert text.count("between 0.450 and 0.550") == 2
 
 
 def test_very_many_queries(photo: Path, tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from arcwise.cli.as_json import print_json
 from arcwise.cli.naming import USUAL, NamingOptions
 from arcwise.cli.positionals import Data, GalleryName
 from arcwise.cli.screen import counted, left_out, progress
+from arcwise.cli.stopping import status_of
 from arcwise.gallery import shown_address
+from arcwise.verbs.asking import is_address
 from arcwise.verbs.enrol import Enrolled, enrol
 from arcwise.verbs.enrol_metadata import typed_pairs
 
@@ -49,20 +52,36 @@ def command(
         json: Print one JSON document instead.
         naming: Names of the columns and folders of a table.
     """
-    with progress("embedding") as move:
-        result = enrol(
-            gallery,
-            naming.open(data),
-            model=model,
-            replace=replace,
-            again=again,
-            together=together,
-            least_quality=least_quality,
-            thumbnails=thumbnails,
-            metadata=typed_pairs(metadata),
-            columns=metadata_columns,
-            progress=move,
-        )
+    embedded = False
+    try:
+        with progress("embedding") as move:
+
+            def moved(done: int, total: int) -> None:
+                nonlocal embedded
+                embedded = done == total
+                move(done, total)
+
+            result = enrol(
+                gallery,
+                naming.open(data),
+                model=model,
+                replace=replace,
+                again=again,
+                together=together,
+                least_quality=least_quality,
+                thumbnails=thumbnails,
+                metadata=typed_pairs(metadata),
+                columns=metadata_columns,
+                progress=moved,
+            )
+    except KeyboardInterrupt as stop:
+        left = "nothing was enrolled"  # all are enrolled at once, after they are embedded
+        if is_address(gallery):
+            left = "identities that were sent before are enrolled"
+        elif embedded:
+            left = "all images are enrolled, or none is: `arcwise gallery info` says"
+        print(f"stopped; {left}", file=sys.stderr)
+        return status_of(stop)
     place = shown_address(gallery)
     if json:
         print_json({"gallery": place, **vars(result)})

@@ -77,7 +77,12 @@ def command(
     if page is not None:
         summary = " ".join(f"{line[0].upper()}{line[1:]}." for line in explanation)
         written = write_page(
-            page, result.queries, gallery=gallery, summary=summary, objects=result.objects
+            page,
+            result.queries,
+            gallery=gallery,
+            summary=summary,
+            objects=result.objects,
+            point=result.point,
         )
     if json:
         print_json(_document(gallery, result, explanation, written))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from arcwise.client import Client
 from arcwise.data.image_files import read_image_bytes
 from arcwise.errors import ArcwiseError, GalleryError, ImageError
-from arcwise.gallery import Gallery, Hit, open_gallery, shown_address
+from arcwise.gallery import Gallery, Hit, OperatingPoint, open_gallery, shown_address
 from arcwise.images import decode
 from arcwise.recognition.objects import Box, cut
 from arcwise.recognition.opening import gallery_may_exist
@@ -65,6 +65,7 @@ def write_page(
     gallery: str | Path,
     summary: str,
     objects: Sequence[QueryObject] = (),
+    point: OperatingPoint | None = None,
 ) -> Path:
     """Write the queries with their hits as one HTML file that holds all images, small.
 
@@ -78,6 +79,7 @@ def write_page(
             a server.
         summary: a sentence or two on what decided, and what it promises.
         objects: which part of an image each query is; () where they are whole images.
+        point: the threshold that decided, whose interval says which decisions are doubtful.
 
     Returns:
         The path.
@@ -106,7 +108,7 @@ def write_page(
                     "answer" if is_answer else "neutral",
                 )
             )
-        return Strip(pictures, f"{one.image}: {_verdict(one)}")
+        return Strip(pictures, f"{one.image}: {_verdict(one, point)}")
 
     note = "Below each enrolled image: its identity, and its similarity to the query."
     if any(not isinstance(one, ImageError) and one.decision is not None for one in shown):
@@ -121,22 +123,36 @@ def write_page(
     return write_report(path, title, [section], summary)
 
 
-def _verdict(answer: Answer) -> str:
-    """Return what a query is, in a few words."""
+def _verdict(answer: Answer, point: OperatingPoint | None) -> str:
+    """Return what a query is, in a few words, and why; the server's page says it alike."""
     decision = answer.decision
     if decision is None:
         return "no decision"
-    if decision.identity is not None:
-        return decision.identity
     if decision.similarity is None:
         return "unknown, nobody is enrolled"
-    compared = f"{decision.similarity:.3f} is"
+    compared, closest = decision.similarity, f"{decision.similarity:.3f}"
     if decision.above_next is not None:
-        compared = (
-            f"the closest is {decision.above_next:.3f} above the mean of the next "
-            f"{decision.neighbours}, which is"
+        compared = decision.above_next
+        closest = (
+            f"the closest is {compared:.3f} above the mean of the next {decision.neighbours}, which"
         )
-    return f"unknown, {compared} below the threshold {decision.threshold:.3f}"
+    side = "is below" if decision.identity is None else "reaches"
+    why = f"{closest} {side} the threshold {decision.threshold:.3f}"
+    doubts = []
+    if point is not None and _within(point, compared):
+        low, high = point.basis.low, point.basis.high
+        doubts.append(f", which lies between {low:.3f} and {high:.3f} with 95 % confidence")
+    second = None if decision.margin is None else compared - decision.margin
+    if decision.identity is not None and second is not None and second >= decision.threshold:
+        doubts.append("; a second one reaches it too")
+    name = decision.identity or "unknown"
+    return f"{'doubtful: ' if doubts else ''}{name}, {why}{''.join(doubts)}"
+
+
+def _within(point: OperatingPoint, compared: float) -> bool:
+    """Return whether another measurement of the threshold might decide otherwise."""
+    low, high = point.basis.low, point.basis.high
+    return (low > -1 or high < 1) and low < high and low <= compared <= high
 
 
 class _Images:
