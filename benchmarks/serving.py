@@ -6,8 +6,8 @@
 The networks are those of the recipes: for products from nothing and from pretrained weights, and
 for faces. A server process has one of them, exported, which has learnt nothing, and a gallery of
 300 templates; clients in a process of their own send JPEGs of 400 × 300 pixels over connections
-that they keep, and read the decisions. Beside it in the same run, the bare model: `Model.embed` of the same
-files, 32 at a time, without gallery, decision or HTTP. Server, clients and model share the
+that they keep, and read the decisions. Beside it in the same run, the bare model: `Model.embed` of
+the same files, 32 at a time, without gallery, decision or HTTP. Server, clients and model share the
 machine's cores. The rates of the bare model are measured before and after the server's, and the
 mean counts.
 """
