@@ -259,9 +259,10 @@ three that meet each other become an identity. Nobody confirms or undoes any mea
 TAIL = """
 ## What this says
 
-- Of LFW, nearly all strangers who come back become one identity, with their third image. How many do
-  depends on how well the network tells them apart: of Omniglot's characters about half do, after
-  a dozen images, and the others none. Little is mixed in either, and none is made of who came once.
+- Of LFW nearly all strangers who come back become one identity, with their third image. How many
+  do depends on how well the network tells them apart: of Omniglot's characters about half, after
+  nine images or more, and the others none. Little is mixed in either, and nobody who came once
+  becomes an identity.
 - People at all ages become several identities more often than those of LFW.
 - What is wrong with an identity is for a person to see: the images are kept with it, and
   `arcwise gallery confirm --undo` takes it apart.
