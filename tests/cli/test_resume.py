@@ -188,7 +188,7 @@ def test_stopped_while_thresholds_were_measured(
         patched.setattr("arcwise.training.validation.validate", None)
         patched.setattr("arcwise.training.run_logger.RunLogger.validate", lambda self: None)
         status, out, _ = tried(run, "--resume")
-    assert (status, "stopped; go on with: arcwise train" in out) == (143, True)
+    assert (status, "stopped after the last step" in out) == (143, True)
     status, out, _ = tried(run, *shlex.split(out.splitlines()[-1].partition("train ")[2])[1:])
     assert (status, "the thresholds rest on" in out) == (0, True)
 
