@@ -2,7 +2,7 @@
 
     python -m tests.serving.page_images MODEL SETS/grocery
 
-MODEL is a model with its ONNX network, trained on train.csv of SETS/grocery, which
+MODEL is a model with its ONNX network, trained on tune_train.csv of SETS/grocery, which
 `python studies/prepare.py grocery SETS/grocery` makes. Nine products of test.csv are enrolled, five
 images each; others of theirs and those of tune.csv, which are not enrolled, calibrate the gallery.
 Writes docs/images/page_phone.jpg and docs/images/page_wide.jpg.
