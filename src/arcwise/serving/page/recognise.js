@@ -57,7 +57,7 @@ async function search(file, result) {
 
 // The query beside the closest enrolled ones.
 function evidence(file, hits) {
-  const query = el("figure", { class: "query" }, picture(file, "The image you asked about"), el("figcaption", {}, "asked"));
+  const query = el("figure", { class: "query" }, picture(file, "The image you asked about"), el("figcaption", {}, "your image"));
   return el("div", { class: "evidence" }, query, ...hits.map((hit, row) => {
     const frame = el("span", { class: "picture" });
     during(frame, () => fill(frame, hit));
