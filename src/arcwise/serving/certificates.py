@@ -11,10 +11,10 @@ from arcwise.serving.settings import TlsSettings
 
 
 def check_tls(settings: TlsSettings) -> None:
-    """Check that both files are there, are what they are said to be, and belong together.
+    """Check that the certificate and the key can be read, are PEM files, and belong together.
 
     Raises:
-        ArcwiseError: one does not; it names the file.
+        ArcwiseError: one is missing, of another kind, or of another pair; the message names it.
     """
     certificate, key = settings.certificate, settings.key
     for name, path in (("certificate", certificate), ("key", key)):

@@ -22,7 +22,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a gallery and a key may be called."""
 
 Role = Literal["read", "enrol", "admin"]
-_SHOWN = 5  # mistakes that are told at once
+_SHOWN = 5  # mistakes that one message names
 
 EVERY = "*"
 """All galleries, in the list of those that a key opens."""

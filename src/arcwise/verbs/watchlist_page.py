@@ -1,4 +1,4 @@
-"""The page of a screening: each hit beside whom it is like."""
+"""The page of a screening: each hit with the identities that it is like."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 300
 """Images with hits on a page: more would make it too large to open."""
 
 EACH = 5
-"""Identities beside an image, at most."""
+"""Identities shown with an image, at most."""
 
 
 def write_watchlist_page(path: Path, result: Screened, *, summary: str) -> Path:

@@ -13,7 +13,7 @@ const chooser = document.getElementById("gallery"), keyForm = document.getElemen
 const forget = document.getElementById("forget"), place = document.getElementById("view");
 
 // #enrolled/oat-milk: a view, and what it is about.
-function wanted() {
+function requested() {
   const [view, ...rest] = location.hash.slice(1).split("/");
   let about = rest.join("/");
   try {
@@ -23,7 +23,7 @@ function wanted() {
 }
 
 async function show(focus = true) {
-  const { view, about } = wanted();
+  const { view, about } = requested();
   tell("");
   for (const link of document.querySelectorAll("#views a")) {
     if (link.hash === `#${view}`) link.setAttribute("aria-current", "page");
